@@ -1,0 +1,77 @@
+"""Typed configurations: frozen, read from YAML, digested; a misspelt key is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from radlas.digests import digest_of
+from radlas.errors import ConfigError
+
+
+class Config(BaseModel):
+    """Base of every configuration: frozen, extra keys forbidden, digest over resolved values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], where: str = "") -> Self:
+        """Validate ``values``.
+
+        Raises:
+            ConfigError: A key is unknown or a value is not allowed; lists every one.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            known = ", ".join(cls.model_fields)
+            raise ConfigError(
+                "; ".join(_explain(problem) for problem in error.errors()),
+                where or cls.__name__,
+                f"known keys: {known}",
+            ) from error
+
+    @classmethod
+    def read(cls, path: Path, overrides: Mapping[str, Any] | None = None) -> Self:
+        """Read a YAML file; ``overrides`` (from the command line) win.
+
+        Raises:
+            ConfigError: The file is missing, is not a YAML mapping, or does not validate.
+        """
+        return cls.parse({**read_yaml(path), **(overrides or {})}, str(path))
+
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON of all resolved values."""
+        return digest_of(self.model_dump(mode="json"))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        ConfigError: The file is missing, unreadable as YAML, or not a mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError("no such file", str(path), "check the path") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"not readable as YAML: {error}", str(path), "check the indents"
+        ) from None
+    if not isinstance(values, dict):
+        raise ConfigError("not a mapping of keys to values", str(path), "start with `key: value`")
+    return values
+
+
+def _explain(problem: Mapping[str, Any]) -> str:
+    key = ".".join(str(part) for part in problem["loc"]) or "value"
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key `{key}`"
+    if problem["type"] == "missing":
+        return f"missing key `{key}`"
+    return f"`{key}`: {problem['msg']} (got {problem['input']!r})"

@@ -1,0 +1,65 @@
+"""Expected failures: what happened, where, and what to try next."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+
+class RadlasError(Exception):
+    """An expected failure. Anything that is not one is a bug.
+
+    Args:
+        what: What happened, with the numbers.
+        where: The case, file, key or table it happened in.
+        hint: What the reader can try next.
+        reason: Machine-readable code; data errors take it from ``radlas.reasons``.
+    """
+
+    kind: ClassVar[str] = "error"
+
+    def __init__(self, what: str, where: str = "", hint: str = "", reason: str = "") -> None:
+        super().__init__(what, where, hint, reason)  # positional: survives pickling to a worker
+        self.what, self.where, self.hint, self.reason = what, where, hint, reason or self.kind
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  in: {self.where}")
+        if self.hint:
+            lines.append(f"  try: {self.hint}")
+        return "\n".join(lines)
+
+    def at(self, where: str) -> Self:
+        """The same error, located: an outer caller knows the case, an inner one the cause."""
+        place = f"{where}, {self.where}" if self.where else where
+        return type(self)(self.what, place, self.hint, self.reason)
+
+
+class ConfigError(RadlasError):
+    """Wrong use: a misspelt key, a missing file, options that contradict."""
+
+    kind = "config"
+
+
+class DataError(RadlasError):
+    """The data's fault: the case is quarantined under a reason of ``radlas.reasons``."""
+
+    kind = "data"
+
+
+class StoreError(RadlasError):
+    """The store is missing, damaged, locked, or of another format version."""
+
+    kind = "store"
+
+
+class StudyError(RadlasError):
+    """The snapshot cannot support what the study asks of it."""
+
+    kind = "study"
+
+
+class WorkerError(RadlasError):
+    """A worker crashed, hung or ran out of memory: ours to explain, not the data's."""
+
+    kind = "worker"

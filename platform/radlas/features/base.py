@@ -1,0 +1,80 @@
+"""What an extractor is: a recipe with a digest that turns one case into feature rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+from radlas.config import Config
+from radlas.digests import digest_of
+from radlas.model import Description, Roi, Volume
+from radlas.registry import Registry
+
+
+class Extractor(Protocol):
+    """One way to describe a case. Pure: same volume, ROIs and settings, same rows.
+
+    A new extractor is one file with such a class and one line in ``radlas.features.EXTRACTORS``;
+    the contract tests find it there.
+
+    Attributes:
+        Settings: Type of the settings; their digest is part of the feature set's name.
+        table: ``radiomics`` (named values) or ``deep`` (a vector).
+        columns: Names of the values it may return; new ones become new columns.
+        gpu: True if it gains from a GPU.
+        settings: The resolved settings.
+    """
+
+    Settings: ClassVar[type[Config]]
+    table: ClassVar[str]
+    columns: ClassVar[tuple[str, ...]]
+    gpu: ClassVar[bool]
+    settings: Config
+
+    def __init__(self, settings: Any) -> None: ...
+
+    @property
+    def label(self) -> str:
+        """Short slug of what matters most, as ``pyradiomics`` or ``resnet18-medicalnet-rand0``."""
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """Versions of everything that can move a value."""
+
+    def describe(self, volume: Volume, rois: Mapping[str, Roi]) -> Description:
+        """Describe one case.
+
+        Args:
+            volume: Image as stored, voxels ``(z, y, x)``.
+            rois: Drawn ROIs by name, on the volume's grid.
+
+        Raises:
+            DataError: The case cannot be described; it is quarantined.
+        """
+
+
+def make_extractor(registry: Registry, name: str, params: Mapping[str, Any]) -> Extractor:
+    """The extractor ``name`` with validated settings.
+
+    Raises:
+        ConfigError: No such extractor, or its settings are wrong.
+    """
+    kind = registry[name]
+    extractor: Extractor = kind(kind.Settings.parse(params, f"extractors.{name}"))
+    return extractor
+
+
+def recipe(name: str, extractor: Extractor) -> dict[str, Any]:
+    """Everything that defines a feature set, ready to be stored as JSON."""
+    return {
+        "extractor": name,
+        "label": extractor.label,
+        "settings": extractor.settings.model_dump(mode="json"),
+        "table": extractor.table,
+        "versions": dict(extractor.versions),
+    }
+
+
+def feature_set_name(name: str, extractor: Extractor) -> str:
+    """``<label>-<first 8 digits of the recipe's digest>``: other settings, other name."""
+    return f"{extractor.label}-{digest_of(recipe(name, extractor))[:8]}"

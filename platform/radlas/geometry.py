@@ -1,0 +1,131 @@
+"""The image grid in patient space: affine, spacing, orientation, resampling. Pure.
+
+Arrays are indexed ``[z, y, x]`` (slice, row, column). Affines map homogeneous ``(x, y, z)`` voxel
+indices to millimetres in DICOM patient space, LPS (x to the left, y to the back, z to the head).
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radlas.reasons import data_error
+
+Affine = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Where the voxels of one grid lie.
+
+    Attributes:
+        shape: Voxels along ``(z, y, x)``.
+        affine: Shape ``(4, 4)``, voxel index ``(x, y, z)`` to LPS [mm].
+    """
+
+    shape: tuple[int, int, int]
+    affine: Affine
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel edge lengths along ``(x, y, z)`` [mm]."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)
+
+    @property
+    def spacing_zyx(self) -> tuple[float, float, float]:
+        """Voxel edge lengths in array order [mm]."""
+        x, y, z = self.spacing
+        return z, y, x
+
+    @property
+    def direction(self) -> NDArray[np.float64]:
+        """Unit axes as columns, shape ``(3, 3)``."""
+        axes: NDArray[np.float64] = self.affine[:3, :3] / np.asarray(self.spacing)
+        return axes
+
+    @property
+    def origin(self) -> tuple[float, float, float]:
+        """Centre of voxel ``(0, 0, 0)``, LPS [mm]."""
+        x, y, z = self.affine[:3, 3]
+        return float(x), float(y), float(z)
+
+    @property
+    def voxel_volume(self) -> float:
+        """Volume of one voxel [mm^3]."""
+        return float(abs(np.linalg.det(self.affine[:3, :3])))
+
+    @property
+    def obliquity(self) -> float:
+        """Largest angle between a grid axis and its nearest patient axis [degrees]."""
+        cosines = np.abs(self.direction).max(axis=0)
+        return float(np.degrees(np.arccos(np.clip(cosines, -1, 1))).max())
+
+
+def make_geometry(
+    shape: tuple[int, int, int],
+    *,
+    spacing: tuple[float, float, float],
+    origin: tuple[float, float, float],
+    direction: NDArray[np.float64],
+) -> Geometry:
+    """A grid from its parts.
+
+    Args:
+        shape: Voxels along ``(z, y, x)``.
+        spacing: Edge lengths along ``(x, y, z)`` [mm], above 0.
+        origin: Centre of the first voxel, LPS [mm].
+        direction: Unit axes as columns, shape ``(3, 3)``, orthonormal within 1e-4.
+
+    Raises:
+        DataError: ``bad_geometry``: a number is not finite, a spacing is not above 0, or the axes
+            are not orthonormal.
+    """
+    numbers = [*spacing, *origin, *np.ravel(direction)]
+    if not np.isfinite(numbers).all() or min(spacing) <= 0:
+        raise data_error("bad_geometry", f"spacing {spacing} mm, origin {origin} mm")
+    error = float(np.abs(direction.T @ direction - np.eye(3)).max())
+    if error > 1e-4:
+        raise data_error("bad_geometry", f"axes are off orthonormal by {error:.2g}")
+    affine = np.eye(4)
+    affine[:3, :3] = direction * np.asarray(spacing)
+    affine[:3, 3] = origin
+    return Geometry(shape, affine)
+
+
+def worst_corner_displacement(one: Geometry, other: Geometry) -> float:
+    """Largest distance between matching outer corners [mm]; infinite if the shapes differ."""
+    if one.shape != other.shape:
+        return float("inf")
+    z, y, x = one.shape
+    corners = np.array(list(itertools.product((-0.5, x - 0.5), (-0.5, y - 0.5), (-0.5, z - 0.5))))
+    homogeneous = np.c_[corners, np.ones(len(corners))]
+    gap = homogeneous @ (one.affine - other.affine).T
+    return float(np.linalg.norm(gap[:, :3], axis=1).max())
+
+
+def world_to_index(geometry: Geometry, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Patient points, shape ``(point, 3)`` LPS [mm], as fractional ``(x, y, z)`` voxel indices."""
+    inverse = np.linalg.inv(geometry.affine)
+    indices: NDArray[np.float64] = points @ inverse[:3, :3].T + inverse[:3, 3]
+    return indices
+
+
+def in_plane_grid(geometry: Geometry, *, spacing: float) -> Geometry:
+    """The same field of view with square pixels of ``spacing`` [mm], slices untouched.
+
+    The grid keeps the centre of the field of view (IBSI: align by image centre), so that it does
+    not drift by half a pixel against the original.
+    """
+    z, y, x = geometry.shape
+    old_x, old_y, old_z = geometry.spacing
+    new_x, new_y = max(1, round(x * old_x / spacing)), max(1, round(y * old_y / spacing))
+    centre = np.array([(x - 1) / 2, (y - 1) / 2, 0.0, 1.0])
+    affine = geometry.affine.copy()
+    affine[:3, :3] = geometry.direction * np.array([spacing, spacing, old_z])
+    offset = affine[:3, :3] @ np.array([(new_x - 1) / 2, (new_y - 1) / 2, 0.0])
+    affine[:3, 3] = (geometry.affine @ centre)[:3] - offset
+    return Geometry((z, new_y, new_x), affine)

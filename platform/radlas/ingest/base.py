@@ -1,0 +1,141 @@
+"""What an importer is: it finds exams in a source folder and reads one exam at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import Field
+
+from radlas.config import Config
+from radlas.errors import DataError
+from radlas.model import Roi, Volume
+from radlas.registry import Registry
+
+
+class IngestRules(Config):
+    """How a source is read: which series, which names, which labels."""
+
+    sequence: str | None = Field(
+        default=None, description="Keep only series of this class: T2FS, T1, STIR. None keeps all."
+    )
+    roi_map: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="ROI to regular expressions, matched against the whole drawn name, any case.",
+    )
+    label: int = Field(default=1, ge=1, description="Voxel value that means inside, in mask files.")
+    snap_voxels: float = Field(
+        default=0.1, ge=0, description="Masks displaced by less are taken to lie on the image [1]."
+    )
+    minimum_voxels: int = Field(default=1, ge=1, description="Smaller ROIs are refused [1].")
+
+
+@dataclass(frozen=True)
+class FileRef:
+    """One file: plain, or a member of a zip archive."""
+
+    path: Path
+    member: str = ""
+
+
+@dataclass(frozen=True)
+class Exam:
+    """One exam as found in the source. Carries addresses, no voxels; never stored.
+
+    Attributes:
+        importer: Name in ``radlas.ingest.IMPORTERS``.
+        subject: The patient's identifier at the hospital; leaves the process only as a pseudonym.
+        series: What names the image among all exams: SeriesInstanceUID, or file name.
+        images: The files of the image, in the order of slices if there are several.
+        masks: The files of its masks.
+        sequence: Class by the vocabulary: T2FS, T1, STIR, other.
+        rule: Why this series was chosen.
+        fingerprint: SHA-256 over the identities of all its files.
+    """
+
+    importer: str
+    subject: str
+    series: str
+    images: tuple[FileRef, ...]
+    masks: tuple[FileRef, ...]
+    sequence: str
+    rule: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Something in the source that cannot become a case: quarantined at the scan.
+
+    Attributes:
+        subject: Patient identifier if known, else empty.
+        series: What names it: series UID or relative path; stored only as a pseudonym.
+        error: The typed reason.
+        fingerprint: SHA-256 over the identities of its files.
+    """
+
+    subject: str
+    series: str
+    error: DataError
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A series that is fine but not wanted, with the reason: printed, counted, not an input."""
+
+    subject: str
+    series: str
+    description: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a source holds."""
+
+    exams: tuple[Exam, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    clinical: tuple[Mapping[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExamData:
+    """One exam as read: the image, its ROIs, and the allow-listed facts of its headers."""
+
+    volume: Volume
+    rois: tuple[Roi, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Importer(Protocol):
+    """Finds exams, then reads them. ``find`` reads headers only; ``read`` runs on workers."""
+
+    def find(self, source: Path, rules: IngestRules) -> Scan:
+        """Everything in the source, sorted, so that the same files give the same plan.
+
+        Raises:
+            ConfigError: The source does not exist or holds nothing this importer can read.
+        """
+
+    def read(self, exam: Exam, rules: IngestRules) -> ExamData:
+        """Read one exam.
+
+        Raises:
+            DataError: The exam is not exactly right; it is quarantined under the reason.
+        """
+
+
+IMPORTERS = Registry(
+    "radlas.importers",
+    {
+        "dicom": "radlas.ingest.dicom:DicomImporter",
+        "nifti": "radlas.ingest.nifti:NiftiImporter",
+        "table": "radlas.ingest.clinical:TableImporter",
+        "tcia-sts": "radlas.ingest.tcia_sts:TciaStsImporter",
+    },
+)

@@ -1,0 +1,114 @@
+"""What flows through the house: volumes, ROIs, feature rows, outcomes. Frozen, no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radlas.geometry import Geometry
+
+State = Literal["ok", "quarantined", "failed", "released"]
+Row = dict[str, Any]
+TUMOUR = "tumour"
+EDEMA = "edema"
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """One image on its grid.
+
+    Attributes:
+        voxels: Shape ``(z, y, x)``, any real dtype, arbitrary MR units.
+        geometry: Where the voxels lie.
+    """
+
+    voxels: NDArray[Any]
+    geometry: Geometry
+
+
+@dataclass(frozen=True, eq=False)
+class Roi:
+    """A named mask on the grid of its volume.
+
+    Attributes:
+        name: ``tumour``, ``edema``, ``ring_0_10``.
+        mask: Shape ``(z, y, x)``, bool.
+        origin: ``rtstruct``, ``seg``, ``image`` (a mask file) or ``generated``.
+        reader: Who drew it; empty if the source does not say.
+        misalignment_mm: Worst corner displacement between the mask's grid and the image's [mm].
+        flags: What a careful reader should know: ``undrawn_slices``, ``ambiguous_contours``.
+    """
+
+    name: str
+    mask: NDArray[np.bool_]
+    origin: str
+    reader: str = ""
+    misalignment_mm: float = 0.0
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FeatureRow:
+    """What one extractor says of one ROI.
+
+    Attributes:
+        roi: Name of the ROI; ``whole`` for the whole image.
+        image_type: ``original``, ``log-sigma-2-0-mm``, ``wavelet-LLH``; the layer of a network.
+        values: Feature name to value; ``None`` where the feature is undefined.
+        vector: Embedding, shape ``(feature,)``; only in rows of the table ``deep``.
+        reason: Why values are undefined; empty if none is.
+    """
+
+    roi: str
+    image_type: str
+    values: Mapping[str, float | None] = field(default_factory=dict)
+    vector: tuple[float, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Description:
+    """All rows of one case by one extractor, with the ROIs that had to be generated for them.
+
+    Attributes:
+        rows: One per ROI and image type.
+        rois: Facts of generated ROIs: columns of the table ``rois``.
+    """
+
+    rows: tuple[FeatureRow, ...]
+    rois: tuple[Row, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one task. Every task ends as one; none may vanish.
+
+    Attributes:
+        key: Digest of what was asked: inputs and settings.
+        stage: ``ingest`` or ``extract``.
+        state: ``ok``, ``quarantined`` (the data's fault) or ``failed`` (ours).
+        reason: Code of ``radlas.reasons``, or of the failure; empty if ok.
+        message: What happened, where, what to try.
+        rows: Rows to append, by table.
+        seconds: Wall time of the work [s].
+        peak_rss_mib: Largest resident memory of the process that did it [MiB].
+        worker: Name of that process.
+        attempt: 1 for the first try of this run.
+    """
+
+    key: str
+    stage: str
+    centre: str
+    case_id: str
+    state: State
+    reason: str = ""
+    message: str = ""
+    rows: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
+    seconds: float = 0.0
+    peak_rss_mib: float = 0.0
+    worker: str = ""
+    attempt: int = 1

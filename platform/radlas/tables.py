@@ -1,0 +1,274 @@
+"""Every table of the lake, once: column, type, unit, meaning. Schemas are made from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ColumnType = Literal["string", "bool", "int64", "float64", "timestamp", "list<float32>"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. ``unit`` is empty for text, ``1`` for a dimensionless number."""
+
+    name: str
+    type: ColumnType
+    meaning: str
+    unit: str = ""
+    nullable: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the lake.
+
+    Attributes:
+        key: Columns that name a row; an append skips rows whose key is stored.
+        partitions: Columns that become folders.
+        volatile: Columns that say when and by whom; no part of the content's identity.
+    """
+
+    name: str
+    grain: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    partitions: tuple[str, ...] = ()
+    volatile: tuple[str, ...] = ("run_id", "recorded_at")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Column names in order."""
+        return tuple(column.name for column in self.columns)
+
+
+def _text(name: str, meaning: str, *, nullable: bool = True) -> Column:
+    return Column(name, "string", meaning, nullable=nullable)
+
+
+def _count(name: str, meaning: str) -> Column:
+    return Column(name, "int64", meaning, "1")
+
+
+def _number(name: str, meaning: str, unit: str) -> Column:
+    return Column(name, "float64", meaning, unit)
+
+
+CASE = _text("case_id", "Keyed pseudonym of the exam's image series.", nullable=False)
+CENTRE = _text("centre", "Hospital or collection.", nullable=False)
+SUBJECT = _text("subject_id", "Keyed pseudonym of the patient.", nullable=False)
+ROI = _text("roi", "Name of the ROI; `whole` for the whole image.", nullable=False)
+FEATURE_SET = _text(
+    "feature_set", "Extraction recipe: name and digest; never changes in place.", nullable=False
+)
+RUN = _text("run_id", "The run that wrote the row.", nullable=False)
+RECORDED = Column("recorded_at", "timestamp", "When the row was written, UTC.", nullable=False)
+
+CASES = Table(
+    "cases",
+    "one row per case: one exam with one image volume",
+    ("case_id",),
+    (
+        CASE,
+        CENTRE,
+        SUBJECT,
+        _text("importer", "What read the source: dicom, nifti."),
+        _text("sequence", "Sequence class by the declared vocabulary: T2FS, T1, other."),
+        _text("series_rule", "Why this series was chosen among the subject's."),
+        Column("synthetic", "bool", "True for phantom data: never a patient's result."),
+        _count("slices", "Voxels along z."),
+        _count("rows", "Voxels along y."),
+        _count("columns", "Voxels along x."),
+        _number("spacing_x_mm", "Column spacing.", "mm"),
+        _number("spacing_y_mm", "Row spacing.", "mm"),
+        _number("spacing_z_mm", "Slice spacing, from positions.", "mm"),
+        _number("obliquity_deg", "Largest angle between grid and patient axes.", "deg"),
+        _text("voxel_dtype", "Type as stored."),
+        _text("voxel_digest", "SHA-256 over shape and values."),
+        _text("input_digest", "SHA-256 over the source files' identities."),
+        _text("manufacturer", "Scanner maker."),
+        _text("scanner_model", "Scanner model."),
+        _number("field_strength_t", "Static field.", "T"),
+        _number("repetition_time_ms", "TR.", "ms"),
+        _number("echo_time_ms", "TE.", "ms"),
+        _number("inversion_time_ms", "TI.", "ms"),
+        _number("flip_angle_deg", "Flip angle.", "deg"),
+        _text("sex", "Patient's sex in the image headers: F, M, O."),
+        _number("age_years", "Patient's age in the image headers.", "a"),
+        RUN,
+        RECORDED,
+    ),
+)
+
+ROIS = Table(
+    "rois",
+    "one row per case, ROI, reader and feature set (empty for drawn ROIs)",
+    ("case_id", "roi", "reader", "feature_set"),
+    (
+        CASE,
+        CENTRE,
+        SUBJECT,
+        ROI,
+        _text("reader", "Who drew it; empty if unknown or generated.", nullable=False),
+        _text("feature_set", "Recipe that generated it; empty for drawn ROIs.", nullable=False),
+        _text("origin", "rtstruct, seg, image or generated."),
+        _count("voxels", "Voxels on its grid."),
+        _number("volume_mm3", "Voxels times voxel volume.", "mm3"),
+        _count("slices", "Slices with at least one voxel."),
+        _count("components", "Face-connected components."),
+        Column("touches_border", "bool", "True if a voxel lies on the image's border."),
+        _number("extent_x_mm", "Bounding box along x.", "mm"),
+        _number("extent_y_mm", "Bounding box along y.", "mm"),
+        _number("extent_z_mm", "Bounding box along z.", "mm"),
+        _number("misalignment_mm", "Worst corner displacement, mask to image grid.", "mm"),
+        _number("requested_width_mm", "Ring width asked for.", "mm"),
+        _number("achieved_width_mm", "Largest distance to the tumour that was reached.", "mm"),
+        _number("kept_fraction", "Share of the ring left after clipping to the body.", "1"),
+        Column("in_plane_only", "bool", "True if slice spacing exceeds the ring's width."),
+        _text("flags", "Comma-separated warnings about the drawing."),
+        _text("mask_digest", "SHA-256 over shape and bits."),
+        RUN,
+        RECORDED,
+    ),
+)
+
+CLINICAL = Table(
+    "clinical",
+    "one row per subject and content of its record; the view shows the newest",
+    ("subject_id", "row_digest"),
+    (
+        SUBJECT,
+        CENTRE,
+        _text("sex", "F or M."),
+        _number("age_years", "Age at diagnosis or imaging.", "a"),
+        _text("grade", "Grade as the centre wrote it, lower case."),
+        _text("histology", "Histological type, lower case."),
+        _text("laterality", "left, right or NULL."),
+        _text("region", "Body region, lower case."),
+        _text("site_group", "lower limb, upper limb or trunk."),
+        _text("row_digest", "SHA-256 over the record.", nullable=False),
+        RUN,
+        RECORDED,
+    ),
+)
+
+# PyRadiomics 3.0.1, all classes with their defaults: 107 names (a test holds the list to it).
+_FEATURE_NAMES: dict[str, str] = {
+    "shape": "Elongation Flatness LeastAxisLength MajorAxisLength Maximum2DDiameterColumn"
+    " Maximum2DDiameterRow Maximum2DDiameterSlice Maximum3DDiameter MeshVolume MinorAxisLength"
+    " Sphericity SurfaceArea SurfaceVolumeRatio VoxelVolume",
+    "firstorder": "10Percentile 90Percentile Energy Entropy InterquartileRange Kurtosis Maximum"
+    " Mean MeanAbsoluteDeviation Median Minimum Range RobustMeanAbsoluteDeviation RootMeanSquared"
+    " Skewness TotalEnergy Uniformity Variance",
+    "glcm": "Autocorrelation ClusterProminence ClusterShade ClusterTendency Contrast Correlation"
+    " DifferenceAverage DifferenceEntropy DifferenceVariance Id Idm Idmn Idn Imc1 Imc2"
+    " InverseVariance JointAverage JointEnergy JointEntropy MCC MaximumProbability SumAverage"
+    " SumEntropy SumSquares",
+    "gldm": "DependenceEntropy DependenceNonUniformity DependenceNonUniformityNormalized"
+    " DependenceVariance GrayLevelNonUniformity GrayLevelVariance HighGrayLevelEmphasis"
+    " LargeDependenceEmphasis LargeDependenceHighGrayLevelEmphasis"
+    " LargeDependenceLowGrayLevelEmphasis LowGrayLevelEmphasis SmallDependenceEmphasis"
+    " SmallDependenceHighGrayLevelEmphasis SmallDependenceLowGrayLevelEmphasis",
+    "glrlm": "GrayLevelNonUniformity GrayLevelNonUniformityNormalized GrayLevelVariance"
+    " HighGrayLevelRunEmphasis LongRunEmphasis LongRunHighGrayLevelEmphasis"
+    " LongRunLowGrayLevelEmphasis LowGrayLevelRunEmphasis RunEntropy RunLengthNonUniformity"
+    " RunLengthNonUniformityNormalized RunPercentage RunVariance ShortRunEmphasis"
+    " ShortRunHighGrayLevelEmphasis ShortRunLowGrayLevelEmphasis",
+    "glszm": "GrayLevelNonUniformity GrayLevelNonUniformityNormalized GrayLevelVariance"
+    " HighGrayLevelZoneEmphasis LargeAreaEmphasis LargeAreaHighGrayLevelEmphasis"
+    " LargeAreaLowGrayLevelEmphasis LowGrayLevelZoneEmphasis SizeZoneNonUniformity"
+    " SizeZoneNonUniformityNormalized SmallAreaEmphasis SmallAreaHighGrayLevelEmphasis"
+    " SmallAreaLowGrayLevelEmphasis ZoneEntropy ZonePercentage ZoneVariance",
+    "ngtdm": "Busyness Coarseness Complexity Contrast Strength",
+}
+RADIOMICS_FEATURES: tuple[str, ...] = tuple(
+    f"{family}_{name}" for family, names in _FEATURE_NAMES.items() for name in names.split()
+)
+_FEATURE_UNITS = {
+    "shape_LeastAxisLength": "mm",
+    "shape_MajorAxisLength": "mm",
+    "shape_MinorAxisLength": "mm",
+    "shape_Maximum2DDiameterColumn": "mm",
+    "shape_Maximum2DDiameterRow": "mm",
+    "shape_Maximum2DDiameterSlice": "mm",
+    "shape_Maximum3DDiameter": "mm",
+    "shape_MeshVolume": "mm3",
+    "shape_VoxelVolume": "mm3",
+    "shape_SurfaceArea": "mm2",
+    "shape_SurfaceVolumeRatio": "1/mm",
+}
+
+
+def feature_column(name: str) -> Column:
+    """The column of one radiomics feature, named ``family_Feature``."""
+    family, _, feature = name.partition("_")
+    return Column(name, "float64", f"{feature} ({family}).", _FEATURE_UNITS.get(name, "1"))
+
+
+_ROW_REASON = _text("reason", "Why values are NULL; empty if none is.", nullable=False)
+_INPUT = _text("input_digest", "SHA-256 over voxels, masks and recipe.", nullable=False)
+
+RADIOMICS = Table(
+    "radiomics",
+    "one row per feature set, case, ROI and image type",
+    ("feature_set", "case_id", "roi", "image_type"),
+    (
+        CASE,
+        CENTRE,
+        SUBJECT,
+        FEATURE_SET,
+        ROI,
+        _text("image_type", "original, log-sigma-2-0-mm, wavelet-LLH.", nullable=False),
+        _ROW_REASON,
+        _INPUT,
+        RUN,
+        RECORDED,
+        *(feature_column(name) for name in RADIOMICS_FEATURES),
+    ),
+    partitions=("feature_set", "centre"),
+)
+
+DEEP = Table(
+    "deep",
+    "one row per feature set, case, ROI and layer",
+    ("feature_set", "case_id", "roi", "layer"),
+    (
+        CASE,
+        CENTRE,
+        SUBJECT,
+        FEATURE_SET,
+        ROI,
+        _text("layer", "Layer of the network.", nullable=False),
+        Column("vector", "list<float32>", "Embedding.", "1"),
+        _ROW_REASON,
+        _INPUT,
+        RUN,
+        RECORDED,
+    ),
+    partitions=("feature_set", "centre"),
+)
+
+OUTCOMES = Table(
+    "outcomes",
+    "one row per run and attempt at a task; the view `latest` keeps the newest per task",
+    ("run_id", "task_key", "attempt", "state"),
+    (
+        RUN,
+        _text("task_key", "SHA-256 over the task's inputs and settings.", nullable=False),
+        _text("stage", "ingest or extract.", nullable=False),
+        CENTRE,
+        _text("case_id", "Case, or pseudonym of the source if there is no case.", nullable=False),
+        _count("attempt", "1 for the first try of the run."),
+        _text("state", "ok, quarantined, failed, or released by `retry`.", nullable=False),
+        _text("reason", "Reason code; empty if ok.", nullable=False),
+        _text("message", "What happened and what to try.", nullable=False),
+        _number("seconds", "Wall time.", "s"),
+        _number("peak_rss_mib", "Largest resident memory.", "MiB"),
+        _text("worker", "Process that did the work."),
+        RECORDED,
+    ),
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table for table in (CASES, ROIS, CLINICAL, RADIOMICS, DEEP, OUTCOMES)
+}
