@@ -12,7 +12,6 @@ from pydantic import Field
 from radlas.config import Config
 from radlas.errors import DataError
 from radlas.model import Roi, Volume
-from radlas.registry import Registry
 
 
 class IngestRules(Config):
@@ -128,14 +127,3 @@ class Importer(Protocol):
         Raises:
             DataError: The exam is not exactly right; it is quarantined under the reason.
         """
-
-
-IMPORTERS = Registry(
-    "radlas.importers",
-    {
-        "dicom": "radlas.ingest.dicom:DicomImporter",
-        "nifti": "radlas.ingest.nifti:NiftiImporter",
-        "table": "radlas.ingest.clinical:TableImporter",
-        "tcia-sts": "radlas.ingest.tcia_sts:TciaStsImporter",
-    },
-)
