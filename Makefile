@@ -1,0 +1,51 @@
+# radlas: `make demo` runs the whole study on a synthetic cohort, `make test` proves the house.
+PYTHON   ?= python3
+SUBJECTS ?= 60
+BIN      := .venv/bin
+PIP      := $(BIN)/python -m pip --disable-pip-version-check
+export PYTHONWARNINGS ?= ignore:load_module:DeprecationWarning
+
+.PHONY: help setup demo test lint bench constraints clean
+
+help:
+	@echo "make demo [SUBJECTS=60]  set up, then the whole study on a synthetic cohort -> demo/report.html"
+	@echo "make test                set up, then lint, types, floors and tests"
+	@echo "make setup               only set up .venv (idempotent)"
+	@echo "make bench               heavy measurements, printed as ratios"
+
+setup: .venv/.ready
+
+# PyRadiomics is built here against the installed numpy: its wheel for this numpy does not exist.
+.venv/.ready: constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "radlas needs Python 3.11 or newer, found " + sys.version.split()[0] + "; set PYTHON=python3.11")'
+	@echo "[setup] 1/4 virtual environment in .venv"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "[setup] 2/4 build tools and numpy"
+	@$(PIP) install -q -c constraints.txt numpy setuptools wheel versioneer cython hatchling editables
+	@echo "[setup] 3/4 PyRadiomics, compiled against that numpy (needs a C compiler)"
+	@$(PIP) install -q -c constraints.txt --no-build-isolation pyradiomics==3.0.1
+	@echo "[setup] 4/4 radlas and what it needs, as pinned in constraints.txt"
+	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@
+	@echo "[setup] done: $(BIN)/radlas"
+
+demo: setup
+	@PATH="$(CURDIR)/$(BIN):$$PATH" SUBJECTS=$(SUBJECTS) bash jobs/demo.sh
+
+test: setup lint
+	@$(BIN)/python -m pytest
+
+lint: setup
+	@$(BIN)/ruff check platform tests jobs
+	@$(BIN)/ruff format --check platform tests jobs
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: setup
+	@$(BIN)/python -m pytest tests/bench -s
+
+constraints: setup
+	@$(PIP) freeze --exclude-editable | sed 's/+cpu//' > constraints.txt
+
+clean:
+	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache

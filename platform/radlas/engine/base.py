@@ -1,0 +1,110 @@
+"""What an engine is: it runs pure work on tasks and hands every result back, also the failures."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from radlas.errors import RadlasError, WorkerError
+
+T = TypeVar("T")
+R = TypeVar("R")
+Work = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Done(Generic[T, R]):
+    """One finished task: a result or an error, never both, never neither.
+
+    Attributes:
+        task: What was asked.
+        result: What the work returned; None if it failed.
+        error: Why it failed. Unexpected exceptions arrive as ``WorkerError`` with reason ``bug``.
+        seconds: Wall time of the work [s].
+        peak_rss_mib: Largest resident memory of the working process so far [MiB].
+        worker: Name of the working process.
+        attempt: 1, or 2 after a crash.
+    """
+
+    task: T
+    result: R | None = None
+    error: RadlasError | None = None
+    seconds: float = 0.0
+    peak_rss_mib: float = 0.0
+    worker: str = ""
+    attempt: int = 1
+
+
+class Engine(Protocol):
+    """Runs work on tasks. The order of results is free; a flow may not depend on it."""
+
+    name: str
+
+    def map(
+        self, work: Callable[[T], R], tasks: Sequence[T], *, gpu: bool = False
+    ) -> Iterator[Done[T, R]]:
+        """One ``Done`` per task, as they finish.
+
+        Args:
+            work: Importable, pure function.
+            tasks: Small and picklable: addresses, no voxels.
+            gpu: Prefer workers that offer a GPU, where there are any.
+        """
+
+    def close(self) -> None:
+        """Stop what was started."""
+
+
+class SerialEngine:
+    """Runs tasks in this process, in order: the reference the other engines are held to."""
+
+    name = "serial"
+
+    def map(
+        self, work: Callable[[T], R], tasks: Sequence[T], *, gpu: bool = False
+    ) -> Iterator[Done[T, R]]:
+        """See ``Engine.map``; ``gpu`` makes no difference here."""
+        return (measure(work, task) for task in tasks)
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+def measure(work: Callable[[T], R], task: T) -> Done[T, R]:
+    """Run one task here; whatever it raises becomes part of its ``Done``."""
+    start = time.perf_counter()
+    result, error = None, None
+    try:
+        result = work(task)
+    except RadlasError as expected:
+        error = expected
+    except MemoryError:
+        error = WorkerError("out of memory", hint="fewer workers, or more memory", reason="memory")
+    except OSError as failure:
+        error = WorkerError(str(failure), hint="disk full or unreachable?", reason="os_error")
+    except Exception as bug:  # noqa: BLE001 - one task's bug costs that task alone, and is told
+        error = WorkerError(
+            f"{type(bug).__name__}: {bug}",
+            _innermost(bug),
+            "this is a defect of radlas: please report it",
+            "bug",
+        )
+    return Done(
+        task=task,
+        result=result,
+        error=error,
+        seconds=time.perf_counter() - start,
+        peak_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        worker=f"{platform.node()}:{os.getpid()}",
+    )
+
+
+def _innermost(bug: Exception) -> str:
+    frame = traceback.extract_tb(bug.__traceback__)[-1]
+    return f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}"

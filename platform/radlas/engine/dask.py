@@ -1,0 +1,142 @@
+"""The only file that knows Dask: bounded submission, isolated native code, our own retries.
+
+Submitting everything at once with resource restrictions puts every task on a worker, and the death
+of that worker takes all of them along; so only a small window is ever submitted. Native code runs
+in a child of each worker, so a crash kills no worker at all.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+import dask
+from distributed import Client, Future, LocalCluster, WorkerPlugin, as_completed, get_worker
+
+from radlas.engine.base import Done
+from radlas.engine.isolate import Child
+from radlas.errors import ConfigError, WorkerError
+
+T = TypeVar("T")
+R = TypeVar("R")
+_PLUGIN = "radlas-child"
+_SETTINGS = {
+    "distributed.worker.daemon": False,  # a daemon may not have the child
+    "distributed.scheduler.worker-saturation": 1.0,
+    "distributed.scheduler.allowed-failures": 1,
+}
+
+
+class DaskEngine:
+    """Runs tasks on a Dask cluster.
+
+    Args:
+        address: ``tcp://…`` of a running scheduler; None starts a cluster on this machine.
+        workers: Worker processes of a local cluster; None for one per core.
+        timeout: Longest time for one task [s].
+
+    Raises:
+        ConfigError: No scheduler answers at ``address``.
+    """
+
+    def __init__(
+        self, address: str | None = None, *, workers: int | None = None, timeout: float = 1800.0
+    ) -> None:
+        self.name = address or "local"
+        self._cluster = None if address else _local_cluster(workers)
+        try:
+            self._client = Client(self._cluster or address, timeout=10)
+        except OSError as error:
+            raise ConfigError(
+                f"no Dask scheduler answers: {error}", self.name, "start one: dask scheduler"
+            ) from None
+        self._client.register_plugin(_ChildPlugin(timeout), name=_PLUGIN)
+
+    def map(
+        self, work: Callable[[T], R], tasks: Sequence[T], *, gpu: bool = False
+    ) -> Iterator[Done[T, R]]:
+        """See ``Engine.map``. A task whose process dies has a second try, alone, at the end."""
+        waiting = iter(tasks)
+        resources = self._resources(gpu=gpu)
+        owners: dict[Any, T] = {}
+
+        def submit(task: T) -> Future:
+            future = self._client.submit(_isolated, work, task, pure=False, resources=resources)
+            owners[future.key] = task
+            return future
+
+        crashed: list[T] = []
+        running = as_completed([submit(task) for task in islice(waiting, self._window())])
+        for future in running:
+            done = _collect(future, owners.pop(future.key))
+            for task in islice(waiting, 1):
+                running.add(submit(task))
+            if isinstance(done.error, WorkerError) and done.error.reason in {"crashed", "memory"}:
+                crashed.append(done.task)
+            else:
+                yield done
+        for task in crashed:
+            yield _collect(submit(task), task, attempt=2)
+
+    def close(self) -> None:
+        """Leave the scheduler, and end the local cluster."""
+        self._client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+    def _window(self) -> int:
+        return 3 * max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
+
+    def _resources(self, *, gpu: bool) -> dict[str, int] | None:
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        offered = any(worker["resources"].get("GPU") for worker in workers)
+        return {"GPU": 1} if gpu and offered else None
+
+
+class _ChildPlugin(WorkerPlugin):
+    """Gives every worker its child process."""
+
+    child: Child
+    lock: threading.Lock
+
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout
+
+    def setup(self, worker: Any) -> None:
+        self.child = Child(self.timeout)
+        self.lock = threading.Lock()  # a worker with several threads still has one child
+
+    def teardown(self, worker: Any) -> None:
+        self.child.stop()
+
+
+def _isolated(work: Callable[[T], R], task: T) -> Done[T, R]:
+    plugin = get_worker().plugins[_PLUGIN]
+    with plugin.lock:
+        done: Done[T, R] = plugin.child.call(work, task)
+        return done
+
+
+def _collect(future: Future, task: T, attempt: int = 1) -> Done[T, Any]:
+    """What became of a future; the loss of its whole worker is the task's error, and told."""
+    error = future.exception()
+    if error is not None:
+        lost = WorkerError(f"{type(error).__name__}: {error}", reason="crashed")
+        return Done(task, error=lost, attempt=attempt)
+    done: Done[T, Any] = future.result()
+    return Done(**{**done.__dict__, "task": task, "attempt": attempt})
+
+
+def _local_cluster(workers: int | None) -> LocalCluster:
+    with dask.config.set(_SETTINGS):
+        return LocalCluster(
+            n_workers=workers or len(os.sched_getaffinity(0)),
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            silence_logs=logging.ERROR,
+        )

@@ -1,0 +1,86 @@
+"""Native code in a child process: a crash or a hang costs one task, not the worker.
+
+The child is spawned, never forked: forking after deltalake, zarr or torch have started threads
+deadlocks. It lives on between tasks, so that imports and models are loaded once.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+from radlas.engine.base import Done, measure
+from radlas.errors import WorkerError
+
+T = TypeVar("T")
+R = TypeVar("R")
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+)
+
+
+class Child:
+    """One helper process that runs tasks one at a time.
+
+    Args:
+        timeout: Longest time for one task [s].
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._process: multiprocessing.process.BaseProcess | None = None
+        self._pipe: Connection | None = None
+
+    def call(self, work: Callable[[T], R], task: T) -> Done[T, R]:
+        """Run one task in the child; its death or silence becomes the task's error."""
+        pipe = self._ready()
+        pipe.send((work, task))
+        try:
+            if pipe.poll(self._timeout):
+                done: Done[T, R] = pipe.recv()
+                return done
+            reason, what = "timeout", f"no answer after {self._timeout:g} s"
+        except (EOFError, ConnectionError):
+            reason, what = "crashed", "the process died"
+        code = self.stop()
+        what += f" (exit code {code})" if reason == "crashed" else ""
+        hint = "look at the case: radlas status; then radlas retry --reason " + reason
+        return Done(task, error=WorkerError(what, hint=hint, reason=reason))
+
+    def stop(self) -> int | None:
+        """End the child, kindly or not; its exit code."""
+        if self._process is None or self._pipe is None:
+            return None
+        self._pipe.close()
+        self._process.join(0.2)
+        self._process.kill()
+        self._process.join()
+        code = self._process.exitcode
+        self._process = self._pipe = None
+        return code
+
+    def _ready(self) -> Connection:
+        if self._pipe is None:
+            context = multiprocessing.get_context("spawn")
+            self._pipe, theirs = context.Pipe()
+            # Not a daemon: it ends by itself when the pipe closes, also if we are killed.
+            self._process = context.Process(target=_serve, args=(theirs,), daemon=False)
+            self._process.start()
+            theirs.close()
+        return self._pipe
+
+
+def _serve(pipe: Connection) -> None:
+    os.environ.update(dict.fromkeys(_THREADS, "1"))  # before numpy, torch and ITK are imported
+    while True:
+        try:
+            work, task = pipe.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        pipe.send(measure(work, task))

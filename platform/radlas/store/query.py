@@ -1,0 +1,124 @@
+"""SQL over the live store or a pinned snapshot, in DuckDB: read-only, confined to the lake."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files as resources
+from typing import Any
+
+import duckdb
+
+from radlas.errors import ConfigError
+from radlas.store import delta
+from radlas.store.layout import Store
+from radlas.tables import TABLES, Column, Table
+
+VIEWS = ("cases", "rois", "clinical", "radiomics", "deep", "outcomes", "latest")
+_SQL_TYPES = {
+    "string": "varchar",
+    "bool": "boolean",
+    "int64": "bigint",
+    "float64": "double",
+    "timestamp": "timestamptz",
+    "list<float32>": "float[]",
+}
+
+
+def connect(
+    store: Store,
+    *,
+    versions: Mapping[str, int] | None = None,
+    cohort: Sequence[str] | None = None,
+    feature_sets: Sequence[str] | None = None,
+) -> duckdb.DuckDBPyConnection:
+    """A connection with the views of ``store/sql`` over the given versions.
+
+    Args:
+        store: The store.
+        versions: Delta version per table, -1 for a table that was empty; None for the newest.
+        cohort: Case ids that are visible; None for all.
+        feature_sets: Feature sets that are visible; None for all.
+    """
+    connection = duckdb.connect(":memory:")
+    connection.execute("set TimeZone = 'UTC'")
+    for table in TABLES.values():
+        pinned = None if versions is None else versions.get(table.name, -1)
+        _bind(connection, table, delta.files(store, table.name, pinned))
+    _restrict(connection, "cohort", "case_id", "cases_rows", cohort)
+    _restrict(connection, "recipes", "feature_set", "radiomics_rows", feature_sets)
+    for view in VIEWS:
+        connection.execute(view_sql(view))
+    _confine(connection, store)
+    return connection
+
+
+def view_sql(name: str) -> str:
+    """The text of one view, with its grain, reads and units."""
+    return (resources("radlas.store") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def run_sql(
+    connection: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any] = ()
+) -> duckdb.DuckDBPyRelation:
+    """The result of one SELECT.
+
+    Raises:
+        ConfigError: The SQL is wrong, or wants more than to read the store.
+    """
+    try:
+        kinds = [statement.type for statement in connection.extract_statements(sql)]
+        if kinds != [duckdb.StatementType.SELECT]:
+            raise ConfigError(
+                "not one query", sql, "give one SELECT, WITH, DESCRIBE or SUMMARIZE statement"
+            )
+        relation = connection.sql(sql, params=list(params))
+    except duckdb.PermissionException as error:
+        raise ConfigError(str(error), "query", "a query reads the store and nothing else") from None
+    except duckdb.Error as error:
+        raise ConfigError(str(error), "query", f"views: {', '.join(VIEWS)}") from None
+    return relation
+
+
+def _bind(connection: duckdb.DuckDBPyConnection, table: Table, uris: Sequence[str]) -> None:
+    """``<table>_rows``: the pinned Parquet files, or an empty relation of the declared columns."""
+    name = f"{table.name}_rows"
+    if not uris:
+        columns = ", ".join(f'"{c.name}" {_SQL_TYPES[c.type]}' for c in table.columns)
+        connection.execute(f"create table {name} ({columns})")
+        return
+    listed = ", ".join("'" + uri.replace("'", "''") + "'" for uri in uris)
+    source = (
+        f"read_parquet([{listed}], hive_partitioning = true, hive_types_autocast = 0,"
+        " union_by_name = true)"
+    )
+    columns = _declared_first(table.columns)
+    connection.execute(f"create view {name} as select {columns} from {source}")
+
+
+def _declared_first(columns: Sequence[Column]) -> str:
+    names = ", ".join(f'"{column.name}"' for column in columns)
+    return f"{names}, * exclude ({names})"
+
+
+def _restrict(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    column: str,
+    source: str,
+    values: Sequence[str] | None,
+) -> None:
+    """A small table of what is visible: a snapshot's list, or everything there is."""
+    if values is not None:
+        connection.execute(f"create table {name} as select unnest(?::varchar[]) {column}", [values])
+        return
+    both = f"select {column} from {source}"
+    if column == "feature_set":
+        both += f" union select {column} from deep_rows"
+    connection.execute(f"create table {name} as select distinct {column} from ({both})")
+
+
+def _confine(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
+    """From here on: no file but the lake's, no network, no extension, no change of settings."""
+    connection.execute("set allowed_directories = ?", [[f"{store.root / 'lake'}/"]])
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")

@@ -1,0 +1,233 @@
+"""Snapshots: named, numbered, immutable selections of rows. Created once, never rewritten."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+import radlas
+from radlas.digests import digest_of
+from radlas.errors import ConfigError, StoreError
+from radlas.store import delta
+from radlas.store.content import content_digest
+from radlas.store.layout import Store
+from radlas.store.query import connect, run_sql
+from radlas.tables import TABLES
+
+PINNED = ("cases", "rois", "clinical", "radiomics", "deep")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a name stands for, for good.
+
+    Attributes:
+        id: Digest of the content: cohort, feature sets, every row. Layout and time do not count.
+        versions: Delta version per table; -1 for a table that was empty.
+        cases: Case ids, sorted.
+        feature_sets: Names, sorted.
+        tables: Rows and content digest per table.
+        counts: Cases and subjects per centre.
+        cohort_sql: The query that chose the cases; empty for all.
+    """
+
+    name: str
+    number: int
+    id: str
+    created_at: str
+    versions: Mapping[str, int]
+    cases: tuple[str, ...]
+    feature_sets: tuple[str, ...]
+    tables: Mapping[str, Mapping[str, Any]]
+    counts: Mapping[str, Mapping[str, int]]
+    cohort_sql: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """``name@number``."""
+        return f"{self.name}@{self.number}"
+
+
+def create_snapshot(
+    store: Store, name: str, *, cohort_sql: str = "", feature_sets: Sequence[str] = ()
+) -> tuple[Snapshot, bool]:
+    """Freeze what the store holds now.
+
+    Args:
+        store: The store; the caller holds its write lock.
+        name: Letters, digits, dashes.
+        cohort_sql: Query with a column ``case_id``; empty for all cases.
+        feature_sets: Names to include; empty for all.
+
+    Returns:
+        The snapshot, and whether it is new: unchanged content gives the newest one back.
+
+    Raises:
+        ConfigError: The name, the cohort query or a feature set is wrong, or nothing is selected.
+    """
+    _check_name(name)
+    versions = {table: _version(store, table) for table in PINNED}
+    cases = _cohort(store, versions, cohort_sql)
+    wanted = _feature_sets(store, versions, feature_sets)
+    with connect(store, versions=versions, cohort=cases, feature_sets=wanted) as connection:
+        tables = {table: _content(connection, table) for table in PINNED}
+        counts = _counts(connection)
+    identity = {"cases": list(cases), "feature_sets": list(wanted), "tables": tables}
+    previous = list_snapshots(store, name)
+    if previous and previous[-1].id == digest_of(identity):
+        return previous[-1], False
+    snapshot = Snapshot(
+        name=name,
+        number=previous[-1].number + 1 if previous else 1,
+        id=digest_of(identity),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=versions,
+        cases=cases,
+        feature_sets=wanted,
+        tables=tables,
+        counts=counts,
+        cohort_sql=cohort_sql,
+        provenance={"radlas": radlas.__version__, "store_id": store.store_id},
+    )
+    _write_once(_path(store, snapshot.name, snapshot.number), asdict(snapshot))
+    return snapshot, True
+
+
+def load_snapshot(store: Store, label: str) -> Snapshot:
+    """The snapshot ``name@number``; a bare ``name`` is its newest.
+
+    Raises:
+        ConfigError: There is none of that name or number.
+    """
+    name, _, number = label.partition("@")
+    known = list_snapshots(store, name)
+    chosen = known[-1:] if not number else [s for s in known if str(s.number) == number]
+    if not chosen:
+        labels = ", ".join(s.label for s in list_snapshots(store)) or "none yet"
+        raise ConfigError(f"no snapshot {label!r}", str(store.root), f"there are: {labels}")
+    return chosen[0]
+
+
+def list_snapshots(store: Store, name: str = "*") -> list[Snapshot]:
+    """Snapshots by name and number."""
+    found = [_load(path) for path in (store.root / "snapshots").glob(f"{name}@*.json")]
+    return sorted(found, key=lambda snapshot: (snapshot.name, snapshot.number))
+
+
+def open_snapshot(store: Store, snapshot: Snapshot) -> duckdb.DuckDBPyConnection:
+    """A connection that sees the snapshot's rows and nothing else."""
+    return connect(
+        store,
+        versions=snapshot.versions,
+        cohort=snapshot.cases,
+        feature_sets=snapshot.feature_sets,
+    )
+
+
+def verify_snapshot(store: Store, snapshot: Snapshot) -> None:
+    """Read every pinned row again and hold it against the recorded digests.
+
+    Raises:
+        StoreError: A table's content has changed.
+    """
+    with open_snapshot(store, snapshot) as connection:
+        for table, recorded in snapshot.tables.items():
+            if _content(connection, table) != recorded:
+                raise StoreError(
+                    f"table {table} no longer holds what was frozen",
+                    f"snapshot {snapshot.label}",
+                    "restore the lake's files from a backup",
+                )
+
+
+def _content(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
+    rows = connection.sql(f"select * from {table}").to_arrow_table()
+    return {"rows": rows.num_rows, "digest": content_digest(TABLES[table], rows)}
+
+
+def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
+    rows = connection.sql(
+        "select centre, count(*), count(distinct subject_id) from cases group by 1 order by 1"
+    ).fetchall()
+    return {centre: {"cases": cases, "subjects": subjects} for centre, cases, subjects in rows}
+
+
+def _version(store: Store, table: str) -> int:
+    version = delta.version(store, table)
+    return -1 if version is None else version
+
+
+def _cohort(store: Store, versions: Mapping[str, int], sql: str) -> tuple[str, ...]:
+    with connect(store, versions=versions) as connection:
+        relation = run_sql(connection, sql or "select case_id from cases")
+        if "case_id" not in relation.columns:
+            raise ConfigError("the cohort query has no column `case_id`", sql, "select case_id …")
+        known = {row[0] for row in connection.sql("select case_id from cases").fetchall()}
+        chosen = {row[0] for row in relation.select("case_id").fetchall()}
+    if not chosen or not chosen <= known:
+        raise ConfigError(
+            f"the cohort query gives {len(chosen)} cases, {len(chosen - known)} of them unknown",
+            sql or "all cases",
+            "ingest first: radlas ingest; then look: radlas status",
+        )
+    return tuple(sorted(chosen))
+
+
+def _feature_sets(
+    store: Store, versions: Mapping[str, int], wanted: Sequence[str]
+) -> tuple[str, ...]:
+    with connect(store, versions=versions) as connection:
+        known = {row[0] for row in connection.sql("select feature_set from recipes").fetchall()}
+    missing = set(wanted) - known
+    if missing:
+        raise ConfigError(
+            f"no rows of feature set {', '.join(sorted(missing))}",
+            str(store.root),
+            f"there are: {', '.join(sorted(known)) or 'none; run radlas extract'}",
+        )
+    return tuple(sorted(wanted or known))
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}", name):
+        raise ConfigError(f"not a snapshot name: {name!r}", hint="letters, digits and dashes")
+
+
+def _path(store: Store, name: str, number: int) -> Path:
+    return store.root / "snapshots" / f"{name}@{number}.json"
+
+
+def _load(path: Path) -> Snapshot:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Snapshot(
+            **{
+                **values,
+                "cases": tuple(values["cases"]),
+                "feature_sets": tuple(values["feature_sets"]),
+            }
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(f"the snapshot is damaged: {error}", str(path), "restore it") from error
+
+
+def _write_once(path: Path, value: Mapping[str, Any]) -> None:
+    """Create a file whole or not at all, and never replace one."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise StoreError("the snapshot exists already", str(path), "run again") from None
+    finally:
+        temporary.unlink()
