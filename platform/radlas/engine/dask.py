@@ -39,27 +39,27 @@ class DaskEngine:
         workers: Worker processes of a local cluster; None for one per core.
         timeout: Longest time for one task [s].
 
-    Raises:
-        ConfigError: No scheduler answers at ``address``.
+    Nothing is started before the first task, so a run with nothing to do costs nothing.
     """
 
     def __init__(
         self, address: str | None = None, *, workers: int | None = None, timeout: float = 1800.0
     ) -> None:
         self.name = address or "local"
-        self._cluster = None if address else _local_cluster(workers)
-        try:
-            self._client = Client(self._cluster or address, timeout=10)
-        except OSError as error:
-            raise ConfigError(
-                f"no Dask scheduler answers: {error}", self.name, "start one: dask scheduler"
-            ) from None
-        self._client.register_plugin(_ChildPlugin(timeout), name=_PLUGIN)
+        self._address, self._workers, self._timeout = address, workers, timeout
+        self._cluster: LocalCluster | None = None
+        self._started: Client | None = None
 
     def map(
         self, work: Callable[[T], R], tasks: Sequence[T], *, gpu: bool = False
     ) -> Iterator[Done[T, R]]:
-        """See ``Engine.map``. A task whose process dies has a second try, alone, at the end."""
+        """See ``Engine.map``. A task whose process dies has a second try, alone, at the end.
+
+        Raises:
+            ConfigError: No scheduler answers at the address.
+        """
+        if not tasks:
+            return
         waiting = iter(tasks)
         resources = self._resources(gpu=gpu)
         owners: dict[Any, T] = {}
@@ -84,9 +84,24 @@ class DaskEngine:
 
     def close(self) -> None:
         """Leave the scheduler, and end the local cluster."""
-        self._client.close()
+        if self._started is not None:
+            self._started.close()
         if self._cluster is not None:
             self._cluster.close()
+
+    @property
+    def _client(self) -> Client:
+        if self._started is None:
+            if self._address is None:
+                self._cluster = _local_cluster(self._workers)
+            try:
+                self._started = Client(self._cluster or self._address, timeout=10)
+            except OSError as error:
+                raise ConfigError(
+                    f"no Dask scheduler answers: {error}", self.name, "start one: dask scheduler"
+                ) from None
+            self._started.register_plugin(_ChildPlugin(self._timeout), name=_PLUGIN)
+        return self._started
 
     def _window(self) -> int:
         return 3 * max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
@@ -115,7 +130,7 @@ class _ChildPlugin(WorkerPlugin):
 
 
 def _isolated(work: Callable[[T], R], task: T) -> Done[T, R]:
-    plugin = get_worker().plugins[_PLUGIN]
+    plugin: Any = get_worker().plugins[_PLUGIN]
     with plugin.lock:
         done: Done[T, R] = plugin.child.call(work, task)
         return done

@@ -24,6 +24,7 @@ from radlas.digests import mask_digest, voxel_digest
 from radlas.errors import StoreError
 from radlas.geometry import Geometry
 from radlas.model import Roi, Volume
+from radlas.reasons import data_error
 from radlas.volumes.chunks import image_chunks, image_shard
 
 COMMIT = "commit.json"
@@ -47,7 +48,7 @@ def write_case(root: Path, case_id: str, volume: Volume, rois: Sequence[Roi]) ->
         The commit record: ``image`` and ``masks`` digests.
 
     Raises:
-        StoreError: The case is stored already with other content (reason ``case_conflict``).
+        DataError: ``case_conflict``: the case is stored already with other content.
     """
     target = volume_path(root, case_id)
     record = {
@@ -63,11 +64,10 @@ def write_case(root: Path, case_id: str, volume: Volume, rois: Sequence[Roi]) ->
             shutil.rmtree(stage, ignore_errors=True)
     stored = read_record(root, case_id)
     if stored != record:
-        raise StoreError(
+        raise data_error(
+            "case_conflict",
             "the store holds this case with other voxels or masks",
             f"case {case_id}",
-            "ingest the changed exam into a new store",
-            "case_conflict",
         )
     return record
 

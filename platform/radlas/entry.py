@@ -1,0 +1,176 @@
+"""From a flow to a process: configuration, engine, progress, exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from radlas.engine.base import Done, Engine, SerialEngine
+from radlas.engine.dask import DaskEngine
+from radlas.errors import ConfigError, RadlasError
+from radlas.flows.base import Flow, Plan, Report, StoreConfig
+
+T = TypeVar("T")
+R = TypeVar("R")
+C = TypeVar("C", bound=StoreConfig)
+USAGE = 2  # exit code for wrong use or configuration
+
+
+class WatchedEngine:
+    """Another engine, with progress: a bar on a terminal, a plain line now and then in a log."""
+
+    def __init__(self, engine: Engine, label: str) -> None:
+        self.name, self._engine, self._label = engine.name, engine, label
+
+    def map(
+        self, work: Callable[[T], R], tasks: Sequence[T], *, gpu: bool = False
+    ) -> Iterator[Done[T, R]]:
+        """See ``Engine.map``."""
+        done = self._engine.map(work, tasks, gpu=gpu)
+        if not tasks:
+            return done
+        watch = _bar if sys.stderr.isatty() else _lines
+        return watch(done, len(tasks), self._label)
+
+    def close(self) -> None:
+        """Close the engine that does the work."""
+        self._engine.close()
+
+
+def make_engine(spec: str) -> Engine:
+    """``serial``, ``local``, ``local:4`` (worker processes) or ``tcp://host:port``.
+
+    Raises:
+        ConfigError: The text is none of these.
+    """
+    kind, _, number = spec.partition(":")
+    if spec == "serial":
+        return SerialEngine()
+    if kind == "local" and (not number or number.isdigit()):
+        return DaskEngine(workers=int(number) if number else None)
+    if spec.startswith(("tcp://", "tls://", "ws://")):
+        return DaskEngine(spec)
+    raise ConfigError(f"no engine {spec!r}", hint="serial, local, local:4 or tcp://host:port")
+
+
+def execute(
+    flow: Flow[C, Any],
+    config: C,
+    *,
+    engine: str = "local",
+    dry_run: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Run a flow, print its report, return the exit code: 0 done, 1 too many troubled cases."""
+    if dry_run:
+        return show(_planned(flow.name, flow.plan(config)), as_json=as_json)
+    watched = WatchedEngine(make_engine(engine), flow.name)
+    try:
+        return show(flow(config, engine=watched), as_json=as_json)
+    finally:
+        watched.close()
+
+
+def show(report: Report, *, as_json: bool) -> int:
+    """Print a report for a person, or as JSON; its exit code."""
+    if as_json:
+        print(json.dumps(report.data, indent=1, default=str))
+    else:
+        console = Console(highlight=False, soft_wrap=True)
+        for line in report.lines:
+            console.print(line, markup=False, style="bold red" if "!!" in line else None)
+    return report.exit_code
+
+
+def guarded(action: Callable[[], int], *, as_json: bool = False) -> int:
+    """Run an action; an expected failure becomes a message and exit code 2, never a traceback."""
+    try:
+        return action()
+    except RadlasError as error:
+        if as_json:
+            fields = {"what": error.what, "where": error.where, "try": error.hint}
+            print(json.dumps({"error": {"kind": error.kind, "reason": error.reason, **fields}}))
+        else:
+            Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False)
+        return USAGE
+
+
+def run(flow: Flow[C, Any], config_type: type[C]) -> None:
+    """The whole of a job: ``python jobs/extract.py jobs/extract.yaml --engine local``."""
+
+    def job(
+        config: Annotated[Path, typer.Argument(help="YAML configuration.")],
+        store: Annotated[Path | None, typer.Option(envvar="RADLAS_STORE")] = None,
+        engine: Annotated[str, typer.Option(help="serial, local, tcp://…")] = "local",
+        dry_run: Annotated[bool, typer.Option(help="Plan only.")] = False,
+        as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,
+    ) -> None:
+        def action() -> int:
+            overrides = {"store": store} if store else {}
+            values = config_type.read(config, overrides)
+            return execute(flow, values, engine=engine, dry_run=dry_run, as_json=as_json)
+
+        raise typer.Exit(guarded(action, as_json=as_json))
+
+    job.__doc__ = f"Run `{flow.name}` as configured."
+    typer.run(job)
+
+
+def _planned(name: str, plan: Plan[Any]) -> Report:
+    known = sum(plan.known.values())
+    lines = (
+        *plan.notes,
+        f"{name} would run {plan.size} tasks; {len(plan.refused)} inputs are refused at the scan,"
+        f" {known} are settled already",
+        *(f"  refused: {one.message}" for one in plan.refused),
+    )
+    data = {
+        "plan": name,
+        "tasks": plan.size,
+        "refused": [{"reason": one.reason, "message": one.message} for one in plan.refused],
+        "settled": dict(plan.known),
+        "notes": list(plan.notes),
+    }
+    return Report(lines, data)
+
+
+def _bar(done: Iterator[Done[T, R]], total: int, label: str) -> Iterator[Done[T, R]]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[trouble]}"),
+        TimeRemainingColumn(),
+    )
+    trouble = 0
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(label, total=total, trouble="")
+        for one in done:
+            trouble += one.error is not None
+            told = f"{trouble} in trouble" if trouble else ""
+            progress.update(bar, advance=1, trouble=told)
+            yield one
+
+
+def _lines(done: Iterator[Done[T, R]], total: int, label: str) -> Iterator[Done[T, R]]:
+    start, spoken, trouble = time.monotonic(), 0.0, 0
+    for number, one in enumerate(done, 1):
+        trouble += one.error is not None
+        passed = time.monotonic() - start
+        if passed - spoken >= 10 or number == total:
+            spoken, rate = passed, number / max(passed, 1e-9)
+            print(
+                f"{label} {number}/{total}, {trouble} in trouble, {rate:.2f} per s,"
+                f" {(total - number) / rate:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
+        yield one

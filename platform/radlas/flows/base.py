@@ -1,0 +1,94 @@
+"""The one shape of every flow: plan, work, commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import Field
+
+from radlas.config import Config
+from radlas.engine.base import Done, Engine, SerialEngine
+from radlas.model import Outcome
+from radlas.store.layout import open_store, single_writer
+
+T = TypeVar("T")
+C = TypeVar("C", bound="StoreConfig")
+
+
+class StoreConfig(Config):
+    """Base of all flow configurations: which store."""
+
+    store: Path = Field(description="Folder of the store, made by `radlas init`.")
+
+
+@dataclass(frozen=True)
+class Plan(Generic[T]):
+    """What a flow would do. Reads keys only, so it costs little and `--dry-run` prints it.
+
+    Attributes:
+        tasks: To be run on any worker.
+        gpu_tasks: To be run where there is a GPU, if there is one.
+        refused: Inputs that cannot become tasks, with their reason.
+        known: Outcomes of earlier runs, per state: not planned again.
+        notes: What the reader should know, one line each.
+        extra: What ``commit`` needs and workers do not.
+    """
+
+    tasks: tuple[T, ...] = ()
+    gpu_tasks: tuple[T, ...] = ()
+    refused: tuple[Outcome, ...] = ()
+    known: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    extra: Any = None
+
+    @property
+    def size(self) -> int:
+        """Tasks to run."""
+        return len(self.tasks) + len(self.gpu_tasks)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run did: lines for a person, the same as data, and the exit code."""
+
+    lines: tuple[str, ...]
+    data: Mapping[str, Any]
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class Flow(Generic[C, T]):
+    """A verb of the platform.
+
+    Attributes:
+        name: The verb.
+        Config: Type of its configuration.
+        plan: Configuration to plan; refuses what cannot work.
+        work: One task; runs on workers, returns small rows, never writes to tables.
+        commit: The single writer: takes every finished task, stores, reports.
+    """
+
+    name: str
+    Config: type[C]
+    plan: Callable[[C], Plan[T]]
+    work: Callable[[T], Any]
+    commit: Callable[[C, Plan[T], Iterator[Done[T, Any]]], Report]
+
+    def __call__(self, config: C, *, engine: Engine | None = None) -> Report:
+        """Run the flow. Safe to run twice: what is stored already is not planned.
+
+        Raises:
+            StoreError: Another run is writing to the store.
+        """
+        engine = engine or SerialEngine()
+        with single_writer(open_store(config.store), self.name):
+            plan = self.plan(config)
+            done = chain(
+                engine.map(self.work, plan.tasks),
+                engine.map(self.work, plan.gpu_tasks, gpu=True),
+            )
+            return self.commit(config, plan, done)

@@ -1,0 +1,133 @@
+"""Case by case: outcomes from finished tasks, committed in batches, told in full."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import Any, Protocol, TypeVar
+
+from radlas.engine.base import Done
+from radlas.errors import DataError
+from radlas.flows.base import Plan, Report
+from radlas.model import Outcome, Row
+from radlas.reasons import REASONS
+from radlas.store.layout import Store
+from radlas.store.ledger import Standing, record, standings
+
+BATCH = 32  # outcomes per commit: files of a useful size, little lost by a kill
+
+
+class CaseTask(Protocol):
+    """What every task about a case carries."""
+
+    @property
+    def key(self) -> str:
+        """Digest of inputs and settings."""
+
+    @property
+    def centre(self) -> str:
+        """Whose case it is."""
+
+    @property
+    def case_id(self) -> str:
+        """Which case it is."""
+
+
+T = TypeVar("T", bound=CaseTask)
+
+
+def unsettled(store: Store, stage: str, tasks: Sequence[T]) -> tuple[tuple[T, ...], dict[str, int]]:
+    """Tasks still to be done, and how many are settled, by state.
+
+    ``ok`` and ``quarantined`` are settled: the same input would end the same way.
+    """
+    known = standings(store, stage)
+    settled = [known[t.key].state for t in tasks if _is_settled(known.get(t.key))]
+    open_tasks = tuple(t for t in tasks if not _is_settled(known.get(t.key)))
+    return open_tasks, dict(Counter(settled))
+
+
+def commit_batches(
+    store: Store,
+    stage: str,
+    plan: Plan[T],
+    done: Iterator[Done[T, Mapping[str, tuple[Row, ...]]]],
+    *,
+    tolerated: int,
+) -> Report:
+    """Store every outcome, a batch at a time, and count: inputs = ok + quarantined + failed."""
+    run_id = uuid.uuid4().hex
+    outcomes = chain(plan.refused, (outcome(stage, one) for one in done))
+    ended: list[Outcome] = []
+    while batch := list(islice(outcomes, BATCH)):
+        record(store, batch, run_id=run_id)
+        ended += batch
+    return summarise(stage, plan, ended, tolerated=tolerated)
+
+
+def outcome(stage: str, done: Done[T, Mapping[str, tuple[Row, ...]]]) -> Outcome:
+    """What became of one task: ok, the data's fault, or ours."""
+    error = done.error
+    state = "ok" if error is None else "quarantined" if isinstance(error, DataError) else "failed"
+    return Outcome(
+        key=done.task.key,
+        stage=stage,
+        centre=done.task.centre,
+        case_id=done.task.case_id,
+        state=state,  # type: ignore[arg-type]  # one of the three literals above
+        reason=error.reason if error else "",
+        message=str(error) if error else "",
+        rows=done.result or {},
+        seconds=done.seconds,
+        peak_rss_mib=done.peak_rss_mib,
+        worker=done.worker,
+        attempt=done.attempt,
+    )
+
+
+def summarise(stage: str, plan: Plan[Any], ended: Iterable[Outcome], *, tolerated: int) -> Report:
+    """The report of a case-by-case flow."""
+    ended = list(ended)
+    now = Counter(one.state for one in ended)
+    states = {s: now[s] + plan.known.get(s, 0) for s in ("ok", "quarantined", "failed")}
+    before = sum(plan.known.values())
+    equation = " + ".join(f"{number} {state}" for state, number in states.items())
+    lines = [f"{stage}: {sum(states.values())} inputs = {equation}"]
+    if before:
+        lines.append(f"  {before} were settled by earlier runs and were not done again")
+    if not ended:
+        lines.append("  nothing to do: everything is stored already")
+    lines += _explain(ended)
+    troubled = states["quarantined"] + states["failed"]
+    data = {
+        "stage": stage,
+        "inputs": sum(states.values()),
+        **states,
+        "settled_before": before,
+        "reasons": dict(Counter(one.reason for one in ended if one.reason)),
+        "cases": [
+            {"case_id": o.case_id, "state": o.state, "reason": o.reason, "message": o.message}
+            for o in ended
+            if o.state != "ok"
+        ],
+        "notes": list(plan.notes),
+    }
+    return Report((*plan.notes, *lines), data, exit_code=int(troubled > tolerated))
+
+
+def _explain(ended: Sequence[Outcome]) -> list[str]:
+    lines = []
+    troubled = [one for one in ended if one.state != "ok"]
+    for (state, reason), number in sorted(Counter((o.state, o.reason) for o in troubled).items()):
+        meaning = REASONS[reason].meaning if reason in REASONS else "see the message"
+        lines.append(f"  {number} {state}, {reason}: {meaning}")
+        shown = [one for one in troubled if one.reason == reason][:3]
+        for one in shown:
+            lines += [f"    case {one.case_id[:8]}  {line}" for line in one.message.splitlines()]
+    return lines
+
+
+def _is_settled(standing: Standing | None) -> bool:
+    return standing is not None and standing.state in {"ok", "quarantined"}

@@ -1,0 +1,185 @@
+"""Extract: every feature row the store does not hold yet, by declared recipes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, NonNegativeInt
+
+from radlas.digests import canonical_json, digest_of
+from radlas.engine.base import Done
+from radlas.errors import ConfigError, DataError
+from radlas.features import EXTRACTORS
+from radlas.features.base import Extractor, feature_set_name, make_extractor, recipe
+from radlas.flows.base import Flow, Plan, Report, StoreConfig
+from radlas.flows.batch import commit_batches, unsettled
+from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row
+from radlas.reasons import data_error
+from radlas.store import delta
+from radlas.store.layout import Store, open_store
+from radlas.store.recipes import save_recipe
+from radlas.volumes.zarr import read_rois, read_volume
+
+
+class ExtractConfig(StoreConfig):
+    """Which features to compute, with which settings."""
+
+    extractors: Mapping[str, Mapping[str, Any]] = Field(
+        min_length=1, description="Extractor to its settings; each makes one feature set."
+    )
+    tolerated: NonNegativeInt = Field(default=0, description="Troubled cases before exit code 1.")
+
+
+@dataclass(frozen=True)
+class ExtractTask:
+    """One case to describe by one extractor: addresses and settings, no voxels."""
+
+    key: str
+    centre: str
+    case_id: str
+    subject_id: str
+    store: Path
+    extractor: str
+    settings: str  # canonical JSON: hashable, so that a worker keeps the extractor
+    feature_set: str
+    input_digest: str
+
+
+def plan(config: ExtractConfig) -> Plan[ExtractTask]:
+    """One task per case and extractor, biggest tumours first; what is settled is not planned.
+
+    Raises:
+        ConfigError: An extractor is unknown, its settings are wrong, or there are no cases.
+    """
+    store = open_store(config.store)
+    cases = _cases(store)
+    if not cases:
+        raise ConfigError("the store holds no case", str(config.store), "radlas ingest first")
+    tasks: list[ExtractTask] = []
+    gpu: set[str] = set()
+    notes: list[str] = []
+    for name, settings in sorted(config.extractors.items()):
+        extractor = make_extractor(EXTRACTORS, name, settings)
+        feature_set = feature_set_name(name, extractor)
+        save_recipe(store, feature_set, recipe(name, extractor))
+        text = canonical_json(extractor.settings.model_dump(mode="json"))
+        tasks += [_task(config, name, text, feature_set, case) for case in cases]
+        notes += _announce(name, feature_set, extractor)
+        gpu |= {feature_set} if extractor.gpu else set()
+    open_tasks, known = unsettled(store, "extract", tasks)
+    return Plan(
+        tasks=tuple(task for task in open_tasks if task.feature_set not in gpu),
+        gpu_tasks=tuple(task for task in open_tasks if task.feature_set in gpu),
+        known=known,
+        notes=tuple(notes),
+    )
+
+
+def work(task: ExtractTask) -> dict[str, tuple[Row, ...]]:
+    """Describe one case.
+
+    Raises:
+        DataError: The case cannot be described.
+        StoreError: Its volume is missing or damaged.
+    """
+    extractor = _extractor(task.extractor, task.settings)
+    volume = read_volume(task.store, task.case_id)
+    rois = read_rois(task.store, task.case_id)
+    try:
+        description = extractor.describe(volume, _by_name(rois))
+    except DataError as error:
+        raise error.at(f"case {task.case_id[:8]}, feature set {task.feature_set}") from error
+    return _rows(task, extractor.table, description)
+
+
+def commit(
+    config: ExtractConfig,
+    plan: Plan[ExtractTask],
+    done: Iterator[Done[ExtractTask, Mapping[str, tuple[Row, ...]]]],
+) -> Report:
+    """Store every outcome; the only writer."""
+    store = open_store(config.store)
+    return commit_batches(store, "extract", plan, done, tolerated=config.tolerated)
+
+
+@lru_cache(maxsize=8)
+def _extractor(name: str, settings: str) -> Extractor:
+    """The extractor, kept per process: a network is loaded once."""
+    return make_extractor(EXTRACTORS, name, json.loads(settings))
+
+
+def _cases(store: Store) -> list[Row]:
+    """Every case with the digest of its voxels and drawn masks, biggest tumour first."""
+    columns = ["case_id", "roi", "reader", "feature_set", "voxels", "mask_digest"]
+    masks: dict[str, list[Any]] = {}
+    size: dict[str, int] = {}
+    for row in delta.read(store, "rois", columns).to_pylist():
+        if not row["feature_set"]:
+            drawn = [row["roi"], row["reader"], row["mask_digest"]]
+            masks.setdefault(row["case_id"], []).append(drawn)
+            if row["roi"] == TUMOUR:
+                size[row["case_id"]] = row["voxels"] or 0
+    columns = ["case_id", "centre", "subject_id", "voxel_digest"]
+    cases = delta.read(store, "cases", columns).to_pylist()
+    for case in cases:
+        case["input_digest"] = digest_of(
+            [case["voxel_digest"], sorted(masks.get(case["case_id"], []))]
+        )
+    return sorted(cases, key=lambda case: (-size.get(case["case_id"], 0), case["case_id"]))
+
+
+def _task(
+    config: ExtractConfig, name: str, settings: str, feature_set: str, case: Row
+) -> ExtractTask:
+    return ExtractTask(
+        key=digest_of([case["case_id"], case["input_digest"], feature_set]),
+        centre=case["centre"],
+        case_id=case["case_id"],
+        subject_id=case["subject_id"],
+        store=config.store.absolute(),
+        extractor=name,
+        settings=settings,
+        feature_set=feature_set,
+        input_digest=case["input_digest"],
+    )
+
+
+def _announce(name: str, feature_set: str, extractor: Extractor) -> list[str]:
+    lines = [f"{name}: feature set {feature_set}"]
+    banner = getattr(extractor, "banner", "")
+    return [*lines, f"  !! {banner}"] if banner else lines
+
+
+def _by_name(rois: tuple[Roi, ...]) -> dict[str, Roi]:
+    names = [roi.name for roi in rois]
+    if len(set(names)) < len(names):
+        raise data_error("ambiguous_roi", "several readers drew the same ROI")
+    return {roi.name: roi for roi in rois}
+
+
+def _rows(task: ExtractTask, table: str, description: Description) -> dict[str, tuple[Row, ...]]:
+    names = {
+        "case_id": task.case_id,
+        "centre": task.centre,
+        "subject_id": task.subject_id,
+        "feature_set": task.feature_set,
+    }
+    digest = {"input_digest": task.input_digest}
+    rows = tuple(names | digest | _row(table, row) for row in description.rows)
+    generated = tuple(names | facts for facts in description.rois)
+    return {table: rows, "rois": generated} if generated else {table: rows}
+
+
+def _row(table: str, row: FeatureRow) -> Row:
+    common = {"roi": row.roi, "reason": row.reason}
+    if table == "deep":
+        return common | {"layer": row.image_type, "vector": list(row.vector)}
+    return common | {"image_type": row.image_type, **row.values}
+
+
+extract = Flow("extract", ExtractConfig, plan, work, commit)

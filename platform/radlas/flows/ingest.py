@@ -1,0 +1,202 @@
+"""Ingest: a source folder of one centre in, volumes and catalogue rows out."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, NonNegativeInt
+
+from radlas.config import read_yaml
+from radlas.digests import digest_of, pseudonym
+from radlas.engine.base import Done
+from radlas.errors import DataError
+from radlas.flows.base import Flow, Plan, Report, StoreConfig
+from radlas.flows.batch import commit_batches, unsettled
+from radlas.ingest import IMPORTERS
+from radlas.ingest.base import Exam, ExamData, IngestRules, Refusal, Scan
+from radlas.ingest.checks import roi_facts
+from radlas.model import Outcome, Row
+from radlas.reasons import data_error
+from radlas.store.layout import open_store
+from radlas.store.ledger import append_rows, standings
+from radlas.volumes.zarr import roi_key, write_case
+
+
+class IngestConfig(StoreConfig):
+    """Where a centre's exams lie and how they are read."""
+
+    source: Path = Field(description="Folder or zip archive with the centre's exams.")
+    centre: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="Name of the hospital or collection."
+    )
+    importer: str = Field(default="dicom", description="dicom, tcia-sts, nifti or table.")
+    rois: Path | None = Field(default=None, description="YAML: ROI to a list of name patterns.")
+    sequence: str | None = Field(default=None, description="Keep only T2FS, STIR or T1 series.")
+    label: int = Field(default=1, ge=1, description="Voxel value that means inside, in mask files.")
+    minimum_voxels: int = Field(default=1, ge=1, description="Smaller ROIs are refused [1].")
+    tolerated: NonNegativeInt = Field(default=0, description="Troubled cases before exit code 1.")
+
+    def rules(self) -> IngestRules:
+        """The part that decides what a case is."""
+        roi_map = read_yaml(self.rois) if self.rois else {}
+        values = {
+            "sequence": self.sequence,
+            "label": self.label,
+            "minimum_voxels": self.minimum_voxels,
+            "roi_map": roi_map,
+        }
+        return IngestRules.parse(values, str(self.rois or "ingest"))
+
+
+@dataclass(frozen=True)
+class IngestTask:
+    """One exam to read. The raw identifiers in ``exam`` reach workers, never the store."""
+
+    key: str
+    centre: str
+    case_id: str
+    subject_id: str
+    store: Path
+    exam: Exam
+    rules: IngestRules
+
+
+def plan(config: IngestConfig) -> Plan[IngestTask]:
+    """Scan the source's headers; plan what the ledger does not hold.
+
+    Raises:
+        ConfigError: The source is missing or holds nothing this importer can read.
+        StoreError: There is no store, or its site key is missing.
+    """
+    store, rules = open_store(config.store), config.rules()
+    key = store.key()
+    scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
+    tasks = [_task(config, rules, key, exam) for exam in scan.exams]
+    open_tasks, known = unsettled(store, "ingest", tasks)
+    refused = [_refused(config.centre, key, refusal) for refusal in scan.refusals]
+    seen = standings(store, "ingest")
+    new = tuple(o for o in refused if o.key not in seen or seen[o.key].state == "released")
+    if len(refused) > len(new):
+        known["quarantined"] = known.get("quarantined", 0) + len(refused) - len(new)
+    return Plan(
+        tasks=open_tasks,
+        refused=new,
+        known=known,
+        notes=(*scan.notes, *_left_out(scan)),
+        extra=tuple(_clinical(config.centre, key, record) for record in scan.clinical),
+    )
+
+
+def work(task: IngestTask) -> dict[str, tuple[Row, ...]]:
+    """Read one exam, store its volume, describe it in rows.
+
+    Raises:
+        DataError: The exam is not exactly right.
+    """
+    try:
+        data: ExamData = IMPORTERS[task.exam.importer]().read(task.exam, task.rules)
+        _check_readers(data)
+        commit_record = write_case(task.store, task.case_id, data.volume, data.rois)
+    except DataError as error:
+        raise error.at(f"case {task.case_id[:8]}") from error
+    names = {"case_id": task.case_id, "centre": task.centre, "subject_id": task.subject_id}
+    return {
+        "cases": (names | _case_row(task, data, commit_record),),
+        "rois": tuple(
+            names | {"feature_set": ""} | roi_facts(roi, data.volume.geometry) for roi in data.rois
+        ),
+    }
+
+
+def commit(
+    config: IngestConfig,
+    plan: Plan[IngestTask],
+    done: Iterator[Done[IngestTask, Mapping[str, tuple[Row, ...]]]],
+) -> Report:
+    """Store every outcome and the clinical records; count them all."""
+    store = open_store(config.store)
+    if plan.extra:
+        append_rows(store, "clinical", plan.extra, run_id=uuid.uuid4().hex)
+    report = commit_batches(store, "ingest", plan, done, tolerated=config.tolerated)
+    if not plan.extra:
+        return report
+    line = f"  {len(plan.extra)} clinical records of centre {config.centre}"
+    data = {**report.data, "clinical": len(plan.extra)}
+    return Report((*report.lines, line), data, report.exit_code)
+
+
+def _task(config: IngestConfig, rules: IngestRules, key: bytes, exam: Exam) -> IngestTask:
+    case_id = pseudonym(key, "case", config.centre, exam.subject, exam.series)
+    return IngestTask(
+        key=digest_of([case_id, exam.fingerprint, exam.importer, rules.digest()]),
+        centre=config.centre,
+        case_id=case_id,
+        subject_id=pseudonym(key, "subject", config.centre, exam.subject),
+        store=config.store.absolute(),
+        exam=exam,
+        rules=rules,
+    )
+
+
+def _refused(centre: str, key: bytes, refusal: Refusal) -> Outcome:
+    case_id = pseudonym(key, "case", centre, refusal.subject, refusal.series)
+    error = refusal.error.at(f"case {case_id[:8]}")
+    return Outcome(
+        key=digest_of([case_id, refusal.fingerprint, refusal.error.reason]),
+        stage="ingest",
+        centre=centre,
+        case_id=case_id,
+        state="quarantined",
+        reason=error.reason,
+        message=str(error),
+    )
+
+
+def _left_out(scan: Scan) -> list[str]:
+    counts: dict[str, int] = {}
+    for series in scan.left_out:
+        counts[series.why] = counts.get(series.why, 0) + 1
+    return [f"  {number} series left out: {why}" for why, number in sorted(counts.items())]
+
+
+def _clinical(centre: str, key: bytes, values: Mapping[str, Any]) -> Row:
+    known = {name: value for name, value in values.items() if name != "subject"}
+    subject_id = pseudonym(key, "subject", centre, str(values["subject"]))
+    row = {"subject_id": subject_id, "centre": centre, **known}
+    return row | {"row_digest": digest_of(row)}
+
+
+def _check_readers(data: ExamData) -> None:
+    keys = [roi_key(roi) for roi in data.rois]
+    doubled = sorted({key for key in keys if keys.count(key) > 1})
+    if doubled:
+        raise data_error("ambiguous_roi", f"several masks are named {', '.join(doubled)}")
+
+
+def _case_row(task: IngestTask, data: ExamData, commit_record: Mapping[str, Any]) -> Row:
+    geometry = data.volume.geometry
+    z, y, x = geometry.shape
+    spacing_x, spacing_y, spacing_z = geometry.spacing
+    return {
+        **data.facts,
+        "importer": task.exam.importer,
+        "sequence": task.exam.sequence,
+        "series_rule": task.exam.rule,
+        "slices": z,
+        "rows": y,
+        "columns": x,
+        "spacing_x_mm": spacing_x,
+        "spacing_y_mm": spacing_y,
+        "spacing_z_mm": spacing_z,
+        "obliquity_deg": geometry.obliquity,
+        "voxel_dtype": str(data.volume.voxels.dtype),
+        "voxel_digest": commit_record["image"],
+        "input_digest": task.exam.fingerprint,
+    }
+
+
+ingest = Flow("ingest", IngestConfig, plan, work, commit)
