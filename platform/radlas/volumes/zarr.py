@@ -20,7 +20,7 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
-from radlas.digests import mask_digest, voxel_digest
+from radlas.digests import digest_of, mask_digest, voxel_digest
 from radlas.errors import StoreError
 from radlas.geometry import Geometry
 from radlas.model import Roi, Volume
@@ -45,13 +45,14 @@ def write_case(root: Path, case_id: str, volume: Volume, rois: Sequence[Roi]) ->
     """Store one case so that it is either whole or absent.
 
     Returns:
-        The commit record: ``image`` and ``masks`` digests.
+        The commit record: digests of ``affine``, ``image`` and ``masks``.
 
     Raises:
         DataError: ``case_conflict``: the case is stored already with other content.
     """
     target = volume_path(root, case_id)
     record = {
+        "affine": digest_of(volume.geometry.affine.tolist()),
         "image": voxel_digest(volume.voxels),
         "masks": {roi_key(roi): mask_digest(roi.mask) for roi in rois},
     }
@@ -80,12 +81,18 @@ def read_record(root: Path, case_id: str) -> dict[str, Any]:
     """
     path = volume_path(root, case_id) / COMMIT
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        sealed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record: dict[str, Any] = sealed["record"]
+        if sealed["seal"] != digest_of(record):
+            raise ValueError("its seal does not fit")
     except FileNotFoundError:
         raise StoreError("no such case", f"case {case_id}", "list cases: radlas query") from None
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
-            f"the commit record is damaged: {error}", f"case {case_id}", "radlas verify"
+            f"the commit record is damaged: {error}",
+            f"case {case_id}",
+            "restore the folder from a backup or ingest again",
+            "damaged",
         ) from error
     return record
 
@@ -99,6 +106,7 @@ def read_volume(root: Path, case_id: str) -> Volume:
     record = read_record(root, case_id)
     group = _open(root, case_id)
     voxels = _array(group, "image", case_id)
+    geometry = _geometry(group, case_id, record["affine"])
     if voxel_digest(voxels) != record["image"]:
         raise StoreError(
             "the voxels are not the ones that were committed",
@@ -106,7 +114,7 @@ def read_volume(root: Path, case_id: str) -> Volume:
             "the disk or a copy damaged them: restore the folder from a backup or ingest again",
             "voxels_changed",
         )
-    return Volume(voxels, _geometry(group, case_id))
+    return Volume(voxels, geometry)
 
 
 def read_rois(root: Path, case_id: str) -> tuple[Roi, ...]:
@@ -167,7 +175,8 @@ def _write(stage: Path, volume: Volume, rois: Sequence[Roi], record: Mapping[str
             dimension_names=("z", "y", "x"),
         )
         mask[:] = roi.mask.astype(np.uint8)
-    (stage / COMMIT).write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
+    sealed = {"record": record, "seal": digest_of(record)}
+    (stage / COMMIT).write_text(json.dumps(sealed, indent=1, sort_keys=True), encoding="utf-8")
 
 
 def _attributes(geometry: Geometry) -> dict[str, Any]:
@@ -200,7 +209,10 @@ def _fsync(path: Path) -> None:
 
 
 def _open(root: Path, case_id: str) -> zarr.Group:
-    return zarr.open_group(volume_path(root, case_id), mode="r")
+    try:
+        return zarr.open_group(volume_path(root, case_id), mode="r")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _damaged("the group", case_id, error) from error
 
 
 def _array(group: zarr.Group, name: str, case_id: str) -> NDArray[Any]:
@@ -210,23 +222,35 @@ def _array(group: zarr.Group, name: str, case_id: str) -> NDArray[Any]:
             raise KeyError(name)
         return np.asarray(array[:])
     except Exception as error:  # codecs raise what they like; the file is at fault
-        raise StoreError(
-            f"{name} cannot be read: {error}", f"case {case_id}", "radlas verify", "damaged"
-        ) from error
+        raise _damaged(name, case_id, error) from error
 
 
-def _geometry(group: zarr.Group, case_id: str) -> Geometry:
+def _geometry(group: zarr.Group, case_id: str, digest: str) -> Geometry:
+    """The affine, once it is shown to be the committed one and to agree with OME-Zarr's scale."""
     attributes: dict[str, Any] = group.attrs.asdict()
-    affine = np.asarray(attributes["radlas"]["affine_lps"], dtype=np.float64)
-    z, y, x = group["image"].shape  # type: ignore[union-attr]  # _array has shown that it is one
-    geometry = Geometry((z, y, x), affine)
-    dataset = attributes["ome"]["multiscales"][0]["datasets"][0]
-    scale = dataset["coordinateTransformations"][0]["scale"]
-    if not np.allclose(scale, geometry.spacing_zyx, rtol=1e-9):
+    try:
+        rows = attributes["radlas"]["affine_lps"]
+        dataset = attributes["ome"]["multiscales"][0]["datasets"][0]
+        scale = dataset["coordinateTransformations"][0]["scale"]
+        z, y, x = group["image"].shape  # type: ignore[union-attr]  # _array has shown that it is one
+        geometry = Geometry((z, y, x), np.asarray(rows, dtype=np.float64))
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise _damaged("the geometry", case_id, error) from error
+    agree = len(scale) == 3 and np.allclose(scale, geometry.spacing_zyx, rtol=1e-9)
+    if digest_of(rows) != digest or not agree:
         raise StoreError(
-            f"scale {scale} contradicts the affine's spacing {geometry.spacing_zyx}",
+            f"scale {scale} or affine {rows} is not what was committed",
             f"case {case_id}",
             "another tool rewrote the attributes: restore them from a backup",
             "geometry_changed",
         )
     return geometry
+
+
+def _damaged(what: str, case_id: str, error: Exception) -> StoreError:
+    return StoreError(
+        f"{what} cannot be read: {type(error).__name__}: {error}",
+        f"case {case_id}",
+        "restore the folder from a backup or ingest again",
+        "damaged",
+    )

@@ -1,0 +1,47 @@
+"""Configurations: a misspelt key is an error that names it, and where it stands."""
+
+import pytest
+from pydantic import Field
+
+from radlas.config import Config, read_yaml
+from radlas.errors import ConfigError
+
+
+class Sample(Config):
+    width: float = Field(gt=0)
+    name: str = "x"
+
+
+def test_a_misspelt_key_is_named_with_the_file_and_the_known_keys(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text("widht: 3\n")
+    with pytest.raises(ConfigError) as caught:
+        Sample.read(path)
+    assert str(caught.value) == (
+        f"missing key `width`; unknown key `widht`\n  in: {path}\n  try: known keys: width, name"
+    )
+
+
+def test_a_wrong_value_is_shown_as_it_was_given():
+    with pytest.raises(ConfigError, match=r"`width`: Input should be greater than 0 \(got -1\)"):
+        Sample.parse({"width": -1})
+
+
+@pytest.mark.parametrize("text", ["a: [1\n", "- 1\n", "\x00"])
+def test_a_file_that_is_no_mapping_is_refused_by_name(tmp_path, text):
+    path = tmp_path / "job.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="not") as caught:
+        read_yaml(path)
+    assert caught.value.where == str(path)
+
+
+def test_the_digest_depends_on_values_and_not_on_their_order():
+    one, other = Sample.parse({"width": 1, "name": "y"}), Sample.parse({"name": "y", "width": 1.0})
+    assert one.digest() == other.digest() != Sample.parse({"width": 2, "name": "y"}).digest()
+
+
+def test_the_command_line_wins_over_the_file(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text("width: 3\n")
+    assert Sample.read(path, {"width": 5}).width == 5

@@ -1,0 +1,77 @@
+"""Geometry: exact, oblique grids included."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy.spatial.transform import Rotation
+
+from radlas.errors import DataError
+from radlas.geometry import (
+    in_plane_grid,
+    make_geometry,
+    world_to_index,
+    worst_corner_displacement,
+)
+
+SPACING = st.floats(0.2, 10)
+ANGLE = st.floats(-180, 180)
+
+
+@st.composite
+def geometries(draw):
+    shape = draw(st.tuples(*[st.integers(2, 40)] * 3))
+    angles = [draw(ANGLE) for _ in range(3)]
+    return make_geometry(
+        shape,
+        spacing=(draw(SPACING), draw(SPACING), draw(SPACING)),
+        origin=tuple(draw(st.floats(-500, 500)) for _ in range(3)),
+        direction=Rotation.from_euler("xyz", angles, degrees=True).as_matrix(),
+    )
+
+
+@given(geometries(), hnp.arrays(np.float64, (5, 3), elements=st.floats(-50, 50)))
+def test_points_go_to_indices_and_back(geometry, indices):
+    points = indices @ geometry.affine[:3, :3].T + geometry.affine[:3, 3]
+    np.testing.assert_allclose(world_to_index(geometry, points), indices, atol=1e-6)
+
+
+@given(geometries(), hnp.arrays(np.float64, 3, elements=st.floats(-5, 5)))
+def test_a_shifted_grid_is_displaced_by_the_shift(geometry, shift):
+    moved = make_geometry(
+        geometry.shape,
+        spacing=geometry.spacing,
+        origin=tuple(np.add(geometry.origin, shift)),
+        direction=geometry.direction,
+    )
+    found = worst_corner_displacement(geometry, moved)
+    assert found == pytest.approx(np.linalg.norm(shift), abs=1e-9)
+
+
+@given(geometries(), st.floats(0.3, 3))
+def test_resampling_in_plane_keeps_the_centre_and_the_slices(geometry, spacing):
+    grid = in_plane_grid(geometry, spacing=spacing)
+    np.testing.assert_allclose(grid.spacing, (spacing, spacing, geometry.spacing[2]))
+
+    def centre(g):
+        z, y, x = g.shape
+        return g.affine @ [(x - 1) / 2, (y - 1) / 2, (z - 1) / 2, 1]
+
+    np.testing.assert_allclose(centre(grid), centre(geometry), atol=1e-6)
+    assert grid.shape[0] == geometry.shape[0]
+
+
+@pytest.mark.parametrize(
+    ("spacing", "direction"),
+    [
+        ((0, 1, 1), np.eye(3)),
+        ((np.nan, 1, 1), np.eye(3)),
+        ((1, 1, -1), np.eye(3)),
+        ((1, 1, 1), np.array([[1, 0.1, 0], [0, 1, 0], [0, 0, 1.0]])),
+    ],
+)
+def test_a_grid_that_is_none_is_refused(spacing, direction):
+    with pytest.raises(DataError) as caught:
+        make_geometry((2, 2, 2), spacing=spacing, origin=(0, 0, 0), direction=direction)
+    assert caught.value.reason == "bad_geometry"

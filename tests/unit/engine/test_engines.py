@@ -1,0 +1,63 @@
+"""Engines: serial is the reference; a poisoned task costs itself and nothing else."""
+
+from __future__ import annotations
+
+import pickle
+
+import poison
+import pytest
+
+from radlas.engine.base import SerialEngine
+from radlas.engine.dask import DaskEngine
+from radlas.engine.isolate import Child
+from radlas.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def dask_engine():
+    engine = DaskEngine(workers=2, timeout=4)
+    yield engine
+    engine.close()
+
+
+def test_dask_gives_what_serial_gives(dask_engine):
+    tasks = [0, 1, 2, 4, 6, 8]
+    serial = {one.task: one.result for one in SerialEngine().map(poison.work, tasks)}
+    dask = {one.task: one.result for one in dask_engine.map(poison.work, tasks)}
+    assert serial == dask == {task: task * task for task in tasks}
+
+
+def test_a_crash_a_hang_bad_data_and_a_bug_cost_one_task_each(dask_engine):
+    """Of 40 tasks 4 are poisoned: those 4 are named, the other 36 finish."""
+    done = {one.task: one for one in dask_engine.map(poison.work, list(range(40)))}
+    assert sorted(done) == list(range(40))
+    reasons = {task: one.error.reason for task, one in done.items() if one.error}
+    assert reasons == {3: "crashed", 5: "timeout", 7: "empty_mask", 9: "bug"}
+    assert done[3].attempt == 2, "a crash has one more try, alone"
+    assert "exit code -11" in done[3].error.what
+
+
+def test_nothing_is_started_for_no_tasks():
+    engine = DaskEngine("tcp://127.0.0.1:1")  # where nobody listens
+    assert list(engine.map(poison.work, [])) == []
+    engine.close()
+
+
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
+    engine = DaskEngine("tcp://127.0.0.1:1")
+    with pytest.raises(ConfigError, match="no Dask scheduler answers"):
+        list(engine.map(poison.work, [1]))
+
+
+def test_a_child_that_died_is_replaced():
+    child = Child(timeout=4)
+    assert child.call(poison.work, 3).error.reason == "crashed"
+    assert child.call(poison.work, 4).result == 16
+    child.stop()
+
+
+def test_a_bug_is_told_with_its_place():
+    (done,) = SerialEngine().map(poison.work, [9])
+    assert done.error.what == "ValueError: surprise"
+    assert done.error.where.startswith("poison.py:")
+    assert pickle.loads(pickle.dumps(done)).error.reason == "bug"  # noqa: S301 - our own bytes
