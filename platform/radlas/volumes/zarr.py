@@ -170,7 +170,7 @@ def _write(stage: Path, volume: Volume, rois: Sequence[Roi], record: Mapping[str
             shape=shape,
             dtype="uint8",
             chunks=shape,
-            compressors=ZstdCodec(level=5, checksum=True),
+            compressors=[ZstdCodec(level=5), Crc32cCodec()],
             config={"write_empty_chunks": True},
             dimension_names=("z", "y", "x"),
         )

@@ -1,5 +1,7 @@
 """Registries: names are cheap, imports happen on use, mistakes are named."""
 
+import platform
+import subprocess
 import sys
 
 import pytest
@@ -24,15 +26,11 @@ def test_an_unknown_name_lists_the_known_ones():
 
 def test_importing_the_package_imports_neither_torch_nor_radiomics_nor_dask():
     """A query must not wait for a network library."""
-    import subprocess
-
     code = "import radlas, radlas.features, radlas.store.query, sys; print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "radiomics", "distributed", "sklearn"} & set(out.stdout.split())
 
 
 def test_the_folder_platform_does_not_shadow_the_standard_library():
-    import platform
-
     assert platform.python_implementation()
     assert "radlas" not in platform.__file__
