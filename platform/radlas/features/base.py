@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from radlas.config import Config
@@ -65,11 +66,16 @@ def make_extractor(registry: Registry, name: str, params: Mapping[str, Any]) -> 
 
 
 def recipe(name: str, extractor: Extractor) -> dict[str, Any]:
-    """Everything that defines a feature set, ready to be stored as JSON."""
+    """Everything that defines a feature set, ready to be stored as JSON.
+
+    Paths are addresses, not settings: the digest of what lies there stands among the versions.
+    """
+    settings = extractor.settings
+    paths = {key for key in type(settings).model_fields if isinstance(getattr(settings, key), Path)}
     return {
         "extractor": name,
         "label": extractor.label,
-        "settings": extractor.settings.model_dump(mode="json"),
+        "settings": settings.model_dump(mode="json", exclude=paths),
         "table": extractor.table,
         "versions": dict(extractor.versions),
     }

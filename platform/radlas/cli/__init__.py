@@ -1,0 +1,15 @@
+"""The ``radlas`` command. One file per group of verbs; ``main`` is the console script."""
+
+from radlas.cli.app import app
+from radlas.cli.data import register as _data
+from radlas.cli.snapshots import register as _snapshots
+from radlas.cli.study import register as _study
+
+_data(app)
+_snapshots(app)
+_study(app)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

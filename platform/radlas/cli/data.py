@@ -1,0 +1,255 @@
+"""Verbs around the data: init, phantom, ingest, extract, query, status, retry, verify, doctor."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from radlas import doctor as checks
+from radlas.cli.app import DryRunOption, EngineOption, JsonOption, StoreOption, ToleratedOption
+from radlas.config import Config
+from radlas.entry import execute, guarded, show
+from radlas.errors import ConfigError
+from radlas.flows.base import Report
+from radlas.flows.extract import ExtractConfig, extract
+from radlas.flows.ingest import IngestConfig, ingest
+from radlas.phantom import PhantomConfig, write_cohort
+from radlas.reasons import REASONS
+from radlas.store import health
+from radlas.store.layout import init_store, open_store, single_writer
+from radlas.store.ledger import release
+from radlas.store.query import connect, run_sql
+from radlas.store.schemas import export_schemas
+from radlas.store.snapshots import load_snapshot, open_snapshot
+
+
+class Format(StrEnum):
+    """How `radlas query` prints."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the application."""
+    for verb in (init, phantom, ingest_, extract_, query, status, retry, verify, doctor):
+        app.command(verb.__name__.rstrip("_"))(verb)
+    schemas = typer.Typer(help="The published contracts.", no_args_is_help=True)
+    schemas.command("export")(schemas_export)
+    app.add_typer(schemas, name="schemas")
+
+
+def init(
+    store: Annotated[Path, typer.Argument(help="Folder to make.")],
+    key: Annotated[Path | None, typer.Option(help="Site key to copy; else one is drawn.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an empty store, and its site key beside it."""
+
+    def action() -> int:
+        made = init_store(store, key)
+        lines = (
+            f"made store {made.root}",
+            f"  site key: {made.key_path}: keep it safe and apart; who has it can tell who is who",
+            f"next: radlas ingest SOURCE --store {made.root} --centre NAME",
+        )
+        data = {"store": str(made.root), "store_id": made.store_id, "key": str(made.key_path)}
+        return show(Report(lines, data), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def phantom(
+    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    subjects: Annotated[int, typer.Option(min=6, help="Over three centres.")] = 203,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a synthetic three-centre cohort with planted truth."""
+
+    def action() -> int:
+        values = {"out": out, "subjects": subjects, "seed": seed, "workers": workers}
+        made = write_cohort(PhantomConfig.parse(values), _count_to_stderr)
+        word = "wrote" if made.created else "found, complete and with these settings,"
+        lines = [f"{word} {made.subjects} synthetic subjects in {made.out}"]
+        for centre, grades in made.centres.items():
+            told = ", ".join(f"{number} {grade} grade" for grade, number in grades.items())
+            lines.append(f"  {centre}: {told}")
+        lines.append(f"  what was planted: {made.out / 'truth.csv'}")
+        data = {"out": str(made.out), "created": made.created, "centres": made.centres}
+        return show(Report(tuple(lines), data), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def ingest_(
+    source: Annotated[Path, typer.Argument(help="Folder or zip archive of one centre.")],
+    store: StoreOption,
+    centre: Annotated[str, typer.Option(help="Name of the hospital or collection.")],
+    importer: Annotated[str, typer.Option(help="dicom, tcia-sts, nifti or table.")] = "dicom",
+    rois: Annotated[Path | None, typer.Option(help="YAML: ROI to name patterns.")] = None,
+    sequence: Annotated[str | None, typer.Option(help="Keep only T2FS, STIR or T1.")] = None,
+    label: Annotated[int, typer.Option(min=1, help="Voxel value of the ROI in masks.")] = 1,
+    tolerated: ToleratedOption = 0,
+    engine: EngineOption = "local",
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Read a centre's exams and masks into the store. Safe to repeat."""
+
+    def action() -> int:
+        values = {
+            "source": source,
+            "store": store,
+            "centre": centre,
+            "importer": importer,
+            "rois": rois,
+            "sequence": sequence,
+            "label": label,
+            "tolerated": tolerated,
+        }
+        config = IngestConfig.parse(values, "radlas ingest")
+        return execute(ingest, config, engine=engine, dry_run=dry_run, as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def extract_(
+    store: StoreOption,
+    config: Annotated[Path, typer.Option(help="YAML: extractors and their settings.")],
+    tolerated: ToleratedOption = 0,
+    engine: EngineOption = "local",
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute every feature row the store does not hold yet. Safe to repeat."""
+
+    def action() -> int:
+        overrides: dict[str, Any] = {"store": store}
+        overrides |= {"tolerated": tolerated} if tolerated else {}
+        values = ExtractConfig.read(config, overrides)
+        return execute(extract, values, engine=engine, dry_run=dry_run, as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT over the views.")],
+    store: StoreOption,
+    snapshot: Annotated[str | None, typer.Option(help="NAME or NAME@N; else live.")] = None,
+    format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
+    out: Annotated[Path | None, typer.Option(help="File to write, for parquet.")] = None,
+) -> None:
+    """Ask the store or a snapshot in SQL.
+
+    Views: cases, rois, clinical, radiomics, deep, outcomes, latest. Read-only.
+    """
+
+    def action() -> int:
+        opened = open_store(store)
+        frozen = load_snapshot(opened, snapshot) if snapshot else None
+        with open_snapshot(opened, frozen) if frozen else connect(opened) as connection:
+            _print(run_sql(connection, sql), format_, out)
+        return 0
+
+    raise typer.Exit(guarded(action, as_json=format_ is Format.JSON))
+
+
+def status(store: StoreOption, as_json: JsonOption = False) -> None:
+    """Say how the store stands: cases, stages, what is in trouble and why."""
+
+    def action() -> int:
+        data = health.status(open_store(store))
+        lines = [f"store {data['store']}"]
+        lines += [f"  centre {centre}: {n} cases" for centre, n in data["cases"].items()]
+        for stage, states in data["stages"].items():
+            told = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
+            lines.append(f"  {stage}: {told}")
+        for one in data["trouble"]:
+            told = REASONS[one["reason"]].meaning if one["reason"] in REASONS else ""
+            lines.append(f"  {one['tasks']} {one['state']}, {one['reason']}: {told}")
+            lines.append(f"    again: radlas retry --store {store} --reason {one['reason']}")
+        lines += [f"  feature set {name}" for name in data["feature_sets"]]
+        lines += [f"  snapshot {name}" for name in data["snapshots"]]
+        return show(Report(tuple(lines), data), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def retry(
+    store: StoreOption,
+    reason: Annotated[str, typer.Option(help="Reason code, as `radlas status` lists it.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Let tasks that ended under a reason be planned again by the next ingest or extract."""
+
+    def action() -> int:
+        opened = open_store(store)
+        with single_writer(opened, "retry"):
+            number = release(opened, reason, run_id=uuid.uuid4().hex)
+        if not number:
+            raise ConfigError(f"nothing stands under {reason!r}", str(store), "radlas status")
+        line = f"{number} tasks released; run the same ingest or extract again"
+        return show(Report((line,), {"released": number, "reason": reason}), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def verify(store: StoreOption, as_json: JsonOption = False) -> None:
+    """Read every volume, mask and snapshot again and hold them against their digests."""
+
+    def action() -> int:
+        damage = health.verify(open_store(store))
+        lines = damage or ["everything reads as it was committed"]
+        return show(Report(tuple(lines), {"damage": damage}, int(bool(damage))), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """Check that everything radlas needs is installed and works; print the remedy if not."""
+    found = checks.examine()
+    lines = [f"{'ok ' if one.ok else 'BAD'} {one.name}: {one.detail}" for one in found]
+    data = {"checks": [one._asdict() for one in found]}
+    code = int(not all(one.ok for one in found))
+    raise typer.Exit(show(Report(tuple(lines), data, code), as_json=as_json))
+
+
+def schemas_export(
+    out: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("schemas"),
+) -> None:
+    """Write the contracts of tables, configurations and views."""
+    configs: dict[str, type[Config]] = {"ingest": IngestConfig, "extract": ExtractConfig}
+    for path in export_schemas(out, configs):
+        typer.echo(path)
+
+
+def _count_to_stderr(done: int, total: int) -> None:
+    if sys.stderr.isatty() or done in {total, total // 2}:
+        end = "\r" if sys.stderr.isatty() and done < total else "\n"
+        print(f"phantom {done}/{total}", end=end, file=sys.stderr, flush=True)
+
+
+def _print(relation: Any, format_: Format, out: Path | None) -> None:
+    if format_ is Format.PARQUET:
+        if out is None:
+            raise ConfigError("parquet goes to a file", hint="name it: --out result.parquet")
+        import pyarrow.parquet as pq
+
+        pq.write_table(relation.to_arrow_table(), out)
+    elif format_ is Format.CSV:
+        typer.echo(relation.df().to_csv(index=False), nl=False)
+    elif format_ is Format.JSON:
+        rows = relation.to_arrow_table().to_pylist()
+        typer.echo(json.dumps(rows, indent=1, default=str))
+    else:
+        typer.echo(str(relation).rstrip())

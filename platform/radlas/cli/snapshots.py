@@ -1,0 +1,118 @@
+"""Verbs of snapshots: create, list, show, diff, verify."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from radlas.cli.app import JsonOption, StoreOption
+from radlas.entry import guarded, show
+from radlas.flows.base import Report
+from radlas.store.diff import diff_snapshots
+from radlas.store.layout import open_store, single_writer
+from radlas.store.snapshots import (
+    Snapshot,
+    create_snapshot,
+    list_snapshots,
+    load_snapshot,
+    verify_snapshot,
+)
+
+Label = Annotated[str, typer.Argument(help="NAME (its newest) or NAME@N.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group to the application."""
+    group = typer.Typer(help="Named, immutable selections of rows.", no_args_is_help=True)
+    for verb in (create, list_, show_, diff, verify):
+        group.command(verb.__name__.rstrip("_"))(verb)
+    app.add_typer(group, name="snapshot")
+
+
+def create(
+    name: Annotated[str, typer.Argument(help="Letters, digits, dashes.")],
+    store: StoreOption,
+    cohort: Annotated[str, typer.Option(help="SQL with a column case_id; else all cases.")] = "",
+    feature_set: Annotated[list[str] | None, typer.Option(help="Repeatable; else all.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze what the store holds now; unchanged content gives the newest snapshot back."""
+
+    def action() -> int:
+        opened = open_store(store)
+        with single_writer(opened, "snapshot create"):
+            snapshot, new = create_snapshot(
+                opened, name, cohort_sql=cohort, feature_sets=tuple(feature_set or ())
+            )
+        word = "created" if new else "unchanged since"
+        lines = (f"{word} snapshot {snapshot.label}", *_lines(snapshot))
+        return show(Report(lines, asdict(snapshot) | {"new": new}), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def list_(store: StoreOption, as_json: JsonOption = False) -> None:
+    """List all snapshots."""
+
+    def action() -> int:
+        found = list_snapshots(open_store(store))
+        lines = [f"{s.label}  {len(s.cases)} cases  {s.created_at}  {s.id[:12]}" for s in found]
+        data = {"snapshots": [asdict(snapshot) for snapshot in found]}
+        return show(Report(tuple(lines) or ("no snapshot yet",), data), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def show_(label: Label, store: StoreOption, as_json: JsonOption = False) -> None:
+    """Show one snapshot: counts, feature sets, versions, digests."""
+
+    def action() -> int:
+        snapshot = load_snapshot(open_store(store), label)
+        lines = (f"snapshot {snapshot.label}", *_lines(snapshot))
+        return show(Report(lines, asdict(snapshot)), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def diff(old: Label, new: Label, store: StoreOption, as_json: JsonOption = False) -> None:
+    """Say what changed from OLD to NEW."""
+
+    def action() -> int:
+        opened = open_store(store)
+        data = diff_snapshots(opened, load_snapshot(opened, old), load_snapshot(opened, new))
+        lines = [f"{data['old']} -> {data['new']}: {'the same' if data['same'] else 'different'}"]
+        for what in ("cases", "feature_sets"):
+            added, removed = data[what]["added"], data[what]["removed"]
+            lines.append(f"  {what}: {len(added)} added, {len(removed)} removed")
+            lines += [f"    + {name}" for name in added[:5]]
+            lines += [f"    - {name}" for name in removed[:5]]
+        for table, rows in data["tables"].items():
+            told = ", ".join(f"{number} {what}" for what, number in rows.items())
+            lines.append(f"  rows of {table}: {told}")
+        return show(Report(tuple(lines), data), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def verify(label: Label, store: StoreOption, as_json: JsonOption = False) -> None:
+    """Read every pinned row again and hold it against the recorded digests."""
+
+    def action() -> int:
+        opened = open_store(store)
+        snapshot = load_snapshot(opened, label)
+        verify_snapshot(opened, snapshot)
+        line = f"snapshot {snapshot.label} reads as it was frozen"
+        return show(Report((line,), {"snapshot": snapshot.label, "ok": True}), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def _lines(snapshot: Snapshot) -> list[str]:
+    lines = [f"  id {snapshot.id[:16]}, created {snapshot.created_at}"]
+    for centre, n in snapshot.counts.items():
+        lines.append(f"  centre {centre}: {n['cases']} cases of {n['subjects']} subjects")
+    lines += [f"  feature set {name}" for name in snapshot.feature_sets]
+    lines += [f"  {table}: {one['rows']} rows" for table, one in snapshot.tables.items()]
+    return lines

@@ -1,0 +1,131 @@
+"""Verbs of the study: train, validate, explain, report, predict, retrain.
+
+Each imports its flow when it is called: scikit-learn, shap and torch take seconds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from radlas.cli.app import DryRunOption, EngineOption, JsonOption, StoreOption
+from radlas.config import Config
+from radlas.entry import WatchedEngine, execute, guarded, make_engine, show
+from radlas.errors import ConfigError
+
+Model = Annotated[str, typer.Argument(help="NAME (champion or newest), NAME@champion or NAME@N.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the application."""
+    for verb in (train_, validate_, explain_, report_, predict_, retrain_):
+        app.command(verb.__name__.rstrip("_"))(verb)
+
+
+def train_(
+    study: Annotated[Path, typer.Argument(help="YAML protocol of the study.")],
+    store: StoreOption,
+    snapshot: Annotated[str, typer.Option(help="NAME or NAME@N.")],
+    engine: EngineOption = "local",
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit every model of a study on its training centres, from a frozen snapshot."""
+
+    def action() -> int:
+        from radlas.flows.train import TrainConfig, train
+
+        values = {"store": store, "study": study, "snapshot": snapshot}
+        config = TrainConfig.parse(values, "radlas train")
+        return execute(train, config, engine=engine, dry_run=dry_run, as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def validate_(model: Model, store: StoreOption, as_json: JsonOption = False) -> None:
+    """Evaluate the locked models on the external centre, once; every look is counted."""
+    from radlas.flows.validate import ModelConfig, validate
+
+    _on_model(validate, ModelConfig, {"store": store, "model": model}, "serial", as_json)
+
+
+def explain_(
+    model: Model,
+    store: StoreOption,
+    maps: Annotated[int, typer.Option(min=0, help="Grad-CAM cases.")] = 4,
+    weights: Annotated[Path | None, typer.Option(help="The network's file, if any.")] = None,
+    engine: EngineOption = "local",
+    as_json: JsonOption = False,
+) -> None:
+    """SHAP of the primary model, and Grad-CAM of its deep part."""
+    from radlas.flows.explain import ExplainConfig, explain
+
+    values = {"store": store, "model": model, "maps": maps, "weights": weights}
+    _on_model(explain, ExplainConfig, values, engine, as_json)
+
+
+def report_(
+    model: Model,
+    store: StoreOption,
+    out: Annotated[Path | None, typer.Option(help="Where a copy of the page goes.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write everything known of a model on one page that opens without network."""
+    from radlas.flows.report import ReportConfig, report
+
+    values = {"store": store, "model": model, "out": out}
+    _on_model(report, ReportConfig, values, "serial", as_json)
+
+
+def predict_(
+    model: Model,
+    cases: Annotated[list[str], typer.Argument(help="Case ids, or their first digits.")],
+    store: StoreOption,
+    as_json: JsonOption = False,
+) -> None:
+    """The risk of cases in the store, what drove it, and what was unusual about them."""
+
+    def action() -> int:
+        from radlas.flows.predict import PredictConfig, predict
+
+        config = PredictConfig.parse({"store": store, "model": model, "cases": cases})
+        return show(predict(config), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def retrain_(
+    config: Annotated[Path, typer.Argument(help="YAML: study, cohort, rule.")],
+    store: Annotated[Path | None, typer.Option(envvar="RADLAS_STORE")] = None,
+    once: Annotated[bool, typer.Option("--once", help="One round, then end.")] = False,
+    engine: EngineOption = "local",
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze, train, validate, report; promote or keep, and write down why. Safe to repeat."""
+
+    def action() -> int:
+        if not once:
+            raise ConfigError(
+                "only single rounds are offered", hint="add --once; let cron or systemd repeat it"
+            )
+        from radlas.flows.retrain import RetrainConfig, retrain
+
+        values = RetrainConfig.read(config, {"store": store} if store else {})
+        watched = WatchedEngine(make_engine(engine), "retrain")
+        try:
+            return show(retrain(values, engine=watched), as_json=as_json)
+        finally:
+            watched.close()
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def _on_model(
+    flow: Any, config: type[Config], values: dict[str, Any], engine: str, as_json: bool
+) -> None:
+    def action() -> int:
+        return execute(flow, cast(Any, config.parse(values)), engine=engine, as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))

@@ -1,0 +1,58 @@
+"""Is this machine fit? What radlas needs, whether it works, and the remedy if it does not."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import NamedTuple
+
+_NEEDED = (
+    "numpy",
+    "pydicom",
+    "highdicom",
+    "SimpleITK",
+    "zarr",
+    "deltalake",
+    "duckdb",
+    "dask",
+    "torch",
+    "radiomics",
+    "sklearn",
+    "shap",
+)
+_DISTRIBUTIONS = {"radiomics": "pyradiomics", "sklearn": "scikit-learn"}
+_PYRADIOMICS = (
+    "build it against the installed numpy: pip install numpy setuptools wheel versioneer cython;"
+    " pip install --no-build-isolation pyradiomics==3.0.1"
+)
+
+
+class Check(NamedTuple):
+    """One thing looked at."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def examine() -> list[Check]:
+    """Python, every library, cores, disk, and whether a GPU is there (none is needed)."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    checks = [Check("Python", sys.version_info >= (3, 11), f"{python}; 3.11 or newer is needed")]
+    checks += [_library(name) for name in _NEEDED]
+    free = shutil.disk_usage(".").free / 2**30
+    checks.append(Check("disk", free > 5, f"{free:.0f} GiB free here; 5 GiB is little"))
+    checks.append(Check("cores", True, f"{len(os.sched_getaffinity(0))}"))
+    return checks
+
+
+def _library(name: str) -> Check:
+    try:
+        importlib.import_module(name)
+        return Check(name, True, version(_DISTRIBUTIONS.get(name, name)))
+    except (ImportError, PackageNotFoundError) as error:
+        remedy = _PYRADIOMICS if name == "radiomics" else f"pip install -c constraints.txt {name}"
+        return Check(name, False, f"{error}; {remedy}")

@@ -1,0 +1,259 @@
+"""What a report says, gathered from the registry, the snapshot and the ledger. Numbers only."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+
+import radlas
+from radlas.flows.dataset import load_people
+from radlas.flows.validate import auc_interval, f1_all_positive
+from radlas.learn.fitted import FittedModel
+from radlas.learn.study import StudyConfig
+from radlas.reasons import REASONS
+from radlas.store.layout import Store
+from radlas.store.ledger import Standing, standings
+from radlas.store.recipes import load_recipe
+from radlas.store.snapshots import Snapshot
+
+_PACKAGES = ("numpy", "scikit-learn", "shap", "pyradiomics", "torch", "simpleitk", "zarr", "duckdb")
+Json = dict[str, Any]
+
+
+def interval(value: Any, bounds: Any, **more: str) -> Json:
+    """An estimate with its bounds, as the report wants it."""
+    low, high = bounds if bounds else (None, None)
+    return {"estimate": value, "low": low, "high": high, **{k: v for k, v in more.items() if v}}
+
+
+def banners(store: Store, card: Mapping[str, Any]) -> list[Json]:
+    """What must not be missed: synthetic patients, random weights."""
+    found: list[Json] = []
+    if card["synthetic"]:
+        text = "Synthetic cohort: these are not patients. No number here says anything about one."
+        found.append({"level": "danger", "kind": "synthetic", "text": text})
+    for name in card["feature_sets"]:
+        if "-rand" in load_recipe(store, name)["label"]:
+            text = (
+                f"Random network weights: the deep features of {name} come from a network that was"
+                " never trained. They are a null model, not the published method."
+            )
+            found.append({"level": "danger", "kind": "random_weights", "text": text})
+    return found
+
+
+def cohort(store: Store, snapshot: Snapshot, study: StudyConfig, card: Mapping[str, Any]) -> Json:
+    """Classes, flow of cases, patients and acquisition, per centre."""
+    people = load_people(store, snapshot)
+    used = people[people["centre"].isin([*study.training_centres, study.external_centre])]
+    role = dict.fromkeys(study.training_centres, "training")
+    classes = [
+        {
+            "centre": row["centre"],
+            "role": role.get(row["centre"], "external"),
+            **{name: row[name] for name in ("positive", "negative", "excluded")},
+            "unlabelled": int(
+                used[used["centre"] == row["centre"]][study.outcome.column].isna().sum()
+            ),
+        }
+        for row in card["classes"]
+    ]
+    analysed = sum(row["positive"] + row["negative"] for row in classes)
+    return {
+        "classes": classes,
+        "flow": _flow(list(standings(store, "ingest").values()), analysed),
+        "table1": [_patients(str(centre), part) for centre, part in used.groupby("centre")],
+        "acquisition": [_acquired(*group) for group in used.groupby(["centre", _spacing(used)])],
+    }
+
+
+def model_evidence(model: FittedModel, trained: Mapping[str, Any], external: Json | None) -> Json:
+    """One model: how it was made, what it selected, how it did."""
+    frequency = model.frequency.set_index("feature")["selected"].to_dict()
+    rows = model.signature.iloc[:-1].to_dict("records")
+    names = ("feature", "block", "mean", "scale", "coefficient")
+    signature = [
+        {**{n: row[n] for n in names}, "frequency": frequency.get(row["feature"])} for row in rows
+    ]
+    area = trained["auc"]
+    bounds, method = auc_interval(area)
+    return {
+        "blocks": list(dict.fromkeys(model.blocks.values())),
+        "candidates": len(model.columns),
+        "signature": signature,
+        "intercept": float(model.signature.iloc[-1]["coefficient"]),
+        "chosen": model.parameters,
+        "training": {
+            "auc_pooled": interval(area["auc"], bounds, method=method, note=area["note"]),
+            "auc_folds": [float(value) for value in model.folds["auc"].dropna()],
+        },
+        "threshold": float(model.threshold),
+        "external": _external(external) if external else None,
+    }
+
+
+def comparisons(found: list[Json]) -> list[Json]:
+    """Paired differences of AUC."""
+    return [
+        {
+            "a": row["first"],
+            "b": row["second"],
+            "delta": row["difference"],
+            "low": row["interval"][0] if row["interval"] else None,
+            "high": row["interval"][1] if row["interval"] else None,
+            "z": row["statistic"],
+            "p": row["p"],
+            "p_holm": row["p_holm"],
+            "note": row["note"],
+        }
+        for row in found
+    ]
+
+
+def subgroup_rows(found: Mapping[str, Json]) -> list[Json]:
+    """Every level of every subgroup of every model."""
+    rows = []
+    for model, groups in found.items():
+        for level in groups["levels"]:
+            area = level["auc"]
+            shown = interval(area["auc"], auc_interval(area)[0]) if area else None
+            names = ("variable", "level", "n", "positives")
+            row = {"model": model, **{n: level[n] for n in names}, "auc": shown}
+            rows.append(row | ({"note": level["note"]} if level["note"] else {}))
+    return rows
+
+
+def provenance(card: Mapping[str, Any], snapshot: Snapshot, label: str, study: StudyConfig) -> Json:
+    """What is needed to run the study again."""
+    return {
+        "radlas": radlas.__version__,
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in _PACKAGES},
+        "study_digest": card["study_digest"],
+        "model_version": label,
+        "command": f"radlas train STUDY.yaml --snapshot {snapshot.label}; radlas report {label}",
+        "seed": study.seed,
+        "feature_sets": list(card["feature_sets"]),
+    }
+
+
+def limits(study: StudyConfig, cohort_part: Json, looks: int) -> list[str]:
+    """What this study cannot say."""
+    external = sum(
+        row["positive"] + row["negative"]
+        for row in cohort_part["classes"]
+        if row["role"] == "external"
+    )
+    said = [
+        f"One external centre with {external} labelled subjects: intervals are wide, and another"
+        " centre may differ.",
+        "Rings, bin widths, resampling and thresholds are settings of this study, recorded in its"
+        " feature sets; other settings give other numbers.",
+        "SHAP and Grad-CAM say what the model used, not what causes the grade.",
+    ]
+    if looks > 1:
+        said.append(f"The external centre was looked at {looks} times; it is no longer untouched.")
+    return said
+
+
+def _flow(ingested: list[Standing], analysed: int) -> Json:
+    states = Counter(one.state for one in ingested)
+    reasons = Counter(one.reason for one in ingested if one.state in {"quarantined", "failed"})
+    counted = {state: states.get(state, 0) for state in ("ok", "quarantined", "failed")}
+    return {
+        "inputs": sum(counted.values()),
+        **counted,
+        "reasons": [
+            {
+                "reason": reason,
+                "count": number,
+                "meaning": REASONS[reason].meaning if reason in REASONS else "see the ledger",
+                "remedy": REASONS[reason].remedy if reason in REASONS else "radlas status",
+            }
+            for reason, number in sorted(reasons.items())
+        ],
+        "analysed": analysed,
+    }
+
+
+def _patients(centre: str, part: Any) -> Json:
+    age = part["age_years"].dropna().astype(float)
+    return {
+        "centre": centre,
+        "subjects": int(part["subject_id"].nunique()),
+        "age_median": float(age.median()) if len(age) else None,
+        "age_iqr": [float(age.quantile(q)) for q in (0.25, 0.75)] if len(age) else None,
+        "female": int((part["sex"] == "F").sum()),
+        "sites": {str(k): int(v) for k, v in part["site_group"].value_counts().items()},
+    }
+
+
+def _spacing(people: Any) -> Any:
+    columns = ("spacing_x_mm", "spacing_y_mm", "spacing_z_mm")
+    texts = people[list(columns)].map(lambda value: f"{value:.2f}")
+    return texts.agg(" x ".join, axis=1).rename("spacing")
+
+
+def _acquired(group: tuple[str, str], part: Any) -> Json:
+    field = part["field_strength_t"].dropna()
+    maker = part["manufacturer"].dropna()
+    return {
+        "centre": group[0],
+        "cases": len(part),
+        "spacing": group[1],
+        "field_strength_t": float(field.iloc[0]) if len(field) else None,
+        "manufacturer": str(maker.iloc[0]) if len(maker) else None,
+    }
+
+
+def _external(found: Json) -> Json:
+    area, decision = found["auc"], found["decision"]
+    bounds, method = auc_interval(area)
+    parts = ("sensitivity", "specificity", "ppv", "npv", "accuracy")
+    fit = found["calibration"]
+    return {
+        "n": found["n"],
+        "positives": found["positives"],
+        "auc": interval(area["auc"], bounds, method=method, note=area["note"]),
+        "f1": interval(decision["f1"], None, note="no interval is computed for F1"),
+        "f1_all_positive": f1_all_positive(found),
+        **{name: _proportion(decision[name]) for name in parts},
+        "brier": found["brier"],
+        "calibration": {
+            "intercept": fit["in_the_large"],
+            "slope": fit["slope"],
+            "note": fit["note"],
+        },
+        "confusion": decision["counts"],
+        "roc": _roc(found["roc"]),
+        "risks": [{"risk": p["risk"], "label": p["label"]} for p in found["predictions"]],
+    }
+
+
+def _proportion(part: Json) -> Json:
+    if part["value"] is None:
+        return interval(None, None, note="no trials")
+    return interval(part["value"], part["interval"], method="Wilson")
+
+
+def _roc(points: Json | None) -> list[list[float]]:
+    if points is None:
+        return []
+    pairs = zip(points["specificity"], points["sensitivity"], strict=True)
+    return [[1 - specificity, sensitivity] for specificity, sensitivity in pairs]
+
+
+def shap_evidence(explained: Mapping[str, Any] | None, labels: pd.Series) -> Json | None:
+    """SHAP as stored by the flow `explain`, with the labels of its cases."""
+    if explained is None:
+        return None
+    values = {
+        **explained["values"],
+        "labels": [int(labels[c]) for c in explained["values"]["cases"]],
+    }
+    return {**explained, "values": values}

@@ -1,0 +1,161 @@
+"""Report: everything known of one published model, on one self-contained page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from radlas.engine.base import Done
+from radlas.errors import ConfigError
+from radlas.flows import evidence
+from radlas.flows.base import Flow, Plan, Report
+from radlas.flows.explain import CAM_FOLDER
+from radlas.flows.explain import RESULT as EXPLANATION
+from radlas.flows.train import fitted_or_raise
+from radlas.flows.validate import RESULT as VALIDATION
+from radlas.flows.validate import ModelConfig, ModelTask, model_task, read_looks
+from radlas.learn.persist import load
+from radlas.learn.study import StudyConfig
+from radlas.report.render import render
+from radlas.store.layout import open_store
+from radlas.store.models import model_path, read_card, read_json, write_json
+from radlas.store.snapshots import load_snapshot
+
+PAGE, NUMBERS = "report.html", "results.json"
+
+
+class ReportConfig(ModelConfig):
+    """Which published model, and where a copy of the page goes."""
+
+    out: Path | None = None
+
+
+def plan(config: ReportConfig) -> Plan[ModelTask]:
+    """One task.
+
+    Raises:
+        ConfigError: There is no such model, or the folder of ``out`` does not exist.
+    """
+    if config.out is not None and not config.out.absolute().parent.is_dir():
+        raise ConfigError("no such folder", str(config.out.parent), "make it first")
+    task = model_task(config)
+    return Plan(tasks=(task,), extra=task)
+
+
+def work(task: ModelTask) -> tuple[dict[str, Any], str]:
+    """Gather the evidence and render it: the same version gives the same bytes."""
+    found = gather(task)
+    return found, render(found, cam_images(task))
+
+
+def commit(
+    config: ReportConfig,
+    plan: Plan[ModelTask],
+    done: Iterator[Done[ModelTask, tuple[dict[str, Any], str]]],
+) -> Report:
+    """Write the page and its numbers beside the model, and a copy where it was asked for."""
+    folder = model_path(open_store(config.store), plan.extra.name, plan.extra.number)
+    for one in done:
+        found, page = fitted_or_raise(one)
+        write_json(folder / NUMBERS, found)
+        (folder / PAGE).write_text(page, encoding="utf-8")
+        if config.out is not None:
+            config.out.write_text(page, encoding="utf-8")
+    path = config.out or folder / PAGE
+    size = path.stat().st_size / 1e6
+    lines = (
+        f"report: {path} ({size:.1f} MB, one file, opens without network)",
+        f"  every number of it: {folder / NUMBERS}",
+    )
+    return Report(lines, {"report": str(path), "results": str(folder / NUMBERS)})
+
+
+def gather(task: ModelTask) -> dict[str, Any]:
+    """The evidence of one version, as ``radlas.report.evidence`` describes it."""
+    store = open_store(task.store)
+    card = read_card(store, task.name, task.number)
+    study = StudyConfig.parse(card["study"])
+    snapshot = load_snapshot(store, card["snapshot"])
+    folder = model_path(store, task.name, task.number)
+    validated = _optional(folder / VALIDATION)
+    explained = _optional(folder / EXPLANATION) or {}
+    part = evidence.cohort(store, snapshot, study, card)
+    looks = len(read_looks(store, task.name))
+    return {
+        "title": f"{study.name}: high against low grade, {task.name}@{task.number}",
+        "study": study.model_dump(mode="json"),
+        "snapshot": {
+            "name": snapshot.name,
+            "version": snapshot.number,
+            "id": snapshot.id,
+            "created_at": snapshot.created_at,
+            "cases_per_centre": {c: n["cases"] for c, n in snapshot.counts.items()},
+        },
+        "provenance": evidence.provenance(card, snapshot, f"{task.name}@{task.number}", study),
+        "banners": evidence.banners(store, card),
+        **part,
+        "models": _models(folder, card, study, validated),
+        "primary": study.primary,
+        "comparisons": evidence.comparisons(validated["comparisons"]) if validated else [],
+        "subgroups": evidence.subgroup_rows(validated["subgroups"]) if validated else [],
+        "shap": _shap(explained, validated),
+        "cam": explained.get("cam"),
+        "looks": looks,
+        "limits": evidence.limits(study, part, looks),
+        "missing": explained.get("missing", {}) or _unexplained(validated, explained),
+    }
+
+
+def cam_images(task: ModelTask) -> dict[str, Any]:
+    """The slices of the Grad-CAM montage, as the flow `explain` stored them."""
+    folder = model_path(open_store(task.store), task.name, task.number) / CAM_FOLDER
+    images = {}
+    for path in sorted(folder.glob("*.npz")):
+        with np.load(path, allow_pickle=False) as stored:
+            images[path.stem] = {
+                **{name: stored[name] for name in ("image", "map", "tumour", "ring")},
+                "spacing_mm": tuple(map(float, stored["spacing_mm"])),
+                "scale_max": float(stored["scale_max"]),
+            }
+    return images
+
+
+def _models(
+    folder: Path, card: dict[str, Any], study: StudyConfig, validated: dict[str, Any] | None
+) -> dict[str, Any]:
+    return {
+        name: evidence.model_evidence(
+            load(folder / name),
+            card["training"][name],
+            validated["models"][name] if validated else None,
+        )
+        for name in study.models
+    }
+
+
+def _shap(explained: dict[str, Any], validated: dict[str, Any] | None) -> dict[str, Any] | None:
+    if validated is None or "shap" not in explained:
+        return None
+    predictions = validated["models"][explained["shap"]["model"]]["predictions"]
+    labels = pd.Series({row["case"]: row["label"] for row in predictions})
+    return evidence.shap_evidence(explained["shap"], labels)
+
+
+def _unexplained(validated: dict[str, Any] | None, explained: dict[str, Any]) -> dict[str, str]:
+    missing: dict[str, str] = {}
+    if not explained:
+        missing |= {"shap": "radlas explain was not run", "cam": "radlas explain was not run"}
+    if validated is None:
+        missing |= {"external": "radlas validate was not run"}
+    return missing
+
+
+def _optional(path: Path) -> dict[str, Any] | None:
+    return read_json(path) if path.exists() else None
+
+
+report = Flow("report", ReportConfig, plan, work, commit)

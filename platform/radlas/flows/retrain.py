@@ -1,0 +1,111 @@
+"""Retrain: snapshot, train, validate, report; promote or keep, and write down why."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import Field
+
+from radlas.engine.base import Engine, SerialEngine
+from radlas.flows.base import Report, StoreConfig
+from radlas.flows.explain import ExplainConfig, explain
+from radlas.flows.report import ReportConfig, report
+from radlas.flows.train import TrainConfig, train
+from radlas.flows.validate import ModelConfig, validate
+from radlas.learn.delong import paired
+from radlas.learn.study import StudyConfig
+from radlas.store.layout import Store, open_store, single_writer
+from radlas.store.models import (
+    model_path,
+    move_alias,
+    read_alias,
+    read_json,
+    write_json,
+)
+from radlas.store.snapshots import create_snapshot
+
+DECISION = "decision.json"
+
+
+class RetrainConfig(StoreConfig):
+    """Which study, on which cohort, by which rule."""
+
+    study: Path = Field(description="YAML protocol of the study.")
+    snapshot: str = Field(default="retrain", description="Name under which cohorts are frozen.")
+    cohort: str = Field(default="", description="SQL with a column case_id; empty for all cases.")
+    feature_sets: tuple[str, ...] = Field(default=(), description="Names; empty for all.")
+    margin: float = Field(
+        default=0.03, ge=0, lt=1, description="Loss of external AUC that is tolerated [1]."
+    )
+
+
+def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
+    """One round; does nothing if this cohort, study and code were decided on already.
+
+    Raises:
+        StudyError: The snapshot cannot support the study.
+    """
+    engine = engine or SerialEngine()
+    store, study = open_store(config.store), StudyConfig.read(config.study)
+    with single_writer(store, "retrain"):
+        snapshot, _ = create_snapshot(
+            store, config.snapshot, cohort_sql=config.cohort, feature_sets=config.feature_sets
+        )
+    values = {"store": config.store, "study": config.study, "snapshot": snapshot.label}
+    trained = train(TrainConfig.parse(values), engine=engine)
+    number = int(trained.data["version"])
+    path = model_path(store, study.name, number) / DECISION
+    if path.exists():
+        decision = read_json(path)
+        line = f"retrain: nothing new; {study.name}@{number} stands: {decision['why']}"
+        return Report((line,), {"new": False, **decision})
+    model = {"store": config.store, "model": f"{study.name}@{number}"}
+    steps = [trained, validate(ModelConfig.parse(model), engine=engine)]
+    steps.append(explain(ExplainConfig.parse(model), engine=engine))
+    steps.append(report(ReportConfig.parse(model), engine=engine))
+    with single_writer(store, "retrain"):
+        decision = decide(store, study, number, config.margin)
+        write_json(path, decision)
+        if decision["decision"] == "promote":
+            move_alias(store, study.name, number, decision["why"])
+    lines = [line for step in steps for line in step.lines]
+    lines.append(f"retrain: {decision['decision']} {study.name}@{number}: {decision['why']}")
+    return Report(tuple(lines), {"new": True, **decision})
+
+
+def decide(store: Store, study: StudyConfig, number: int, margin: float) -> dict[str, Any]:
+    """Promote if there is no champion, or if the external AUC is not worse by more than a margin.
+
+    The test is paired on the external subjects that both versions were validated on: promote if
+    the lower bound of challenger minus champion (DeLong) lies above ``-margin``.
+    """
+    champion = read_alias(store, study.name)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    facts = {"challenger": number, "champion": champion, "margin": margin, "at": now}
+    if champion is None:
+        return {**facts, "decision": "promote", "why": "there was no champion"}
+    if champion == number:
+        return {**facts, "decision": "keep", "why": "it is the champion already"}
+    new, old = (_risks(store, study, version) for version in (number, champion))
+    if list(new.index) != list(old.index) or not new["label"].equals(old["label"]):
+        why = "the two were not validated on the same subjects, so they cannot be compared"
+        return {**facts, "decision": "keep", "why": why}
+    found = paired(new["label"], new["risk"], old["risk"], alpha=study.alpha)
+    if found.interval is None:
+        return {**facts, "decision": "keep", "why": found.note}
+    low, high = found.interval
+    better = low > -margin
+    why = (
+        f"external AUC changes by {found.difference:+.3f} ({low:+.3f} to {high:+.3f}) against"
+        f" version {champion}; the lower bound must exceed {-margin:+.3f}"
+    )
+    return {**facts, "decision": "promote" if better else "keep", "why": why}
+
+
+def _risks(store: Store, study: StudyConfig, number: int) -> Any:
+    result = read_json(model_path(store, study.name, number) / "validation.json")
+    rows = pd.DataFrame(result["models"][study.primary]["predictions"])
+    return rows.set_index("subject").sort_index()

@@ -1,0 +1,161 @@
+"""Validate: the locked models on the external centre, once, and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import Field
+
+from radlas.engine.base import Done
+from radlas.errors import StudyError
+from radlas.flows.base import Flow, Plan, Report, StoreConfig
+from radlas.flows.dataset import load_dataset
+from radlas.flows.train import fitted_or_raise
+from radlas.learn.evaluate import compare, evaluate
+from radlas.learn.persist import load
+from radlas.learn.study import StudyConfig
+from radlas.learn.subgroups import subgroups
+from radlas.store.layout import Store, open_store
+from radlas.store.models import model_path, read_card, read_json, resolve, write_json
+from radlas.store.snapshots import load_snapshot
+
+RESULT = "validation.json"
+
+
+class ModelConfig(StoreConfig):
+    """Which published model."""
+
+    model: str = Field(description="NAME (champion or newest), NAME@champion or NAME@N.")
+
+
+@dataclass(frozen=True)
+class ModelTask:
+    """One published version, by address."""
+
+    store: Path
+    name: str
+    number: int
+
+
+def model_task(config: ModelConfig) -> ModelTask:
+    """The version a configuration names.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    name, number = resolve(open_store(config.store), config.model)
+    return ModelTask(config.store.absolute(), name, number)
+
+
+def plan(config: ModelConfig) -> Plan[ModelTask]:
+    """One task; none if this version was validated already: a second look would be another look.
+
+    Raises:
+        StudyError: The study names no external centre.
+    """
+    store, task = open_store(config.store), model_task(config)
+    study = StudyConfig.parse(read_card(store, task.name, task.number)["study"])
+    if study.external_centre is None:
+        raise StudyError("the study names no external centre", study.name, "set external_centre")
+    if (model_path(store, task.name, task.number) / RESULT).exists():
+        return Plan(known={"ok": 1}, extra=task)
+    return Plan(tasks=(task,), extra=task)
+
+
+def work(task: ModelTask) -> dict[str, Any]:
+    """Evaluate every model of the version at its locked threshold; nothing is fitted."""
+    store = open_store(task.store)
+    card = read_card(store, task.name, task.number)
+    study = StudyConfig.parse(card["study"])
+    rows = load_dataset(
+        store, load_snapshot(store, card["snapshot"]), study, (str(study.external_centre),)
+    )
+    folder = model_path(store, task.name, task.number)
+    models = {name: load(folder / name) for name in study.models}
+    risks: dict[str, pd.Series] = {name: model.risk(rows.X) for name, model in models.items()}
+    subjects = rows.people["subject_id"]
+    return {
+        "centre": study.external_centre,
+        "models": {
+            name: evaluate(model, rows.X, rows.y, subjects=subjects, alpha=study.alpha)
+            for name, model in models.items()
+        },
+        "comparisons": compare(risks, rows.y, alpha=study.alpha),
+        "subgroups": {
+            name: subgroups(
+                risk,
+                rows.y,
+                rows.people,
+                study.subgroups,
+                minimum_per_class=study.minimum_per_class,
+                alpha=study.alpha,
+            )
+            for name, risk in risks.items()
+        },
+    }
+
+
+def commit(
+    config: ModelConfig, plan: Plan[ModelTask], done: Iterator[Done[ModelTask, dict[str, Any]]]
+) -> Report:
+    """Write the result beside the models and count the look."""
+    store, task = open_store(config.store), plan.extra
+    path = model_path(store, task.name, task.number) / RESULT
+    for one in done:
+        result = fitted_or_raise(one)
+        centre = result["centre"]
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        look = {"at": now, "centre": centre, "model": f"{task.name}@{task.number}"}
+        looks = read_looks(store, task.name)
+        write_json(_looks_path(store, task.name), {"looks": [*looks, look]})
+        write_json(path, result)
+    result = read_json(path)
+    seen = sum(look["centre"] == result["centre"] for look in read_looks(store, task.name))
+    lines = [f"validate: {task.name}@{task.number} on centre {result['centre']} (look {seen})"]
+    lines += [_told(name, found) for name, found in result["models"].items()]
+    data = {"model": task.name, "version": task.number, "looks": seen, **result}
+    return Report(tuple(lines), data)
+
+
+def read_looks(store: Store, name: str) -> list[dict[str, Any]]:
+    """Every look at an external centre that this study has taken: a holdout wears out."""
+    path = _looks_path(store, name)
+    return list(read_json(path)["looks"]) if path.exists() else []
+
+
+def _looks_path(store: Store, name: str) -> Path:
+    return store.root / "models" / name / "looks.json"
+
+
+def _told(name: str, found: dict[str, Any]) -> str:
+    area, decision = found["auc"], found["decision"]
+    if area["auc"] is None:
+        return f"  {name}: AUC not estimable ({area['note']})"
+    low, high = auc_interval(area)[0]
+    f1 = "none" if decision["f1"] is None else f"{decision['f1']:.3f}"
+    return (
+        f"  {name}: AUC {area['auc']:.3f} ({low:.3f} to {high:.3f}), n = {found['n']}, F1 {f1}"
+        f" at the locked threshold (calling all positive: {f1_all_positive(found):.3f})"
+    )
+
+
+def auc_interval(area: Mapping[str, Any]) -> tuple[tuple[float, float], str]:
+    """The interval to show, and its method: exact at perfect separation, else DeLong's logit."""
+    for method in ("exact", "logit", "wald"):
+        if area[method] is not None:
+            low, high = area[method]
+            return (low, high), f"{'Clopper-Pearson' if method == 'exact' else 'DeLong, ' + method}"
+    return (0.0, 1.0), "none"
+
+
+def f1_all_positive(found: Mapping[str, Any]) -> float:
+    """F1 of calling everyone positive: what any F1 has to beat."""
+    return float(2 * found["positives"] / (found["n"] + found["positives"]))
+
+
+validate = Flow("validate", ModelConfig, plan, work, commit)

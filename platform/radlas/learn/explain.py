@@ -1,0 +1,130 @@
+"""Which features and blocks drive a risk: Shapley values, block shares, the network's head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import shap
+from numpy.typing import NDArray
+
+from radlas.errors import StudyError
+from radlas.learn.design import parse_column
+from radlas.learn.fitted import FittedModel
+from radlas.learn.training import finite_frame
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Additive contributions to the logit: ``base + values.sum(axis=1)`` is the model's logit.
+
+    Attributes:
+        values: Contributions, one row per case, one column per feature that reaches the last
+            step; every other feature contributes 0.
+        data: The z-scores they belong to, same shape.
+        base: Mean logit of the background.
+        logit: The model's logit per case.
+        blocks: Feature to block, for the columns of ``values``.
+    """
+
+    values: pd.DataFrame
+    data: pd.DataFrame
+    base: float
+    logit: pd.Series
+    blocks: dict[str, str]
+
+
+def explain(model: FittedModel, X: pd.DataFrame, background: pd.DataFrame) -> Explanation:
+    """SHAP values of the last step on transformed rows.
+
+    Args:
+        model: The fitted model.
+        X: Raw features of the cases to explain.
+        background: Raw features of ALL training rows: what a case is compared with.
+
+    Raises:
+        StudyError: A column is absent or holds an infinite value.
+
+    Source:
+        Lundberg & Lee 2017. For a linear model and independent features the value is
+        ``coefficient * (x - mean of the background)``.
+    """
+    prepare, lasso = model.pipeline[:-1], model.pipeline["lasso"]
+    rows = prepare.transform(finite_frame(X, model.columns))
+    reference = prepare.transform(finite_frame(background, model.columns))
+    # The masker's default silently keeps 100 rows only: values wrong by up to 0.1 logits.
+    masker = shap.maskers.Independent(reference, max_samples=len(reference))
+    found = shap.LinearExplainer(lasso, masker)(rows)
+    return Explanation(
+        values=pd.DataFrame(found.values, index=rows.index, columns=rows.columns),
+        data=rows,
+        base=float(np.ravel(found.base_values)[0]),
+        logit=pd.Series(lasso.decision_function(rows), index=rows.index, name="logit"),
+        blocks={name: model.blocks[name] for name in rows.columns},
+    )
+
+
+def block_shares(explanation: Explanation) -> dict[str, Any]:
+    """How much each block of features contributes.
+
+    Returns:
+        ``base``; ``share``: block to mean absolute contribution, as a share that sums to 1
+        (``None`` if nothing contributes); ``rows``: list of ``case logit blocks``, where
+        ``blocks`` holds the signed sum per block, so ``base`` plus them is ``logit``; ``note``.
+    """
+    sums = explanation.values.T.groupby(pd.Series(explanation.blocks)).sum().T
+    size = sums.abs().mean()
+    total = float(size.sum())
+    share = {str(block): float(size[block] / total) if total else None for block in sums.columns}
+    rows = [
+        {
+            "case": str(case),
+            "logit": float(explanation.logit.loc[case]),
+            "blocks": {str(block): float(value) for block, value in row.items()},
+        }
+        for case, row in sums.iterrows()
+    ]
+    note = "" if total else "no feature contributes: the model predicts one risk for all"
+    return {"base": explanation.base, "share": share, "rows": rows, "note": note}
+
+
+def deep_head(
+    model: FittedModel, *, layer: str | None = None, width: int = 512
+) -> tuple[NDArray[np.float64], float]:
+    """The model's deep part as a linear head on raw deep features.
+
+    ``features @ weights + bias`` is the sum of the deep features' terms in the logit, so a class
+    activation map of this head explains the model itself and no other.
+
+    Args:
+        model: A model with deep columns.
+        layer: Which layer; needed if the model takes several.
+        width: Length of the layer's feature vector.
+
+    Returns:
+        Weights, shape ``(width,)``, zero where a feature was not selected, and the bias.
+
+    Raises:
+        StudyError: The model has no deep columns, several layers, or more than ``width``.
+    """
+    parsed = {name: parse_column(name) for name in model.columns}
+    layers = sorted({column.image_type for column in parsed.values() if column.deep})
+    if layer is None and len(layers) != 1:
+        raise StudyError(
+            f"the model takes deep features of {len(layers)} layers",
+            f"model {model.model}",
+            f"name one of: {', '.join(layers)}" if layers else "explain a model with a deep block",
+        )
+    wanted = layer or layers[0]
+    weights, bias = np.zeros(width), 0.0
+    for row in model.signature.iloc[:-1].itertuples():
+        column = parsed[row.feature]
+        if not column.deep or column.image_type != wanted:
+            continue
+        if int(column.feature) >= width:
+            raise StudyError(f"deep feature {row.feature} lies beyond the width {width}")
+        weights[int(column.feature)] = row.native_weight
+        bias -= row.native_weight * row.mean
+    return weights, float(bias)

@@ -1,0 +1,80 @@
+"""A model as it will be used: frozen, with a digest over all that it learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+from sklearn.pipeline import Pipeline
+
+from radlas.digests import digest_of
+from radlas.learn.pipeline import pipeline_parameters, rounded
+from radlas.learn.training import finite_frame
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModel:
+    """A model as it will be used, and how it did on training rows it had not seen.
+
+    Attributes:
+        study: Name of the study; ``study_digest`` names its content.
+        model: Name of the model in the study.
+        blocks: Input column to block, in the order the pipeline takes them.
+        pipeline: Fitted on all training rows.
+        threshold: Locked: chosen from out-of-fold risks; risk >= threshold is called positive.
+        signature: As ``pipeline.signature_table`` makes it.
+        oof: One row per repeat and case: ``repeat fold case subject centre label probability``.
+        folds: One row per repeat and fold: ``repeat fold auc k c features digest``.
+        frequency: ``feature block selected positive``: share of outer folds in which a feature
+            had a coefficient, and share of those in which it was positive.
+    """
+
+    study: str
+    study_digest: str
+    model: str
+    blocks: dict[str, str]
+    pipeline: Pipeline
+    threshold: float
+    signature: pd.DataFrame
+    oof: pd.DataFrame
+    folds: pd.DataFrame
+    frequency: pd.DataFrame
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the raw features the pipeline takes, in its order."""
+        return tuple(self.blocks)
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The chosen ``k`` and ``c``."""
+        return {
+            "k": int(self.pipeline["eliminate"].n_features),
+            "c": float(self.pipeline["lasso"].C),
+        }
+
+    def risk(self, X: pd.DataFrame) -> pd.Series:
+        """Probability of the positive class for every row of raw features.
+
+        Raises:
+            StudyError: A column is absent or holds an infinite value.
+        """
+        frame = finite_frame(X, self.columns)
+        return pd.Series(self.pipeline.predict_proba(frame)[:, 1], X.index, name="risk")
+
+    def out_of_fold(self) -> pd.DataFrame:
+        """``case subject centre label probability``: risks averaged over repeats, by subject."""
+        keys = ["subject", "case", "centre", "label"]
+        return self.oof.groupby(keys, as_index=False, sort=True)["probability"].mean()
+
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON of all that was learned; see ``pipeline_parameters``."""
+        content = {
+            "study": self.study_digest,
+            "model": self.model,
+            "blocks": self.blocks,
+            "pipeline": pipeline_parameters(self.pipeline),
+            "threshold": rounded(self.threshold),
+            "folds": [str(digest) for digest in self.folds["digest"]],
+        }
+        return digest_of(content)

@@ -1,0 +1,144 @@
+"""A fitted model as a folder of plain files; nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pandas as pd
+from skops import io
+
+from radlas.digests import canonical_json, file_digest
+from radlas.errors import StoreError
+from radlas.learn.evaluate import internal
+from radlas.learn.fitted import FittedModel
+
+FORMAT = 1
+PIPELINE, MODEL, MANIFEST = "pipeline.skops", "model.json", "files.json"
+TABLES = ("signature", "oof", "folds", "frequency")
+# Reviewed by hand: own steps that hold arrays and numbers and run no code when they are loaded, and
+# the imputer's dtype, which skops reads from an empty array.
+TRUSTED = (
+    "numpy.dtype",
+    "radlas.learn.lasso.L1Logistic",
+    "radlas.learn.selectors.CorrelationFilter",
+    "radlas.learn.selectors.NearConstant",
+    "radlas.learn.selectors.RankedElimination",
+)
+_TEXT = ("feature", "block", "case", "subject", "centre", "digest")
+_WHOLE = ("repeat", "fold", "label", "k", "features")
+
+
+def save(model: FittedModel, folder: Path) -> Path:
+    """Write a model to a new folder: all of it, or nothing.
+
+    ``pipeline.skops``; ``model.json`` (threshold, hyper-parameters, out-of-fold figures, columns,
+    digest); ``signature.csv``, ``oof.csv``, ``folds.csv``, ``frequency.csv``; ``files.json``
+    (SHA-256 of each). All but the first and the last are the same bytes for the same model.
+
+    Raises:
+        StoreError: The folder exists already.
+    """
+    if folder.exists():
+        raise StoreError("the folder exists", str(folder), "models are never overwritten")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    stage = folder.with_name(f".{folder.name}-{uuid4().hex}")
+    stage.mkdir()
+    try:
+        _write(model, stage)
+        stage.rename(folder)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    return folder
+
+
+def load(folder: Path) -> FittedModel:
+    """Read a model, after every byte has been checked.
+
+    Raises:
+        StoreError: A file is absent, changed, of another format, holds a type that was not
+            reviewed, or the pipeline is not the one the digest names.
+    """
+    _check_files(folder)
+    facts = json.loads((folder / MODEL).read_text(encoding="utf-8"))
+    if facts["format"] != FORMAT:
+        raise StoreError(f"model format {facts['format']}, not {FORMAT}", str(folder))
+    model = FittedModel(
+        study=facts["study"],
+        study_digest=facts["study_digest"],
+        model=facts["model"],
+        blocks=dict(facts["columns"]),
+        pipeline=_load_pipeline(folder / PIPELINE),
+        threshold=facts["threshold"],
+        **{name: _read_table(folder / f"{name}.csv") for name in TABLES},
+    )
+    if model.digest() != facts["digest"]:
+        raise StoreError("the pipeline is not the one the digest names", str(folder))
+    return model
+
+
+def _write(model: FittedModel, stage: Path) -> None:
+    io.dump(model.pipeline, stage / PIPELINE)
+    for name in TABLES:
+        getattr(model, name).to_csv(stage / f"{name}.csv", index=False, lineterminator="\n")
+    _write_json(stage / MODEL, _facts(model))
+    names = sorted(path.name for path in stage.iterdir())
+    _write_json(stage / MANIFEST, {name: file_digest(stage / name) for name in names})
+
+
+def _facts(model: FittedModel) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "study": model.study,
+        "study_digest": model.study_digest,
+        "model": model.model,
+        "digest": model.digest(),
+        "threshold": model.threshold,
+        "parameters": model.parameters,
+        "columns": [list(pair) for pair in model.blocks.items()],
+        "internal": internal(model),
+    }
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    path.write_text(canonical_json(value) + "\n", encoding="utf-8")
+
+
+def _check_files(folder: Path) -> None:
+    known = {PIPELINE, MODEL, *(f"{name}.csv" for name in TABLES)}
+    try:
+        text = (folder / MANIFEST).read_text(encoding="utf-8")
+        digests = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"no readable {MANIFEST}: {error}", str(folder)) from error
+    if not isinstance(digests, dict) or set(digests) != known:
+        raise StoreError(f"{MANIFEST} does not name the files of a model", str(folder))
+    if text != canonical_json(digests) + "\n":
+        raise StoreError(f"{MANIFEST} was changed", str(folder), _RESTORE)
+    for name, digest in digests.items():
+        if not (folder / name).is_file():
+            raise StoreError(f"{name} is absent", str(folder), _RESTORE)
+        if file_digest(folder / name) != digest:
+            raise StoreError(f"{name} was changed", str(folder), _RESTORE)
+
+
+_RESTORE = "restore the folder from a copy, or train again"
+
+
+def _load_pipeline(path: Path) -> Any:
+    strange = sorted(set(io.get_untrusted_types(file=path)) - set(TRUSTED))
+    if strange:
+        raise StoreError(
+            f"the pipeline holds types that were not reviewed: {', '.join(strange)}", str(path)
+        )
+    return io.load(path, trusted=list(TRUSTED))
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    text = dict.fromkeys(_TEXT, "str") | dict.fromkeys(_WHOLE, "int64")
+    header = pd.read_csv(path, nrows=0).columns
+    types = {name: text.get(name, "float64") for name in header}
+    return pd.read_csv(path, dtype=types, keep_default_na=False)

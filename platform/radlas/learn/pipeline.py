@@ -1,0 +1,146 @@
+"""The one pipeline of every model: each step is fitted on the rows it is given, and no others."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+
+from radlas.errors import StudyError
+from radlas.learn.lasso import L1Logistic
+from radlas.learn.selectors import CorrelationFilter, NearConstant, RankedElimination
+from radlas.learn.study import Selection
+
+K, C = "eliminate__n_features", "lasso__C"
+
+
+def build_pipeline(selection: Selection) -> Pipeline:
+    """Near-constant filter, median, z-score, correlation filter, RFE, L1 logistic regression.
+
+    Frames go through as frames, so every step knows its columns by name. The grid's first k and C
+    are set; ``search`` chooses.
+    """
+    return Pipeline(
+        [
+            ("vary", NearConstant(selection.near_constant)),
+            ("impute", SimpleImputer(strategy="median")),
+            ("scale", StandardScaler()),
+            ("decorrelate", CorrelationFilter(selection.correlation)),
+            (
+                "eliminate",
+                RankedElimination(selection.rfe_features[0], selection.rfe_step, selection.rfe_c),
+            ),
+            ("lasso", L1Logistic(selection.c[0])),
+        ]
+    ).set_output(transform="pandas")
+
+
+@contextmanager
+def strict_convergence(where: str) -> Iterator[None]:
+    """Turn a solver's ``ConvergenceWarning`` into an error: half-fitted models are no models.
+
+    Raises:
+        StudyError: A solver ran out of iterations.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        try:
+            yield
+        except ConvergenceWarning as error:
+            hint = "drop the largest C of the grid, or check features for extreme values"
+            raise StudyError(f"a solver did not converge: {error}", where, hint) from error
+
+
+def pipeline_parameters(fitted: Pipeline) -> dict[str, Any]:
+    """Everything a fitted pipeline learned, JSON-ready, for a canonical digest.
+
+    Values are rounded to 10 significant digits: far below any meaning, far above what thread
+    counts or processors do to the last bit.
+    """
+    scaler, lasso = fitted["scale"], fitted["lasso"]
+    return {
+        "settings": {K: fitted["eliminate"].n_features, C: rounded(lasso.C)},
+        "columns": _names(fitted["vary"].feature_names_in_),
+        "varying": _names(fitted["scale"].feature_names_in_),
+        "median": rounded(fitted["impute"].statistics_),
+        "mean": rounded(scaler.mean_),
+        "scale": rounded(scaler.scale_),
+        "representatives": _names(fitted["eliminate"].feature_names_in_),
+        "selected": _names(lasso.feature_names_in_),
+        "coefficient": rounded(lasso.coef_[0]),
+        "intercept": rounded(lasso.intercept_[0]),
+    }
+
+
+def rounded(values: Any) -> Any:
+    """A number, or a list of numbers, to 10 significant digits."""
+    if np.ndim(values):
+        return [rounded(value) for value in np.asarray(values)]
+    return float(f"{float(values):.10g}")
+
+
+def signature_table(fitted: Pipeline, block_of: dict[str, str]) -> pd.DataFrame:
+    """The model as a table that anyone can apply with a spreadsheet.
+
+    Returns:
+        One row per feature with a coefficient, in order of names, then ``(intercept)`` as a
+        feature that is always 1. Columns: ``feature``, ``block``, ``median`` (stands in for a
+        missing value), ``mean``, ``scale``, ``coefficient`` (of the z-score), ``native_weight``
+        (of the value in its own unit; the intercept's closes the sum).
+    """
+    lasso, scaler = fitted["lasso"], fitted["scale"]
+    place = {name: index for index, name in enumerate(scaler.feature_names_in_)}
+    used = sorted(
+        (str(name), float(weight))
+        for name, weight in zip(lasso.feature_names_in_, lasso.coef_[0], strict=True)
+        if weight != 0
+    )
+    at = [place[name] for name, _ in used]
+    table = pd.DataFrame(
+        {
+            "feature": [name for name, _ in used],
+            "block": [block_of[name] for name, _ in used],
+            "median": fitted["impute"].statistics_[at],
+            "mean": scaler.mean_[at],
+            "scale": scaler.scale_[at],
+            "coefficient": np.array([weight for _, weight in used], dtype=np.float64),
+        }
+    )
+    table["native_weight"] = table["coefficient"] / table["scale"]
+    shift = float((table["native_weight"] * table["mean"]).sum())
+    intercept = float(lasso.intercept_[0])
+    table.loc[len(table)] = ["(intercept)", "", 1.0, 0.0, 1.0, intercept, intercept - shift]
+    return table
+
+
+def rad_score(signature: pd.DataFrame, X: pd.DataFrame) -> pd.Series:
+    """Linear predictor (logit of the risk) of every row, from the signature table alone.
+
+    Args:
+        signature: As ``signature_table`` returns it.
+        X: Raw features, one column per feature of the signature at least; NaN where missing.
+
+    Raises:
+        StudyError: A feature of the signature is not among the columns.
+    """
+    features = signature.iloc[:-1]
+    absent = sorted(set(features["feature"]) - set(X.columns))
+    if absent:
+        raise StudyError(f"{len(absent)} features of the signature are absent, as {absent[0]}")
+    raw = X[list(features["feature"])].to_numpy(dtype=np.float64)
+    filled = np.where(np.isnan(raw), features["median"].to_numpy(), raw)
+    scores = (filled - features["mean"].to_numpy()) / features["scale"].to_numpy()
+    logit = scores @ features["coefficient"].to_numpy() + signature["coefficient"].iloc[-1]
+    return pd.Series(logit, index=X.index, name="rad_score")
+
+
+def _names(names: Any) -> list[str]:
+    return [str(name) for name in names]

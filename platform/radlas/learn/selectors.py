@@ -1,0 +1,168 @@
+"""Feature selectors for a scikit-learn pipeline: everything they know, they learn in ``fit``."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+from sklearn.base import BaseEstimator
+from sklearn.feature_selection import SelectorMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from radlas.errors import StudyError
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+class NearConstant(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
+    """Drops columns in which one raw value (a missing one too) fills most rows.
+
+    Relative, so a feature's unit does not matter. A column that varies by rounding only (1e-12 of
+    its size) counts as constant.
+
+    Args:
+        share: Drop from this share of rows on [1].
+    """
+
+    def __init__(self, share: float = 0.95) -> None:
+        self.share = share
+
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
+        """Learn which columns vary. ``X`` has shape ``(row, feature)`` and may hold NaN.
+
+        Raises:
+            StudyError: No column varies.
+        """
+        values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
+        self.share_ = largest_share(values)
+        self.support_ = (self.share_ < self.share) & ~_rounding_only(values)
+        if not self.support_.any():
+            raise StudyError(
+                f"none of {values.shape[1]} columns varies over {values.shape[0]} training rows",
+                hint="look at the features: are the ROIs empty, or all images the same?",
+            )
+        return self
+
+    def _get_support_mask(self) -> Mask:
+        check_is_fitted(self)
+        return self.support_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+class CorrelationFilter(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
+    """Keeps one representative of columns whose |Spearman| correlation reaches a limit.
+
+    Columns are visited in order of their names; one is kept if it stays below the limit with all
+    kept before it. So the result does not depend on the order of columns or rows.
+
+    Args:
+        limit: |rho| from which two columns are one [1].
+    """
+
+    def __init__(self, limit: float = 0.9) -> None:
+        self.limit = limit
+
+    def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
+        """Learn the representatives. ``X`` has shape ``(row, feature)``, finite, none constant."""
+        values = validate_data(self, X, dtype=np.float64)
+        names = getattr(self, "feature_names_in_", None)
+        order = range(values.shape[1]) if names is None else np.argsort(names.astype(str))
+        related = np.abs(spearman(values)) >= self.limit
+        self.support_ = np.zeros(values.shape[1], dtype=bool)
+        for column in order:
+            self.support_[column] = not related[column, self.support_].any()
+        return self
+
+    def _get_support_mask(self) -> Mask:
+        check_is_fitted(self)
+        return self.support_
+
+
+class RankedElimination(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
+    """Recursive feature elimination by an L2 logistic model, as sklearn's ``RFE``, ranked fully.
+
+    The order of elimination does not depend on how many features are wanted, so one fit serves
+    every ``n_features``: the first ``n_features`` of ``order_`` are what ``RFE`` would keep.
+
+    Args:
+        n_features: How many to keep; all if fewer arrive.
+        step: Share of the arriving columns removed in each round [1].
+        C: Inverse strength of the L2 penalty.
+    """
+
+    def __init__(self, n_features: int = 10, step: float = 0.2, C: float = 0.1) -> None:
+        self.n_features = n_features
+        self.step = step
+        self.C = C
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Rank columns. ``X`` has shape ``(row, feature)``, standardised; ``y`` is 0 or 1."""
+        values, label = validate_data(self, X, y, dtype=np.float64)
+        batch = max(1, int(self.step * values.shape[1]))
+        left = np.arange(values.shape[1])
+        ranked: list[NDArray[np.intp]] = []
+        while left.size:
+            worst_first = left[np.argsort(self._weight(values[:, left], label), kind="stable")]
+            ranked.append(worst_first[:batch])
+            left = np.sort(worst_first[batch:])
+        self.order_ = np.concatenate(ranked)[::-1].copy()
+        return self
+
+    def support(self, n_features: int) -> Mask:
+        """Mask of the best ``n_features`` columns."""
+        check_is_fitted(self)
+        mask = np.zeros(self.order_.size, dtype=bool)
+        mask[self.order_[:n_features]] = True
+        return mask
+
+    def _weight(self, values: Floats, label: NDArray[Any]) -> Floats:
+        # Loose tolerances make the ranking an accident of the solver.
+        model = LogisticRegression(C=self.C, tol=1e-8, max_iter=10_000).fit(values, label)
+        weight: Floats = model.coef_[0] ** 2
+        return weight
+
+    def _get_support_mask(self) -> Mask:
+        return self.support(self.n_features)
+
+
+def largest_share(values: Floats) -> Floats:
+    """Share of rows that the most common value of each column fills; NaN is one value.
+
+    Args:
+        values: Shape ``(row, feature)``.
+
+    Returns:
+        Shape ``(feature,)``.
+    """
+    ordered = np.sort(values, axis=0)  # NaN last
+    run = longest = np.ones(values.shape[1], dtype=np.int64)
+    for above, below in itertools.pairwise(ordered):
+        run = np.where(above == below, run + 1, 1)
+        longest = np.maximum(longest, run)
+    share: Floats = np.maximum(longest, np.isnan(values).sum(axis=0)) / values.shape[0]
+    return share
+
+
+def spearman(values: Floats) -> Floats:
+    """Spearman correlations between columns, shape ``(feature, feature)``, from mid-ranks."""
+    ranks = stats.rankdata(values, axis=0)
+    ranks -= ranks.mean(axis=0)
+    ranks /= np.linalg.norm(ranks, axis=0)
+    rho: Floats = ranks.T @ ranks
+    return rho
+
+
+def _rounding_only(values: Floats) -> Mask:
+    known = np.where(np.isnan(values), -np.inf, values).max(axis=0)
+    lowest = np.where(np.isnan(values), np.inf, values).min(axis=0)
+    small: Mask = (known - lowest) <= 1e-12 * np.maximum(np.abs(known), np.abs(lowest))
+    return small

@@ -1,0 +1,110 @@
+"""The rows a model is fitted on: checked once, in one canonical order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from radlas.errors import StudyError
+from radlas.learn.design import model_columns
+from radlas.learn.study import StudyConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """Rows in order of subject, then case; columns in order of block, then name.
+
+    Attributes:
+        X: Raw features, float64, NaN where missing; the index names the cases.
+        y: Labels 0 or 1, shape ``(row,)``.
+        subjects: Subject of every row.
+        centres: Centre of every row.
+        blocks: Column to block.
+    """
+
+    X: pd.DataFrame
+    y: NDArray[np.int64]
+    subjects: NDArray[np.str_]
+    centres: NDArray[np.str_]
+    blocks: dict[str, str]
+
+
+def training_rows(
+    X: pd.DataFrame,
+    y: ArrayLike,
+    *,
+    subjects: ArrayLike,
+    centres: ArrayLike,
+    study: StudyConfig,
+    model: str,
+) -> Training:
+    """Check rows and bring them into canonical order, so that input order cannot matter.
+
+    Args:
+        X: Features, one row per case; the index names the cases, each once.
+        y: Labels 0 or 1, in the order of the rows; so are ``subjects`` and ``centres``.
+        subjects: Who may not be split.
+        centres: Only training centres of the study.
+        study: The protocol.
+        model: Which of its models; chooses the columns.
+
+    Raises:
+        StudyError: A row belongs to no training centre, a value is infinite, labels are not 0/1,
+            case names repeat, or columns do not fit the model.
+    """
+    blocks = model_columns(X.columns, study, model)
+    label, who, where = (np.asarray(values) for values in (y, subjects, centres))
+    who, where = who.astype(str), where.astype(str)
+    _check_rows(X, label, who, where, study)
+    order = np.lexsort((X.index.astype(str), who))
+    frame = finite_frame(X.iloc[order], tuple(blocks))
+    return Training(frame, label[order].astype(np.int64), who[order], where[order], blocks)
+
+
+def finite_frame(X: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+    """The named columns as float64, in that order; NaN is allowed, infinity is not.
+
+    Raises:
+        StudyError: A column is absent or holds an infinite value.
+    """
+    absent = [name for name in columns if name not in X.columns]
+    if absent:
+        hint = "extract the feature set the model was trained on"
+        raise StudyError(f"{len(absent)} of {len(columns)} columns are absent", absent[0], hint)
+    frame = X[list(columns)].astype(np.float64)
+    infinite = np.isinf(frame.to_numpy())
+    if infinite.any():
+        row, column = np.argwhere(infinite)[0]
+        raise StudyError(
+            f"{int(infinite.sum())} feature values are infinite",
+            f"case {frame.index[row]}, {frame.columns[column]}",
+            "store an undefined feature as NULL",
+        )
+    return frame
+
+
+def _check_rows(
+    X: pd.DataFrame,
+    label: NDArray[np.generic],
+    who: NDArray[np.str_],
+    where: NDArray[np.str_],
+    study: StudyConfig,
+) -> None:
+    if not len(X) == len(label) == len(who) == len(where):
+        raise StudyError(
+            f"{len(X)} rows, {len(label)} labels, {len(who)} subjects, {len(where)} centres"
+        )
+    if not X.index.is_unique:
+        raise StudyError("case names repeat", str(X.index[X.index.duplicated()][0]))
+    if not np.isin(label, (0, 1)).all():
+        raise StudyError("labels must be 0 or 1", hint="map the outcome first")
+    strangers = sorted(set(where) - set(study.training_centres))
+    if strangers:
+        raise StudyError(
+            f"rows of {', '.join(strangers)} must not be fitted on",
+            f"study {study.name}",
+            "pass rows of `training_centres` only",
+        )

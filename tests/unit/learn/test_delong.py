@@ -1,0 +1,128 @@
+"""Held to R (pROC 1.18.0) on public rows, and to the definition by explicit placements."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from radlas.errors import StudyError
+from radlas.learn.delong import auc, paired, unpaired
+
+TEXTURE, SMOOTHNESS, RADIUS = 1, 4, 0
+
+
+@pytest.mark.parametrize(
+    ("column", "area", "interval", "variance"),
+    [
+        (TEXTURE, 0.8157459638203, (0.7581230087671, 0.8733689188735), 8.643604172395e-4),
+        (SMOOTHNESS, 0.6636354794787, (0.5896614224621, 0.7376095364953), 1.424500786527e-3),
+        (RADIUS, 0.9228262983855, (0.8881169869805, 0.9575356097905), 3.136142685477e-4),
+    ],
+)
+def test_auc_interval_and_variance_equal_r(breast, column, area, interval, variance):
+    X, y = breast
+    found = auc(y, X[:, column])
+    assert found.auc == pytest.approx(area, abs=1e-12)
+    assert found.wald == pytest.approx(interval, abs=1e-12)
+    assert found.variance == pytest.approx(variance, rel=1e-11)
+
+
+def test_paired_comparisons_equal_r(breast):
+    X, y = breast
+    first = paired(y, X[:, TEXTURE], X[:, SMOOTHNESS])
+    assert first.statistic == pytest.approx(2.964195323222, abs=1e-11)
+    assert first.p == pytest.approx(0.003034755940761, abs=1e-12)
+    assert first.interval == pytest.approx((0.05153308019927, 0.2526878884839), abs=1e-12)
+    second = paired(y, X[:, RADIUS], X[:, TEXTURE])
+    assert second.statistic == pytest.approx(3.146861926011, abs=1e-11)
+    assert second.p == pytest.approx(0.001650328739187, abs=1e-12)
+
+
+def test_unpaired_comparison_equals_r_with_its_welch_df(breast):
+    X, y = breast
+    found = unpaired(y[::2], X[::2, TEXTURE], y[1::2], X[1::2, TEXTURE])
+    assert found.difference == pytest.approx(0.8506769825919 - 0.7756862745098, abs=1e-12)
+    assert found.statistic == pytest.approx(1.247024329099, abs=1e-11)
+    assert found.df == pytest.approx(197.3467455637, abs=1e-9)
+    assert found.p == pytest.approx(0.2138665231417, abs=1e-12)
+
+
+@given(st.integers(0, 9999), st.integers(2, 12), st.integers(2, 12))
+@settings(max_examples=40, deadline=None)
+def test_mid_ranks_equal_the_definition_by_placements(seed, m, n):
+    """Every positive against every negative, ties one half; variances of the row means."""
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(0, 6, m), rng.integers(0, 6, n)
+    wins = (a[:, None] > b) + 0.5 * (a[:, None] == b)
+    found = auc(np.repeat([1, 0], [m, n]), np.concatenate([a, b]))
+    variance = wins.mean(axis=1).var(ddof=1) / m + wins.mean(axis=0).var(ddof=1) / n
+    assert found.auc == pytest.approx(wins.mean(), abs=1e-13)
+    if found.variance is not None:
+        assert found.variance == pytest.approx(variance, abs=1e-13)
+    else:
+        assert found.note
+        assert variance < 1e-13
+
+
+def test_a_monotone_change_of_scores_changes_nothing(breast):
+    X, y = breast
+    assert auc(y, np.exp(X[:, RADIUS])).variance == auc(y, X[:, RADIUS]).variance
+
+
+def test_turning_the_score_round_mirrors_auc_and_intervals(breast):
+    X, y = breast
+    here, there = auc(y, X[:, TEXTURE]), auc(y, -X[:, TEXTURE])
+    assert here.logit is not None
+    assert there.auc == pytest.approx(1 - here.auc, abs=1e-12)
+    assert there.logit == pytest.approx((1 - here.logit[1], 1 - here.logit[0]), abs=1e-12)
+
+
+def test_the_logit_interval_stays_inside_where_walds_is_cut():
+    y = np.repeat([1, 0], [6, 6])
+    found = auc(y, [5, 6, 7, 8, 9, 3, 1, 2, 3, 4, 0, -1])
+    assert found.wald is not None
+    assert found.logit is not None
+    assert found.wald[1] == 1.0
+    assert found.auc < found.logit[1] < 1
+
+
+def test_perfect_separation_gets_an_exact_bound_and_says_so():
+    """Three disjoint pairs, all won: the lower bound solves p^3 = 0.025."""
+    found = auc([0, 0, 0, 0, 1, 1, 1], [1, 2, 3, 4, 5, 6, 7])
+    assert (found.auc, found.variance, found.wald) == (1.0, None, None)
+    assert found.exact == pytest.approx((0.025 ** (1 / 3), 1.0))
+    assert "perfect separation" in found.note
+
+
+def test_one_class_is_not_estimable_and_says_so():
+    found = auc([1, 1, 1], [0.1, 0.2, 0.3])
+    assert found.auc is None
+    assert "0 negatives" in found.note
+
+
+def test_equal_scores_for_all_are_worth_one_half_without_an_interval():
+    found = auc([0, 0, 1, 1], [0.4] * 4)
+    assert (found.auc, found.wald, found.note != "") == (0.5, None, True)
+
+
+def test_a_model_does_not_differ_from_itself(breast):
+    X, y = breast
+    found = paired(y, X[:, TEXTURE], 3 * X[:, TEXTURE] + 1)
+    assert (found.difference, found.p, found.statistic) == (0.0, 1.0, None)
+    assert "do not differ" in found.note
+
+
+def test_a_score_that_is_not_finite_is_refused():
+    with pytest.raises(StudyError, match="1 scores are not finite"):
+        auc([0, 1], [0.2, np.nan])
+
+
+def test_unpaired_intervals_cover_the_truth_as_often_as_they_say():
+    """Law of the interval: 300 null comparisons at 40 + 40 rows, 3 to 8 in a hundred reject."""
+    rng = np.random.default_rng(8)
+    y = np.arange(40) % 2
+    draws = [rng.normal(size=(2, 40)) + y for _ in range(300)]
+    rejected = np.mean([unpaired(y, a, y, b).p < 0.05 for a, b in draws])
+    assert 0.02 <= rejected <= 0.08

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from radlas.errors import StudyError
+from radlas.learn.evaluate import compare, evaluate, internal
+from radlas.learn.subgroups import subgroups
+
+
+@pytest.fixture(scope="module")
+def result(fitted, external):
+    return evaluate(fitted, external.X, external.y, subjects=external.subjects)
+
+
+def test_an_evaluation_is_plain_json_without_nan(fitted, external, result):
+    json.dumps([result, internal(fitted)], allow_nan=False)
+    assert len(result["predictions"]) == result["n"] == len(external.y)
+
+
+def test_the_locked_threshold_decides(fitted, result):
+    assert result["decision"]["threshold"] == fitted.threshold
+    called = [row["risk"] >= fitted.threshold for row in result["predictions"]]
+    counts = result["decision"]["counts"]
+    assert sum(called) == counts["tp"] + counts["fp"]
+
+
+def test_external_labels_cannot_move_risks_or_threshold(fitted, external, result):
+    flipped = evaluate(fitted, external.X, 1 - external.y, subjects=external.subjects)
+    risks = [[row["risk"] for row in found["predictions"]] for found in (result, flipped)]
+    assert risks[0] == risks[1]
+    assert flipped["decision"]["threshold"] == result["decision"]["threshold"]
+    assert flipped["auc"]["auc"] == pytest.approx(1 - result["auc"]["auc"])
+
+
+def test_planted_signal_holds_in_the_external_centre(result):
+    assert result["auc"]["auc"] > 0.75
+    assert any("cannot support a claim about calibration" in note for note in result["notes"])
+
+
+def test_a_trained_subject_cannot_be_evaluated_on(fitted, external):
+    subjects = ["s003", *external.subjects[1:]]
+    with pytest.raises(StudyError, match="1 subjects of the evaluation were trained on"):
+        evaluate(fitted, external.X, external.y, subjects=subjects)
+
+
+def test_a_subject_counts_once(fitted, external):
+    subjects = ["x001", *external.subjects[1:]]
+    with pytest.raises(StudyError, match="1 subjects have several rows"):
+        evaluate(fitted, external.X, external.y, subjects=subjects)
+
+
+def test_one_class_alone_is_reported_and_not_invented(fitted, external):
+    rows = external.take(np.flatnonzero(external.y == 1))
+    found = evaluate(fitted, rows.X, rows.y, subjects=rows.subjects)
+    assert found["auc"]["auc"] is None
+    assert found["roc"] is None
+    assert found["decision"]["specificity"]["value"] is None
+    json.dumps(found, allow_nan=False)
+
+
+def test_internal_figures_name_both_estimands_and_their_optimism(fitted):
+    found = internal(fitted)
+    assert found["folds"]["count"] == 6
+    assert found["folds"]["mean"] == pytest.approx(fitted.folds["auc"].mean())
+    assert any("optimistic" in note for note in found["notes"])
+
+
+def scores(rows: int = 80) -> tuple[np.ndarray, dict[str, pd.Series]]:
+    rng = np.random.default_rng(0)
+    y = np.arange(rows) % 2
+    cases = [f"c{i}" for i in range(rows)]
+    return y, {
+        name: pd.Series(y * gain + rng.normal(size=rows), cases)
+        for name, gain in (("weak", 0.0), ("good", 1.5), ("best", 3.0))
+    }
+
+
+def test_every_pair_of_models_is_compared_and_adjusted():
+    y, risks = scores()
+    found = compare(risks, y)
+    assert [(row["first"], row["second"]) for row in found] == [
+        ("weak", "good"),
+        ("weak", "best"),
+        ("good", "best"),
+    ]
+    assert all(row["p_holm"] >= row["p"] for row in found)
+    assert min(found, key=lambda row: row["p"])["p_holm"] == pytest.approx(
+        3 * min(row["p"] for row in found)
+    )
+
+
+def test_models_of_different_cases_are_not_compared():
+    y, risks = scores()
+    risks["good"] = risks["good"].iloc[::-1]
+    with pytest.raises(StudyError, match="different cases"):
+        compare(risks, y)
+
+
+@pytest.fixture
+def clinical() -> pd.DataFrame:
+    """80 patients in another order than the risks; two ages unknown, one rare site."""
+    rows = np.arange(80)
+    table = pd.DataFrame(
+        {
+            "age_years": np.where(rows < 2, np.nan, 20.0 + rows),
+            "sex": np.where(rows % 4 < 2, "F", "M"),
+            "site_group": np.where(rows < 72, "lower limb", "trunk"),
+        },
+        index=[f"c{i}" for i in rows],
+    )
+    return table.iloc[::-1]
+
+
+def test_levels_of_a_subgroup_divide_all_patients(clinical):
+    y, risks = scores()
+    groups = {"age_years": (60,), "sex": None, "site_group": None}
+    found = subgroups(risks["good"], y, clinical, groups)
+    json.dumps(found, allow_nan=False)
+    levels = pd.DataFrame(found["levels"])
+    assert (levels.groupby("variable")["n"].sum() == 80).all()
+    assert list(levels["level"]) == [
+        "<60",
+        ">=60",
+        "missing",
+        "F",
+        "M",
+        "lower limb",
+        "trunk",
+    ]
+    ages = clinical["age_years"].reindex(risks["good"].index)
+    assert levels.iloc[0]["n"] == (ages < 60).sum()
+
+
+def test_a_level_below_the_minimum_is_listed_but_not_estimated(clinical):
+    y, risks = scores()
+    found = subgroups(risks["good"], y, clinical, {"site_group": None})
+    trunk = found["levels"][1]
+    assert (trunk["n"], trunk["auc"]) == (8, None)
+    assert trunk["note"] == "not estimable: fewer than 10 of a class"
+    assert found["differences"] == []
+
+
+def test_a_planted_difference_between_subgroups_is_found(clinical):
+    y, risks = scores()
+    female = (clinical["sex"] == "F").reindex(risks["best"].index)
+    risk = risks["best"].where(female, risks["weak"])
+    (row,) = subgroups(risk, y, clinical, {"sex": None})["differences"]
+    assert (row["first"], row["second"]) == ("F", "M")
+    assert row["difference"] > 0.2
+    assert row["p_holm"] < 0.01
+
+
+def test_an_unknown_variable_is_named_with_those_there_are(clinical):
+    y, risks = scores()
+    with pytest.raises(StudyError, match="'age' is not a clinical column") as caught:
+        subgroups(risks["good"], y, clinical, {"age": (60,)})
+    assert "age_years, sex, site_group" in caught.value.hint

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import logit
+
+from radlas.errors import StudyError
+from radlas.learn.explain import block_shares, deep_head, explain
+from radlas.learn.fit import fit_model
+
+
+@pytest.fixture(scope="module")
+def background(cohort) -> pd.DataFrame:
+    """More than 100 rows: shap's default would silently take 100 of them."""
+    again = cohort.X + 0.0
+    again.index = [f"{name}-b" for name in again.index]
+    again *= 1.1
+    return pd.concat([cohort.X, again])
+
+
+@pytest.fixture(scope="module")
+def explanation(fitted, external, background):
+    return explain(fitted, external.X, background)
+
+
+def test_contributions_equal_the_closed_form(fitted, external, background, explanation):
+    """For a linear model: coefficient times distance to the background's mean."""
+    prepare, lasso = fitted.pipeline[:-1], fitted.pipeline["lasso"]
+    mean = prepare.transform(background[list(fitted.columns)]).mean()
+    expected = (prepare.transform(external.X[list(fitted.columns)]) - mean) * lasso.coef_[0]
+    np.testing.assert_allclose(explanation.values, expected, atol=1e-12)
+
+
+def test_contributions_and_base_add_up_to_the_logit(fitted, external, explanation):
+    total = explanation.base + explanation.values.sum(axis=1)
+    np.testing.assert_allclose(total, logit(fitted.risk(external.X)), atol=1e-9)
+    np.testing.assert_allclose(total, explanation.logit, atol=1e-9)
+
+
+def test_block_sums_add_up_for_every_patient_and_shares_to_one(explanation):
+    found = block_shares(explanation)
+    assert sum(found["share"].values()) == pytest.approx(1, abs=1e-12)
+    for row in found["rows"]:
+        total = found["base"] + sum(row["blocks"].values())
+        assert total == pytest.approx(row["logit"], abs=1e-9)
+
+
+def test_a_model_without_coefficients_has_no_shares_and_says_so(explanation):
+    nothing = replace(explanation, values=explanation.values * 0.0)
+    found = block_shares(nothing)
+    assert set(found["share"].values()) == {None}
+    assert "no feature contributes" in found["note"]
+
+
+def test_the_deep_head_equals_the_pipelines_deep_partial_score(fitted, external):
+    weights, bias = deep_head(fitted, width=30)
+    raw = external.X[[f"whole__layer4__{i:03d}" for i in range(30)]].to_numpy()
+    table = fitted.signature[fitted.signature["block"] == "deep"]
+    assert len(table) > 0
+    scaled = (external.X[table["feature"]] - table["mean"].to_numpy()) / table["scale"].to_numpy()
+    expected = scaled.to_numpy() @ table["coefficient"].to_numpy()
+    np.testing.assert_allclose(raw @ weights + bias, expected, atol=1e-9)
+
+
+def test_moving_a_deep_feature_moves_head_and_model_alike(fitted, external):
+    weights, _ = deep_head(fitted, width=30)
+    place = int(np.abs(weights).argmax())
+    moved = external.X.copy()
+    moved[f"whole__layer4__{place:03d}"] += 0.01
+    change = logit(fitted.risk(moved)) - logit(fitted.risk(external.X))
+    np.testing.assert_allclose(change, 0.01 * weights[place], atol=1e-9)
+
+
+def test_a_model_without_deep_features_has_no_head(cohort, study):
+    single = study.model_copy(update={"splits": study.splits.model_copy(update={"repeats": 1})})
+    plain = fit_model(
+        cohort.X,
+        cohort.y,
+        subjects=cohort.subjects,
+        centres=cohort.centres,
+        study=single,
+        model="intratumoral",
+    )
+    with pytest.raises(StudyError, match="deep features of 0 layers"):
+        deep_head(plain)
+
+
+def test_a_head_narrower_than_the_features_is_refused(fitted):
+    with pytest.raises(StudyError, match="beyond the width 1"):
+        deep_head(fitted, width=1)

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import logit
+from threadpoolctl import threadpool_limits
+
+from radlas.errors import StudyError
+from radlas.learn.fit import fit_model, outer_folds
+from radlas.learn.metrics import choose_threshold
+from radlas.learn.pipeline import rad_score
+from radlas.learn.study import Threshold
+from radlas.learn.training import training_rows
+
+
+def fit(cohort, study, model="intratumoral", **change):
+    values = {"subjects": cohort.subjects, "centres": cohort.centres, **change}
+    return fit_model(values.pop("X", cohort.X), cohort.y, study=study, model=model, **values)
+
+
+@pytest.fixture(scope="module")
+def small(study):
+    """The same study with one repeat: enough for laws of identity."""
+    return study.model_copy(update={"splits": study.splits.model_copy(update={"repeats": 1})})
+
+
+def test_planted_signal_is_found_out_of_fold(fitted):
+    assert fitted.folds["auc"].mean() > 0.75
+    assert len(fitted.signature) > 2
+
+
+def test_every_subject_is_predicted_once_per_repeat_by_a_model_that_did_not_see_it(
+    fitted, cohort, study
+):
+    assert (fitted.oof.groupby("subject").size() == 2).all()
+    rows = training_rows(
+        cohort.X,
+        cohort.y,
+        subjects=cohort.subjects,
+        centres=cohort.centres,
+        study=study,
+        model="dlr",
+    )
+    held = {(f.repeat, f.fold): set(rows.subjects[f.test]) for f in outer_folds(rows, study)}
+    for key, part in fitted.oof.groupby(["repeat", "fold"]):
+        assert set(part["subject"]) == held[key]
+
+
+def test_the_threshold_comes_from_out_of_fold_risks_alone(fitted):
+    pooled = fitted.out_of_fold()
+    assert len(pooled) == 72
+    assert fitted.threshold == choose_threshold(pooled["label"], pooled["probability"], Threshold())
+
+
+def test_the_signature_reproduces_the_models_logit(fitted, cohort, external):
+    """A spreadsheet's arithmetic, gaps filled with the table's medians."""
+    for X in (cohort.X, external.X):
+        score = rad_score(fitted.signature, X[reversed(X.columns)])
+        np.testing.assert_allclose(score, logit(fitted.risk(X)), atol=1e-12)
+
+
+def test_native_weights_give_the_same_score_from_raw_values(fitted, cohort):
+    full = cohort.X.dropna(subset=[c for c in cohort.X if c.startswith("ring")])
+    table = fitted.signature.set_index("feature")["native_weight"]
+    raw = full[table.index[:-1]] @ table.iloc[:-1] + table["(intercept)"]
+    np.testing.assert_allclose(raw, rad_score(fitted.signature, full), atol=1e-10)
+
+
+def test_selection_frequencies_are_shares_of_the_outer_folds(fitted):
+    assert fitted.frequency["selected"].between(1 / 6, 1).all()
+    assert np.allclose((fitted.frequency["selected"] * 6) % 1, 0)
+    assert fitted.frequency["selected"].sum() * 6 == pytest.approx(fitted.folds["features"].sum())
+
+
+def test_shuffled_rows_and_columns_give_the_same_digest_and_risks(cohort, small):
+    order = np.random.default_rng(0).permutation(len(cohort.y))
+    shuffled = cohort.take(order)
+    columns = np.random.default_rng(1).permutation(cohort.X.columns)
+    here, there = fit(cohort, small), fit(shuffled, small, X=shuffled.X[columns])
+    assert here.digest() == there.digest()
+    pd.testing.assert_frame_equal(here.oof, there.oof)
+    assert here.risk(cohort.X).equals(there.risk(cohort.X))
+
+
+def test_one_and_two_threads_give_the_same_digest(cohort, small):
+    digests = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            digests.append(fit(cohort, small, "dlr").digest())
+    assert digests[0] == digests[1]
+
+
+def test_another_seed_or_training_value_gives_another_digest(cohort, small):
+    here = fit(cohort, small).digest()
+    moved = cohort.X.copy()
+    moved.loc["case-s003", "tumour__original__glcm_F05"] *= 1.5
+    assert fit(cohort, small, X=moved).digest() != here
+    assert fit(cohort, small.model_copy(update={"seed": 9})).digest() != here
+
+
+def test_all_models_of_a_study_share_their_outer_folds(cohort, small):
+    one, two = fit(cohort, small), fit(cohort, small, "intra-peritumoral")
+    keys = ["repeat", "fold", "case"]
+    pd.testing.assert_frame_equal(one.oof[keys], two.oof[keys])
+
+
+def test_rows_of_another_centre_are_never_fitted_on(cohort, study):
+    centres = np.where(np.arange(72) == 5, "centre2", cohort.centres)
+    with pytest.raises(StudyError, match="rows of centre2 must not be fitted on"):
+        fit(cohort, study, centres=centres)
+
+
+def test_an_infinite_value_is_located(cohort, study):
+    X = cohort.X.copy()
+    X.loc["case-s004", "tumour__original__glcm_F03"] = np.inf
+    with pytest.raises(StudyError, match="1 feature values are infinite") as caught:
+        fit(cohort, study, X=X)
+    assert caught.value.where == "case case-s004, tumour__original__glcm_F03"
+
+
+def test_an_absent_column_is_named_at_prediction(fitted, cohort):
+    with pytest.raises(StudyError, match="1 of 73 columns are absent") as caught:
+        fitted.risk(cohort.X.drop(columns="whole__layer4__000"))
+    assert caught.value.where == "whole__layer4__000"
+
+
+def test_several_cases_of_a_subject_stay_together(cohort, small):
+    twice = cohort.X.copy()
+    twice.index = [f"{name}-b" for name in twice.index]
+    doubled = fit_model(
+        pd.concat([cohort.X, twice]),
+        np.tile(cohort.y, 2),
+        subjects=np.tile(cohort.subjects, 2),
+        centres=np.tile(cohort.centres, 2),
+        study=small,
+        model="intratumoral",
+    )
+    assert (doubled.oof.groupby("subject")["fold"].nunique() == 1).all()

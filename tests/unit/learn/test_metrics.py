@@ -1,0 +1,147 @@
+"""Held to R (pROC, rms) on public rows, and to counts by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import f1_score
+
+from radlas.errors import StudyError
+from radlas.learn.metrics import (
+    at_threshold,
+    brier,
+    calibration,
+    choose_threshold,
+    holm,
+    roc_points,
+    wilson,
+)
+from radlas.learn.study import Threshold
+
+
+@pytest.fixture
+def risk(breast):
+    return expit((breast[0][:, 1] - 19) / 2)
+
+
+def test_youdens_threshold_equals_r(breast):
+    X, y = breast
+    assert choose_threshold(y, X[:, 1], Threshold()) == pytest.approx(18.555, abs=1e-12)
+
+
+def test_figures_at_the_threshold_equal_r(breast):
+    X, y = breast
+    found = at_threshold(y, X[:, 1], 18.555)
+    assert found["counts"] == {"tp": 84, "fp": 29, "fn": 22, "tn": 68}
+    assert found["sensitivity"]["value"] == pytest.approx(0.7924528301887, abs=1e-12)
+    assert found["specificity"]["value"] == pytest.approx(0.7010309278351, abs=1e-12)
+    assert found["ppv"]["value"] == pytest.approx(0.7433628318584, abs=1e-12)
+    assert found["npv"]["value"] == pytest.approx(0.7555555555556, abs=1e-12)
+    assert found["f1"] == pytest.approx(f1_score(y, X[:, 1] >= 18.555), abs=1e-12)
+
+
+def test_the_sensitivity_rule_takes_the_highest_threshold_that_reaches_it(breast):
+    X, y = breast
+    threshold = choose_threshold(y, X[:, 1], Threshold(rule="sensitivity", value=0.9))
+    higher = X[:, 1][X[:, 1] > threshold].min() + 1e-9
+    assert at_threshold(y, X[:, 1], threshold)["sensitivity"]["value"] >= 0.9
+    assert at_threshold(y, X[:, 1], higher)["sensitivity"]["value"] < 0.9
+
+
+def test_no_threshold_beats_youdens(breast):
+    X, y = breast
+    best = choose_threshold(y, X[:, 0], Threshold())
+    points = roc_points(y, X[:, 0])
+    found = at_threshold(y, X[:, 0], best)
+    index = found["sensitivity"]["value"] + found["specificity"]["value"]
+    assert index == pytest.approx((points["sensitivity"] + points["specificity"]).max())
+
+
+def test_equal_risks_call_everyone_positive():
+    assert choose_threshold([0, 1, 1], [0.3] * 3, Threshold()) == 0.3
+
+
+def test_a_threshold_needs_both_classes():
+    with pytest.raises(StudyError, match="both classes"):
+        choose_threshold([1, 1], [0.1, 0.2], Threshold())
+
+
+def test_what_nobody_was_called_has_no_value_and_no_interval():
+    found = at_threshold([0, 0, 0], [0.1, 0.2, 0.3], 0.9)
+    assert found["ppv"] == {"value": None, "successes": 0, "trials": 0, "interval": None}
+    assert found["f1"] is None
+
+
+def test_the_roc_curve_runs_from_corner_to_corner_and_its_area_is_the_auc(breast):
+    X, y = breast
+    points = roc_points(y, X[:, 1])
+    assert points.iloc[0].tolist() == [np.inf, 0.0, 1.0]
+    assert points.iloc[-1, 1:].tolist() == [1.0, 0.0]
+    area = np.trapezoid(points["sensitivity"], 1 - points["specificity"])
+    assert area == pytest.approx(0.8157459638203, abs=1e-12)
+
+
+def test_brier_equals_r(breast, risk):
+    assert brier(breast[1], risk) == pytest.approx(0.1781820989913, abs=1e-12)
+
+
+def test_calibration_equals_r(breast, risk):
+    found = calibration(breast[1], risk)
+    assert found.slope == pytest.approx(0.760790456604, abs=1e-9)
+    assert found.intercept == pytest.approx(0.110529100919, abs=1e-9)
+    assert found.in_the_large == pytest.approx(0.1175522236279, abs=1e-9)
+    assert found.mean_risk == pytest.approx(0.5044052523629, abs=1e-12)
+
+
+def test_recalibrated_risks_have_slope_one_and_intercept_zero(breast, risk):
+    first = calibration(breast[1], risk)
+    again = expit(first.intercept + first.slope * np.log(risk / (1 - risk)))
+    found = calibration(breast[1], again)
+    assert found.slope == pytest.approx(1, abs=1e-9)
+    assert found.in_the_large == pytest.approx(0, abs=1e-9)
+
+
+def test_far_risks_are_still_calibrated_to_the_optimum():
+    """A wildly overconfident model: unpenalised scikit-learn finds the same line."""
+    rng = np.random.default_rng(3)
+    logit = rng.normal(0, 8, 200)
+    y = (rng.random(200) < expit(logit / 8)).astype(int)
+    found = calibration(y, expit(logit))
+    line = LogisticRegression(C=np.inf, tol=1e-12, max_iter=1000).fit(logit[:, None], y)
+    assert found.slope == pytest.approx(line.coef_[0, 0], abs=1e-6)
+    shifted = expit(logit + found.in_the_large)
+    assert shifted.mean() == pytest.approx(y.mean(), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("y", "risk", "note"),
+    [
+        ([1, 1, 1], [0.2, 0.4, 0.6], "one class only"),
+        ([0, 1, 1], [0.0, 0.4, 0.6], "a risk of 0 or 1"),
+        ([0, 1, 1], [0.4, 0.4, 0.4], "one risk for all"),
+        ([0, 0, 1, 1], [0.1, 0.2, 0.6, 0.7], "perfect separation"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_none_with_a_note(y, risk, note):
+    found = calibration(y, risk)
+    assert found.slope is None
+    assert note in found.note
+
+
+def test_wilson_equals_r():
+    assert wilson(31, 41) == pytest.approx((0.606566638, 0.861749973), abs=1e-9)
+    assert wilson(0, 0) is None
+
+
+def test_wilson_mirrors_and_stays_inside():
+    low, high = wilson(0, 9)
+    assert (low, high) == pytest.approx(tuple(1 - edge for edge in wilson(9, 9)[::-1]), abs=1e-12)
+    assert low == 0.0
+    assert 0 < high < 1
+
+
+def test_holm_equals_r_and_skips_what_was_not_tested():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02], abs=1e-15)
+    assert holm([0.01, None, 0.04]) == pytest.approx([0.02, None, 0.04])

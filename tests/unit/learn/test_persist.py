@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from skops import io
+
+from radlas.digests import canonical_json, file_digest
+from radlas.errors import StoreError
+from radlas.learn.persist import MANIFEST, TABLES, load, save
+
+
+@pytest.fixture(scope="module")
+def folder(fitted, tmp_path_factory) -> Path:
+    return save(fitted, tmp_path_factory.mktemp("models") / "dlr" / "1")
+
+
+@pytest.fixture
+def copy(folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(folder, tmp_path / "copy"))
+
+
+def test_a_loaded_model_is_the_saved_one(folder, fitted, external):
+    again = load(folder)
+    assert again.digest() == fitted.digest()
+    assert again.threshold == fitted.threshold
+    assert again.columns == fitted.columns
+    assert again.risk(external.X).equals(fitted.risk(external.X))
+    for name in TABLES:
+        pd.testing.assert_frame_equal(getattr(again, name), getattr(fitted, name), check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pipeline.skops", "model.json", "signature.csv", "oof.csv", "folds.csv", "files.json"],
+)
+def test_a_changed_byte_is_noticed(copy: Path, name: str):
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(bytes(content))
+    with pytest.raises(StoreError):
+        load(copy)
+
+
+def test_an_absent_file_is_named(copy: Path):
+    (copy / "signature.csv").unlink()
+    with pytest.raises(StoreError, match=r"signature\.csv is absent"):
+        load(copy)
+
+
+def test_another_pipeline_under_a_renewed_manifest_is_noticed(copy: Path):
+    """The digest of the parameters still names the old model."""
+    pipeline = load(copy).pipeline
+    pipeline["lasso"].coef_[0, 0] += 0.5
+    io.dump(pipeline, copy / "pipeline.skops")
+    renew(copy)
+    with pytest.raises(StoreError, match="not the one the digest names"):
+        load(copy)
+
+
+def test_a_type_that_was_not_reviewed_is_refused_before_it_is_built(copy: Path):
+    io.dump(Path("/"), copy / "pipeline.skops")
+    renew(copy)
+    with pytest.raises(StoreError, match="types that were not reviewed"):
+        load(copy)
+
+
+def test_a_model_is_never_overwritten(folder, fitted):
+    with pytest.raises(StoreError, match="the folder exists"):
+        save(fitted, folder)
+
+
+def test_nothing_but_the_pipelines_archive_differs_between_two_saves(folder, fitted, tmp_path):
+    other = save(fitted, tmp_path / "again")
+    for path in folder.iterdir():
+        if path.suffix != ".skops" and path.name != MANIFEST:
+            assert path.read_bytes() == (other / path.name).read_bytes()
+
+
+def test_a_failed_save_leaves_nothing_behind(fitted, tmp_path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(io, "dump", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save(fitted, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_facts_say_how_the_model_did_out_of_fold(folder, fitted):
+    facts = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    assert facts["parameters"] == fitted.parameters
+    assert facts["internal"]["folds"]["mean"] == pytest.approx(fitted.folds["auc"].mean())
+
+
+def renew(folder: Path) -> None:
+    digests = {path.name: file_digest(path) for path in folder.iterdir() if path.name != MANIFEST}
+    (folder / MANIFEST).write_text(canonical_json(digests) + "\n", encoding="utf-8")

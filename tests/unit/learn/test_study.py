@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from radlas.errors import ConfigError
+from radlas.learn.study import StudyConfig
+
+
+def test_a_study_reads_from_yaml_and_digests_the_same(protocol: dict[str, Any], tmp_path: Path):
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(protocol), encoding="utf-8")
+    assert StudyConfig.read(path).digest() == StudyConfig.parse(protocol).digest()
+
+
+def test_declared_values_are_compared_without_case(protocol: dict[str, Any]):
+    outcome = {"positive": [" High "], "negative": ["LOW"]}
+    assert StudyConfig.parse({**protocol, "outcome": outcome}).outcome.positive == ("high",)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"primary": "best"}, "primary model best is not among the models"),
+        ({"external_centre": "tcia"}, "centre tcia is both training and external"),
+        ({"models": {"dlr": ["tumour", "rim"]}}, "model dlr uses unknown blocks: rim"),
+        ({"models": {"dlr": []}}, "model dlr has no blocks"),
+        ({"models": {"dlr": ["tumour", "tumour"]}}, "model dlr names a block twice"),
+        ({"training_centres": ["tcia", "tcia"]}, "a training centre is named twice"),
+        ({"blocks": {"tumour": {}}}, "names its `roi`"),
+        ({"blocks": {"deep": {"deep": True, "families": ["glcm"]}}}, "no `families`"),
+        ({"outcome": {"positive": ["a"], "negative": ["A "]}}, "declared more than once: a"),
+        ({"selection": {"c": [1.0, 0.1]}}, "increasing order"),
+        ({"subgroups": {"age_years": [60, 40]}}, "cut points of age_years must increase"),
+        ({"threshold": "sensitivity"}, "`value` belongs to the rule `sensitivity`"),
+        ({"threshold": {"rule": "youden", "value": 0.9}}, "`value` belongs to"),
+        ({"name": "My Study"}, "a-z, 0-9"),
+        ({"seeed": 1}, "unknown key `seeed`"),
+    ],
+)
+def test_a_contradiction_is_named(protocol: dict[str, Any], change: dict[str, Any], message: str):
+    with pytest.raises(ConfigError, match=message):
+        StudyConfig.parse({**protocol, **change})
+
+
+def test_a_threshold_is_a_word_or_a_rule_with_a_value(protocol: dict[str, Any]):
+    assert StudyConfig.parse({**protocol, "threshold": "youden"}).threshold.rule == "youden"
+    rule = {"rule": "sensitivity", "value": 0.9}
+    assert StudyConfig.parse({**protocol, "threshold": rule}).threshold.value == 0.9
