@@ -79,6 +79,7 @@ def gather(task: ModelTask) -> dict[str, Any]:
     store = open_store(task.store)
     card = read_card(store, task.name, task.number)
     study = StudyConfig.parse(card["study"])
+    outcome = study.outcome
     snapshot = load_snapshot(store, card["snapshot"])
     folder = model_path(store, task.name, task.number)
     validated = _optional(folder / VALIDATION)
@@ -86,7 +87,12 @@ def gather(task: ModelTask) -> dict[str, Any]:
     part = evidence.cohort(store, snapshot, study, card)
     looks = len(read_looks(store, task.name))
     return {
-        "title": f"{study.name}: high against low grade, {task.name}@{task.number}",
+        "title": f"{outcome.positive_name} against {outcome.negative_name}: {study.name}",
+        "outcome": {
+            "name": outcome.column,
+            "positive": outcome.positive_name,
+            "negative": outcome.negative_name,
+        },
         "study": study.model_dump(mode="json"),
         "snapshot": {
             "name": snapshot.name,

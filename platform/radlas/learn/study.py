@@ -23,6 +23,8 @@ class Outcome(Config):
     positive: tuple[str, ...] = Field(min_length=1, description="Values of class 1.")
     negative: tuple[str, ...] = Field(min_length=1, description="Values of class 0.")
     excluded: tuple[str, ...] = Field(default=(), description="Values that leave the study.")
+    positive_name: str = Field(default="positive", description="Class 1 in words: high grade.")
+    negative_name: str = Field(default="negative", description="Class 0 in words: low grade.")
 
     @field_validator("positive", "negative", "excluded", mode="after")
     @classmethod

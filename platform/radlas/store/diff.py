@@ -37,7 +37,8 @@ def _sets(old: tuple[str, ...], new: tuple[str, ...]) -> dict[str, list[str]]:
 def _rows(
     table: Table, before: duckdb.DuckDBPyConnection, after: duckdb.DuckDBPyConnection
 ) -> dict[str, int]:
-    old, new = _hashes(table, before), _hashes(table, after)
+    names = sorted(set(_columns(table, before)) | set(_columns(table, after)))
+    old, new = (_hashes(table, one, names) for one in (before, after))
     return {
         "added": len(new.keys() - old.keys()),
         "removed": len(old.keys() - new.keys()),
@@ -45,12 +46,19 @@ def _rows(
     }
 
 
-def _hashes(table: Table, connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, ...], str]:
-    """Key to hash of the row; columns without a value in it do not count, nor do volatile ones."""
-    volatile = ", ".join(table.volatile)
+def _columns(table: Table, connection: duckdb.DuckDBPyConnection) -> list[str]:
+    names = connection.sql(f"select * from {table.name} limit 0").columns
+    return [name for name in names if name not in table.volatile]
+
+
+def _hashes(
+    table: Table, connection: duckdb.DuckDBPyConnection, names: list[str]
+) -> dict[tuple[str, ...], str]:
+    """Key to hash of the row; a column that this side does not have reads as NULL."""
+    here = set(_columns(table, connection))
+    values = ", ".join(f'"{name}"' if name in here else f'null as "{name}"' for name in names)
     key = ", ".join(table.key)
     rows = connection.sql(
-        f"select {key}, md5(to_json(c)::varchar) from"
-        f" (select {key}, (select c from (select t.* exclude ({volatile})) c) c from {table.name} t)"
+        f"select {key}, md5(to_json(t)::varchar) from (select {values} from {table.name}) t"
     ).fetchall()
     return {tuple(map(str, row[:-1])): row[-1] for row in rows}

@@ -1,0 +1,159 @@
+"""Numbers and names as a reader sees them: one rule each, used by tables and figures alike."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+NOT_ESTIMABLE = "not estimable"
+_MINUS = "\N{MINUS SIGN}"
+_NARROW = "\N{NARROW NO-BREAK SPACE}"
+_RING = re.compile(r"^ring_(\d+)_(\d+)$")
+_LOG = re.compile(r"^log-sigma-(\d+)-(\d+)-mm$")
+
+
+def fixed(value: float | None, decimals: int = 3) -> str:
+    """A number with fixed decimals: AUC, F1, proportions, risks.
+
+    Examples:
+        >>> fixed(0.93912), fixed(None)
+        ('0.939', 'not estimable')
+    """
+    if value is None:
+        return NOT_ESTIMABLE
+    text = f"{abs(value):.{decimals}f}"
+    return _MINUS + text if value < 0 and float(text) else text
+
+
+def significant(value: float | None, digits: int = 3) -> str:
+    """A number of any magnitude with three significant digits: feature means, coefficients.
+
+    Examples:
+        >>> significant(1234.5), significant(0.00123456), significant(2.0)
+        ('1230', '0.00123', '2.00')
+    """
+    if value is None:
+        return NOT_ESTIMABLE
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if not -4 <= exponent < 6:
+        mantissa, _, power = f"{abs(value):.{digits - 1}e}".partition("e")
+        text = f"{mantissa}e{int(power)}".replace("-", _MINUS)
+    else:
+        rounded = round(abs(value), digits - 1 - exponent)
+        text = f"{rounded:.{max(digits - 1 - exponent, 0)}f}"
+    return _MINUS + text if value < 0 else text
+
+
+def signed(value: float | None, decimals: int = 3) -> str:
+    """A difference: always with its sign.
+
+    Examples:
+        >>> signed(0.05)
+        '+0.050'
+    """
+    text = fixed(value, decimals)
+    return f"+{text}" if value is not None and float(f"{value:.{decimals}f}") > 0 else text
+
+
+def p_value(value: float | None) -> str:
+    """A p value: three decimals, ``< 0.001`` below.
+
+    Examples:
+        >>> p_value(0.0412), p_value(1e-9)
+        ('0.041', '< 0.001')
+    """
+    if value is None:
+        return NOT_ESTIMABLE
+    return "< 0.001" if value < 0.001 else fixed(value)
+
+
+def count(value: int | None) -> str:
+    """A count, thousands set apart."""
+    return "not recorded" if value is None else f"{value:,}".replace(",", _NARROW)
+
+
+def share(part: int | None, whole: int) -> str:
+    """A count with its percentage.
+
+    Examples:
+        >>> share(12, 48).replace(_NARROW, " ")
+        '12 (25 %)'
+    """
+    if part is None or not whole:
+        return count(part)
+    return f"{count(part)} ({100 * part / whole:.0f}{_NARROW}%)"
+
+
+def bounds(interval: Mapping[str, Any] | None, decimals: int = 3) -> str:
+    """The ends of a 95 % interval, in words that survive negative numbers."""
+    if interval is None or interval["low"] is None or interval["high"] is None:
+        return NOT_ESTIMABLE
+    return f"{fixed(interval['low'], decimals)} to {fixed(interval['high'], decimals)}"
+
+
+def estimate(interval: Mapping[str, Any] | None, decimals: int = 3) -> str:
+    """An estimate with its 95 % interval.
+
+    Examples:
+        >>> estimate({"estimate": 0.9, "low": 0.8, "high": 0.95})
+        '0.900 (0.800 to 0.950)'
+    """
+    if interval is None or interval["estimate"] is None:
+        return NOT_ESTIMABLE
+    ends = bounds(interval, decimals)
+    return f"{fixed(interval['estimate'], decimals)} ({'CI ' * (ends == NOT_ESTIMABLE)}{ends})"
+
+
+def feature(name: str) -> str:
+    """A feature's name for people; parts of the stored name are set apart by ``__``.
+
+    Examples:
+        >>> feature("tumour__original__firstorder_Mean")
+        'tumour · original · firstorder Mean'
+        >>> feature("ring_0_10__log-sigma-2-0-mm__glcm_Idn")
+        'ring 0–10 mm · LoG 2.0 mm · glcm Idn'
+    """
+    return " · ".join(_part(part) for part in name.split("__"))
+
+
+def shorten(text: str, length: int = 46) -> str:
+    """``text``, its middle replaced by an ellipsis where it is too long for a figure's axis."""
+    if len(text) <= length:
+        return text
+    head = (length - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
+
+
+def two_lines(name: str, length: int = 44) -> str:
+    """A feature's name for an axis: a long one is broken before its last part."""
+    text = feature(name)
+    head, dot, tail = text.rpartition(" · ")
+    if len(text) <= 34 or not dot:
+        return shorten(text, length)
+    return f"{shorten(head, length)}\n{shorten(tail, length)}"
+
+
+def short_id(case: str) -> str:
+    """The first eight characters of a pseudonym."""
+    return case if len(case) <= 12 else f"{case[:8]}…"
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """Chosen settings on one line, as ``C = 0.1, k = 20``."""
+    return ", ".join(f"{key} = {_plain(values[key])}" for key in sorted(values)) or "none"
+
+
+def _part(part: str) -> str:
+    if ring := _RING.match(part):
+        return f"ring {ring[1]}–{ring[2]} mm"
+    if log := _LOG.match(part):
+        return f"LoG {log[1]}.{log[2]} mm"
+    return part.replace("_", " ").replace("wavelet-", "wavelet ")
+
+
+def _plain(value: Any) -> str:
+    return significant(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,161 @@
+"""One evidence in, one self-contained HTML page out: no script, no network, the same bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from radlas.digests import digest_of
+from radlas.errors import StudyError
+from radlas.report import figures_cam, figures_explain, figures_model, figures_patients, verdict
+from radlas.report import format as fmt
+from radlas.report.check import check_evidence, check_images, name_random_blocks
+from radlas.report.evidence import Cam, CamImage, Evidence, Outcome, Shap
+from radlas.report.figures import Panel
+
+_TRAINED_CLAIM = re.compile(r"pre-?\s?trained", re.IGNORECASE)
+_DEFAULT_OUTCOME = Outcome(name="outcome", positive="positive", negative="negative")
+
+
+def render(evidence: Mapping[str, Any], cam_images: Mapping[str, CamImage] | None = None) -> str:
+    """The report as one HTML page.
+
+    Args:
+        evidence: What is reported, shaped as ``radlas.report.evidence.Evidence``.
+        cam_images: One slice per case of the Grad-CAM section, by case.
+
+    Returns:
+        HTML whose bytes depend on the arguments and the installed versions only.
+
+    Raises:
+        StudyError: The evidence is incomplete or contradicts itself, holds NaN, or claims
+            training for a network whose weights are random.
+    """
+    checked = check_evidence(evidence)
+    images = dict(cam_images or {})
+    check_images(images)
+    digest = _digest(checked)
+    context = _context(name_random_blocks(checked), images) | {"digest": digest}
+    page = _environment().get_template("template.html.j2").render(context)
+    _refuse_trained_claim(checked, page)
+    return page
+
+
+def panels(evidence: Evidence, images: Mapping[str, CamImage]) -> dict[str, Panel]:
+    """Every figure the evidence supports, by key; what is missing here is said on the page."""
+    outcome = evidence.get("outcome", _DEFAULT_OUTCOME)
+    drawn = [*_model_panels(evidence, outcome)]
+    if shap := evidence["shap"]:
+        drawn += _shap_panels(evidence, shap, outcome)
+    if cam := evidence["cam"]:
+        drawn += _cam_panels(cam, images, outcome)
+    return {panel.key: panel for panel in drawn}
+
+
+def _model_panels(evidence: Evidence, outcome: Outcome) -> list[Panel]:
+    models, primary = evidence["models"], evidence["primary"]
+    results = figures_model.validated(models)
+    if not results:
+        return []
+    drawn = [figures_model.roc(models, primary), figures_model.risks(models, outcome)]
+    if any(row["model"] == primary for row in evidence["subgroups"]):
+        overall = results[primary]["auc"] if primary in results else None
+        drawn.append(figures_model.forest(evidence["subgroups"], primary, overall))
+    return drawn
+
+
+def _shap_panels(evidence: Evidence, shap: Shap, outcome: Outcome) -> list[Panel]:
+    if not shap["values"]["cases"] or not shap["values"]["features"]:
+        return []
+    threshold = evidence["models"][shap["model"]]["threshold"]
+    return [
+        figures_explain.blocks(shap),
+        figures_explain.features(shap),
+        figures_explain.beeswarm(shap),
+        figures_patients.waterfalls(shap, threshold, outcome),
+    ]
+
+
+def _cam_panels(cam: Cam, images: Mapping[str, CamImage], outcome: Outcome) -> list[Panel]:
+    drawn = []
+    if any(case["case_id"] in images for case in cam["cases"]):
+        drawn.append(figures_cam.montage(cam, images, outcome))
+    if any(case["mass"] for case in cam["cases"]):
+        drawn.append(figures_cam.enrichment(cam, outcome))
+    return drawn
+
+
+def _context(evidence: Evidence, images: Mapping[str, CamImage]) -> dict[str, Any]:
+    models = evidence["models"]
+    return {
+        "e": evidence,
+        "outcome": evidence.get("outcome", _DEFAULT_OUTCOME),
+        "missing": evidence.get("missing", {}),
+        "panels": panels(evidence, images),
+        "primary": models[evidence["primary"]],
+        "validated": figures_model.validated(models),
+        "stamps": verdict.stamps(evidence),
+        "warnings": verdict.warnings(evidence),
+        "calibration_sentence": verdict.calibration_sentence,
+        "sites": list(dict.fromkeys(site for row in evidence["table1"] for site in row["sites"])),
+        "study_yaml": yaml.safe_dump(evidence["study"], allow_unicode=True, sort_keys=True),
+        "css": Markup(_style_sheet()),  # noqa: S704
+    }
+
+
+def _digest(evidence: Evidence) -> str:
+    try:
+        return digest_of(evidence)
+    except (TypeError, ValueError) as error:
+        raise StudyError(
+            f"the evidence is not plain JSON: {error}",
+            "report",
+            "give None and a note for what cannot be estimated",
+        ) from error
+
+
+def _refuse_trained_claim(evidence: Evidence, page: str) -> None:
+    claim = _TRAINED_CLAIM.search(page)
+    if claim and "Random network weights" in verdict.stamps(evidence):
+        raise StudyError(
+            f"the report would say {claim[0]!r}, but the network's weights are random",
+            "report",
+            "remove the words from the study's title, settings, banners or limits",
+        )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("radlas.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "fixed": fmt.fixed,
+        "significant": fmt.significant,
+        "signed": fmt.signed,
+        "p": fmt.p_value,
+        "n": fmt.count,
+        "of": fmt.share,
+        "bounds": fmt.bounds,
+        "ci": fmt.estimate,
+        "feature": fmt.feature,
+        "short": fmt.short_id,
+        "settings": fmt.settings,
+    }
+    return environment
+
+
+@cache
+def _style_sheet() -> str:
+    return files("radlas.report").joinpath("style.css").read_text(encoding="utf-8")

@@ -1,0 +1,105 @@
+"""The cohort as a folder: complete or absent, the same bytes, marked as synthetic."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from radlas.errors import ConfigError
+from radlas.phantom import PhantomConfig, write_cohort
+from radlas.phantom.picture import montage
+from radlas.phantom.subjects import plan_subjects
+
+
+def hashes(root: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_one_worker_and_two_write_the_same_bytes(cohort: Path, tmp_path: Path):
+    out = tmp_path / "again"
+    summary = write_cohort(PhantomConfig(out=out, subjects=6, seed=3, workers=2))
+    assert summary.created
+    assert hashes(out) == hashes(cohort)
+
+
+def test_a_finished_cohort_is_left_alone(cohort: Path):
+    before = {path: path.stat().st_mtime_ns for path in cohort.rglob("*")}
+    calls: list[int] = []
+    config = PhantomConfig(out=cohort, subjects=6, seed=3, workers=1)
+    summary = write_cohort(config, lambda done, total: calls.append(done))
+    assert not summary.created
+    assert calls == []
+    assert {path: path.stat().st_mtime_ns for path in cohort.rglob("*")} == before
+
+
+def test_a_cohort_with_other_settings_is_not_overwritten(cohort: Path):
+    with pytest.raises(ConfigError, match=r"(?s)other settings.*try:.*new folder"):
+        write_cohort(PhantomConfig(out=cohort, subjects=6, seed=4, workers=1))
+
+
+def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path):
+    (tmp_path / "thesis.doc").write_text("years of work")
+    with pytest.raises(ConfigError, match=r"(?s)not a synthetic cohort.*try:"):
+        write_cohort(PhantomConfig(out=tmp_path, subjects=6))
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.doc"]
+
+
+def test_an_interrupted_run_leaves_nothing_under_the_name(tmp_path: Path):
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_cohort(PhantomConfig(out=tmp_path / "cohort", subjects=6, workers=1), stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_counts_every_subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(
+        "radlas.phantom.cohort._write_subject", lambda subject, root: (subject.name, (1.0, True))
+    )
+    monkeypatch.setattr("radlas.phantom.cohort._write_tables", lambda *given: None)
+    calls: list[tuple[int, int]] = []
+    config = PhantomConfig(out=tmp_path / "cohort", subjects=7, workers=1)
+    write_cohort(config, lambda done, total: calls.append((done, total)))
+    assert calls == [(done, 7) for done in range(1, 8)]
+
+
+@pytest.mark.parametrize("subjects", [0, 5])
+def test_fewer_than_six_subjects_are_refused(subjects: int):
+    with pytest.raises(ConfigError, match="subjects"):
+        PhantomConfig.parse({"out": "x", "subjects": subjects})
+
+
+def test_truth_lists_every_subject_with_its_planted_signals(cohort: Path):
+    rows = list(csv.DictReader((cohort / "truth.csv").open(encoding="utf-8")))
+    for row, subject in zip(rows, plan_subjects(6, seed=3), strict=True):
+        assert (row["subject"], row["grade"]) == (subject.name, subject.grade)
+        assert float(row["deep"]) == pytest.approx(subject.deep, abs=1e-6)
+
+
+def test_the_cohort_says_that_it_is_synthetic_at_every_level(cohort: Path):
+    for folder in (cohort, *(cohort / f"centre-{letter}" for letter in "abc")):
+        assert json.loads((folder / "phantom.json").read_text())["mark"] == "RADLAS PHANTOM"
+    assert "SYNTHETIC" in (cohort / "README.txt").read_text()
+
+
+def test_the_pseudonym_key_is_64_hexadecimal_digits(cohort: Path):
+    assert len(bytes.fromhex((cohort / "site.key").read_text())) == 32
+
+
+def test_the_picture_is_drawn_from_the_files(cohort: Path, tmp_path: Path):
+    montage(cohort, tmp_path / "picture.png", per_centre=2)
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_of_no_cohort_is_refused(tmp_path: Path):
+    with pytest.raises(ConfigError, match="no synthetic cohort"):
+        montage(tmp_path, tmp_path / "picture.png")

@@ -1,0 +1,213 @@
+"""Numbers on the page are the evidence's, said under one rule."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radlas.report import figures, render, verdict
+from radlas.report import format as fmt
+
+from .fixture import make_evidence
+from .reader import by_id, parse
+
+
+def test_every_number_of_the_verdict_equals_the_evidence(page: str):
+    evidence = make_evidence()
+    model = evidence["models"]["DLR"]
+    external = model["external"]
+    expected = {
+        "verdict-auc": [external["auc"]["estimate"]],
+        "verdict-f1": [external["f1"][key] for key in ("estimate", "low", "high")],
+        "verdict-f1-all": [external["f1_all_positive"]],
+        "verdict-n": [external["n"], external["positives"]],
+        "verdict-threshold": [model["threshold"]],
+        "verdict-sensitivity": [external["sensitivity"][k] for k in ("estimate", "low", "high")],
+        "verdict-specificity": [external["specificity"][k] for k in ("estimate", "low", "high")],
+    }
+    root = parse(page)
+    for name, numbers in expected.items():
+        said = by_id(root, name).all("data")
+        assert [float(one.attributes["value"]) for one in said] == numbers
+        for one, number in zip(said, numbers, strict=True):
+            places = 0.5 if isinstance(number, int) else 0.0005
+            assert abs(float(one.text) - number) <= places + 1e-12
+
+
+def test_every_number_of_the_card_is_one_of_the_marked_ones(page: str):
+    """No number is typed beside the marked ones, but for the confidence level and the scale."""
+    root = parse(page)
+    headline = next(one for one in root.all("div") if one.attributes.get("class") == "headline")
+    marked = " ".join(one.text for one in headline.all("data"))
+    loose = set(re.findall(r"\d+(?:\.\d+)?", headline.words())) - set(marked.split())
+    negatives = "10"
+    assert loose <= {"95", "0", "0.5", "1", negatives}
+
+
+def test_f1_stands_next_to_the_f1_of_calling_everyone_positive(page: str):
+    """Where p of n are positive, that is 2p / (n + p)."""
+    said = by_id(parse(page), "verdict-f1-all").all("data")[0]
+    assert float(said.attributes["value"]) == pytest.approx(2 * 14 / (24 + 14), abs=0)
+
+
+def test_an_f1_no_better_than_calling_everyone_positive_is_warned_of(evidence: dict[str, Any]):
+    external = evidence["models"]["DLR"]["external"]
+    external["f1"] = {"estimate": external["f1_all_positive"], "low": 0.5, "high": 0.9}
+    assert any("at least as high" in sentence for sentence in verdict.warnings(evidence))
+
+
+def test_an_interval_that_includes_chance_is_warned_of(evidence: dict[str, Any]):
+    auc = evidence["models"]["DLR"]["external"]["auc"]
+    auc["low"] = 0.51
+    assert not any("chance" in sentence for sentence in verdict.warnings(evidence))
+    auc["low"] = 0.5
+    assert any("chance is not excluded" in sentence for sentence in verdict.warnings(evidence))
+
+
+def test_a_second_look_at_the_external_centre_is_warned_of(evidence: dict[str, Any]):
+    evidence["looks"] = 1
+    assert not any("looked at" in sentence for sentence in verdict.warnings(evidence))
+    evidence["looks"] = 3
+    assert any("looked at 3 times" in sentence for sentence in verdict.warnings(evidence))
+
+
+def test_fewer_than_a_hundred_events_cannot_support_calibration(evidence: dict[str, Any]):
+    external = evidence["models"]["DLR"]["external"]
+    for n, positives, enough in ((24, 14, False), (300, 201, False), (300, 200, True)):
+        external["n"], external["positives"] = n, positives
+        sentence = verdict.calibration_sentence(external)
+        assert ("cannot support" not in sentence) == enough
+
+
+def test_the_page_says_that_a_large_p_is_not_equivalence(page: str):
+    assert "is not equivalence" in by_id(parse(page), "subgroups").words()
+
+
+def test_the_table_of_classes_adds_up(page: str):
+    rows = by_id(parse(page), "classes").all("tr")[1:]
+    counts = [[int(cell.text) for cell in row.all("td")[1:]] for row in rows]
+    *centres, total = np.array(counts)
+    added = np.sum(centres, axis=0)
+    np.testing.assert_array_equal(added[[0, 1, 3, 4]], total[[0, 1, 3, 4]])
+    assert total[2] == round(100 * total[0] / (total[0] + total[1]))
+
+
+def test_the_confusion_counts_every_external_patient_once(page: str):
+    root = by_id(parse(page), "confusion")
+    matrices = [one for one in root.all("table") if one.attributes.get("class") == "matrix"]
+    assert len(matrices) == 3
+    for matrix in matrices:
+        cells = [c for c in matrix.all("td") if c.attributes.get("class") in {"right", "wrong"}]
+        assert sum(int(cell.text) for cell in cells) == 24
+
+
+@given(st.floats(-1e5, 1e5))
+def test_a_fixed_number_reads_back_within_half_its_last_digit(value: float):
+    assert abs(float(fmt.fixed(value).replace("−", "-")) - value) <= 0.0005 + 1e-9
+
+
+@given(st.floats(1e-12, 1e12) | st.floats(-1e12, -1e-12))
+def test_a_significant_number_reads_back_within_half_its_third_digit(value: float):
+    text = fmt.significant(value).replace("−", "-")
+    assert float(text) == pytest.approx(value, rel=5.001e-3)
+
+
+@given(st.floats(0, 1))
+def test_p_is_never_shown_as_zero(p: float):
+    text = fmt.p_value(p)
+    assert float(text.removeprefix("< ")) > 0
+    assert text.startswith("<") == (p < 0.001)
+
+
+def test_the_examples_of_the_formats_hold():
+    result = doctest.testmod(fmt)
+    assert result.attempted > 5
+    assert result.failed == 0
+
+
+def test_minus_zero_has_no_sign():
+    assert fmt.fixed(-0.0001) == "0.000"
+    assert fmt.signed(0.0001) == "0.000"
+
+
+def test_what_is_none_is_said():
+    interval = {"estimate": None, "low": None, "high": None}
+    said = {fmt.fixed(None), fmt.significant(None), fmt.signed(None), fmt.p_value(None)}
+    assert said | {fmt.estimate(None), fmt.estimate(interval), fmt.bounds(interval)} == {
+        "not estimable"
+    }
+
+
+@given(st.text(st.characters(exclude_characters="…"), max_size=200), st.integers(3, 60))
+def test_a_shortened_name_fits_and_keeps_both_ends(text: str, length: int):
+    short = fmt.shorten(text, length)
+    assert len(short) <= length
+    if len(text) > length:
+        head, tail = short.split("…")
+        assert text.startswith(head)
+        assert text.endswith(tail)
+    else:
+        assert short == text
+
+
+@given(st.lists(st.floats(0, 1), max_size=60))
+def test_swarmed_points_of_one_bin_never_share_a_place(values: list[float]):
+    offsets = figures.swarm(values, span=(0, 1), bins=10)
+    places = list(zip(np.floor(np.array(values) / 0.1), offsets, strict=True))
+    assert len(set(places)) == len(values)
+
+
+def test_the_swarm_depends_on_values_not_on_their_order():
+    values = np.random.default_rng(3).uniform(size=50)
+    turned = figures.swarm(values[::-1], span=(0, 1))[::-1]
+    np.testing.assert_array_equal(figures.swarm(values, span=(0, 1)), turned)
+
+
+def test_colours_of_text_hold_the_contrast_of_wcag_aa():
+    """Relative luminance by its definition in WCAG 2; 4.5 to 1 for text."""
+    css = files("radlas.report").joinpath("style.css").read_text(encoding="utf-8")
+    colour = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", css))
+    pairs = [
+        *((text, ground) for text in ("ink", "quiet", "accent") for ground in ("ground", "wash")),
+        *((text, "accent-wash") for text in ("ink", "quiet", "accent")),
+        ("on-danger", "danger"),
+        ("danger", "ground"),
+        ("on-warning", "warning"),
+        ("ground", "accent"),
+        ("ink", "rule"),
+        ("ink", "wrong"),
+        ("ink", "right"),
+    ]
+    for text, ground in pairs:
+        assert contrast(colour[text], colour[ground]) >= 4.5, (text, ground)
+
+
+def test_colours_of_marks_hold_the_contrast_of_wcag_for_graphics():
+    for colour in figures.SERIES:
+        assert contrast(colour, "#ffffff") >= 3
+
+
+def test_a_large_cohort_still_makes_a_small_page(evidence: dict[str, Any]):
+    """Points of many patients become one picture inside the drawing."""
+    evidence["cam"], values = None, evidence["shap"]["values"]
+    for key in ("cases", "phi", "x", "labels"):
+        values[key] = values[key] * 50
+    assert len(render(evidence).encode()) < 3_000_000
+
+
+def contrast(one: str, other: str) -> float:
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

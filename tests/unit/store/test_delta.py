@@ -1,0 +1,124 @@
+"""The lake: append by key, nothing twice, columns widen, nothing is hidden."""
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from radlas.errors import StoreError
+from radlas.store import delta
+from radlas.store.layout import init_store
+from radlas.tables import RADIOMICS, RADIOMICS_FEATURES, TABLES
+
+from .conftest import feature_row
+
+
+def test_what_is_appended_is_read_back_with_its_partitions(filled):
+    table = delta.read(filled, "radiomics", ["case_id", "centre", "feature_set", "firstorder_Mean"])
+    rows = sorted(table.to_pylist(), key=lambda row: row["case_id"])
+    assert [row["firstorder_Mean"] for row in rows] == [0.0, 1.0, 2.0]
+    assert {(row["centre"], row["feature_set"]) for row in rows} == {("c1", "p-1")}
+
+
+def test_appending_the_same_keys_again_makes_no_version_and_no_file(filled):
+    before = (delta.version(filled, "radiomics"), delta.files(filled, "radiomics"))
+    assert delta.append(filled, "radiomics", [feature_row("a")], run_id="r2") == 0
+    assert (delta.version(filled, "radiomics"), delta.files(filled, "radiomics")) == before
+
+
+def test_a_batch_with_old_and_new_keys_appends_only_the_new(filled):
+    assert delta.append(filled, "radiomics", [feature_row("a"), feature_row("d")], run_id="r") == 1
+    assert delta.read(filled, "radiomics").num_rows == 4
+
+
+def test_a_new_extractors_columns_widen_the_table_and_old_rows_hold_null(filled):
+    delta.append(filled, "radiomics", [feature_row("d", toy_shell=1.5)], run_id="r")
+    table = delta.read(filled, "radiomics", ["case_id", "toy_shell"]).to_pylist()
+    assert {row["case_id"]: row["toy_shell"] for row in table} == {
+        "a": None,
+        "b": None,
+        "c": None,
+        "d": 1.5,
+    }
+
+
+def test_an_old_version_stays_readable_after_new_commits(filled):
+    old = delta.version(filled, "radiomics")
+    delta.append(filled, "radiomics", [feature_row("d", toy=1.0)], run_id="r")
+    assert delta.read(filled, "radiomics", at=old).num_rows == 3
+
+
+def test_a_crash_before_the_commit_is_invisible_and_harmless(filled, monkeypatch):
+    """The file is written, the log is not: readers see nothing, a second try succeeds."""
+
+    def crash(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("deltalake.DeltaTable.create_write_transaction", crash)
+        with pytest.raises(KeyboardInterrupt):
+            delta.append(filled, "radiomics", [feature_row("d")], run_id="r")
+    assert delta.read(filled, "radiomics").num_rows == 3
+    assert delta.append(filled, "radiomics", [feature_row("d")], run_id="r") == 1
+    assert delta.read(filled, "radiomics").num_rows == 4
+
+
+def test_a_damaged_part_is_named(filled):
+    (path,) = delta.files(filled, "radiomics")
+    with open(path, "r+b") as stream:  # noqa: PTH123 - a URI-free path from the log
+        stream.truncate(100)
+    with pytest.raises(StoreError, match="a part cannot be read"):
+        delta.read(filled, "radiomics")
+
+
+def test_statistics_stay_small(filled):
+    """Full statistics on a hundred columns make every commit slow: only the case id has them."""
+    log = next((delta.table_path(filled, "radiomics") / "_delta_log").glob("*1.json")).read_text()
+    assert "case_id" in log
+    assert "firstorder_Mean" not in log.split('"stats"')[1].split("}")[0]
+
+
+def test_floats_are_stored_split_by_bytes_and_without_a_dictionary(filled):
+    (path,) = delta.files(filled, "radiomics")
+    columns = pq.ParquetFile(path).metadata.row_group(0)
+    found = {
+        columns.column(i).path_in_schema: columns.column(i).encodings
+        for i in range(columns.num_columns)
+    }
+    assert "BYTE_STREAM_SPLIT" in found["firstorder_Mean"]
+    assert not any("DICTIONARY" in encoding for encoding in found["firstorder_Mean"])
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["tumour", "ring_0_10"]))))
+@settings(max_examples=15, deadline=None)
+def test_however_rows_arrive_each_key_is_there_once(tmp_path_factory, keys):
+    store = init_store(tmp_path_factory.mktemp("s") / "store")
+    for start in range(0, len(keys), 2):
+        rows = [feature_row(case, roi) for case, roi in keys[start : start + 2]]
+        delta.append(store, "radiomics", rows, run_id="r")
+    stored = delta.read(store, "radiomics", ["case_id", "roi"]).to_pylist()
+    assert sorted((row["case_id"], row["roi"]) for row in stored) == sorted(set(keys))
+
+
+def test_every_declared_column_has_a_unit_exactly_if_it_is_a_number():
+    for table in TABLES.values():
+        for column in table.columns:
+            number = column.type in {"int64", "float64", "list<float32>"}
+            assert bool(column.unit) == number, f"{table.name}.{column.name}"
+            assert column.meaning.endswith("."), f"{table.name}.{column.name}"
+
+
+def test_the_declared_features_are_those_of_pyradiomics():
+    featureextractor = pytest.importorskip("radiomics.featureextractor")
+    found = featureextractor.RadiomicsFeatureExtractor()
+    names = [
+        f"{family}_{name}"
+        for family in found.enabledFeatures
+        for name, deprecated in featureextractor.getFeatureClasses()[family]
+        .getFeatureNames()
+        .items()
+        if not deprecated
+    ]
+    assert sorted(names) == sorted(RADIOMICS_FEATURES)
+    assert len(RADIOMICS_FEATURES) == 107
+    assert set(RADIOMICS_FEATURES) < set(RADIOMICS.names)

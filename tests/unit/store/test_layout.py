@@ -1,0 +1,80 @@
+"""The store: made once, found or named as missing, one writer, one key."""
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from radlas.errors import StoreError
+from radlas.store.layout import init_store, open_store, single_writer
+
+
+def test_the_key_lies_beside_the_store_and_only_its_owner_reads_it(tmp_path):
+    store = init_store(tmp_path / "s")
+    assert store.key_path == tmp_path / "s.key"
+    assert stat.S_IMODE(store.key_path.stat().st_mode) == 0o600
+    key = store.key().hex()
+    stored = b"".join(p.read_bytes() for p in store.root.rglob("*") if p.is_file())
+    assert key.encode() not in stored
+
+
+def test_a_second_init_refuses_and_changes_nothing(tmp_path):
+    first = init_store(tmp_path / "s")
+    with pytest.raises(StoreError, match="there is a store already"):
+        init_store(tmp_path / "s")
+    assert open_store(tmp_path / "s") == first
+
+
+def test_a_folder_with_other_things_is_not_taken_over(tmp_path):
+    (tmp_path / "thesis.docx").write_text("years of work")
+    with pytest.raises(StoreError, match="not empty"):
+        init_store(tmp_path)
+
+
+def test_no_store_names_the_folder_and_the_remedy(tmp_path):
+    with pytest.raises(StoreError) as caught:
+        open_store(tmp_path)
+    assert str(caught.value) == (
+        f"no store here\n  in: {tmp_path}\n  try: make one: radlas init {tmp_path}"
+    )
+
+
+def test_another_sites_key_is_refused_before_it_makes_second_names(tmp_path):
+    store = init_store(tmp_path / "s")
+    store.key_path.write_text("00" * 32)
+    with pytest.raises(StoreError, match="not the key the store was made with"):
+        store.key()
+    store.key_path.unlink()
+    with pytest.raises(StoreError, match="second name"):
+        store.key()
+
+
+def test_a_lost_store_is_made_again_with_the_same_key(tmp_path):
+    key = init_store(tmp_path / "s").key()
+    again = init_store(tmp_path / "t", key_file=tmp_path / "s.key")
+    assert again.key() == key
+
+
+def test_a_second_writer_is_told_who_writes(tmp_path):
+    store = init_store(tmp_path / "s")
+    with (
+        single_writer(store, "ingest"),
+        pytest.raises(StoreError, match=f"ingest by process {os.getpid()}"),
+        single_writer(store, "extract"),
+    ):
+        pass
+
+
+def test_a_killed_writer_leaves_no_lock(tmp_path):
+    init_store(tmp_path / "s")
+    code = (
+        "import os, sys, pathlib\n"
+        "from radlas.store.layout import open_store, single_writer\n"
+        "with single_writer(open_store(pathlib.Path(sys.argv[1])), 'ingest'):\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "s")], check=False)
+    with single_writer(open_store(tmp_path / "s"), "extract"):
+        pass

@@ -1,0 +1,163 @@
+"""Snapshots: what was frozen stays, whatever is written later; identity is content."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from radlas.errors import ConfigError, StoreError
+from radlas.store import delta
+from radlas.store.diff import diff_snapshots
+from radlas.store.layout import init_store
+from radlas.store.matrix import feature_matrix
+from radlas.store.snapshots import (
+    create_snapshot,
+    list_snapshots,
+    load_snapshot,
+    open_snapshot,
+    verify_snapshot,
+)
+
+from .conftest import case_row, feature_row
+
+
+def test_later_rows_do_not_move_a_snapshot(filled):
+    snapshot, _ = create_snapshot(filled, "x")
+    delta.append(filled, "cases", [case_row("d")], run_id="r")
+    delta.append(filled, "radiomics", [feature_row("d"), feature_row("a", "edema")], run_id="r")
+    with open_snapshot(filled, snapshot) as connection:
+        assert connection.sql("select count(*) from radiomics").fetchall() == [(3,)]
+        assert connection.sql("select count(*) from cases").fetchall() == [(3,)]
+    verify_snapshot(filled, snapshot)
+
+
+def test_unchanged_content_gives_the_same_snapshot_back(filled):
+    first, new = create_snapshot(filled, "x")
+    again, newer = create_snapshot(filled, "x")
+    assert (new, newer) == (True, False)
+    assert again == first
+    assert [s.label for s in list_snapshots(filled)] == ["x@1"]
+
+
+def test_the_same_rows_in_other_files_have_the_same_identity(filled, tmp_path):
+    """One commit of three rows, or three commits in another order: one content, one id."""
+    other = init_store(tmp_path / "other")
+    for i, case in reversed(list(enumerate("abc"))):
+        delta.append(other, "cases", [case_row(case)], run_id="q")
+        row = feature_row(case, firstorder_Mean=float(i))
+        delta.append(other, "radiomics", [row], run_id="q")
+    assert create_snapshot(other, "y")[0].id == create_snapshot(filled, "x")[0].id
+
+
+def test_a_column_another_recipe_added_changes_no_identity(filled):
+    first, _ = create_snapshot(filled, "x", feature_sets=["p-1"])
+    toy = feature_row("a", feature_set="toy-1", toy=1.0)
+    delta.append(filled, "radiomics", [toy], run_id="r")
+    assert create_snapshot(filled, "x", feature_sets=["p-1"]) == (first, False)
+
+
+def test_one_changed_value_is_another_snapshot(filled, tmp_path):
+    other = init_store(tmp_path / "other")
+    delta.append(other, "cases", [case_row(case) for case in "abc"], run_id="r")
+    rows = [
+        feature_row(c, firstorder_Mean=float(i) + (c == "b") * 1e-9) for i, c in enumerate("abc")
+    ]
+    delta.append(other, "radiomics", rows, run_id="r")
+    assert create_snapshot(other, "x")[0].id != create_snapshot(filled, "x")[0].id
+
+
+def test_a_cohort_query_selects_cases_and_their_rows(filled):
+    sql = "select case_id from radiomics where firstorder_Mean >= 1"
+    snapshot, _ = create_snapshot(filled, "x", cohort_sql=sql)
+    assert snapshot.cases == ("b", "c")
+    assert snapshot.tables["radiomics"]["rows"] == 2
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"name": "x y"}, "not a snapshot name"),
+        ({"name": "x", "cohort_sql": "select 1 one"}, "no column `case_id`"),
+        ({"name": "x", "cohort_sql": "select 'zz' case_id"}, "gives 1 cases, 1 of them unknown"),
+        ({"name": "x", "cohort_sql": "select case_id from cases where false"}, "gives 0 cases"),
+        ({"name": "x", "feature_sets": ["nope-1"]}, "no rows of feature set nope-1"),
+    ],
+)
+def test_a_wrong_selection_is_refused_with_its_reason(filled, kwargs, message):
+    with pytest.raises(ConfigError, match=message):
+        create_snapshot(filled, kwargs.pop("name"), **kwargs)
+    assert list_snapshots(filled) == []
+
+
+def test_a_snapshot_file_is_never_rewritten(filled, monkeypatch):
+    create_snapshot(filled, "x")
+    path = filled.root / "snapshots" / "x@1.json"
+    before = path.read_bytes()
+    delta.append(filled, "cases", [case_row("d")], run_id="r")
+    monkeypatch.setattr("radlas.store.snapshots.list_snapshots", lambda *_: [])  # a lost race
+    with pytest.raises(StoreError, match="exists already"):
+        create_snapshot(filled, "x")
+    assert path.read_bytes() == before
+    assert len(list(path.parent.iterdir())) == 1
+
+
+def test_verify_finds_a_replaced_part(filled):
+    snapshot, _ = create_snapshot(filled, "x")
+    (path,) = delta.files(filled, "radiomics")
+    table = pq.read_table(path, partitioning=None)
+    pq.write_table(table.slice(0, 2), path)
+    with pytest.raises(StoreError, match="table radiomics no longer holds what was frozen"):
+        verify_snapshot(filled, snapshot)
+
+
+def test_an_unknown_label_lists_what_there_is(filled):
+    create_snapshot(filled, "x")
+    with pytest.raises(ConfigError, match="no snapshot 'y'") as caught:
+        load_snapshot(filled, "y")
+    assert "x@1" in caught.value.hint
+
+
+def test_a_damaged_snapshot_file_is_named(filled):
+    create_snapshot(filled, "x")
+    path = filled.root / "snapshots" / "x@1.json"
+    path.write_text(json.dumps({"name": "x"}))
+    with pytest.raises(StoreError, match="the snapshot is damaged"):
+        load_snapshot(filled, "x")
+
+
+def test_diff_counts_cases_and_rows_added_removed_and_changed(filled):
+    old, _ = create_snapshot(filled, "x")
+    delta.append(filled, "cases", [case_row("d")], run_id="r")
+    delta.append(filled, "radiomics", [feature_row("d"), feature_row("a", "edema")], run_id="r")
+    new, _ = create_snapshot(
+        filled, "x", cohort_sql="select case_id from cases where case_id > 'a'"
+    )
+    found = diff_snapshots(filled, old, new)
+    assert found["cases"] == {"added": ["d"], "removed": ["a"]}
+    assert found["tables"]["radiomics"] == {"added": 1, "removed": 1, "changed": 0}
+    assert diff_snapshots(filled, old, old)["same"]
+
+
+def test_the_matrix_shows_a_missing_ring_as_missing(filled):
+    ring = feature_row("b", "ring_0_10", firstorder_Mean=9.0)
+    delta.append(filled, "radiomics", [ring], run_id="r")
+    snapshot, _ = create_snapshot(filled, "x")
+    with open_snapshot(filled, snapshot) as connection:
+        X = feature_matrix(connection, snapshot.feature_sets)
+    assert list(X.index) == ["a", "b", "c"]
+    assert list(X.columns) == [
+        "ring_0_10__original__firstorder_Mean",
+        "tumour__original__firstorder_Mean",
+    ]
+    assert X["ring_0_10__original__firstorder_Mean"].isna().tolist() == [True, False, True]
+
+
+def test_deep_vectors_become_numbered_columns(filled):
+    row = feature_row("a", "whole", feature_set="d-1") | {"layer": "layer4", "vector": [1.0, 2.0]}
+    row.pop("image_type")
+    delta.append(filled, "deep", [row], run_id="r")
+    snapshot, _ = create_snapshot(filled, "x")
+    with open_snapshot(filled, snapshot) as connection:
+        X = feature_matrix(connection, ("d-1",))
+    assert X.loc["a"].tolist() == [1.0, 2.0]
+    assert list(X.columns) == ["whole__layer4__000", "whole__layer4__001"]
