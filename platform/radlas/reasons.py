@@ -87,6 +87,14 @@ REASONS: dict[str, Reason] = {
         "the ROI is too small or flat for the features asked for",
         "check the mask; lower `minimum_voxels` only with a reason",
     ),
+    "image_too_small": Reason(
+        "the image has too few voxels along an axis for a filter that was asked for",
+        "leave the filter out, or export the whole series",
+    ),
+    "undefined_feature": Reason(
+        "some features of a row are not defined for its voxels, as a ratio to zero",
+        "nothing: they are NULL, and the rest of the row stands",
+    ),
     "flat_image": Reason(
         "all voxels of the image are equal inside the body",
         "check that the right series was exported",

@@ -1,0 +1,227 @@
+"""Clinical tables: the TCIA workbook, or any sheet or CSV whose headers are declared here."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import openpyxl
+from openpyxl.utils.exceptions import InvalidFileException
+
+from radlas.errors import ConfigError
+from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
+from radlas.ingest.clinical_words import (
+    normal_age,
+    normal_grade,
+    normal_histology,
+    normal_sex,
+    site_of,
+    tidy,
+)
+from radlas.ingest.files import list_files, name_of, open_file
+from radlas.model import Row
+
+TCIA_PATIENT = re.compile(r"STS_\d{3}")
+_ALIASES: dict[str, tuple[str, ...]] = {
+    "subject": ("patient id", "patientid", "patient", "subject", "subject id", "case id"),
+    "sex": ("sex", "gender", "patient sex"),
+    "age": ("age", "age years", "age at diagnosis", "patient age"),
+    "grade": (
+        "grade",
+        "tumour grade",
+        "tumor grade",
+        "fnclcc grade",
+        "fnclcc",
+        "histological grade",
+    ),
+    "histology": ("histological type", "histology", "histologic type", "histological diagnosis"),
+    "site": ("site of primary sts", "site", "tumour site", "tumor site", "location", "region"),
+    "laterality": ("laterality", "side"),
+    "site_group": ("site group",),
+}
+_FIELDS = {alias: field for field, aliases in _ALIASES.items() for alias in aliases}
+Cells = Sequence[Sequence[Any]]
+
+
+class TableImporter:
+    """Reads clinical tables only: a file, or every table in a folder or zip."""
+
+    def find(self, source: Path, rules: IngestRules) -> Scan:
+        """The records of all tables.
+
+        Raises:
+            ConfigError: There is no table, no header is known, or two rows of one subject differ.
+        """
+        refs = [FileRef(source.absolute())] if is_table(source.name) else list_files(source).files
+        tables = [ref for ref in refs if is_table(name_of(ref))]
+        if not tables or not source.exists():
+            raise ConfigError(
+                "no table here", str(source), "name a .xlsx or .csv file, or a folder"
+            )
+        rows = [row for ref in tables for row in _records(read_cells(ref), name_of(ref))]
+        return Scan(clinical=_merge(rows))
+
+    def read(self, exam: Exam, rules: IngestRules) -> ExamData:
+        """A table holds no exam, so none can be read.
+
+        Raises:
+            ConfigError: Always.
+        """
+        raise ConfigError("a table holds no exam", hint="use the importer that found the exam")
+
+
+def is_table(name: str) -> bool:
+    """True for the names of workbooks and CSV files."""
+    return name.lower().endswith((".xlsx", ".csv")) and not name.startswith("~$")
+
+
+def find_records(refs: Iterable[FileRef]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+    """Records of all clinical tables among the files of a source, and a note on the others.
+
+    Raises:
+        ConfigError: Two rows of one subject differ.
+    """
+    rows: list[Row] = []
+    others = 0
+    for ref in refs:
+        if not is_table(name_of(ref)):
+            continue
+        try:
+            cells = read_cells(ref)
+        except ConfigError:  # no workbook of ours: a source may hold any file
+            cells = ()
+        if _header_row(cells) is None:
+            others += 1
+        else:
+            rows += _records(cells, name_of(ref))
+    note = f"{others} tables without a known patient column were ignored"
+    return _merge(rows), (note,) * bool(others)
+
+
+def normalise(cells: Cells, where: str = "") -> tuple[Row, ...]:
+    """Records of one table, as columns of the table ``clinical`` plus ``subject``.
+
+    Rows count if they name a patient (where any identifier is of the form ``STS_001``, only such
+    rows) and say anything of him; notes below the table do neither.
+
+    Raises:
+        ConfigError: No row holds a patient column and one more known header; lists what it holds.
+    """
+    return tuple(_merge(_records(cells, where)))
+
+
+def read_cells(ref: FileRef) -> Cells:
+    """All cells of the first sheet of a workbook, or of a CSV file in its own dialect.
+
+    Raises:
+        ConfigError: The file is not what its ending says.
+    """
+    with open_file(ref) as stream:
+        data = stream.read()
+    try:
+        return _sheet(data) if name_of(ref).lower().endswith(".xlsx") else _csv(data)
+    except (BadZipFile, InvalidFileException, KeyError, ValueError, csv.Error) as error:
+        raise ConfigError(
+            f"not readable as a table ({type(error).__name__})",
+            name_of(ref),
+            "save it again as .xlsx or UTF-8 .csv",
+        ) from error
+
+
+def _sheet(data: bytes) -> Cells:
+    book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+    try:
+        return [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
+    finally:
+        book.close()
+
+
+def _csv(data: bytes) -> Cells:
+    text = data.decode("utf-8-sig")
+    head = text.splitlines()[0] if text else ""
+    delimiter = max(",;\t", key=head.count)  # a decimal comma makes `;` the usual one
+    return list(csv.reader(io.StringIO(text), delimiter=delimiter))
+
+
+def _records(cells: Cells, where: str) -> list[Row]:
+    start = _header_row(cells)
+    if start is None:
+        raise _unknown_headers(cells, where)
+    columns = {
+        field: index
+        for index, title in reversed(list(enumerate(cells[start])))
+        if (field := _FIELDS.get(_plain(title)))
+    }
+    raw = [
+        {field: _cell(row, index) for field, index in columns.items()} for row in cells[start + 1 :]
+    ]
+    tcia = any(TCIA_PATIENT.fullmatch(row["subject"]) for row in raw)
+    rows = [row for row in raw if row["subject"] and (_is_tcia(row) or not tcia)]
+    return [record for row in rows if _says_anything(record := _record(row))]
+
+
+def _says_anything(record: Row) -> bool:
+    return any(value is not None for field, value in record.items() if field != "subject")
+
+
+def _is_tcia(row: dict[str, str]) -> bool:
+    return bool(TCIA_PATIENT.fullmatch(row["subject"]))
+
+
+def _record(row: dict[str, str]) -> Row:
+    laterality, region, group = site_of(row.get("site", ""), row.get("laterality", ""))
+    return {
+        "subject": row["subject"],
+        "sex": normal_sex(row.get("sex", "")),
+        "age_years": normal_age(row.get("age", "")),
+        "grade": normal_grade(row.get("grade", "")),
+        "histology": normal_histology(row.get("histology", "")),
+        "laterality": laterality,
+        "region": region,
+        "site_group": tidy(row.get("site_group", "")) or group,
+    }
+
+
+def _header_row(cells: Cells) -> int | None:
+    for index, row in enumerate(cells[:10]):
+        fields = {_FIELDS.get(_plain(title)) for title in row} - {None}
+        if "subject" in fields and len(fields) > 1:
+            return index
+    return None
+
+
+def _unknown_headers(cells: Cells, where: str) -> ConfigError:
+    titles = ", ".join(str(title) for title in (cells[0] if cells else ()) if title) or "none"
+    known = "; ".join(f"{field}: {', '.join(names[:3])}" for field, names in _ALIASES.items())
+    return ConfigError(
+        f"no patient column with a known one beside it; headers: {titles}",
+        where,
+        f"rename headers to one of these ({known})",
+    )
+
+
+def _merge(rows: Iterable[Row]) -> tuple[Row, ...]:
+    merged: dict[str, Row] = {}
+    for row in rows:
+        if merged.setdefault(row["subject"], row) != row:
+            raise ConfigError(
+                f"two rows of one subject differ (number {len(merged)} in the table)",
+                "clinical table",
+                "keep one row per subject",
+            )
+    return tuple(merged[subject] for subject in sorted(merged))
+
+
+def _plain(title: Any) -> str:
+    text = re.sub(r"\(.*?\)|[_\-/.]", " ", str(title or "").lower())
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _cell(row: Sequence[Any], index: int) -> str:
+    value = row[index] if index < len(row) else None
+    return "" if value is None else str(value).strip()

@@ -1,0 +1,82 @@
+"""The DICOM importer: series, RTSTRUCT and SEG of any folder or zip, one exam at a time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import pydicom
+
+from radlas.geometry import Geometry
+from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
+from radlas.ingest.deidentify import dicom_facts
+from radlas.ingest.dicom_volume import read_series
+from radlas.ingest.files import open_file
+from radlas.ingest.masks import Drawn, Placed, rois_of
+from radlas.ingest.parsing import parsing
+from radlas.ingest.roi_names import RoiMap, resolve_roi_map
+from radlas.ingest.rtstruct import Contour, rasterise, read_contours
+from radlas.ingest.scan import scan_dicom
+from radlas.ingest.seg import read_segments
+
+
+class DicomImporter:
+    """Reads MR series with their RTSTRUCT or SEG.
+
+    Attributes:
+        name: Its name in ``radlas.ingest.IMPORTERS``.
+        spellings: Series descriptions that its collections use in their own sense.
+    """
+
+    name: ClassVar[str] = "dicom"
+    spellings: ClassVar[Mapping[str, str]] = {}
+
+    def find(self, source: Path, rules: IngestRules) -> Scan:
+        """Everything in the source, from headers alone.
+
+        Raises:
+            ConfigError: The source does not exist or holds no DICOM file; the rules are wrong.
+        """
+        return scan_dicom(source, rules, importer=self.name, spellings=self.spellings)
+
+    def read(self, exam: Exam, rules: IngestRules) -> ExamData:
+        """The volume on its exact grid, its ROIs, and the allow-listed facts of its header.
+
+        Raises:
+            DataError: The series is no regular volume, or its masks do not lie on it.
+        """
+        volume, header = read_series(exam.images)
+        roi_map = resolve_roi_map(rules.roi_map)
+        drawn = [
+            one
+            for ref in exam.masks
+            for one in _read_masks(ref, volume.geometry, roi_map, rules.snap_voxels)
+        ]
+        rois = rois_of(drawn, roi_map, rules.minimum_voxels)
+        return ExamData(volume, rois, dicom_facts(header))
+
+
+def _read_masks(
+    ref: FileRef, geometry: Geometry, roi_map: RoiMap, snap_voxels: float
+) -> list[Drawn]:
+    with open_file(ref) as stream:
+        content = io.BytesIO(stream.read())
+    with parsing("a mask file"):
+        dataset = pydicom.dcmread(content, force=True)
+        if dataset.get("Modality") == "RTSTRUCT":
+            return [_contoured(*pair, geometry) for pair in read_contours(dataset)]
+    content.seek(0)
+    return read_segments(content, geometry, roi_map, snap_voxels)
+
+
+def _contoured(name: str, contours: list[Contour], geometry: Geometry) -> Drawn:
+    return Drawn(
+        name, "rtstruct", hollow=not contours, place=partial(_rasterised, contours, geometry)
+    )
+
+
+def _rasterised(contours: list[Contour], geometry: Geometry) -> Placed:
+    return Placed(*rasterise(contours, geometry))

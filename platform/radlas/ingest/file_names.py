@@ -1,0 +1,83 @@
+"""The grammar of image and mask file names: ``<subject>_<what>.<ending>``, or ``<subject>/<what>``.
+
+``<what>`` is an image word (``image``, ``t2fs``, ``t1``), or the name of a mask; ``t2fs_mask`` is a
+mask of that image alone. Subjects may hold underscores: they are known from their images. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from radlas.ingest.base import FileRef
+from radlas.ingest.files import folder_of, name_of
+
+_ENDINGS = r"\.(?:nii|nii\.gz|nrrd|mha)"
+_IMAGE = r"(?:image|img|volume|mri?|stir|flair|t1w?|t2w?[_-]?fs|fs[_-]?t2w?|t2w?)"
+_GENERIC_WORDS = {"image", "img", "volume", "mr", "mri"}
+_GENERIC_FOLDERS = {"", "image", "images", "mask", "masks", "label", "labels", "seg", "rois"}
+
+
+@dataclass(frozen=True)
+class NamedImage:
+    """An image file; ``word`` is what its name says of it, lower case."""
+
+    ref: FileRef
+    subject: str
+    word: str
+
+    @property
+    def generic(self) -> bool:
+        """True if the name states no sequence."""
+        return self.word in _GENERIC_WORDS
+
+
+@dataclass(frozen=True)
+class NamedMask:
+    """A mask file; ``image`` is the word of the one image it belongs to, empty for all."""
+
+    ref: FileRef
+    subject: str
+    name: str
+    image: str = ""
+
+
+def stem_of(ref: FileRef) -> str | None:
+    """The file's name without its ending, None if it is no NIfTI, NRRD or MHA file."""
+    match = re.fullmatch(rf"(.+?){_ENDINGS}", name_of(ref), re.IGNORECASE)
+    return match[1] if match else None
+
+
+def name_image(ref: FileRef) -> NamedImage | None:
+    """What the name says, None if it names no image."""
+    match = re.fullmatch(rf"(?:(.+?)_)??({_IMAGE})", stem_of(ref) or "", re.IGNORECASE)
+    subject = (match[1] or _subject_folder(ref)) if match else ""
+    return NamedImage(ref, subject, match[2].lower()) if match and subject else None
+
+
+def name_mask(ref: FileRef, subjects: Iterable[str]) -> NamedMask | None:
+    """What the name says, given the subjects that have images; None for other subjects' files."""
+    stem = stem_of(ref) or ""
+    owners = [subject for subject in subjects if stem.startswith(f"{subject}_")]
+    if owners:
+        subject = max(owners, key=len)
+        return _mask(ref, subject, stem[len(subject) + 1 :])
+    folder = _subject_folder(ref)
+    return _mask(ref, folder, stem) if folder in set(subjects) else None
+
+
+def name_orphan(ref: FileRef) -> NamedMask:
+    """A mask without an image: what stands before the last underscore is taken for its subject."""
+    subject, _, name = (stem_of(ref) or "").rpartition("_")
+    return NamedMask(ref, subject or _subject_folder(ref), name)
+
+
+def _mask(ref: FileRef, subject: str, what: str) -> NamedMask:
+    match = re.fullmatch(rf"({_IMAGE})_(.+)", what, re.IGNORECASE)
+    return NamedMask(ref, subject, *((match[2], match[1].lower()) if match else (what, "")))
+
+
+def _subject_folder(ref: FileRef) -> str:
+    folder = folder_of(ref)
+    return "" if folder.lower() in _GENERIC_FOLDERS else folder

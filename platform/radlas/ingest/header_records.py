@@ -1,0 +1,69 @@
+"""One DICOM file by its header: what linking and choosing need, and nothing else. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from radlas.ingest.base import FileRef
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """One image file, by its header."""
+
+    ref: FileRef
+    size: int
+    instance: str
+    series: str
+    study: str
+    subject: str
+    frame_of_reference: str
+    modality: str
+    description: str
+    number: int
+    image_type: tuple[str, ...]
+    shape: tuple[int, int, int]
+    pixel_spacing: tuple[float, ...]
+    orientation: tuple[float, ...]
+    position: tuple[float, ...]
+    echo: str
+    acquisition: str
+    phase: str
+    repetition_ms: float | None
+    echo_ms: float | None
+    inversion_ms: float | None
+    fat_option: bool
+    burned_in: bool
+
+    @property
+    def identity(self) -> str:
+        """What the file is, wherever it lies: instance and size."""
+        return f"{self.instance}:{self.size}"
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFile:
+    """One RTSTRUCT or SEG file, by its header.
+
+    Attributes:
+        series: Image series it refers to.
+        instances: Image instances it refers to.
+        names: Drawn names in it.
+    """
+
+    ref: FileRef
+    size: int
+    instance: str
+    study: str
+    subject: str
+    modality: str
+    description: str
+    frames_of_reference: frozenset[str]
+    series: frozenset[str]
+    instances: frozenset[str]
+    names: tuple[str, ...]
+
+    @property
+    def identity(self) -> str:
+        """What the file is, wherever it lies: instance and size."""
+        return f"{self.instance}:{self.size}"

@@ -1,0 +1,67 @@
+"""Drawn masks of one exam, whatever format they came in, as ROIs under their proper names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radlas.ingest.checks import check_rois
+from radlas.ingest.roi_names import RoiMap, assign_names, match_name
+from radlas.model import Roi
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A mask on the image's grid.
+
+    Attributes:
+        mask: Shape ``(z, y, x)``.
+        misalignment_mm: Worst corner displacement that was snapped away [mm].
+    """
+
+    mask: Mask
+    flags: tuple[str, ...] = ()
+    misalignment_mm: float = 0.0
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One drawing under the name its author gave it.
+
+    Attributes:
+        origin: ``rtstruct``, ``seg`` or ``image``.
+        hollow: True if it is known to hold nothing: an ROI that was named and never drawn.
+        place: Puts it on the image's grid; only called for names that the map knows.
+    """
+
+    name: str
+    origin: str
+    hollow: bool
+    place: Callable[[], Placed]
+
+
+def rois_of(drawn: Sequence[Drawn], roi_map: RoiMap, minimum_voxels: int) -> tuple[Roi, ...]:
+    """The ROIs among the drawings, checked, sorted by name and reader.
+
+    Raises:
+        DataError: ``ambiguous_roi``, ``no_tumour``, ``empty_mask``, ``roi_too_small``, or what
+            placing one of them raises.
+    """
+    solid = {match_name(one.name, roi_map) for one in drawn if not one.hollow}
+    # A name without contours does not compete with a drawing of the same ROI.
+    rivals = [one for one in drawn if not one.hollow or match_name(one.name, roi_map) not in solid]
+    targets = assign_names([one.name for one in rivals], roi_map)
+    rois = []
+    for one, target in zip(rivals, targets, strict=True):
+        if target:
+            placed = one.place()
+            name, reader = target
+            rois.append(
+                Roi(name, placed.mask, one.origin, reader, placed.misalignment_mm, placed.flags)
+            )
+    return check_rois(rois, minimum_voxels)

@@ -1,0 +1,222 @@
+"""Everything a source of image files holds, by their names: exams, refusals, what was left out."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from radlas.errors import ConfigError
+from radlas.ingest.base import Exam, FileRef, IngestRules, LeftOut, Refusal, Scan
+from radlas.ingest.choosing import sequence_class
+from radlas.ingest.clinical import find_records
+from radlas.ingest.file_names import (
+    NamedImage,
+    NamedMask,
+    name_image,
+    name_mask,
+    name_orphan,
+    stem_of,
+)
+from radlas.ingest.files import Listing, fingerprint, joint_fingerprint, list_files, name_of
+from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map
+from radlas.ingest.sequences import OTHER, STIR, T2FS, classify
+from radlas.reasons import data_error
+
+IMPORTER = "nifti"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One image file, its class, and whether it is wanted: the rule if so, the reason if not."""
+
+    image: NamedImage
+    sequence: str
+    wanted: bool
+    why: str
+
+
+def scan_files(source: Path, rules: IngestRules) -> Scan:
+    """Everything in a folder tree or zip of NIfTI, NRRD and MHA files.
+
+    Raises:
+        ConfigError: The source does not exist or holds no image by the grammar; the rules are
+            wrong.
+    """
+    sequence = sequence_class(rules.sequence) if rules.sequence else None
+    roi_map = resolve_roi_map(rules.roi_map)
+    listing = list_files(source)
+    refs = [ref for ref in listing.files if stem_of(ref)]
+    images = [image for ref in refs if (image := name_image(ref))]
+    if not images:
+        raise _nothing_found(source, listing)
+    masks, strays = _masks(refs, images, roi_map)
+    by_subject: dict[str, list[NamedImage]] = defaultdict(list)
+    for image in images:
+        by_subject[image.subject].append(image)
+    scans = [_scan_subject(by_subject[name], masks, sequence) for name in sorted(by_subject)]
+    orphans = [stray for stray in strays if match_name(stray.name, roi_map)]
+    named = [mask.name for group in masks.values() for mask in group]
+    unknown = [name for name in named if not match_name(name, roi_map)]
+    records, notes = find_records(listing.files)
+    return Scan(
+        exams=tuple(exam for scan in scans for exam in scan.exams),
+        refusals=(
+            *_broken_archives(listing),
+            *(refusal for scan in scans for refusal in scan.refusals),
+            *(_no_image(orphan) for orphan in orphans),
+        ),
+        left_out=tuple(out for scan in scans for out in scan.left_out),
+        clinical=records,
+        notes=(*_notes(listing, len(refs), len(strays) - len(orphans), unknown), *notes),
+    )
+
+
+def choose_images(images: Sequence[NamedImage], sequence: str | None) -> tuple[Choice, ...]:
+    """Which images of one subject become exams; the rules of ``choosing``, with names for headers.
+
+    A name that states no sequence (``image``) is taken for the one asked for, unless another
+    image of the subject states it.
+    """
+    classes = [classify(image.word)[0] for image in images]
+    if sequence is None:
+        pairs = zip(images, classes, strict=True)
+        return tuple(Choice(one, kind, wanted=True, why=_told(one, kind)) for one, kind in pairs)
+    stated = [kind for one, kind in zip(images, classes, strict=True) if not one.generic]
+    second = sequence == T2FS and STIR in stated and sequence not in stated
+    wanted = STIR if second else sequence
+    return tuple(
+        _judge(one, kind, wanted, sequence, wanted in stated)
+        for one, kind in zip(images, classes, strict=True)
+    )
+
+
+def _judge(image: NamedImage, kind: str, wanted: str, asked: str, is_stated: bool) -> Choice:
+    if image.generic and not is_stated:
+        return Choice(image, OTHER, wanted=True, why=f"{_told(image, OTHER)}; {asked} asked for")
+    if image.generic or kind != wanted:
+        why = f"{_told(image, kind)}, and {wanted} was chosen"
+        return Choice(image, kind, wanted=False, why=why)
+    second = "" if wanted == asked else f", second choice: no {asked} of this subject"
+    return Choice(image, kind, wanted=True, why=_told(image, kind) + second)
+
+
+def _told(image: NamedImage, kind: str) -> str:
+    return "sequence not stated by the file's name" if image.generic else f"{kind} by file name"
+
+
+def _masks(
+    refs: Sequence[FileRef], images: Sequence[NamedImage], roi_map: RoiMap
+) -> tuple[dict[str, list[NamedMask]], list[NamedMask]]:
+    """Masks by subject, and what belongs to no subject with an image."""
+    subjects = {image.subject for image in images}
+    taken = {image.ref for image in images}
+    masks: dict[str, list[NamedMask]] = defaultdict(list)
+    strays: list[NamedMask] = []
+    for ref in refs:
+        if ref in taken:
+            continue
+        if mask := name_mask(ref, subjects):
+            masks[mask.subject].append(mask)
+        else:
+            strays.append(name_orphan(ref))
+    return masks, strays
+
+
+def _scan_subject(
+    images: Sequence[NamedImage], masks: Mapping[str, Sequence[NamedMask]], sequence: str | None
+) -> Scan:
+    own = {image: _of_image(image, masks.get(image.subject, ())) for image in images}
+    masked = [image for image in images if own[image]]
+    bare = [image for image in images if not own[image]]
+    choices = choose_images(masked, sequence)
+    exams = tuple(_exam(one, own[one.image]) for one in choices if one.wanted)
+    missing = [] if exams else [one for one in choose_images(bare, sequence) if one.wanted]
+    refused = {one.image for one in missing}
+    unmasked = [image for image in bare if image not in refused]
+    claims = Counter(exam.series for exam in exams)
+    return Scan(
+        exams=tuple(exam for exam in exams if claims[exam.series] == 1),
+        refusals=(
+            *(_no_mask(one.image) for one in missing),
+            *(_clash(exam) for exam in exams if claims[exam.series] > 1),
+        ),
+        left_out=(
+            *(_left_out(one.image, one.why) for one in choices if not one.wanted),
+            *(_left_out(image, "no mask belongs to it") for image in unmasked),
+        ),
+    )
+
+
+def _of_image(image: NamedImage, masks: Sequence[NamedMask]) -> list[NamedMask]:
+    return [mask for mask in masks if mask.image in {"", image.word}]
+
+
+def _exam(choice: Choice, masks: Sequence[NamedMask]) -> Exam:
+    refs = [mask.ref for mask in masks]
+    return Exam(
+        importer=IMPORTER,
+        subject=choice.image.subject,
+        series=_series(choice.image),
+        images=(choice.image.ref,),
+        masks=tuple(refs),
+        sequence=choice.sequence,
+        rule=f"{choice.why}; mask by file name",
+        fingerprint=_fingerprint(choice.image.ref, *refs),
+    )
+
+
+def _series(image: NamedImage) -> str:
+    return f"{image.subject}/{name_of(image.ref)}"
+
+
+def _no_mask(image: NamedImage) -> Refusal:
+    error = data_error("no_mask", "an image file without a mask file of the same subject")
+    return Refusal(image.subject, _series(image), error, _fingerprint(image.ref))
+
+
+def _no_image(mask: NamedMask) -> Refusal:
+    error = data_error("no_image", "a mask file without an image file of the same subject")
+    return Refusal(mask.subject, name_of(mask.ref), error, _fingerprint(mask.ref))
+
+
+def _left_out(image: NamedImage, why: str) -> LeftOut:
+    return LeftOut(image.subject, _series(image), image.word, why)
+
+
+def _clash(exam: Exam) -> Refusal:
+    what = "several files of one name claim to be the same image of the subject"
+    hint = "keep one copy of each image in the source"
+    error = data_error("case_conflict", what, hint=hint)
+    return Refusal(exam.subject, exam.series, error, exam.fingerprint)
+
+
+def _broken_archives(listing: Listing) -> tuple[Refusal, ...]:
+    error = data_error("unreadable_file", "a zip archive cannot be opened")
+    return tuple(Refusal("", ref.path.name, error, _fingerprint(ref)) for ref in listing.broken)
+
+
+def _fingerprint(*refs: FileRef) -> str:
+    return joint_fingerprint(fingerprint(ref) for ref in refs)
+
+
+def _notes(listing: Listing, images: int, strays: int, unknown: Sequence[str]) -> tuple[str, ...]:
+    counts = {
+        "files are no NIfTI, NRRD or MHA and were ignored": len(listing.files) - images,
+        "files have names outside the grammar <subject>_<what> and were ignored": strays,
+    }
+    notes = [f"{count} {what}" for what, count in counts.items() if count]
+    shown = ", ".join(name[:32] for name in sorted(set(unknown))[:20])
+    return (*notes, f"mask names that the ROI map does not know: {shown}") if shown else (*notes,)
+
+
+def _nothing_found(source: Path, listing: Listing) -> ConfigError:
+    kinds = Counter(
+        "".join(PurePosixPath(name_of(ref)).suffixes[-2:]) or "no ending" for ref in listing.files
+    )
+    shown = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common(5)) or "nothing"
+    hint = "name images <subject>_image.nii.gz and masks <subject>_mask.nii.gz"
+    if any(kind.lower().endswith(".dcm") for kind in kinds):
+        hint = "try `--importer dicom`"
+    return ConfigError(f"no image by the naming rule here; found {shown}", str(source), hint)

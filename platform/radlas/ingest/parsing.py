@@ -1,0 +1,44 @@
+"""What damaged DICOM raises inside pydicom and highdicom, told as the data's fault."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydicom.errors import BytesLengthException, InvalidDicomError
+
+from radlas.reasons import data_error
+
+# Found by cutting files and flipping their bytes; a list, so that bugs of ours are not hidden.
+PARSE_ERRORS = (
+    InvalidDicomError,
+    BytesLengthException,
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
+
+
+@contextmanager
+def parsing(what: str, where: str = "") -> Iterator[None]:
+    """Run code of a DICOM library; what it raises on damaged files becomes ``unreadable_file``.
+
+    The library's own text is not told: it may quote the file.
+
+    Raises:
+        DataError: ``unreadable_file``.
+    """
+    try:
+        yield
+    except PARSE_ERRORS as error:
+        said = f"{what} cannot be parsed as DICOM ({type(error).__name__})"
+        raise data_error("unreadable_file", said, where) from error

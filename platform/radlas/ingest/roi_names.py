@@ -1,0 +1,119 @@
+"""Which drawn name means which ROI: one map of regular expressions, matched against whole names.
+
+A pattern may hold a group ``reader``: its text becomes the reader of the mask, so that two
+readers' drawings of one tumour can live side by side (``GTV_reader1``, ``GTV_reader2``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from radlas.errors import ConfigError
+from radlas.model import EDEMA, TUMOUR
+from radlas.reasons import data_error
+
+# The collection draws one name per image: GTV_Mass, GTV_Mass_MR_T1, GTV_Edema_MR_T2FS.
+_SUFFIX = (
+    r"(?:[ _-](?:MR|CT|PT|PET))?(?:[ _-](?:T1|T2|T2FS|STIR))?"
+    r"(?:[ _-]reader[ _-]?(?P<reader>[A-Za-z0-9]{1,8}))?"
+)
+
+#: Names of the TCIA Soft-tissue-Sarcoma collection and of usual exports. There ``GTV_Research`` is
+#: the mass and ``GTV_Res+edema`` the mass with its edema, drawn again for research.
+DEFAULT_ROI_MAP: dict[str, tuple[str, ...]] = {
+    TUMOUR: (
+        rf"GTV(?:[ _-]?(?:Mass|Research|Tumou?r))?{_SUFFIX}",
+        rf"(?:tumou?r|mask|label|seg|segmentation|lesion){_SUFFIX}",
+    ),
+    EDEMA: (
+        rf"GTV[ _-]?(?:Res[ _+-]*)?o?edema{_SUFFIX}",
+        rf"(?:peritumou?ral[ _-]?)?o?edema{_SUFFIX}",
+    ),
+}
+
+RoiMap = Mapping[str, tuple[str, ...]]
+Target = tuple[str, str]  # ROI, reader
+
+# Words that may stand in a stored message; anything else in a drawn name could be a person's.
+_WORDS = (
+    "gtv ctv ptv itv roi mass edema oedema tumor tumour tumoral lesion necrosis core ring"
+    " muscle bone fat vessel nerve skin body external peritumoral peritumoural res research mask"
+    " label seg segmentation mr mri ct pt pet stir fs left right cyst node nodule organ heart"
+    " lung"
+)
+_SAFE_WORDS = frozenset(_WORDS.split())
+
+
+def resolve_roi_map(overrides: RoiMap) -> dict[str, tuple[str, ...]]:
+    """The default map with ``overrides``: a ROI named there loses its default patterns.
+
+    Raises:
+        ConfigError: A pattern is no regular expression, or a ROI's name is no plain word.
+    """
+    for roi, patterns in overrides.items():
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", roi):
+            raise ConfigError(f"{roi!r} is no ROI name", "roi_map", "use lower case, as `tumour`")
+        for pattern in patterns:
+            _compile(pattern)
+    return {**DEFAULT_ROI_MAP, **overrides}
+
+
+def match_name(name: str, roi_map: RoiMap) -> Target | None:
+    """The ROI and reader that a drawn name means, or None if the map does not know it.
+
+    Raises:
+        DataError: ``ambiguous_roi``: patterns of several ROIs match.
+    """
+    found: dict[str, str] = {}
+    for roi, patterns in roi_map.items():
+        for pattern in patterns:
+            if match := _compile(pattern).fullmatch(name.strip()):
+                found.setdefault(roi, match.groupdict().get("reader") or "")
+    if len(found) > 1:
+        raise data_error(
+            "ambiguous_roi", f"{safe_name(name)!r} matches {' and '.join(sorted(found))}"
+        )
+    return next(iter(found.items()), None)
+
+
+def assign_names(names: Sequence[str], roi_map: RoiMap) -> list[Target | None]:
+    """ROI and reader of every drawn name, None where the map does not know it.
+
+    Raises:
+        DataError: ``ambiguous_roi``: two names mean the same ROI of the same reader, or one name
+            means two ROIs; ``no_tumour``: no name means the tumour.
+    """
+    targets = [match_name(name, roi_map) for name in names]
+    taken: dict[Target, str] = {}
+    for name, target in zip(names, targets, strict=True):
+        if target and target in taken:
+            both = f"{safe_name(taken[target])!r} and {safe_name(name)!r}"
+            raise data_error("ambiguous_roi", f"{both} both mean {target[0]}")
+        if target:
+            taken[target] = name
+    if not any(roi == TUMOUR for roi, _ in taken):
+        seen = ", ".join(sorted({safe_name(name) for name in names})) or "none"
+        raise data_error("no_tumour", f"{len(names)} masks, named: {seen}")
+    return targets
+
+
+def safe_name(name: str) -> str:
+    """A drawn name fit to be stored: unknown words are shown by their length, as ``<6>``."""
+    parts = re.findall(r"[^\W\d_]+|\d+|[\W_]", name[:64])
+    return "".join(_safe_part(part) for part in parts)
+
+
+def _safe_part(part: str) -> str:
+    if part.lower() in _SAFE_WORDS or (part.isdigit() and len(part) <= 2) or part in "_-+ ":
+        return part
+    return part.upper() if part in {"T", "t"} else f"<{len(part)}>"
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern, re.IGNORECASE)
+    except re.error as error:
+        raise ConfigError(
+            f"{pattern!r} is no regular expression: {error}", "roi_map", "escape ( ) + * ? with \\"
+        ) from None

@@ -1,0 +1,102 @@
+"""Which sequence a series is, by a declared vocabulary: T2FS, STIR, T1 or other. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+T2FS, STIR, T1, OTHER = "T2FS", "STIR", "T1", "other"
+
+#: Descriptions of the TCIA Soft-tissue-Sarcoma collection that only mean something inside it: all
+#: its T2 series are fat-suppressed, whether or not the technician wrote so.
+TCIA_STS_SPELLINGS: dict[str, str] = {"FSE T2": T2FS, "T2ST": T2FS}
+
+_FAT = r"FS|FAT|FATSAT|FATSUPP|SPIR|SPAIR|SPECIR|SP|CHESS|STIR"
+_NO_FAT = rf"\b(?:NON|NO|WITHOUT|W O|WO)\s*(?:{_FAT})\b"
+_DERIVED = r"AL+IGN|RESAMPL|REFORMAT|REGISTERED|\bMPR\b|\bADC\b|\bSUB(?:TRACTION)?\b"
+
+
+def classify(
+    description: str,
+    *,
+    repetition_ms: float | None = None,
+    echo_ms: float | None = None,
+    inversion_ms: float | None = None,
+    fat_option: bool = False,
+    spellings: Mapping[str, str] | None = None,
+) -> tuple[str, str]:
+    """The class of a series and what it was told by.
+
+    Args:
+        description: SeriesDescription, as a technician typed it.
+        repetition_ms: TR [ms].
+        echo_ms: TE [ms].
+        inversion_ms: TI [ms].
+        fat_option: True if ScanOptions name fat saturation.
+        spellings: Whole descriptions that one collection uses in its own sense.
+
+    Returns:
+        Class, and ``spelling``, ``description``, ``TR/TE/TI`` or ``nothing``.
+
+    Examples:
+        >>> classify("T2 F*S")
+        ('T2FS', 'description')
+        >>> classify("", repetition_ms=4000, echo_ms=80, fat_option=True)
+        ('T2FS', 'TR/TE/TI')
+    """
+    own = (spellings or {}).get(description.strip().upper())
+    if own:
+        return own, "spelling"
+    named = _by_words(_words(description), fat_option=fat_option)
+    if named:
+        return named, "description"
+    timed = _by_times(repetition_ms, echo_ms, inversion_ms, fat_option=fat_option)
+    return (timed, "TR/TE/TI") if timed else (OTHER, "nothing")
+
+
+def names_derived(description: str) -> bool:
+    """True if the description says that the series was aligned, resampled or reformatted."""
+    return bool(re.search(_DERIVED, _plain(description)))
+
+
+def _plain(text: str) -> str:
+    text = text.upper().replace("T!", "T1")  # a shifted key; seen in the wild
+    return re.sub(r"[_\-^./\\]+", " ", text)
+
+
+def _words(text: str) -> str:
+    """The description with T1 and T2 set apart: ``AXT1`` and ``T2SP`` are two words each."""
+    text = re.sub(r"T2\s*\*(?!S)", " T2STAR ", _plain(text)).replace("*", "")
+    text = re.sub(r"(T1|T2(?!STAR))", r" \1 ", text)
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _by_words(words: str, *, fat_option: bool) -> str:
+    def has(pattern: str) -> bool:
+        return bool(re.search(rf"\b(?:{pattern})\b", words))
+
+    if has("FLAIR|T2STAR|DWI|ADC|DIFF|DTI|LOC|LOCALI[SZ]ER|SCOUT|PD"):
+        return OTHER
+    if has("STIR|TIRM") or (has("IR") and not has("T1")):
+        return STIR
+    if has("T1") and has("T2"):
+        return OTHER
+    if has("T1"):
+        return T1
+    if not has("T2"):
+        return ""
+    plain = re.search(_NO_FAT, words)
+    return T2FS if (has(_FAT) and not plain) or (fat_option and not plain) else OTHER
+
+
+def _by_times(
+    repetition: float | None, echo: float | None, inversion: float | None, *, fat_option: bool
+) -> str:
+    # Inversion nulls fat at 80 to 260 ms (0.2 to 3 T); water takes seconds, as in FLAIR.
+    if inversion and 80 <= inversion <= 260:
+        return STIR
+    if not repetition or not echo:
+        return ""
+    if repetition >= 2000 and echo >= 50:
+        return T2FS if fat_option else OTHER
+    return T1 if repetition <= 1000 and echo <= 30 else OTHER

@@ -1,0 +1,150 @@
+"""Image files grouped into series that can be volumes, and what each series is. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from radlas.ingest.header_records import ImageFile
+from radlas.ingest.sequences import classify, names_derived
+
+# Tried in this order, and only where slices of one series share positions: a healthy series may
+# change its acquisition number from slice to slice.
+_SPLITTERS: dict[str, Callable[[ImageFile], object]] = {
+    "echo": lambda file: (file.echo, file.echo_ms or 0.0),
+    "image type": lambda file: file.image_type,
+    "phase": lambda file: file.phase,
+    "acquisition": lambda file: file.acquisition,
+}
+
+
+@dataclass(frozen=True)
+class ImageSeries:
+    """Files of one image, not yet proven to be a volume.
+
+    Attributes:
+        key: SeriesInstanceUID; with a number behind it where the series was mixed.
+        part: What sets it apart inside a mixed series; empty otherwise.
+        sequence: Class by the vocabulary.
+        told_by: What the class was told by.
+        derived: True for aligned, resampled or reformatted copies.
+    """
+
+    key: str
+    files: tuple[ImageFile, ...]
+    part: str
+    sequence: str
+    told_by: str
+    derived: bool
+
+    @property
+    def first(self) -> ImageFile:
+        """Any one file: what it says of the series, all say."""
+        return self.files[0]
+
+    @property
+    def slices(self) -> int:
+        """Slices in all files."""
+        return sum(file.shape[0] for file in self.files)
+
+    @property
+    def instances(self) -> frozenset[str]:
+        """SOPInstanceUIDs of all files."""
+        return frozenset(file.instance for file in self.files)
+
+
+def group_series(
+    files: Iterable[ImageFile], spellings: Mapping[str, str] | None = None
+) -> tuple[ImageSeries, ...]:
+    """Group files by series; a mixed series becomes several, largest first.
+
+    A series is always split by size, pixel spacing and orientation; by echo, image type, phase
+    and acquisition only where slices share their positions and the split ends that.
+    """
+    by_series: dict[tuple[str, str], list[ImageFile]] = defaultdict(list)
+    for file in files:
+        by_series[file.subject, file.series].append(file)
+    return tuple(
+        series
+        for (_, uid), members in sorted(by_series.items())
+        for series in _split(uid, members, spellings)
+    )
+
+
+def _split(
+    uid: str, files: list[ImageFile], spellings: Mapping[str, str] | None
+) -> Iterable[ImageSeries]:
+    parts = [
+        (f"{shape}{why}", part)
+        for shape, geometry in _by_geometry(files)
+        for why, part in _by_acquisition(geometry)
+    ]
+    parts.sort(key=lambda part: (-len(part[1]), part[0]))
+    for index, (why, part) in enumerate(parts):
+        key = uid if len(parts) == 1 else f"{uid}#{index + 1}"
+        yield _describe(key, sorted(part, key=_along_normal), why, spellings)
+
+
+def _by_geometry(files: list[ImageFile]) -> list[tuple[str, list[ImageFile]]]:
+    groups: list[list[ImageFile]] = []
+    for file in files:
+        home = next((group for group in groups if _same_plane(group[0], file)), None)
+        if home is None:
+            groups.append([file])
+        else:
+            home.append(file)
+    return [("" if len(groups) == 1 else "another size or plane", group) for group in groups]
+
+
+def _same_plane(one: ImageFile, other: ImageFile) -> bool:
+    return (
+        one.shape == other.shape
+        and _close(one.pixel_spacing, other.pixel_spacing, 1e-4)
+        and _close(one.orientation, other.orientation, 1e-3)
+    )
+
+
+def _close(one: tuple[float, ...], other: tuple[float, ...], tolerance: float) -> bool:
+    return len(one) == len(other) and bool(np.allclose(one, other, rtol=0, atol=tolerance))
+
+
+def _by_acquisition(files: list[ImageFile]) -> list[tuple[str, list[ImageFile]]]:
+    if not _share_positions(files):
+        return [("", files)]
+    for name, key in _SPLITTERS.items():
+        groups: dict[str, list[ImageFile]] = defaultdict(list)
+        for file in files:
+            groups[str(key(file))].append(file)
+        if len(groups) > 1 and not any(_share_positions(group) for group in groups.values()):
+            return [(f"{name} {value}", group) for value, group in sorted(groups.items())]
+    return [("", files)]
+
+
+def _share_positions(files: list[ImageFile]) -> bool:
+    return max(Counter(file.position for file in files).values()) > 1
+
+
+def _along_normal(file: ImageFile) -> tuple[float, str]:
+    if len(file.orientation) != 6 or len(file.position) != 3:
+        return 0.0, file.instance
+    normal = np.cross(file.orientation[:3], file.orientation[3:])
+    return float(normal @ np.asarray(file.position)), file.instance
+
+
+def _describe(
+    key: str, files: list[ImageFile], part: str, spellings: Mapping[str, str] | None
+) -> ImageSeries:
+    first = files[0]
+    sequence, told_by = classify(
+        first.description,
+        repetition_ms=first.repetition_ms,
+        echo_ms=first.echo_ms,
+        inversion_ms=first.inversion_ms,
+        fat_option=first.fat_option,
+        spellings=spellings,
+    )
+    derived = first.image_type[:1] == ("DERIVED",) or names_derived(first.description)
+    return ImageSeries(key, tuple(files), part, sequence, told_by, derived)

@@ -1,0 +1,131 @@
+"""Clinical tables: free text in one spelling, notes below the table left behind."""
+
+from __future__ import annotations
+
+import openpyxl
+import pytest
+
+from radlas import tables
+from radlas.errors import ConfigError
+from radlas.ingest import IMPORTERS
+from radlas.ingest.base import Exam, IngestRules
+from radlas.ingest.clinical import find_records, normalise
+from radlas.ingest.clinical_words import normal_age, site_of, tidy
+from radlas.ingest.files import list_files
+
+TABLE = IMPORTERS["table"]()
+HEADERS = ["Patient ID", "Sex", "Age", "Grade", "Histological type", "Site of primary STS"]
+
+
+def test_a_row_becomes_the_columns_of_the_clinical_table():
+    row = ["P7", "Female", "61,5", "Intermedaite", "Mixoid  liposarcoma – round cell", "Left thigh"]
+    (record,) = normalise([HEADERS, row])
+    assert record == {
+        "subject": "P7",
+        "sex": "F",
+        "age_years": 61.5,
+        "grade": "intermediate",
+        "histology": "myxoid liposarcoma - round cell",
+        "laterality": "left",
+        "region": "thigh",
+        "site_group": "lower limb",
+    }
+    written_by_the_store = {"subject_id", "centre", "row_digest", "run_id", "recorded_at"}
+    assert set(record) - {"subject"} | written_by_the_store == set(tables.CLINICAL.names)
+
+
+@pytest.mark.parametrize(
+    ("text", "site"),
+    [
+        ("right parascapusular", ("right", "parascapular", "trunk")),
+        ("parascapusular", (None, "parascapular", "trunk")),
+        ("left poplietal fossa", ("left", "popliteal fossa", "lower limb")),
+        ("right hand", ("right", "hand", "upper limb")),
+        ("left adductur", ("left", "adductor", "lower limb")),
+        ("right quadricep", ("right", "quadriceps", "lower limb")),
+        ("left pelvis", ("left", "pelvis", "trunk")),
+        ("somewhere", (None, "somewhere", None)),
+        ("N/A", (None, None, None)),
+    ],
+)
+def test_sites_are_side_region_and_group(text, site):
+    assert site_of(text) == site
+
+
+def test_a_side_in_its_own_column_wins():
+    assert site_of("thigh", "R")[0] == "right"
+
+
+@pytest.mark.parametrize("text", ["", "N/A", "--", "unknown", "  n/a "])
+def test_nothing_is_none_in_every_spelling(text):
+    assert tidy(text) == ""
+
+
+@pytest.mark.parametrize("text", ["-1", "121", "inf", "young", ""])
+def test_impossible_ages_are_none(text):
+    assert normal_age(text) is None
+
+
+def test_notes_below_the_table_are_left_behind():
+    cells = [
+        HEADERS,
+        ["STS_001", "Male", 59, "High", "x", "y"],
+        [None] * 6,
+        ["N/A: not", *[None] * 5],
+    ]
+    assert [row["subject"] for row in normalise(cells)] == ["STS_001"]
+    general = [HEADERS, ["A1", "Male", 59, "High", "x", "y"], ["Note", *[None] * 5]]
+    assert [row["subject"] for row in normalise(general)] == ["A1"]
+
+
+def test_unknown_headers_are_listed():
+    with pytest.raises(ConfigError, match="Nom, Prenom"):
+        normalise([["Nom", "Prenom"], ["a", "b"]])
+
+
+def test_rows_of_one_subject_must_agree():
+    row = ["A1", "Male", 59, "High", "x", "y"]
+    assert len(normalise([HEADERS, row, list(row)])) == 1
+    with pytest.raises(ConfigError, match="differ"):
+        normalise([HEADERS, row, [*row[:3], "Low", "x", "y"]])
+
+
+def test_a_workbook_and_its_csv_twin_say_the_same(tmp_path):
+    rows = [
+        HEADERS,
+        ["A2", "M", 40, "Low", "x", "left arm"],
+        ["A1", "F", 30.5, "High", "y", "back"],
+    ]
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(tmp_path / "table.xlsx")
+    text = "\n".join(";".join(str(cell).replace(".", ",") for cell in row) for row in rows)
+    (tmp_path / "table.csv").write_text("\ufeff" + text, encoding="utf-8")
+    one = TABLE.find(tmp_path / "table.xlsx", IngestRules()).clinical
+    other = TABLE.find(tmp_path / "table.csv", IngestRules()).clinical
+    assert one == other
+    assert [row["subject"] for row in one] == ["A1", "A2"]
+
+
+def test_other_tables_in_a_source_are_counted_and_do_no_harm(tmp_path):
+    (tmp_path / "clinical.csv").write_text("subject,grade\nA1,High\n")
+    (tmp_path / "features.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "broken.xlsx").write_bytes(b"no workbook")
+    records, notes = find_records(list_files(tmp_path).files)
+    assert [row["subject"] for row in records] == ["A1"]
+    assert notes == ("2 tables without a known patient column were ignored",)
+
+
+def test_a_damaged_table_asked_for_by_name_is_refused(tmp_path):
+    (tmp_path / "broken.xlsx").write_bytes(b"no workbook")
+    with pytest.raises(ConfigError, match="not readable as a table"):
+        TABLE.find(tmp_path / "broken.xlsx", IngestRules())
+    with pytest.raises(ConfigError, match="no table here"):
+        TABLE.find(tmp_path / "absent.csv", IngestRules())
+
+
+def test_a_table_holds_no_exam():
+    exam = Exam("table", "", "", (), (), "", "", "")
+    with pytest.raises(ConfigError):
+        TABLE.read(exam, IngestRules())

@@ -1,0 +1,310 @@
+"""The DICOM importer: what it finds, links, chooses, refuses and leaves out, with its reasons."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.uid import generate_uid
+
+from radlas import tables
+from radlas.errors import ConfigError, DataError
+from radlas.ingest import IMPORTERS
+from radlas.ingest.base import IngestRules, Scan
+
+from .dicom_corpus import (
+    CANARY,
+    ellipse,
+    grid,
+    make_rtstruct,
+    make_seg,
+    make_series,
+    tumour_on,
+)
+
+DICOM = IMPORTERS["dicom"]()
+T2FS = IngestRules(sequence="T2FS")
+
+
+def write(dataset, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+
+
+def add_exam(folder: Path, *, mask: bool = True, **kwargs):
+    """One series with its RTSTRUCT in a folder of its own."""
+    series = make_series(**kwargs)
+    place = folder / f"{len(list(folder.iterdir())) if folder.exists() else 0}"
+    series.write(place)
+    if mask:
+        write(tumour_on(series), place / "structures")
+    return series
+
+
+def shape_of(scan: Scan):
+    """A scan without its addresses."""
+    exams = [(e.subject, e.series, e.sequence, e.rule, e.fingerprint) for e in scan.exams]
+    refused = [(r.subject, r.series, r.error.reason, r.fingerprint) for r in scan.refusals]
+    return exams, refused, scan.left_out, scan.notes
+
+
+def test_an_exam_is_found_and_read(tmp_path):
+    series = add_exam(tmp_path)
+    (exam,) = DICOM.find(tmp_path, IngestRules()).exams
+    assert (exam.importer, exam.subject, exam.sequence) == ("dicom", "P1", "T2FS")
+    assert exam.series == series.datasets[0].SeriesInstanceUID
+    data = DICOM.read(exam, IngestRules())
+    np.testing.assert_array_equal(data.volume.voxels, series.voxels)
+    (roi,) = data.rois
+    assert (roi.name, roi.origin, roi.flags) == ("tumour", "rtstruct", ())
+    assert roi.mask.shape == series.voxels.shape
+    assert set(data.facts) <= set(tables.CASES.names)
+
+
+def test_nothing_identifying_is_in_what_read_returns(tmp_path):
+    add_exam(tmp_path, patient=f"{CANARY}-id", description=f"T2 FS {CANARY}")
+    (exam,) = DICOM.find(tmp_path, IngestRules()).exams
+    data = DICOM.read(exam, IngestRules())
+    assert CANARY not in f"{data.facts} {data.rois} {exam.sequence} {exam.rule} {exam.fingerprint}"
+
+
+def test_a_zip_is_the_folder_it_was_made_of(tmp_path):
+    add_exam(tmp_path / "source")
+    archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "source"))
+    nested = tmp_path / "nested"
+    nested.mkdir()
+    shutil.copy(archive, nested / "a.zip")
+    scans = [DICOM.find(place, T2FS) for place in (tmp_path / "source", archive, nested)]
+    assert shape_of(scans[0]) == shape_of(scans[1]) == shape_of(scans[2])
+    read = [DICOM.read(scan.exams[0], T2FS) for scan in scans]
+    for other in read[1:]:
+        np.testing.assert_array_equal(other.volume.voxels, read[0].volume.voxels)
+        np.testing.assert_array_equal(other.rois[0].mask, read[0].rois[0].mask)
+
+
+def test_names_and_order_of_files_change_nothing(tmp_path):
+    series = make_series()
+    structures = tumour_on(series)
+    scans, volumes = [], []
+    for seed in (1, 2):
+        folder = tmp_path / str(seed)
+        names = np.random.default_rng(seed).permutation(100)
+        series.write(folder, names=lambda index, names=names: f"x{names[index]}.tmp")
+        write(structures, folder / "deep" / "er" / "rs.ima")
+        scans.append(DICOM.find(folder, IngestRules()))
+        volumes.append(DICOM.read(scans[-1].exams[0], IngestRules()).volume)
+    assert shape_of(scans[0]) == shape_of(scans[1])
+    np.testing.assert_array_equal(volumes[0].voxels, volumes[1].voxels)
+    np.testing.assert_array_equal(volumes[0].geometry.affine, volumes[1].geometry.affine)
+
+
+@pytest.mark.parametrize(
+    ("references", "told_by"),
+    [
+        ("series", "series UID"),
+        ("images", "image UIDs"),
+        ("frame", "frame of reference"),
+        ("nothing", "description"),
+    ],
+)
+def test_a_mask_is_linked_by_the_best_there_is_and_the_rule_says_so(references, told_by, tmp_path):
+    study = generate_uid()
+    wanted = make_series(description="AX T2 FS", study=study).write(tmp_path / "a")
+    make_series(description="AX T1", study=study, seed=1).write(tmp_path / "b")
+    write(tumour_on(wanted, references=references, description="RTstructT2FS"), tmp_path / "rs")
+    (exam,) = DICOM.find(tmp_path, IngestRules()).exams
+    assert exam.series == wanted.datasets[0].SeriesInstanceUID
+    assert exam.rule.endswith(f"mask by {told_by}")
+
+
+def test_contours_of_an_absent_series_are_never_given_to_its_neighbour(tmp_path):
+    """Same patient, same frame of reference: it would fit, and be wrong."""
+    frame = generate_uid()
+    make_series(frame_of_reference=frame).write(tmp_path / "present")
+    absent = make_series(description="AX T1", frame_of_reference=frame)
+    write(tumour_on(absent), tmp_path / "rs")
+    scan = DICOM.find(tmp_path, IngestRules())
+    assert scan.exams == ()
+    assert sorted(refusal.error.reason for refusal in scan.refusals) == ["no_image", "no_mask"]
+
+
+def test_the_native_series_of_the_class_is_chosen_and_every_other_has_a_reason(tmp_path):
+    study = generate_uid()
+    chosen = add_exam(tmp_path, study=study)
+    add_exam(tmp_path, study=study, description="AX T1")
+    add_exam(tmp_path, study=study, description="AX IR")
+    add_exam(tmp_path, study=study, description="T2FS AllignedtoPET")
+    add_exam(tmp_path, study=study, tags={"ImageType": ["DERIVED", "SECONDARY"]})
+    add_exam(tmp_path, study=study, tags={"Modality": "PT"})
+    add_exam(tmp_path, study=study, tags={"BurnedInAnnotation": "YES"})
+    add_exam(tmp_path, study=study, mask=False)
+    scan = DICOM.find(tmp_path, T2FS)
+    assert [exam.series for exam in scan.exams] == [chosen.datasets[0].SeriesInstanceUID]
+    assert not scan.refusals
+    reasons = sorted(out.why for out in scan.left_out)
+    assert len(reasons) == 7
+    for part in ("T1 by", "second choice", "derived copy", "modality PT", "burned", "no contour"):
+        assert any(part in reason for reason in reasons), part
+
+
+def test_stir_is_the_second_choice_and_the_rule_says_so(tmp_path):
+    add_exam(tmp_path, description="COR STIR")
+    add_exam(tmp_path, description="AX T1")
+    (exam,) = DICOM.find(tmp_path, T2FS).exams
+    assert exam.sequence == "STIR"
+    assert "second choice" in exam.rule
+
+
+def test_a_derived_series_is_taken_only_where_there_is_no_native_one(tmp_path):
+    add_exam(tmp_path, tags={"ImageType": ["DERIVED", "PRIMARY"]})
+    (exam,) = DICOM.find(tmp_path, T2FS).exams
+    assert "derived" in exam.rule
+
+
+def test_without_a_sequence_every_native_series_with_a_mask_is_an_exam(tmp_path):
+    add_exam(tmp_path)
+    add_exam(tmp_path, description="AX T1")
+    add_exam(tmp_path, description="T1 aligned to PET")
+    scan = DICOM.find(tmp_path, IngestRules())
+    assert sorted(exam.sequence for exam in scan.exams) == ["T1", "T2FS"]
+    assert [out.why for out in scan.left_out] == ["derived copy of a native T1 series"]
+
+
+def test_a_subject_without_any_mask_is_refused_once_per_wanted_series(tmp_path):
+    add_exam(tmp_path, mask=False)
+    add_exam(tmp_path, description="AX T1", mask=False)
+    add_exam(tmp_path, patient="P2")
+    scan = DICOM.find(tmp_path, T2FS)
+    assert [exam.subject for exam in scan.exams] == ["P2"]
+    assert [(r.subject, r.error.reason) for r in scan.refusals] == [("P1", "no_mask")]
+    assert [out.subject for out in scan.left_out] == ["P1"]
+
+
+def test_two_echoes_of_one_series_are_two_images_and_the_mask_has_one(tmp_path):
+    first = make_series(tags={"EchoNumbers": 1, "EchoTime": 30})
+    second = deepcopy(first)
+    for dataset in second.datasets:
+        dataset.EchoNumbers, dataset.EchoTime = 2, 90
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    first.write(tmp_path / "a")
+    second.write(tmp_path / "b")
+    drawn = [ellipse(second.geometry, 2, centre=(25, 20), radii=(9, 7))]
+    write(make_rtstruct(second, {"GTV": drawn}, references="images"), tmp_path / "rs")
+    scan = DICOM.find(tmp_path, IngestRules())
+    (exam,) = scan.exams
+    data = DICOM.read(exam, IngestRules())
+    assert data.facts["echo_time_ms"] == 90
+    assert "echo" in exam.rule
+    assert len(scan.left_out) == 1
+
+
+def test_a_localizer_inside_the_series_is_set_apart(tmp_path):
+    series = add_exam(tmp_path)
+    stray = deepcopy(series.datasets[0])
+    stray.SOPInstanceUID = generate_uid()
+    stray.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+    write(stray, tmp_path / "localizer")
+    scan = DICOM.find(tmp_path, IngestRules())
+    (exam,) = scan.exams
+    assert DICOM.read(exam, IngestRules()).volume.geometry.shape == series.voxels.shape
+    assert "another size or plane" in scan.left_out[0].why
+
+
+def test_a_file_copied_twice_counts_once(tmp_path):
+    add_exam(tmp_path)
+    shutil.copytree(tmp_path / "0", tmp_path / "again")
+    scan = DICOM.find(tmp_path, IngestRules())
+    assert len(scan.exams[0].images) == 6
+    assert len(scan.exams[0].masks) == 1
+    assert any("twice" in note for note in scan.notes)
+
+
+def test_junk_is_counted_and_damaged_dicom_is_refused(tmp_path):
+    add_exam(tmp_path)
+    (tmp_path / "readme.txt").write_text("hello")
+    (tmp_path / ".hidden").write_text("hello")
+    (tmp_path / "broken.dcm").write_bytes(b"not at all")
+    (tmp_path / "empty.dcm").write_bytes(b"")
+    (tmp_path / "bad.zip").write_bytes(b"PK nothing")
+    scan = DICOM.find(tmp_path, IngestRules())
+    assert len(scan.exams) == 1
+    assert [refusal.error.reason for refusal in scan.refusals] == ["unreadable_file"] * 3
+    assert any(note.startswith("1 files are no DICOM") for note in scan.notes)
+
+
+def test_a_source_without_dicom_says_what_it_holds(tmp_path):
+    (tmp_path / "P1_image.nii.gz").write_bytes(b"x")
+    with pytest.raises(ConfigError, match=r"1 x \.nii\.gz.*(?s:.*)--importer nifti"):
+        DICOM.find(tmp_path, IngestRules())
+    with pytest.raises(ConfigError, match="no such folder"):
+        DICOM.find(tmp_path / "absent", IngestRules())
+
+
+def test_a_misspelt_sequence_is_a_wrong_configuration(tmp_path):
+    with pytest.raises(ConfigError, match="T2FS"):
+        DICOM.find(tmp_path, IngestRules(sequence="T2FSS"))
+
+
+@pytest.mark.parametrize(
+    ("rois", "reason"),
+    [
+        ({"muscle": 1}, "no_tumour"),
+        ({"GTV_Mass": 1, "GTV_Research": 1}, "ambiguous_roi"),
+        ({"GTV_Mass": 0}, "empty_mask"),
+        ({"GTV_Mass": 9}, "empty_mask"),
+    ],
+)
+def test_masks_that_cannot_serve_are_refused_when_read(rois, reason, tmp_path):
+    """1: drawn; 0: named and never drawn; 9: drawn far outside of the image."""
+    series = make_series().write(tmp_path / "a")
+    drawn = {
+        name: [ellipse(series.geometry, 2 * how, centre=(25, 20), radii=(9, 7))] if how else []
+        for name, how in rois.items()
+    }
+    write(make_rtstruct(series, drawn), tmp_path / "rs")
+    (exam,) = DICOM.find(tmp_path, IngestRules()).exams
+    with pytest.raises(DataError) as caught:
+        DICOM.read(exam, IngestRules())
+    assert caught.value.reason == reason
+
+
+def test_a_name_that_was_never_drawn_does_not_compete_with_a_drawing(tmp_path):
+    series = make_series().write(tmp_path / "a")
+    drawn = [ellipse(series.geometry, 2, centre=(25, 20), radii=(9, 7))]
+    write(make_rtstruct(series, {"GTV": [], "GTV_Mass": drawn}), tmp_path / "rs")
+    (exam,) = DICOM.find(tmp_path, IngestRules()).exams
+    assert [roi.name for roi in DICOM.read(exam, IngestRules()).rois] == ["tumour"]
+
+
+def test_a_seg_and_a_structure_set_of_the_same_shape_agree(tmp_path):
+    series = make_series(grid("oblique"))
+    for dataset in series.datasets:
+        dataset.StudyDate, dataset.StudyTime = "20200101", "120000"
+        dataset.SpacingBetweenSlices = 4.0
+    series.write(tmp_path / "a")
+    write(tumour_on(series), tmp_path / "rs")
+    (exam,) = DICOM.find(tmp_path, IngestRules()).exams
+    (contoured,) = DICOM.read(exam, IngestRules()).rois
+    (tmp_path / "rs").unlink()
+    write(make_seg(series, {"Tumor": contoured.mask}), tmp_path / "seg")
+    (exam,) = DICOM.find(tmp_path, IngestRules()).exams
+    (segmented,) = DICOM.read(exam, IngestRules()).rois
+    np.testing.assert_array_equal(segmented.mask, contoured.mask)
+    assert segmented.origin == "seg"
+
+
+def test_an_archive_with_a_locked_or_damaged_member_names_it_and_goes_on(tmp_path):
+    add_exam(tmp_path / "source")
+    archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "source"))
+    with zipfile.ZipFile(archive, "a") as opened:
+        opened.writestr("late.dcm", b"A" * 5000)
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"A" * 100)] ^= 1  # breaks the checksum of that member only
+    archive.write_bytes(bytes(content))
+    scan = DICOM.find(archive, IngestRules())
+    assert len(scan.exams) == 1
+    assert [refusal.error.reason for refusal in scan.refusals] == ["unreadable_file"]

@@ -1,0 +1,232 @@
+"""Names, words and numbers: what they mean, and what may leave the source."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+
+from radlas import tables
+from radlas.digests import mask_digest
+from radlas.errors import ConfigError, DataError
+from radlas.geometry import make_geometry
+from radlas.ingest.checks import check_rois, roi_facts
+from radlas.ingest.deidentify import dicom_facts, image_facts, safe_age, safe_text
+from radlas.ingest.roi_names import (
+    DEFAULT_ROI_MAP,
+    assign_names,
+    match_name,
+    resolve_roi_map,
+    safe_name,
+)
+from radlas.ingest.sequences import TCIA_STS_SPELLINGS, classify, names_derived
+from radlas.model import Roi
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("GTV_Mass", ("tumour", "")),
+        ("gtv_mass", ("tumour", "")),
+        ("GTV_Mass_MR_T1", ("tumour", "")),
+        ("GTV_Mass_MR_T2FS", ("tumour", "")),
+        ("GTV_Research", ("tumour", "")),
+        ("Tumor", ("tumour", "")),
+        ("tumour", ("tumour", "")),
+        ("mask", ("tumour", "")),
+        ("GTV_reader2", ("tumour", "2")),
+        ("GTV_Edema", ("edema", "")),
+        ("GTV_Edema_MR_T1", ("edema", "")),
+        ("GTV_Res+edema", ("edema", "")),
+        ("oedema", ("edema", "")),
+        ("muscle", None),
+        ("GTV_Mass_old", None),
+        ("not a tumour", None),
+    ],
+)
+def test_the_default_map_reads_whole_names(name, target):
+    assert match_name(name, DEFAULT_ROI_MAP) == target
+
+
+def test_two_names_of_one_roi_are_ambiguous_unless_their_readers_differ():
+    with pytest.raises(DataError) as caught:
+        assign_names(["GTV_Mass", "GTV_Research"], DEFAULT_ROI_MAP)
+    assert caught.value.reason == "ambiguous_roi"
+    two = assign_names(["GTV_reader1", "GTV_reader2"], DEFAULT_ROI_MAP)
+    assert two == [("tumour", "1"), ("tumour", "2")]
+
+
+def test_a_name_of_two_rois_is_ambiguous():
+    roi_map = resolve_roi_map({"core": ("gtv.*",)})
+    with pytest.raises(DataError) as caught:
+        match_name("gtv_mass", roi_map)
+    assert caught.value.reason == "ambiguous_roi"
+
+
+def test_without_a_tumour_the_names_are_told_without_those_of_people():
+    with pytest.raises(DataError) as caught:
+        assign_names(["Muscle left", "Mustermann"], DEFAULT_ROI_MAP)
+    assert caught.value.reason == "no_tumour"
+    assert "Muscle left" in str(caught.value)
+    assert "Mustermann" not in str(caught.value)
+
+
+def test_a_map_replaces_only_the_rois_it_names():
+    roi_map = resolve_roi_map({"tumour": ("necrotic core",)})
+    assert match_name("Necrotic Core", roi_map) == ("tumour", "")
+    assert match_name("GTV_Mass", roi_map) is None
+    assert match_name("GTV_Edema", roi_map) == ("edema", "")
+
+
+@pytest.mark.parametrize("wrong", [{"tumour": ("GTV(",)}, {"Tumour 1": ("GTV",)}])
+def test_a_wrong_map_is_a_wrong_configuration(wrong):
+    with pytest.raises(ConfigError):
+        resolve_roi_map(wrong)
+
+
+@given(st.text(max_size=80))
+def test_a_safe_name_never_shows_an_unknown_word(name):
+    assert "canary" not in safe_name(f"CANARY_{name}").lower()
+
+
+@pytest.mark.parametrize(
+    ("description", "sequence"),
+    [
+        ("T2 F*S", "T2FS"),
+        ("FAT T2", "T2FS"),
+        ("T2SP", "T2FS"),
+        ("AXIAL SE T2 FAT SAT - RESEARCH", "T2FS"),
+        ("t2_tse_fs_tra", "T2FS"),
+        ("T2 SPAIR", "T2FS"),
+        ("AX IR", "STIR"),
+        ("COR STIR", "STIR"),
+        ("T2 STIR", "STIR"),
+        ("AXT1", "T1"),
+        ("t1", "T1"),
+        ("T!", "T1"),
+        ("AX T1 FS GD", "T1"),
+        ("AX FLAIR", "other"),
+        ("T2* GRE", "other"),
+        ("AX FSE T2", "other"),
+        ("AX T2 NON FS", "other"),
+        ("3-plane LOC", "other"),
+    ],
+)
+def test_descriptions_mean_what_a_radiologist_reads(description, sequence):
+    assert classify(description) == (sequence, "description")
+
+
+@pytest.mark.parametrize("description", ["FSE T2", "T2ST"])
+def test_the_collections_own_spellings_hold_only_inside_it(description):
+    assert classify(description, spellings=TCIA_STS_SPELLINGS) == ("T2FS", "spelling")
+    assert classify(description)[0] == "other"
+
+
+@pytest.mark.parametrize(
+    ("times", "sequence"),
+    [
+        ({"repetition_ms": 4000, "echo_ms": 80, "fat_option": True}, "T2FS"),
+        ({"repetition_ms": 4000, "echo_ms": 80}, "other"),
+        ({"repetition_ms": 4000, "echo_ms": 40, "inversion_ms": 150}, "STIR"),
+        ({"repetition_ms": 9000, "echo_ms": 90, "inversion_ms": 2500}, "other"),
+        ({"repetition_ms": 550, "echo_ms": 12}, "T1"),
+    ],
+)
+def test_times_tell_where_the_description_does_not(times, sequence):
+    assert classify("RESEARCH", **times) == (sequence, "TR/TE/TI")
+    assert classify("AX T1", **times) == ("T1", "description")
+
+
+def test_silence_is_other_and_says_so():
+    assert classify("") == ("other", "nothing")
+
+
+@pytest.mark.parametrize("description", ["AllignedT1toPET", "AlignedTtoPET", "T2 resampled", "MPR"])
+def test_copies_are_known_by_their_names(description):
+    assert names_derived(description)
+    assert not names_derived("AX T2 FS")
+
+
+def test_only_allowed_columns_leave_the_header_and_none_holds_a_stranger():
+    header = Dataset()
+    header.Manufacturer, header.ManufacturerModelName = "ACME; <b>", "X" * 90
+    header.PatientName, header.PatientComments, header.InstitutionName = ["CANARY"] * 3
+    header.PatientSex, header.PatientAge = "f", "006M"
+    header.MagneticFieldStrength, header.RepetitionTime, header.EchoTime = 3, "nan", None
+    facts = dicom_facts(header)
+    assert set(facts) <= set(tables.CASES.names)
+    assert "CANARY" not in str(facts)
+    assert facts["manufacturer"] == "ACME b"
+    assert len(facts["scanner_model"]) <= 48
+    assert (facts["sex"], facts["age_years"], facts["field_strength_t"]) == ("F", 0.5, 3.0)
+    assert facts["repetition_time_ms"] is facts["echo_time_ms"] is None
+    assert facts["synthetic"] is False
+
+
+def test_a_phantom_is_known_in_every_format():
+    header = Dataset()
+    header.Manufacturer = "RADLAS PHANTOM"
+    assert dicom_facts(header)["synthetic"]
+    assert image_facts({"descrip": "made by RADLAS PHANTOM 1"}, beside_phantom=False)["synthetic"]
+    assert image_facts({}, beside_phantom=True)["synthetic"]
+    assert not image_facts({"descrip": "FSL"}, beside_phantom=False)["synthetic"]
+    assert set(image_facts({}, beside_phantom=True)) == set(dicom_facts(header))
+
+
+@pytest.mark.parametrize(
+    ("text", "years"), [("061Y", 61), ("052W", 52 * 7 / 365.25), ("101Y", 90), ("old", None)]
+)
+def test_ages_are_years_and_the_oldest_are_not_told_apart(text, years):
+    assert safe_age(text) == (pytest.approx(years) if years else None)
+
+
+@given(st.text())
+def test_safe_text_is_idempotent_and_plain(text):
+    once = safe_text(text)
+    assert once is None or (once.isascii() and len(once) <= 48 and safe_text(once) == once)
+
+
+GRID = make_geometry((5, 20, 30), spacing=(0.5, 0.6, 4.0), origin=(0, 0, 0), direction=np.eye(3))
+
+
+def roi_with(*boxes, name="tumour"):
+    mask = np.zeros(GRID.shape, dtype=bool)
+    for box in boxes:
+        mask[box] = True
+    return Roi(name, mask, "image")
+
+
+def test_facts_of_a_box_are_those_of_the_box():
+    roi = roi_with(np.s_[1:3, 5:9, 10:20])
+    facts = roi_facts(roi, GRID)
+    assert facts["voxels"] == 80
+    assert facts["volume_mm3"] == pytest.approx(80 * 0.5 * 0.6 * 4)
+    assert (facts["slices"], facts["components"], facts["touches_border"]) == (2, 1, False)
+    extents = [facts[f"extent_{axis}_mm"] for axis in "xyz"]
+    np.testing.assert_allclose(extents, [5.0, 2.4, 8.0])
+    assert facts["mask_digest"] == mask_digest(roi.mask)
+    written_by_the_store = {"case_id", "centre", "subject_id", "run_id", "recorded_at"}
+    assert set(facts) | written_by_the_store == set(tables.ROIS.names)
+
+
+def test_components_share_faces_and_borders_are_seen_on_every_side():
+    corner = roi_facts(roi_with(np.s_[1, 5, 10], np.s_[2, 6, 11]), GRID)
+    assert corner["components"] == 2
+    for side in (np.s_[0, 5, 5], np.s_[-1, 5, 5], np.s_[2, 0, 5], np.s_[2, -1, 5], np.s_[2, 5, -1]):
+        assert roi_facts(roi_with(side), GRID)["touches_border"]
+
+
+def test_an_empty_tumour_is_refused_and_an_empty_edema_is_said():
+    with pytest.raises(DataError) as caught:
+        check_rois([roi_with()], 1)
+    assert caught.value.reason == "empty_mask"
+    (kept,) = check_rois([roi_with(np.s_[2, 5:9, 5:9]), roi_with(name="edema")], 1)
+    assert (kept.name, kept.flags) == ("tumour", ("empty_edema",))
+
+
+def test_a_roi_below_the_minimum_is_refused_with_its_size():
+    with pytest.raises(DataError, match="16 voxels") as caught:
+        check_rois([roi_with(np.s_[2, 5:9, 5:9])], 17)
+    assert caught.value.reason == "roi_too_small"

@@ -1,0 +1,243 @@
+"""NIfTI, NRRD and MHA: the grammar of names, labels, grids, and damaged files."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK
+
+from radlas.errors import ConfigError, DataError
+from radlas.geometry import worst_corner_displacement
+from radlas.ingest import IMPORTERS
+from radlas.ingest.base import IngestRules
+
+from .dicom_corpus import grid, inside_ellipse
+
+NIFTI = IMPORTERS["nifti"]()
+RULES = IngestRules()
+GRID = grid("oblique")
+VOXELS = np.random.default_rng(5).integers(0, 800, GRID.shape).astype(np.int16)
+MASK = np.zeros(GRID.shape, np.uint8)
+MASK[2:4] = inside_ellipse(GRID, centre=(25, 20), radii=(9, 7))
+
+
+def write(path: Path, voxels=VOXELS, geometry=GRID) -> Path:
+    image = SimpleITK.GetImageFromArray(voxels)
+    image.SetSpacing(geometry.spacing)
+    image.SetOrigin(geometry.origin)
+    image.SetDirection(geometry.direction.ravel())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    SimpleITK.WriteImage(image, str(path))
+    return path
+
+
+def read_one(folder: Path, rules: IngestRules = RULES):
+    (exam,) = NIFTI.find(folder, rules).exams
+    return NIFTI.read(exam, rules)
+
+
+@pytest.mark.parametrize("ending", ["nii", "nii.gz", "nrrd", "mha"])
+def test_every_format_comes_back_on_its_oblique_grid(ending, tmp_path):
+    write(tmp_path / f"STS_001_image.{ending}")
+    write(tmp_path / f"STS_001_mask.{ending}", MASK)
+    data = read_one(tmp_path)
+    np.testing.assert_array_equal(data.volume.voxels, VOXELS)
+    assert worst_corner_displacement(data.volume.geometry, GRID) < 1e-3
+    np.testing.assert_array_equal(data.rois[0].mask, MASK > 0)
+    assert data.rois[0].misalignment_mm < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("P1_image.mha", "P1_gtv_mass.mha"),
+        ("images/P_1_t2fs.mha", "masks/P_1_tumour.mha"),
+        ("P1/image.mha", "P1/seg.mha"),
+        ("P1/t2_fs.mha", "P1/t2_fs_gtv_mass.mha"),
+        ("P1/P1_t1.mha", "P1/P1_t1_label.mha"),
+    ],
+)
+def test_images_and_masks_find_each_other_by_their_names(image, mask, tmp_path):
+    write(tmp_path / image)
+    write(tmp_path / mask, MASK)
+    assert [roi.name for roi in read_one(tmp_path).rois] == ["tumour"]
+
+
+def test_a_mask_may_belong_to_one_image_alone(tmp_path):
+    write(tmp_path / "P1_t1.mha")
+    write(tmp_path / "P1_t2fs.mha")
+    write(tmp_path / "P1_t2fs_mask.mha", MASK)
+    scan = NIFTI.find(tmp_path, RULES)
+    assert [(exam.sequence, len(exam.masks)) for exam in scan.exams] == [("T2FS", 1)]
+    assert [out.description for out in scan.left_out] == ["t1"]
+
+
+def test_a_zip_is_the_folder_it_was_made_of(tmp_path):
+    write(tmp_path / "source/images/P1_image.nii.gz")
+    write(tmp_path / "source/masks/P1_mask.nii.gz", MASK)
+    archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "source"))
+    one, other = NIFTI.find(tmp_path / "source", RULES), NIFTI.find(archive, RULES)
+    for key in ("subject", "series", "sequence", "rule", "fingerprint"):
+        assert getattr(one.exams[0], key) == getattr(other.exams[0], key)
+    again = NIFTI.read(other.exams[0], RULES)
+    np.testing.assert_array_equal(again.volume.voxels, VOXELS)
+    np.testing.assert_array_equal(again.rois[0].mask, MASK > 0)
+
+
+def test_the_named_class_is_chosen_and_an_unnamed_one_is_taken_at_its_word(tmp_path):
+    rules = IngestRules(sequence="T2FS")
+    for name in ("P1_t1", "P1_t2fs", "P2_image", "P3_t1", "P4_stir", "P4_t1"):
+        write(tmp_path / f"{name}.mha")
+    for subject in ("P1", "P2", "P3", "P4"):
+        write(tmp_path / f"{subject}_mask.mha", MASK)
+    scan = NIFTI.find(tmp_path, rules)
+    assert [(exam.subject, exam.sequence) for exam in scan.exams] == [
+        ("P1", "T2FS"),
+        ("P2", "other"),
+        ("P4", "STIR"),
+    ]
+    assert "not stated" in scan.exams[1].rule
+    assert "second choice" in scan.exams[2].rule
+    assert [out.subject for out in scan.left_out] == ["P1", "P3", "P4"]
+
+
+def test_lonely_images_and_masks_are_refused(tmp_path):
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P2_mask.mha", MASK)
+    scan = NIFTI.find(tmp_path, RULES)
+    assert [(one.subject, one.error.reason) for one in scan.refusals] == [
+        ("P1", "no_mask"),
+        ("P2", "no_image"),
+    ]
+
+
+def test_two_files_that_claim_one_image_are_both_refused(tmp_path):
+    write(tmp_path / "a/P1_image.mha")
+    write(tmp_path / "b/P1_image.mha", VOXELS + 1)
+    write(tmp_path / "b/P1_mask.mha", MASK)
+    scan = NIFTI.find(tmp_path, RULES)
+    assert scan.exams == ()
+    assert [one.error.reason for one in scan.refusals] == ["case_conflict"] * 2
+
+
+def test_an_unknown_mask_alone_is_no_tumour(tmp_path):
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P1_muscle.mha", MASK)
+    with pytest.raises(DataError, match="muscle") as caught:
+        read_one(tmp_path)
+    assert caught.value.reason == "no_tumour"
+
+
+def test_another_label_is_refused_with_what_is_there_and_what_to_type(tmp_path):
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P1_mask.mha", MASK * 255)
+    with pytest.raises(
+        DataError, match=rf"255 \({MASK.sum()} voxels\)(?s:.*)--label 255"
+    ) as caught:
+        read_one(tmp_path)
+    assert caught.value.reason == "label_missing"
+    rules = IngestRules(label=255)
+    np.testing.assert_array_equal(read_one(tmp_path, rules).rois[0].mask, MASK > 0)
+
+
+def test_only_the_asked_label_is_inside(tmp_path):
+    both = MASK.copy()
+    both[0, :3] = 2
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P1_mask.mha", both)
+    np.testing.assert_array_equal(read_one(tmp_path).rois[0].mask, MASK > 0)
+
+
+def test_an_empty_mask_is_empty_and_not_mislabelled(tmp_path):
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P1_mask.mha", MASK * 0)
+    with pytest.raises(DataError) as caught:
+        read_one(tmp_path)
+    assert caught.value.reason == "empty_mask"
+
+
+def test_a_mask_on_another_grid_is_refused_with_the_millimetres(tmp_path):
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P1_mask.mha", MASK, grid("axial"))
+    with pytest.raises(DataError, match=r"\d mm") as caught:
+        read_one(tmp_path)
+    assert caught.value.reason == "mask_off_grid"
+
+
+def test_double_precision_becomes_single_and_infinite_voxels_are_refused(tmp_path):
+    write(tmp_path / "P1_image.mha", VOXELS / 7.0)
+    write(tmp_path / "P1_mask.mha", MASK)
+    assert read_one(tmp_path).volume.voxels.dtype == np.float32
+    broken = VOXELS.astype(np.float64)
+    broken[0, 0, :2] = np.nan, np.inf
+    write(tmp_path / "P1_image.mha", broken)
+    with pytest.raises(DataError, match="2 of") as caught:
+        read_one(tmp_path)
+    assert caught.value.reason == "not_finite"
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda content: content[:200], "unreadable_file"),
+        (lambda content: b"junk" * 200, "unreadable_file"),
+        (lambda content: content[:80] + b"\x00\x00\xc0\x7f" + content[84:], "bad_geometry"),
+        (lambda content: content[:80] + b"\x00\x00\x80\x49" + content[84:], "bad_geometry"),
+    ],
+    ids=["cut", "junk", "spacing NaN", "spacing of a kilometre"],
+)
+def test_a_damaged_file_is_refused_without_its_path(damage, reason, tmp_path):
+    image = write(tmp_path / "P1_image.nii.gz")
+    write(tmp_path / "P1_mask.nii.gz", MASK)
+    image.write_bytes(gzip.compress(damage(gzip.decompress(image.read_bytes()))))
+    with pytest.raises(DataError) as caught:
+        read_one(tmp_path)
+    assert caught.value.reason == reason
+    assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("shape", "reason"), [((1, 40, 52), "too_few_slices"), ((3, 4, 40, 52), "bad_geometry")]
+)
+def test_what_is_no_volume_is_refused(shape, reason, tmp_path):
+    image = SimpleITK.GetImageFromArray(np.zeros(shape, np.int16), isVector=False)
+    SimpleITK.WriteImage(image, str(tmp_path / "P1_image.mha"))
+    write(tmp_path / "P1_mask.mha", MASK)
+    with pytest.raises(DataError) as caught:
+        read_one(tmp_path)
+    assert caught.value.reason == reason
+
+
+def test_a_phantom_is_known_by_its_file_or_its_header(tmp_path):
+    write(tmp_path / "P1_image.nrrd")
+    write(tmp_path / "P1_mask.nrrd", MASK)
+    assert read_one(tmp_path).facts["synthetic"] is False
+    (tmp_path / "phantom.json").write_text("{}")
+    assert read_one(tmp_path).facts["synthetic"] is True
+    image = SimpleITK.GetImageFromArray(VOXELS)
+    image.SetMetaData("ITK_FileNotes", "RADLAS PHANTOM")  # written as `descrip`
+    (tmp_path / "b").mkdir()
+    SimpleITK.WriteImage(image, str(tmp_path / "b/P1_image.nii.gz"))
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(MASK), str(tmp_path / "b/P1_mask.nii.gz"))
+    (tmp_path / "phantom.json").unlink()
+    assert read_one(tmp_path / "b").facts["synthetic"] is True
+
+
+def test_a_source_without_images_says_what_it_holds_and_what_to_try(tmp_path):
+    (tmp_path / "x.dcm").write_bytes(b"x")
+    with pytest.raises(ConfigError, match=r"1 x \.dcm(?s:.*)--importer dicom"):
+        NIFTI.find(tmp_path, RULES)
+
+
+def test_files_outside_the_grammar_are_counted(tmp_path):
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P1_mask.mha", MASK)
+    write(tmp_path / "whatever.mha")
+    (tmp_path / "notes.txt").write_text("x")
+    notes = NIFTI.find(tmp_path, RULES).notes
+    assert any("1 files have names outside" in note for note in notes)
+    assert any("1 files are no NIfTI" in note for note in notes)

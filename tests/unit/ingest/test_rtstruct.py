@@ -1,0 +1,207 @@
+"""Contours to voxels: the analytic shape in every plane, and every rule of the drawing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from radlas.errors import DataError
+from radlas.ingest.polygons import boundaries_meet, fill_polygon
+from radlas.ingest.rtstruct import XOR, Contour, rasterise
+
+from .dicom_corpus import PLANES, dice, ellipse, grid, inside_ellipse, to_world
+
+BIG = {"centre": (25.3, 19.6), "radii": (14.2, 11.7)}
+SMALL = {"centre": (24.1, 20.4), "radii": (6.3, 4.9)}
+APART = {"centre": (6.2, 6.1), "radii": (3.1, 3.3)}
+CROSSING = {"centre": (37.7, 20.2), "radii": (7.1, 6.2)}
+SLICES = (1, 2, 3)
+
+
+def draw(geometry, *shapes, kind="CLOSED_PLANAR", slices=SLICES, offset=0.0):
+    return [
+        Contour(ellipse(geometry, z + offset, **shape), kind) for z in slices for shape in shapes
+    ]
+
+
+def truth(geometry, plane_of_truth, slices=SLICES):
+    mask = np.zeros(geometry.shape, dtype=bool)
+    mask[list(slices)] = plane_of_truth
+    return mask
+
+
+@pytest.mark.parametrize("plane", sorted(PLANES))
+def test_a_solid_shape_is_the_analytic_one(plane):
+    geometry = grid(plane)
+    mask, flags = rasterise(draw(geometry, BIG), geometry)
+    assert dice(mask, truth(geometry, inside_ellipse(geometry, **BIG))) >= 0.999
+    assert flags == ()
+
+
+@pytest.mark.parametrize("plane", sorted(PLANES))
+def test_two_nested_contours_are_a_ring(plane):
+    geometry = grid(plane)
+    mask, flags = rasterise(draw(geometry, BIG, SMALL), geometry)
+    ring = inside_ellipse(geometry, **BIG) & ~inside_ellipse(geometry, **SMALL)
+    assert dice(mask, truth(geometry, ring)) >= 0.999
+    assert flags == ()
+
+
+@pytest.mark.parametrize("plane", sorted(PLANES))
+def test_a_keyhole_is_the_same_ring(plane):
+    """One contour that runs round the outside, cuts in, and runs round the inside backwards."""
+    geometry = grid(plane)
+    keyholes = []
+    for z in SLICES:
+        outer, inner = ellipse(geometry, z, **BIG), ellipse(geometry, z, **SMALL)
+        path = [outer, outer[:1], inner[:1], inner[::-1], outer[:1]]
+        keyholes.append(Contour(np.concatenate(path)))
+    mask, flags = rasterise(keyholes, geometry)
+    ring = inside_ellipse(geometry, **BIG) & ~inside_ellipse(geometry, **SMALL)
+    assert dice(mask, truth(geometry, ring)) >= 0.999
+    assert flags == ()
+
+
+def test_an_island_in_a_hole_is_filled():
+    geometry = grid()
+    island = {"centre": SMALL["centre"], "radii": (2.2, 2.4)}
+    mask, _ = rasterise(draw(geometry, island, BIG, SMALL), geometry)
+    ring = inside_ellipse(geometry, **BIG) & ~inside_ellipse(geometry, **SMALL)
+    assert dice(mask, truth(geometry, ring | inside_ellipse(geometry, **island))) >= 0.999
+
+
+def test_separate_contours_are_united_without_a_flag():
+    geometry = grid()
+    mask, flags = rasterise(draw(geometry, BIG, APART), geometry)
+    both = inside_ellipse(geometry, **BIG) | inside_ellipse(geometry, **APART)
+    assert dice(mask, truth(geometry, both)) >= 0.999
+    assert flags == ()
+
+
+def test_partly_overlapping_contours_are_united_and_flagged():
+    geometry = grid()
+    mask, flags = rasterise(draw(geometry, BIG, CROSSING), geometry)
+    both = inside_ellipse(geometry, **BIG) | inside_ellipse(geometry, **CROSSING)
+    assert dice(mask, truth(geometry, both)) >= 0.999
+    assert flags == ("ambiguous_contours",)
+
+
+def test_a_contour_drawn_twice_is_not_its_own_hole():
+    geometry = grid()
+    mask, flags = rasterise(draw(geometry, BIG, BIG), geometry)
+    assert dice(mask, truth(geometry, inside_ellipse(geometry, **BIG))) >= 0.999
+    assert flags == ("ambiguous_contours",)
+
+
+def test_a_hole_in_a_union_stays_a_hole():
+    geometry = grid()
+    mask, _ = rasterise(draw(geometry, BIG, CROSSING, SMALL), geometry)
+    both = inside_ellipse(geometry, **BIG) | inside_ellipse(geometry, **CROSSING)
+    assert dice(mask, truth(geometry, both & ~inside_ellipse(geometry, **SMALL))) >= 0.999
+
+
+def test_xor_contours_are_exclusive_even_where_they_cross():
+    geometry = grid()
+    mask, flags = rasterise(draw(geometry, BIG, CROSSING, kind=XOR), geometry)
+    either = inside_ellipse(geometry, **BIG) ^ inside_ellipse(geometry, **CROSSING)
+    assert dice(mask, truth(geometry, either)) >= 0.999
+    assert flags == ()
+
+
+def test_undrawn_slices_are_flagged_and_never_filled():
+    geometry = grid()
+    mask, flags = rasterise(draw(geometry, BIG, slices=(1, 3)), geometry)
+    assert not mask[2].any()
+    assert flags == ("undrawn_slices",)
+
+
+def test_a_contour_slightly_off_its_plane_is_taken_and_flagged():
+    geometry = grid("oblique")
+    mask, flags = rasterise(draw(geometry, BIG, offset=0.3), geometry)
+    assert dice(mask, truth(geometry, inside_ellipse(geometry, **BIG))) >= 0.999
+    assert flags == ("off_plane_contours",)
+
+
+def test_a_contour_within_a_tenth_of_a_slice_is_not_worth_a_flag():
+    geometry = grid("oblique")
+    assert rasterise(draw(geometry, BIG, offset=0.05), geometry)[1] == ()
+
+
+def test_a_tilted_contour_is_refused():
+    geometry = grid()
+    points = ellipse(geometry, 2, **BIG)
+    points[:, 2] += (points[:, 0] - points[:, 0].mean()) * 0.3
+    with pytest.raises(DataError) as caught:
+        rasterise([Contour(points)], geometry)
+    assert caught.value.reason == "contour_off_plane"
+
+
+def test_points_lines_and_pairs_are_ignored_and_flagged():
+    geometry = grid()
+    point = to_world(geometry, np.array([[5.0, 5, 2]]))
+    pair = to_world(geometry, np.array([[5.0, 5, 2], [9, 9, 2]]))
+    line = Contour(ellipse(geometry, 2, **APART), "OPEN_PLANAR")
+    odd = [Contour(point, "POINT"), Contour(pair), line]
+    mask, flags = rasterise([*draw(geometry, BIG), *odd], geometry)
+    assert dice(mask, truth(geometry, inside_ellipse(geometry, **BIG))) >= 0.999
+    assert flags == ("ignored_contours",)
+
+
+def test_what_lies_outside_the_image_is_clipped_and_flagged():
+    geometry = grid()
+    edge = {"centre": (50.2, 20.3), "radii": (9.1, 7.3)}
+    mask, flags = rasterise(draw(geometry, edge, slices=(4, 5, 6)), geometry)
+    assert dice(mask, truth(geometry, inside_ellipse(geometry, **edge), (4, 5))) >= 0.999
+    assert flags == ("outside_image",)
+
+
+def test_the_order_and_the_direction_of_contours_do_not_matter():
+    geometry = grid("sagittal")
+    contours = draw(geometry, BIG, CROSSING, SMALL, APART)
+    mask, flags = rasterise(contours, geometry)
+    turned = [Contour(one.points[::-1], one.kind) for one in reversed(contours)]
+    again, flags_again = rasterise(turned, geometry)
+    np.testing.assert_array_equal(mask, again)
+    assert flags == flags_again
+
+
+def test_neighbouring_squares_share_no_pixel_and_leave_none_out():
+    """Edges through pixel centres: each centre belongs to exactly one side."""
+    corners = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]])
+    tiles = [
+        fill_polygon(corners * 4 + offset, (9, 9)).astype(int)
+        for offset in ([0, 0], [4, 0], [0, 4], [4, 4])
+    ]
+    assert sum(tiles)[:8, :8].min() == sum(tiles)[:8, :8].max() == 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(-3, 15), st.floats(-3, 12)), min_size=3, max_size=12, unique=True)
+)
+def test_filling_agrees_with_counting_crossings_point_by_point(vertices):
+    """A slow witness: crossings to the left of one point at a time."""
+    points = np.array(vertices)
+    filled = fill_polygon(points, (10, 13))
+    for y, x in [(0, 0), (4, 6), (9, 12), (5, 1), (2, 11)]:
+        assert filled[y, x] == _odd_crossings(points - 1e-6, x, y)
+
+
+def _odd_crossings(points, x, y) -> bool:
+    odd = False
+    for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
+        if (y0 <= y) != (y1 <= y) and x0 + (y - y0) * (x1 - x0) / (y1 - y0) <= x:
+            odd = not odd
+    return odd
+
+
+def test_boundaries_meet_is_symmetric_and_knows_nesting():
+    geometry = grid()
+    flat = {
+        name: ellipse(geometry, 0, **shape)[:, :2]
+        for name, shape in {"big": BIG, "small": SMALL, "apart": APART, "cross": CROSSING}.items()
+    }
+    met = {(a, b) for a in flat for b in flat if a != b and boundaries_meet(flat[a], flat[b])}
+    assert met == {("big", "cross"), ("cross", "big")}
