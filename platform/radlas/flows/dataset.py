@@ -36,21 +36,21 @@ def load_people(store: Store, snapshot: Snapshot) -> Any:
         StudyError: A subject has several cases: rows would not be independent.
     """
     with open_snapshot(store, snapshot) as connection:
-        cases = connection.sql("select * from cases order by case_id").df().set_index("case_id")
-        clinical = connection.sql("select * from clinical").df()
-    repeated = cases["subject_id"].duplicated(keep=False)
+        query = "select * exclude (run_id, recorded_at) from cases order by case_id"
+        header = connection.sql(query).to_arrow_table().to_pandas().set_index("case_id")
+        query = "select * exclude (centre, run_id, recorded_at) from clinical"
+        record = connection.sql(query).to_arrow_table().to_pandas().set_index("subject_id")
+    repeated = header["subject_id"].duplicated(keep=False)
     if repeated.any():
         raise StudyError(
-            f"{cases['subject_id'][repeated].nunique()} subjects have several cases",
+            f"{header['subject_id'][repeated].nunique()} subjects have several cases",
             f"snapshot {snapshot.label}",
             "choose one case per subject: radlas snapshot create --cohort 'select case_id …'",
         )
-    record = clinical.set_index("subject_id").drop(columns=["centre", "run_id", "recorded_at"])
-    header = cases.drop(columns=["run_id", "recorded_at"])
-    people = header.join(record, on="subject_id", rsuffix="_clinical")
     for column in ("sex", "age_years"):  # the clinical record knows better than an image header
-        people[column] = people[f"{column}_clinical"].combine_first(people[column])
-    return people
+        told = header["subject_id"].map(record.pop(column))
+        header[column] = told.combine_first(header[column])
+    return header.join(record, on="subject_id")
 
 
 def load_dataset(

@@ -16,6 +16,7 @@ from radlas.geometry import Geometry, make_geometry
 from radlas.ingest.base import FileRef
 from radlas.ingest.deidentify import safe_number
 from radlas.ingest.files import name_of, open_file
+from radlas.ingest.nifti_size import check_complete
 from radlas.reasons import data_error
 
 # A damaged NIfTI header still loads; no MR voxel or field of view lies outside these [mm].
@@ -29,10 +30,11 @@ def read_image(ref: FileRef) -> tuple[NDArray[Any], Geometry, dict[str, str]]:
         Voxels of shape ``(z, y, x)``, float64 as float32; geometry in LPS; metadata.
 
     Raises:
-        DataError: ``unreadable_file``; ``bad_geometry``: no plausible 3D grid of one value per
-            voxel; ``too_few_slices``.
+        DataError: ``unreadable_file``; ``truncated_pixels``; ``too_few_slices``;
+            ``bad_geometry``: no plausible 3D grid of one value per voxel.
     """
     with _on_disk(ref) as path:
+        check_complete(path)
         try:
             image = SimpleITK.ReadImage(str(path))
         except RuntimeError as error:

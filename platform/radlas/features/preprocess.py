@@ -1,0 +1,209 @@
+"""Steps before any feature: one pixel type, one intensity scale, square pixels. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import SimpleITK
+from numpy.typing import NDArray
+
+from radlas.geometry import Geometry, in_plane_grid, world_to_index
+from radlas.model import Volume
+from radlas.reasons import data_error
+from radlas.roi.body import body_mask
+
+Mask = NDArray[np.bool_]
+sitk: Any = SimpleITK  # it ships no usable types
+Image = NDArray[np.float32]
+Normalise = Literal["none", "body"]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """One case on the grid and scale on which it is described.
+
+    Attributes:
+        volume: Voxels float32, shape ``(z, y, x)``.
+        body: Where there is tissue, same shape; everything if nobody asked for it.
+        masks: The ROIs by name, same shape.
+        voxels_before: Voxels of each ROI on the grid as stored.
+        voxels_after: Voxels of each ROI on this grid.
+    """
+
+    volume: Volume
+    body: Mask
+    masks: Mapping[str, Mask]
+    voxels_before: Mapping[str, int]
+    voxels_after: Mapping[str, int]
+
+
+@contextmanager
+def one_itk_thread() -> Iterator[None]:
+    """SimpleITK on one thread, as a worker among many should be; restored afterwards."""
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
+def prepare(
+    volume: Volume,
+    masks: Mapping[str, Mask],
+    *,
+    normalise: Normalise,
+    scale: float,
+    in_plane_spacing: float | None,
+    find_body: bool = True,
+) -> Prepared:
+    """Cast, normalise, then resample a case.
+
+    Args:
+        volume: Image as stored, any real dtype.
+        masks: ROIs by name, on the volume's grid.
+        normalise: ``body`` for the z-score inside the body mask times ``scale``.
+        scale: What one standard deviation becomes [1].
+        in_plane_spacing: Edge of square pixels to resample to [mm]; ``None`` keeps the grid.
+            Slices stay as they are.
+        find_body: False to skip the search for a body that nothing will be clipped to.
+
+    Raises:
+        DataError: ``not_finite`` or ``flat_image``.
+    """
+    voxels = as_float32(volume.voxels)
+    if find_body or normalise == "body":
+        body = body_mask(voxels, volume.geometry.spacing)
+    else:
+        body = np.ones(voxels.shape, dtype=bool)
+    if normalise == "body":
+        voxels = body_z_score(voxels, body, scale=scale)
+    ready = Prepared(Volume(voxels, volume.geometry), body, masks, _count(masks), _count(masks))
+    return ready if in_plane_spacing is None else _to_square_pixels(ready, in_plane_spacing)
+
+
+def as_float32(voxels: NDArray[Any]) -> Image:
+    """A float32 copy: 8-bit voxels overflow in later arithmetic, integers round resampled ones.
+
+    Raises:
+        DataError: ``not_finite``: a voxel is NaN, infinite, or beyond float32.
+    """
+    with np.errstate(over="ignore"):  # reported below
+        copy = np.array(voxels, dtype=np.float32)
+    wrong = int(copy.size - np.count_nonzero(np.isfinite(copy)))
+    if wrong:
+        raise data_error("not_finite", f"{wrong} of {copy.size} voxels are NaN or infinite")
+    return copy
+
+
+def body_z_score(voxels: Image, body: Mask, *, scale: float) -> Image:
+    """Voxels as standard deviations from the body's mean, times ``scale``.
+
+    Statistics are taken in float64, so that they do not depend on the order of summation.
+
+    Raises:
+        DataError: ``flat_image``: all voxels of the body are equal.
+    """
+    inside = voxels[body].astype(np.float64)
+    mean, deviation = inside.mean(), inside.std()
+    if not deviation > 1e-6 * max(1.0, abs(mean)):
+        raise data_error("flat_image", f"{inside.size} voxels of the body all equal {mean:g}")
+    scores: Image = ((voxels - mean) / deviation * scale).astype(np.float32)
+    return scores
+
+
+def to_itk(voxels: NDArray[Any], geometry: Geometry) -> Any:
+    """A SimpleITK image of an array ``(z, y, x)`` at its place in patient space."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(voxels))
+    image.SetSpacing(geometry.spacing)
+    image.SetOrigin(geometry.origin)
+    image.SetDirection(geometry.direction.ravel().tolist())
+    return image
+
+
+def resample_linear(voxels: Image, geometry: Geometry, grid: Geometry, *, outside: float) -> Image:
+    """Voxels on another grid, interpolated linearly along all three axes.
+
+    Args:
+        voxels: Shape ``(z, y, x)``.
+        geometry: Their grid.
+        grid: The grid to sample on.
+        outside: Value of samples outside the field of view.
+    """
+    return _resample(to_itk(voxels, geometry), grid, sitk.sitkLinear, outside)
+
+
+def resample_slices(voxels: Image, geometry: Geometry, grid: Geometry) -> Image:
+    """Slices on a finer or coarser grid in the same planes, by cubic B-splines.
+
+    The result is clamped to the range of the input: splines overshoot at edges, down to negative
+    values in images that have none. Each slice is sampled on its own, which is what a spline in
+    space does at the slices themselves; that one reads beyond a volume of two slices.
+
+    Args:
+        voxels: Shape ``(z, y, x)``.
+        geometry: Their grid.
+        grid: As ``in_plane_grid`` makes it.
+
+    Raises:
+        DataError: ``image_too_small``: a slice has fewer than four rows or columns.
+    """
+    if min(voxels.shape[1:]) < 4:
+        raise data_error("image_too_small", f"slices of {voxels.shape[1:]} voxels have no spline")
+    start = world_to_index(geometry, np.array([grid.origin]))[0] * geometry.spacing  # [mm]
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetSize(grid.shape[:0:-1])
+    resampler.SetOutputSpacing(grid.spacing[:2])
+    resampler.SetOutputOrigin(
+        [float(start[0] * geometry.spacing[0]), float(start[1] * geometry.spacing[1])]
+    )
+    resampler.SetInterpolator(sitk.sitkBSpline)
+    resampler.SetUseNearestNeighborExtrapolator(True)  # the new edge may lie half a pixel out
+    sampled = np.stack([_resample_slice(plane, geometry, resampler) for plane in voxels])
+    clamped: Image = np.clip(sampled, voxels.min(), voxels.max()).astype(np.float32)
+    return clamped
+
+
+def resample_mask(mask: Mask, geometry: Geometry, grid: Geometry) -> Mask:
+    """A mask on another grid, by the nearest voxel; outside the field of view there is none."""
+    image = to_itk(mask.astype(np.uint8), geometry)
+    return _resample(image, grid, sitk.sitkNearestNeighbor, 0).astype(bool)
+
+
+def _to_square_pixels(case: Prepared, spacing: float) -> Prepared:
+    old, voxels = case.volume.geometry, case.volume.voxels
+    grid = in_plane_grid(old, spacing=spacing)
+    if grid.shape == old.shape and np.allclose(grid.affine, old.affine, rtol=0, atol=1e-9):
+        return case
+    masks = {name: resample_mask(mask, old, grid) for name, mask in case.masks.items()}
+    image = resample_slices(voxels, old, grid)
+    body = resample_mask(case.body, old, grid)
+    return Prepared(Volume(image, grid), body, masks, case.voxels_before, _count(masks))
+
+
+def _resample_slice(plane: Image, geometry: Geometry, resampler: Any) -> NDArray[Any]:
+    image = sitk.GetImageFromArray(np.ascontiguousarray(plane))
+    image.SetSpacing(geometry.spacing[:2])
+    array: NDArray[Any] = sitk.GetArrayFromImage(resampler.Execute(image))
+    return array
+
+
+def _resample(image: Any, grid: Geometry, interpolator: int, outside: float) -> NDArray[Any]:
+    z, y, x = grid.shape
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetSize((x, y, z))
+    resampler.SetOutputSpacing(grid.spacing)
+    resampler.SetOutputOrigin(grid.origin)
+    resampler.SetOutputDirection(grid.direction.ravel().tolist())
+    resampler.SetInterpolator(interpolator)
+    resampler.SetDefaultPixelValue(float(outside))
+    array: NDArray[Any] = sitk.GetArrayFromImage(resampler.Execute(image))
+    return array
+
+
+def _count(masks: Mapping[str, Mask]) -> dict[str, int]:
+    return {name: int(np.count_nonzero(mask)) for name, mask in masks.items()}

@@ -1,0 +1,157 @@
+"""Grad-CAM of the score that is really used: the fitted model's, folded into one linear head.
+
+The raw map is kept, without the scaling to 0..1 by which one library turns it upside down.
+
+Source: Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks", ICCV 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from radlas.features.resnet.network import FEATURES, STAGES, ResNet18, pool
+from radlas.geometry import Geometry
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Cam:
+    """Where in an image a score comes from.
+
+    Attributes:
+        map: Shape of the input grid ``(z, y, x)``, at least 0, in units of the score; all zero if
+            nothing speaks for a higher score.
+        cell_mm: Edges of one cell of the layer along ``(z, y, x)`` [mm]: no detail is finer.
+        score: The head's score of this image.
+        layer: The layer whose activations were weighed.
+    """
+
+    map: NDArray[np.float32]
+    cell_mm: tuple[float, float, float]
+    score: float
+    layer: str
+
+
+@dataclass(frozen=True)
+class RegionMass:
+    """How much of a map lies in one region of the body.
+
+    Attributes:
+        mass_share: Share of the map's sum inside the body [1]; ``None`` if the map is all zero.
+        volume_share: Share of the body's voxels [1].
+        enrichment: ``mass_share / volume_share``; ``None`` if either is missing.
+    """
+
+    mass_share: float | None
+    volume_share: float
+    enrichment: float | None
+
+
+def grad_cam(
+    network: ResNet18,
+    image: NDArray[np.float32],
+    grid: Geometry,
+    *,
+    weights: NDArray[np.float64],
+    bias: float,
+    layer: str = "layer4",
+) -> Cam:
+    """Weigh the channels of a layer by the score's gradient, and keep what raises the score.
+
+    Args:
+        network: In evaluation mode.
+        image: Its input, shape ``(z, y, x)``, as ``prepare`` makes it.
+        grid: The grid of the input.
+        weights: The score's weight of each feature, shape ``(512,)``, scaling folded in.
+        bias: The score without features.
+        layer: One of ``STAGES``.
+
+    Raises:
+        ValueError: Shapes do not fit, or there is no such layer: a bug in the caller.
+        ArithmeticError: The score that was explained is not the weighted sum of the features.
+    """
+    if weights.shape != (FEATURES,) or layer not in STAGES:
+        raise ValueError(f"weights {weights.shape} or layer {layer!r} do not fit the network")
+    device = next(network.parameters()).device
+    inputs = torch.from_numpy(image)[None, None].to(device)
+    head = torch.as_tensor(weights, dtype=torch.float32, device=device)
+    with torch.no_grad():
+        activations = network.run(inputs, until=layer)
+    activations.requires_grad_(True)  # the tape begins here: lower layers need no gradient
+    features = pool(network.run(activations, after=layer))[0]
+    score = features @ head + bias
+    final = float(score.detach())
+    _check_score(final, features.detach().cpu().numpy(), weights, bias)
+    (gradient,) = torch.autograd.grad(score, activations)
+    with torch.no_grad():
+        channel_weights = gradient.mean(dim=(2, 3, 4), keepdim=True)
+        raw = functional.relu((channel_weights * activations).sum(dim=1, keepdim=True))
+        fine = upsample(raw, image.shape, network.strides[layer])
+    z, y, x = (edge * network.strides[layer] for edge in grid.spacing_zyx)
+    return Cam(fine[0, 0].cpu().numpy(), (z, y, x), final, layer)
+
+
+def upsample(cells: Tensor, size: tuple[int, ...], stride: int) -> Tensor:
+    """Cells on the grid of the input, trilinear, each at the voxel its receptive field centres on.
+
+    With odd kernels and symmetric padding, cell ``k`` looks at voxel ``k * stride``. Stretching
+    the cells over the image instead, as is common, moves every map by half a cell.
+
+    Args:
+        cells: Shape ``(batch, channel, z, y, x)``.
+        size: Voxels of the input along ``(z, y, x)``.
+        stride: Input voxels per cell.
+    """
+    knots = [(count - 1) * stride + 1 for count in cells.shape[2:]]
+    fine = functional.interpolate(cells, size=knots, mode="trilinear", align_corners=True)
+    z, y, x = (voxels - count for voxels, count in zip(size, knots, strict=True))
+    return functional.pad(fine, (0, x, 0, y, 0, z), mode="replicate")
+
+
+def cam_mass(
+    cam_map: NDArray[np.float32], body: Mask, tumour: Mask, rings: Mapping[str, Mask]
+) -> dict[str, RegionMass]:
+    """Shares of a map inside the body, by region; regions may overlap.
+
+    Args:
+        cam_map: At least 0, shape ``(z, y, x)``.
+        body: Where the map counts, same shape.
+        tumour: Same shape.
+        rings: Further regions by name, same shape.
+
+    Returns:
+        ``tumour``, the rings, and ``rest``: the body outside all of them.
+    """
+    regions = {"tumour": tumour, **rings}
+    rest = ~np.logical_or.reduce(list(regions.values()))
+    inside = np.where(body, cam_map, 0).astype(np.float64)
+    total, voxels = inside.sum(), int(np.count_nonzero(body))
+    return {
+        name: _mass(inside[mask].sum(), total, int(np.count_nonzero(body & mask)), voxels)
+        for name, mask in {**regions, "rest": rest}.items()
+    }
+
+
+def _mass(mass: float, total: float, count: int, voxels: int) -> RegionMass:
+    volume_share = count / max(1, voxels)
+    if total <= 0:
+        return RegionMass(None, volume_share, None)
+    share = float(mass / total)
+    return RegionMass(share, volume_share, share / volume_share if volume_share else None)
+
+
+def _check_score(
+    score: float, features: NDArray[np.float32], weights: NDArray[np.float64], bias: float
+) -> None:
+    terms = features.astype(np.float64) * weights
+    expected, scale = float(terms.sum()) + bias, float(np.abs(terms).sum()) + abs(bias)
+    if not abs(score - expected) <= 1e-5 * max(scale, 1e-12):
+        raise ArithmeticError(f"the head scores {score:.9g}, the features {expected:.9g}")

@@ -1,0 +1,188 @@
+"""What can be asked of the radiomics extractor, checked before any image is read."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from radlas.config import Config
+from radlas.features.preprocess import Normalise
+from radlas.model import EDEMA, TUMOUR
+from radlas.roi.ring import ring_name
+
+FeatureClass = Literal["shape", "firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm"]
+ImageType = Literal[
+    "original",
+    "log",
+    "wavelet",
+    "square",
+    "squareroot",
+    "logarithm",
+    "exponential",
+    "gradient",
+]
+CLASSES: tuple[FeatureClass, ...] = (
+    "shape",
+    "firstorder",
+    "glcm",
+    "gldm",
+    "glrlm",
+    "glszm",
+    "ngtdm",
+)
+
+# Upstream settings that may be passed through. Those that name a label, loosen the geometry or
+# switch to voxel maps would break promises of this extractor; three have a name of their own here.
+_PASSED = (
+    "minimumROIDimensions normalize normalizeScale removeOutliers resampledPixelSpacing"
+    " interpolator padDistance distances force2D force2Ddimension resegmentRange resegmentMode"
+    " resegmentShape preCrop start_level level wavelet gradientUseSpacing voxelArrayShift"
+    " symmetricalGLCM weightingNorm gldm_a"
+)
+_FILTER_KEYS = {
+    "log": "sigma",
+    "wavelet": "wavelet level start_level",
+    "gradient": "gradientUseSpacing",
+}
+_RENAMED = {
+    "binWidth": "bin_width",
+    "binCount": "bin_count",
+    "minimumROISize": "minimum_voxels",
+    "sigma": "image_types.log.sigma",
+}
+
+
+def _unfiltered() -> Mapping[ImageType, Mapping[str, Any]]:
+    return {"original": {}}
+
+
+class RadiomicsSettings(Config):
+    """Which features to compute, from which images and ROIs, with which numbers."""
+
+    profile: Literal["pyradiomics"] = Field(
+        default="pyradiomics", description="Whose definitions; never mixed in one feature set."
+    )
+    image_types: Mapping[ImageType, Mapping[str, Any]] = Field(
+        default_factory=_unfiltered,
+        min_length=1,
+        description="Filters and their settings, as `log: {sigma: [2, 4]}` [mm]; `binWidth` or"
+        " `binCount` in one of them holds for that filter alone.",
+    )
+    feature_classes: tuple[FeatureClass, ...] = Field(
+        default=CLASSES, min_length=1, description="Families of features; shape on original only."
+    )
+    bin_width: PositiveFloat = Field(
+        default=25.0, description="Width of a grey level [unit of the scaled image]."
+    )
+    bin_count: PositiveInt | None = Field(
+        default=None, description="Number of grey levels instead of a fixed width [1]."
+    )
+    normalise: Normalise = Field(
+        default="body", description="z-score inside the body mask, or none."
+    )
+    scale: PositiveFloat = Field(
+        default=100.0, description="What one standard deviation of the body becomes [1]."
+    )
+    in_plane_spacing: PositiveFloat | None = Field(
+        default=None, description="Resample slices to square pixels of this edge [mm]."
+    )
+    pixel_type: Literal["float32", "int32"] = Field(
+        default="float32",
+        description="int32 rounds intensities, also resampled ones, as upstream does for"
+        " integer files.",
+    )
+    rois: tuple[str, ...] = Field(
+        default=(TUMOUR, EDEMA), description="Drawn ROIs to describe, where a case has them."
+    )
+    rings: tuple[tuple[NonNegativeFloat, PositiveFloat], ...] = Field(
+        default=((0.0, 10.0),), description="Rings to make: inner and outer distance [mm]."
+    )
+    ring_excludes: tuple[str, ...] = Field(
+        default=(), description="Drawn ROIs to leave out of the rings, as `edema`."
+    )
+    minimum_voxels: PositiveInt = Field(
+        default=27, description="Smaller ROIs have no features; a smaller tumour no row [1]."
+    )
+    pyradiomics: Mapping[str, Any] = Field(
+        default_factory=dict, description="Upstream settings by their upstream names."
+    )
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> Self:
+        _check_rings(self.rings)
+        _check_filters(self.image_types)
+        _check_passed(self.pyradiomics)
+        raw = self.pyradiomics
+        if raw.get("normalize") and self.normalise != "none":
+            raise ValueError("`pyradiomics.normalize` and `normalise: body` would scale twice")
+        if raw.get("resampledPixelSpacing") and self.in_plane_spacing:
+            raise ValueError("`resampledPixelSpacing` and `in_plane_spacing` would resample twice")
+        if self.pixel_type == "int32" and self.normalise != "none":
+            raise ValueError("`pixel_type: int32` would round normalised intensities")
+        return self
+
+
+def image_type_names(settings: RadiomicsSettings) -> tuple[str, ...]:
+    """Every image type that the settings ask for, by the name upstream gives it.
+
+    Examples:
+        >>> image_type_names(RadiomicsSettings(image_types={"original": {}, "log": {"sigma": [2]}}))
+        ('original', 'log-sigma-2-0-mm-3D')
+    """
+    names: list[str] = []
+    for kind, custom in settings.image_types.items():
+        if kind == "log":
+            names += [_log_name(sigma) for sigma in sigmas(settings.image_types)]
+        elif kind == "wavelet":
+            names += _wavelet_names({**settings.pyradiomics, **custom})
+        else:
+            names.append(kind)
+    return tuple(names)
+
+
+def _log_name(sigma: float) -> str:
+    return f"log-sigma-{sigma}-mm-3D".replace(".", "-")
+
+
+def _wavelet_names(custom: Mapping[str, Any]) -> list[str]:
+    axes, levels = (2 if custom.get("force2D") else 3), custom.get("level", 1)
+    bands = ["".join(band) for band in itertools.product("LH", repeat=axes)]
+    prefixes = ["wavelet", *(f"wavelet{level}" for level in range(2, levels + 1))]
+    details = [f"{prefix}-{band}" for prefix in prefixes for band in bands[1:]]
+    return [f"{prefixes[-1]}-{bands[0]}", *details]  # only the last approximation is an image
+
+
+def sigmas(image_types: Mapping[ImageType, Mapping[str, Any]]) -> tuple[float, ...]:
+    """The widths of the Laplacian of Gaussian [mm], as floats: ``2`` and ``2.0`` are one image."""
+    return tuple(float(sigma) for sigma in image_types.get("log", {}).get("sigma", ()))
+
+
+def _check_rings(rings: tuple[tuple[float, float], ...]) -> None:
+    for inner, outer in rings:
+        if inner >= outer:
+            raise ValueError(f"a ring from {inner:g} to {outer:g} mm is empty")
+    names = [ring_name(*ring) for ring in rings]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two rings have one name: {', '.join(names)}")
+
+
+def _check_filters(image_types: Mapping[ImageType, Mapping[str, Any]]) -> None:
+    for kind, custom in image_types.items():
+        known = ["binWidth", "binCount", *_FILTER_KEYS.get(kind, "").split()]
+        unknown = [key for key in custom if key not in known]
+        if unknown:
+            raise ValueError(f"`{kind}` has no {', '.join(unknown)}; known: {', '.join(known)}")
+    widths = sigmas(image_types)
+    if "log" in image_types and not (widths and min(widths) > 0):
+        raise ValueError("`log` needs widths above 0, as `log: {sigma: [2, 4]}`")
+
+
+def _check_passed(raw: Mapping[str, Any]) -> None:
+    for key in raw:
+        if key in _RENAMED:
+            raise ValueError(f"`pyradiomics.{key}` is set by `{_RENAMED[key]}`")
+        if key not in _PASSED.split():
+            raise ValueError(f"`pyradiomics.{key}` is not passed through; known: {_PASSED}")

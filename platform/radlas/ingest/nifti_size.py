@@ -1,0 +1,76 @@
+"""Is a NIfTI file all there? ITK reads what a truncated one lacks as zeros, without a word."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+from radlas.reasons import data_error
+
+_BLOCK = 1 << 20
+
+
+class _Layout(NamedTuple):
+    """Where the fields lie in a header: format of ``dim``, offsets [bytes]."""
+
+    size: int
+    dim: tuple[str, int]
+    bitpix: int
+    vox_offset: tuple[str, int]
+
+
+_LAYOUTS = {
+    348: _Layout(348, ("8h", 40), 72, ("f", 108)),  # NIfTI-1
+    540: _Layout(540, ("8q", 16), 14, ("q", 168)),  # NIfTI-2
+}
+
+
+def check_complete(path: Path) -> None:
+    """Count a NIfTI file's bytes against what its header promises; other formats pass.
+
+    Raises:
+        DataError: ``truncated_pixels``: the voxels end too early, or the compressed stream is cut
+            or fails its checksum; ``unreadable_file``: the header is no NIfTI header.
+    """
+    name = path.name.lower()
+    if not name.endswith((".nii", ".nii.gz")):
+        return
+    try:
+        if name.endswith(".gz"):
+            with gzip.open(path, "rb") as stream:
+                promised, found = _measure(cast(BinaryIO, stream))
+        else:
+            with path.open("rb") as stream:
+                promised, found = _measure(stream)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise data_error("truncated_pixels", f"the compressed file is damaged: {error}") from None
+    if found < promised:
+        raise data_error("truncated_pixels", f"{found} of {promised} bytes are there")
+
+
+def _measure(stream: BinaryIO) -> tuple[int, int]:
+    """Bytes promised by the header, and bytes there (the whole stream is read, for its CRC)."""
+    head = stream.read(540)
+    promised = _promised(head)
+    found = len(head)
+    while block := stream.read(_BLOCK):
+        found += len(block)
+    return promised, found
+
+
+def _promised(head: bytes) -> int:
+    for order in "<>":
+        layout = _LAYOUTS.get(struct.unpack_from(f"{order}i", head)[0] if len(head) >= 4 else 0)
+        if layout is not None and len(head) >= layout.size:
+            kind, at = layout.dim
+            rank, *sizes = struct.unpack_from(order + kind, head, at)
+            (bits,) = struct.unpack_from(f"{order}h", head, layout.bitpix)
+            (start,) = struct.unpack_from(order + layout.vox_offset[0], head, layout.vox_offset[1])
+            if 1 <= rank <= 7 and all(size > 0 for size in sizes[:rank]) and math.isfinite(start):
+                voxels: int = math.prod(sizes[:rank])
+                return int(start) + voxels * int(bits) // 8
+    raise data_error("unreadable_file", "no NIfTI header")

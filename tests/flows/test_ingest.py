@@ -1,0 +1,218 @@
+"""Ingest: every input ends as ok, quarantined or failed; a rerun is free; nobody is named."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+
+import numpy as np
+import pytest
+import SimpleITK
+
+from radlas.digests import digest_of
+from radlas.store import delta
+from radlas.store.layout import open_store
+
+from .conftest import ingest_all, radlas
+
+
+def contents(store):
+    """What ingest stored of the cases, without who and when."""
+    opened = open_store(store)
+    tables = {}
+    for name in ("cases", "rois", "clinical"):
+        rows = delta.read(opened, name).drop_columns(["run_id", "recorded_at"]).to_pylist()
+        tables[name] = sorted(digest_of(row) for row in rows if not row.get("feature_set"))
+    return tables
+
+
+def test_the_three_centres_arrive_whole_and_the_ledger_adds_up(study_store):
+    data = radlas("status", "--store", study_store, "--json").data
+    assert sum(data["cases"].values()) == 18
+    assert data["stages"]["ingest"] == {"ok": 18}
+    assert data["trouble"] == []
+
+
+def test_a_second_identical_run_plans_nothing_and_writes_nothing(cohort, study_store):
+    before = {p: p.stat().st_mtime_ns for p in study_store.rglob("*") if p.name != "writer.lock"}
+    said = radlas(
+        "ingest", cohort / "centre-b", "--store", study_store, "--centre", "centre-b", "--json"
+    )
+    assert said.code == 0
+    assert said.data["settled_before"] == said.data["inputs"] == said.data["ok"]
+    after = {p: p.stat().st_mtime_ns for p in study_store.rglob("*") if p.name != "writer.lock"}
+    assert before == after
+
+
+def test_serial_and_dask_store_the_same(cohort, study_store, tmp_path):
+    """`study_store` was ingested in one process, this one by two workers."""
+    ingest_all(cohort, tmp_path / "store", engine="local:2")
+    assert contents(tmp_path / "store") == contents(study_store)
+
+
+def test_no_identifier_of_the_source_is_in_the_store(study_store):
+    """Patient names, ids, dates and study descriptions stay outside, in every file."""
+    canaries = [b"STS_00", b"PHANTOM^", b"B-000", b"C000", b"PELVIS", b"parascap ", b"2.25."]
+    for path in study_store.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            for canary in canaries:
+                assert canary not in content, f"{canary!r} in {path}"
+
+
+def test_a_killed_ingest_is_finished_by_the_next_with_nothing_lost_and_nothing_twice(
+    cohort, study_store, tmp_path
+):
+    store = tmp_path / "store"
+    radlas("init", store, "--key", cohort / "site.key")
+    words = ["ingest", cohort / "centre-b", "--store", store, "--centre", "centre-b"]
+    command = [sys.executable, "-c", "from radlas.cli import main; main()", *map(str, words)]
+    for delay in (1.5, 3.0, 3.5):
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+            time.sleep(delay)
+            process.send_signal(signal.SIGKILL)
+    assert radlas(*words, "--engine", "serial").code == 0
+    rows = delta.read(open_store(store), "cases", ["case_id", "centre", "voxel_digest"]).to_pylist()
+    whole = delta.read(open_store(study_store), "cases", ["case_id", "centre", "voxel_digest"])
+    expected = [row for row in whole.to_pylist() if row["centre"] == "centre-b"]
+    assert sorted(map(digest_of, rows)) == sorted(map(digest_of, expected))
+    assert radlas("verify", "--store", store).code == 0
+
+
+def test_the_plan_is_printed_and_nothing_is_done(cohort, tmp_path):
+    store = tmp_path / "store"
+    radlas("init", store)
+    words = ("--store", store, "--centre", "centre-a", "--importer", "tcia-sts")
+    said = radlas("ingest", cohort / "centre-a", *words, "--dry-run", "--json")
+    assert said.code == 0
+    assert said.data["tasks"] == len(list((cohort / "centre-a").rglob("STS_*")))
+    assert not delta.files(open_store(store), "outcomes")
+
+
+def write_pair(folder, name, *, image=None, mask=None, spacing=(1, 1, 4)):
+    rng = np.random.default_rng(0)
+    voxels = rng.integers(10, 400, (6, 20, 20)).astype(np.int16) if image is None else image
+    drawn = np.zeros((6, 20, 20), np.uint8) if mask is None else mask
+    if mask is None:
+        drawn[2:4, 5:12, 5:12] = 1
+    for what, array in (("image", voxels), ("tumour", drawn)):
+        volume = SimpleITK.GetImageFromArray(array)
+        volume.SetSpacing(spacing if what == "image" else (1, 1, 4))
+        SimpleITK.WriteImage(volume, str(folder / f"{name}_{what}.nii.gz"))
+
+
+@pytest.fixture
+def hospital(tmp_path):
+    """One good exam and one of every common fault."""
+    folder = tmp_path / "hospital"
+    folder.mkdir()
+    write_pair(folder, "good")
+    write_pair(folder, "empty", mask=np.zeros((6, 20, 20), np.uint8))
+    label = np.zeros((6, 20, 20), np.uint8)
+    label[2:4, 5:12, 5:12] = 255
+    write_pair(folder, "label", mask=label)
+    write_pair(folder, "grid", spacing=(1.2, 1.2, 4))
+    write_pair(folder, "cut")
+    path = folder / "cut_image.nii.gz"
+    path.write_bytes(path.read_bytes()[:400])
+    return folder
+
+
+def test_every_fault_is_named_the_others_finish_and_the_exit_code_is_one(hospital, tmp_path):
+    store = tmp_path / "store"
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
+    said = radlas("ingest", hospital, *words, "--json")
+    assert said.code == 1
+    assert (said.data["inputs"], said.data["ok"], said.data["quarantined"]) == (5, 1, 4)
+    assert sorted(said.data["reasons"]) == [
+        "empty_mask",
+        "label_missing",
+        "mask_off_grid",
+        "truncated_pixels",
+    ]
+    for case in said.data["cases"]:
+        assert "\n  in: case " in case["message"], "where"
+        assert "\n  try: " in case["message"], "what to do"
+    by_reason = {case["reason"]: case["message"] for case in said.data["cases"]}
+    assert "255" in by_reason["label_missing"]
+    assert "--label 255" in by_reason["label_missing"]
+    assert "mm" in by_reason["mask_off_grid"]
+
+
+def test_a_quarantined_case_stays_so_until_it_is_released_or_mended(hospital, tmp_path):
+    store = tmp_path / "store"
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
+    radlas("ingest", hospital, *words)
+    again = radlas("ingest", hospital, *words, "--json")
+    assert again.code == 1
+    assert again.data["settled_before"] == 5
+    assert radlas("retry", "--store", store, "--reason", "empty_mask").code == 0
+    assert radlas("ingest", hospital, *words, "--json").data["settled_before"] == 4
+    write_pair(hospital, "empty")  # the hospital draws the ROI at last
+    mended = radlas("ingest", hospital, *words, "--json")
+    assert mended.data["ok"] == 2
+    assert radlas("retry", "--store", store, "--reason", "nonsense").code == 2
+
+
+def test_tolerated_faults_do_not_raise_the_exit_code(hospital, tmp_path):
+    store = tmp_path / "store"
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
+    assert radlas("ingest", hospital, *words, "--tolerated", 4).code == 0
+
+
+def test_a_folder_without_dicom_is_wrong_use(tmp_path):
+    radlas("init", tmp_path / "store")
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday" / "beach.jpg").write_bytes(b"\xff\xd8 sand")
+    said = radlas("ingest", tmp_path / "holiday", "--store", tmp_path / "store", "--centre", "c")
+    assert said.code == 2
+    assert said.err.startswith("error: ")
+    assert "holiday" in said.err
+    assert "try:" in said.err
+
+
+def test_a_centre_name_that_cannot_be_a_folder_is_refused(cohort, tmp_path):
+    radlas("init", tmp_path / "store")
+    said = radlas("ingest", cohort / "centre-a", "--store", tmp_path / "store", "--centre", "../up")
+    assert said.code == 2
+    assert "centre" in said.err
+
+
+def test_a_zip_is_read_like_its_folder(cohort, study_store, tmp_path):
+    source = cohort / "centre-b"
+    archive = tmp_path / "b.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in source.rglob("*"):
+            if path.is_file():
+                packed.write(path, path.relative_to(source))
+    store = tmp_path / "store"
+    radlas("init", store, "--key", cohort / "site.key")
+    words = ("--store", store, "--centre", "centre-b", "--engine", "serial")
+    assert radlas("ingest", archive, *words).code == 0
+    mine, all_ = contents(store), contents(study_store)
+    assert set(mine["rois"]) <= set(all_["rois"])
+    voxels = delta.read(open_store(store), "cases", ["voxel_digest"]).column(0).to_pylist()
+    known = delta.read(open_store(study_store), "cases", ["voxel_digest"]).column(0).to_pylist()
+    assert set(voxels) <= set(known)
+
+
+def test_a_changed_exam_under_the_same_name_is_a_conflict(tmp_path):
+    folder, store = tmp_path / "f", tmp_path / "store"
+    folder.mkdir()
+    write_pair(folder, "x")
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
+    assert radlas("ingest", folder, *words).code == 0
+    shutil.rmtree(folder)
+    folder.mkdir()
+    write_pair(folder, "x", image=np.full((6, 20, 20), 7, np.int16) + np.eye(20, dtype=np.int16))
+    said = radlas("ingest", folder, *words, "--json")
+    assert said.code == 1
+    assert said.data["reasons"] == {"case_conflict": 1}

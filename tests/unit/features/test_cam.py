@@ -1,0 +1,160 @@
+"""Grad-CAM: the map belongs to the real score, lies where the evidence is, and can be empty."""
+
+from __future__ import annotations
+
+import copy
+import functools
+
+import numpy as np
+import pytest
+import torch
+
+from radlas.features.resnet.cam import cam_mass, grad_cam
+from radlas.features.resnet.extractor import embed
+from radlas.features.resnet.network import ResNet18
+from radlas.features.resnet.weights import random_network
+from radlas.geometry import Geometry
+
+SIZE = (24, 40, 32)
+GRID = Geometry(SIZE, np.diag([2.0, 2.0, 4.0, 1.0]))
+BOX = (slice(5, 12), slice(13, 20), slice(13, 20))  # around voxel (8, 16, 16), a cell's centre
+AROUND = (slice(0, 17), slice(8, 25), slice(8, 25))  # one cell more on every side
+
+
+@functools.cache
+def network_of(variant: str = "medicalnet", seed: int = 0) -> ResNet18:
+    return random_network(variant, seed)
+
+
+@functools.cache
+def passing_network() -> ResNet18:
+    """A network whose first feature is the image itself, passed on by the shortcuts alone.
+
+    All convolutions are zero but the first, which copies its centre voxel: channel 0 of layer4 is
+    then the largest value near every eighth voxel, and the other channels are zero.
+    """
+    network = copy.deepcopy(network_of())
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.Conv3d):
+                module.weight.zero_()
+        network.conv1.weight[0, 0, 3, 3, 3] = 1
+    return network
+
+
+def lit_box() -> np.ndarray:
+    image = np.zeros(SIZE, dtype=np.float32)
+    image[BOX] = 5
+    return image
+
+
+def head(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=512) / 20
+
+
+def first_channel(weight: float) -> np.ndarray:
+    return np.eye(512)[0] * weight
+
+
+def mask_of(box) -> np.ndarray:
+    mask = np.zeros(SIZE, dtype=bool)
+    mask[box] = True
+    return mask
+
+
+@pytest.mark.parametrize("layer", ["layer4", "layer3", "layer1"])
+def test_a_score_that_sees_one_box_has_its_map_there(layer):
+    """In place to the voxel: maps stretched over the image lie half a cell off."""
+    cam = grad_cam(
+        passing_network(), lit_box(), GRID, weights=first_channel(2.0), bias=0.3, layer=layer
+    )
+    masses = cam_mass(cam.map, np.ones(SIZE, dtype=bool), mask_of(AROUND), {})
+    assert masses["tumour"].mass_share > 0.95
+    centre = [(cam.map * axis).sum() / cam.map.sum() for axis in np.indices(SIZE)]
+    np.testing.assert_allclose(centre, [8, 16, 16], atol=0.1)
+
+
+def test_the_score_is_the_folded_models_on_the_features():
+    network, image = network_of(seed=4), np.random.default_rng(1).normal(size=SIZE)
+    features = embed(network, image.astype(np.float32)).astype(np.float64)
+    cam = grad_cam(network, image.astype(np.float32), GRID, weights=head(), bias=-1.5)
+    assert cam.score == pytest.approx(features @ head() - 1.5, rel=1e-5)
+
+
+def test_at_layer4_the_weights_of_the_channels_are_the_heads():
+    """There the score is linear in the mean of each channel: an oracle without gradients."""
+    network = network_of(seed=4)
+    image = np.random.default_rng(2).normal(size=SIZE).astype(np.float32)
+    with torch.inference_mode():
+        cells = network.run(torch.from_numpy(image)[None, None])[0].numpy().astype(np.float64)
+    expected = np.maximum(np.tensordot(head(), cells, axes=1) / cells[0].size, 0)
+    cam = grad_cam(network, image, GRID, weights=head(), bias=0)
+    np.testing.assert_allclose(cam.map[::8, ::8, ::8], expected, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("variant", "layer", "cell"),
+    [
+        ("medicalnet", "layer4", (32, 16, 16)),
+        ("medicalnet", "layer1", (16, 8, 8)),
+        ("monai", "layer4", (64, 32, 32)),
+        ("monai", "layer3", (32, 16, 16)),
+    ],
+)
+def test_the_size_of_a_cell_is_its_stride_in_millimetres(variant, layer, cell):
+    cam = grad_cam(network_of(variant), lit_box(), GRID, weights=head(), bias=0, layer=layer)
+    assert cam.cell_mm == cell
+    assert cam.map.shape == SIZE
+
+
+def test_evidence_against_leaves_an_empty_map_not_an_undefined_one():
+    cam = grad_cam(passing_network(), lit_box(), GRID, weights=first_channel(-1.0), bias=0)
+    assert not cam.map.any()
+    everywhere = np.ones(SIZE, dtype=bool)
+    masses = cam_mass(cam.map, everywhere, mask_of(BOX), {})
+    assert (masses["tumour"].mass_share, masses["tumour"].enrichment) == (None, None)
+    assert masses["tumour"].volume_share > 0
+
+
+def test_randomising_the_network_changes_the_map():
+    """Adebayo et al. 2018: a map that stays is one of the image, not of the network."""
+    network = network_of()
+    image = np.random.default_rng(3).normal(size=SIZE).astype(np.float32)
+    before, after = (
+        grad_cam(each, image, GRID, weights=head(), bias=0).map
+        for each in (network, network_of(seed=4))
+    )
+    assert before.any()
+    assert after.any()
+    assert abs(np.corrcoef(before.ravel(), after.ravel())[0, 1]) < 0.7
+
+
+def test_a_head_of_another_length_is_a_bug():
+    with pytest.raises(ValueError, match="do not fit"):
+        grad_cam(passing_network(), lit_box(), GRID, weights=np.ones(3), bias=0)
+
+
+def test_a_uniform_map_is_enriched_nowhere():
+    body, tumour, ring = mask_of((slice(0, 16),)), mask_of(BOX), mask_of((slice(12, 15),))
+    masses = cam_mass(np.ones(SIZE, np.float32), body, tumour, {"ring_0_10": ring})
+    for mass in masses.values():
+        assert mass.enrichment == pytest.approx(1)
+        assert mass.mass_share == pytest.approx(mass.volume_share)
+    assert sum(mass.mass_share for mass in masses.values()) == pytest.approx(1)
+
+
+def test_only_the_body_counts():
+    body = mask_of((slice(0, 16), slice(20, 40)))
+    masses = cam_mass(np.ones(SIZE, np.float32), body, mask_of(BOX), {})
+    assert masses["tumour"].volume_share == 0  # the box lies in the other half
+    assert masses["tumour"].enrichment is None
+    assert masses["rest"].mass_share == 1
+
+
+def test_enrichment_is_mass_over_volume():
+    heat = np.zeros(SIZE, dtype=np.float32)
+    tumour = mask_of((slice(0, 6),))  # a quarter of the body
+    heat[tumour] = 3
+    heat[~tumour] = 1
+    mass = cam_mass(heat, np.ones(SIZE, dtype=bool), tumour, {})["tumour"]
+    assert (mass.mass_share, mass.volume_share, mass.enrichment) == pytest.approx((0.5, 0.25, 2))

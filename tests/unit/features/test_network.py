@@ -1,0 +1,189 @@
+"""The network: its size, its strides, its shortcut, its weights."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from radlas.errors import ConfigError
+from radlas.features.resnet.network import STAGES, ResNet18, shortcut
+from radlas.features.resnet.weights import cached_network, load_network, random_network
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return {variant: random_network(variant, 0) for variant in ("medicalnet", "monai")}
+
+
+@pytest.mark.parametrize("variant", ["medicalnet", "monai"])
+def test_the_backbone_has_the_published_number_of_parameters(networks, variant):
+    """MONAI reports the same for its resnet18 with shortcut A; MedicalNet's README 32.99 M."""
+    network = networks[variant]
+    assert sum(tensor.numel() for tensor in network.parameters()) == 32_986_176
+    assert len(network.state_dict()) == 102
+
+
+def test_both_variants_take_the_same_weights(networks):
+    one, other = (networks[variant].state_dict() for variant in ("medicalnet", "monai"))
+    assert {name: tensor.shape for name, tensor in one.items()} == {
+        name: tensor.shape for name, tensor in other.items()
+    }
+    assert {"conv1.weight", "bn1.running_var", "layer1.0.conv1.weight"} < set(one)
+
+
+@pytest.mark.parametrize(
+    ("variant", "strides"), [("medicalnet", (4, 4, 8, 8, 8)), ("monai", (2, 2, 4, 8, 16))]
+)
+def test_every_stage_shrinks_the_grid_by_its_stride(networks, variant, strides):
+    image = torch.zeros(1, 1, 16, 32, 16)
+    with torch.inference_mode():
+        for stage, stride in zip(STAGES, strides, strict=True):
+            cells = networks[variant].run(image, until=stage).shape[2:]
+            assert tuple(cells) == (16 // stride, 32 // stride, 16 // stride)
+
+
+@pytest.mark.parametrize(
+    ("variant", "layer", "dilation"),
+    [("medicalnet", "layer2", 1), ("medicalnet", "layer3", 2), ("medicalnet", "layer4", 4)]
+    + [("monai", layer, 1) for layer in ("layer2", "layer3", "layer4")],
+)
+def test_where_medicalnet_keeps_the_grid_it_looks_further_instead(variant, layer, dilation):
+    """Its published layer table: dilation 2 in layer3 and 4 in layer4, in all four convolutions."""
+    for block in getattr(ResNet18(variant), layer):
+        for convolution in (block.conv1, block.conv2):
+            taps = convolution(torch.zeros(1, convolution.in_channels, 11, 1, 1)).shape[2]
+            assert taps == -(-11 // convolution.stride[0])
+            lit = torch.zeros(1, convolution.in_channels, 11, 1, 1)
+            lit[0, :, 5] = 1
+            seen = convolution(lit).abs().sum(dim=(0, 1, 3, 4)).nonzero().ravel()
+            inputs = {5 - dilation, 5, 5 + dilation}
+            assert {int(k) * convolution.stride[0] for k in seen} == {
+                k for k in inputs if k % convolution.stride[0] == 0
+            }
+
+
+def test_the_shortcut_is_average_pooling_of_single_voxels_with_empty_channels():
+    x = torch.randn(2, 3, 5, 6, 7, generator=torch.Generator().manual_seed(0))
+    y = shortcut(x, 8, 2)
+    torch.testing.assert_close(y[:, :3], torch.nn.functional.avg_pool3d(x, 1, stride=2))
+    assert y.shape[1] == 8
+    assert not y[:, 3:].any()
+
+
+def test_the_gradient_flows_through_the_shortcut():
+    x = torch.ones(1, 2, 4, 4, 4, requires_grad=True)
+    shortcut(x, 4, 2).sum().backward()
+    expected = torch.zeros(4, 4, 4)
+    expected[::2, ::2, ::2] = 1
+    torch.testing.assert_close(x.grad[0, 0], expected)
+
+
+def test_a_network_continued_after_a_stage_is_the_network(networks):
+    network = networks["monai"]
+    image = torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        middle = network.run(image, until="layer2")
+        torch.testing.assert_close(network.run(middle, after="layer2"), network.run(image))
+
+
+def test_random_weights_follow_the_seed_and_leave_the_global_state_alone(networks):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    again, other = random_network("medicalnet", 0), random_network("medicalnet", 1)
+    torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
+    first = networks["medicalnet"].state_dict()
+    assert all(torch.equal(tensor, first[name]) for name, tensor in again.state_dict().items())
+    assert not torch.equal(other.conv1.weight, again.conv1.weight)
+
+
+def test_random_networks_keep_signals_in_range(networks):
+    """Kaiming: the variance of the features neither dies nor explodes over 17 convolutions."""
+    image = torch.randn(1, 1, 16, 32, 32, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        features = networks["medicalnet"](image)
+    assert 0.01 < float(features.std()) < 100
+
+
+def test_a_medicalnet_checkpoint_is_unwrapped_and_loaded_in_full(tmp_path, networks):
+    state = networks["medicalnet"].state_dict()
+    path = tmp_path / "resnet_18.pth"
+    named = {f"module.{name}": tensor for name, tensor in state.items()}
+    torch.save({"state_dict": named}, path)
+    loaded = load_network("medicalnet", path)
+    assert not loaded.training
+    assert all(torch.equal(tensor, state[name]) for name, tensor in loaded.state_dict().items())
+
+
+def test_safetensors_hold_the_same_weights(tmp_path, networks):
+    state = networks["monai"].state_dict()
+    path = tmp_path / "resnet_18.safetensors"
+    save_file(state, path)
+    loaded = load_network("monai", path)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in loaded.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("layer3.1.conv2.weight"), "1 missing (layer3.1.conv2.weight)"),
+        (
+            lambda state: state.update({"conv_seg.0.weight": torch.zeros(2)}),
+            "1 unexpected (conv_seg.0.weight)",
+        ),
+        (
+            lambda state: state.update({"conv1.weight": torch.zeros(64, 3, 7, 7, 7)}),
+            "conv1.weight is (64, 3, 7, 7, 7), not (64, 1, 7, 7, 7)",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused_by_name(tmp_path, networks, change, message):
+    state = dict(networks["medicalnet"].state_dict())
+    change(state)
+    path = tmp_path / "other.pth"
+    torch.save(state, path)
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        load_network("medicalnet", path)
+
+
+class Evil:
+    def __reduce__(self):
+        return (print, ("opened",))
+
+
+def test_a_pickle_that_could_run_code_is_not_opened(tmp_path, capsys):
+    path = tmp_path / "evil.pth"
+    torch.save({"state_dict": Evil()}, path)
+    with pytest.raises(ConfigError, match="not readable as weights"):
+        load_network("medicalnet", path)
+    assert "opened" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["cut.pth", "cut.safetensors"])
+def test_a_damaged_file_is_refused(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"PK\x03\x04 not weights")
+    with pytest.raises(ConfigError, match="not readable as weights"):
+        load_network("monai", path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="no such weights file"):
+        load_network("monai", tmp_path / "none.pth")
+
+
+def test_weights_that_changed_since_the_recipe_was_made_are_refused(tmp_path):
+    path = tmp_path / "weights.pth"
+    torch.save({}, path)
+    with pytest.raises(ConfigError, match="have changed"):
+        cached_network("monai", str(path), "0" * 64, 0, "cpu")
+
+
+def test_a_network_built_by_hand_needs_no_weights_file_to_be_trained():
+    network = ResNet18("medicalnet")
+    score = network(torch.randn(1, 1, 16, 16, 16)).sum()
+    score.backward()
+    assert all(tensor.grad is not None for tensor in network.parameters())

@@ -1,0 +1,99 @@
+"""The body: what is left of an image without the air around."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK
+
+from radlas.roi.body import body_mask
+
+SPACING = (1.0, 1.0, 4.0)
+
+
+def disc(shape, centre, radius):
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    return (y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= radius**2
+
+
+def noise(shape, seed=0, level=10.0):
+    """Magnitude of complex noise, as MR air is: Rayleigh."""
+    chance = np.random.default_rng(seed)
+    return np.hypot(*chance.normal(0, level, size=(2, *shape)))
+
+
+def limb(size=90, radius=32):
+    """Fat-suppressed T2: muscle at 90, noise at 12, a bright tumour of 900, dark bone."""
+    shape = (4, size, size)
+    body = np.broadcast_to(disc(shape[1:], (size // 2, size // 2), radius), shape)
+    signal = np.where(body, 90.0, 0.0)
+    middle = size // 2
+    signal[1:3, middle - 15 : middle + 5, middle - 12 : middle + 10] = 900.0
+    signal[:, middle + 12 : middle + 20, middle : middle + 8] = 0.0
+    return np.hypot(signal + noise(shape, 1), noise(shape, 2)).astype(np.float32), body
+
+
+def dice(one, other):
+    return 2 * (one & other).sum() / (one.sum() + other.sum())
+
+
+def test_muscle_beside_a_bright_tumour_is_body_and_so_is_dark_bone():
+    voxels, body = limb()
+    found = body_mask(voxels, SPACING)
+    assert dice(found, body) > 0.97
+    assert found[:, 57:65, 45:53].all()
+
+
+def test_muscle_barely_above_the_noise_is_body_beside_bright_fat_and_tumour():
+    """Levels of a real fat-suppressed T2: noise 29, muscle 78, fat at the coil 300, tumour 600."""
+    shape = (4, 120, 120)
+    body = disc(shape[1:], (60, 60), 48)
+    signal = np.where(body, 72.0, 0.0)
+    signal[body & ~disc(shape[1:], (66, 60), 44)] = 300.0
+    signal[disc(shape[1:], (62, 50), 22)] = 600.0
+    voxels = np.hypot(signal + noise(shape, 1, 23.0), noise(shape, 2, 23.0)).astype(np.float32)
+    assert dice(body_mask(voxels, SPACING), np.broadcast_to(body, shape)) > 0.95
+
+
+def test_more_air_around_the_limb_does_not_move_the_body():
+    voxels, _ = limb()
+    wide = noise((4, 150, 150), 3).astype(np.float32)
+    wide[:, 30:120, 30:120] = voxels
+    near, far = body_mask(voxels, SPACING), body_mask(wide, SPACING)
+    assert dice(near, far[:, 30:120, 30:120]) > 0.985
+    far[:, 30:120, 30:120] = False
+    assert not far.any()
+
+
+def test_the_body_does_not_depend_on_the_scanners_gain():
+    voxels, _ = limb()
+    np.testing.assert_array_equal(body_mask(voxels, SPACING), body_mask(voxels * 8, SPACING))
+
+
+def test_an_image_cropped_inside_the_body_is_all_body():
+    voxels, _ = limb()
+    assert body_mask(voxels[:, 48:72, 25:65], SPACING).all()
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0])
+def test_an_image_of_one_value_is_all_body(value):
+    assert body_mask(np.full((2, 8, 8), value, dtype=np.float32), SPACING).all()
+
+
+def test_both_legs_are_body_and_a_marker_on_the_skin_is_not():
+    shape = (3, 80, 160)
+    legs = disc(shape[1:], (40, 42), 30) | disc(shape[1:], (40, 115), 26)
+    marker = disc(shape[1:], (8, 78), 3)
+    signal = np.where(legs, 120.0, np.where(marker, 400.0, 0.0))
+    found = body_mask((signal + noise(shape)).astype(np.float32), SPACING)
+    assert found[:, legs].mean() > 0.98
+    assert not found[:, marker].any()
+
+
+def test_ten_real_patients_have_their_tumours_inside_and_some_air_outside(real_data):
+    for path in sorted((real_data / "sts-t1").glob("*_image.nii.gz")):
+        image = SimpleITK.ReadImage(str(path), SimpleITK.sitkFloat32)
+        tumour = SimpleITK.ReadImage(str(path).replace("_image", "_mask"))
+        body = body_mask(SimpleITK.GetArrayFromImage(image), image.GetSpacing())
+        assert body[SimpleITK.GetArrayFromImage(tumour) > 0].mean() > 0.999, path.name
+        assert 0.2 < body.mean() < 0.96, path.name
