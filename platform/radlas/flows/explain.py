@@ -15,16 +15,20 @@ from radlas.engine.base import Done
 from radlas.errors import ConfigError
 from radlas.features import EXTRACTORS
 from radlas.features.base import make_extractor
+from radlas.features.preprocess import resample_mask
 from radlas.flows.base import Flow, Plan, Report
 from radlas.flows.dataset import load_dataset
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import RESULT as VALIDATION
 from radlas.flows.validate import ModelConfig, model_task
+from radlas.geometry import Geometry
 from radlas.learn.explain import block_shares, deep_head
 from radlas.learn.explain import explain as shap_values
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
-from radlas.model import TUMOUR
+from radlas.model import TUMOUR, Volume
+from radlas.roi.body import body_mask
+from radlas.roi.mass import cam_mass
 from radlas.roi.ring import ring, ring_name
 from radlas.store.layout import Store, open_store
 from radlas.store.models import model_path, read_card, read_json, write_json
@@ -34,6 +38,7 @@ from radlas.volumes.zarr import read_rois, read_volume
 
 RESULT, CAM_FOLDER = "explanation.json", "cam"
 RINGS_MM = ((0.0, 5.0), (5.0, 10.0), (10.0, 20.0))
+SHOWN_MM = (0.0, 10.0)  # the ring drawn in the montage
 
 
 class ExplainConfig(ModelConfig):
@@ -158,36 +163,15 @@ def _shap(store: Store, task: ExplainTask) -> dict[str, Any]:
 
 
 def _cam(store: Store, task: ExplainTask) -> dict[str, Any]:
-    # Imported here: the network's library stays out of every run that needs no map.
-    from radlas.features.preprocess import resample_mask
-    from radlas.features.resnet.cam import cam_mass, grad_cam
-    from radlas.features.resnet.grid import prepare
-    from radlas.roi.body import body_mask
-
     card = read_card(store, task.name, task.number)
-    study = StudyConfig.parse(card["study"])
-    model = load(model_path(store, task.name, task.number) / study.primary)
-    settings, network = _network(store, card, task.weights)
+    primary = card["study"]["primary"]
+    model = load(model_path(store, task.name, task.number) / primary)
     volume = read_volume(store.root, task.case_id)
-    image, grid = prepare(
-        volume, size=settings.size, spacing=settings.spacing, background=settings.background
-    )
-    weights, bias = deep_head(model)
-    cam = grad_cam(network, image, grid, weights=weights, bias=bias)
-    tumour = next(r for r in read_rois(store.root, task.case_id) if r.name == TUMOUR).mask
-    body = body_mask(volume.voxels.astype(np.float32), volume.geometry.spacing)
-    rings = {
-        ring_name(inner, outer): ring(
-            tumour, volume.geometry.spacing_zyx, inner_mm=inner, outer_mm=outer, body=body
-        ).mask
-        for inner, outer in (*RINGS_MM, (0.0, 10.0))
-    }
-    on_grid = {
-        name: resample_mask(mask, volume.geometry, grid)
-        for name, mask in {"tumour": tumour, "body": body, **rings}.items()
-    }
-    regions = {ring_name(*edges): on_grid[ring_name(*edges)] for edges in RINGS_MM}
-    mass = cam_mass(cam.map, on_grid["body"], on_grid["tumour"], regions)
+    extractor = _extractor(store, card, task.weights)
+    seen, cam = extractor.class_activation(volume, *deep_head(model))
+    masks = _regions(store, task.case_id, volume, seen.geometry)
+    rings = {ring_name(*edges): masks[ring_name(*edges)] for edges in RINGS_MM}
+    mass = cam_mass(cam.map, masks["body"], masks[TUMOUR], rings)
     return {
         "mass": [
             {"region": name, "share": part.mass_share, "enrichment": part.enrichment}
@@ -196,19 +180,19 @@ def _cam(store: Store, task: ExplainTask) -> dict[str, Any]:
         "note": _resolution(cam.cell_mm, float(cam.map.max())),
         "cell_mm": list(cam.cell_mm),
         "layer": cam.layer,
-        "slice": _slice(image, cam.map, on_grid, grid.spacing_zyx),
+        "slice": _slice(seen, cam.map, masks),
     }
 
 
-def _network(store: Store, card: Mapping[str, Any], weights: Path | None) -> tuple[Any, Any]:
-    """The network that made the model's deep features, with its settings.
+def _extractor(store: Store, card: Mapping[str, Any], weights: Path | None) -> Any:
+    """The extractor that made the model's deep features.
 
     Raises:
         ConfigError: The weights are not the ones the features were made with.
     """
     recipes = [load_recipe(store, name) for name in card["feature_sets"]]
     (recipe,) = [one for one in recipes if one["table"] == "deep"]
-    extractor: Any = make_extractor(
+    extractor = make_extractor(
         EXTRACTORS, recipe["extractor"], {**recipe["settings"], "weights": weights}
     )
     wanted, given = recipe["versions"]["weights"], extractor.versions["weights"]
@@ -218,30 +202,39 @@ def _network(store: Store, card: Mapping[str, Any], weights: Path | None) -> tup
             f"model {card['study']['name']}",
             "name the file: radlas explain --weights FILE",
         )
-    return extractor.settings, extractor.network()
+    return extractor
+
+
+def _regions(store: Store, case_id: str, volume: Volume, grid: Geometry) -> dict[str, Any]:
+    """Tumour, body and rings, made on the volume's own grid, taken to the network's."""
+    tumour = next(roi for roi in read_rois(store.root, case_id) if roi.name == TUMOUR).mask
+    body = body_mask(volume.voxels.astype(np.float32), volume.geometry.spacing)
+    masks = {TUMOUR: tumour, "body": body}
+    for inner, outer in (*RINGS_MM, SHOWN_MM):
+        made = ring(tumour, volume.geometry.spacing_zyx, inner_mm=inner, outer_mm=outer, body=body)
+        masks[ring_name(inner, outer)] = made.mask
+    return {name: resample_mask(mask, volume.geometry, grid) for name, mask in masks.items()}
 
 
 def _resolution(cell_mm: tuple[float, float, float], strongest: float) -> str:
     """What a reader must know before believing a ring's share."""
     if strongest <= 0:
         return "the map is all zero: nothing speaks for a higher score"
-    finer = [f"{ring_name(*edges)}" for edges in RINGS_MM if edges[1] - edges[0] < max(cell_mm[1:])]
+    finer = [ring_name(*edges) for edges in RINGS_MM if edges[1] - edges[0] < max(cell_mm[1:])]
     return f"finer than a cell of the map, so not resolved: {', '.join(finer)}" if finer else ""
 
 
-def _slice(
-    image: Any, cam_map: Any, masks: Mapping[str, Any], spacing: tuple[float, float, float]
-) -> bytes:
+def _slice(seen: Volume, cam_map: Any, masks: Mapping[str, Any]) -> bytes:
     """The slice with the most tumour, as one npz file."""
-    z = int(masks["tumour"].sum(axis=(1, 2)).argmax())
+    z = int(masks[TUMOUR].sum(axis=(1, 2)).argmax())
     stream = io.BytesIO()
     np.savez_compressed(
         stream,
-        image=image[z],
+        image=seen.voxels[z],
         map=cam_map[z],
-        tumour=masks["tumour"][z],
-        ring=masks[ring_name(0.0, 10.0)][z],
-        spacing_mm=np.array(spacing[1:]),
+        tumour=masks[TUMOUR][z],
+        ring=masks[ring_name(*SHOWN_MM)][z],
+        spacing_mm=np.array(seen.geometry.spacing_zyx[1:]),
         scale_max=np.array(cam_map.max()),
     )
     return stream.getvalue()

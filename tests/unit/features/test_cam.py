@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from radlas.features.resnet.cam import cam_mass, grad_cam
+from radlas.features.resnet.cam import grad_cam
 from radlas.features.resnet.extractor import embed
 from radlas.features.resnet.network import ResNet18
 from radlas.features.resnet.weights import random_network
 from radlas.geometry import Geometry
+from radlas.roi.mass import cam_mass
 
 SIZE = (24, 40, 32)
 GRID = Geometry(SIZE, np.diag([2.0, 2.0, 4.0, 1.0]))

@@ -31,14 +31,19 @@ def test_a_whole_file_is_read(images, name):
 
 @given(name=st.sampled_from(NAMES), share=st.floats(0, 0.9999))
 @settings(max_examples=80, deadline=None)
-def test_a_file_cut_anywhere_is_refused(images, name, share):
-    folder, _ = images
+def test_a_file_cut_anywhere_is_refused_or_still_holds_every_voxel(images, name, share):
+    """Only the checksum at the very end of a compressed NRRD or MHA can be missed."""
+    folder, voxels = images
     content = (folder / name).read_bytes()
     cut = folder / f"cut_{name}"
     cut.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(DataError) as caught:
-        read_image(FileRef(cut))
-    assert caught.value.reason in {"truncated_pixels", "unreadable_file"}
+    try:
+        read = read_image(FileRef(cut))[0]
+    except DataError:
+        return
+    np.testing.assert_array_equal(read, voxels)
+    assert "packed" in name
+    assert len(content) * (1 - share) < 16
 
 
 @given(place=st.floats(0.05, 1, exclude_max=True), bit=st.integers(0, 7))

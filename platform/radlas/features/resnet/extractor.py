@@ -16,6 +16,7 @@ from radlas.config import Config
 from radlas.digests import file_digest
 from radlas.errors import ConfigError
 from radlas.features.preprocess import one_itk_thread
+from radlas.features.resnet.cam import Cam, grad_cam
 from radlas.features.resnet.grid import prepare
 from radlas.features.resnet.network import ResNet18, Variant
 from radlas.features.resnet.weights import cached_network
@@ -126,6 +127,24 @@ class DeepExtractor:
         features = round_significant(embed(self.network(), image), self.settings.round_digits)
         vector = tuple(float(value) for value in features)
         return Description((FeatureRow("whole", "layer4", vector=vector),))
+
+    def class_activation(
+        self, volume: Volume, weights: NDArray[np.float64], bias: float
+    ) -> tuple[Volume, Cam]:
+        """Where in an image a linear score of its features comes from.
+
+        Args:
+            volume: Image as stored.
+            weights: The score's weight of each feature, shape ``(512,)``.
+            bias: The score without features.
+
+        Returns:
+            What the network saw, on its grid, and the map on that grid.
+        """
+        image, grid = self.prepare(volume)
+        return Volume(image, grid), grad_cam(
+            self.network(), image, grid, weights=weights, bias=bias
+        )
 
 
 def embed(network: ResNet18, image: NDArray[np.float32]) -> NDArray[np.float32]:
