@@ -41,13 +41,13 @@ cat <<TXT
 
   export RADLAS_STORE=$RADLAS_STORE PATH=\$PWD/.venv/bin:\$PATH
 
-  radlas query "select centre, grade, count(*) n, round(avg(volume_mm3) / 1000, 1) tumour_ml
+  radlas query "select rois.centre, grade, count(*) n, round(avg(volume_mm3) / 1000, 1) tumour_ml
                 from rois join clinical using (subject_id) where roi = 'tumour'
-                group by rois.centre, grade order by 1, 2"
+                group by all order by all"
 
   radlas query --snapshot demo "select centre, roi, round(median(firstorder_Entropy), 2) entropy
-                from radiomics where image_type = 'original' group by 1, 2 order by 1, 2"
+                from radiomics where image_type = 'original' group by all order by all"
 
-  radlas query "select stage, centre, state, count(*) tasks, round(sum(seconds), 1) seconds
-                from latest group by 1, 2, 3 order by 1, 2, 3"
+  radlas query "select stage, centre, state, count(*) tasks, round(sum(seconds), 1) as total_s
+                from latest group by all order by all"
 TXT

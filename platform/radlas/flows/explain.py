@@ -137,7 +137,8 @@ def _shap(store: Store, task: ExplainTask) -> dict[str, Any]:
     external = load_dataset(store, snapshot, study, (str(study.external_centre),))
     training = load_dataset(store, snapshot, study, study.training_centres)
     found = shap_values(model, external.X, training.X)
-    order = found.values.abs().mean().sort_values(ascending=False, kind="stable").index
+    size = found.values.abs().mean().sort_values(ascending=False, kind="stable")
+    order = size.index[size > 0]  # LASSO left the others at zero
     values, data = found.values[order], found.data[order]
     shares = block_shares(found)
     return {
@@ -145,7 +146,7 @@ def _shap(store: Store, task: ExplainTask) -> dict[str, Any]:
         "base": found.base,
         "note": shares["note"],
         "features": [
-            {"feature": str(f), "block": found.blocks[f], "mean_abs": float(values[f].abs().mean())}
+            {"feature": str(f), "block": found.blocks[f], "mean_abs": float(size[f])}
             for f in order
         ],
         "blocks": [
