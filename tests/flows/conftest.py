@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,3 +117,12 @@ def study_store(cohort, recipe, study_file, tmp_path_factory) -> Path:
         said = radlas(*words)
         assert said.code == 0, f"{words}\n{said.out}{said.err}"
     return store
+
+
+@pytest.fixture
+def own_store(study_store, tmp_path) -> Path:
+    """A copy of the study's store, for tests that change it."""
+    copy = tmp_path / "own"
+    shutil.copytree(study_store, copy)
+    shutil.copy(f"{study_store}.key", f"{copy}.key")
+    return copy

@@ -78,7 +78,8 @@ def model_evidence(model: FittedModel, trained: Mapping[str, Any], external: Jso
     rows = model.signature.iloc[:-1].to_dict("records")
     names = ("feature", "block", "mean", "scale", "coefficient")
     signature = [
-        {**{n: row[n] for n in names}, "frequency": frequency.get(row["feature"], 0.0)} for row in rows
+        {**{n: row[n] for n in names}, "frequency": frequency.get(row["feature"], 0.0)}
+        for row in rows
     ]
     area = trained["auc"]
     bounds, method = auc_interval(area)

@@ -146,8 +146,7 @@ def _shap(store: Store, task: ExplainTask) -> dict[str, Any]:
         "base": found.base,
         "note": shares["note"],
         "features": [
-            {"feature": str(f), "block": found.blocks[f], "mean_abs": float(size[f])}
-            for f in order
+            {"feature": str(f), "block": found.blocks[f], "mean_abs": float(size[f])} for f in order
         ],
         "blocks": [
             {"block": block, "share": share}
@@ -244,7 +243,8 @@ def _slice(seen: Volume, cam_map: Any, masks: Mapping[str, Any]) -> bytes:
 def _montage(model: str, cases: list[dict[str, Any]]) -> dict[str, Any] | None:
     if not cases:
         return None
-    cell, layer = cases[0]["cell_mm"], cases[0]["layer"]
+    cells = [case["cell_mm"] for case in cases]  # a grid fitted to the body differs by patient
+    cell, layer = [max(edges) for edges in zip(*cells, strict=True)], cases[0]["layer"]
     names = ("case_id", "label", "risk", "mass", "note")
     return {
         "model": model,

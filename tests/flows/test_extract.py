@@ -1,0 +1,143 @@
+"""Extract: a recipe has a name, a rerun is free, a new extractor is one file and one line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import pytest
+
+import radlas as package
+from radlas.config import Config
+from radlas.features import EXTRACTORS
+from radlas.model import Description, FeatureRow
+from radlas.store import delta
+from radlas.store.layout import open_store
+
+from .conftest import radlas
+
+
+def test_every_case_has_every_row_and_no_value_is_nan(study_store):
+    table = delta.read(open_store(study_store), "radiomics")
+    assert table.num_rows == 18 * 2  # tumour and ring
+    for name in table.column_names:
+        if name.startswith(("shape_", "firstorder_", "glcm_")):
+            values = [value for value in table.column(name).to_pylist() if value is not None]
+            assert len(values) == table.num_rows
+            assert all(math.isfinite(value) for value in values)
+    assert delta.read(open_store(study_store), "deep").num_rows == 18
+
+
+def test_rings_are_told_with_what_was_kept_of_them(study_store):
+    rows = package.open(study_store).query("select * from rois where roi = 'ring_0_10'")
+    assert len(rows) == 18
+    assert (rows["requested_width_mm"] == 10).all()
+    assert rows["kept_fraction"].between(0.5, 1).all()
+    assert rows["achieved_width_mm"].between(9, 10 + 1e-9).all()
+
+
+def test_random_weights_are_announced_and_named(study_store, recipe):
+    said = radlas("extract", "--store", study_store, "--config", recipe, "--engine", "serial")
+    assert "!! The network's weights are random (seed 0)" in said.out
+    names = radlas("status", "--store", study_store, "--json").data["feature_sets"]
+    assert any("-rand0-" in name for name in names)
+
+
+def test_a_second_identical_run_computes_nothing_and_writes_nothing(study_store, recipe):
+    before = {p: p.stat().st_mtime_ns for p in (study_store / "lake").rglob("*")}
+    said = radlas(
+        "extract", "--store", study_store, "--config", recipe, "--engine", "serial", "--json"
+    )
+    assert said.data["settled_before"] == said.data["ok"] == 36
+    assert before == {p: p.stat().st_mtime_ns for p in (study_store / "lake").rglob("*")}
+
+
+def test_other_settings_are_another_feature_set_beside_the_old_one(study_store, recipe, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_text(recipe.read_text().replace("in_plane_spacing: 1.5", "in_plane_spacing: 2.0"))
+    here = ("--store", study_store, "--config", other, "--engine", "serial", "--dry-run", "--json")
+    said = radlas("extract", *here)
+    assert said.data["tasks"] == 18
+    assert said.data["settled"] == {"ok": 18}  # the deep features are the same recipe
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("extractors: {radiomics: {bin_widht: 3}}", "unknown key `bin_widht`"),
+        ("extractors: {radiomcis: {}}", "no extractor is named 'radiomcis'"),
+        ("extractors: {}", "extractors"),
+        ("extractor: {}", "unknown key `extractor`"),
+        ("extractors: {deep: {weights: nowhere.pth}}", "no such weights file"),
+    ],
+)
+def test_a_wrong_recipe_is_named_before_anything_runs(study_store, tmp_path, text, message):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    said = radlas("extract", "--store", study_store, "--config", path)
+    assert said.code == 2
+    assert message in said.err
+    assert "try:" in said.err
+
+
+def test_extracting_from_an_empty_store_says_what_is_missing(tmp_path, recipe):
+    radlas("init", tmp_path / "store")
+    said = radlas("extract", "--store", tmp_path / "store", "--config", recipe)
+    assert said.code == 2
+    assert "radlas ingest first" in said.err
+
+
+class ToySettings(Config):
+    power: float = 1.0
+
+
+class Toy:
+    """The mean of the tumour, to a power."""
+
+    Settings: ClassVar[type[Config]] = ToySettings
+    table: ClassVar[str] = "radiomics"
+    columns: ClassVar[tuple[str, ...]] = ("toy_Mean",)
+    gpu: ClassVar[bool] = False
+    label = "toy"
+    versions: ClassVar[Mapping[str, str]] = {"toy": "1"}
+
+    def __init__(self, settings):
+        self.settings = settings
+
+    def describe(self, volume, rois):
+        mean = float(volume.voxels[rois["tumour"].mask].mean()) ** self.settings.power
+        return Description((FeatureRow("tumour", "original", {"toy_Mean": mean}),))
+
+
+def test_a_toy_extractor_is_one_class_and_one_line(own_store, tmp_path, monkeypatch):
+    """Its column appears in SQL and in the matrix; older rows hold NULL there."""
+    monkeypatch.setitem(EXTRACTORS._places, "toy", f"{__name__}:Toy")
+    path = tmp_path / "toy.yaml"
+    path.write_text("extractors: {toy: {power: 2}}")
+    said = radlas("extract", "--store", own_store, "--config", path, "--engine", "serial")
+    assert said.code == 0, said.err
+    opened = package.open(own_store)
+    rows = opened.query("select feature_set, count(toy_Mean) n from radiomics group by 1")
+    counts = dict(zip(rows["feature_set"], rows["n"], strict=True))
+    assert {name.partition("-")[0]: n for name, n in counts.items()} == {
+        "toy": 18,
+        "pyradiomics": 0,
+    }
+    (toy,) = [name for name in counts if name.startswith("toy-")]
+    X = opened.matrix(feature_sets=[toy])
+    assert list(X.columns) == ["tumour__original__toy_Mean"]
+    assert X.notna().all().all()
+
+
+def test_the_matrix_of_a_snapshot_can_be_narrowed(study_store):
+    frozen = package.open(study_store).snapshot("first")
+    X = frozen.matrix(roi="ring_0_10", image_type="original")
+    assert X.shape[0] == 18
+    assert all(name.startswith("ring_0_10__original__") for name in X.columns)
+    assert frozen.matrix(roi="whole").shape == (18, 512)
+
+
+def test_a_live_matrix_asks_which_recipe(study_store):
+    with pytest.raises(package.RadlasError, match="several recipes"):
+        package.open(study_store).matrix()

@@ -1,0 +1,192 @@
+"""Train, validate, explain, report, retrain, predict: honest, traceable, repeatable."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+import radlas as package
+from radlas.flows.explain import spread
+from radlas.flows.retrain import decide
+from radlas.learn.persist import load
+from radlas.learn.study import StudyConfig
+from radlas.store.layout import open_store
+from radlas.store.models import model_path, move_alias, write_json
+
+from .conftest import radlas
+
+
+def version_of(store, number=1):
+    return store / "models" / "tiny" / str(number)
+
+
+def test_training_never_saw_the_external_centre(study_store):
+    """No subject of the external centre is in any model's out-of-fold table."""
+    sql = "select subject_id from cases where centre = 'centre-c'"
+    external = set(package.open(study_store).query(sql)["subject_id"])
+    assert len(external) > 2
+    for model in ("intratumoral", "intra-peritumoral", "dlr"):
+        oof = load(version_of(study_store) / model).oof
+        assert external.isdisjoint(oof["subject"])
+        assert set(oof["centre"]) == {"centre-a", "centre-b"}
+
+
+def test_the_three_models_take_the_blocks_they_name(study_store):
+    rois = {
+        model: {column.split("__")[0] for column in load(version_of(study_store) / model).columns}
+        for model in ("intratumoral", "intra-peritumoral", "dlr")
+    }
+    assert rois == {
+        "intratumoral": {"tumour"},
+        "intra-peritumoral": {"tumour", "ring_0_10"},
+        "dlr": {"tumour", "ring_0_10", "whole"},
+    }
+
+
+def test_training_again_is_nothing_new(study_store, study_file):
+    said = radlas(
+        "train", study_file, "--store", study_store, "--snapshot", "first", "--engine", "serial",
+        "--json",
+    )  # fmt: skip
+    assert said.data == {"model": "tiny", "version": 1, "new": False}
+
+
+def test_the_same_snapshot_and_study_give_the_same_models(study_store, study_file, tmp_path):
+    """Another process count, a new version: the digests of all that was learned agree."""
+    other = tmp_path / "study.yaml"
+    other.write_text(study_file.read_text().replace("name: tiny", "name: twin"))
+    said = radlas(
+        "train", other, "--store", study_store, "--snapshot", "first", "--engine", "serial"
+    )
+    assert said.code == 0, said.err
+    for model in ("intratumoral", "dlr"):
+        one = load(version_of(study_store) / model)
+        two = load(study_store / "models" / "twin" / "1" / model)
+        assert one.threshold == two.threshold
+        np.testing.assert_array_equal(one.signature["coefficient"], two.signature["coefficient"])
+
+
+def test_a_second_validation_is_no_second_look(study_store):
+    first = radlas("validate", "tiny", "--store", study_store, "--json").data
+    assert first["looks"] == 1
+    assert radlas("validate", "tiny", "--store", study_store, "--json").data["looks"] == 1
+
+
+def test_the_report_is_one_file_that_says_what_it_is(study_store):
+    page = (version_of(study_store) / "report.html").read_text()
+    assert not re.findall(r"""(?:src|href)=["']?https?:""", page)
+    assert "<script" not in page
+    assert "Synthetic cohort" in page
+    assert "Random network weights" in page
+    assert "pre-trained" not in page.lower()
+
+
+def test_the_same_version_gives_the_same_page(study_store):
+    before = (version_of(study_store) / "report.html").read_bytes()
+    assert radlas("report", "tiny", "--store", study_store).code == 0
+    assert (version_of(study_store) / "report.html").read_bytes() == before
+
+
+def test_the_auc_of_the_report_is_that_of_the_rows(study_store):
+    """From the page's results.json back to predictions, counted by hand."""
+    results = json.loads((version_of(study_store) / "results.json").read_text())
+    for model, found in results["models"].items():
+        risks = found["external"]["risks"]
+        positive = [row["risk"] for row in risks if row["label"] == 1]
+        negative = [row["risk"] for row in risks if row["label"] == 0]
+        wins = sum((p > n) + 0.5 * (p == n) for p in positive for n in negative)
+        expected = wins / (len(positive) * len(negative))
+        assert found["external"]["auc"]["estimate"] == pytest.approx(expected), model
+
+
+def test_a_prediction_says_risk_drivers_and_that_it_is_not_for_patients(study_store):
+    case = radlas(
+        "query", "--store", study_store, "--format", "json",
+        "select case_id from cases where centre = 'centre-c' order by 1 limit 1",
+    ).data[0]["case_id"]  # fmt: skip
+    said = radlas("predict", "tiny", case[:10], "--store", study_store)
+    assert said.code == 0, said.err
+    assert "not for patients" in said.out
+    assert "centre not seen in training" in said.out
+    row = radlas("predict", "tiny", case, "--store", study_store, "--json").data["rows"][0]
+    results = json.loads((version_of(study_store) / "validation.json").read_text())
+    told = {p["case"]: p["risk"] for p in results["models"]["dlr"]["predictions"]}
+    assert row["risk"] == pytest.approx(told[case], abs=1e-12)
+
+
+def test_retraining_promotes_once_writes_why_and_then_has_nothing_to_do(
+    own_store, study_file, tmp_path
+):
+    config = tmp_path / "retrain.yaml"
+    config.write_text(f"store: {own_store}\nstudy: {study_file}\nsnapshot: first\n")
+    first = radlas("retrain", config, "--once", "--engine", "serial", "--json")
+    assert first.code == 0, first.err
+    assert first.data["decision"] == "promote"
+    assert first.data["why"] == "there was no champion"
+    again = radlas("retrain", config, "--once", "--engine", "serial", "--json")
+    assert again.data["new"] is False
+    history = json.loads((own_store / "models" / "tiny" / "champion.json").read_text())["history"]
+    assert [entry["version"] for entry in history] == [1]
+
+
+@pytest.mark.parametrize(
+    ("gain", "verdict", "why"),
+    [
+        (-0.5, "keep", "the lower bound must exceed -0.030"),
+        (0.0, "keep", ""),
+        (0.2, "promote", "the lower bound must exceed -0.030"),
+    ],
+)
+def test_only_a_challenger_that_is_shown_not_to_be_worse_is_promoted(
+    own_store, study_file, gain, verdict, why
+):
+    """Planted changes: the challenger's risks of positives move by a gain or a loss."""
+    store, study = open_store(own_store), StudyConfig.read(study_file)
+    draws = np.random.default_rng(3).uniform(0, 0.6, 60)
+    rows = [
+        {"subject": f"s{i:02}", "label": i % 2, "risk": float(0.2 * (i % 2) + draw)}
+        for i, draw in enumerate(draws)
+    ]
+    moved = [row | {"risk": row["risk"] + gain * row["label"]} for row in rows]
+    for number, predictions in ((7, rows), (8, moved)):
+        model_path(store, "tiny", number).mkdir()
+        found = {"models": {"dlr": {"predictions": predictions}}}
+        write_json(model_path(store, "tiny", number) / "validation.json", found)
+    move_alias(store, "tiny", 7, "planted")
+    decision = decide(store, study, 8, 0.03)
+    assert decision["decision"] == verdict
+    assert why in decision["why"]
+    assert decision["why"], "a decision without a reason is none"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("[low, g1, g2, intermediate]", "[low]"), "g1"),
+        (("external_centre: centre-c", "external_centre: centre-x"), "centre-x"),
+        (("roi: ring_0_10", "roi: ring_0_20"), "no column belongs to the block"),
+        (("primary: dlr", "primary: drl"), "primary model drl is not among"),
+        (("folds: 2,", "folds: 30,"), "cannot fill 30 folds"),
+        (("name: tiny", "nmae: tiny"), "unknown key `nmae`"),
+    ],
+)
+def test_a_study_the_snapshot_cannot_support_is_refused_with_the_reason(
+    study_store, study_file, tmp_path, change, message
+):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(study_file.read_text().replace(*change))
+    said = radlas(
+        "train", path, "--store", study_store, "--snapshot", "first", "--engine", "serial"
+    )
+    assert said.code == 2
+    assert message in said.err
+
+
+def test_maps_are_chosen_by_rule_evenly_over_the_risks():
+    rows = [{"risk": risk / 10, "case": str(risk)} for risk in range(11)]
+    assert [row["risk"] for row in spread(rows, 3)] == [0.0, 0.5, 1.0]
+    assert spread(rows, 0) == []
+    assert len(spread(rows[:2], 4)) == 2
