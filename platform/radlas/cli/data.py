@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import uuid
 from enum import StrEnum
@@ -228,7 +229,19 @@ def schemas_export(
     out: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("schemas"),
 ) -> None:
     """Write the contracts of tables, configurations and views."""
-    configs: dict[str, type[Config]] = {"ingest": IngestConfig, "extract": ExtractConfig}
+    from radlas.features.resnet.extractor import DeepSettings
+    from radlas.features.settings import RadiomicsSettings
+    from radlas.flows.retrain import RetrainConfig
+    from radlas.learn.study import StudyConfig
+
+    configs: dict[str, type[Config]] = {
+        "ingest": IngestConfig,
+        "extract": ExtractConfig,
+        "extractor-radiomics": RadiomicsSettings,
+        "extractor-deep": DeepSettings,
+        "study": StudyConfig,
+        "retrain": RetrainConfig,
+    }
     for path in export_schemas(out, configs):
         typer.echo(path)
 
@@ -252,4 +265,5 @@ def _print(relation: Any, format_: Format, out: Path | None) -> None:
         rows = relation.to_arrow_table().to_pylist()
         typer.echo(json.dumps(rows, indent=1, default=str))
     else:
-        typer.echo(str(relation).rstrip())
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
+        relation.show(max_width=width, max_rows=1_000)

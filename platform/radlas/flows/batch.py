@@ -97,7 +97,7 @@ def summarise(stage: str, plan: Plan[Any], ended: Iterable[Outcome], *, tolerate
     lines = [f"{stage}: {sum(states.values())} inputs = {equation}"]
     if before:
         lines.append(f"  {before} were settled by earlier runs and were not done again")
-    if not ended:
+    if before and not ended:
         lines.append("  nothing to do: everything is stored already")
     lines += _explain(ended)
     troubled = states["quarantined"] + states["failed"]

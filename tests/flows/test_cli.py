@@ -1,0 +1,158 @@
+"""The command line: messages a person sees, exit codes, JSON, help."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from radlas.cli import app
+
+from .conftest import radlas
+
+
+def commands(group, path=()):
+    for name, command in getattr(group, "commands", {}).items():
+        yield (*path, name), command
+        yield from commands(command, (*path, name))
+
+
+ALL = [words for words, command in commands(get_command(app)) if not hasattr(command, "commands")]
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_every_command_says_what_it_does_in_one_line(words):
+    said = radlas(*words, "--help")
+    assert said.code == 0
+    assert re.search(r"^  [A-Z].+", said.out, re.MULTILINE), said.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("query", "select 1"),
+        ("snapshot", "list"),
+        ("validate", "m"),
+        ("report", "m"),
+        ("predict", "m", "c"),
+        ("verify",),
+    ],
+    ids=" ".join,
+)
+def test_a_missing_store_is_named_with_the_remedy_and_exit_code_two(words, tmp_path):
+    said = radlas(*words, "--store", tmp_path / "nowhere")
+    assert said.code == 2
+    assert said.err == (
+        f"error: no store here\n  in: {tmp_path}/nowhere\n"
+        f"  try: make one: radlas init {tmp_path}/nowhere\n"
+    )
+
+
+def test_an_error_is_json_where_json_was_asked_for(tmp_path):
+    said = radlas("status", "--store", tmp_path / "nowhere", "--json")
+    assert said.code == 2
+    assert said.data["error"]["what"] == "no store here"
+    assert said.data["error"]["try"].startswith("make one")
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "table"])
+def test_a_query_prints_in_the_form_asked_for(study_store, form):
+    sql = "select centre, count(*) n from cases group by 1 order by 1"
+    said = radlas("query", "--store", study_store, "--format", form, sql)
+    assert said.code == 0
+    if form == "json":
+        assert [row["centre"] for row in said.data] == ["centre-a", "centre-b", "centre-c"]
+    elif form == "csv":
+        assert said.out.splitlines()[0] == "centre,n"
+        assert len(said.out.splitlines()) == 4
+    else:
+        assert "centre-b" in said.out
+
+
+def test_parquet_goes_to_a_file(study_store, tmp_path):
+    words = ("query", "--store", study_store, "--format", "parquet", "select * from cases")
+    assert radlas(*words).code == 2
+    assert radlas(*words, "--out", tmp_path / "cases.parquet").code == 0
+    assert (tmp_path / "cases.parquet").read_bytes()[:4] == b"PAR1"
+
+
+def test_a_wide_table_is_not_cut_when_it_goes_to_a_file_or_pipe(study_store):
+    said = radlas("query", "--store", study_store, "select * from cases order by case_id limit 2")
+    assert "…" not in said.out
+    assert "age_years" in said.out
+
+
+def test_snapshots_are_listed_shown_compared_and_verified(study_store):
+    here = ("--store", study_store)
+    assert "first@1" in radlas("snapshot", "list", *here).out
+    shown = radlas("snapshot", "show", "first", *here, "--json").data
+    assert sum(one["cases"] for one in shown["counts"].values()) == len(shown["cases"]) == 18
+    assert radlas("snapshot", "diff", "first", "first", *here, "--json").data["same"] is True
+    assert radlas("snapshot", "verify", "first@1", *here).code == 0
+    assert "there are: first@1" in radlas("snapshot", "show", "none", *here).err
+
+
+def test_feature_sets_are_listed_and_shown_with_their_settings(study_store):
+    names = radlas("features", "list", "--store", study_store, "--json").data["feature_sets"]
+    (name,) = [one for one in names if one.startswith("pyradiomics")]
+    recipe = radlas("features", "show", name, "--store", study_store, "--json").data
+    assert recipe["settings"]["in_plane_spacing"] == 1.5
+    assert recipe["versions"]["pyradiomics"] == "3.0.1"
+
+
+def test_a_damaged_volume_is_found_and_the_exit_code_is_one(own_store):
+    assert radlas("verify", "--store", own_store).code == 0
+    path = next(p for p in (own_store / "volumes").rglob("c/0/0/0") if "image" in p.parts)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    said = radlas("verify", "--store", own_store, "--json")
+    assert said.code == 1
+    assert len(said.data["damage"]) == 1
+    assert path.parts[-6].removesuffix(".zarr") in said.data["damage"][0]
+
+
+def test_an_unknown_engine_is_refused_with_the_known_ones(study_store, recipe):
+    said = radlas("extract", "--store", study_store, "--config", recipe, "--engine", "spark")
+    assert said.code == 2
+    assert "serial, local, local:4 or tcp://host:port" in said.err
+
+
+def test_a_second_writer_is_refused_and_readers_go_on(study_store, recipe):
+    code = (
+        "import sys, time, pathlib\n"
+        "from radlas.store.layout import open_store, single_writer\n"
+        "with single_writer(open_store(pathlib.Path(sys.argv[1])), 'extract'):\n"
+        "    print('holding', flush=True); time.sleep(30)\n"
+    )
+    command = [sys.executable, "-c", code, str(study_store)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "holding\n"
+        said = radlas("extract", "--store", study_store, "--config", recipe)
+        assert said.code == 2
+        assert "another run is writing: extract by process" in said.err
+        assert radlas("status", "--store", study_store).code == 0
+        holder.kill()
+
+
+def test_the_published_contracts_are_those_of_the_code(tmp_path):
+    """`schemas/` is made by `radlas schemas export`; change the code, export again, review."""
+    published = Path(__file__).parents[2] / "schemas"
+    assert radlas("schemas", "export", tmp_path / "now").code == 0
+
+    def texts(root):
+        return {p.relative_to(root): p.read_text() for p in root.rglob("*.*") if p.is_file()}
+
+    assert texts(published) == texts(tmp_path / "now")
+
+
+def test_doctor_finds_this_machine_fit_for_work():
+    said = radlas("doctor", "--json")
+    assert {check["name"] for check in json.loads(said.out)["checks"]} >= {"torch", "radiomics"}
+    assert said.code == 0
