@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from radlas.errors import RadlasError
+from radlas.version import __version__
 
 if TYPE_CHECKING:
     from radlas.api import OpenStore
 
-__version__ = "0.1.0"
 __all__ = ["RadlasError", "__version__", "open"]
 
 

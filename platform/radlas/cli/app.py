@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-import radlas
+from radlas.version import __version__
 
 app = typer.Typer(
     help="Feature store and study platform for multicentre MRI radiomics.",
@@ -32,7 +32,7 @@ ToleratedOption = Annotated[
 
 def _version(asked: bool) -> None:
     if asked:
-        typer.echo(f"radlas {radlas.__version__}")
+        typer.echo(f"radlas {__version__}")
         raise typer.Exit
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-import radlas
 from radlas.flows.dataset import load_people
 from radlas.flows.validate import auc_interval, f1_all_positive
 from radlas.learn.fitted import FittedModel
@@ -20,6 +19,7 @@ from radlas.store.layout import Store
 from radlas.store.ledger import Standing, standings
 from radlas.store.recipes import load_recipe
 from radlas.store.snapshots import Snapshot
+from radlas.version import __version__
 
 _PACKAGES = ("numpy", "scikit-learn", "shap", "pyradiomics", "torch", "simpleitk", "zarr", "duckdb")
 Json = dict[str, Any]
@@ -132,7 +132,7 @@ def subgroup_rows(found: Mapping[str, Json]) -> list[Json]:
 def provenance(card: Mapping[str, Any], snapshot: Snapshot, label: str, study: StudyConfig) -> Json:
     """What is needed to run the study again."""
     return {
-        "radlas": radlas.__version__,
+        "radlas": __version__,
         "python": platform.python_version(),
         "packages": {name: version(name) for name in _PACKAGES},
         "study_digest": card["study_digest"],

@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import Field
 
-import radlas
 from radlas.digests import digest_of
 from radlas.engine.base import Done
 from radlas.errors import StudyError
@@ -25,6 +24,7 @@ from radlas.learn.study import StudyConfig
 from radlas.store.layout import open_store
 from radlas.store.models import find_version, model_path, publish
 from radlas.store.snapshots import load_snapshot
+from radlas.version import __version__
 
 
 class TrainConfig(StoreConfig):
@@ -67,7 +67,7 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
         "feature_sets": list(feature_sets(store, snapshot, study)),
         "synthetic": bool(used["synthetic"].fillna(False).any()),
         "classes": classes,
-        "radlas": radlas.__version__,
+        "radlas": __version__,
     }
     notes = [f"study {study.name} on snapshot {snapshot.label}", *_class_lines(study, classes)]
     if number is not None:
@@ -132,7 +132,7 @@ def commit(
 
 def training_key(snapshot_id: str, study: StudyConfig) -> str:
     """What a version is made from: the same key gives the same models."""
-    return digest_of([snapshot_id, study.digest(), radlas.__version__])
+    return digest_of([snapshot_id, study.digest(), __version__])
 
 
 def fitted_or_raise(done: Done[Any, Any]) -> Any:

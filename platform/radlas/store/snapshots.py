@@ -14,7 +14,6 @@ from typing import Any
 
 import duckdb
 
-import radlas
 from radlas.digests import digest_of
 from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
@@ -22,6 +21,7 @@ from radlas.store.content import content_digest
 from radlas.store.layout import Store
 from radlas.store.query import connect, run_sql
 from radlas.tables import TABLES
+from radlas.version import __version__
 
 PINNED = ("cases", "rois", "clinical", "radiomics", "deep")
 
@@ -97,7 +97,7 @@ def create_snapshot(
         tables=tables,
         counts=counts,
         cohort_sql=cohort_sql,
-        provenance={"radlas": radlas.__version__, "store_id": store.store_id},
+        provenance={"radlas": __version__, "store_id": store.store_id},
     )
     _write_once(_path(store, snapshot.name, snapshot.number), asdict(snapshot))
     return snapshot, True
