@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import uuid
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -196,7 +195,7 @@ def retry(
     def action() -> int:
         opened = open_store(store)
         with single_writer(opened, "retry"):
-            number = release(opened, reason, run_id=uuid.uuid4().hex)
+            number = release(opened, reason)
         if not number:
             raise ConfigError(f"nothing stands under {reason!r}", str(store), "radlas status")
         line = f"{number} tasks released; run the same ingest or extract again"

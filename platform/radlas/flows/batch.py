@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -14,7 +13,7 @@ from radlas.flows.base import Plan, Report
 from radlas.model import Outcome, Row
 from radlas.reasons import REASONS
 from radlas.store.layout import Store
-from radlas.store.ledger import Standing, record, standings
+from radlas.store.ledger import Recorder, Standing, standings
 
 BATCH = 32  # outcomes per commit: files of a useful size, little lost by a kill
 
@@ -58,11 +57,11 @@ def commit_batches(
     tolerated: int,
 ) -> Report:
     """Store every outcome, a batch at a time, and count: inputs = ok + quarantined + failed."""
-    run_id = uuid.uuid4().hex
+    recorder = Recorder(store)
     outcomes = chain(plan.refused, (outcome(stage, one) for one in done))
     ended: list[Outcome] = []
     while batch := list(islice(outcomes, BATCH)):
-        record(store, batch, run_id=run_id)
+        recorder.record(batch)
         ended += batch
     return summarise(stage, plan, ended, tolerated=tolerated)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from radlas.ingest.checks import roi_facts
 from radlas.model import Outcome, Row
 from radlas.reasons import data_error
 from radlas.store.layout import open_store
-from radlas.store.ledger import append_rows, standings
+from radlas.store.ledger import Recorder, standings
 from radlas.volumes.zarr import roi_key, write_case
 
 
@@ -120,7 +119,7 @@ def commit(
     """Store every outcome and the clinical records; count them all."""
     store = open_store(config.store)
     if plan.extra:
-        append_rows(store, "clinical", plan.extra, run_id=uuid.uuid4().hex)
+        Recorder(store).append("clinical", plan.extra)
     report = commit_batches(store, "ingest", plan, done, tolerated=config.tolerated)
     if not plan.extra:
         return report

@@ -75,27 +75,59 @@ def stored_keys(store: Store, name: str) -> set[tuple[str, ...]]:
     return {tuple(map(str, values)) for values in zip(*columns, strict=True)}
 
 
-def append(store: Store, name: str, rows: Iterable[Row], *, run_id: str) -> int:
-    """Append the rows whose key is not stored yet, in one atomic commit.
+class Appender:
+    """Appends rows whose key is not stored yet, batch after batch of one run.
+
+    The stored keys of a table are read once: the caller holds the store's write lock, so nobody
+    else adds any meanwhile, and a batch costs what it holds, not what the lake holds.
 
     Args:
-        store: The store; the caller holds its write lock.
-        name: Table of ``radlas.tables``.
-        rows: One mapping per row; keys the table does not declare become nullable float64 columns.
-        run_id: Kept in the commit's metadata.
-
-    Returns:
-        Number of rows that were new.
+        store: The store.
+        run_id: Kept in every commit's metadata.
     """
-    table = TABLES[name]
-    new = _unseen(store, table, rows)
-    if not new:
-        return 0
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self._store, self._run_id = store, run_id
+        self._seen: dict[str, set[tuple[str, ...]]] = {}
+
+    def append(self, name: str, rows: Iterable[Row]) -> int:
+        """Append to a table in one atomic commit; how many rows were new.
+
+        Args:
+            name: Table of ``radlas.tables``.
+            rows: One mapping per row; keys the table does not declare become nullable float64
+                columns.
+        """
+        table = TABLES[name]
+        new = self._unseen(table, rows)
+        if new:
+            _commit(self._store, table, list(new.values()), self._run_id)
+            self._seen[name] |= new.keys()  # only now: a commit that failed stored nothing
+        return len(new)
+
+    def _unseen(self, table: Table, rows: Iterable[Row]) -> dict[tuple[str, ...], Row]:
+        if table.name not in self._seen:
+            self._seen[table.name] = stored_keys(self._store, table.name)
+        seen = self._seen[table.name]
+        keyed: dict[tuple[str, ...], Row] = {}
+        for row in rows:
+            key = tuple(str(row[column]) for column in table.key)
+            if key not in seen:
+                keyed.setdefault(key, row)
+        return keyed
+
+
+def append(store: Store, name: str, rows: Iterable[Row], *, run_id: str) -> int:
+    """Append one batch; see ``Appender``."""
+    return Appender(store, run_id).append(name, rows)
+
+
+def _commit(store: Store, table: Table, rows: Sequence[Row], run_id: str) -> None:
     delta = _open_or_create(store, table)
-    schema = _widen(delta, table, new)
+    schema = _widen(delta, table, rows)
     actions: list[AddAction | RemoveAction] = [
         _write_part(store, table, part, values, schema)
-        for values, part in _by_partition(table, new)
+        for values, part in _by_partition(table, rows)
     ]
     delta.create_write_transaction(
         actions,
@@ -104,18 +136,6 @@ def append(store: Store, name: str, rows: Iterable[Row], *, run_id: str) -> int:
         partition_by=list(table.partitions),
         commit_properties=CommitProperties(custom_metadata={"run_id": run_id}),
     )
-    return len(new)
-
-
-def _unseen(store: Store, table: Table, rows: Iterable[Row]) -> list[Row]:
-    seen = stored_keys(store, table.name)
-    new = []
-    for row in rows:
-        key = tuple(str(row[column]) for column in table.key)
-        if key not in seen:
-            seen.add(key)
-            new.append(row)
-    return new
 
 
 def _open_or_create(store: Store, table: Table) -> DeltaTable:

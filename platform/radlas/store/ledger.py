@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -39,26 +40,34 @@ def standings(store: Store, stage: str | None = None) -> dict[str, Standing]:
     }
 
 
-def record(store: Store, outcomes: Sequence[Outcome], *, run_id: str) -> None:
-    """Commit a batch of outcomes: first the rows of every table, last the ledger.
+class Recorder:
+    """The single writer of one run: stamps rows with run and time, commits them in order.
 
-    A crash in between leaves rows whose outcome is not told; the task is then planned again, and
-    its rows, being stored under their keys, are not stored twice.
+    Args:
+        store: The store; the caller holds its write lock.
     """
-    tables = sorted({name for outcome in outcomes for name in outcome.rows})
-    for name in tables:
-        rows = [row for outcome in outcomes for row in outcome.rows.get(name, ())]
-        append_rows(store, name, rows, run_id=run_id)
-    append_rows(store, "outcomes", [_row(one) for one in outcomes], run_id=run_id)
+
+    def __init__(self, store: Store) -> None:
+        self.run_id = uuid.uuid4().hex
+        self._appender = delta.Appender(store, self.run_id)
+
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Commit a batch of outcomes: first the rows of every table, last the ledger.
+
+        A crash in between leaves rows whose outcome is not told; the task is then planned again,
+        and its rows, being stored under their keys, are not stored twice.
+        """
+        for name in sorted({name for outcome in outcomes for name in outcome.rows}):
+            self.append(name, [row for one in outcomes for row in one.rows.get(name, ())])
+        self.append("outcomes", [_row(one) for one in outcomes])
+
+    def append(self, table: str, rows: Sequence[Row]) -> int:
+        """Append rows of one table; how many were new."""
+        stamp = {"run_id": self.run_id, "recorded_at": datetime.now(UTC)}
+        return self._appender.append(table, [row | stamp for row in rows])
 
 
-def append_rows(store: Store, table: str, rows: Sequence[Row], *, run_id: str) -> int:
-    """Append rows stamped with their run and time; how many were new."""
-    stamp = {"run_id": run_id, "recorded_at": datetime.now(UTC)}
-    return delta.append(store, table, [row | stamp for row in rows], run_id=run_id)
-
-
-def release(store: Store, reason: str, *, run_id: str) -> int:
+def release(store: Store, reason: str) -> int:
     """Let every task that stands quarantined or failed under ``reason`` be planned again."""
     held = [s for s in standings(store).values() if s.reason == reason and s.state != "ok"]
     outcomes = [
@@ -66,7 +75,7 @@ def release(store: Store, reason: str, *, run_id: str) -> int:
         for s in held
         if s.state in {"quarantined", "failed"}
     ]
-    record(store, outcomes, run_id=run_id)
+    Recorder(store).record(outcomes)
     return len(outcomes)
 
 
