@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -15,13 +16,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from radlas.engine.base import Done, Engine, SerialEngine
 from radlas.engine.dask import DaskEngine
-from radlas.errors import ConfigError, RadlasError
+from radlas.errors import ConfigError, RadlasError, WorkerError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 
 T = TypeVar("T")
 R = TypeVar("R")
 C = TypeVar("C", bound=StoreConfig)
 USAGE = 2  # exit code for wrong use or configuration
+DEFECT = 70  # exit code for a bug: sysexits' EX_SOFTWARE
 
 
 class WatchedEngine:
@@ -82,7 +84,7 @@ def execute(
 def show(report: Report, *, as_json: bool) -> int:
     """Print a report for a person, or as JSON; its exit code."""
     if as_json:
-        print(json.dumps(report.data, indent=1, default=str))
+        print(json.dumps(plain(report.data), indent=1, default=str))
     else:
         console = Console(highlight=False, soft_wrap=True)
         for line in report.lines:
@@ -90,17 +92,51 @@ def show(report: Report, *, as_json: bool) -> int:
     return report.exit_code
 
 
+def plain(value: Any) -> Any:
+    """The same value with NaN and infinity as null: JSON knows neither."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value
+
+
 def guarded(action: Callable[[], int], *, as_json: bool = False) -> int:
-    """Run an action; an expected failure becomes a message and exit code 2, never a traceback."""
+    """Run an action; a failure becomes a message and an exit code, with ``--json`` as JSON.
+
+    Expected failures of use, store or study give 2, a lost machine 1. Anything else is a defect:
+    it gives 70 and, on a terminal, its traceback.
+    """
     try:
         return action()
+    except WorkerError as error:
+        return _tell(error, as_json=as_json, code=1)
     except RadlasError as error:
-        if as_json:
-            fields = {"what": error.what, "where": error.where, "try": error.hint}
-            print(json.dumps({"error": {"kind": error.kind, "reason": error.reason, **fields}}))
-        else:
-            Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False)
-        return USAGE
+        return _tell(error, as_json=as_json, code=USAGE)
+    except OSError as error:
+        hint = "check the path, the rights and the free space; running again is safe"
+        what = error.strerror or str(error)
+        return _tell(
+            RadlasError(what, str(error.filename or ""), hint, "os_error"),
+            as_json=as_json,
+            code=USAGE,
+        )
+    except Exception as bug:  # noqa: BLE001 - a defect must not look like "done, with trouble"
+        if not as_json:
+            Console(stderr=True).print_exception()
+        told = RadlasError(f"{type(bug).__name__}: {bug}", hint="a defect: please report it")
+        return _tell(told, as_json=as_json, code=DEFECT)
+
+
+def _tell(error: RadlasError, *, as_json: bool, code: int) -> int:
+    if as_json:
+        fields = {"what": error.what, "where": error.where, "try": error.hint}
+        print(json.dumps({"error": {"kind": error.kind, "reason": error.reason, **fields}}))
+    else:
+        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False)
+    return code
 
 
 def run(flow: Flow[C, Any], config_type: type[C]) -> None:

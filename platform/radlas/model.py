@@ -93,6 +93,7 @@ class Outcome:
         state: ``ok``, ``quarantined`` (the data's fault) or ``failed`` (ours).
         reason: Code of ``radlas.reasons``, or of the failure; empty if ok.
         message: What happened, where, what to try.
+        feature_set: What was extracted; empty for ingest.
         rows: Rows to append, by table.
         seconds: Wall time of the work [s].
         peak_rss_mib: Largest resident memory of the process that did it [MiB].
@@ -107,6 +108,7 @@ class Outcome:
     state: State
     reason: str = ""
     message: str = ""
+    feature_set: str = ""
     rows: Mapping[str, tuple[Row, ...]] = field(default_factory=dict)
     seconds: float = 0.0
     peak_rss_mib: float = 0.0

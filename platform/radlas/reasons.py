@@ -81,7 +81,7 @@ REASONS: dict[str, Reason] = {
     ),
     "case_conflict": Reason(
         "the store holds this case already, with other voxels or masks",
-        "ingest the changed exam into a new store, or remove the old case",
+        "ingest the changed exam into a new store; features of the old one stay as they are",
     ),
     "roi_too_small": Reason(
         "the ROI is too small or flat for the features asked for",

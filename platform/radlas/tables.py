@@ -134,8 +134,8 @@ ROIS = Table(
 
 CLINICAL = Table(
     "clinical",
-    "one row per subject and content of its record; the view shows the newest",
-    ("subject_id", "row_digest"),
+    "one row per subject and revision of its record; the view shows the newest",
+    ("subject_id", "revision"),
     (
         SUBJECT,
         CENTRE,
@@ -146,7 +146,7 @@ CLINICAL = Table(
         _text("laterality", "left, right or NULL."),
         _text("region", "Body region, lower case."),
         _text("site_group", "lower limb, upper limb or trunk."),
-        _text("row_digest", "SHA-256 over the record.", nullable=False),
+        Column("revision", "int64", "1, then one more for each change.", "1", nullable=False),
         RUN,
         RECORDED,
     ),
@@ -258,6 +258,7 @@ OUTCOMES = Table(
         _text("stage", "ingest or extract.", nullable=False),
         CENTRE,
         _text("case_id", "Case, or pseudonym of the source if there is no case.", nullable=False),
+        _text("feature_set", "What was extracted; empty for ingest.", nullable=False),
         _count("attempt", "1 for the first try of the run."),
         _text("state", "ok, quarantined, failed, or released by `retry`.", nullable=False),
         _text("reason", "Reason code; empty if ok.", nullable=False),

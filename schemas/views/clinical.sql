@@ -7,7 +7,4 @@ select * from clinical_rows
 where subject_id in (
     select subject_id from cases_rows where case_id in (select case_id from cohort)
 )
-qualify row_number() over (
-    partition by subject_id
-    order by recorded_at desc, row_digest  -- the digest breaks ties, so reruns agree
-) = 1;
+qualify row_number() over (partition by subject_id order by revision desc) = 1;

@@ -71,8 +71,8 @@ def test_the_same_snapshot_and_study_give_the_same_models(study_store, study_fil
 
 def test_a_second_validation_is_no_second_look(study_store):
     first = radlas("validate", "tiny", "--store", study_store, "--json").data
-    assert first["looks"] == 1
-    assert radlas("validate", "tiny", "--store", study_store, "--json").data["looks"] == 1
+    assert first["look"] == 1
+    assert radlas("validate", "tiny", "--store", study_store, "--json").data["look"] == 1
 
 
 def test_the_report_is_one_file_that_says_what_it_is(study_store):

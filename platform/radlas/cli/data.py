@@ -14,7 +14,7 @@ import typer
 from radlas import doctor as checks
 from radlas.cli.app import DryRunOption, EngineOption, JsonOption, StoreOption, ToleratedOption
 from radlas.config import Config
-from radlas.entry import execute, guarded, show
+from radlas.entry import execute, guarded, plain, show
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
 from radlas.flows.extract import ExtractConfig, extract
@@ -262,7 +262,7 @@ def _print(relation: Any, format_: Format, out: Path | None) -> None:
         typer.echo(relation.df().to_csv(index=False), nl=False)
     elif format_ is Format.JSON:
         rows = relation.to_arrow_table().to_pylist()
-        typer.echo(json.dumps(rows, indent=1, default=str))
+        typer.echo(json.dumps(plain(rows), indent=1, default=str))
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
         relation.show(max_width=width, max_rows=1_000)

@@ -8,8 +8,10 @@ in a child of each worker, so a crash kills no worker at all.
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import threading
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -100,6 +102,12 @@ class DaskEngine:
                 raise ConfigError(
                     f"no Dask scheduler answers: {error}", self.name, "start one: dask scheduler"
                 ) from None
+            if any(self._started.run(_is_daemon).values()):
+                raise ConfigError(
+                    "the workers are daemons, which may have no child process",
+                    self.name,
+                    "start them with DASK_DISTRIBUTED__WORKER__DAEMON=False",
+                )
             self._started.register_plugin(_ChildPlugin(self._timeout), name=_PLUGIN)
         return self._started
 
@@ -129,6 +137,10 @@ class _ChildPlugin(WorkerPlugin):
         self.child.stop()
 
 
+def _is_daemon() -> bool:
+    return multiprocessing.current_process().daemon
+
+
 def _isolated(work: Callable[[T], R], task: T) -> Done[T, R]:
     plugin: Any = get_worker().plugins[_PLUGIN]
     with plugin.lock:
@@ -137,8 +149,19 @@ def _isolated(work: Callable[[T], R], task: T) -> Done[T, R]:
 
 
 def _collect(future: Future, task: T, attempt: int = 1) -> Done[T, Any]:
-    """What became of a future; the loss of its whole worker is the task's error, and told."""
-    error = future.exception()
+    """What became of a future; the loss of its whole worker is the task's error, and told.
+
+    Raises:
+        WorkerError: The scheduler is gone, and with it everything that was not finished.
+    """
+    try:
+        error = future.exception()
+    except (CancelledError, OSError) as lost_scheduler:
+        raise WorkerError(
+            f"the scheduler was lost: {lost_scheduler}",
+            hint="run the same command again: what was finished is stored",
+            reason="scheduler_lost",
+        ) from None
     if error is not None:
         lost = WorkerError(f"{type(error).__name__}: {error}", reason="crashed")
         return Done(task, error=lost, attempt=attempt)

@@ -40,13 +40,13 @@ class Child:
     def call(self, work: Callable[[T], R], task: T) -> Done[T, R]:
         """Run one task in the child; its death or silence becomes the task's error."""
         pipe = self._ready()
-        pipe.send((work, task))
         try:
+            pipe.send((work, task))
             if pipe.poll(self._timeout):
                 done: Done[T, R] = pipe.recv()
                 return done
             reason, what = "timeout", f"no answer after {self._timeout:g} s"
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):
             reason, what = "crashed", "the process died"
         code = self.stop()
         what += f" (exit code {code})" if reason == "crashed" else ""
@@ -66,13 +66,16 @@ class Child:
         return code
 
     def _ready(self) -> Connection:
+        if self._process is not None and not self._process.is_alive():
+            self.stop()  # it died while it had nothing to do
         if self._pipe is None:
             context = multiprocessing.get_context("spawn")
-            self._pipe, theirs = context.Pipe()
+            ours, theirs = context.Pipe()
             # Not a daemon: it ends by itself when the pipe closes, also if we are killed.
-            self._process = context.Process(target=_serve, args=(theirs,), daemon=False)
-            self._process.start()
+            process = context.Process(target=_serve, args=(theirs,), daemon=False)
+            process.start()
             theirs.close()
+            self._pipe, self._process = ours, process
         return self._pipe
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Protocol, TypeVar
 
 from radlas.engine.base import Done
@@ -13,9 +14,10 @@ from radlas.flows.base import Plan, Report
 from radlas.model import Outcome, Row
 from radlas.reasons import REASONS
 from radlas.store.layout import Store
-from radlas.store.ledger import Recorder, Standing, standings
+from radlas.store.ledger import Recorder, standings
 
 BATCH = 32  # outcomes per commit: files of a useful size, little lost by a kill
+PATIENCE = 60.0  # a slow batch is committed after this time [s]
 
 
 class CaseTask(Protocol):
@@ -33,19 +35,40 @@ class CaseTask(Protocol):
     def case_id(self) -> str:
         """Which case it is."""
 
+    @property
+    def feature_set(self) -> str:
+        """What is extracted; empty for ingest."""
+
 
 T = TypeVar("T", bound=CaseTask)
 
 
-def unsettled(store: Store, stage: str, tasks: Sequence[T]) -> tuple[tuple[T, ...], dict[str, int]]:
+def unsettled(
+    store: Store,
+    stage: str,
+    tasks: Sequence[T],
+    is_there: Callable[[T], bool] = lambda _: True,
+) -> tuple[tuple[T, ...], dict[str, int]]:
     """Tasks still to be done, and how many are settled, by state.
 
     ``ok`` and ``quarantined`` are settled: the same input would end the same way.
+
+    Args:
+        store: The store.
+        stage: ``ingest`` or ``extract``.
+        tasks: All that were asked for.
+        is_there: False if what an ``ok`` task made was lost since: it is done again.
     """
     known = standings(store, stage)
-    settled = [known[t.key].state for t in tasks if _is_settled(known.get(t.key))]
-    open_tasks = tuple(t for t in tasks if not _is_settled(known.get(t.key)))
-    return open_tasks, dict(Counter(settled))
+
+    def settled(task: T) -> bool:
+        standing = known.get(task.key)
+        if standing is None or standing.state not in {"ok", "quarantined"}:
+            return False
+        return standing.state == "quarantined" or is_there(task)
+
+    counts = Counter(known[task.key].state for task in tasks if settled(task))
+    return tuple(task for task in tasks if not settled(task)), dict(counts)
 
 
 def commit_batches(
@@ -58,12 +81,19 @@ def commit_batches(
 ) -> Report:
     """Store every outcome, a batch at a time, and count: inputs = ok + quarantined + failed."""
     recorder = Recorder(store)
-    outcomes = chain(plan.refused, (outcome(stage, one) for one in done))
     ended: list[Outcome] = []
-    while batch := list(islice(outcomes, BATCH)):
+    batch: list[Outcome] = []
+    since = time.monotonic()
+    try:
+        for one in chain(plan.refused, (outcome(stage, task) for task in done)):
+            batch.append(one)
+            if len(batch) >= BATCH or time.monotonic() - since > PATIENCE:
+                recorder.record(batch)
+                ended += batch
+                batch, since = [], time.monotonic()
+    finally:  # also when the engine is lost or somebody pressed Ctrl-C: what is done is done
         recorder.record(batch)
-        ended += batch
-    return summarise(stage, plan, ended, tolerated=tolerated)
+    return summarise(stage, plan, [*ended, *batch], tolerated=tolerated)
 
 
 def outcome(stage: str, done: Done[T, Mapping[str, tuple[Row, ...]]]) -> Outcome:
@@ -75,6 +105,7 @@ def outcome(stage: str, done: Done[T, Mapping[str, tuple[Row, ...]]]) -> Outcome
         stage=stage,
         centre=done.task.centre,
         case_id=done.task.case_id,
+        feature_set=done.task.feature_set,
         state=state,  # type: ignore[arg-type]  # one of the three literals above
         reason=error.reason if error else "",
         message=str(error) if error else "",
@@ -124,9 +155,5 @@ def _explain(ended: Sequence[Outcome]) -> list[str]:
         lines.append(f"  {number} {state}, {reason}: {meaning}")
         shown = [one for one in troubled if one.reason == reason][:3]
         for one in shown:
-            lines += [f"    case {one.case_id[:8]}  {line}" for line in one.message.splitlines()]
+            lines += [f"    {line}" for line in one.message.splitlines()]
     return lines
-
-
-def _is_settled(standing: Standing | None) -> bool:
-    return standing is not None and standing.state in {"ok", "quarantined"}

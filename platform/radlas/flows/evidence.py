@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 from collections import Counter
 from collections.abc import Mapping
-from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
@@ -16,12 +14,10 @@ from radlas.learn.fitted import FittedModel
 from radlas.learn.study import StudyConfig
 from radlas.reasons import REASONS
 from radlas.store.layout import Store
-from radlas.store.ledger import Standing, standings
+from radlas.store.ledger import Standing, case_standings
 from radlas.store.recipes import load_recipe
 from radlas.store.snapshots import Snapshot
-from radlas.version import __version__
 
-_PACKAGES = ("numpy", "scikit-learn", "shap", "pyradiomics", "torch", "simpleitk", "zarr", "duckdb")
 Json = dict[str, Any]
 
 
@@ -66,7 +62,7 @@ def cohort(store: Store, snapshot: Snapshot, study: StudyConfig, card: Mapping[s
     analysed = sum(row["positive"] + row["negative"] for row in classes)
     return {
         "classes": classes,
-        "flow": _flow(list(standings(store, "ingest").values()), analysed),
+        "flow": _flow(_ingested(store, snapshot, set(used["centre"])), analysed),
         "table1": [_patients(str(centre), part) for centre, part in used.groupby("centre")],
         "acquisition": [_acquired(*group) for group in used.groupby(["centre", _spacing(used)])],
     }
@@ -132,9 +128,9 @@ def subgroup_rows(found: Mapping[str, Json]) -> list[Json]:
 def provenance(card: Mapping[str, Any], snapshot: Snapshot, label: str, study: StudyConfig) -> Json:
     """What is needed to run the study again."""
     return {
-        "radlas": __version__,
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in _PACKAGES},
+        "radlas": card["radlas"],
+        "python": card["packages"]["python"],
+        "packages": {name: v for name, v in card["packages"].items() if name != "python"},
         "study_digest": card["study_digest"],
         "model_version": label,
         "command": f"radlas train STUDY.yaml --snapshot {snapshot.label}; radlas report {label}",
@@ -160,6 +156,12 @@ def limits(study: StudyConfig, cohort_part: Json, looks: int) -> list[str]:
     if looks > 1:
         said.append(f"The external centre was looked at {looks} times; it is no longer untouched.")
     return said
+
+
+def _ingested(store: Store, snapshot: Snapshot, centres: set[str]) -> list[Standing]:
+    """What became of the centres' cases, as the ledger stood when the snapshot was made."""
+    ledger = case_standings(store, snapshot.versions["outcomes"])
+    return [one for one in ledger if one.stage == "ingest" and one.centre in centres]
 
 
 def _flow(ingested: list[Standing], analysed: int) -> Json:

@@ -136,7 +136,8 @@ def _shap(store: Store, task: ExplainTask) -> dict[str, Any]:
     model = load(model_path(store, task.name, task.number) / study.primary)
     external = load_dataset(store, snapshot, study, (str(study.external_centre),))
     training = load_dataset(store, snapshot, study, study.training_centres)
-    found = shap_values(model, external.X, training.X)
+    columns = list(model.columns)
+    found = shap_values(model, external.X.reindex(columns=columns), training.X[columns])
     size = found.values.abs().mean().sort_values(ascending=False, kind="stable")
     order = size.index[size > 0]  # LASSO left the others at zero
     values, data = found.values[order], found.data[order]

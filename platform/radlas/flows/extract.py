@@ -13,7 +13,7 @@ from pydantic import Field, NonNegativeInt
 
 from radlas.digests import canonical_json, digest_of
 from radlas.engine.base import Done
-from radlas.errors import ConfigError, DataError
+from radlas.errors import ConfigError, DataError, StoreError
 from radlas.features import EXTRACTORS
 from radlas.features.base import Extractor, feature_set_name, make_extractor, recipe
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
@@ -23,7 +23,7 @@ from radlas.reasons import data_error
 from radlas.store import delta
 from radlas.store.layout import Store, open_store
 from radlas.store.recipes import save_recipe
-from radlas.volumes.zarr import read_rois, read_volume
+from radlas.volumes.zarr import input_digests, read_record, read_rois, read_volume
 
 
 class ExtractConfig(StoreConfig):
@@ -62,11 +62,12 @@ def plan(config: ExtractConfig) -> Plan[ExtractTask]:
         raise ConfigError("the store holds no case", str(config.store), "radlas ingest first")
     tasks: list[ExtractTask] = []
     gpu: set[str] = set()
+    recipes: dict[str, dict[str, Any]] = {}
     notes: list[str] = []
     for name, settings in sorted(config.extractors.items()):
         extractor = make_extractor(EXTRACTORS, name, settings)
         feature_set = feature_set_name(name, extractor)
-        save_recipe(store, feature_set, recipe(name, extractor))
+        recipes[feature_set] = recipe(name, extractor)
         text = canonical_json(extractor.settings.model_dump(mode="json"))
         tasks += [_task(config, name, text, feature_set, case) for case in cases]
         notes += _announce(name, feature_set, extractor)
@@ -77,6 +78,7 @@ def plan(config: ExtractConfig) -> Plan[ExtractTask]:
         gpu_tasks=tuple(task for task in open_tasks if task.feature_set in gpu),
         known=known,
         notes=tuple(notes),
+        extra=recipes,
     )
 
 
@@ -88,6 +90,11 @@ def work(task: ExtractTask) -> dict[str, tuple[Row, ...]]:
         StoreError: Its volume is missing or damaged.
     """
     extractor = _extractor(task.extractor, task.settings)
+    stored = digest_of(input_digests(read_record(task.store, task.case_id)))
+    if stored != task.input_digest:
+        raise StoreError(
+            "the volume is not the one the tables speak of", f"case {task.case_id}", "radlas verify"
+        )
     volume = read_volume(task.store, task.case_id)
     rois = read_rois(task.store, task.case_id)
     try:
@@ -104,6 +111,8 @@ def commit(
 ) -> Report:
     """Store every outcome; the only writer."""
     store = open_store(config.store)
+    for feature_set, definition in plan.extra.items():
+        save_recipe(store, feature_set, definition)
     return commit_batches(store, "extract", plan, done, tolerated=config.tolerated)
 
 
@@ -127,9 +136,8 @@ def _cases(store: Store) -> list[Row]:
     columns = ["case_id", "centre", "subject_id", "voxel_digest"]
     cases = delta.read(store, "cases", columns).to_pylist()
     for case in cases:
-        case["input_digest"] = digest_of(
-            [case["voxel_digest"], sorted(masks.get(case["case_id"], []))]
-        )
+        drawn = sorted(masks.get(case["case_id"], []))
+        case["input_digest"] = digest_of([case["voxel_digest"], drawn])
     return sorted(cases, key=lambda case: (-size.get(case["case_id"], 0), case["case_id"]))
 
 

@@ -20,9 +20,10 @@ from radlas.ingest.base import Exam, ExamData, IngestRules, Refusal, Scan
 from radlas.ingest.checks import roi_facts
 from radlas.model import Outcome, Row
 from radlas.reasons import data_error
+from radlas.store.clinical import newest_records, revisions
 from radlas.store.layout import open_store
 from radlas.store.ledger import Recorder, standings
-from radlas.volumes.zarr import roi_key, write_case
+from radlas.volumes.zarr import is_committed, roi_key, sweep, write_case
 
 
 class IngestConfig(StoreConfig):
@@ -62,6 +63,7 @@ class IngestTask:
     store: Path
     exam: Exam
     rules: IngestRules
+    feature_set: str = ""
 
 
 def plan(config: IngestConfig) -> Plan[IngestTask]:
@@ -75,7 +77,9 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     key = store.key()
     scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
     tasks = [_task(config, rules, key, exam) for exam in scan.exams]
-    open_tasks, known = unsettled(store, "ingest", tasks)
+    open_tasks, known = unsettled(
+        store, "ingest", tasks, is_there=lambda task: is_committed(store.root, task.case_id)
+    )
     refused = [_refused(config.centre, key, refusal) for refusal in scan.refusals]
     seen = standings(store, "ingest")
     new = tuple(o for o in refused if o.key not in seen or seen[o.key].state == "released")
@@ -118,13 +122,14 @@ def commit(
 ) -> Report:
     """Store every outcome and the clinical records; count them all."""
     store = open_store(config.store)
-    if plan.extra:
-        Recorder(store).append("clinical", plan.extra)
+    sweep(store.root)
+    new = revisions(newest_records(store), plan.extra)
+    Recorder(store).append("clinical", new)
     report = commit_batches(store, "ingest", plan, done, tolerated=config.tolerated)
     if not plan.extra:
         return report
-    line = f"  {len(plan.extra)} clinical records of centre {config.centre}"
-    data = {**report.data, "clinical": len(plan.extra)}
+    line = f"  {len(plan.extra)} clinical records of centre {config.centre}, {len(new)} new"
+    data = {**report.data, "clinical": len(plan.extra), "clinical_new": len(new)}
     return Report((*report.lines, line), data, report.exit_code)
 
 
@@ -165,8 +170,7 @@ def _left_out(scan: Scan) -> list[str]:
 def _clinical(centre: str, key: bytes, values: Mapping[str, Any]) -> Row:
     known = {name: value for name, value in values.items() if name != "subject"}
     subject_id = pseudonym(key, "subject", centre, str(values["subject"]))
-    row = {"subject_id": subject_id, "centre": centre, **known}
-    return row | {"row_digest": digest_of(row)}
+    return {"subject_id": subject_id, "centre": centre, **known}
 
 
 def _check_readers(data: ExamData) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
 from pydantic import Field
 
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
+from radlas.flows.blocks import study_matrix
+from radlas.flows.dataset import load_dataset
 from radlas.flows.validate import ModelConfig, model_task
 from radlas.learn.explain import explain as shap_values
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import open_store
-from radlas.store.matrix import feature_matrix
 from radlas.store.models import model_path, read_card
 from radlas.store.query import connect
-from radlas.store.snapshots import load_snapshot, open_snapshot
+from radlas.store.snapshots import load_snapshot
 
 
 class PredictConfig(ModelConfig):
@@ -29,43 +32,44 @@ def predict(config: PredictConfig) -> Report:
     """The primary model's risk for each case, against its locked threshold.
 
     Raises:
-        ConfigError: A case is unknown, ambiguous, or lacks the features the model takes.
+        ConfigError: A case is unknown or ambiguous.
+        StudyError: A case lacks a whole block of the model's features.
     """
     store, task = open_store(config.store), model_task(config)
     card = read_card(store, task.name, task.number)
     study = StudyConfig.parse(card["study"])
     model = load(model_path(store, task.name, task.number) / study.primary)
+    primary = study.model_copy(update={"models": {study.primary: study.models[study.primary]}})
     with connect(store) as live:
-        chosen = [_case(live, given) for given in config.cases]
-        X = feature_matrix(live, tuple(card["feature_sets"])).reindex(chosen)
-        centres = dict(live.sql("select case_id, centre from cases").fetchall())
-    with open_snapshot(store, load_snapshot(store, card["snapshot"])) as frozen:
-        known = feature_matrix(frozen, tuple(card["feature_sets"]))
-        trained = [row["case"] for _, row in model.oof.iterrows()]
-    missing = [c for c in chosen if X.loc[c].isna().all()]
-    if missing:
-        raise ConfigError(
-            "no features of the model's feature sets", f"case {missing[0]}", "radlas extract first"
-        )
-    background = known.loc[sorted(set(trained))]
-    explained = shap_values(model, X, background)
+        centres = _centres(live, config.cases)
+        X = study_matrix(live, store, card["feature_sets"], primary, centres)
+    X = X.reindex(columns=list(model.columns))
+    snapshot = load_snapshot(store, card["snapshot"])
+    background = load_dataset(store, snapshot, study, study.training_centres).X
+    explained = shap_values(model, X, background[list(model.columns)])
     risks = model.risk(X)
     rows = [
         {
             "case_id": case,
-            "centre": centres[case],
-            "known_centre": centres[case] in study.training_centres,
+            "centre": centre,
+            "known_centre": centre in study.training_centres,
             "risk": float(risks[case]),
             "threshold": float(model.threshold),
             "call": "positive" if risks[case] >= model.threshold else "negative",
             "drivers": _drivers(explained.values.loc[case]),
-            "out_of_range": _outside(X.loc[case], background, model),
+            **_unusual(X.loc[case], background, model),
         }
-        for case in chosen
+        for case, centre in centres.items()
     ]
-    return Report(
-        tuple(_told(task, card, rows)), {"model": f"{task.name}@{task.number}", "rows": rows}
-    )
+    label = f"{task.name}@{task.number}"
+    return Report(tuple(_told(label, card, rows)), {"model": label, "rows": rows})
+
+
+def _centres(connection: Any, given: Sequence[str]) -> Any:
+    """Centre per case, each case once, in the order they were asked for."""
+    cases = dict.fromkeys(_case(connection, one) for one in given)
+    known = dict(connection.sql("select case_id, centre from cases").fetchall())
+    return pd.Series({case: known[case] for case in cases}, name="centre")
 
 
 def _case(connection: Any, given: str) -> str:
@@ -84,16 +88,20 @@ def _drivers(values: Any) -> list[dict[str, Any]]:
     return [{"feature": str(name), "logit": float(values[name])} for name in largest]
 
 
-def _outside(row: Any, background: Any, model: Any) -> list[str]:
-    """Features of the signature beyond what training ever saw: the model extrapolates there."""
+def _unusual(row: Any, background: Any, model: Any) -> dict[str, list[str]]:
+    """Features of the signature that are missing here, or beyond what training ever saw."""
     names = [name for name in model.signature["feature"] if name in background.columns]
     low, high = background[names].min(), background[names].max()
     values = row[names]
-    return [str(name) for name in names if values[name] < low[name] or values[name] > high[name]]
+    beyond = (values < low) | (values > high)
+    return {
+        "imputed": [str(name) for name in names if pd.isna(values[name])],
+        "out_of_range": [str(name) for name in names if beyond[name]],
+    }
 
 
-def _told(task: Any, card: Any, rows: list[dict[str, Any]]) -> list[str]:
-    lines = [f"predict: {task.name}@{task.number}, model {card['study']['primary']}"]
+def _told(label: str, card: Any, rows: list[dict[str, Any]]) -> list[str]:
+    lines = [f"predict: {label}, model {card['study']['primary']}"]
     if card["synthetic"]:
         lines.append("  !! trained on a synthetic cohort: not for patients")
     for row in rows:
@@ -102,7 +110,8 @@ def _told(task: Any, card: Any, rows: list[dict[str, Any]]) -> list[str]:
             f" at {row['threshold']:.3f}"
         )
         if not row["known_centre"]:
-            lines.append("    centre not seen in training: no harmonising is applied")
+            lines.append("    centre not seen in training: its scanner may shift the risk")
         lines += [f"    {d['logit']:+.2f} logit  {d['feature']}" for d in row["drivers"]]
+        lines += [f"    missing, the training median is used: {name}" for name in row["imputed"]]
         lines += [f"    beyond training range: {name}" for name in row["out_of_range"]]
     return lines

@@ -17,7 +17,7 @@ from radlas.flows.explain import CAM_FOLDER
 from radlas.flows.explain import RESULT as EXPLANATION
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import RESULT as VALIDATION
-from radlas.flows.validate import ModelConfig, ModelTask, model_task, read_looks
+from radlas.flows.validate import ModelConfig, ModelTask, model_task
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.report.render import render
@@ -85,7 +85,7 @@ def gather(task: ModelTask) -> dict[str, Any]:
     validated = _optional(folder / VALIDATION)
     explained = _optional(folder / EXPLANATION) or {}
     part = evidence.cohort(store, snapshot, study, card)
-    looks = len(read_looks(store, task.name))
+    looks = validated["look"] if validated else 0
     return {
         "title": f"{outcome.positive_name} against {outcome.negative_name}: {study.name}",
         "outcome": {

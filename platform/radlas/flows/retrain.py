@@ -89,9 +89,13 @@ def decide(store: Store, study: StudyConfig, number: int, margin: float) -> dict
         return {**facts, "decision": "promote", "why": "there was no champion"}
     if champion == number:
         return {**facts, "decision": "keep", "why": "it is the champion already"}
-    new, old = (_risks(store, study, version) for version in (number, champion))
-    if list(new.index) != list(old.index) or not new["label"].equals(old["label"]):
-        why = "the two were not validated on the same subjects, so they cannot be compared"
+    new, old = _in_common(_risks(store, study, number), _risks(store, study, champion))
+    classes = new["label"].value_counts()
+    if len(classes) < 2 or classes.min() < study.minimum_per_class:
+        why = (
+            f"{len(new)} subjects were validated under both with the same label; each class needs"
+            f" {study.minimum_per_class} to compare them"
+        )
         return {**facts, "decision": "keep", "why": why}
     found = paired(new["label"], new["risk"], old["risk"], alpha=study.alpha)
     if found.interval is None:
@@ -103,6 +107,13 @@ def decide(store: Store, study: StudyConfig, number: int, margin: float) -> dict
         f" version {champion}; the lower bound must exceed {-margin:+.3f}"
     )
     return {**facts, "decision": "promote" if better else "keep", "why": why}
+
+
+def _in_common(new: Any, old: Any) -> tuple[Any, Any]:
+    """The external subjects of both versions whose label did not change, in one order."""
+    both = new.index.intersection(old.index)
+    both = both[new.loc[both, "label"].to_numpy() == old.loc[both, "label"].to_numpy()]
+    return new.loc[both], old.loc[both]
 
 
 def _risks(store: Store, study: StudyConfig, number: int) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from radlas.digests import digest_of
 from radlas.engine.base import Done
 from radlas.errors import StudyError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
-from radlas.flows.dataset import feature_sets, load_dataset, load_people
+from radlas.flows.blocks import block_sets
+from radlas.flows.dataset import load_dataset, load_people
 from radlas.learn.design import class_tables
 from radlas.learn.evaluate import internal
 from radlas.learn.fit import fit_model
@@ -25,6 +28,8 @@ from radlas.store.layout import open_store
 from radlas.store.models import find_version, model_path, publish
 from radlas.store.snapshots import load_snapshot
 from radlas.version import __version__
+
+_PACKAGES = ("numpy", "scikit-learn", "shap", "pyradiomics", "torch", "simpleitk", "zarr", "duckdb")
 
 
 class TrainConfig(StoreConfig):
@@ -64,7 +69,8 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
         "study_digest": study.digest(),
         "snapshot": snapshot.label,
         "snapshot_id": snapshot.id,
-        "feature_sets": list(feature_sets(store, snapshot, study)),
+        "feature_sets": sorted(set(block_sets(store, snapshot.feature_sets, study).values())),
+        "packages": packages(),
         "synthetic": bool(used["synthetic"].fillna(False).any()),
         "classes": classes,
         "radlas": __version__,
@@ -128,6 +134,11 @@ def commit(
     lines = [*plan.notes, f"train: published {name}@{number}"]
     lines += [_told(model, results[model.model]) for model in ordered]
     return Report(tuple(lines), {"model": name, "version": number, "new": True, **card})
+
+
+def packages() -> dict[str, str]:
+    """Versions of what computes numbers, as they are now."""
+    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
 
 
 def training_key(snapshot_id: str, study: StudyConfig) -> str:

@@ -126,6 +126,10 @@ class StudyConfig(Config):
     subgroups: dict[str, tuple[float, ...] | None] = Field(
         default={}, description="Clinical column: cut points, or null for its own levels."
     )
+    impute_missing_blocks: bool = Field(
+        default=False,
+        description="Keep cases that lack a whole block, with the training medians in its place.",
+    )
     minimum_per_class: int = Field(default=10, ge=2, description="Below it: not estimable.")
     seed: int = Field(default=0, ge=0)
     alpha: float = Field(default=0.05, gt=0, lt=1, description="1 - confidence level [1].")

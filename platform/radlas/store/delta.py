@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -51,7 +52,7 @@ def files(store: Store, name: str, at: int | None = None) -> list[str]:
     if newest is None or at == -1:
         return []
     table = DeltaTable(str(table_path(store, name)), version=newest if at is None else at)
-    return sorted(table.file_uris())
+    return sorted(unquote(uri) for uri in table.file_uris())
 
 
 def read(
@@ -59,7 +60,8 @@ def read(
 ) -> Any:
     """A table as Arrow, with its partition columns, by default whole and newest."""
     declared = arrow_schema(TABLES[name])
-    parts = [_read_part(uri, TABLES[name], columns) for uri in files(store, name, at)]
+    root = table_path(store, name)
+    parts = [_read_part(uri, root, TABLES[name], columns) for uri in files(store, name, at)]
     if not parts:
         return pa.schema(
             [f for f in declared if columns is None or f.name in columns]
@@ -221,7 +223,7 @@ def _write_parquet(path: Path, table: Any) -> None:
     temporary.rename(path)
 
 
-def _read_part(uri: str, table: Table, columns: Sequence[str] | None) -> Any:
+def _read_part(uri: str, root: Path, table: Table, columns: Sequence[str] | None) -> Any:
     path = Path(uri.removeprefix("file://"))
     try:
         part = pq.ParquetFile(path)
@@ -229,7 +231,7 @@ def _read_part(uri: str, table: Table, columns: Sequence[str] | None) -> Any:
         data = part.read(columns=here)
     except (OSError, pa.ArrowInvalid) as error:
         raise StoreError(f"a part cannot be read: {error}", str(path), "radlas verify") from error
-    for folder in path.parts:
+    for folder in path.relative_to(root.absolute()).parts:  # not of folders the store lies in
         name, equals, value = folder.partition("=")
         if equals and name in table.partitions and (columns is None or name in columns):
             data = data.append_column(name, pa.array([value] * data.num_rows, pa.string()))

@@ -38,7 +38,7 @@ class Store:
     @property
     def key_path(self) -> Path:
         """Where the site key is looked for: beside the store, never in it."""
-        return Path(os.environ.get("RADLAS_KEY") or f"{self.root}.key")
+        return _key_path(self.root)
 
     def key(self) -> bytes:
         """The site's secret for pseudonyms.
@@ -75,14 +75,22 @@ def init_store(root: Path, key_file: Path | None = None) -> Store:
     Raises:
         StoreError: There is a store, or something else, already.
     """
+    if "%" in str(root.absolute()):
+        raise StoreError("a path with % cannot hold a lake", str(root), "choose another folder")
     if (root / "radlas.json").exists():
         raise StoreError("there is a store already", str(root), "use it, or choose another folder")
     if root.exists() and any(root.iterdir()):
         raise StoreError("the folder is not empty", str(root), "choose an empty folder")
-    key_path = Path(f"{root}.key")
+    key_path = _key_path(root)
     if key_file is None and key_path.exists():
         key_file = key_path
     text = _read_key(key_file) if key_file else secrets.token_hex(32)
+    if key_path.exists() and _read_key(key_path) != text:
+        raise StoreError(
+            "another site key lies where this store's key belongs: somebody may still need it",
+            str(key_path),
+            "move it away, or choose another folder for the store",
+        )
     for folder in _FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
     if key_file != key_path:
@@ -104,6 +112,7 @@ def open_store(root: Path) -> Store:
     Raises:
         StoreError: There is none, or it is of another format version.
     """
+    root = root.absolute()
     try:
         head = json.loads((root / "radlas.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
@@ -147,6 +156,10 @@ def _take(stream: IO[str], path: Path) -> None:
             "wait for it to end; reading and querying go on meanwhile",
             "locked",
         ) from None
+
+
+def _key_path(root: Path) -> Path:
+    return Path(os.environ.get("RADLAS_KEY") or f"{root}.key")
 
 
 def _check(key: bytes) -> str:

@@ -21,23 +21,38 @@ class Standing:
     stage: str
     centre: str
     case_id: str
+    feature_set: str
     state: str
     reason: str
     message: str
 
 
+_NAMES = ("task_key", "stage", "centre", "case_id", "feature_set", "state", "reason", "message")
+
+
 def standings(store: Store, stage: str | None = None) -> dict[str, Standing]:
     """The newest outcome of every task, by task key."""
-    names = ("task_key", "stage", "centre", "case_id", "state", "reason", "message")
-    table = delta.read(store, "outcomes", [*names, "attempt", "recorded_at", "run_id"])
-    rows = sorted(
-        table.to_pylist(), key=lambda row: (row["recorded_at"], row["attempt"], row["run_id"])
-    )
-    return {
-        row["task_key"]: Standing(*(row[name] for name in names))
-        for row in rows
-        if stage is None or row["stage"] == stage
-    }
+    return {row.key: row for row in _in_order(store) if stage is None or row.stage == stage}
+
+
+def case_standings(store: Store, at: int | None = None) -> list[Standing]:
+    """The newest outcome of every case in every stage and feature set.
+
+    A case that was quarantined under one ROI map and arrived under the next is one case, and ok.
+
+    Args:
+        store: The store.
+        at: Version of the ledger; None for the newest.
+    """
+    newest = {(row.stage, row.case_id, row.feature_set): row for row in _in_order(store, at)}
+    return list(newest.values())
+
+
+def _in_order(store: Store, at: int | None = None) -> list[Standing]:
+    order = ("recorded_at", "attempt", "run_id")
+    table = delta.read(store, "outcomes", [*_NAMES, *order], at)
+    rows = sorted(table.to_pylist(), key=lambda row: tuple(row[name] for name in order))
+    return [Standing(*(row[name] for name in _NAMES)) for row in rows]
 
 
 class Recorder:
@@ -71,7 +86,15 @@ def release(store: Store, reason: str) -> int:
     """Let every task that stands quarantined or failed under ``reason`` be planned again."""
     held = [s for s in standings(store).values() if s.reason == reason and s.state != "ok"]
     outcomes = [
-        Outcome(s.key, s.stage, s.centre, s.case_id, "released", message=f"was {s.state}")
+        Outcome(
+            s.key,
+            s.stage,
+            s.centre,
+            s.case_id,
+            "released",
+            message=f"was {s.state}",
+            feature_set=s.feature_set,
+        )
         for s in held
         if s.state in {"quarantined", "failed"}
     ]
@@ -93,6 +116,7 @@ def _row(outcome: Outcome) -> Row:
         "stage": outcome.stage,
         "centre": outcome.centre,
         "case_id": outcome.case_id,
+        "feature_set": outcome.feature_set,
         "attempt": outcome.attempt,
         "state": outcome.state,
         "reason": outcome.reason,

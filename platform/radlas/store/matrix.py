@@ -12,6 +12,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from radlas.errors import ConfigError
 from radlas.tables import RADIOMICS
 
 _KEYS = set(RADIOMICS.names[: RADIOMICS.names.index("recorded_at") + 1])
@@ -28,6 +29,9 @@ def feature_matrix(connection: duckdb.DuckDBPyConnection, feature_sets: tuple[st
     Returns:
         Frame of float64, index ``case_id`` sorted, every case of the cohort a row; NaN where the
         lake holds NULL or no row (a ring that could not be made stays visible as missing).
+
+    Raises:
+        ConfigError: Two feature sets have columns of the same name: choose one.
     """
     cases = [row[0] for row in connection.sql("select case_id from cases order by 1").fetchall()]
     index = pd.Index(cases, name="case_id")
@@ -37,6 +41,13 @@ def feature_matrix(connection: duckdb.DuckDBPyConnection, feature_sets: tuple[st
     if not blocks:
         return pd.DataFrame(index=index)
     frame = pd.concat([block.reindex(index) for block in blocks], axis=1)
+    doubled = frame.columns[frame.columns.duplicated()]
+    if len(doubled):
+        raise ConfigError(
+            f"{len(doubled)} columns are in several feature sets, as {doubled[0]}",
+            f"feature sets {', '.join(sorted(feature_sets))}",
+            "ask for one recipe at a time",
+        )
     return frame[sorted(frame.columns)]
 
 

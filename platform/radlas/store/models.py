@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Mapping
@@ -71,11 +72,7 @@ def resolve(store: Store, label: str) -> tuple[str, int]:
     """
     name, _, which = label.partition("@")
     known = versions(store, name)
-    champion = read_alias(store, name)
-    if which == CHAMPION or (not which and champion):
-        number = champion
-    else:
-        number = int(which) if which.isdigit() else max(known, default=None) if not which else None
+    number = _number(which, read_alias(store, name), known)
     if number not in known or number is None:
         names = sorted(p.name for p in (store.root / "models").iterdir() if versions(store, p.name))
         raise ConfigError(
@@ -84,6 +81,14 @@ def resolve(store: Store, label: str) -> tuple[str, int]:
             f"there are: {', '.join(names) or 'none yet; run radlas train'}",
         )
     return name, number
+
+
+def _number(which: str, champion: int | None, known: list[int]) -> int | None:
+    if which == CHAMPION:
+        return champion
+    if not which:
+        return champion or max(known, default=None)
+    return int(which) if which.isascii() and which.isdigit() else None
 
 
 def read_alias(store: Store, name: str) -> int | None:
@@ -121,7 +126,10 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write a JSON file whole, replacing what was there in one step."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     text = json.dumps(value, indent=1, allow_nan=False)  # keeps the order of models and features
-    temporary.write_text(text + "\n", encoding="utf-8")
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(text + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
     temporary.replace(path)
 
 

@@ -11,7 +11,7 @@ import duckdb
 from radlas.errors import ConfigError
 from radlas.store import delta
 from radlas.store.layout import Store
-from radlas.tables import TABLES, Column, Table
+from radlas.tables import TABLES, Table
 
 VIEWS = ("cases", "rois", "clinical", "radiomics", "deep", "outcomes", "latest")
 _SQL_TYPES = {
@@ -72,6 +72,7 @@ def run_sql(
                 "not one query", sql, "give one SELECT, WITH, DESCRIBE or SUMMARIZE statement"
             )
         relation = connection.sql(sql, params=list(params))
+        relation.execute()  # now, so that an error of a row is an error of the query
     except duckdb.PermissionException as error:
         raise ConfigError(str(error), "query", "a query reads the store and nothing else") from None
     except duckdb.Error as error:
@@ -80,24 +81,30 @@ def run_sql(
 
 
 def _bind(connection: duckdb.DuckDBPyConnection, table: Table, uris: Sequence[str]) -> None:
-    """``<table>_rows``: the pinned Parquet files, or an empty relation of the declared columns."""
+    """``<table>_rows``: the pinned Parquet files under the declared columns, in their order.
+
+    A column that was declared after a file was written reads as NULL there.
+    """
     name = f"{table.name}_rows"
+    columns = ", ".join(f'"{c.name}" {_SQL_TYPES[c.type]}' for c in table.columns)
     if not uris:
-        columns = ", ".join(f'"{c.name}" {_SQL_TYPES[c.type]}' for c in table.columns)
         connection.execute(f"create table {name} ({columns})")
         return
     listed = ", ".join("'" + uri.replace("'", "''") + "'" for uri in uris)
-    source = (
-        f"read_parquet([{listed}], hive_partitioning = true, hive_types_autocast = 0,"
-        " union_by_name = true)"
+    options = "union_by_name = true, hive_partitioning = false, filename = true"
+    # The partitions' values are the last folders of a part's own path: folders that the store
+    # itself lies in may look like partitions too.
+    ending = "/".join([*(f"{column}=([^/]+)" for column in table.partitions), "[^/]+$"])
+    values = [
+        f"regexp_extract(filename, '/{ending}', {place}) as {column}"
+        for place, column in enumerate(table.partitions, 1)
+    ]
+    parts = ", ".join(["* exclude (filename)", *values])
+    connection.execute(f"create table {table.name}_declared ({columns})")
+    connection.execute(
+        f"create view {name} as from {table.name}_declared union all by name"
+        f" select {parts} from read_parquet([{listed}], {options})"
     )
-    columns = _declared_first(table.columns)
-    connection.execute(f"create view {name} as select {columns} from {source}")
-
-
-def _declared_first(columns: Sequence[Column]) -> str:
-    names = ", ".join(f'"{column.name}"' for column in columns)
-    return f"{names}, * exclude ({names})"
 
 
 def _restrict(

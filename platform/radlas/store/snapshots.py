@@ -23,7 +23,8 @@ from radlas.store.query import connect, run_sql
 from radlas.tables import TABLES
 from radlas.version import __version__
 
-PINNED = ("cases", "rois", "clinical", "radiomics", "deep")
+PINNED = ("cases", "rois", "clinical", "radiomics", "deep")  # make a snapshot's identity
+VERSIONED = (*PINNED, "outcomes")  # the ledger is kept beside it, to tell what was left out
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def create_snapshot(
         ConfigError: The name, the cohort query or a feature set is wrong, or nothing is selected.
     """
     _check_name(name)
-    versions = {table: _version(store, table) for table in PINNED}
+    versions = {table: _version(store, table) for table in VERSIONED}
     cases = _cohort(store, versions, cohort_sql)
     wanted = _feature_sets(store, versions, feature_sets)
     with connect(store, versions=versions, cohort=cases, feature_sets=wanted) as connection:
@@ -110,6 +111,7 @@ def load_snapshot(store: Store, label: str) -> Snapshot:
         ConfigError: There is none of that name or number.
     """
     name, _, number = label.partition("@")
+    _check_name(name)
     known = list_snapshots(store, name)
     chosen = known[-1:] if not number else [s for s in known if str(s.number) == number]
     if not chosen:
@@ -224,7 +226,10 @@ def _load(path: Path) -> Snapshot:
 def _write_once(path: Path, value: Mapping[str, Any]) -> None:
     """Create a file whole or not at all, and never replace one."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(json.dumps(value, indent=1, sort_keys=True) + "\n")
+        stream.flush()
+        os.fsync(stream.fileno())
     try:
         os.link(temporary, path)
     except FileExistsError:

@@ -56,6 +56,8 @@ def write_case(root: Path, case_id: str, volume: Volume, rois: Sequence[Roi]) ->
         "image": voxel_digest(volume.voxels),
         "masks": {roi_key(roi): mask_digest(roi.mask) for roi in rois},
     }
+    if target.exists() and not is_committed(root, case_id):
+        shutil.rmtree(target)  # damaged or half removed: nothing vouches for what is left
     if not target.exists():
         stage = target.parent / f".{case_id}.{uuid.uuid4().hex}.partial"
         try:
@@ -91,7 +93,7 @@ def read_record(root: Path, case_id: str) -> dict[str, Any]:
         raise StoreError(
             f"the commit record is damaged: {error}",
             f"case {case_id}",
-            "restore the folder from a backup or ingest again",
+            "restore the folder from a backup, or delete it and ingest the exam again",
             "damaged",
         ) from error
     return record
@@ -111,7 +113,7 @@ def read_volume(root: Path, case_id: str) -> Volume:
         raise StoreError(
             "the voxels are not the ones that were committed",
             f"case {case_id}",
-            "the disk or a copy damaged them: restore the folder from a backup or ingest again",
+            "restore the folder from a backup, or delete it and ingest the exam again",
             "voxels_changed",
         )
     return Volume(voxels, geometry)
@@ -132,12 +134,33 @@ def read_rois(root: Path, case_id: str) -> tuple[Roi, ...]:
             raise StoreError(
                 f"the mask {key} is not the one that was committed",
                 f"case {case_id}",
-                "restore the folder from a backup or ingest again",
+                "restore the folder from a backup, or delete it and ingest the exam again",
                 "mask_changed",
             )
         name, _, reader = key.partition("@")
         rois.append(Roi(name, mask, origin="stored", reader=reader))
     return tuple(rois)
+
+
+def is_committed(root: Path, case_id: str) -> bool:
+    """True if the case's folder holds a sound commit record."""
+    try:
+        read_record(root, case_id)
+    except StoreError:
+        return False
+    return True
+
+
+def input_digests(record: Mapping[str, Any]) -> list[Any]:
+    """What features are made from: ``[image, [[roi, reader, mask], …]]``, sorted."""
+    masks = [[*key.partition("@")[::2], digest] for key, digest in record["masks"].items()]
+    return [record["image"], sorted(masks)]
+
+
+def sweep(root: Path) -> None:
+    """Remove what killed writers left; the caller holds the store's write lock."""
+    for partial in (root / "volumes").glob("*/.*.partial"):
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def verify_case(root: Path, case_id: str) -> None:
@@ -251,6 +274,6 @@ def _damaged(what: str, case_id: str, error: Exception) -> StoreError:
     return StoreError(
         f"{what} cannot be read: {type(error).__name__}: {error}",
         f"case {case_id}",
-        "restore the folder from a backup or ingest again",
+        "restore the folder from a backup, or delete it and ingest the exam again",
         "damaged",
     )

@@ -1,0 +1,107 @@
+"""The columns a study asks for, block by block, each from its own feature set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from radlas.errors import StudyError
+from radlas.learn.design import block_columns
+from radlas.learn.study import StudyConfig
+from radlas.store.layout import Store
+from radlas.store.matrix import feature_matrix
+from radlas.store.recipes import load_recipe
+
+
+def study_matrix(
+    connection: duckdb.DuckDBPyConnection,
+    store: Store,
+    available: Sequence[str],
+    study: StudyConfig,
+    centres: Any,
+) -> Any:
+    """Raw features of some cases, the columns of the study's blocks.
+
+    Args:
+        connection: An open store or snapshot.
+        store: The store it belongs to.
+        available: Feature sets to choose from.
+        study: Its blocks name feature sets, or take the only one of their table.
+        centres: Series of centre per case; its index chooses the rows.
+
+    Returns:
+        Frame of float64, NaN where a single feature is undefined. Columns without any value in
+        these rows are left out, so that other rows cannot decide what a model sees.
+
+    Raises:
+        StudyError: A block has no single feature set, two blocks take the same column from
+            different ones, or cases lack a whole block: they were not extracted.
+    """
+    sets = block_sets(store, available, study)
+    frames = {
+        name: feature_matrix(connection, (name,)).reindex(centres.index)
+        for name in sorted(set(sets.values()))
+    }
+    parts, owner = [], dict[str, str]()
+    for block, feature_set in sets.items():
+        columns = block_columns(frames[feature_set].columns, study.blocks[block])
+        part = frames[feature_set][list(columns)]
+        _check_extracted(part, block, feature_set, study, centres)
+        parts.append(part[[name for name in columns if name not in owner]])
+        _claim(owner, columns, feature_set, block)
+    return pd.concat(parts, axis=1).dropna(axis=1, how="all")
+
+
+def block_sets(store: Store, available: Sequence[str], study: StudyConfig) -> dict[str, str]:
+    """Block to feature set, for the blocks that models use.
+
+    Raises:
+        StudyError: A block names none and several are there, or the named one is absent.
+    """
+    tables = {name: load_recipe(store, name)["table"] for name in available}
+    used = {block for blocks in study.models.values() for block in blocks}
+    chosen = {}
+    for name in sorted(used):
+        block = study.blocks[name]
+        table = "deep" if block.deep else "radiomics"
+        fitting = [one for one in available if tables[one] == table]
+        wanted = [block.feature_set] if block.feature_set else fitting
+        if len(wanted) != 1 or wanted[0] not in fitting:
+            raise StudyError(
+                f"block {name} needs one {table} feature set; there are"
+                f" {', '.join(fitting) or 'none'}",
+                f"study {study.name}",
+                f"name it in the study: blocks.{name}.feature_set, or run radlas extract",
+            )
+        chosen[name] = str(wanted[0])
+    return chosen
+
+
+def _check_extracted(
+    part: Any, block: str, feature_set: str, study: StudyConfig, centres: Any
+) -> None:
+    """A case without a single value of a block would silently become the training median."""
+    absent = part.isna().all(axis=1)
+    if not absent.any() or part.shape[1] == 0 or study.impute_missing_blocks:
+        return
+    counts = centres[absent].value_counts().sort_index()
+    told = ", ".join(f"{number} of centre {centre}" for centre, number in counts.items())
+    raise StudyError(
+        f"{int(absent.sum())} of {len(absent)} cases have no value of block {block}: {told}",
+        f"study {study.name}, feature set {feature_set}",
+        "run radlas extract and freeze again, leave them out by snapshot create --cohort, or say"
+        " `impute_missing_blocks: true` in the study",
+    )
+
+
+def _claim(owner: dict[str, str], columns: Sequence[str], feature_set: str, block: str) -> None:
+    for name in columns:
+        if owner.setdefault(name, feature_set) != feature_set:
+            raise StudyError(
+                f"{name} would come from {owner[name]} and from {feature_set}",
+                f"block {block}",
+                "let blocks of different feature sets differ in ROI, image types or families",
+            )
