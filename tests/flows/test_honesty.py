@@ -1,0 +1,216 @@
+"""What would quietly make a study wrong is refused, or told."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+import radlas as package
+from radlas.engine.base import Done, SerialEngine
+from radlas.engine.isolate import Child
+from radlas.entry import DEFECT, guarded, plain
+from radlas.errors import WorkerError
+from radlas.flows.extract import ExtractConfig, extract
+from radlas.store import delta
+from radlas.store.clinical import revisions
+from radlas.store.layout import open_store
+from radlas.store.ledger import case_standings
+
+from .conftest import radlas
+from .test_ingest import write_pair
+
+
+def drop_features(store: Path, centre: str) -> None:
+    """Forget the last radiomics commit, as if extraction had been killed before it."""
+    log = store / "lake" / "radiomics" / "_delta_log"
+    for path in sorted(log.glob("*.json")):
+        if f"centre={centre}" in path.read_text():
+            lines = [ln for ln in path.read_text().splitlines() if f"centre={centre}" not in ln]
+            path.write_text("\n".join(lines) + "\n")
+
+
+def test_cases_that_were_never_extracted_are_not_imputed_in_silence(own_store, study_file):
+    drop_features(own_store, "centre-b")
+    radlas("snapshot", "create", "half", "--store", own_store)
+    said = radlas(
+        "train", study_file, "--store", own_store, "--snapshot", "half", "--engine", "serial"
+    )
+    assert said.code == 2
+    assert "cases have no value of block" in said.err
+    assert "of centre centre-b" in said.err
+    assert "radlas extract" in said.err
+
+
+def test_a_case_without_a_block_is_not_predicted(own_store):
+    sql = "select case_id from cases where centre = 'centre-c' order by 1"
+    case = package.open(own_store).query(sql)["case_id"][0]
+    drop_features(own_store, "centre-c")
+    said = radlas("predict", "tiny", case, "--store", own_store)
+    assert said.code == 2
+    assert "no value of block" in said.err
+
+
+def test_the_same_patient_under_two_centres_is_refused(own_store, cohort, study_file, recipe):
+    """Ingested twice, a patient would be trained on and tested on."""
+    words = ("--store", own_store, "--centre", "centre-d", "--engine", "serial")
+    assert radlas("ingest", cohort / "centre-b", *words).code == 0
+    radlas("extract", "--store", own_store, "--config", recipe, "--engine", "local")
+    radlas("snapshot", "create", "double", "--store", own_store)
+    study = study_file.parent / "double.yaml"
+    text = study_file.read_text().replace("external_centre: centre-c", "external_centre: centre-d")
+    study.write_text(text)
+    said = radlas(
+        "train", study, "--store", own_store, "--snapshot", "double", "--engine", "serial"
+    )
+    assert said.code == 2
+    assert "share their image with another subject" in said.err
+
+
+def record(**values):
+    return {"subject_id": "s", "centre": "c", **values}
+
+
+def test_a_record_that_is_corrected_back_says_again_what_it_said_first():
+    known: dict = {}
+    for grade in ("high", "low", "high"):
+        (row,) = revisions(known, [record(grade=grade)])
+        known = {"s": row}
+    assert (known["s"]["grade"], known["s"]["revision"]) == ("high", 3)
+    assert revisions(known, [record(grade="high")]) == []
+
+
+def test_a_later_table_adds_to_a_record_and_never_blanks_it():
+    (first,) = revisions({}, [record(grade="high", age_years=None)])
+    (second,) = revisions({"s": first}, [record(age_years=61.0, grade=None)])
+    assert (second["grade"], second["age_years"], second["revision"]) == ("high", 61.0, 2)
+
+
+def test_the_store_may_lie_anywhere(study_store, tmp_path):
+    """Folders that look like partitions, spaces, umlauts: the data do not change."""
+    place = tmp_path / "centre=Z" / "feature_set=q" / "sp ü"
+    place.mkdir(parents=True)
+    shutil.copytree(study_store, place / "store")
+    one, other = package.open(study_store), package.open(place / "store")
+    for sql in (
+        "select centre, count(*) n from cases group by 1 order by 1",
+        "select feature_set, centre, count(*) n from radiomics group by all order by all",
+    ):
+        assert one.query(sql).equals(other.query(sql))
+    assert radlas("snapshot", "verify", "first", "--store", place / "store").code == 0
+    assert radlas("verify", "--store", place / "store").code == 0
+
+
+def test_a_path_that_the_log_cannot_hold_is_refused_at_once(tmp_path):
+    said = radlas("init", tmp_path / "a%20b")
+    assert said.code == 2
+    assert "%" in said.err
+
+
+def test_a_key_that_somebody_may_need_is_not_overwritten(tmp_path):
+    radlas("init", tmp_path / "one")
+    radlas("init", tmp_path / "two")
+    shutil.rmtree(tmp_path / "one")
+    said = radlas("init", tmp_path / "one", "--key", tmp_path / "two.key")
+    assert said.code == 2
+    assert "another site key lies where" in said.err
+
+
+def test_a_volume_that_was_lost_is_read_again_and_one_that_changed_is_told(own_store, cohort):
+    volumes = sorted((own_store / "volumes").glob("*/*.zarr"))
+    sql = "select case_id, centre from cases"
+    centre = dict(package.open(own_store).query(sql).itertuples(index=False))
+    (lost,) = [v for v in volumes if centre[v.stem] == "centre-b"][:1]
+    shutil.rmtree(lost)
+    assert radlas("verify", "--store", own_store).code == 1
+    words = ("--store", own_store, "--centre", "centre-b", "--engine", "serial")
+    assert radlas("ingest", cohort / "centre-b", *words).code == 0
+    assert radlas("verify", "--store", own_store).code == 0
+
+
+def test_a_case_is_counted_once_whatever_became_of_it_on_the_way(own_store, tmp_path):
+    """Quarantined under one set of rules, stored under the next: one case, and ok."""
+    folder = tmp_path / "f"
+    folder.mkdir()
+    write_pair(folder, "x")
+    (folder / "x_tumour.nii.gz").rename(folder / "x_lump.nii.gz")
+    words = ("--store", own_store, "--centre", "e", "--importer", "nifti", "--engine", "serial")
+    assert radlas("ingest", folder, *words).code == 1
+    rois = tmp_path / "rois.yaml"
+    rois.write_text("tumour: [lump]\n")
+    assert radlas("ingest", folder, *words, "--rois", rois).code == 0
+    states = [s.state for s in case_standings(open_store(own_store)) if s.centre == "e"]
+    assert states == ["ok"]
+
+
+class LostEngine(SerialEngine):
+    """Gives some results, then the scheduler is gone."""
+
+    def map(self, work, tasks, *, gpu=False):
+        for number, task in enumerate(tasks):
+            if number == 5:
+                raise WorkerError("the scheduler was lost", reason="scheduler_lost")
+            yield Done(task, result={})
+
+
+def test_what_was_finished_before_the_engine_stopped_is_in_the_ledger(own_store):
+    config = ExtractConfig.parse(
+        {"store": own_store, "extractors": {"radiomics": {"bin_width": 7.0}}}
+    )
+    before = delta.read(open_store(own_store), "outcomes").num_rows
+    with pytest.raises(WorkerError, match="scheduler was lost"):
+        extract(config, engine=LostEngine())
+    assert delta.read(open_store(own_store), "outcomes").num_rows == before + 5
+
+
+def test_a_dry_run_writes_nothing(own_store, tmp_path):
+    path = tmp_path / "new.yaml"
+    path.write_text("extractors: {radiomics: {bin_width: 9}}")
+    before = sorted(own_store.rglob("*"))
+    assert radlas("extract", "--store", own_store, "--config", path, "--dry-run").code == 0
+    assert sorted(own_store.rglob("*")) == before
+
+
+def test_a_defect_has_its_own_exit_code_and_is_json_where_json_was_asked_for(capsys):
+    def broken() -> int:
+        raise ValueError("surprise")
+
+    assert guarded(broken, as_json=True) == DEFECT == 70
+    assert json.loads(capsys.readouterr().out)["error"]["what"] == "ValueError: surprise"
+
+
+def test_a_full_disk_is_an_error_with_a_hint_and_no_traceback(capsys):
+    def full() -> int:
+        raise OSError(28, "No space left on device", "lake/part.parquet")
+
+    assert guarded(full) == 2
+    said = capsys.readouterr().err
+    assert "No space left on device" in said
+    assert "running again is safe" in said
+
+
+def test_json_knows_no_nan():
+    assert plain({"a": [float("nan"), float("inf"), 1.5]}) == {"a": [None, None, 1.5]}
+
+
+@pytest.mark.parametrize(
+    "sql", ["select cast(case_id as int) from cases", "select error('x') from cases"]
+)
+def test_an_error_in_a_row_is_an_error_of_the_query(study_store, sql):
+    said = radlas("query", "--store", study_store, sql)
+    assert said.code == 2
+    assert said.err.startswith("error: ")
+
+
+def test_a_child_that_died_while_idle_costs_no_task():
+    child = Child(timeout=20)
+    assert child.call(abs, -3).result == 3
+    os.kill(child._process.pid, signal.SIGKILL)
+    time.sleep(0.3)
+    assert child.call(abs, -4).result == 4
+    child.stop()
