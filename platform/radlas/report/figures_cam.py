@@ -85,7 +85,7 @@ def enrichment(cam: Cam, outcome: Outcome) -> Panel:
         axes.set(ylim=(len(regions) - 0.5, -0.5), xlabel="enrichment: share of map / of volume [1]")
         axes.set_xlim(left=0)
         axes.tick_params(axis="y", length=0)
-        axes.legend(loc="lower right")
+        figure.legend(loc="outside upper right", ncols=2)  # the points may lie anywhere inside
 
     words = ", ".join(map(fmt.feature, regions))
     return Panel(
