@@ -17,8 +17,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Field, Schema
-from deltalake.schema import PrimitiveType
+from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.transaction import AddAction, RemoveAction
 
 from radlas.digests import digest_of
@@ -154,16 +153,19 @@ def _open_or_create(store: Store, table: Table) -> DeltaTable:
 
 def _widen(delta: DeltaTable, table: Table, rows: Sequence[Row]) -> Any:
     """The table's schema, after adding columns that rows carry and the table does not."""
-    known = pa.schema(delta.schema().to_arrow())
-    extra = sorted({name for row in rows for name in row} - set(known.names))
-    if extra:
-        delta.alter.add_columns([Field(name, PrimitiveType("double")) for name in extra])
+    known = pa.schema(delta.schema().to_arrow()).names
+    extra = sorted({name for row in rows for name in row} - set(known))
     declared = arrow_schema(table)
-    fields = [
-        declared.field(name) if name in declared.names else pa.field(name, pa.float64())
-        for name in [*known.names, *extra]
-    ]
-    return pa.schema(fields)
+
+    def fields(names: Sequence[str]) -> Any:
+        floats = pa.float64()
+        return pa.schema(
+            [declared.field(n) if n in declared.names else pa.field(n, floats) for n in names]
+        )
+
+    if extra:
+        delta.alter.add_columns(Schema.from_arrow(fields(extra)).fields)
+    return fields([*known, *extra])
 
 
 def _by_partition(table: Table, rows: Sequence[Row]) -> list[tuple[tuple[str, ...], list[Row]]]:

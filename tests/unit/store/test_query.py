@@ -1,13 +1,15 @@
 """SQL: read-only, confined to the lake, and the views keep their grain."""
 
+from dataclasses import replace
+
 import pytest
 
 from radlas.errors import ConfigError
 from radlas.store import delta
 from radlas.store.query import VIEWS, connect, run_sql, view_sql
-from radlas.tables import TABLES
+from radlas.tables import TABLES, Column
 
-from .conftest import feature_row
+from .conftest import case_row, feature_row
 
 
 def test_an_empty_store_has_every_view_with_its_declared_columns(store):
@@ -83,3 +85,17 @@ def test_latest_keeps_one_row_per_task_the_newest(store):
     delta.append(store, "outcomes", rows, run_id="r")
     with connect(store) as connection:
         assert run_sql(connection, "select state, run_id from latest").fetchall() == [("ok", "r1")]
+
+
+def test_a_column_declared_after_rows_were_written_reads_as_null(filled, monkeypatch):
+    """An old store under a newer radlas is readable, and its next append adds the column."""
+    later = Column("stage_letter", "string", "Declared later.")
+    old = TABLES["cases"]
+    monkeypatch.setitem(TABLES, "cases", replace(old, columns=(*old.columns, later)))
+    with connect(filled) as connection:
+        rows = run_sql(connection, "select distinct stage_letter from cases").fetchall()
+    assert rows == [(None,)]
+    delta.append(filled, "cases", [case_row("d") | {"stage_letter": "x"}], run_id="r")
+    with connect(filled) as connection:
+        sql = "select case_id from cases where stage_letter = 'x'"
+        assert run_sql(connection, sql).fetchall() == [("d",)]
