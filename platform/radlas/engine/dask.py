@@ -96,18 +96,7 @@ class DaskEngine:
         if self._started is None:
             if self._address is None:
                 self._cluster = _local_cluster(self._workers)
-            try:
-                self._started = Client(self._cluster or self._address, timeout=10)
-            except OSError as error:
-                raise ConfigError(
-                    f"no Dask scheduler answers: {error}", self.name, "start one: dask scheduler"
-                ) from None
-            if any(self._started.run(_is_daemon).values()):
-                raise ConfigError(
-                    "the workers are daemons, which may have no child process",
-                    self.name,
-                    "start them with DASK_DISTRIBUTED__WORKER__DAEMON=False",
-                )
+            self._started = _connect(self._cluster or self._address, self.name)
             self._started.register_plugin(_ChildPlugin(self._timeout), name=_PLUGIN)
         return self._started
 
@@ -118,6 +107,35 @@ class DaskEngine:
         workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
         offered = any(worker["resources"].get("GPU") for worker in workers)
         return {"GPU": 1} if gpu and offered else None
+
+
+def _connect(target: LocalCluster | str | None, name: str) -> Client:
+    """A client of a scheduler whose workers are fit for work.
+
+    Raises:
+        ConfigError: Nobody answers, there is no worker, or workers may not have a child.
+    """
+    try:
+        client = Client(target, timeout=10)
+    except OSError as error:
+        raise ConfigError(
+            f"no Dask scheduler answers: {error}", name, "start one: dask scheduler"
+        ) from None
+    try:
+        client.wait_for_workers(1, timeout=30)
+        if any(client.run(_is_daemon).values()):
+            raise ConfigError(
+                "the workers are daemons, which may have no child process",
+                name,
+                "start them with DASK_DISTRIBUTED__WORKER__DAEMON=False",
+            )
+    except TimeoutError:
+        client.close()
+        raise ConfigError("no worker came within 30 s", name, "start some: dask worker") from None
+    except ConfigError:
+        client.close()
+        raise
+    return client
 
 
 class _ChildPlugin(WorkerPlugin):

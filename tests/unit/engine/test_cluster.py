@@ -1,0 +1,54 @@
+"""A scheduler and worker of somebody else's, reached by tcp."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import poison
+import pytest
+
+from radlas.engine.dask import DaskEngine
+from radlas.errors import ConfigError
+
+
+@contextmanager
+def cluster(*, daemon: bool):
+    """A scheduler with one worker, started as a person would."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    dask = [sys.executable, "-m", "dask"]
+    environment = os.environ | {"DASK_DISTRIBUTED__WORKER__DAEMON": str(daemon)}
+    quiet = {"env": environment, "stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    port = address.rpartition(":")[2]
+    commands = (
+        [*dask, "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"],
+        [*dask, "worker", address, "--nthreads", "1", "--no-dashboard"],
+    )
+    processes = [subprocess.Popen(command, **quiet) for command in commands]
+    try:
+        yield address
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(10)
+
+
+def test_tasks_run_on_a_cluster_that_was_there_before():
+    with cluster(daemon=False) as address:
+        engine = DaskEngine(address)
+        done = {one.task: one.result for one in engine.map(poison.work, [0, 1, 2, 4])}
+        engine.close()
+    assert done == {0: 0, 1: 1, 2: 4, 4: 16}
+
+
+def test_workers_that_may_not_have_a_child_are_refused_with_the_remedy():
+    with cluster(daemon=True) as address:
+        engine = DaskEngine(address)
+        with pytest.raises(ConfigError, match="DASK_DISTRIBUTED__WORKER__DAEMON=False"):
+            list(engine.map(poison.work, [1]))
+        engine.close()
