@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import SimpleITK
 
 import radlas as package
 from radlas.engine.base import Done, SerialEngine
@@ -214,3 +215,63 @@ def test_a_child_that_died_while_idle_costs_no_task():
     time.sleep(0.3)
     assert child.call(abs, -4).result == 4
     child.stop()
+
+
+def ingest_folder(folder: Path, store: Path) -> tuple[int, dict]:
+    words = ("--store", store, "--centre", "x", "--importer", "nifti", "--engine", "serial")
+    said = radlas("ingest", folder, *words, "--json")
+    return said.code, said.data
+
+
+def test_a_mask_edited_in_place_is_seen_though_name_and_size_are_the_same(tmp_path):
+    folder, store = tmp_path / "f", tmp_path / "store"
+    folder.mkdir()
+    write_pair(folder, "x")
+    image = SimpleITK.ReadImage(str(folder / "x_tumour.nii.gz"))
+    (folder / "x_tumour.nii.gz").unlink()
+    path = folder / "x_tumour.nii"
+    SimpleITK.WriteImage(image, str(path))
+    radlas("init", store)
+    assert ingest_folder(folder, store)[0] == 0
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 :] = bytes(len(content) - len(content) // 2)
+    path.write_bytes(content)
+    code, data = ingest_folder(folder, store)
+    assert code == 1
+    assert data["reasons"] == {"case_conflict": 1}
+
+
+def test_a_file_that_cannot_be_reached_is_ours_and_tried_again(tmp_path, monkeypatch):
+    """A lost mount between scan and read must not settle a case as bad data."""
+    folder, store = tmp_path / "patient jane doe", tmp_path / "store"
+    folder.mkdir()
+    write_pair(folder, "x")
+    radlas("init", store)
+    with monkeypatch.context() as patch:
+
+        def lost(*_):
+            raise FileNotFoundError(2, "No such file or directory", str(folder))
+
+        patch.setattr("radlas.ingest.files._open_one", lost)
+        code, data = ingest_folder(folder, store)
+    assert code == 1
+    assert (data["failed"], data["quarantined"]) == (1, 0)
+    assert "jane" not in json.dumps(data)
+    assert ingest_folder(folder, store) == (0, {**data, **_all_ok(data)})
+
+
+def _all_ok(data: dict) -> dict:
+    return {"ok": 1, "failed": 0, "reasons": {}, "cases": [], "settled_before": 0}
+
+
+def test_two_broken_archives_of_one_name_are_two_inputs(tmp_path):
+    folder, store = tmp_path / "f", tmp_path / "store"
+    for name in "ab":
+        (folder / name).mkdir(parents=True)
+        (folder / name / "X.zip").write_bytes(b"PK no archive")
+    write_pair(folder, "x")
+    radlas("init", store)
+    _, data = ingest_folder(folder, store)
+    assert (data["ok"], data["quarantined"]) == (1, 2)
+    states = [one.state for one in case_standings(open_store(store))]
+    assert sorted(states) == ["ok", "quarantined", "quarantined"]

@@ -46,12 +46,15 @@ class Exam:
     Attributes:
         importer: Name in ``radlas.ingest.IMPORTERS``.
         subject: The patient's identifier at the hospital; leaves the process only as a pseudonym.
-        series: What names the image among all exams: SeriesInstanceUID, or file name.
+        series: What names the image among the subject's: SeriesInstanceUID, or file name. Subject
+            and series together name a case, and are unique within a scan.
         images: The files of the image, in the order of slices if there are several.
         masks: The files of its masks.
         sequence: Class by the vocabulary: T2FS, T1, STIR, other.
         rule: Why this series was chosen.
-        fingerprint: SHA-256 over the identities of all its files.
+        fingerprint: SHA-256 over the identities of all its files: the whole content of masks and of
+            image files, SOPInstanceUID and size of DICOM images (an edit that keeps both is not
+            seen).
     """
 
     importer: str
@@ -70,7 +73,8 @@ class Refusal:
 
     Attributes:
         subject: Patient identifier if known, else empty.
-        series: What names it: series UID or relative path; stored only as a pseudonym.
+        series: What names it: that of the exam it would be, a UID, or its path in the source;
+            stored only as a pseudonym.
         error: The typed reason.
         fingerprint: SHA-256 over the identities of its files.
     """
@@ -119,6 +123,9 @@ class Importer(Protocol):
 
         Raises:
             ConfigError: The source does not exist or holds nothing this importer can read.
+
+        A file that cannot be reached is no refusal, which would be settled: a note tells of it, and
+        what it leaves uncertain is left out until the next scan.
         """
 
     def read(self, exam: Exam, rules: IngestRules) -> ExamData:
@@ -126,4 +133,5 @@ class Importer(Protocol):
 
         Raises:
             DataError: The exam is not exactly right; it is quarantined under the reason.
+            OSError: A file cannot be reached, and the message names none: planned again.
         """

@@ -18,6 +18,7 @@ from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
 from radlas.ingest.clinical_words import (
     normal_age,
     normal_grade,
+    normal_group,
     normal_histology,
     normal_sex,
     site_of,
@@ -63,8 +64,9 @@ class TableImporter:
             raise ConfigError(
                 "no table here", str(source), "name a .xlsx or .csv file, or a folder"
             )
-        rows = [row for ref in tables for row in _records(read_cells(ref), name_of(ref))]
-        return Scan(clinical=_merge(rows))
+        read = [(read_cells(ref), name_of(ref)) for ref in tables]
+        rows = [row for cells, name in read for row in _records(cells, name)]
+        return Scan(clinical=_merge(rows), notes=_grade_note([cells for cells, _ in read]))
 
     def read(self, exam: Exam, rules: IngestRules) -> ExamData:
         """A table holds no exam, so none can be read.
@@ -87,6 +89,7 @@ def find_records(refs: Iterable[FileRef]) -> tuple[tuple[Row, ...], tuple[str, .
         ConfigError: Two rows of one subject differ.
     """
     rows: list[Row] = []
+    known: list[Cells] = []
     others = 0
     for ref in refs:
         if not is_table(name_of(ref)):
@@ -98,9 +101,10 @@ def find_records(refs: Iterable[FileRef]) -> tuple[tuple[Row, ...], tuple[str, .
         if _header_row(cells) is None:
             others += 1
         else:
+            known.append(cells)
             rows += _records(cells, name_of(ref))
     note = f"{others} tables without a known patient column were ignored"
-    return _merge(rows), (note,) * bool(others)
+    return _merge(rows), (*((note,) * bool(others)), *_grade_note(known))
 
 
 def normalise(cells: Cells, where: str = "") -> tuple[Row, ...]:
@@ -149,6 +153,19 @@ def _csv(data: bytes) -> Cells:
 
 
 def _records(cells: Cells, where: str) -> list[Row]:
+    rows = _raw_rows(cells, where)
+    return [record for row in rows if _says_anything(record := _record(row))]
+
+
+def _grade_note(tables: Iterable[Cells]) -> tuple[str, ...]:
+    """How many grades were not understood: they are missing then, and a study must know."""
+    cells = [row.get("grade", "") for table in tables for row in _raw_rows(table, "")]
+    number = sum(bool(tidy(cell)) and normal_grade(cell) is None for cell in cells)
+    note = f"{number} grades hold words beyond the vocabulary and are missing: clean the column"
+    return (note,) * bool(number)
+
+
+def _raw_rows(cells: Cells, where: str) -> list[dict[str, str]]:
     start = _header_row(cells)
     if start is None:
         raise _unknown_headers(cells, where)
@@ -161,8 +178,7 @@ def _records(cells: Cells, where: str) -> list[Row]:
         {field: _cell(row, index) for field, index in columns.items()} for row in cells[start + 1 :]
     ]
     tcia = any(TCIA_PATIENT.fullmatch(row["subject"]) for row in raw)
-    rows = [row for row in raw if row["subject"] and (_is_tcia(row) or not tcia)]
-    return [record for row in rows if _says_anything(record := _record(row))]
+    return [row for row in raw if row["subject"] and (_is_tcia(row) or not tcia)]
 
 
 def _says_anything(record: Row) -> bool:
@@ -183,7 +199,7 @@ def _record(row: dict[str, str]) -> Row:
         "histology": normal_histology(row.get("histology", "")),
         "laterality": laterality,
         "region": region,
-        "site_group": tidy(row.get("site_group", "")) or group,
+        "site_group": normal_group(row.get("site_group", "")) or group,
     }
 
 

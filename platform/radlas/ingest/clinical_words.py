@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+OLDEST = 90.0  # who is older is so rare that the age may name the patient
 _NOTHING = {"", "n/a", "na", "nan", "none", "null", "-", "--", "?", "unknown", "not available"}
 _SEX = {"m": "M", "male": "M", "man": "M", "f": "F", "female": "F", "woman": "F"}
 # Left as the authors wrote it, right as it is spelt.
@@ -30,6 +31,22 @@ _GROUPS = {
     "trunk": "pelvis parascapular scapular chest thorax abdomen abdominal back flank wall trunk"
     " retroperitoneum paraspinal neck",
 }
+_REGION_WORDS = {"fossa", *(word for words in _GROUPS.values() for word in words.split())}
+_GRADE_WORDS = frozenset(
+    "high intermediate low grade fnclcc nci who g g1 g2 g3 g4 1 2 3 4 i ii iii iv".split()
+)
+_HISTOLOGY_WORDS = frozenset(
+    (
+        "adipocytic alveolar angiosarcoma atypical biphasic cell chondrosarcoma clear"
+        " dedifferentiated dermatofibrosarcoma desmoid desmoplastic differentiated differentiation"
+        " embryonal epithelioid ewing extraskeletal fibromatosis fibrosarcoma fibrous giant grade"
+        " high histiocytoma intermediate leiomyosarcoma lipomatous liposarcoma low malignant"
+        " mesenchymal mfh monophasic mpnst myofibroblastic myxofibrosarcoma myxoid nerve nos not"
+        " of osteogenic osteosarcoma otherwise peripheral pleomorphic pnet poorly protuberans"
+        " rhabdomyosarcoma round sarcoma sclerosing sheath small soft solitary specified spindle"
+        " suggestive synovial tissue tumour type undifferentiated ups vascular well with"
+    ).split()
+)
 _GROUP_OF = {word: group for group, words in _GROUPS.items() for word in words.split()}
 
 
@@ -39,29 +56,42 @@ def normal_sex(text: str) -> str | None:
 
 
 def normal_age(text: str) -> float | None:
-    """Years from 0 to 120, a decimal comma allowed [a]; None for anything else."""
+    """Years from 0 to 120, a decimal comma allowed, ages above 89 as 90 [a]; else None."""
     try:
         years = float(text.strip().replace(",", "."))
     except ValueError:
         return None
-    return years if math.isfinite(years) and 0 <= years <= 120 else None
+    return min(years, OLDEST) if math.isfinite(years) and 0 <= years <= 120 else None
 
 
 def normal_grade(text: str) -> str | None:
-    """The grade as the centre wrote it, lower case; what it means is the study's to say."""
-    return tidy(text) or None
+    """The grade as the centre wrote it, lower case; what it means is the study's to say.
+
+    A cell with any word beyond the vocabulary gives None: a remark may name somebody.
+    """
+    plain = tidy(text)
+    return plain if plain and set(_words(plain)) <= _GRADE_WORDS else None
 
 
 def normal_histology(text: str) -> str | None:
-    """The histological type, lower case, in one spelling."""
-    return tidy(text) or None
+    """The histological type, lower case, in one spelling; ``other`` beyond the vocabulary."""
+    plain = tidy(text)
+    if not plain:
+        return None
+    return plain if set(_words(plain)) <= _HISTOLOGY_WORDS else "other"
+
+
+def normal_group(text: str) -> str | None:
+    """``lower limb``, ``upper limb`` or ``trunk``, or None."""
+    plain = tidy(text)
+    return plain if plain in _GROUPS else None
 
 
 def site_of(text: str, side: str = "") -> tuple[str | None, str | None, str | None]:
     """Laterality, region and group (lower limb, upper limb, trunk) of a site in free text.
 
     Args:
-        text: As ``left thigh``.
+        text: As ``left thigh``; words beyond the vocabulary are left out.
         side: A column of its own; wins over the text.
 
     Examples:
@@ -70,7 +100,7 @@ def site_of(text: str, side: str = "") -> tuple[str | None, str | None, str | No
     """
     words = tidy(text).split()
     sides = [_SIDES[word] for word in [side.strip().lower(), *words] if word in _SIDES]
-    region = " ".join(word for word in words if word not in _SIDES)
+    region = " ".join(word for word in words if word in _REGION_WORDS)
     groups = [_GROUP_OF[word] for word in region.split() if word in _GROUP_OF]
     return next(iter(sides), None), region or None, next(iter(groups), None)
 
@@ -81,3 +111,7 @@ def tidy(text: str) -> str:
     if plain in _NOTHING:
         return ""
     return re.sub(r"[a-z]+", lambda match: _SPELLING.get(match[0], match[0]), plain)
+
+
+def _words(plain: str) -> list[str]:
+    return re.findall(r"[^\W_]+", plain)

@@ -12,6 +12,8 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from radlas.ingest.clinical_words import OLDEST
+
 PHANTOM = "RADLAS PHANTOM"
 _LONGEST_TEXT = 48
 _NUMBERS = {
@@ -23,7 +25,6 @@ _NUMBERS = {
 }
 _TEXTS = {"manufacturer": "Manufacturer", "scanner_model": "ManufacturerModelName"}
 _AGE_UNITS = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
-_OLDEST = 90.0
 
 
 def dicom_facts(dataset: Dataset) -> dict[str, Any]:
@@ -80,4 +81,4 @@ def safe_age(value: Any) -> float | None:
     match = re.fullmatch(r"\s*(\d{1,3})([DWMY])\s*", str(value or ""))
     if not match:
         return None
-    return min(int(match[1]) / _AGE_UNITS[match[2]], _OLDEST)
+    return min(int(match[1]) / _AGE_UNITS[match[2]], OLDEST)

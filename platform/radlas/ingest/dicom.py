@@ -47,6 +47,7 @@ class DicomImporter:
 
         Raises:
             DataError: The series is no regular volume, or its masks do not lie on it.
+            OSError: A file cannot be reached; names no path.
         """
         volume, header = read_series(exam.images)
         roi_map = resolve_roi_map(rules.roi_map)

@@ -45,6 +45,7 @@ def read_series(refs: Sequence[FileRef]) -> tuple[Volume, Dataset]:
     Raises:
         DataError: ``unreadable_file``, ``truncated_pixels``, ``too_few_slices``, ``slice_gap``,
             ``duplicate_slices``, ``irregular_slices``, ``bad_geometry`` or ``not_finite``.
+        OSError: A file cannot be reached.
     """
     datasets = [_parse(index, pair) for index, pair in enumerate(open_each(refs))]
     if any(int(one.get("NumberOfFrames") or 1) > 1 for one in datasets):
@@ -87,6 +88,8 @@ def plan_slices(headers: Sequence[Dataset]) -> tuple[Geometry, list[int]]:
 
 def _parse(index: int, pair: tuple[FileRef, Any]) -> Dataset:
     stream = pair[1]
+    if isinstance(stream, OSError):
+        raise stream  # not the data's fault: planned again by the next run
     if isinstance(stream, DataError):
         raise stream.at(f"file {index + 1} of the series")
     with parsing("a file", f"file {index + 1} of the series"):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
+import lzma
+import os
+import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,9 +17,22 @@ from typing import BinaryIO
 
 from radlas.errors import ConfigError, DataError
 from radlas.ingest.base import FileRef
+from radlas.ingest.reach import is_unreachable, nameless, reaching
 from radlas.reasons import data_error
 
-_EDGE_BYTES = 64 * 1024
+Opened = BinaryIO | DataError | OSError
+# What zipfile answers to a damaged archive or member: RuntimeError to a locked one, KeyError to
+# one that is gone, ValueError to nonsense in the directory, the rest to damaged content.
+_ARCHIVE_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    EOFError,
+)
 
 
 @dataclass(frozen=True)
@@ -23,33 +40,31 @@ class Listing:
     """What lies in a source.
 
     Attributes:
+        source: The folder or zip, absolute.
         files: Every visible file, sorted by its name in the source.
         broken: Archives that cannot be opened.
+        unreachable: Files, archives and folders that the system would not hand over.
     """
 
+    source: Path
     files: tuple[FileRef, ...]
     broken: tuple[FileRef, ...] = ()
+    unreachable: tuple[FileRef, ...] = ()
 
 
 def list_files(source: Path) -> Listing:
     """Every visible file of a folder or zip, archives opened, sorted.
 
     Raises:
-        ConfigError: The source does not exist, or is a file but no zip archive.
+        ConfigError: The source does not exist or cannot be reached, or is a file but no zip.
     """
     source = source.absolute()  # workers may run in another folder
     if source.is_file():
-        if not zipfile.is_zipfile(source):
-            raise ConfigError("not a folder and not a zip", str(source), "name the folder above")
-        return _open_archives([FileRef(source)])
+        _check_zip(source)
+        return _open_archives(source, [FileRef(source)], [])
     if not source.is_dir():
         raise ConfigError("no such folder", str(source), "check the path of the source")
-    plain = [
-        FileRef(path)
-        for path in sorted(source.rglob("*"))
-        if path.is_file() and _visible(path.relative_to(source).parts)
-    ]
-    return _open_archives(plain)
+    return _open_archives(source, *_walk(source))
 
 
 def name_of(ref: FileRef) -> str:
@@ -62,23 +77,41 @@ def folder_of(ref: FileRef) -> str:
     return PurePosixPath(ref.member).parent.name if ref.member else ref.path.parent.name
 
 
+def home_of(ref: FileRef) -> tuple[Path, str]:
+    """What names the folder the file lies in: two files of one folder have the same home."""
+    if ref.member:
+        return ref.path, str(PurePosixPath(ref.member).parent)
+    return ref.path.parent, ""
+
+
+def place_of(ref: FileRef, source: Path) -> str:
+    """The file's path inside the source: unique there, and the same wherever the source lies."""
+    path, source = ref.path, source.absolute()
+    outer = path.name if path == source else path.relative_to(source).as_posix()
+    return f"{outer}/{ref.member}" if ref.member else outer
+
+
 @contextmanager
 def open_file(ref: FileRef) -> Iterator[BinaryIO]:
     """The file as a seekable binary stream.
 
     Raises:
-        DataError: ``unreadable_file``: it is gone, forbidden, or its archive is damaged.
+        DataError: ``unreadable_file``: its archive is damaged.
+        OSError: It cannot be reached; also while it is read. Names no path.
     """
     for _, stream in open_each([ref]):
-        if isinstance(stream, DataError):
+        if isinstance(stream, Exception):
             raise stream
-        yield stream
+        with reaching():
+            yield stream
 
 
-def open_each(refs: Iterable[FileRef]) -> Iterator[tuple[FileRef, BinaryIO | DataError]]:
+def open_each(refs: Iterable[FileRef]) -> Iterator[tuple[FileRef, Opened]]:
     """Open files in turn, each closed before the next; what cannot be opened says why.
 
-    An archive is opened once for all its members that follow one another.
+    An archive is opened once for all its members that follow one another. In place of a stream
+    comes a ``DataError`` if content is damaged, and an ``OSError`` without a path if the file
+    cannot be reached.
     """
     with ExitStack() as stack:
         opened: Path | None = None
@@ -89,54 +122,58 @@ def open_each(refs: Iterable[FileRef]) -> Iterator[tuple[FileRef, BinaryIO | Dat
                     stack.close()
                     archive, opened = stack.enter_context(zipfile.ZipFile(ref.path)), ref.path
                 stream = _open_one(ref, archive)
-            # zipfile answers RuntimeError to a locked member, KeyError to one that is gone
-            except (OSError, zipfile.BadZipFile, RuntimeError, KeyError, EOFError) as error:
-                yield ref, data_error("unreadable_file", _cause(error))
+            except (OSError, *_ARCHIVE_ERRORS) as error:
+                yield ref, _told(error)
                 continue
             with stream:
                 yield ref, stream
 
 
-def fingerprint(ref: FileRef) -> str:
-    """SHA-256 over size, first and last 64 KiB: names a file without reading gigabytes.
-
-    A file that cannot be opened has the fingerprint of its name; reading it says what is wrong.
-    """
-    for _, stream in open_each([ref]):
-        if not isinstance(stream, DataError):
-            return _digest_edges(stream)
-    return hashlib.sha256(name_of(ref).encode()).hexdigest()
-
-
-def joint_fingerprint(identities: Iterable[str]) -> str:
-    """SHA-256 over the identities of several files, in any order."""
-    return hashlib.sha256("\n".join(sorted(identities)).encode()).hexdigest()
+def _check_zip(path: Path) -> None:
+    try:
+        with path.open("rb") as stream:
+            is_zip = zipfile.is_zipfile(stream)
+    except OSError as error:
+        what = f"the source cannot be reached: {os.strerror(error.errno or 0)}"
+        raise ConfigError(what, str(path), "check the mount and the permissions") from None
+    if not is_zip:
+        raise ConfigError("not a folder and not a zip", str(path), "name the folder above")
 
 
-def _digest_edges(stream: BinaryIO) -> str:
-    size = stream.seek(0, io.SEEK_END)
-    stream.seek(0)
-    head = stream.read(_EDGE_BYTES)
-    stream.seek(max(0, size - _EDGE_BYTES))
-    return hashlib.sha256(str(size).encode() + head + stream.read()).hexdigest()
+def _walk(source: Path) -> tuple[list[FileRef], list[FileRef]]:
+    """Visible files below a folder, sorted; and what could not be reached."""
+    lost: list[Path] = []
+    files: list[Path] = []
+    for folder, _, names in os.walk(source, onerror=lambda e: lost.append(Path(e.filename))):
+        for path in (Path(folder, name) for name in names):
+            if not _visible(path.relative_to(source).parts):
+                continue
+            try:
+                if stat.S_ISREG(path.stat().st_mode):
+                    files.append(path)
+            except OSError:  # a link to what is gone is a file that cannot be reached
+                lost.append(path)
+    visible = (path for path in sorted(lost) if _visible(path.relative_to(source).parts))
+    return [FileRef(path) for path in sorted(files)], [FileRef(path) for path in visible]
 
 
 def _visible(parts: Iterable[str]) -> bool:
     return not any(part.startswith(".") or part == "__MACOSX" for part in parts)
 
 
-def _open_archives(plain: Iterable[FileRef]) -> Listing:
+def _open_archives(source: Path, plain: Iterable[FileRef], lost: Iterable[FileRef]) -> Listing:
     files: list[FileRef] = []
     broken: list[FileRef] = []
+    unreachable = list(lost)
     for ref in plain:
         if ref.path.suffix.lower() != ".zip":
             files.append(ref)
             continue
         try:
             files += _members(ref.path)
-        except (zipfile.BadZipFile, OSError):
-            broken.append(ref)
-    return Listing(tuple(files), tuple(broken))
+        except (OSError, *_ARCHIVE_ERRORS) as error:
+            (unreachable if is_unreachable(error) else broken).append(ref)
+    return Listing(source, tuple(files), tuple(broken), tuple(unreachable))
 
 
 def _members(path: Path) -> list[FileRef]:
@@ -151,6 +188,9 @@ def _open_one(ref: FileRef, archive: zipfile.ZipFile | None) -> BinaryIO:
     return ref.path.open("rb")
 
 
-def _cause(error: Exception) -> str:
+def _told(error: Exception) -> DataError | OSError:
     # The text of such an error holds paths, and paths hold names: only its kind is told.
-    return f"the file or its archive cannot be opened ({type(error).__name__})"
+    if isinstance(error, OSError) and is_unreachable(error):
+        return nameless(error)
+    what = f"the file or its archive cannot be opened ({type(error).__name__})"
+    return data_error("unreadable_file", what)

@@ -37,7 +37,11 @@ class ImageFile:
 
     @property
     def identity(self) -> str:
-        """What the file is, wherever it lies: instance and size."""
+        """What the file is, wherever it lies: instance and size.
+
+        Images are not read whole at a scan, so an edit that keeps both is not seen; DICOM asks
+        whoever changes an image to give it another SOPInstanceUID.
+        """
         return f"{self.instance}:{self.size}"
 
 
@@ -46,13 +50,14 @@ class MaskFile:
     """One RTSTRUCT or SEG file, by its header.
 
     Attributes:
+        content: SHA-256 of the whole file: contours are edited in place, under the same UID.
         series: Image series it refers to.
         instances: Image instances it refers to.
         names: Drawn names in it.
     """
 
     ref: FileRef
-    size: int
+    content: str
     instance: str
     study: str
     subject: str
@@ -65,5 +70,5 @@ class MaskFile:
 
     @property
     def identity(self) -> str:
-        """What the file is, wherever it lies: instance and size."""
-        return f"{self.instance}:{self.size}"
+        """What the file is, wherever it lies: instance and content."""
+        return f"{self.instance}:{self.content}"

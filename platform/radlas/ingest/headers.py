@@ -15,7 +15,8 @@ from pydicom.multival import MultiValue
 from radlas.errors import DataError
 from radlas.ingest.base import FileRef, Refusal
 from radlas.ingest.deidentify import safe_number
-from radlas.ingest.files import fingerprint, joint_fingerprint, name_of, open_each
+from radlas.ingest.files import Listing, name_of, open_each, place_of
+from radlas.ingest.fingerprints import content_fingerprint, fingerprint, joint_fingerprint
 from radlas.ingest.header_records import ImageFile, MaskFile
 from radlas.ingest.parsing import parsing
 
@@ -88,15 +89,19 @@ class Crawl:
     refusals: tuple[Refusal, ...]
     strangers: tuple[FileRef, ...]
     others: int = 0
+    unreachable: int = 0
 
 
-def crawl(refs: Iterable[FileRef]) -> Crawl:
+def crawl(listing: Listing) -> Crawl:
     """Read every header. A file that claims to be DICOM and is not readable becomes a refusal."""
     found: dict[str, list[Any]] = {kind: [] for kind in ("image", "mask", "bad", "stranger")}
-    others = 0
-    for ref, stream in open_each(refs):
+    others, unreachable = 0, len(listing.unreachable)
+    for ref, stream in open_each(listing.files):
+        if isinstance(stream, OSError):
+            unreachable += 1
+            continue
         if isinstance(stream, DataError):
-            found["bad"].append(_refusal(ref, stream))
+            found["bad"].append(_refusal(ref, listing, stream))
             continue
         if not _looks_like_dicom(ref, stream):
             found["stranger"].append(ref)
@@ -105,7 +110,7 @@ def crawl(refs: Iterable[FileRef]) -> Crawl:
             with parsing("a file"):
                 header = _describe(ref, stream)
         except DataError as error:
-            found["bad"].append(_refusal(ref, error))
+            found["bad"].append(_refusal(ref, listing, error))
             continue
         others += header is None
         found["image"] += [header] if isinstance(header, ImageFile) else []
@@ -116,6 +121,7 @@ def crawl(refs: Iterable[FileRef]) -> Crawl:
         refusals=tuple(found["bad"]),
         strangers=tuple(found["stranger"]),
         others=others,
+        unreachable=unreachable,
     )
 
 
@@ -139,7 +145,7 @@ def _describe(ref: FileRef, stream: BinaryIO) -> ImageFile | MaskFile | None:
     if not modality or not header.get("SOPInstanceUID"):
         raise InvalidDicomError("no Modality or SOPInstanceUID")
     if modality in _MASKS:
-        return _mask_file(ref, size, header)
+        return _mask_file(ref, content_fingerprint(stream), header)
     return _image_file(ref, size, header) if header.get("Rows") else None
 
 
@@ -178,12 +184,12 @@ def _image_file(ref: FileRef, size: int, header: Dataset) -> ImageFile:
     )
 
 
-def _mask_file(ref: FileRef, size: int, header: Dataset) -> MaskFile:
+def _mask_file(ref: FileRef, content: str, header: Dataset) -> MaskFile:
     items = list(_walk(header))
     label = _text(header, "StructureSetLabel")
     return MaskFile(
         ref=ref,
-        size=size,
+        content=content,
         instance=str(header.SOPInstanceUID),
         study=_text(header, "StudyInstanceUID"),
         subject=_subject(header),
@@ -232,6 +238,6 @@ def _floats(value: Any) -> tuple[float, ...]:
     return tuple(float(part) for part in value) if value else ()
 
 
-def _refusal(ref: FileRef, error: DataError) -> Refusal:
-    name = str(ref.member or ref.path.name)
-    return Refusal("", name, error, joint_fingerprint([fingerprint(ref)]))
+def _refusal(ref: FileRef, listing: Listing, error: DataError) -> Refusal:
+    place = place_of(ref, listing.source)
+    return Refusal("", place, error, joint_fingerprint([fingerprint(ref)]))

@@ -17,10 +17,12 @@ from radlas.ingest.base import FileRef
 from radlas.ingest.deidentify import safe_number
 from radlas.ingest.files import name_of, open_file
 from radlas.ingest.nifti_size import check_complete
+from radlas.ingest.reach import reaching
 from radlas.reasons import data_error
 
 # A damaged NIfTI header still loads; no MR voxel or field of view lies outside these [mm].
 _FINEST, _WIDEST = 0.01, 3000.0
+_BLOCK = 1 << 20
 
 
 def read_image(ref: FileRef) -> tuple[NDArray[Any], Geometry, dict[str, str]]:
@@ -32,12 +34,15 @@ def read_image(ref: FileRef) -> tuple[NDArray[Any], Geometry, dict[str, str]]:
     Raises:
         DataError: ``unreadable_file``; ``truncated_pixels``; ``too_few_slices``;
             ``bad_geometry``: no plausible 3D grid of one value per voxel.
+        OSError: The file cannot be reached; names no path.
     """
     with _on_disk(ref) as path:
-        check_complete(path)
+        with reaching():
+            check_complete(path)
         try:
             image = SimpleITK.ReadImage(str(path))
         except RuntimeError as error:
+            _check_reachable(path)  # ITK tells a lost file and a damaged one alike
             # The text of ITK's error holds the path, and the path may hold a name.
             if "orthonormal" in str(error):
                 raise data_error("bad_geometry", "axes are not orthonormal") from None
@@ -50,6 +55,12 @@ def read_image(ref: FileRef) -> tuple[NDArray[Any], Geometry, dict[str, str]]:
     if voxels.dtype == np.float64:
         voxels = voxels.astype(np.float32)
     return voxels, geometry, metadata
+
+
+def _check_reachable(path: Path) -> None:
+    with reaching(), path.open("rb") as stream:
+        while stream.read(_BLOCK):
+            pass
 
 
 def _grid(image: Any) -> Geometry:
@@ -111,12 +122,14 @@ def _kind(ref: FileRef) -> str:
 def _on_disk(ref: FileRef) -> Iterator[Path]:
     """The file as a path: ITK reads no streams, so members of an archive are unpacked."""
     if not ref.member:
-        with open_file(ref):  # says why, if it cannot be opened
+        with open_file(ref):  # says why, if it cannot be reached
             pass
         yield ref.path
         return
-    with open_file(ref) as stream, tempfile.TemporaryDirectory() as folder:
+    with open_file(ref) as stream:
+        content = stream.read()
+    with tempfile.TemporaryDirectory() as folder:
         ending = ".nii.gz" if ref.member.lower().endswith(".nii.gz") else Path(ref.member).suffix
         path = Path(folder) / f"image{ending.lower()}"
-        path.write_bytes(stream.read())
+        path.write_bytes(content)
         yield path

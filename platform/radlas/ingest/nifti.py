@@ -20,6 +20,7 @@ from radlas.ingest.itk import read_image
 from radlas.ingest.masks import Drawn, Placed, rois_of
 from radlas.ingest.nifti_scan import scan_files
 from radlas.ingest.placing import place_on_image
+from radlas.ingest.reach import reaching
 from radlas.ingest.roi_names import resolve_roi_map
 from radlas.reasons import data_error
 
@@ -44,6 +45,7 @@ class NiftiImporter:
         Raises:
             DataError: A file is damaged, the image is no volume of finite numbers, or a mask has
                 another label or another grid.
+            OSError: A file cannot be reached; names no path.
         """
         voxels, geometry, metadata = read_image(exam.images[0])
         volume = finite_volume(voxels, geometry)
@@ -79,13 +81,17 @@ def beside_phantom(ref: FileRef) -> bool:
     """True if a ``phantom.json`` lies in the source of an image: in its folder or up to two above.
 
     Two, because the grammar allows one folder per subject or kind, and one for a cohort.
+
+    Raises:
+        OSError: The source cannot be reached; names no path.
     """
-    if any((folder / _PHANTOM_FILE).is_file() for folder in list(ref.path.parents)[:3]):
-        return True
-    if not ref.member:
-        return False
-    with ZipFile(ref.path) as archive:
-        return any(name.split("/")[-1] == _PHANTOM_FILE for name in archive.namelist())
+    with reaching():
+        if any((folder / _PHANTOM_FILE).is_file() for folder in list(ref.path.parents)[:3]):
+            return True
+        if not ref.member:
+            return False
+        with ZipFile(ref.path) as archive:
+            return any(name.split("/")[-1] == _PHANTOM_FILE for name in archive.namelist())
 
 
 def _drawn(ref: FileRef, subject: str, geometry: Geometry, rules: IngestRules) -> Drawn:

@@ -19,7 +19,8 @@ from radlas.ingest.file_names import (
     name_orphan,
     stem_of,
 )
-from radlas.ingest.files import Listing, fingerprint, joint_fingerprint, list_files, name_of
+from radlas.ingest.files import Listing, list_files, name_of, place_of
+from radlas.ingest.fingerprints import fingerprint, joint_fingerprint
 from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map
 from radlas.ingest.sequences import OTHER, STIR, T2FS, classify
 from radlas.reasons import data_error
@@ -65,7 +66,7 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
         refusals=(
             *_broken_archives(listing),
             *(refusal for scan in scans for refusal in scan.refusals),
-            *(_no_image(orphan) for orphan in orphans),
+            *(_no_image(orphan, source) for orphan in orphans),
         ),
         left_out=tuple(out for scan in scans for out in scan.left_out),
         clinical=records,
@@ -176,9 +177,9 @@ def _no_mask(image: NamedImage) -> Refusal:
     return Refusal(image.subject, _series(image), error, _fingerprint(image.ref))
 
 
-def _no_image(mask: NamedMask) -> Refusal:
+def _no_image(mask: NamedMask, source: Path) -> Refusal:
     error = data_error("no_image", "a mask file without an image file of the same subject")
-    return Refusal(mask.subject, name_of(mask.ref), error, _fingerprint(mask.ref))
+    return Refusal(mask.subject, place_of(mask.ref, source), error, _fingerprint(mask.ref))
 
 
 def _left_out(image: NamedImage, why: str) -> LeftOut:
@@ -194,7 +195,10 @@ def _clash(exam: Exam) -> Refusal:
 
 def _broken_archives(listing: Listing) -> tuple[Refusal, ...]:
     error = data_error("unreadable_file", "a zip archive cannot be opened")
-    return tuple(Refusal("", ref.path.name, error, _fingerprint(ref)) for ref in listing.broken)
+    return tuple(
+        Refusal("", place_of(ref, listing.source), error, _fingerprint(ref))
+        for ref in listing.broken
+    )
 
 
 def _fingerprint(*refs: FileRef) -> str:
@@ -204,6 +208,7 @@ def _fingerprint(*refs: FileRef) -> str:
 def _notes(listing: Listing, images: int, strays: int, unknown: Sequence[str]) -> tuple[str, ...]:
     counts = {
         "files are no NIfTI, NRRD or MHA and were ignored": len(listing.files) - images,
+        "files cannot be reached now: run again when they can": len(listing.unreachable),
         "files have names outside the grammar <subject>_<what> and were ignored": strays,
     }
     notes = [f"{count} {what}" for what, count in counts.items() if count]

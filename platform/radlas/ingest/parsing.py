@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
+from radlas.ingest.reach import is_unreachable, nameless
 from radlas.reasons import data_error
 
 # Found by cutting files and flipping their bytes; a list, so that bugs of ours are not hidden.
@@ -36,9 +37,12 @@ def parsing(what: str, where: str = "") -> Iterator[None]:
 
     Raises:
         DataError: ``unreadable_file``.
+        OSError: The file cannot be reached; names no path.
     """
     try:
         yield
     except PARSE_ERRORS as error:
+        if isinstance(error, OSError) and is_unreachable(error):
+            raise nameless(error) from None
         said = f"{what} cannot be parsed as DICOM ({type(error).__name__})"
         raise data_error("unreadable_file", said, where) from error

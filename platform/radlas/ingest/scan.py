@@ -12,7 +12,8 @@ from radlas.errors import ConfigError, DataError
 from radlas.ingest.base import Exam, IngestRules, LeftOut, Refusal, Scan
 from radlas.ingest.choosing import choose, sequence_class
 from radlas.ingest.clinical import find_records
-from radlas.ingest.files import Listing, fingerprint, joint_fingerprint, list_files, name_of
+from radlas.ingest.files import Listing, list_files, name_of, place_of
+from radlas.ingest.fingerprints import fingerprint, joint_fingerprint
 from radlas.ingest.header_records import ImageFile, MaskFile
 from radlas.ingest.headers import Crawl, crawl
 from radlas.ingest.linking import Link, link_masks
@@ -44,7 +45,7 @@ def scan_dicom(
     sequence = sequence_class(rules.sequence) if rules.sequence else None
     roi_map = resolve_roi_map(rules.roi_map)
     listing = list_files(source)
-    headers = crawl(listing.files)
+    headers = crawl(listing)
     if not (headers.images or headers.masks or headers.refusals):
         raise _nothing_found(source, listing)
     images, copies = _drop_copies(headers.images)
@@ -186,7 +187,7 @@ def _drop_copies(files: Sequence[F]) -> tuple[list[F], int]:
 def _broken_archives(listing: Listing) -> tuple[Refusal, ...]:
     error = data_error("unreadable_file", "a zip archive cannot be opened")
     return tuple(
-        Refusal("", ref.path.name, error, joint_fingerprint([fingerprint(ref)]))
+        Refusal("", place_of(ref, listing.source), error, joint_fingerprint([fingerprint(ref)]))
         for ref in listing.broken
     )
 
@@ -197,6 +198,7 @@ def _notes(
     counts = {
         "files are no DICOM and were ignored": len(headers.strangers),
         "DICOM files are neither image nor mask": headers.others,
+        "files cannot be reached now: run again when they can": headers.unreachable,
         "files lie in the source twice; one copy of each is used": copies,
     }
     notes = [f"{count} {what}" for what, count in counts.items() if count]

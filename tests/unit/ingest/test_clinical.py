@@ -10,7 +10,13 @@ from radlas.errors import ConfigError
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Exam, IngestRules
 from radlas.ingest.clinical import find_records, normalise
-from radlas.ingest.clinical_words import normal_age, site_of, tidy
+from radlas.ingest.clinical_words import (
+    normal_age,
+    normal_grade,
+    normal_histology,
+    site_of,
+    tidy,
+)
 from radlas.ingest.files import list_files
 
 TABLE = IMPORTERS["table"]()
@@ -30,7 +36,7 @@ def test_a_row_becomes_the_columns_of_the_clinical_table():
         "region": "thigh",
         "site_group": "lower limb",
     }
-    written_by_the_store = {"subject_id", "centre", "row_digest", "run_id", "recorded_at"}
+    written_by_the_store = {"subject_id", "centre", "revision", "run_id", "recorded_at"}
     assert set(record) - {"subject"} | written_by_the_store == set(tables.CLINICAL.names)
 
 
@@ -44,7 +50,7 @@ def test_a_row_becomes_the_columns_of_the_clinical_table():
         ("left adductur", ("left", "adductor", "lower limb")),
         ("right quadricep", ("right", "quadriceps", "lower limb")),
         ("left pelvis", ("left", "pelvis", "trunk")),
-        ("somewhere", (None, "somewhere", None)),
+        ("somewhere near dr smith", (None, None, None)),
         ("N/A", (None, None, None)),
     ],
 )
@@ -129,3 +135,26 @@ def test_a_table_holds_no_exam():
     exam = Exam("table", "", "", (), (), "", "", "")
     with pytest.raises(ConfigError):
         TABLE.read(exam, IngestRules())
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "stored"),
+    [
+        ("grade", "high (dr smith, pat. doe 1951-03-02)", None),
+        ("grade", "FNCLCC grade II", "fnclcc grade ii"),
+        ("histology", "liposarcoma for jane doe", "other"),
+        ("histology", "Pleiomorphic liposarcoma", "pleomorphic liposarcoma"),
+        ("age", "97", 90.0),
+    ],
+)
+def test_words_beyond_the_vocabulary_never_leave_the_table(column, text, stored):
+    """A cell may hold a remark that names somebody: unknown words are not stored."""
+    found = {"grade": normal_grade, "histology": normal_histology, "age": normal_age}[column](text)
+    assert found == stored
+
+
+def test_grades_that_were_not_understood_are_counted_and_not_quoted(tmp_path):
+    (tmp_path / "t.csv").write_text("subject,grade\na,high\nb,low? ask dr smith\n")
+    records, notes = find_records(list_files(tmp_path).files)
+    assert [row["grade"] for row in records] == ["high"]
+    assert notes == ("1 grades hold words beyond the vocabulary and are missing: clean the column",)
