@@ -56,7 +56,7 @@ def explain_(
     store: StoreOption,
     maps: Annotated[int, typer.Option(min=0, help="Grad-CAM cases.")] = 4,
     weights: Annotated[Path | None, typer.Option(help="The network's file, if any.")] = None,
-    engine: EngineOption = "local",
+    engine: EngineOption = "serial",  # a few maps: a cluster would cost more than it saves
     as_json: JsonOption = False,
 ) -> None:
     """SHAP of the primary model, and Grad-CAM of its deep part."""

@@ -63,9 +63,12 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
         line = f"retrain: nothing new; {study.name}@{number} stands: {decision['why']}"
         return Report((line,), {"new": False, **decision})
     model = {"store": config.store, "model": f"{study.name}@{number}"}
-    steps = [trained, validate(ModelConfig.parse(model))]  # single tasks: no cluster is started
-    steps.append(explain(ExplainConfig.parse(model), engine=engine))
-    steps.append(report(ReportConfig.parse(model)))
+    steps = [  # few tasks each: no cluster is started for them
+        trained,
+        validate(ModelConfig.parse(model)),
+        explain(ExplainConfig.parse(model)),
+        report(ReportConfig.parse(model)),
+    ]
     with single_writer(store, "retrain"):
         decision = decide(store, study, number, config.margin)
         write_json(path, decision)
