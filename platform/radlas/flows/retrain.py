@@ -37,6 +37,9 @@ class RetrainConfig(StoreConfig):
     snapshot: str = Field(default="retrain", description="Name under which cohorts are frozen.")
     cohort: str = Field(default="", description="SQL with a column case_id; empty for all cases.")
     feature_sets: tuple[str, ...] = Field(default=(), description="Names; empty for all.")
+    weights: Path | None = Field(
+        default=None, description="The network's file, if the deep features were made with one."
+    )
     margin: float = Field(
         default=0.03, ge=0, lt=1, description="Loss of external AUC that is tolerated [1]."
     )
@@ -66,7 +69,7 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     steps = [  # few tasks each: no cluster is started for them
         trained,
         validate(ModelConfig.parse(model)),
-        explain(ExplainConfig.parse(model)),
+        explain(ExplainConfig.parse({**model, "weights": config.weights})),
         report(ReportConfig.parse(model)),
     ]
     with single_writer(store, "retrain"):

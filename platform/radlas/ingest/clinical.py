@@ -5,15 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import re
+import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, DataError
 from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
 from radlas.ingest.clinical_words import (
     normal_age,
@@ -47,6 +49,18 @@ _ALIASES: dict[str, tuple[str, ...]] = {
 }
 _FIELDS = {alias: field for field, aliases in _ALIASES.items() for alias in aliases}
 Cells = Sequence[Sequence[Any]]
+# What openpyxl and csv answer to damaged files; a list, so that bugs of ours are not hidden.
+_TABLE_ERRORS = (
+    BadZipFile,
+    InvalidFileException,
+    ParseError,
+    zlib.error,
+    csv.Error,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
 class TableImporter:
@@ -90,21 +104,28 @@ def find_records(refs: Iterable[FileRef]) -> tuple[tuple[Row, ...], tuple[str, .
     """
     rows: list[Row] = []
     known: list[Cells] = []
-    others = 0
+    others = lost = 0
     for ref in refs:
         if not is_table(name_of(ref)):
             continue
         try:
             cells = read_cells(ref)
-        except ConfigError:  # no workbook of ours: a source may hold any file
+        except OSError:
+            lost += 1
+            continue
+        except (ConfigError, DataError):  # no workbook of ours: a source may hold any file
             cells = ()
         if _header_row(cells) is None:
             others += 1
         else:
             known.append(cells)
             rows += _records(cells, name_of(ref))
-    note = f"{others} tables without a known patient column were ignored"
-    return _merge(rows), (*((note,) * bool(others)), *_grade_note(known))
+    counts = {
+        "tables without a known patient column were ignored": others,
+        "tables could not be reached: run again when they can": lost,
+    }
+    notes = tuple(f"{count} {what}" for what, count in counts.items() if count)
+    return _merge(rows), (*notes, *_grade_note(known))
 
 
 def normalise(cells: Cells, where: str = "") -> tuple[Row, ...]:
@@ -124,12 +145,14 @@ def read_cells(ref: FileRef) -> Cells:
 
     Raises:
         ConfigError: The file is not what its ending says.
+        DataError: ``unreadable_file``: its archive is damaged.
+        OSError: It cannot be reached; names no path.
     """
     with open_file(ref) as stream:
         data = stream.read()
     try:
         return _sheet(data) if name_of(ref).lower().endswith(".xlsx") else _csv(data)
-    except (BadZipFile, InvalidFileException, KeyError, ValueError, csv.Error) as error:
+    except _TABLE_ERRORS as error:
         raise ConfigError(
             f"not readable as a table ({type(error).__name__})",
             name_of(ref),

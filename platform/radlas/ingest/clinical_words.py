@@ -31,10 +31,16 @@ _GROUPS = {
     "trunk": "pelvis parascapular scapular chest thorax abdomen abdominal back flank wall trunk"
     " retroperitoneum paraspinal neck",
 }
-_REGION_WORDS = {"fossa", *(word for words in _GROUPS.values() for word in words.split())}
-_GRADE_WORDS = frozenset(
-    "high intermediate low grade fnclcc nci who g g1 g2 g3 g4 1 2 3 4 i ii iii iv".split()
-)
+_HALVES = {"upper", "lower"}
+_REGION_WORDS = {
+    "fossa",
+    "limb",
+    "extremity",
+    *(word for words in _GROUPS.values() for word in words.split()),
+}
+_SYSTEMS = r"(?:fnclcc|nci|who|histological|tumour|grade)"
+_LEVEL = r"(?:high|intermediate|low|g ?[1-4]|g? ?(?:iv|i{1,3})|[1-4](?:\.0)?)"
+_GRADE = re.compile(rf"(?:{_SYSTEMS}[ :-]+)*{_LEVEL}(?:[ -]+(?:grade|fnclcc|\(fnclcc\)))*")
 _HISTOLOGY_WORDS = frozenset(
     (
         "adipocytic alveolar angiosarcoma atypical biphasic cell chondrosarcoma clear"
@@ -67,10 +73,14 @@ def normal_age(text: str) -> float | None:
 def normal_grade(text: str) -> str | None:
     """The grade as the centre wrote it, lower case; what it means is the study's to say.
 
-    A cell with any word beyond the vocabulary gives None: a remark may name somebody.
+    A cell that is not one level, with its system at most, gives None: a remark may name somebody.
+
+    Examples:
+        >>> normal_grade("FNCLCC grade II"), normal_grade("high (Dr Smith)")
+        ('fnclcc grade ii', None)
     """
     plain = tidy(text)
-    return plain if plain and set(_words(plain)) <= _GRADE_WORDS else None
+    return plain.removesuffix(".0") if _GRADE.fullmatch(plain) else None
 
 
 def normal_histology(text: str) -> str | None:
@@ -91,18 +101,22 @@ def site_of(text: str, side: str = "") -> tuple[str | None, str | None, str | No
     """Laterality, region and group (lower limb, upper limb, trunk) of a site in free text.
 
     Args:
-        text: As ``left thigh``; words beyond the vocabulary are left out.
+        text: As ``left thigh``; words beyond the vocabulary are left out, and a region of no
+            other words is ``other``.
         side: A column of its own; wins over the text.
 
     Examples:
         >>> site_of("right parascapusular")
         ('right', 'parascapular', 'trunk')
     """
-    words = tidy(text).split()
+    words = _words(tidy(text))
     sides = [_SIDES[word] for word in [side.strip().lower(), *words] if word in _SIDES]
-    region = " ".join(word for word in words if word in _REGION_WORDS)
-    groups = [_GROUP_OF[word] for word in region.split() if word in _GROUP_OF]
-    return next(iter(sides), None), region or None, next(iter(groups), None)
+    known = [word for word in words if word in _REGION_WORDS]
+    unknown = "other" if set(words) - _SIDES.keys() else None
+    # `upper` and `lower` name a limb only where no other word does: a lower back is trunk.
+    groups = sorted((word in _HALVES, index) for index, word in enumerate(known))
+    group = next((_GROUP_OF[known[at]] for _, at in groups if known[at] in _GROUP_OF), None)
+    return next(iter(sides), None), " ".join(known) or unknown, group
 
 
 def tidy(text: str) -> str:

@@ -1,10 +1,9 @@
-"""Headers of a source's DICOM files, read once, reduced to what linking and choosing need."""
+"""The header of one DICOM file, reduced to what linking and choosing need."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import pydicom
@@ -12,13 +11,10 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.multival import MultiValue
 
-from radlas.errors import DataError
-from radlas.ingest.base import FileRef, Refusal
+from radlas.ingest.base import FileRef
 from radlas.ingest.deidentify import safe_number
-from radlas.ingest.files import Listing, name_of, open_each, place_of
-from radlas.ingest.fingerprints import content_fingerprint, fingerprint, joint_fingerprint
+from radlas.ingest.fingerprints import content_fingerprint
 from radlas.ingest.header_records import ImageFile, MaskFile
-from radlas.ingest.parsing import parsing
 
 _IMAGE_TAGS = [
     "SOPClassUID",
@@ -75,65 +71,11 @@ _REFERENCES = [
 _MASKS = {"RTSTRUCT", "SEG"}
 
 
-@dataclass(frozen=True)
-class Crawl:
-    """All headers of a source.
+def describe(ref: FileRef, stream: BinaryIO) -> ImageFile | MaskFile | None:
+    """What the header says; None for DICOM files that are neither image nor mask.
 
-    Attributes:
-        strangers: Files that are no DICOM.
-        others: DICOM files that are neither image nor mask.
+    What pydicom raises on a damaged file is the caller's to catch: see ``parsing``.
     """
-
-    images: tuple[ImageFile, ...]
-    masks: tuple[MaskFile, ...]
-    refusals: tuple[Refusal, ...]
-    strangers: tuple[FileRef, ...]
-    others: int = 0
-    unreachable: int = 0
-
-
-def crawl(listing: Listing) -> Crawl:
-    """Read every header. A file that claims to be DICOM and is not readable becomes a refusal."""
-    found: dict[str, list[Any]] = {kind: [] for kind in ("image", "mask", "bad", "stranger")}
-    others, unreachable = 0, len(listing.unreachable)
-    for ref, stream in open_each(listing.files):
-        if isinstance(stream, OSError):
-            unreachable += 1
-            continue
-        if isinstance(stream, DataError):
-            found["bad"].append(_refusal(ref, listing, stream))
-            continue
-        if not _looks_like_dicom(ref, stream):
-            found["stranger"].append(ref)
-            continue
-        try:
-            with parsing("a file"):
-                header = _describe(ref, stream)
-        except DataError as error:
-            found["bad"].append(_refusal(ref, listing, error))
-            continue
-        others += header is None
-        found["image"] += [header] if isinstance(header, ImageFile) else []
-        found["mask"] += [header] if isinstance(header, MaskFile) else []
-    return Crawl(
-        images=tuple(sorted(found["image"], key=lambda file: (file.instance, str(file.ref)))),
-        masks=tuple(sorted(found["mask"], key=lambda file: (file.instance, str(file.ref)))),
-        refusals=tuple(found["bad"]),
-        strangers=tuple(found["stranger"]),
-        others=others,
-        unreachable=unreachable,
-    )
-
-
-def _looks_like_dicom(ref: FileRef, stream: BinaryIO) -> bool:
-    head = stream.read(132)
-    stream.seek(0)
-    # Files of old archives lack the preamble and start with group 0008.
-    named = name_of(ref).lower().endswith((".dcm", ".dicom", ".ima"))
-    return head[128:] == b"DICM" or head[:2] == b"\x08\x00" or named
-
-
-def _describe(ref: FileRef, stream: BinaryIO) -> ImageFile | MaskFile | None:
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     header = pydicom.dcmread(
@@ -236,8 +178,3 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _floats(value: Any) -> tuple[float, ...]:
     return tuple(float(part) for part in value) if value else ()
-
-
-def _refusal(ref: FileRef, listing: Listing, error: DataError) -> Refusal:
-    place = place_of(ref, listing.source)
-    return Refusal("", place, error, joint_fingerprint([fingerprint(ref)]))

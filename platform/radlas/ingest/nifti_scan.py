@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from radlas.errors import ConfigError
 from radlas.ingest.base import Exam, FileRef, IngestRules, LeftOut, Refusal, Scan
 from radlas.ingest.choosing import sequence_class
 from radlas.ingest.clinical import find_records
+from radlas.ingest.doubts import hold_back, settle_twins
 from radlas.ingest.file_names import (
     NamedImage,
     NamedMask,
@@ -20,12 +22,21 @@ from radlas.ingest.file_names import (
     stem_of,
 )
 from radlas.ingest.files import Listing, list_files, name_of, place_of
-from radlas.ingest.fingerprints import fingerprint, joint_fingerprint
+from radlas.ingest.fingerprints import (
+    fingerprint,
+    fingerprints,
+    joint_fingerprint,
+    name_fingerprint,
+)
 from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map
 from radlas.ingest.sequences import OTHER, STIR, T2FS, classify
 from radlas.reasons import data_error
 
 IMPORTER = "nifti"
+F = TypeVar("F", NamedImage, NamedMask)
+_STRANGERS = "files are no NIfTI, NRRD or MHA and were ignored"
+_NAMELESS = "files have names outside the grammar <subject>_<what> and were ignored"
+_COPIES = "files lie in the source twice; one copy of each is used"
 
 
 @dataclass(frozen=True)
@@ -48,30 +59,39 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
     sequence = sequence_class(rules.sequence) if rules.sequence else None
     roi_map = resolve_roi_map(rules.roi_map)
     listing = list_files(source)
-    refs = [ref for ref in listing.files if stem_of(ref)]
+    # A file out of reach still says by its name whose it is: that exam is held back.
+    refs = [ref for ref in (*listing.files, *listing.unreachable) if stem_of(ref)]
     images = [image for ref in refs if (image := name_image(ref))]
     if not images:
         raise _nothing_found(source, listing)
     masks, strays = _masks(refs, images, roi_map)
-    by_subject: dict[str, list[NamedImage]] = defaultdict(list)
-    for image in images:
-        by_subject[image.subject].append(image)
-    scans = [_scan_subject(by_subject[name], masks, sequence) for name in sorted(by_subject)]
+    contents, lost = _contents(refs, listing.unreachable)
+    own_images, own_masks = _by_subject(images, contents), _by_subject(masks, contents)
+    scans = [
+        _scan_subject(own_images[name], own_masks.get(name, []), sequence, contents)
+        for name in sorted(own_images)
+    ]
     orphans = [stray for stray in strays if match_name(stray.name, roi_map)]
-    named = [mask.name for group in masks.values() for mask in group]
-    unknown = [name for name in named if not match_name(name, roi_map)]
     records, notes = find_records(listing.files)
-    return Scan(
+    kept = sum(map(len, own_images.values())) + sum(map(len, own_masks.values()))
+    counts = {
+        _STRANGERS: len(listing.files) - sum(1 for ref in listing.files if stem_of(ref)),
+        _NAMELESS: len(strays) - len(orphans),
+        _COPIES: len(images) + len(masks) - kept,
+    }
+    unknown = {mask.name for mask in masks if not match_name(mask.name, roi_map)}
+    scan = Scan(
         exams=tuple(exam for scan in scans for exam in scan.exams),
         refusals=(
             *_broken_archives(listing),
             *(refusal for scan in scans for refusal in scan.refusals),
-            *(_no_image(orphan, source) for orphan in orphans),
+            *(_no_image(orphan, source, contents) for orphan in orphans),
         ),
         left_out=tuple(out for scan in scans for out in scan.left_out),
         clinical=records,
-        notes=(*_notes(listing, len(refs), len(strays) - len(orphans), unknown), *notes),
+        notes=(*_notes(counts, unknown), *notes),
     )
+    return settle_twins(hold_back(scan, lost, folders=False))
 
 
 def choose_images(images: Sequence[NamedImage], sequence: str | None) -> tuple[Choice, ...]:
@@ -109,40 +129,53 @@ def _told(image: NamedImage, kind: str) -> str:
 
 def _masks(
     refs: Sequence[FileRef], images: Sequence[NamedImage], roi_map: RoiMap
-) -> tuple[dict[str, list[NamedMask]], list[NamedMask]]:
-    """Masks by subject, and what belongs to no subject with an image."""
+) -> tuple[list[NamedMask], list[NamedMask]]:
+    """Masks of subjects with an image, and what belongs to none."""
     subjects = {image.subject for image in images}
     taken = {image.ref for image in images}
-    masks: dict[str, list[NamedMask]] = defaultdict(list)
-    strays: list[NamedMask] = []
-    for ref in refs:
-        if ref in taken:
-            continue
-        if mask := name_mask(ref, subjects):
-            masks[mask.subject].append(mask)
-        else:
-            strays.append(name_orphan(ref))
-    return masks, strays
+    others = [ref for ref in refs if ref not in taken]
+    masks = [(ref, name_mask(ref, subjects)) for ref in others]
+    return [mask for _, mask in masks if mask], [
+        name_orphan(ref) for ref, mask in masks if not mask
+    ]
+
+
+def _contents(
+    refs: Sequence[FileRef], unreachable: Sequence[FileRef]
+) -> tuple[dict[FileRef, str], list[FileRef]]:
+    """What each file is, and what could not be reached to find out."""
+    known = set(unreachable)
+    found = fingerprints(ref for ref in refs if ref not in known)
+    lost = [*unreachable, *(ref for ref, content in found.items() if isinstance(content, OSError))]
+    contents = {ref: content for ref, content in found.items() if isinstance(content, str)}
+    return contents | {ref: name_fingerprint(ref) for ref in lost}, lost
+
+
+def _by_subject(files: Sequence[F], contents: Mapping[FileRef, str]) -> dict[str, list[F]]:
+    """Files of each subject, one of those with the same name and content."""
+    kept: dict[str, dict[tuple[str, str], F]] = defaultdict(dict)
+    for file in files:
+        kept[file.subject].setdefault((name_of(file.ref), contents[file.ref]), file)
+    return {subject: list(own.values()) for subject, own in kept.items()}
 
 
 def _scan_subject(
-    images: Sequence[NamedImage], masks: Mapping[str, Sequence[NamedMask]], sequence: str | None
+    images: Sequence[NamedImage],
+    masks: Sequence[NamedMask],
+    sequence: str | None,
+    contents: Mapping[FileRef, str],
 ) -> Scan:
-    own = {image: _of_image(image, masks.get(image.subject, ())) for image in images}
+    own = {image: _of_image(image, masks) for image in images}
     masked = [image for image in images if own[image]]
     bare = [image for image in images if not own[image]]
     choices = choose_images(masked, sequence)
-    exams = tuple(_exam(one, own[one.image]) for one in choices if one.wanted)
+    exams = tuple(_exam(one, own[one.image], contents) for one in choices if one.wanted)
     missing = [] if exams else [one for one in choose_images(bare, sequence) if one.wanted]
     refused = {one.image for one in missing}
     unmasked = [image for image in bare if image not in refused]
-    claims = Counter(exam.series for exam in exams)
     return Scan(
-        exams=tuple(exam for exam in exams if claims[exam.series] == 1),
-        refusals=(
-            *(_no_mask(one.image) for one in missing),
-            *(_clash(exam) for exam in exams if claims[exam.series] > 1),
-        ),
+        exams=exams,
+        refusals=tuple(_no_mask(one.image, contents) for one in missing),
         left_out=(
             *(_left_out(one.image, one.why) for one in choices if not one.wanted),
             *(_left_out(image, "no mask belongs to it") for image in unmasked),
@@ -154,17 +187,17 @@ def _of_image(image: NamedImage, masks: Sequence[NamedMask]) -> list[NamedMask]:
     return [mask for mask in masks if mask.image in {"", image.word}]
 
 
-def _exam(choice: Choice, masks: Sequence[NamedMask]) -> Exam:
-    refs = [mask.ref for mask in masks]
+def _exam(choice: Choice, masks: Sequence[NamedMask], contents: Mapping[FileRef, str]) -> Exam:
+    refs = [choice.image.ref, *(mask.ref for mask in masks)]
     return Exam(
         importer=IMPORTER,
         subject=choice.image.subject,
         series=_series(choice.image),
         images=(choice.image.ref,),
-        masks=tuple(refs),
+        masks=tuple(refs[1:]),
         sequence=choice.sequence,
         rule=f"{choice.why}; mask by file name",
-        fingerprint=_fingerprint(choice.image.ref, *refs),
+        fingerprint=joint_fingerprint(contents[ref] for ref in refs),
     )
 
 
@@ -172,47 +205,33 @@ def _series(image: NamedImage) -> str:
     return f"{image.subject}/{name_of(image.ref)}"
 
 
-def _no_mask(image: NamedImage) -> Refusal:
+def _no_mask(image: NamedImage, contents: Mapping[FileRef, str]) -> Refusal:
     error = data_error("no_mask", "an image file without a mask file of the same subject")
-    return Refusal(image.subject, _series(image), error, _fingerprint(image.ref))
+    content = joint_fingerprint([contents[image.ref]])
+    return Refusal(image.subject, _series(image), error, content)
 
 
-def _no_image(mask: NamedMask, source: Path) -> Refusal:
+def _no_image(mask: NamedMask, source: Path, contents: Mapping[FileRef, str]) -> Refusal:
     error = data_error("no_image", "a mask file without an image file of the same subject")
-    return Refusal(mask.subject, place_of(mask.ref, source), error, _fingerprint(mask.ref))
+    content = joint_fingerprint([contents[mask.ref]])
+    return Refusal(mask.subject, place_of(mask.ref, source), error, content)
 
 
 def _left_out(image: NamedImage, why: str) -> LeftOut:
     return LeftOut(image.subject, _series(image), image.word, why)
 
 
-def _clash(exam: Exam) -> Refusal:
-    what = "several files of one name claim to be the same image of the subject"
-    hint = "keep one copy of each image in the source"
-    error = data_error("case_conflict", what, hint=hint)
-    return Refusal(exam.subject, exam.series, error, exam.fingerprint)
-
-
 def _broken_archives(listing: Listing) -> tuple[Refusal, ...]:
     error = data_error("unreadable_file", "a zip archive cannot be opened")
     return tuple(
-        Refusal("", place_of(ref, listing.source), error, _fingerprint(ref))
+        Refusal("", place_of(ref, listing.source), error, joint_fingerprint([fingerprint(ref)]))
         for ref in listing.broken
     )
 
 
-def _fingerprint(*refs: FileRef) -> str:
-    return joint_fingerprint(fingerprint(ref) for ref in refs)
-
-
-def _notes(listing: Listing, images: int, strays: int, unknown: Sequence[str]) -> tuple[str, ...]:
-    counts = {
-        "files are no NIfTI, NRRD or MHA and were ignored": len(listing.files) - images,
-        "files cannot be reached now: run again when they can": len(listing.unreachable),
-        "files have names outside the grammar <subject>_<what> and were ignored": strays,
-    }
+def _notes(counts: Mapping[str, int], unknown: Iterable[str]) -> tuple[str, ...]:
     notes = [f"{count} {what}" for what, count in counts.items() if count]
-    shown = ", ".join(name[:32] for name in sorted(set(unknown))[:20])
+    shown = ", ".join(name[:32] for name in sorted(unknown)[:20])
     return (*notes, f"mask names that the ROI map does not know: {shown}") if shown else (*notes,)
 
 
@@ -221,6 +240,8 @@ def _nothing_found(source: Path, listing: Listing) -> ConfigError:
         "".join(PurePosixPath(name_of(ref)).suffixes[-2:]) or "no ending" for ref in listing.files
     )
     shown = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common(5)) or "nothing"
+    if listing.unreachable:
+        shown += f", and {len(listing.unreachable)} files or folders that cannot be reached"
     hint = "name images <subject>_image.nii.gz and masks <subject>_mask.nii.gz"
     if any(kind.lower().endswith(".dcm") for kind in kinds):
         hint = "try `--importer dicom`"

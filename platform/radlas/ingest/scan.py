@@ -6,22 +6,20 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
 
 from radlas.errors import ConfigError, DataError
-from radlas.ingest.base import Exam, IngestRules, LeftOut, Refusal, Scan
+from radlas.ingest.base import Exam, FileRef, IngestRules, LeftOut, Refusal, Scan
 from radlas.ingest.choosing import choose, sequence_class
 from radlas.ingest.clinical import find_records
+from radlas.ingest.crawl import Crawl, crawl
+from radlas.ingest.doubts import hold_back, refuse_beside, settle_twins
 from radlas.ingest.files import Listing, list_files, name_of, place_of
-from radlas.ingest.fingerprints import fingerprint, joint_fingerprint
+from radlas.ingest.fingerprints import fingerprint, fingerprints, joint_fingerprint
 from radlas.ingest.header_records import ImageFile, MaskFile
-from radlas.ingest.headers import Crawl, crawl
 from radlas.ingest.linking import Link, link_masks
 from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map
 from radlas.ingest.series import ImageSeries, group_series
 from radlas.reasons import data_error
-
-F = TypeVar("F", ImageFile, MaskFile)
 
 
 def scan_dicom(
@@ -47,19 +45,22 @@ def scan_dicom(
     listing = list_files(source)
     headers = crawl(listing)
     if not (headers.images or headers.masks or headers.refusals):
-        raise _nothing_found(source, listing)
-    images, copies = _drop_copies(headers.images)
-    masks, mask_copies = _drop_copies(headers.masks)
+        raise _nothing_found(source, listing, headers)
+    images, lost = _drop_copies(headers.images)
+    masks = list({mask.identity: mask for mask in reversed(headers.masks)}.values())[::-1]
+    copies = len(headers.images) + len(headers.masks) - len(images) - len(masks) - len(lost)
     series = group_series(images, spellings)
     parts = _sort_out(series, link_masks(masks, series), sequence, importer)
     records, table_notes = find_records(headers.strangers)
-    return Scan(
+    scan = Scan(
         exams=tuple(sorted(parts.exams, key=lambda exam: (exam.subject, exam.series))),
         refusals=(*_broken_archives(listing), *headers.refusals, *parts.refusals),
         left_out=tuple(sorted(parts.left_out, key=lambda out: (out.subject, out.series))),
         clinical=records,
-        notes=(*_notes(headers, copies + mask_copies, masks, roi_map), *table_notes),
+        notes=(*_notes(headers, copies, masks, roi_map), *table_notes),
     )
+    certain = hold_back(scan, [*headers.unreachable, *lost], folders=True)
+    return settle_twins(refuse_beside(certain, headers.damaged))
 
 
 @dataclass(frozen=True)
@@ -174,14 +175,20 @@ def _no_image(mask: MaskFile) -> Refusal:
     return Refusal(mask.subject, mask.instance, error, joint_fingerprint([mask.identity]))
 
 
-def _drop_copies(files: Sequence[F]) -> tuple[list[F], int]:
-    """One file per instance and content; two contents of one instance both stay, and clash."""
+def _drop_copies(files: Sequence[ImageFile]) -> tuple[list[ImageFile], list[FileRef]]:
+    """One file per instance and content, and those that could not be reached to compare them.
+
+    Two contents of one instance both stay, and clash.
+    """
     claims = Counter(file.instance for file in files)
-    kept: dict[tuple[str, str], F] = {}
+    rivals = [file.ref for file in files if claims[file.instance] > 1]
+    contents = fingerprints(sorted(rivals, key=lambda ref: (ref.path, ref.member)))
+    kept: dict[tuple[str, str], ImageFile] = {}
     for file in files:
-        content = fingerprint(file.ref) if claims[file.instance] > 1 else ""
-        kept.setdefault((file.instance, content), file)
-    return list(kept.values()), len(files) - len(kept)
+        content = contents.get(file.ref, "")
+        if isinstance(content, str):
+            kept.setdefault((file.instance, content), file)
+    return list(kept.values()), [ref for ref in rivals if isinstance(contents[ref], OSError)]
 
 
 def _broken_archives(listing: Listing) -> tuple[Refusal, ...]:
@@ -198,7 +205,6 @@ def _notes(
     counts = {
         "files are no DICOM and were ignored": len(headers.strangers),
         "DICOM files are neither image nor mask": headers.others,
-        "files cannot be reached now: run again when they can": headers.unreachable,
         "files lie in the source twice; one copy of each is used": copies,
     }
     notes = [f"{count} {what}" for what, count in counts.items() if count]
@@ -214,11 +220,14 @@ def _known(name: str, roi_map: RoiMap) -> bool:
         return True
 
 
-def _nothing_found(source: Path, listing: Listing) -> ConfigError:
+def _nothing_found(source: Path, listing: Listing, headers: Crawl) -> ConfigError:
     kinds = Counter(
         "".join(PurePosixPath(name_of(ref)).suffixes[-2:]) or "no ending" for ref in listing.files
     )
     shown = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common(5)) or "nothing"
     images = any(kind.endswith((".nii", ".nii.gz", ".nrrd", ".mha")) for kind in kinds)
     hint = "try `--importer nifti`" if images else "name the folder above the DICOM files"
+    if headers.unreachable:
+        shown += f", and {len(headers.unreachable)} files or folders that cannot be reached"
+        hint = "check the mount and the permissions"
     return ConfigError(f"no DICOM file here; found {shown}", str(source), hint)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import openpyxl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from radlas import tables
 from radlas.errors import ConfigError
@@ -13,11 +17,15 @@ from radlas.ingest.clinical import find_records, normalise
 from radlas.ingest.clinical_words import (
     normal_age,
     normal_grade,
+    normal_group,
     normal_histology,
     site_of,
     tidy,
 )
 from radlas.ingest.files import list_files
+from radlas.phantom import dicom_seg, nifti
+from radlas.phantom.subjects import plan_subjects
+from radlas.phantom.workbook import grade_text, write_workbook
 
 TABLE = IMPORTERS["table"]()
 HEADERS = ["Patient ID", "Sex", "Age", "Grade", "Histological type", "Site of primary STS"]
@@ -50,7 +58,10 @@ def test_a_row_becomes_the_columns_of_the_clinical_table():
         ("left adductur", ("left", "adductor", "lower limb")),
         ("right quadricep", ("right", "quadriceps", "lower limb")),
         ("left pelvis", ("left", "pelvis", "trunk")),
-        ("somewhere near dr smith", (None, None, None)),
+        ("somewhere near dr smith", (None, "other", None)),
+        ("left thigh, mrn 123456", ("left", "thigh", "lower limb")),
+        ("lower back", (None, "lower back", "trunk")),
+        ("upper extremity", (None, "upper extremity", "upper limb")),
         ("N/A", (None, None, None)),
     ],
 )
@@ -141,7 +152,14 @@ def test_a_table_holds_no_exam():
     ("column", "text", "stored"),
     [
         ("grade", "high (dr smith, pat. doe 1951-03-02)", None),
+        ("grade", "high 123456", None),
+        ("grade", "1 2 3", None),
+        ("grade", "low?", None),
         ("grade", "FNCLCC grade II", "fnclcc grade ii"),
+        ("grade", "High-grade", "high-grade"),
+        ("grade", "3.0", "3"),
+        ("grade", "G2 (FNCLCC)", "g2 (fnclcc)"),
+        ("histology", "liposarcoma 123456", "other"),
         ("histology", "liposarcoma for jane doe", "other"),
         ("histology", "Pleiomorphic liposarcoma", "pleomorphic liposarcoma"),
         ("age", "97", 90.0),
@@ -151,6 +169,34 @@ def test_words_beyond_the_vocabulary_never_leave_the_table(column, text, stored)
     """A cell may hold a remark that names somebody: unknown words are not stored."""
     found = {"grade": normal_grade, "histology": normal_histology, "age": normal_age}[column](text)
     assert found == stored
+
+
+@given(st.sampled_from(["high", "liposarcoma", "left thigh"]), st.text(max_size=20))
+def test_a_strangers_word_is_never_stored(medical, text):
+    cell = f"{medical} canary {text}"
+    stored = [normal_grade(cell), normal_histology(cell), *site_of(cell, cell), normal_group(cell)]
+    assert not any("canary" in (value or "") for value in stored)
+
+
+def test_the_phantoms_tables_lose_no_word(tmp_path):
+    """What the tables of all three centres say of 60 subjects is what the subjects are."""
+    subjects = plan_subjects(60, seed=0)
+    write_workbook(subjects, tmp_path / "a.xlsx")
+    groups = {"thigh": "lower limb", "calf": "lower limb", "arm": "upper limb"}
+    for write, folder in ((dicom_seg.write_clinical, "b"), (nifti.write_clinical, "c")):
+        (tmp_path / folder).mkdir()
+        write([replace(one, name=f"{folder}{one.name}") for one in subjects], tmp_path / folder)
+    for source, grade in ((tmp_path / "a.xlsx", grade_text), (tmp_path / "b", dicom_seg.fnclcc),
+                          (tmp_path / "c", lambda one: one.grade)):  # fmt: skip
+        scan = TABLE.find(source, IngestRules())
+        assert scan.notes == ()
+        found = {row["subject"].lstrip("abc"): row for row in scan.clinical}
+        named = subjects if source.is_dir() else [s for s in subjects if s.name.startswith("STS")]
+        for one in named:
+            row = found[one.name.lstrip("abc")]
+            assert row["grade"] == grade(one).lower()
+            assert (row["histology"], row["region"]) == (one.histology, one.region)
+            assert row["site_group"] == groups.get(one.region, "trunk")
 
 
 def test_grades_that_were_not_understood_are_counted_and_not_quoted(tmp_path):

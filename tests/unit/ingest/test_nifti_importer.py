@@ -115,13 +115,41 @@ def test_lonely_images_and_masks_are_refused(tmp_path):
     ]
 
 
-def test_two_files_that_claim_one_image_are_both_refused(tmp_path):
+def test_two_files_that_claim_one_image_are_one_conflict(tmp_path):
     write(tmp_path / "a/P1_image.mha")
     write(tmp_path / "b/P1_image.mha", VOXELS + 1)
     write(tmp_path / "b/P1_mask.mha", MASK)
     scan = NIFTI.find(tmp_path, RULES)
     assert scan.exams == ()
-    assert [one.error.reason for one in scan.refusals] == ["case_conflict"] * 2
+    assert [one.error.reason for one in scan.refusals] == ["case_conflict"]
+
+
+def test_an_exam_copied_twice_into_the_source_counts_once(tmp_path):
+    for folder in ("a", "b"):
+        write(tmp_path / folder / "P1_image.mha")
+        write(tmp_path / folder / "P1_mask.mha", MASK)
+    scan = NIFTI.find(tmp_path, RULES)
+    assert len(scan.exams) == 1
+    assert not scan.refusals
+    assert any("2 files lie in the source twice" in note for note in scan.notes)
+    np.testing.assert_array_equal(NIFTI.read(scan.exams[0], RULES).rois[0].mask, MASK > 0)
+
+
+def test_files_of_one_name_and_content_in_two_subjects_folders_are_two_cases(tmp_path):
+    for subject in ("P1", "P2"):
+        write(tmp_path / subject / "image.mha")
+        write(tmp_path / subject / "mask.mha", MASK)
+    exams = NIFTI.find(tmp_path, RULES).exams
+    assert [(exam.subject, len(exam.masks)) for exam in exams] == [("P1", 1), ("P2", 1)]
+    assert len({(exam.subject, exam.series) for exam in exams}) == 2
+
+
+def test_lonely_masks_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    write(tmp_path / "P1_image.mha")
+    for folder in ("a", "b"):
+        write(tmp_path / folder / "X_mask.mha", MASK)
+    refused = [one for one in NIFTI.find(tmp_path, RULES).refusals if one.subject == "X"]
+    assert [one.series for one in refused] == ["a/X_mask.mha", "b/X_mask.mha"]
 
 
 def test_an_unknown_mask_alone_is_no_tumour(tmp_path):

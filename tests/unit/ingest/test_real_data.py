@@ -73,5 +73,7 @@ def test_the_workbook_holds_51_patients_and_their_grades(real_data):
         "STS_051",
     }
     assert all(record["site_group"] for record in records)
+    words = {record[column] for record in records for column in ("histology", "region")}
+    assert words.isdisjoint({"other", None})
     assert Counter(record["sex"] for record in records).keys() == {"F", "M"}
     assert all(record["laterality"] for record in records if record["subject"] != "STS_041")

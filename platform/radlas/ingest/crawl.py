@@ -1,0 +1,101 @@
+"""Every file of a source, by its header: images, masks, and what cannot or need not be read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
+
+from radlas.errors import DataError
+from radlas.ingest.base import FileRef, Refusal
+from radlas.ingest.files import Listing, home_of, name_of, open_each, place_of
+from radlas.ingest.fingerprints import fingerprint, joint_fingerprint
+from radlas.ingest.header_records import ImageFile, MaskFile
+from radlas.ingest.headers import describe
+from radlas.ingest.parsing import parsing
+from radlas.reasons import data_error
+
+
+@dataclass(frozen=True)
+class Crawl:
+    """All headers of a source.
+
+    Attributes:
+        strangers: Files that are no DICOM.
+        others: DICOM files that are neither image nor mask.
+        damaged: Files that the refusals are about.
+        unreachable: Files, archives and folders that could not be reached.
+    """
+
+    images: tuple[ImageFile, ...]
+    masks: tuple[MaskFile, ...]
+    refusals: tuple[Refusal, ...]
+    strangers: tuple[FileRef, ...]
+    others: int = 0
+    damaged: tuple[FileRef, ...] = ()
+    unreachable: tuple[FileRef, ...] = ()
+
+
+def crawl(listing: Listing) -> Crawl:
+    """Read every header. A file that claims to be DICOM and is not readable becomes a refusal.
+
+    So does a file of nothing but zeros that is called like the images beside it.
+    """
+    found: dict[str, list[Any]] = defaultdict(list)
+    for ref, stream in open_each(listing.files):
+        if isinstance(stream, OSError):
+            found["lost"].append(ref)
+        elif isinstance(stream, DataError):
+            found["bad"].append((ref, stream))
+        else:
+            kind, item = _sort(ref, stream)
+            found[kind].append(item)
+    shapes = {(home_of(image.ref), _ending(image.ref)) for image in found["image"]}
+    for ref in found["hollow"]:
+        among = (home_of(ref), _ending(ref)) in shapes
+        error = data_error("unreadable_file", "an empty file among the images of a series")
+        found["bad" if among else "stranger"].append((ref, error) if among else ref)
+    return Crawl(
+        images=tuple(sorted(found["image"], key=lambda file: (file.instance, str(file.ref)))),
+        masks=tuple(sorted(found["mask"], key=lambda file: (file.instance, str(file.ref)))),
+        refusals=tuple(_refusal(ref, listing, error) for ref, error in found["bad"]),
+        strangers=tuple(found["stranger"]),
+        others=len(found["other"]),
+        damaged=tuple(ref for ref, _ in found["bad"]),
+        unreachable=(*listing.unreachable, *found["lost"]),
+    )
+
+
+def _sort(ref: FileRef, stream: BinaryIO) -> tuple[str, Any]:
+    """What kind of file it is, and what is kept of it."""
+    try:
+        with parsing("a file"):
+            head = stream.read(132)
+            if not _looks_like_dicom(ref, head):
+                return "stranger" if any(head) else "hollow", ref
+            header = describe(ref, stream)
+    except DataError as error:
+        return "bad", (ref, error)
+    except OSError:
+        return "lost", ref
+    if header is None:
+        return "other", ref
+    return "image" if isinstance(header, ImageFile) else "mask", header
+
+
+def _looks_like_dicom(ref: FileRef, head: bytes) -> bool:
+    # Files of old archives lack the preamble and start with group 0008.
+    named = name_of(ref).lower().endswith((".dcm", ".dicom", ".ima"))
+    return head[128:] == b"DICM" or head[:2] == b"\x08\x00" or named
+
+
+def _ending(ref: FileRef) -> str:
+    # Files are often named by their UID: the number behind its last dot is no ending.
+    ending = PurePosixPath(name_of(ref)).suffix.lower()
+    return "" if ending[1:].isdigit() else ending
+
+
+def _refusal(ref: FileRef, listing: Listing, error: DataError) -> Refusal:
+    place = place_of(ref, listing.source)
+    return Refusal("", place, error, joint_fingerprint([fingerprint(ref)]))
