@@ -18,6 +18,7 @@ from radlas.engine.isolate import Child
 from radlas.entry import DEFECT, guarded, plain
 from radlas.errors import WorkerError
 from radlas.flows.extract import ExtractConfig, extract
+from radlas.ingest.nifti import NiftiImporter
 from radlas.store import delta
 from radlas.store.clinical import revisions
 from radlas.store.layout import open_store
@@ -247,12 +248,17 @@ def test_a_file_that_cannot_be_reached_is_ours_and_tried_again(tmp_path, monkeyp
     folder.mkdir()
     write_pair(folder, "x")
     radlas("init", store)
+    away, read = tmp_path / "away", NiftiImporter.read
+
+    def lost(self, exam, rules):
+        folder.rename(away)
+        try:
+            return read(self, exam, rules)
+        finally:
+            away.rename(folder)
+
     with monkeypatch.context() as patch:
-
-        def lost(*_):
-            raise FileNotFoundError(2, "No such file or directory", str(folder))
-
-        patch.setattr("radlas.ingest.files._open_one", lost)
+        patch.setattr(NiftiImporter, "read", lost)
         code, data = ingest_folder(folder, store)
     assert code == 1
     assert (data["failed"], data["quarantined"]) == (1, 0)
