@@ -40,7 +40,9 @@ class Roi:
         origin: ``rtstruct``, ``seg``, ``image`` (a mask file) or ``generated``.
         reader: Who drew it; empty if the source does not say.
         misalignment_mm: Worst corner displacement between the mask's grid and the image's [mm].
+        misalignment_voxels: The same in voxels of the image [1].
         flags: What a careful reader should know: ``undrawn_slices``, ``ambiguous_contours``.
+        values: Values found in the mask's file with their counts, as ``0=9000 1=120``.
     """
 
     name: str
@@ -48,7 +50,9 @@ class Roi:
     origin: str
     reader: str = ""
     misalignment_mm: float = 0.0
+    misalignment_voxels: float = 0.0
     flags: tuple[str, ...] = ()
+    values: str = ""
 
 
 @dataclass(frozen=True)

@@ -27,25 +27,85 @@ REASONS: dict[str, Reason] = {
         "a file ends before its pixel data does",
         "export the series again; the transfer was cut off",
     ),
+    "lossy_pixels": Reason(
+        "the pixels were compressed with loss: they are not what the scanner measured",
+        "export the series from the archive's original, uncompressed or lossless",
+    ),
+    "unknown_encoding": Reason(
+        "the pixels are encoded in a way that radlas does not decode",
+        "export the series as Explicit VR Little Endian",
+    ),
+    "not_grey": Reason(
+        "the pixels are colours, or not one value per voxel",
+        "export the original series, not a screenshot or a colour map",
+    ),
+    "bad_rescale": Reason(
+        "a rescale slope is zero, or slope or intercept is no finite number",
+        "export the series again; with these numbers the voxels mean nothing",
+    ),
     "slice_gap": Reason(
         "slices are missing inside the series",
         "export the series again, with every slice",
     ),
-    "duplicate_slices": Reason(
-        "several slices claim the same position",
-        "keep one acquisition or echo per series folder",
+    "slices_absent": Reason(
+        "the mask's file names slices of this series that are not in the source",
+        "export the series again, with every slice",
     ),
-    "irregular_slices": Reason(
-        "slices are jittered, sheared or of mixed orientation or size",
-        "export the original series, not a reformatted one",
+    "duplicate_slices": Reason(
+        "several slices claim the same position, and nothing in their headers tells them apart",
+        "keep one acquisition, echo or phase per series",
+    ),
+    "jittered_slices": Reason(
+        "the distances between slices differ by a few per cent",
+        "export the original series; a tool on the way rounded or rewrote the positions",
+    ),
+    "sheared_slices": Reason(
+        "the slices are shifted against each other: a slanted stack is no grid",
+        "export the original series, not one that was tilted or moved",
+    ),
+    "uneven_slices": Reason(
+        "the distances between slices are uneven, and not by whole missing slices",
+        "keep slices of one protocol per series",
+    ),
+    "mixed_slices": Reason(
+        "slices of one series differ in size, pixel spacing, orientation or frame of reference",
+        "export the original series; one slice at least is not of this stack",
+    ),
+    "mosaic": Reason(
+        "all slices are tiled into one picture",
+        "export the series as enhanced MR or as single slices",
+    ),
+    "burned_in": Reason(
+        "its header says that text is burned into the pixels: it may name the patient",
+        "export the series without annotations",
+    ),
+    "identity_conflict": Reason(
+        "one series carries the identifiers of several patients",
+        "find out whose it is, and export it again under one patient",
     ),
     "too_few_slices": Reason(
         "the series holds fewer than two slices, so it has no spacing",
         "check that the whole series was copied; localizers are not volumes",
     ),
+    "missing_geometry": Reason(
+        "slices carry no position, orientation or pixel spacing",
+        "export the original series; screenshots and reformats lack what a volume needs",
+    ),
     "bad_geometry": Reason(
-        "spacing, origin or direction is missing, zero, not finite or not orthonormal",
+        "spacing, origin or direction is zero, not finite or not orthonormal",
         "write the image again from its DICOM source",
+    ),
+    "ambiguous_geometry": Reason(
+        "the file states its geometry twice, and differently",
+        "write the image again with one affine: the same qform and sform",
+    ),
+    "no_sequence": Reason(
+        "the subject has no series of the sequence that was asked for",
+        "add the series, or name another class with `--sequence`",
+    ),
+    "ambiguous_series": Reason(
+        "one series holds several images, and the mask does not say which it was drawn on",
+        "keep one echo or phase per series, or export the mask with its image references",
     ),
     "no_image": Reason(
         "a mask refers to an image series that is not in the source",
@@ -63,6 +123,10 @@ REASONS: dict[str, Reason] = {
         "several masks of one case map to the same ROI",
         "make the ROI map more specific, or give the readers names",
     ),
+    "label_undeclared": Reason(
+        "the mask holds several values, and nothing says which of them means what",
+        "declare them: `--label tumour=1 --label edema=2`, after looking at the values listed",
+    ),
     "label_missing": Reason(
         "the mask does not hold the label that was asked for",
         "name the label with `--label`, after looking at the values listed",
@@ -74,6 +138,18 @@ REASONS: dict[str, Reason] = {
     "mask_off_grid": Reason(
         "the mask's grid does not lie on the image's grid",
         "export the mask on the grid of the image it was drawn on",
+    ),
+    "mask_flipped": Reason(
+        "the mask lies on the image only if its x and y axes are negated: RAS taken for LPS",
+        "write the mask again in the image's convention; radlas never turns it by itself",
+    ),
+    "mask_outside": Reason(
+        "the mask holds voxels or contours, all of them outside the image",
+        "check that the mask was drawn on this image",
+    ),
+    "bad_contour": Reason(
+        "contour data is not made of finite coordinate triples",
+        "export the RTSTRUCT again",
     ),
     "contour_off_plane": Reason(
         "contours are tilted against, or lie between, the image planes",

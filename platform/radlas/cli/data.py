@@ -98,7 +98,14 @@ def ingest_(
     importer: Annotated[str, typer.Option(help="dicom, tcia-sts, nifti or table.")] = "dicom",
     rois: Annotated[Path | None, typer.Option(help="YAML: ROI to name patterns.")] = None,
     sequence: Annotated[str | None, typer.Option(help="Keep only T2FS, STIR or T1.")] = None,
-    label: Annotated[int, typer.Option(min=1, help="Voxel value of the ROI in masks.")] = 1,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="Voxel value of the ROI in mask files: 255; or tumour=1, repeated."),
+    ] = None,
+    resample_masks: Annotated[
+        float,
+        typer.Option(min=0, help="Resample masks that are displaced by up to this [mm]."),
+    ] = 0.0,
     tolerated: ToleratedOption = 0,
     engine: EngineOption = "local",
     dry_run: DryRunOption = False,
@@ -114,7 +121,8 @@ def ingest_(
             "importer": importer,
             "rois": rois,
             "sequence": sequence,
-            "label": label,
+            "label": tuple(label or ()),
+            "resample_masks": resample_masks,
             "tolerated": tolerated,
         }
         config = IngestConfig.parse(values, "radlas ingest")

@@ -9,15 +9,16 @@ from typing import Any
 
 from pydantic import Field, NonNegativeInt
 
-from radlas.config import read_yaml
 from radlas.digests import digest_of, pseudonym
 from radlas.engine.base import Done
-from radlas.errors import DataError
+from radlas.errors import ConfigError, DataError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Exam, ExamData, IngestRules, Refusal, Scan
 from radlas.ingest.checks import roi_facts
+from radlas.ingest.labels import ANY
+from radlas.ingest.roi_names import RoiMap, read_roi_map
 from radlas.model import Outcome, Row
 from radlas.reasons import data_error
 from radlas.store.clinical import newest_records, revisions
@@ -36,18 +37,26 @@ class IngestConfig(StoreConfig):
     importer: str = Field(default="dicom", description="dicom, tcia-sts, nifti or table.")
     rois: Path | None = Field(default=None, description="YAML: ROI to a list of name patterns.")
     sequence: str | None = Field(default=None, description="Keep only T2FS, STIR or T1 series.")
-    label: int = Field(default=1, ge=1, description="Voxel value that means inside, in mask files.")
+    label: tuple[str, ...] = Field(
+        default=(),
+        description="Voxel values in mask files: one (`255`), or one for each ROI (`tumour=1`).",
+    )
+    resample_masks: float = Field(
+        default=0.0, ge=0, description="Masks displaced by up to this are resampled [mm]."
+    )
     minimum_voxels: int = Field(default=1, ge=1, description="Smaller ROIs are refused [1].")
     tolerated: NonNegativeInt = Field(default=0, description="Troubled cases before exit code 1.")
 
     def rules(self) -> IngestRules:
         """The part that decides what a case is."""
-        roi_map = read_yaml(self.rois) if self.rois else {}
+        roi_map = read_roi_map(self.rois) if self.rois else RoiMap({})
         values = {
             "sequence": self.sequence,
-            "label": self.label,
+            "labels": dict(_label(text) for text in self.label),
+            "resample_mm": self.resample_masks,
             "minimum_voxels": self.minimum_voxels,
-            "roi_map": roi_map,
+            "roi_map": roi_map.patterns,
+            "readers": roi_map.readers,
         }
         return IngestRules.parse(values, str(self.rois or "ingest"))
 
@@ -131,6 +140,14 @@ def commit(
     line = f"  {len(plan.extra)} clinical records of centre {config.centre}, {len(new)} new"
     data = {**report.data, "clinical": len(plan.extra), "clinical_new": len(new)}
     return Report((*report.lines, line), data, report.exit_code)
+
+
+def _label(text: str) -> tuple[str, int]:
+    roi, equals, value = text.rpartition("=")
+    if not value.strip().isdigit() or (equals and not roi.strip()):
+        hint = "`--label 255`, or one for each ROI: `--label tumour=1 --label edema=2`"
+        raise ConfigError(f"{text!r} is no label", "label", hint)
+    return roi.strip() or ANY, int(value)
 
 
 def _task(config: IngestConfig, rules: IngestRules, key: bytes, exam: Exam) -> IngestTask:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from radlas.config import Config
 from radlas.errors import DataError
+from radlas.ingest.roi_names import RoiMap
 from radlas.model import Roi, Volume
 
 
@@ -24,11 +25,29 @@ class IngestRules(Config):
         default_factory=dict,
         description="ROI to regular expressions, matched against the whole drawn name, any case.",
     )
-    label: int = Field(default=1, ge=1, description="Voxel value that means inside, in mask files.")
+    readers: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="Reader to regular expressions, searched anywhere in the drawn name.",
+    )
+    labels: Mapping[str, PositiveInt] = Field(
+        default_factory=dict,
+        description="ROI to its voxel value in mask files; the empty name holds for every file."
+        " Without any, 1 means inside and other values are refused.",
+    )
     snap_voxels: float = Field(
         default=0.1, ge=0, description="Masks displaced by less are taken to lie on the image [1]."
     )
+    resample_mm: float = Field(
+        default=0.0,
+        ge=0,
+        description="Masks displaced by up to this are resampled to the nearest voxel [mm].",
+    )
     minimum_voxels: int = Field(default=1, ge=1, description="Smaller ROIs are refused [1].")
+
+    @property
+    def names(self) -> RoiMap:
+        """The study's own map of names, without the defaults."""
+        return RoiMap(self.roi_map, self.readers)
 
 
 @dataclass(frozen=True)
@@ -55,6 +74,10 @@ class Exam:
         fingerprint: SHA-256 over the identities of all its files: the whole content of masks and of
             image files, SOPInstanceUID and size of DICOM images (an edit that keeps both is not
             seen).
+        size: Of all its files [bytes]; no part of what the exam is.
+        study_date: ``YYYYMMDD`` as in the headers, or empty; stored only as a day on the
+            subject's own clock.
+        flags: What a careful reader should know of the series: ``fewer_than_stated``.
     """
 
     importer: str
@@ -65,6 +88,9 @@ class Exam:
     sequence: str
     rule: str
     fingerprint: str
+    size: int = 0
+    study_date: str = ""
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,22 +103,36 @@ class Refusal:
             stored only as a pseudonym.
         error: The typed reason.
         fingerprint: SHA-256 over the identities of its files.
+        sequence: Class of the series, if it is one.
+        files: How many it has.
+        size: Of all its files [bytes].
     """
 
     subject: str
     series: str
     error: DataError
     fingerprint: str
+    sequence: str = ""
+    files: int = 1
+    size: int = 0
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A series that is fine but not wanted, with the reason: printed, counted, not an input."""
+    """A series that is fine but not wanted, with the reason: printed, counted, not an input.
+
+    Attributes:
+        sequence: Class of the series, if it is one.
+        files: How many it has.
+        size: Of all its files [bytes].
+    """
 
     subject: str
     series: str
-    description: str
     why: str
+    sequence: str = ""
+    files: int = 1
+    size: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage
 
-from radlas.digests import mask_digest
 from radlas.geometry import Geometry
 from radlas.model import TUMOUR, Roi, Row
 from radlas.reasons import data_error
+from radlas.roi.facts import mask_facts
 
 
 def roi_facts(roi: Roi, geometry: Geometry) -> Row:
@@ -25,34 +23,21 @@ def roi_facts(roi: Roi, geometry: Geometry) -> Row:
     Returns:
         Counts [1], extents of the bounding box [mm], volume [mm^3]; components share a face.
     """
-    voxels = int(np.count_nonzero(roi.mask))
-    extents = _extents(roi.mask, geometry)
     return {
         "roi": roi.name,
         "reader": roi.reader,
         "feature_set": "",
         "origin": roi.origin,
-        "voxels": voxels,
-        "volume_mm3": voxels * geometry.voxel_volume,
-        "slices": int(np.count_nonzero(roi.mask.any(axis=(1, 2)))),
-        "components": int(ndimage.label(roi.mask)[1]),
-        "touches_border": touches_border(roi.mask),
-        "extent_x_mm": extents[0],
-        "extent_y_mm": extents[1],
-        "extent_z_mm": extents[2],
+        **mask_facts(roi.mask, geometry),
         "misalignment_mm": roi.misalignment_mm,
+        "misalignment_voxels": roi.misalignment_voxels,
         "requested_width_mm": None,
         "achieved_width_mm": None,
         "kept_fraction": None,
         "in_plane_only": None,
         "flags": ",".join(roi.flags),
-        "mask_digest": mask_digest(roi.mask),
+        "mask_values": roi.values,
     }
-
-
-def touches_border(mask: NDArray[np.bool_]) -> bool:
-    """True if a voxel lies on a face of the image: part of the ROI may be outside of it."""
-    return any(bool(mask.take(index, axis).any()) for axis in range(mask.ndim) for index in (0, -1))
 
 
 def check_rois(rois: Iterable[Roi], minimum_voxels: int) -> tuple[Roi, ...]:
@@ -80,14 +65,3 @@ def check_rois(rois: Iterable[Roi], minimum_voxels: int) -> tuple[Roi, ...]:
         replace(roi, flags=(*roi.flags, *missing)) if roi.name == TUMOUR and missing else roi
         for roi in kept
     )
-
-
-def _extents(
-    mask: NDArray[np.bool_], geometry: Geometry
-) -> tuple[float | None, float | None, float | None]:
-    box = ndimage.find_objects(mask.astype(np.uint8))
-    if not box:
-        return None, None, None
-    z, y, x = (part.stop - part.start for part in box[0])
-    dx, dy, dz = geometry.spacing
-    return x * dx, y * dy, z * dz

@@ -12,7 +12,7 @@ from radlas.ingest.base import FileRef, Refusal
 from radlas.ingest.files import Listing, home_of, name_of, open_each, place_of
 from radlas.ingest.fingerprints import fingerprint, joint_fingerprint
 from radlas.ingest.header_records import ImageFile, MaskFile
-from radlas.ingest.headers import describe
+from radlas.ingest.headers import Shared, describe
 from radlas.ingest.parsing import parsing
 from radlas.reasons import data_error
 
@@ -43,13 +43,14 @@ def crawl(listing: Listing) -> Crawl:
     So does a file of nothing but zeros that is called like the images beside it.
     """
     found: dict[str, list[Any]] = defaultdict(list)
+    shared = Shared()
     for ref, stream in open_each(listing.files):
         if isinstance(stream, OSError):
             found["lost"].append(ref)
         elif isinstance(stream, DataError):
             found["bad"].append((ref, stream))
         else:
-            kind, item = _sort(ref, stream)
+            kind, item = _sort(ref, stream, shared)
             found[kind].append(item)
     shapes = {(home_of(image.ref), _ending(image.ref)) for image in found["image"]}
     for ref in found["hollow"]:
@@ -67,14 +68,14 @@ def crawl(listing: Listing) -> Crawl:
     )
 
 
-def _sort(ref: FileRef, stream: BinaryIO) -> tuple[str, Any]:
+def _sort(ref: FileRef, stream: BinaryIO, shared: Shared) -> tuple[str, Any]:
     """What kind of file it is, and what is kept of it."""
     try:
         with parsing("a file"):
             head = stream.read(132)
             if not _looks_like_dicom(ref, head):
                 return "stranger" if any(head) else "hollow", ref
-            header = describe(ref, stream)
+            header = describe(ref, stream, shared)
     except DataError as error:
         return "bad", (ref, error)
     except OSError:

@@ -17,6 +17,7 @@ from radlas.ingest.dicom_volume import read_series
 from radlas.ingest.files import open_file
 from radlas.ingest.masks import Drawn, Placed, rois_of
 from radlas.ingest.parsing import parsing
+from radlas.ingest.placing import Bounds
 from radlas.ingest.roi_names import RoiMap, resolve_roi_map
 from radlas.ingest.rtstruct import Contour, rasterise, read_contours
 from radlas.ingest.scan import scan_dicom
@@ -50,19 +51,16 @@ class DicomImporter:
             OSError: A file cannot be reached; names no path.
         """
         volume, header = read_series(exam.images)
-        roi_map = resolve_roi_map(rules.roi_map)
+        roi_map = resolve_roi_map(rules.names)
+        bounds = Bounds(rules.snap_voxels, rules.resample_mm)
         drawn = [
-            one
-            for ref in exam.masks
-            for one in _read_masks(ref, volume.geometry, roi_map, rules.snap_voxels)
+            one for ref in exam.masks for one in _read_masks(ref, volume.geometry, roi_map, bounds)
         ]
         rois = rois_of(drawn, roi_map, rules.minimum_voxels)
         return ExamData(volume, rois, dicom_facts(header))
 
 
-def _read_masks(
-    ref: FileRef, geometry: Geometry, roi_map: RoiMap, snap_voxels: float
-) -> list[Drawn]:
+def _read_masks(ref: FileRef, geometry: Geometry, roi_map: RoiMap, bounds: Bounds) -> list[Drawn]:
     with open_file(ref) as stream:
         content = io.BytesIO(stream.read())
     with parsing("a mask file"):
@@ -70,7 +68,7 @@ def _read_masks(
         if dataset.get("Modality") == "RTSTRUCT":
             return [_contoured(*pair, geometry) for pair in read_contours(dataset)]
     content.seek(0)
-    return read_segments(content, geometry, roi_map, snap_voxels)
+    return read_segments(content, geometry, roi_map, bounds)
 
 
 def _contoured(name: str, contours: list[Contour], geometry: Geometry) -> Drawn:

@@ -101,4 +101,4 @@ def _refused_beside(exam: Exam) -> Refusal:
 
 
 def _waiting(subject: str, series: str, what: str) -> LeftOut:
-    return LeftOut(subject, series, "", f"{what} cannot be reached now; run again")
+    return LeftOut(subject, series, f"{what} cannot be reached now; run again")

@@ -1,42 +1,71 @@
-"""Enhanced multi-frame MR: one file that holds the whole volume, read by highdicom."""
+"""Multi-frame MR: one file that holds the whole volume, its frames described like single slices."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
-import highdicom
-import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
-from radlas.ingest.grids import finite_volume, geometry_of, xyz_affine
-from radlas.model import Volume
 from radlas.reasons import data_error
 
+# Functional groups (PS3.3 C.7.6.16) and what a single slice says at its top level.
+_GROUPS = {
+    "PlanePositionSequence": ("ImagePositionPatient",),
+    "PlaneOrientationSequence": ("ImageOrientationPatient",),
+    "PixelMeasuresSequence": ("PixelSpacing",),
+    "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
+}
+_OF_ALL = ("Rows", "Columns", "FrameOfReferenceUID", "RescaleSlope", "RescaleIntercept")
 
-def read_enhanced(datasets: Sequence[Dataset]) -> tuple[Volume, Dataset]:
-    """The volume of one multi-frame file, slices right-handed, and the file's header.
+
+def frame_headers(dataset: Dataset) -> list[Dataset]:
+    """One header per frame, with the elements that a slice of a single-frame series would have.
 
     Raises:
-        DataError: ``irregular_slices``: frames are not the planes of one grid, or there are other
-            files; ``too_few_slices``, ``bad_geometry`` or ``not_finite``.
+        DataError: ``missing_geometry``: frames are counted but not described.
     """
-    if len(datasets) > 1:
-        what = f"{len(datasets)} files, some of them multi-frame"
-        raise data_error("irregular_slices", what, hint="keep one multi-frame file per series")
-    try:
-        image = highdicom.Image.from_dataset(datasets[0], copy=False)
-        volume = image.get_volume(
-            dtype=np.float32, apply_real_world_transform=False, apply_presentation_lut=False
-        )
-    except (RuntimeError, ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
-        what = f"a multi-frame file that is not one regular volume ({type(error).__name__})"
-        raise data_error("irregular_slices", what) from error
-    voxels, affine = np.asarray(volume.array), xyz_affine(volume.affine)
-    if voxels.ndim != 3 or voxels.shape[0] < 2:
-        raise data_error("too_few_slices", f"a multi-frame file of shape {voxels.shape}")
-    if np.linalg.det(affine[:3, :3]) < 0:  # our rule is right-handed, as for single slices
-        affine[:3, 3] += affine[:3, 2] * (len(voxels) - 1)
-        affine[:3, 2] *= -1
-        voxels = voxels[::-1]
-    geometry = geometry_of((voxels.shape[0], voxels.shape[1], voxels.shape[2]), affine)
-    return finite_volume(np.ascontiguousarray(voxels), geometry), datasets[0]
+    count = int(dataset.get("NumberOfFrames") or 1)
+    own = list(dataset.get("PerFrameFunctionalGroupsSequence") or ())
+    if len(own) != count:
+        what = f"{count} frames, {len(own)} of them described"
+        hint = "export the enhanced MR object itself, not a multi-frame secondary capture of it"
+        raise data_error("missing_geometry", what, hint=hint)
+    shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or ()), Dataset())
+    return [_frame(dataset, shared, one) for one in own]
+
+
+def effective_echo(dataset: Dataset) -> Dataset:
+    """The header with the times that enhanced objects keep in their functional groups."""
+    shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or ()), Dataset())
+    first = next(iter(dataset.get("PerFrameFunctionalGroupsSequence") or ()), Dataset())
+    for group, source, target in (
+        ("MREchoSequence", "EffectiveEchoTime", "EchoTime"),
+        ("MRTimingAndRelatedParametersSequence", "RepetitionTime", "RepetitionTime"),
+        ("MRTimingAndRelatedParametersSequence", "FlipAngle", "FlipAngle"),
+    ):
+        for item in (*_items(first, group), *_items(shared, group)):
+            if target not in dataset and item.get(source) is not None:
+                setattr(dataset, target, item.get(source))
+    return dataset
+
+
+def _frame(dataset: Dataset, shared: Dataset, own: Dataset) -> Dataset:
+    header = Dataset()
+    for keyword in _OF_ALL:
+        _copy(dataset, header, keyword)
+    for group, keywords in _GROUPS.items():
+        for item in (*_items(shared, group), *_items(own, group)):  # the frame's own wins
+            for keyword in keywords:
+                _copy(item, header, keyword)
+    return header
+
+
+def _items(groups: Dataset, name: str) -> Iterator[Dataset]:
+    yield from groups.get(name) or ()
+
+
+def _copy(source: Dataset, target: Dataset, keyword: str) -> None:
+    value = source.get(keyword)
+    if value is not None and value != "":
+        setattr(target, keyword, list(value) if isinstance(value, MultiValue) else value)

@@ -12,15 +12,17 @@ from radlas.model import Volume
 from radlas.reasons import data_error
 
 
-def finite_volume(voxels: NDArray[Any], geometry: Geometry) -> Volume:
-    """The volume, if every voxel is a number.
+def checked_volume(voxels: NDArray[Any], geometry: Geometry) -> Volume:
+    """The volume, if every voxel is a number and not all are the same.
 
     Raises:
-        DataError: ``not_finite``.
+        DataError: ``not_finite`` or ``flat_image``.
     """
     bad = 0 if voxels.dtype.kind in "iub" else int(np.count_nonzero(~np.isfinite(voxels)))
     if bad:
         raise data_error("not_finite", f"{bad} of {voxels.size} voxels are NaN or infinite")
+    if voxels.min() == voxels.max():
+        raise data_error("flat_image", f"all {voxels.size} voxels are {voxels.flat[0]:g}")
     return Volume(voxels, geometry)
 
 

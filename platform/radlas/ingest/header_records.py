@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from radlas.ingest.base import FileRef
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """One image file, by its header."""
+    """One image file, by its header.
+
+    Attributes:
+        size: Of the file [bytes].
+        stated_images: ImagesInAcquisition; 0 where it is missing.
+    """
 
     ref: FileRef
     size: int
@@ -17,6 +23,7 @@ class ImageFile:
     series: str
     study: str
     subject: str
+    study_date: str
     frame_of_reference: str
     modality: str
     description: str
@@ -32,6 +39,7 @@ class ImageFile:
     repetition_ms: float | None
     echo_ms: float | None
     inversion_ms: float | None
+    stated_images: int
     fat_option: bool
     burned_in: bool
 
@@ -50,13 +58,15 @@ class MaskFile:
     """One RTSTRUCT or SEG file, by its header.
 
     Attributes:
+        size: Of the file [bytes].
         content: SHA-256 of the whole file: contours are edited in place, under the same UID.
-        series: Image series it refers to.
-        instances: Image instances it refers to.
+        listed: Image instances that it names, by the series it names them under.
+        drawn: Image instances that single contours or segments name.
         names: Drawn names in it.
     """
 
     ref: FileRef
+    size: int
     content: str
     instance: str
     study: str
@@ -64,9 +74,19 @@ class MaskFile:
     modality: str
     description: str
     frames_of_reference: frozenset[str]
-    series: frozenset[str]
-    instances: frozenset[str]
+    listed: Mapping[str, frozenset[str]] = field(hash=False)
+    drawn: frozenset[str]
     names: tuple[str, ...]
+
+    @property
+    def series(self) -> frozenset[str]:
+        """SeriesInstanceUIDs of images that it names."""
+        return frozenset(self.listed)
+
+    @property
+    def instances(self) -> frozenset[str]:
+        """SOPInstanceUIDs of images that it names anywhere."""
+        return self.drawn.union(*self.listed.values())
 
     @property
     def identity(self) -> str:

@@ -3,48 +3,29 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import BinaryIO, TypeVar
 
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.multival import MultiValue
+from pydicom.uid import UID, MediaStorageDirectoryStorage
 
 from radlas.ingest.base import FileRef
 from radlas.ingest.deidentify import safe_number
+from radlas.ingest.elements import Elements, read_elements
 from radlas.ingest.fingerprints import content_fingerprint
 from radlas.ingest.header_records import ImageFile, MaskFile
 
-_IMAGE_TAGS = [
-    "SOPClassUID",
-    "SOPInstanceUID",
-    "SeriesInstanceUID",
-    "StudyInstanceUID",
-    "FrameOfReferenceUID",
-    "PatientID",
-    "Modality",
-    "SeriesDescription",
-    "SeriesNumber",
-    "ImageType",
-    "Rows",
-    "Columns",
-    "NumberOfFrames",
-    "PixelSpacing",
-    "ImageOrientationPatient",
-    "ImagePositionPatient",
-    "EchoNumbers",
-    "EchoTime",
-    "RepetitionTime",
-    "InversionTime",
-    "AcquisitionNumber",
-    "TemporalPositionIdentifier",
-    "DiffusionBValue",
-    "ScanOptions",
-    "BurnedInAnnotation",
-    "StructureSetLabel",
-]
-_MASK_TAGS = [
+_KEYWORDS = tuple(
+    "SOPClassUID SOPInstanceUID SeriesInstanceUID StudyInstanceUID FrameOfReferenceUID PatientID"
+    " StudyDate Modality SeriesDescription SeriesNumber ImageType Rows Columns NumberOfFrames"
+    " PixelSpacing ImageOrientationPatient ImagePositionPatient EchoNumbers EchoTime"
+    " RepetitionTime InversionTime AcquisitionNumber TemporalPositionIdentifier DiffusionBValue"
+    " ScanOptions BurnedInAnnotation ImagesInAcquisition".split()
+)
+_MASK_SEQUENCES = [
     "ReferencedFrameOfReferenceSequence",
     "StructureSetROISequence",
     "ROIContourSequence",
@@ -53,95 +34,136 @@ _MASK_TAGS = [
     "SourceImageSequence",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
-]
-_REFERENCES = [
-    "ReferencedFrameOfReferenceSequence",
-    "RTReferencedStudySequence",
-    "RTReferencedSeriesSequence",
-    "ROIContourSequence",
-    "ContourSequence",
-    "ContourImageSequence",
-    "ReferencedSeriesSequence",
-    "ReferencedInstanceSequence",
-    "SourceImageSequence",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-    "DerivationImageSequence",
+    "StructureSetLabel",
 ]
 _MASKS = {"RTSTRUCT", "SEG"}
+# Where references to images stand: RTSTRUCT (PS3.3 C.8.8.5, C.8.8.6), SEG (C.12.4, C.7.6.16).
+_FRAMES = "ReferencedFrameOfReferenceSequence"
+_LISTED = (
+    (_FRAMES, "RTReferencedStudySequence", "RTReferencedSeriesSequence", "ContourImageSequence"),
+    ("ReferencedSeriesSequence", "ReferencedInstanceSequence"),
+)
+_DERIVED = ("DerivationImageSequence", "SourceImageSequence")
+_DRAWN = (
+    ("ROIContourSequence", "ContourSequence", "ContourImageSequence"),
+    ("PerFrameFunctionalGroupsSequence", *_DERIVED),
+    ("SharedFunctionalGroupsSequence", *_DERIVED),
+    ("SourceImageSequence",),
+)
+_FAT_OPTIONS = {"FS", "SFS", "FATSAT"}
+T = TypeVar("T")
 
 
-def describe(ref: FileRef, stream: BinaryIO) -> ImageFile | MaskFile | None:
+class Shared:
+    """Values that many files have in common, kept once: a scan holds a record of every file."""
+
+    def __init__(self) -> None:
+        self._known: dict[object, object] = {}
+
+    def __call__(self, value: T) -> T:
+        """An equal value, the same object for all that are equal."""
+        return self._known.setdefault(value, value)  # type: ignore[return-value]
+
+
+def describe(ref: FileRef, stream: BinaryIO, shared: Shared) -> ImageFile | MaskFile | None:
     """What the header says; None for DICOM files that are neither image nor mask.
 
-    What pydicom raises on a damaged file is the caller's to catch: see ``parsing``.
+    What a damaged file raises is the caller's to catch: see ``parsing``.
     """
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
-    header = pydicom.dcmread(
-        stream, stop_before_pixels=True, force=True, specific_tags=[*_IMAGE_TAGS, *_MASK_TAGS]
-    )
-    if "MediaStorageDirectoryStorage" in _class_name(header):
+    head = read_elements(stream, _KEYWORDS)
+    if head.text("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
         return None
-    modality = str(header.get("Modality") or "")
-    if not modality or not header.get("SOPInstanceUID"):
+    modality = head.text("Modality")
+    if not modality or not head.text("SOPInstanceUID"):
         raise InvalidDicomError("no Modality or SOPInstanceUID")
     if modality in _MASKS:
-        return _mask_file(ref, content_fingerprint(stream), header)
-    return _image_file(ref, size, header) if header.get("Rows") else None
+        return _mask_file(ref, size, stream, head)
+    if head.short("Rows"):
+        return _image_file(ref, size, head, shared)
+    if "ImageStorage" in UID(head.text("SOPClassUID")).keyword:
+        raise InvalidDicomError("an image without Rows: the file ends in its header")
+    return None
 
 
-def _class_name(header: Dataset) -> str:
-    meta = getattr(header, "file_meta", None)
-    uid = meta.get("MediaStorageSOPClassUID") if meta else None
-    return str(getattr(uid, "keyword", "") or "")
+def _image_file(ref: FileRef, size: int, head: Elements, shared: Shared) -> ImageFile:
+    def text(keyword: str) -> str:
+        return shared(head.text(keyword))
 
-
-def _image_file(ref: FileRef, size: int, header: Dataset) -> ImageFile:
-    frames = int(header.get("NumberOfFrames") or 1)
+    frames = int(head.number("NumberOfFrames") or 1)
     return ImageFile(
         ref=ref,
         size=size,
-        instance=str(header.SOPInstanceUID),
-        series=_text(header, "SeriesInstanceUID"),
-        study=_text(header, "StudyInstanceUID"),
-        subject=_subject(header),
-        frame_of_reference=_text(header, "FrameOfReferenceUID"),
-        modality=str(header.Modality),
-        description=_text(header, "SeriesDescription"),
-        number=int(safe_number(header.get("SeriesNumber")) or 0),
-        image_type=_texts(header.get("ImageType")),
-        shape=(frames, int(header.Rows), int(header.Columns)),
-        pixel_spacing=_floats(header.get("PixelSpacing")),
-        orientation=_floats(header.get("ImageOrientationPatient")),
-        position=_floats(header.get("ImagePositionPatient")),
-        echo=_text(header, "EchoNumbers"),
-        acquisition=_text(header, "AcquisitionNumber"),
-        phase=_text(header, "TemporalPositionIdentifier") + _text(header, "DiffusionBValue"),
-        repetition_ms=safe_number(header.get("RepetitionTime")),
-        echo_ms=safe_number(header.get("EchoTime")),
-        inversion_ms=safe_number(header.get("InversionTime")),
-        fat_option=bool({"FS", "SFS", "FATSAT"} & set(_texts(header.get("ScanOptions")))),
-        burned_in=_text(header, "BurnedInAnnotation").upper() == "YES",
+        instance=head.text("SOPInstanceUID"),
+        series=text("SeriesInstanceUID"),
+        study=text("StudyInstanceUID"),
+        subject=shared(_subject(head)),
+        study_date=text("StudyDate"),
+        frame_of_reference=text("FrameOfReferenceUID"),
+        modality=text("Modality"),
+        description=text("SeriesDescription"),
+        number=int(safe_number(head.number("SeriesNumber")) or 0),
+        image_type=shared(head.texts("ImageType")),
+        shape=shared((frames, head.short("Rows"), head.short("Columns"))),
+        pixel_spacing=shared(head.floats("PixelSpacing")),
+        orientation=shared(head.floats("ImageOrientationPatient")),
+        position=head.floats("ImagePositionPatient"),
+        echo=text("EchoNumbers"),
+        acquisition=text("AcquisitionNumber"),
+        phase=shared(head.text("TemporalPositionIdentifier") + head.text("DiffusionBValue")),
+        repetition_ms=shared(safe_number(head.number("RepetitionTime"))),
+        echo_ms=shared(safe_number(head.number("EchoTime"))),
+        inversion_ms=shared(safe_number(head.number("InversionTime"))),
+        stated_images=int(safe_number(head.number("ImagesInAcquisition")) or 0),
+        fat_option=not _FAT_OPTIONS.isdisjoint(head.texts("ScanOptions")),
+        burned_in=head.text("BurnedInAnnotation").upper() == "YES",
     )
 
 
-def _mask_file(ref: FileRef, content: str, header: Dataset) -> MaskFile:
-    items = list(_walk(header))
-    label = _text(header, "StructureSetLabel")
+def _mask_file(ref: FileRef, size: int, stream: BinaryIO, head: Elements) -> MaskFile:
+    stream.seek(0)
+    header = pydicom.dcmread(
+        stream, stop_before_pixels=True, force=True, specific_tags=_MASK_SEQUENCES
+    )
+    frames = [_text(item, "FrameOfReferenceUID") for item in _items([header], _FRAMES)]
     return MaskFile(
         ref=ref,
-        content=content,
-        instance=str(header.SOPInstanceUID),
-        study=_text(header, "StudyInstanceUID"),
-        subject=_subject(header),
-        modality=str(header.Modality),
-        description=_text(header, "SeriesDescription") or label,
-        frames_of_reference=_values(items, "FrameOfReferenceUID"),
-        series=_values(items[1:], "SeriesInstanceUID"),
-        instances=_values(items, "ReferencedSOPInstanceUID"),
+        size=size,
+        content=content_fingerprint(stream),
+        instance=head.text("SOPInstanceUID"),
+        study=head.text("StudyInstanceUID"),
+        subject=_subject(head),
+        modality=head.text("Modality"),
+        description=head.text("SeriesDescription") or _text(header, "StructureSetLabel"),
+        frames_of_reference=frozenset([*frames, head.text("FrameOfReferenceUID")]) - {""},
+        listed=_listed(header),
+        drawn=frozenset(one for path in _DRAWN for one in _named(_items([header], *path))),
         names=_drawn_names(header),
     )
+
+
+def _listed(header: Dataset) -> Mapping[str, frozenset[str]]:
+    """Instances under each series that the file refers to as a whole."""
+    found: dict[str, frozenset[str]] = defaultdict(frozenset)
+    for *path, images in _LISTED:
+        for series in _items([header], *path):
+            if uid := _text(series, "SeriesInstanceUID"):
+                found[uid] |= frozenset(_named(_items([series], images)))
+    return dict(found)
+
+
+def _items(datasets: Iterable[Dataset], *path: str) -> Iterator[Dataset]:
+    """Items of nested sequences. By name: to visit every element would parse each coordinate."""
+    if not path:
+        yield from datasets
+        return
+    for dataset in datasets:
+        yield from _items(dataset.get(path[0]) or (), *path[1:])
+
+
+def _named(items: Iterable[Dataset]) -> list[str]:
+    return [uid for item in items if (uid := _text(item, "ReferencedSOPInstanceUID"))]
 
 
 def _drawn_names(header: Dataset) -> tuple[str, ...]:
@@ -149,32 +171,11 @@ def _drawn_names(header: Dataset) -> tuple[str, ...]:
     return (*rois, *(_text(item, "SegmentLabel") for item in header.get("SegmentSequence") or ()))
 
 
-def _walk(dataset: Dataset) -> Iterator[Dataset]:
-    # By name: visiting every element would parse each coordinate of each contour.
-    yield dataset
-    for tag in _REFERENCES:
-        for item in dataset.get(tag) or ():
-            yield from _walk(item)
-
-
-def _values(items: Iterable[Dataset], tag: str) -> frozenset[str]:
-    return frozenset(value for item in items if (value := _text(item, tag)))
-
-
-def _subject(header: Dataset) -> str:
+def _subject(head: Elements) -> str:
     # Without a patient's identifier the study stands for the patient: never all under one name.
-    return _text(header, "PatientID") or f"study {_text(header, 'StudyInstanceUID')}"
+    return head.text("PatientID") or f"study {head.text('StudyInstanceUID')}"
 
 
 def _text(dataset: Dataset, tag: str) -> str:
     value = dataset.get(tag)
     return "" if value is None else str(value).strip()
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    parts = value if isinstance(value, MultiValue | list | tuple) else [value or ""]
-    return tuple(str(part).strip().upper() for part in parts)
-
-
-def _floats(value: Any) -> tuple[float, ...]:
-    return tuple(float(part) for part in value) if value else ()

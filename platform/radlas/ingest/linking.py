@@ -19,13 +19,17 @@ class Link:
     """One mask file and its series.
 
     Attributes:
-        series: Key of the image series, None if it is not in the source.
+        series: Key of the image series, None if it is not in the source or not told.
         told_by: ``series UID``, ``image UIDs``, ``frame of reference`` or ``description``.
+        rivals: Keys of images between which nothing in the mask decides.
+        absent: Slices of its series that the mask names and the source lacks.
     """
 
     mask: MaskFile
     series: str | None
     told_by: str = ""
+    rivals: tuple[str, ...] = ()
+    absent: int = 0
 
 
 def link_masks(masks: Sequence[MaskFile], series: Sequence[ImageSeries]) -> tuple[Link, ...]:
@@ -34,20 +38,39 @@ def link_masks(masks: Sequence[MaskFile], series: Sequence[ImageSeries]) -> tupl
 
 
 def _link(mask: MaskFile, series: Sequence[ImageSeries]) -> Link:
-    named = [one for one in series if one.first.series in mask.series]
-    if named:
-        return Link(mask, _most_referenced(mask, named).key, "series UID")
-    drawn = [one for one in series if mask.instances & one.instances]
-    if drawn:
-        return Link(mask, _most_referenced(mask, drawn).key, "image UIDs")
-    if mask.series or mask.instances:
+    named = [one for one in series if one.first.series in mask.listed]
+    drawn = [one for one in series if mask.drawn & one.instances]
+    listed = [one for one in series if mask.instances & one.instances]
+    if named and drawn and not any(one in named for one in drawn):
+        return Link(mask, None, rivals=tuple(one.key for one in (*named, *drawn)))
+    for candidates, told_by in ((named, "series UID"), (drawn or listed, "image UIDs")):
+        if candidates:
+            return _most_referenced(mask, candidates, told_by)
+    if mask.listed or mask.instances:
         return Link(mask, None)
     return _by_frame_or_words(mask, [one for one in series if one.first.subject == mask.subject])
 
 
-def _most_referenced(mask: MaskFile, series: Sequence[ImageSeries]) -> ImageSeries:
-    # Parts of a mixed series come largest first, and max keeps the first of equals.
-    return max(series, key=lambda one: len(mask.instances & one.instances))
+def _most_referenced(mask: MaskFile, candidates: Sequence[ImageSeries], told_by: str) -> Link:
+    """The candidate that most drawn contours name, then most of the list, then the most slices."""
+
+    def rank(one: ImageSeries) -> tuple[int, int, int]:
+        drawn, listed = mask.drawn & one.instances, mask.instances & one.instances
+        return len(drawn), len(listed), one.slices
+
+    best = max(map(rank, candidates))
+    first, *others = [one for one in candidates if rank(one) == best]
+    if others:
+        return Link(mask, None, rivals=tuple(one.key for one in (first, *others)))
+    return Link(mask, first.key, told_by, absent=_absent(mask, first, candidates))
+
+
+def _absent(mask: MaskFile, series: ImageSeries, parts: Sequence[ImageSeries]) -> int:
+    """Slices that the mask names as those of this series, where it names some that are there."""
+    uid = series.first.series
+    there = frozenset().union(*(one.instances for one in parts if one.first.series == uid))
+    told = mask.listed.get(uid) or mask.drawn
+    return len(told - there) if told & there else 0
 
 
 def _by_frame_or_words(mask: MaskFile, series: Sequence[ImageSeries]) -> Link:

@@ -21,12 +21,16 @@ class Placed:
 
     Attributes:
         mask: Shape ``(z, y, x)``.
-        misalignment_mm: Worst corner displacement that was snapped away [mm].
+        misalignment_mm: Worst corner displacement that was snapped or resampled away [mm].
+        misalignment_voxels: The same in voxels of the image [1].
+        values: Values found in the file, with their counts.
     """
 
     mask: Mask
     flags: tuple[str, ...] = ()
     misalignment_mm: float = 0.0
+    misalignment_voxels: float = 0.0
+    values: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,15 @@ def rois_of(drawn: Sequence[Drawn], roi_map: RoiMap, minimum_voxels: int) -> tup
             placed = one.place()
             name, reader = target
             rois.append(
-                Roi(name, placed.mask, one.origin, reader, placed.misalignment_mm, placed.flags)
+                Roi(
+                    name,
+                    placed.mask,
+                    one.origin,
+                    reader,
+                    misalignment_mm=placed.misalignment_mm,
+                    misalignment_voxels=placed.misalignment_voxels,
+                    flags=placed.flags,
+                    values=placed.values,
+                )
             )
     return check_rois(rois, minimum_voxels)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -15,16 +15,16 @@ from radlas.geometry import Geometry
 from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
 from radlas.ingest.deidentify import image_facts
 from radlas.ingest.file_names import name_mask
-from radlas.ingest.grids import finite_volume
+from radlas.ingest.files import name_of
+from radlas.ingest.grids import checked_volume
 from radlas.ingest.itk import read_image
+from radlas.ingest.labels import ANY, embedded_labels, inventory, labelled_voxels, told
 from radlas.ingest.masks import Drawn, Placed, rois_of
 from radlas.ingest.nifti_scan import scan_files
-from radlas.ingest.placing import place_on_image
+from radlas.ingest.placing import Bounds, place_on_image
 from radlas.ingest.reach import reaching
 from radlas.ingest.roi_names import resolve_roi_map
-from radlas.reasons import data_error
 
-_SHOWN_VALUES = 6
 _PHANTOM_FILE = "phantom.json"
 
 
@@ -48,33 +48,11 @@ class NiftiImporter:
             OSError: A file cannot be reached; names no path.
         """
         voxels, geometry, metadata = read_image(exam.images[0])
-        volume = finite_volume(voxels, geometry)
-        drawn = [_drawn(ref, exam.subject, geometry, rules) for ref in exam.masks]
-        rois = rois_of(drawn, resolve_roi_map(rules.roi_map), rules.minimum_voxels)
+        volume = checked_volume(voxels, geometry)
+        drawn = [one for ref in exam.masks for one in _drawings(ref, exam.subject, geometry, rules)]
+        rois = rois_of(drawn, resolve_roi_map(rules.names, rules.labels), rules.minimum_voxels)
         phantom = beside_phantom(exam.images[0])
         return ExamData(volume, rois, image_facts(metadata, beside_phantom=phantom))
-
-
-def labelled_voxels(values: NDArray[np.generic], label: int) -> NDArray[np.bool_]:
-    """Voxels that hold the label; none, if the mask holds nothing but zeros.
-
-    Raises:
-        DataError: ``label_missing``: there are other values, but not this one; lists them with
-            their counts.
-    """
-    inside = values == label
-    if inside.any() or not values.any():
-        return np.asarray(inside)
-    found, counts = np.unique(values, return_counts=True)
-    shown = ", ".join(
-        f"{value:g} ({count} voxels)"
-        for value, count in list(zip(found.tolist(), counts.tolist(), strict=True))[:_SHOWN_VALUES]
-    )
-    more = f", and {len(found) - _SHOWN_VALUES} more values" if len(found) > _SHOWN_VALUES else ""
-    others = [value for value in found.tolist() if value]
-    only = others[0] if len(others) == 1 and float(others[0]).is_integer() else None
-    hint = f"`--label {only:g}` is the only other value" if only and only >= 1 else ""
-    raise data_error("label_missing", f"no voxel is {label}; it holds {shown}{more}", hint=hint)
 
 
 def beside_phantom(ref: FileRef) -> bool:
@@ -94,22 +72,49 @@ def beside_phantom(ref: FileRef) -> bool:
             return any(name.split("/")[-1] == _PHANTOM_FILE for name in archive.namelist())
 
 
-def _drawn(ref: FileRef, subject: str, geometry: Geometry, rules: IngestRules) -> Drawn:
+class _MaskFile:
+    """One mask file, read when it is first needed.
+
+    Args:
+        ref: The file.
+        geometry: Grid of the image.
+        rules: Labels, and how far the mask may lie off.
+    """
+
+    def __init__(self, ref: FileRef, geometry: Geometry, rules: IngestRules) -> None:
+        self.ref, self._geometry, self._rules = ref, geometry, rules
+
+    @cached_property
+    def _content(self) -> tuple[NDArray[np.generic], Geometry, dict[str, str], dict[float, int]]:
+        try:
+            values, grid, metadata = read_image(self.ref)
+        except DataError as error:
+            raise error.at("mask") from error
+        return values, grid, metadata, inventory(values)
+
+    def drawings(self, name: str) -> list[Drawn]:
+        """The file's ROI under its own name, or one for each label that is declared and there."""
+        labels = {roi: value for roi, value in self._rules.labels.items() if roi != ANY}
+        if not labels and name_of(self.ref).lower().endswith(".seg.nrrd"):
+            labels = embedded_labels(self._content[2])
+        if not labels:
+            own = self._rules.labels.get(ANY)
+            return [Drawn(name, "image", hollow=False, place=partial(self._place, own))]
+        found = self._content[3]
+        return [
+            Drawn(roi, "image", hollow=False, place=partial(self._place, value))
+            for roi, value in labels.items()
+            if float(value) in found
+        ]
+
+    def _place(self, label: int | None) -> Placed:
+        values, grid, _, found = self._content
+        inside, flags = labelled_voxels(values, label, found)
+        bounds = Bounds(self._rules.snap_voxels, self._rules.resample_mm)
+        placed = place_on_image(inside, grid, self._geometry, bounds)
+        return replace(placed, flags=(*placed.flags, *flags), values=told(found))
+
+
+def _drawings(ref: FileRef, subject: str, geometry: Geometry, rules: IngestRules) -> list[Drawn]:
     named = name_mask(ref, [subject])
-    name = named.name if named else ""
-    return Drawn(name, "image", hollow=False, place=partial(_place, ref, geometry, rules))
-
-
-def _place(ref: FileRef, geometry: Geometry, rules: IngestRules) -> Placed:
-    values, grid, _ = _read_mask(ref)
-    return place_on_image(
-        labelled_voxels(values, rules.label), grid, geometry, snap_voxels=rules.snap_voxels
-    )
-
-
-def _read_mask(ref: FileRef) -> tuple[NDArray[np.generic], Geometry, Sequence[str]]:
-    try:
-        values, grid, metadata = read_image(ref)
-    except DataError as error:
-        raise error.at("mask") from error
-    return values, grid, tuple(metadata)
+    return _MaskFile(ref, geometry, rules).drawings(named.name if named else "")

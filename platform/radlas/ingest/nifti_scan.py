@@ -57,7 +57,7 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
             wrong.
     """
     sequence = sequence_class(rules.sequence) if rules.sequence else None
-    roi_map = resolve_roi_map(rules.roi_map)
+    roi_map = resolve_roi_map(rules.names, rules.labels)
     listing = list_files(source)
     # A file out of reach still says by its name whose it is: that exam is held back.
     refs = [ref for ref in (*listing.files, *listing.unreachable) if stem_of(ref)]
@@ -218,7 +218,7 @@ def _no_image(mask: NamedMask, source: Path, contents: Mapping[FileRef, str]) ->
 
 
 def _left_out(image: NamedImage, why: str) -> LeftOut:
-    return LeftOut(image.subject, _series(image), image.word, why)
+    return LeftOut(image.subject, _series(image), why, classify(image.word)[0])
 
 
 def _broken_archives(listing: Listing) -> tuple[Refusal, ...]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pydicom.config
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from radlas.ingest.reach import is_unreachable, nameless
 from radlas.reasons import data_error
+
+# What a header holds is held against our own rules; pydicom would warn of it with the value.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 # Found by cutting files and flipping their bytes; a list, so that bugs of ours are not hidden.
 PARSE_ERRORS = (
@@ -40,7 +45,9 @@ def parsing(what: str, where: str = "") -> Iterator[None]:
         OSError: The file cannot be reached; names no path.
     """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom quotes values, and values may be names
+            yield
     except PARSE_ERRORS as error:
         if isinstance(error, OSError) and is_unreachable(error):
             raise nameless(error) from None

@@ -7,8 +7,12 @@ readers' drawings of one tumour can live side by side (``GTV_reader1``, ``GTV_re
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from radlas.config import Config, read_yaml
 from radlas.errors import ConfigError
 from radlas.model import EDEMA, TUMOUR
 from radlas.reasons import data_error
@@ -19,20 +23,37 @@ _SUFFIX = (
     r"(?:[ _-]reader[ _-]?(?P<reader>[A-Za-z0-9]{1,8}))?"
 )
 
+RESERVED = "readers"
+
+
+@dataclass(frozen=True)
+class RoiMap:
+    """Which drawn name means what.
+
+    Attributes:
+        patterns: ROI to regular expressions; one of them must match the whole name, any case.
+        readers: Reader to regular expressions, searched anywhere in a name; what matches tells the
+            reader and is no part of the name then.
+    """
+
+    patterns: Mapping[str, tuple[str, ...]]
+    readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
 #: Names of the TCIA Soft-tissue-Sarcoma collection and of usual exports. There ``GTV_Research`` is
 #: the mass and ``GTV_Res+edema`` the mass with its edema, drawn again for research.
-DEFAULT_ROI_MAP: dict[str, tuple[str, ...]] = {
-    TUMOUR: (
-        rf"GTV(?:[ _-]?(?:Mass|Research|Tumou?r))?{_SUFFIX}",
-        rf"(?:tumou?r|mask|label|seg|segmentation|lesion){_SUFFIX}",
-    ),
-    EDEMA: (
-        rf"GTV[ _-]?(?:Res[ _+-]*)?o?edema{_SUFFIX}",
-        rf"(?:peritumou?ral[ _-]?)?o?edema{_SUFFIX}",
-    ),
-}
-
-RoiMap = Mapping[str, tuple[str, ...]]
+DEFAULT_ROI_MAP = RoiMap(
+    {
+        TUMOUR: (
+            rf"GTV(?:[ _-]?(?:Mass|Research|Tumou?r))?{_SUFFIX}",
+            rf"(?:tumou?r|mask|label|seg|segmentation|lesion){_SUFFIX}",
+        ),
+        EDEMA: (
+            rf"GTV[ _-]?(?:Res[ _+-]*)?o?edema{_SUFFIX}",
+            rf"(?:peritumou?ral[ _-]?)?o?edema{_SUFFIX}",
+        ),
+    }
+)
 Target = tuple[str, str]  # ROI, reader
 
 # Words that may stand in a stored message; anything else in a drawn name could be a person's.
@@ -45,18 +66,61 @@ _WORDS = (
 _SAFE_WORDS = frozenset(_WORDS.split())
 
 
-def resolve_roi_map(overrides: RoiMap) -> dict[str, tuple[str, ...]]:
-    """The default map with ``overrides``: a ROI named there loses its default patterns.
+class _Names(Config):
+    """One ROI's names in a map file."""
+
+    patterns: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+
+def read_roi_map(path: Path) -> RoiMap:
+    """A map file: ROI to patterns, or to ``patterns`` and ``aliases``; and ``readers``.
+
+    Aliases are names as they are drawn, any case; patterns are regular expressions.
+
+    Raises:
+        ConfigError: The file is missing, or is no such mapping.
+    """
+    values = read_yaml(path)
+    readers = {
+        str(reader): _texts(patterns, f"{path}, {RESERVED}")
+        for reader, patterns in (values.pop(RESERVED, None) or {}).items()
+    }
+    found = {}
+    for roi, names in values.items():
+        if isinstance(names, Mapping):
+            told = _Names.parse(names, f"{path}, {roi}")
+            found[roi] = (*told.patterns, *map(re.escape, told.aliases))
+        else:
+            found[roi] = _texts(names, f"{path}, {roi}")
+    return resolve_roi_map(RoiMap(found, readers), defaults=False)
+
+
+def resolve_roi_map(own: RoiMap, labels: Iterable[str] = (), *, defaults: bool = True) -> RoiMap:
+    """The default map with ``own``: a ROI named there loses its default patterns.
+
+    Args:
+        own: What the study says.
+        labels: ROIs that a declared voxel value stands for; each is its own name.
+        defaults: False to check ``own`` alone.
 
     Raises:
         ConfigError: A pattern is no regular expression, or a ROI's name is no plain word.
     """
-    for roi, patterns in overrides.items():
+    for roi, patterns in own.patterns.items():
         if not re.fullmatch(r"[a-z][a-z0-9_]*", roi):
             raise ConfigError(f"{roi!r} is no ROI name", "roi_map", "use lower case, as `tumour`")
         for pattern in patterns:
             _compile(pattern)
-    return {**DEFAULT_ROI_MAP, **overrides}
+    for reader, patterns in own.readers.items():
+        if not re.fullmatch(r"[A-Za-z0-9]{1,8}", reader):
+            raise ConfigError(f"{reader!r} is no reader", "roi_map", "use 1 to 8 letters or digits")
+        for pattern in patterns:
+            _compile(pattern)
+    resolved = {**(DEFAULT_ROI_MAP.patterns if defaults else {}), **own.patterns}
+    for roi in filter(None, labels):
+        resolved[roi] = (*resolved.get(roi, ()), re.escape(roi))
+    return RoiMap(resolved, own.readers)
 
 
 def match_name(name: str, roi_map: RoiMap) -> Target | None:
@@ -65,16 +129,33 @@ def match_name(name: str, roi_map: RoiMap) -> Target | None:
     Raises:
         DataError: ``ambiguous_roi``: patterns of several ROIs match.
     """
+    plain, reader = _take_reader(name.strip(), roi_map.readers)
     found: dict[str, str] = {}
-    for roi, patterns in roi_map.items():
+    for roi, patterns in roi_map.patterns.items():
         for pattern in patterns:
-            if match := _compile(pattern).fullmatch(name.strip()):
-                found.setdefault(roi, match.groupdict().get("reader") or "")
+            if match := _compile(pattern).fullmatch(plain):
+                found.setdefault(roi, match.groupdict().get("reader") or reader)
     if len(found) > 1:
         raise data_error(
             "ambiguous_roi", f"{safe_name(name)!r} matches {' and '.join(sorted(found))}"
         )
     return next(iter(found.items()), None)
+
+
+def _take_reader(name: str, readers: Mapping[str, tuple[str, ...]]) -> tuple[str, str]:
+    for reader, patterns in readers.items():
+        for pattern in patterns:
+            if match := _compile(pattern).search(name):
+                return name[: match.start()] + name[match.end() :], reader
+    return name, ""
+
+
+def _texts(value: Any, where: str) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ConfigError("not a list of patterns", where, "write it as ['GTV.*', 'lesion ?1']")
+    return tuple(value)
 
 
 def assign_names(names: Sequence[str], roi_map: RoiMap) -> list[Target | None]:

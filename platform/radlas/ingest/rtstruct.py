@@ -47,7 +47,7 @@ def read_contours(dataset: Dataset) -> list[tuple[str, list[Contour]]]:
     """Drawn names and their contours, in the order of the file; some may have none.
 
     Raises:
-        DataError: ``unreadable_file``: coordinates are no triples of finite numbers.
+        DataError: ``bad_contour``: coordinates are no triples of finite numbers.
     """
     drawn = {
         int(item.ReferencedROINumber): [_contour(one) for one in item.get("ContourSequence") or ()]
@@ -73,7 +73,7 @@ def rasterise(contours: Sequence[Contour], geometry: Geometry) -> tuple[Mask, tu
 
     Raises:
         DataError: ``contour_off_plane``: a contour is tilted against the image's planes, or lies
-            between two of them.
+            between two of them; ``mask_outside``: all contours lie outside the image.
     """
     closed = [one for one in contours if one.kind in _KINDS and len(one.points) >= 3]
     flags = {"ignored_contours"} if len(closed) < len(contours) else set()
@@ -90,6 +90,8 @@ def rasterise(contours: Sequence[Contour], geometry: Geometry) -> tuple[Mask, tu
         if 0 <= plane < geometry.shape[0]:
             mask[plane] = filled
     flags |= _span_flags(slices, geometry.shape)
+    if "outside_image" in flags and not mask.any():
+        raise data_error("mask_outside", f"all {len(closed)} contours lie outside the image")
     return mask, tuple(sorted(flags))
 
 
@@ -98,9 +100,9 @@ def _contour(item: Dataset) -> Contour:
         points = np.array([float(number) for number in item.ContourData or ()]).reshape(-1, 3)
     except (ValueError, TypeError, AttributeError) as error:
         what = "contour data is not made of coordinate triples"
-        raise data_error("unreadable_file", what, "RTSTRUCT") from error
+        raise data_error("bad_contour", what, "RTSTRUCT") from error
     if not np.isfinite(points).all():
-        raise data_error("unreadable_file", "contour data is not finite", "RTSTRUCT")
+        raise data_error("bad_contour", "contour data is not finite", "RTSTRUCT")
     return Contour(points, str(item.get("ContourGeometricType") or PLAIN))
 
 

@@ -17,13 +17,13 @@ from radlas.geometry import Geometry
 from radlas.ingest.grids import xyz_affine
 from radlas.ingest.masks import Drawn, Placed
 from radlas.ingest.parsing import parsing
-from radlas.ingest.placing import place_voxels
+from radlas.ingest.placing import Bounds, place_voxels
 from radlas.ingest.roi_names import RoiMap, match_name
 from radlas.reasons import data_error
 
 
 def read_segments(
-    stream: BinaryIO, geometry: Geometry, roi_map: RoiMap, snap_voxels: float
+    stream: BinaryIO, geometry: Geometry, roi_map: RoiMap, bounds: Bounds
 ) -> list[Drawn]:
     """Every segment of a file, named by its label, or by its description if only that is known.
 
@@ -31,7 +31,7 @@ def read_segments(
         stream: The whole file.
         geometry: Grid of the image.
         roi_map: Resolved map of names.
-        snap_voxels: Smaller displacements are taken for rounding [1].
+        bounds: How far the segments may lie off the image.
 
     Raises:
         DataError: ``unreadable_file``. Placing a segment raises ``mask_off_grid``.
@@ -45,7 +45,7 @@ def read_segments(
             name,
             "seg",
             hollow=False,
-            place=partial(_place_segment, segmentation, number, geometry, snap_voxels),
+            place=partial(_place_segment, segmentation, number, geometry, bounds),
         )
         for number, name in zip(numbers, names, strict=True)
     ]
@@ -59,9 +59,7 @@ def _name(description: Any, roi_map: RoiMap) -> str:
     return label
 
 
-def _place_segment(
-    segmentation: Any, number: int, geometry: Geometry, snap_voxels: float
-) -> Placed:
+def _place_segment(segmentation: Any, number: int, geometry: Geometry, bounds: Bounds) -> Placed:
     with parsing("a segment"):
         if segmentation.get_volume_geometry() is None:
             raise data_error("mask_off_grid", "the segments' frames are not planes of one grid")
@@ -71,7 +69,7 @@ def _place_segment(
     affine = xyz_affine(volume.affine)
     if mask.shape[0] == 1:  # one frame has no spacing along its normal: take the image's
         affine[:3, 2] = _step_along(affine[:3, 2], geometry)
-    return place_voxels(mask, affine, geometry, snap_voxels=snap_voxels)
+    return place_voxels(mask, affine, geometry, bounds)
 
 
 def _step_along(normal: NDArray[np.float64], geometry: Geometry) -> NDArray[np.float64]:

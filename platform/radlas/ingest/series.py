@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from radlas.ingest.header_records import ImageFile
 from radlas.ingest.sequences import classify, names_derived
 
-# Tried in this order, and only where slices of one series share positions: a healthy series may
-# change its acquisition number from slice to slice.
-_SPLITTERS: dict[str, Callable[[ImageFile], object]] = {
-    "echo": lambda file: (file.echo, file.echo_ms or 0.0),
+# Tried in this order, alone and together, and only where slices of one series share positions: a
+# healthy series may change its acquisition number from slice to slice.
+_SPLITTERS: dict[str, Callable[[ImageFile], tuple[str, ...]]] = {
+    "echo": lambda file: (file.echo, str(file.echo_ms or 0.0)),
     "image type": lambda file: file.image_type,
-    "phase": lambda file: file.phase,
-    "acquisition": lambda file: file.acquisition,
+    "phase": lambda file: (file.phase,),
+    "acquisition": lambda file: (file.acquisition,),
 }
 
 
@@ -49,6 +50,11 @@ class ImageSeries:
     def slices(self) -> int:
         """Slices in all files."""
         return sum(file.shape[0] for file in self.files)
+
+    @property
+    def size(self) -> int:
+        """Of all files [bytes]."""
+        return sum(file.size for file in self.files)
 
     @property
     def instances(self) -> frozenset[str]:
@@ -108,27 +114,48 @@ def _same_plane(one: ImageFile, other: ImageFile) -> bool:
 
 
 def _close(one: tuple[float, ...], other: tuple[float, ...], tolerance: float) -> bool:
-    return len(one) == len(other) and bool(np.allclose(one, other, rtol=0, atol=tolerance))
+    # NaN equals NaN: a series without sound numbers is one series, and refused as one.
+    return len(one) == len(other) and bool(
+        np.allclose(one, other, rtol=0, atol=tolerance, equal_nan=True)
+    )
 
 
 def _by_acquisition(files: list[ImageFile]) -> list[tuple[str, list[ImageFile]]]:
     if not _share_positions(files):
         return [("", files)]
-    for name, key in _SPLITTERS.items():
-        groups: dict[str, list[ImageFile]] = defaultdict(list)
-        for file in files:
-            groups[str(key(file))].append(file)
-        if len(groups) > 1 and not any(_share_positions(group) for group in groups.values()):
-            return [(f"{name} {value}", group) for value, group in sorted(groups.items())]
+    varying = [name for name, key in _SPLITTERS.items() if len(set(map(key, files))) > 1]
+    for size in range(1, len(varying) + 1):
+        for names in combinations(varying, size):
+            groups: dict[tuple[str, ...], list[ImageFile]] = defaultdict(list)
+            for file in files:
+                groups[tuple(text for name in names for text in _SPLITTERS[name](file))].append(
+                    file
+                )
+            if not any(map(_share_positions, groups.values())):
+                what = " and ".join(names)  # a number, not the value: headers hold any text
+                ordered = sorted(groups, key=lambda values: tuple(map(_natural, values)))
+                return [
+                    (f"{what} {number} of {len(ordered)}", groups[values])
+                    for number, values in enumerate(ordered, 1)
+                ]
     return [("", files)]
 
 
+def _natural(text: str) -> tuple[float, str]:
+    try:
+        return float(text), ""
+    except ValueError:
+        return float("inf"), text
+
+
 def _share_positions(files: list[ImageFile]) -> bool:
-    return max(Counter(file.position for file in files).values()) > 1
+    places = Counter(tuple(round(p, 2) for p in file.position) for file in files)
+    return max(places.values()) > 1
 
 
 def _along_normal(file: ImageFile) -> tuple[float, str]:
-    if len(file.orientation) != 6 or len(file.position) != 3:
+    numbers = (*file.orientation, *file.position)
+    if (len(file.orientation), len(file.position)) != (6, 3) or not np.isfinite(numbers).all():
         return 0.0, file.instance
     normal = np.cross(file.orientation[:3], file.orientation[3:])
     return float(normal @ np.asarray(file.position)), file.instance

@@ -20,6 +20,7 @@ from radlas.geometry import Geometry, make_geometry
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 RTSTRUCT = "1.2.840.10008.5.1.4.1.1.481.3"
 CANARY = "CANARY7f3a"
+CENTRE, RADII = (25.0, 20.0), (9.1, 7.2)  # no voxel centre lies on the edge
 
 
 def turned(degrees: float) -> NDArray[np.float64]:
@@ -173,7 +174,7 @@ def to_world(geometry: Geometry, index: NDArray[np.float64]) -> NDArray[np.float
 
 def tumour_on(series: Series, name: str = "GTV_Mass", **kwargs: Any) -> FileDataset:
     """An RTSTRUCT with an ellipse on two neighbouring slices."""
-    drawn = [ellipse(series.geometry, z, centre=(25, 20), radii=(9, 7)) for z in (2, 3)]
+    drawn = [ellipse(series.geometry, z, centre=CENTRE, radii=RADII) for z in (2, 3)]
     return make_rtstruct(series, {name: drawn}, **kwargs)
 
 

@@ -255,7 +255,7 @@ def test_a_misspelt_sequence_is_a_wrong_configuration(tmp_path):
         ({"muscle": 1}, "no_tumour"),
         ({"GTV_Mass": 1, "GTV_Research": 1}, "ambiguous_roi"),
         ({"GTV_Mass": 0}, "empty_mask"),
-        ({"GTV_Mass": 9}, "empty_mask"),
+        ({"GTV_Mass": 9}, "mask_outside"),
     ],
 )
 def test_masks_that_cannot_serve_are_refused_when_read(rois, reason, tmp_path):

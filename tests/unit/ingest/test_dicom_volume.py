@@ -119,15 +119,15 @@ def colour(series: Series) -> None:
         (drop_middle, "slice_gap"),
         (drop_all_but_one, "too_few_slices"),
         (repeat_position, "duplicate_slices"),
-        (jitter, "irregular_slices"),
-        (shear, "irregular_slices"),
-        (shear_slightly, "irregular_slices"),
-        (tilt_one, "irregular_slices"),
-        (resize_one, "irregular_slices"),
-        (lose_position, "bad_geometry"),
+        (jitter, "jittered_slices"),
+        (shear, "sheared_slices"),
+        (shear_slightly, "sheared_slices"),
+        (tilt_one, "mixed_slices"),
+        (resize_one, "mixed_slices"),
+        (lose_position, "missing_geometry"),
         (lie_about_spacing, "bad_geometry"),
         (skew_axes, "bad_geometry"),
-        (colour, "unreadable_file"),
+        (colour, "not_grey"),
     ],
 )
 def test_a_faulty_series_is_refused_under_its_reason(
@@ -151,12 +151,12 @@ def test_a_file_cut_inside_its_pixels_is_named_truncated(tmp_path):
     assert "slice 4" in str(caught.value)
 
 
-def test_a_file_of_noise_is_named_unreadable(tmp_path):
+def test_a_file_that_is_cut_after_the_scan_is_named(tmp_path):
     make_series().write(tmp_path)
     (tmp_path / "IM0003").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 64)
     with pytest.raises(DataError) as caught:
         read_series([FileRef(path) for path in sorted(tmp_path.iterdir())])
-    assert caught.value.reason in {"unreadable_file", "bad_geometry"}
+    assert caught.value.reason == "truncated_pixels"
 
 
 def test_each_slice_is_rescaled_by_its_own_slope(tmp_path):

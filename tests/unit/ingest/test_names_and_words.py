@@ -16,6 +16,7 @@ from radlas.ingest.checks import check_rois, roi_facts
 from radlas.ingest.deidentify import dicom_facts, image_facts, safe_age, safe_text
 from radlas.ingest.roi_names import (
     DEFAULT_ROI_MAP,
+    RoiMap,
     assign_names,
     match_name,
     resolve_roi_map,
@@ -59,7 +60,7 @@ def test_two_names_of_one_roi_are_ambiguous_unless_their_readers_differ():
 
 
 def test_a_name_of_two_rois_is_ambiguous():
-    roi_map = resolve_roi_map({"core": ("gtv.*",)})
+    roi_map = resolve_roi_map(RoiMap({"core": ("gtv.*",)}))
     with pytest.raises(DataError) as caught:
         match_name("gtv_mass", roi_map)
     assert caught.value.reason == "ambiguous_roi"
@@ -74,7 +75,7 @@ def test_without_a_tumour_the_names_are_told_without_those_of_people():
 
 
 def test_a_map_replaces_only_the_rois_it_names():
-    roi_map = resolve_roi_map({"tumour": ("necrotic core",)})
+    roi_map = resolve_roi_map(RoiMap({"tumour": ("necrotic core",)}))
     assert match_name("Necrotic Core", roi_map) == ("tumour", "")
     assert match_name("GTV_Mass", roi_map) is None
     assert match_name("GTV_Edema", roi_map) == ("edema", "")
@@ -83,7 +84,7 @@ def test_a_map_replaces_only_the_rois_it_names():
 @pytest.mark.parametrize("wrong", [{"tumour": ("GTV(",)}, {"Tumour 1": ("GTV",)}])
 def test_a_wrong_map_is_a_wrong_configuration(wrong):
     with pytest.raises(ConfigError):
-        resolve_roi_map(wrong)
+        resolve_roi_map(RoiMap(wrong))
 
 
 @given(st.text(max_size=80))

@@ -73,7 +73,7 @@ def test_a_mask_may_belong_to_one_image_alone(tmp_path):
     write(tmp_path / "P1_t2fs_mask.mha", MASK)
     scan = NIFTI.find(tmp_path, RULES)
     assert [(exam.sequence, len(exam.masks)) for exam in scan.exams] == [("T2FS", 1)]
-    assert [out.description for out in scan.left_out] == ["t1"]
+    assert [out.sequence for out in scan.left_out] == ["T1"]
 
 
 def test_a_zip_is_the_folder_it_was_made_of(tmp_path):
@@ -163,21 +163,36 @@ def test_an_unknown_mask_alone_is_no_tumour(tmp_path):
 def test_another_label_is_refused_with_what_is_there_and_what_to_type(tmp_path):
     write(tmp_path / "P1_image.mha")
     write(tmp_path / "P1_mask.mha", MASK * 255)
-    with pytest.raises(
-        DataError, match=rf"255 \({MASK.sum()} voxels\)(?s:.*)--label 255"
-    ) as caught:
+    with pytest.raises(DataError, match=rf"255={MASK.sum()}(?s:.*)--label 255") as caught:
         read_one(tmp_path)
     assert caught.value.reason == "label_missing"
-    rules = IngestRules(label=255)
+    rules = IngestRules(labels={"": 255})
     np.testing.assert_array_equal(read_one(tmp_path, rules).rois[0].mask, MASK > 0)
 
 
-def test_only_the_asked_label_is_inside(tmp_path):
+def test_several_labels_need_a_declaration_and_only_the_declared_is_inside(tmp_path):
     both = MASK.copy()
     both[0, :3] = 2
     write(tmp_path / "P1_image.mha")
     write(tmp_path / "P1_mask.mha", both)
-    np.testing.assert_array_equal(read_one(tmp_path).rois[0].mask, MASK > 0)
+    with pytest.raises(DataError, match=r"1=\d+ 2=\d+(?s:.*)--label tumour=1") as caught:
+        read_one(tmp_path)
+    assert caught.value.reason == "label_undeclared"
+    (roi,) = read_one(tmp_path, IngestRules(labels={"": 1})).rois
+    np.testing.assert_array_equal(roi.mask, MASK > 0)
+    assert roi.flags == ("other_labels",)
+    assert roi.values == f"0={both.size - np.count_nonzero(both)} 1={MASK.sum()} 2=156"
+
+
+def test_declared_labels_are_rois_of_their_own(tmp_path):
+    both = MASK.copy()
+    both[0, :3] = 2
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P1_mask.mha", both)
+    rois = read_one(tmp_path, IngestRules(labels={"tumour": 1, "edema": 2, "core": 3})).rois
+    assert [roi.name for roi in rois] == ["edema", "tumour"]
+    np.testing.assert_array_equal(rois[0].mask, both == 2)
+    np.testing.assert_array_equal(rois[1].mask, both == 1)
 
 
 def test_an_empty_mask_is_empty_and_not_mislabelled(tmp_path):
@@ -214,7 +229,7 @@ def test_double_precision_becomes_single_and_infinite_voxels_are_refused(tmp_pat
         (lambda content: content[:200], "unreadable_file"),
         (lambda content: b"junk" * 200, "unreadable_file"),
         (lambda content: content[:80] + b"\x00\x00\xc0\x7f" + content[84:], "bad_geometry"),
-        (lambda content: content[:80] + b"\x00\x00\x80\x49" + content[84:], "bad_geometry"),
+        (lambda content: content[:80] + b"\x00\x00\x80\x49" + content[84:], "ambiguous_geometry"),
     ],
     ids=["cut", "junk", "spacing NaN", "spacing of a kilometre"],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from radlas.errors import DataError
 from radlas.geometry import Geometry, make_geometry
-from radlas.ingest.placing import place_on_image, place_voxels
+from radlas.ingest.placing import Bounds, place_on_image, place_voxels
 from radlas.ingest.roi_names import DEFAULT_ROI_MAP
 from radlas.ingest.seg import read_segments
 
@@ -43,7 +43,7 @@ def test_segments_written_by_highdicom_come_back_bit_for_bit(plane):
     series = series_for_seg(plane)
     masks = {"Tumor": drawn_mask(series.geometry), "edema": drawn_mask(series.geometry, (1, 2, 4))}
     stream = stream_of(make_seg(series, masks))
-    found = read_segments(stream, series.geometry, DEFAULT_ROI_MAP, 0.1)
+    found = read_segments(stream, series.geometry, DEFAULT_ROI_MAP, Bounds(0.1))
     assert [one.name for one in found] == ["Tumor", "edema"]
     for one in found:
         np.testing.assert_array_equal(one.place().mask, masks[one.name])
@@ -53,7 +53,7 @@ def test_a_segment_of_one_slice_is_placed_on_that_slice():
     series = series_for_seg()
     mask = drawn_mask(series.geometry, (4,))
     (found,) = read_segments(
-        stream_of(make_seg(series, {"Tumor": mask})), series.geometry, DEFAULT_ROI_MAP, 0.1
+        stream_of(make_seg(series, {"Tumor": mask})), series.geometry, DEFAULT_ROI_MAP, Bounds(0.1)
     )
     np.testing.assert_array_equal(found.place().mask, mask)
 
@@ -66,7 +66,7 @@ def test_placing_agrees_with_highdicom_where_that_can_match():
     volume = highdicom.Volume(mask.astype(np.uint8), affine, coordinate_system="PATIENT")
     turned = volume.permute_spatial_axes([2, 0, 1]).flip_spatial(0)
     placed = place_voxels(
-        np.asarray(turned.array) > 0, turned.affine[:, [2, 1, 0, 3]], geometry, snap_voxels=0.1
+        np.asarray(turned.array) > 0, turned.affine[:, [2, 1, 0, 3]], geometry, Bounds(0.1)
     )
     witness = turned.match_geometry(volume.get_geometry())
     np.testing.assert_array_equal(placed.mask, np.asarray(witness.array) > 0)
@@ -81,7 +81,7 @@ def test_a_seg_of_other_planes_is_off_the_grid():
         direction=np.eye(3),
     )
     stream = stream_of(make_seg(series, {"Tumor": drawn_mask(series.geometry)}))
-    (found,) = read_segments(stream, elsewhere, DEFAULT_ROI_MAP, 0.1)
+    (found,) = read_segments(stream, elsewhere, DEFAULT_ROI_MAP, Bounds(0.1))
     with pytest.raises(DataError, match=r"2\.00 mm") as caught:
         found.place()
     assert caught.value.reason == "mask_off_grid"
@@ -96,7 +96,7 @@ def moved(geometry: Geometry, millimetres: float) -> Geometry:
 def test_a_mask_a_hair_off_is_snapped_and_the_distance_kept():
     geometry = grid("oblique")
     mask = drawn_mask(geometry)
-    placed = place_on_image(mask, moved(geometry, 0.03), geometry, snap_voxels=0.1)
+    placed = place_on_image(mask, moved(geometry, 0.03), geometry, Bounds(0.1))
     np.testing.assert_array_equal(placed.mask, mask)
     assert placed.misalignment_mm == pytest.approx(0.03)
 
@@ -106,7 +106,7 @@ def test_a_mask_that_was_moved_is_refused_even_by_whole_voxels(millimetres):
     geometry = grid()
     other = moved(geometry, millimetres)
     with pytest.raises(DataError, match=f"{millimetres:.2f} mm") as caught:
-        place_on_image(drawn_mask(geometry), other, geometry, snap_voxels=0.1)
+        place_on_image(drawn_mask(geometry), other, geometry, Bounds(0.1))
     assert caught.value.reason == "mask_off_grid"
 
 
@@ -116,7 +116,7 @@ def test_a_mask_cut_to_its_box_is_put_back():
     affine = geometry.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ [10, 5, 1]
     box = mask[1:5, 5:35, 10:40]
-    placed = place_on_image(box, Geometry(box.shape, affine), geometry, snap_voxels=0.1)
+    placed = place_on_image(box, Geometry(box.shape, affine), geometry, Bounds(0.1))
     np.testing.assert_array_equal(placed.mask, mask)
 
 
@@ -124,4 +124,4 @@ def test_the_flip_between_ras_and_lps_is_named():
     geometry = grid()
     flipped = Geometry(geometry.shape, np.diag([-1.0, -1, 1, 1]) @ geometry.affine)
     with pytest.raises(DataError, match="RAS/LPS flip explains it"):
-        place_on_image(drawn_mask(geometry), flipped, geometry, snap_voxels=0.1)
+        place_on_image(drawn_mask(geometry), flipped, geometry, Bounds(0.1))

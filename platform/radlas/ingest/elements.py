@@ -1,0 +1,243 @@
+"""Top-level elements of a DICOM file as bytes, read without building pydicom's datasets.
+
+A scan reads the head of every file of a hospital, and pydicom spends most of that time on elements
+that nobody asked for. Here plain little-endian files are walked element by element; anything else
+(big-endian, deflated, without preamble, damaged) is left to pydicom, which also says what is wrong.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+from typing import BinaryIO
+
+import pydicom
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+)
+
+_SYNTAX, _CHARACTER_SET = "TransferSyntaxUID", "SpecificCharacterSet"
+_META = ("MediaStorageSOPClassUID", _SYNTAX)
+_LAST_META = 0x0002FFFF
+_LONG_VRS = frozenset(
+    b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()  # 32-bit lengths (PS3.5, 7.1.2)
+)
+_SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_NOT_PLAIN = (ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
+_BLOCK = 16_384  # most heads of MR images end before that [bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """Values of the elements that were asked for and are there, by keyword; undecoded.
+
+    Attributes:
+        values: Tag to bytes.
+        little: False for big-endian numbers.
+    """
+
+    values: dict[int, bytes]
+    little: bool = True
+
+    def text(self, keyword: str) -> str:
+        """The value as text without its padding; empty if it is missing.
+
+        Values of one element stay joined by a backslash.
+        """
+        value = self.values.get(tag_of(keyword), b"")
+        try:
+            plain = value.decode("ascii")
+        except UnicodeDecodeError:
+            names = self.text(_CHARACTER_SET).split("\\")
+            plain = decode_bytes(value, convert_encodings(names), set(map(ord, "\r\n\t\f")))
+        return plain.strip(" \0\r\n\t")
+
+    def texts(self, keyword: str) -> tuple[str, ...]:
+        """All values, upper case."""
+        return tuple(part.strip().upper() for part in self.text(keyword).split("\\"))
+
+    def floats(self, keyword: str) -> tuple[float, ...]:
+        """All decimal strings; NaN for what is none."""
+        text = self.text(keyword)
+        return tuple(map(_float, text.split("\\"))) if text else ()
+
+    def number(self, keyword: str) -> float | None:
+        """The only or first decimal string; None if it is missing or is none."""
+        values = self.floats(keyword)
+        return values[0] if values and values[0] == values[0] else None
+
+    def short(self, keyword: str) -> int:
+        """An unsigned short; 0 if it is missing.
+
+        Raises:
+            struct.error: It is cut off.
+        """
+        value = self.values.get(tag_of(keyword), b"")
+        (number,) = struct.unpack_from("<H" if self.little else ">H", value) if value else (0,)
+        return int(number)
+
+
+class _EndOfHead(Exception):  # noqa: N818 - a signal of the walk, no failure
+    """The bytes at hand end inside an element: read more, or give up."""
+
+
+class _NotPlainError(Exception):
+    """Not a file for this reader."""
+
+
+@cache
+def tag_of(keyword: str) -> int:
+    """The tag of a keyword of the DICOM dictionary."""
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise KeyError(keyword)
+    return tag
+
+
+@cache
+def _tags_of(keywords: tuple[str, ...]) -> frozenset[int]:
+    return frozenset(tag_of(keyword) for keyword in (*keywords, _CHARACTER_SET))
+
+
+def read_elements(stream: BinaryIO, keywords: tuple[str, ...]) -> Elements:
+    """The elements of the outermost level that were asked for, and what the file says it is.
+
+    Args:
+        stream: The file from its start; it is left anywhere.
+        keywords: Of the elements; none of them a sequence.
+
+    Raises:
+        Whatever pydicom raises on damaged files: see ``parsing``.
+    """
+    wanted = _tags_of(keywords)
+    plain = _read_plain(stream, wanted)
+    if plain is not None:
+        return Elements(plain)
+    stream.seek(0)
+    header = pydicom.dcmread(
+        stream, stop_before_pixels=True, force=True, specific_tags=sorted(wanted)
+    )
+    if not header:
+        raise InvalidDicomError("no elements")
+    found = {}
+    for dataset in (getattr(header, "file_meta", None) or Dataset(), header):
+        for tag in dataset.keys():  # noqa: SIM118 - iterating over the values would decode them
+            raw = dataset.get_item(tag)
+            value = raw.value if isinstance(raw, RawDataElement) else str(raw.value).encode()
+            found[int(tag)] = value or b""
+    return Elements(found, little=header.original_encoding[1] is not False)
+
+
+def _read_plain(stream: BinaryIO, wanted: Collection[int]) -> dict[int, bytes] | None:
+    size = _BLOCK
+    while True:
+        stream.seek(0)
+        head = stream.read(size)
+        try:
+            return _walk_file(head, wanted)
+        except _NotPlainError:
+            return None
+        except (_EndOfHead, struct.error):
+            if len(head) < size:  # the file ends inside an element, or has nothing behind its head
+                return None
+            size *= 8
+
+
+def _walk_file(head: bytes, wanted: Collection[int]) -> dict[int, bytes]:
+    if head[128:132] != b"DICM":
+        raise _NotPlainError
+    found: dict[int, bytes] = {}
+    at = _walk(head, 132, _tags_of(_META), _LAST_META, found, explicit=True)
+    syntax = found.get(tag_of(_SYNTAX), b"").decode("ascii", "replace").strip(" \0")
+    if not syntax or syntax in _NOT_PLAIN:
+        raise _NotPlainError
+    explicit = syntax != ImplicitVRLittleEndian
+    _walk(head, at, wanted, max(wanted), found, explicit=explicit)
+    return found
+
+
+def _walk(
+    head: bytes,
+    at: int,
+    wanted: Collection[int],
+    last: int,
+    found: dict[int, bytes],
+    *,
+    explicit: bool,
+) -> int:
+    """Read elements until a tag above ``last``; where that one begins."""
+    previous = 0
+    while True:
+        group, element = struct.unpack_from("<HH", head, at)
+        if group << 16 | element > last:  # what follows may be encoded in another way
+            return at
+        tag, length, value = _element(head, at, explicit=explicit)
+        if tag < previous:  # elements stand in ascending order, or the file is not what it seems
+            raise _NotPlainError
+        previous = tag
+        if length == _UNDEFINED:
+            at = _skip_sequence(head, value, explicit=explicit)
+            continue
+        at = value + length
+        if at > len(head):
+            raise _EndOfHead
+        if tag in wanted:
+            found[tag] = head[value:at]
+
+
+def _element(head: bytes, at: int, *, explicit: bool) -> tuple[int, int, int]:
+    """Tag, length and place of the value of the element at ``at``."""
+    group, element = struct.unpack_from("<HH", head, at)
+    tag = group << 16 | element
+    if not explicit or group == 0xFFFE:
+        return tag, struct.unpack_from("<I", head, at + 4)[0], at + 8
+    vr = head[at + 4 : at + 6]
+    if vr in _SHORT_VRS:
+        return tag, struct.unpack_from("<H", head, at + 6)[0], at + 8
+    if vr not in _LONG_VRS:
+        raise _NotPlainError if len(vr) == 2 else _EndOfHead
+    (length,) = struct.unpack_from("<I", head, at + 8)
+    if vr == b"UN" and length == _UNDEFINED:  # its items are encoded in another way
+        raise _NotPlainError
+    return tag, length, at + 12
+
+
+def _skip_sequence(head: bytes, at: int, *, explicit: bool) -> int:
+    """The end of a sequence of undefined length whose first item begins at ``at``."""
+    while True:
+        tag, length, value = _element(head, at, explicit=explicit)
+        if tag == _SEQUENCE_END:
+            return value
+        if tag != _ITEM:
+            raise _NotPlainError
+        at = value + length if length != _UNDEFINED else _skip_item(head, value, explicit=explicit)
+
+
+def _skip_item(head: bytes, at: int, *, explicit: bool) -> int:
+    while True:
+        tag, length, value = _element(head, at, explicit=explicit)
+        if tag == _ITEM_END:
+            return value
+        at = (
+            _skip_sequence(head, value, explicit=explicit)
+            if length == _UNDEFINED
+            else value + length
+        )
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

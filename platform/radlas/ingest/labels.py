@@ -1,0 +1,74 @@
+"""Which voxels of a mask file are inside: by declaration, never by a guess at a value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radlas.reasons import data_error
+
+ANY = ""  # the key of a label that holds for every mask file, whatever ROI it is
+_SHOWN = 6
+_COUNTABLE = 1 << 16
+
+
+def inventory(values: NDArray[np.generic]) -> dict[float, int]:
+    """Every value of a mask file with its number of voxels, in ascending order."""
+    if values.dtype.kind in "iub" and values.size:
+        low, high = int(values.min()), int(values.max())
+        if high - low < _COUNTABLE:  # counted, not sorted: a mask has millions of voxels
+            counts = np.bincount(values.ravel().astype(np.int64) - low)
+            return {float(at + low): int(counts[at]) for at in np.flatnonzero(counts)}
+    found, numbers = np.unique(values, return_counts=True)
+    return dict(zip(map(float, found.tolist()), numbers.tolist(), strict=True))
+
+
+def told(found: Mapping[float, int]) -> str:
+    """The inventory as text: ``0=9000 1=120``, cut after six values."""
+    shown = " ".join(f"{value:g}={count}" for value, count in list(found.items())[:_SHOWN])
+    more = len(found) - _SHOWN
+    return f"{shown} and {more} more values" if more > 0 else shown
+
+
+def labelled_voxels(
+    values: NDArray[np.generic], label: int | None, found: Mapping[float, int]
+) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+    """Voxels that hold the label; none, if the mask holds nothing but zeros.
+
+    Args:
+        values: Of a mask file, shape ``(z, y, x)``.
+        label: The declared value; None if none is: then 1 means inside, and any other is refused.
+        found: Inventory of ``values``.
+
+    Returns:
+        Mask, and the flag ``other_labels`` if a declared label is not the only one.
+
+    Raises:
+        DataError: ``label_missing``: there are other values, but not this one;
+            ``label_undeclared``: several values, or fractions, and no label was declared.
+    """
+    others = [value for value in found if value not in {0.0, float(label or 1)}]
+    inside = np.asarray(values == (label or 1))
+    if label is None and others and (len(others) > 1 or 1.0 in found):
+        raise data_error("label_undeclared", f"the mask holds the values {told(found)}")
+    if others and not inside.any():
+        only = others[0] if len(others) == 1 and others[0].is_integer() else None
+        hint = f"`--label {only:g}` is the only other value" if only and only >= 1 else ""
+        raise data_error(
+            "label_missing", f"no voxel is {label or 1}; it holds {told(found)}", hint=hint
+        )
+    return inside, ("other_labels",) if others else ()
+
+
+def embedded_labels(metadata: Mapping[str, str]) -> dict[str, int]:
+    """Names and values that a ``.seg.nrrd`` declares by itself: ``Segment0_Name`` and so on."""
+    names = {
+        m[1]: text
+        for key, text in metadata.items()
+        if (m := re.fullmatch(r"(Segment\d+)_Name", key))
+    }
+    values = {segment: metadata.get(f"{segment}_LabelValue", "1").strip() for segment in names}
+    return {names[one]: int(value) for one, value in values.items() if value.isdigit()}

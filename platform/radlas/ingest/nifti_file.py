@@ -1,0 +1,98 @@
+"""One NIfTI file as voxels on an LPS grid, by nibabel, with its header held against itself.
+
+ITK reads a zero spacing as 1, NaN voxels as 0, and one of two affines that disagree, without a
+word. Here such files are refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from nibabel.openers import ImageOpener
+from nibabel.spatialimages import HeaderDataError, ImageDataError
+from numpy.typing import NDArray
+
+from radlas.geometry import Affine, Geometry, worst_corner_displacement
+from radlas.ingest.grids import geometry_of
+from radlas.ingest.nifti_size import check_complete
+from radlas.reasons import data_error
+
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_AGREE_VOXELS = 0.1  # qform and sform may differ by rounding, not by more
+_DAMAGED = (
+    nibabel.filebasedimages.ImageFileError,
+    HeaderDataError,
+    ImageDataError,
+    ValueError,
+    OverflowError,
+    KeyError,
+)
+
+
+def read_nifti(path: Path) -> tuple[NDArray[Any], Geometry, dict[str, str]]:
+    """Voxels of shape ``(z, y, x)``, grid in LPS [mm], and the description field.
+
+    Raises:
+        DataError: ``truncated_pixels``, ``unreadable_file``, ``bad_geometry`` or
+            ``ambiguous_geometry``.
+    """
+    check_complete(path)
+    try:
+        image: Any = nibabel.load(path)
+        with ImageOpener(str(path)) as stream:  # as it is: nibabel's own copy is mended already
+            header = type(image.header).from_fileobj(stream, check=False)
+        shape = _three(header.get_data_shape())
+        geometry = _geometry(header, shape)
+        voxels = np.asanyarray(image.dataobj).reshape(shape).transpose(2, 1, 0)
+    except _DAMAGED as error:
+        # The library's text holds the path, and the path may hold a name.
+        what = f"NIfTI file cannot be parsed ({type(error).__name__})"
+        raise data_error("unreadable_file", what) from None
+    if voxels.dtype.kind not in "iuf":
+        raise data_error("bad_geometry", f"{voxels.dtype} is not one real number per voxel")
+    described = bytes(header["descrip"]).rstrip(b"\0").decode("latin-1")
+    return np.ascontiguousarray(voxels), geometry, {"descrip": described}
+
+
+def _three(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    trimmed = list(shape)
+    while len(trimmed) > 3 and trimmed[-1] == 1:
+        trimmed.pop()
+    if len(trimmed) != 3:
+        raise data_error("bad_geometry", f"{len(trimmed)} dimensions of {shape} voxels, not 3")
+    x, y, z = trimmed
+    return x, y, z
+
+
+def _geometry(header: Any, shape: tuple[int, int, int]) -> Geometry:
+    spacing = np.asarray(header["pixdim"][1:4], dtype=np.float64)
+    if not np.isfinite(spacing).all() or spacing.min() <= 0:
+        raise data_error("bad_geometry", f"pixdim states a spacing of {spacing.tolist()} mm")
+    stated = {
+        name: _lps(affine, shape)
+        for name, affine in (("sform", header.get_sform(True)), ("qform", header.get_qform(True)))
+        if affine[1] > 0
+    }
+    grids = list(stated.values()) or [_lps((np.diag([*spacing, 1.0]), 0), shape)]
+    for name, grid in stated.items():
+        stretch = np.array(grid.spacing) / spacing
+        if np.ptp(stretch) > 0.01 * stretch.max():  # alike in all axes: another unit of length
+            what = f"pixdim states {_told(spacing)} mm and {name} {_told(grid.spacing)}"
+            raise data_error("ambiguous_geometry", what)
+    off = worst_corner_displacement(grids[0], grids[-1])
+    if off > _AGREE_VOXELS * min(grids[0].spacing):
+        what = f"qform and sform place the corners of the image {off:.2f} mm apart"
+        raise data_error("ambiguous_geometry", what)
+    return grids[0]
+
+
+def _lps(stated: tuple[Affine, int], shape: tuple[int, int, int]) -> Geometry:
+    x, y, z = shape
+    return geometry_of((z, y, x), _RAS_TO_LPS @ np.asarray(stated[0], dtype=np.float64))
+
+
+def _told(numbers: Any) -> str:
+    return " x ".join(f"{number:.3g}" for number in numbers)

@@ -1,0 +1,135 @@
+"""The pixels of one DICOM slice: whole, grey, lossless, rescaled by the slice's own numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import generate_frames
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
+
+from radlas.ingest.parsing import parsing
+from radlas.reasons import data_error
+
+_LOSSLESS = {JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless}
+_END_OF_STREAM = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
+_VALUES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+
+def read_pixels(dataset: Dataset, where: str) -> NDArray[Any]:
+    """Stored values of one slice, shape ``(y, x)``; not rescaled, never inverted.
+
+    Raises:
+        DataError: ``not_grey``, ``lossy_pixels``, ``unknown_encoding``, ``truncated_pixels`` or
+            ``unreadable_file``.
+    """
+    pixels: NDArray[Any] = read_frames(dataset, 1, where)[0]
+    return pixels
+
+
+def read_frames(dataset: Dataset, count: int, where: str = "") -> NDArray[Any]:
+    """Stored values of all frames of a file, shape ``(frame, y, x)``; see ``read_pixels``."""
+    with parsing("the pixel data", where):
+        _fill_in(dataset)
+        check_encoding(dataset, where)
+        _check_whole(dataset, count, where)
+        pixels: NDArray[Any] = dataset.pixel_array
+    shape = (count, int(dataset.Rows), int(dataset.Columns))
+    if pixels.size != np.prod(shape):
+        raise data_error("not_grey", f"pixels of shape {pixels.shape}", where)
+    frames: NDArray[Any] = pixels.reshape(shape)
+    return frames
+
+
+def _fill_in(dataset: Dataset) -> None:
+    """What old files leave out and pydicom asks for: one grey value can be read in one way only."""
+    if not dataset.get("PhotometricInterpretation") and dataset.get("SamplesPerPixel", 1) == 1:
+        dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    meta = getattr(dataset, "file_meta", None)
+    if meta is None or "TransferSyntaxUID" not in meta:
+        implicit, little = dataset.original_encoding
+        meta = dataset.file_meta = meta or FileMetaDataset()
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+
+
+def check_encoding(dataset: Dataset, where: str = "") -> None:
+    """Refuse pixels that are not what the scanner measured, or that nobody here can decode.
+
+    Raises:
+        DataError: ``not_grey``, ``lossy_pixels`` or ``unknown_encoding``.
+    """
+    samples = int(dataset.get("SamplesPerPixel") or 1)
+    meaning = str(dataset.get("PhotometricInterpretation") or "MONOCHROME2")
+    if samples != 1 or not meaning.startswith("MONOCHROME"):
+        raise data_error("not_grey", f"{samples} samples per pixel, {meaning}", where)
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if str(dataset.get("LossyImageCompression") or "") == "01":
+        ratio = dataset.get("LossyImageCompressionRatio")
+        raise data_error("lossy_pixels", f"lossy compression, ratio {ratio or 'unknown'}", where)
+    if syntax is None or not syntax.is_compressed or syntax in _LOSSLESS:
+        return
+    if syntax.is_transfer_syntax and "JPEG" in syntax.keyword:
+        raise data_error("lossy_pixels", f"encoded as {syntax.name}", where)
+    raise data_error("unknown_encoding", f"transfer syntax {syntax.name}", where)
+
+
+def rescale(slices: Iterable[NDArray[Any]], headers: Sequence[Dataset]) -> list[NDArray[Any]]:
+    """Apply each slice's own slope and intercept; whole numbers stay whole.
+
+    Raises:
+        DataError: ``bad_rescale``: a slope is zero, or a number is not finite.
+    """
+    slices = list(slices)
+    slopes = [_number(header.get("RescaleSlope"), 1.0) for header in headers]
+    shifts = [_number(header.get("RescaleIntercept"), 0.0) for header in headers]
+    if not (np.isfinite([*slopes, *shifts]).all() and all(slopes)):
+        what = f"slopes {min(slopes):g} to {max(slopes):g}, intercepts {min(shifts):g}"
+        raise data_error("bad_rescale", f"{what} to {max(shifts):g}")
+    whole = slices[0].dtype.kind in "iu" and all(shift.is_integer() for shift in shifts)
+    if whole and set(slopes) == {1.0} and set(shifts) == {0.0}:
+        return slices
+    if whole and set(slopes) == {1.0}:
+        pairs = zip(slices, shifts, strict=True)
+        return [one.astype(np.int32) + np.int32(shift) for one, shift in pairs]
+    triples = zip(slices, slopes, shifts, strict=True)
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+        return [(one * np.float64(slope) + shift).astype("f4") for one, slope, shift in triples]
+
+
+def _number(value: Any, default: float) -> float:
+    return default if value is None or value == "" else float(value)
+
+
+def _check_whole(dataset: Dataset, frames: int, where: str) -> None:
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    held = max((dataset.get(name) or b"" for name in _VALUES), key=len)
+    if syntax is not None and syntax.is_compressed:
+        _check_stream(held, frames, ends=syntax != RLELossless, where=where)
+        return
+    bits = frames * int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated)
+    expected = bits // 8
+    if len(held) < expected:
+        what = f"the pixel data holds {len(held)} of {expected} bytes"
+        raise data_error("truncated_pixels", what, where)
+
+
+def _check_stream(held: bytes, frames: int, *, ends: bool, where: str) -> None:
+    """Decoders fill what a cut stream lacks with grey, some without a word."""
+    streams = list(generate_frames(held, number_of_frames=frames)) if held else []
+    whole = [one for one in streams if not ends or one.rstrip(b"\0").endswith(_END_OF_STREAM)]
+    if len(whole) < frames:
+        what = f"{frames - len(whole)} of {frames} compressed frames end too early"
+        raise data_error("truncated_pixels", what, where)

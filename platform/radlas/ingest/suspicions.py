@@ -1,0 +1,147 @@
+"""What a scan already knows to be wrong with a series, before a voxel is read. Pure.
+
+A file that was set apart may be a localizer, which is well, or the last slice of the stack with a
+damaged header, which must not vanish in silence: the rest would be a regular, shorter volume.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radlas.errors import DataError
+from radlas.ingest.header_records import ImageFile
+from radlas.ingest.series import ImageSeries
+from radlas.reasons import data_error
+
+_ON_THE_LINE = 0.1  # of a step: a file this near to where the stack goes on belongs to it
+Point = NDArray[np.float64]
+
+
+def faults_of(series: Sequence[ImageSeries]) -> dict[str, DataError]:
+    """The fault of every series that has one, by its key.
+
+    Args:
+        series: All of the source; parts of a mixed one share their SeriesInstanceUID.
+    """
+    by_uid: dict[str, list[ImageSeries]] = defaultdict(list)
+    for one in series:
+        by_uid[one.first.series].append(one)
+    faults: dict[str, DataError] = {}
+    for parts in by_uid.values():
+        subjects = len({part.first.subject for part in parts})
+        for part in parts:
+            files = [file for other in parts if other is not part for file in other.files]
+            fault = _of_identity(subjects) or _of_kind(part) or _of_strays(part, files)
+            if fault:
+                faults[part.key] = fault
+    return faults
+
+
+def flags_of(series: Sequence[ImageSeries]) -> dict[str, tuple[str, ...]]:
+    """Flags of every series that has one, by its key: no faults, but worth a look.
+
+    ``fewer_than_stated``: its headers speak of more images in the acquisition than are there.
+    """
+    there: dict[str, int] = defaultdict(int)
+    for one in series:
+        there[one.first.series] += one.slices
+    return {
+        one.key: ("fewer_than_stated",)
+        for one in series
+        if one.first.stated_images > there[one.first.series]
+    }
+
+
+def absent_slices(absent: int, there: int) -> DataError:
+    """The fault of a series that lacks slices its own mask names."""
+    return data_error("slices_absent", f"{absent} slices are named, and not among the {there} here")
+
+
+def _of_identity(subjects: int) -> DataError | None:
+    if subjects < 2:
+        return None
+    return data_error("identity_conflict", f"one series under {subjects} patient identifiers")
+
+
+def _of_kind(series: ImageSeries) -> DataError | None:
+    if any(file.burned_in for file in series.files):
+        return data_error("burned_in", "BurnedInAnnotation is YES")
+    if "MOSAIC" in series.first.image_type:
+        return data_error("mosaic", f"{series.slices} pictures of tiled slices")
+    return None
+
+
+def _of_strays(series: ImageSeries, others: Iterable[ImageFile]) -> DataError | None:
+    line = _line_of(series.files)
+    if line is None:
+        return None
+    strays = [file for file in others if "LOCALIZER" not in file.image_type]
+    bare = sum(not _is_placed(one) and one.shape == series.first.shape for one in strays)
+    if bare:
+        return data_error("missing_geometry", f"{bare} more slices have no place in the patient")
+    lost = sum(_is_placed(one) and line.lacks(one) for one in strays)
+    if lost:
+        what = f"{lost} more slices fit into the stack, with another size or orientation"
+        return data_error("mixed_slices", what)
+    return None
+
+
+def _is_placed(file: ImageFile) -> bool:
+    lengths = (len(file.position), len(file.orientation), len(file.pixel_spacing))
+    numbers = (*file.position, *file.orientation, *file.pixel_spacing)
+    return lengths == (3, 6, 2) and bool(np.isfinite(numbers).all())
+
+
+@dataclass(frozen=True, eq=False)
+class _Line:
+    """The straight line of a stack's slices, in steps from its first one.
+
+    Attributes:
+        first: Position of the first slice [mm].
+        step: From one slice to the next [mm].
+        taken: Steps at which there is a slice.
+        to_centre: From a slice's first pixel to its middle [mm].
+    """
+
+    first: Point
+    step: Point
+    taken: frozenset[int]
+    to_centre: Point
+
+    def lacks(self, file: ImageFile) -> bool:
+        """True if the file lies where a slice of the stack is missing, or next to its ends."""
+        return any(map(self._lacks, (np.array(file.position), _centre(file) - self.to_centre)))
+
+    def _lacks(self, place: Point) -> bool:
+        length = float(np.linalg.norm(self.step))
+        at = round(float((place - self.first) @ self.step) / length**2)
+        off = float(np.linalg.norm(place - self.first - at * self.step))
+        beside = min(self.taken) - 1 <= at <= max(self.taken) + 1
+        return beside and at not in self.taken and off < _ON_THE_LINE * length
+
+
+def _line_of(files: Sequence[ImageFile]) -> _Line | None:
+    if len(files) < 2 or not all(map(_is_placed, files)):
+        return None
+    positions = np.array([file.position for file in files])
+    steps = np.diff(positions, axis=0)
+    lengths = np.linalg.norm(steps, axis=1)
+    if not lengths.min() > 0:
+        return None
+    step = steps[int(np.argsort(lengths)[len(lengths) // 2])]
+    taken = np.round((positions - positions[0]) @ step / (step @ step)).astype(int)
+    centre = _centre(files[0]) - positions[0]
+    return _Line(positions[0], step, frozenset(taken.tolist()), centre)
+
+
+def _centre(file: ImageFile) -> Point:
+    _, rows, columns = file.shape
+    between_rows, between_columns = file.pixel_spacing
+    along = np.array(file.orientation[:3]) * between_columns * (columns - 1) / 2
+    down = np.array(file.orientation[3:]) * between_rows * (rows - 1) / 2
+    return np.asarray(np.array(file.position) + along + down)

@@ -1,0 +1,430 @@
+"""Odd and broken masks, and image files other than DICOM: see ``odd``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK
+from pydicom.dataset import Dataset
+
+from radlas.geometry import Geometry
+
+from .dicom_corpus import (
+    CENTRE,
+    RADII,
+    Series,
+    ellipse,
+    grid,
+    inside_ellipse,
+    make_rtstruct,
+    make_seg,
+    make_series,
+    to_world,
+    tumour_on,
+)
+from .odd import EXACT, ODD, Odd, save, sound
+
+GRID = grid("oblique")
+MASK = np.zeros(GRID.shape, np.uint8)
+MASK[2:4] = inside_ellipse(GRID, centre=CENTRE, radii=RADII)
+
+
+# Masks of DICOM series
+
+
+def drawn(expected: str) -> Callable[[Any], Any]:
+    """Register a class of a sound series whose mask file the function makes."""
+
+    def register(draw: Callable[[Series], Dataset | None]) -> Callable[..., Any]:
+        def write(folder: Path) -> Series:
+            series = sound("none")
+            series.write(folder)
+            made = draw(series)
+            if made is not None:
+                save(made, folder / "RS")
+            return series
+
+        ODD[draw.__name__] = Odd(draw.__name__, expected, write)
+        return draw
+
+    return register
+
+
+def shape_at(series: Series, *planes: float) -> list[np.ndarray]:
+    return [ellipse(series.geometry, z, centre=CENTRE, radii=RADII) for z in planes]
+
+
+@drawn(EXACT)
+def contours_a_hair_off(series: Series) -> Dataset:
+    return make_rtstruct(series, {"GTV_Mass": shape_at(series, 2.04, 3.04)})
+
+
+@drawn(EXACT)
+def contours_a_third_of_a_slice_off(series: Series) -> Dataset:
+    """Flagged, and given to the nearest slice."""
+    return make_rtstruct(series, {"GTV_Mass": shape_at(series, 2.3, 3.3)})
+
+
+@drawn(EXACT)
+def tumour_under_an_alias(series: Series) -> Dataset:
+    return make_rtstruct(series, {"GTV_Research": shape_at(series, 2, 3)})
+
+
+@drawn(EXACT)
+def points_and_lines_beside(series: Series) -> Dataset:
+    made = make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)})
+    point = Dataset()
+    point.ContourGeometricType, point.NumberOfContourPoints = "POINT", 1
+    point.ContourData = ["1", "2", "3"]
+    made.ROIContourSequence[0].ContourSequence.append(point)
+    return made
+
+
+@drawn(EXACT)
+def segmentation(series: Series) -> Dataset:
+    for dataset in series.datasets:
+        dataset.StudyDate, dataset.StudyTime, dataset.SpacingBetweenSlices = "20200101", "1200", 4.0
+    return make_seg(series, {"Tumor": MASK > 0})
+
+
+@drawn("mask_off_grid")
+def segmentation_of_another_grid(series: Series) -> Dataset:
+    other = make_series(grid("oblique", spacing=(0.9, 0.7, 4.0)))
+    for dataset in other.datasets:
+        dataset.StudyDate, dataset.StudyTime, dataset.SpacingBetweenSlices = "20200101", "1200", 4.0
+    made = make_seg(other, {"Tumor": MASK > 0})
+    _rename(made, other, series)
+    return made
+
+
+def _rename(dataset: Dataset, old: Series, new: Series) -> None:
+    """Let a mask refer to another series: image by image."""
+    known = {
+        str(one.SOPInstanceUID): other.SOPInstanceUID
+        for one, other in zip(old.datasets, new.datasets, strict=True)
+    }
+    known[str(old.datasets[0].SeriesInstanceUID)] = new.datasets[0].SeriesInstanceUID
+    for element in dataset.iterall():
+        if element.VR == "UI" and str(element.value) in known:
+            element.value = known[str(element.value)]
+    dataset.FrameOfReferenceUID = new.datasets[0].FrameOfReferenceUID
+
+
+@drawn("no_mask")
+def mask_missing(series: Series) -> None:
+    """No file at all."""
+
+
+@drawn("no_image")
+def mask_of_an_absent_series(series: Series) -> Dataset:
+    return tumour_on(make_series(grid("oblique"), patient="P9"))
+
+
+@drawn("no_tumour")
+def tumour_under_a_strange_name(series: Series) -> Dataset:
+    return make_rtstruct(series, {"Muscle": shape_at(series, 2, 3)})
+
+
+@drawn("ambiguous_roi")
+def tumour_drawn_under_two_names(series: Series) -> Dataset:
+    contours = shape_at(series, 2, 3)
+    return make_rtstruct(series, {"GTV_Mass": contours, "GTV_Research": contours})
+
+
+@drawn("empty_mask")
+def tumour_named_and_never_drawn(series: Series) -> Dataset:
+    return make_rtstruct(series, {"GTV_Mass": []})
+
+
+@drawn("empty_mask")
+def tumour_between_the_pixels(series: Series) -> Dataset:
+    speck = ellipse(series.geometry, 2, centre=(25.5, 20.5), radii=(0.2, 0.2))
+    return make_rtstruct(series, {"GTV_Mass": [speck]})
+
+
+@drawn("mask_outside")
+def contours_beyond_the_image(series: Series) -> Dataset:
+    return make_rtstruct(series, {"GTV_Mass": shape_at(series, 11, 12)})
+
+
+@drawn("mask_outside")
+def contours_beside_the_image(series: Series) -> Dataset:
+    far = ellipse(series.geometry, 2, centre=(300, 20), radii=RADII)
+    return make_rtstruct(series, {"GTV_Mass": [far]})
+
+
+@drawn("contour_off_plane")
+def contours_tilted(series: Series) -> Dataset:
+    contour = ellipse(series.geometry, 2, centre=CENTRE, radii=RADII)
+    contour[:, 2] += np.linspace(-6, 6, len(contour))
+    return make_rtstruct(series, {"GTV_Mass": [contour]})
+
+
+@drawn("contour_off_plane")
+def contours_in_another_plane(series: Series) -> Dataset:
+    angle = np.linspace(0, 2 * np.pi, 90, endpoint=False)
+    index = np.column_stack([25 + 9 * np.cos(angle), np.full(90, 20), 2.5 + 2 * np.sin(angle)])
+    return make_rtstruct(series, {"GTV_Mass": [to_world(series.geometry, index)]})
+
+
+@drawn("bad_contour")
+def contour_not_in_triples(series: Series) -> Dataset:
+    made = make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)})
+    contour = made.ROIContourSequence[0].ContourSequence[0]
+    contour.ContourData = contour.ContourData[:-1]
+    return made
+
+
+@drawn("roi_too_small")
+def contour_of_one_voxel(series: Series) -> Dataset:
+    """Refused because this corpus asks for two voxels at least."""
+    speck = ellipse(series.geometry, 2, centre=(25, 20), radii=(0.6, 0.6))
+    return make_rtstruct(series, {"GTV_Mass": [speck]})
+
+
+def _cut_structures(folder: Path) -> Series:
+    series = sound()
+    series.write(folder)
+    save(series.structures, folder / "RS")
+    content = (folder / "RS").read_bytes()
+    (folder / "RS").write_bytes(content[:400])
+    return series
+
+
+ODD["structures_cut"] = Odd("structures_cut", "unreadable_file", _cut_structures)
+
+
+# Image files
+
+
+def files(expected: str) -> Callable[[Any], Any]:
+    """Register a class of image files; the function gets the image's voxels."""
+
+    def register(make: Callable[[Path, np.ndarray], None]) -> Callable[..., Any]:
+        def write(folder: Path) -> Series:
+            voxels = np.random.default_rng(5).integers(1, 800, GRID.shape).astype(np.int16)
+            folder.mkdir(parents=True, exist_ok=True)
+            make(folder, voxels)
+            return Series([], GRID, voxels)
+
+        ODD[make.__name__] = Odd(make.__name__, expected, write)
+        return make
+
+    return register
+
+
+def write(path: Path, voxels: np.ndarray, geometry: Geometry = GRID, **meta: str) -> None:
+    image = SimpleITK.GetImageFromArray(voxels)
+    image.SetSpacing(geometry.spacing)
+    image.SetOrigin(geometry.origin)
+    image.SetDirection(geometry.direction.ravel())
+    for key, text in meta.items():
+        image.SetMetaData(key, text)
+    SimpleITK.WriteImage(image, str(path))
+
+
+def moved(geometry: Geometry, matrix: Any) -> Geometry:
+    return replace(geometry, affine=np.asarray(matrix, dtype=float) @ geometry.affine)
+
+
+@files(EXACT)
+def nifti_pair(folder, voxels):
+    write(folder / "P1_image.nii.gz", voxels)
+    write(folder / "P1_mask.nii.gz", MASK)
+
+
+@files(EXACT)
+def nrrd_image_and_mha_mask(folder, voxels):
+    write(folder / "P1_image.nrrd", voxels)
+    write(folder / "P1_tumour.mha", MASK)
+
+
+@files(EXACT)
+def mask_of_a_box(folder, voxels):
+    """A mask file that holds only the slices that were drawn on."""
+    box = replace(GRID, shape=(2, *GRID.shape[1:]), affine=GRID.affine.copy())
+    box.affine[:3, 3] += 2 * GRID.affine[:3, 2]
+    write(folder / "P1_image.nii.gz", voxels)
+    write(folder / "P1_mask.nii.gz", MASK[2:4], box)
+
+
+@files(EXACT)
+def mask_with_slices_the_other_way(folder, voxels):
+    """The same voxels in patient space, stored from the last slice to the first."""
+    turned = replace(GRID, affine=GRID.affine.copy())
+    turned.affine[:3, 3] += 5 * GRID.affine[:3, 2]
+    turned.affine[:3, 2] *= -1
+    turned.affine[:3, 0] *= -1  # a left-handed grid cannot be written: turn another axis as well
+    turned.affine[:3, 3] += 51 * GRID.affine[:3, 0]
+    write(folder / "P1_image.nii.gz", voxels)
+    write(folder / "P1_mask.nii.gz", MASK[::-1, :, ::-1].copy(), turned)
+
+
+@files(EXACT)
+def segments_that_name_themselves(folder, voxels):
+    meta = {"Segment0_Name": "Tumor", "Segment0_LabelValue": "3", "Segment0_Layer": "0"}
+    write(folder / "P1_image.nrrd", voxels)
+    write(folder / "P1_masks.seg.nrrd", MASK * 3, **meta)
+
+
+@files("mask_flipped")
+def mask_in_ras(folder, voxels):
+    write(folder / "P1_image.nii.gz", voxels)
+    write(folder / "P1_mask.nii.gz", MASK, moved(GRID, np.diag([-1, -1, 1, 1])))
+
+
+@files("mask_flipped")
+def mask_box_in_ras(folder, voxels):
+    box = replace(GRID, shape=(2, *GRID.shape[1:]), affine=GRID.affine.copy())
+    box.affine[:3, 3] += 2 * GRID.affine[:3, 2]
+    write(folder / "P1_image.nii.gz", voxels)
+    write(folder / "P1_mask.nii.gz", MASK[2:4], moved(box, np.diag([-1, -1, 1, 1])))
+
+
+@files("mask_off_grid")
+def mask_half_a_voxel_off(folder, voxels):
+    shifted = replace(GRID, affine=GRID.affine.copy())
+    shifted.affine[:3, 3] += 0.45 * GRID.affine[:3, 0]
+    write(folder / "P1_image.nii.gz", voxels)
+    write(folder / "P1_mask.nii.gz", MASK, shifted)
+
+
+@files("mask_off_grid")
+def mask_of_another_patient(folder, voxels):
+    write(folder / "P1_image.nii.gz", voxels)
+    write(folder / "P1_mask.nii.gz", MASK[:, :30, :30], grid("axial", (6, 30, 30), (1, 1, 3)))
+
+
+@files("label_missing")
+def label_255(folder, voxels):
+    write(folder / "P1_image.nii.gz", voxels)
+    write(folder / "P1_mask.nii.gz", MASK * 255)
+
+
+@files("label_undeclared")
+def two_labels(folder, voxels):
+    both = MASK.copy()
+    both[4, :5, :5] = 2
+    write(folder / "P1_image.nii.gz", voxels)
+    write(folder / "P1_mask.nii.gz", both)
+
+
+@files("label_undeclared")
+def mask_of_probabilities(folder, voxels):
+    write(folder / "P1_image.nii.gz", voxels)
+    write(folder / "P1_mask.nii.gz", (MASK * np.linspace(0.2, 1, 52)).astype(np.float32))
+
+
+@files("empty_mask")
+def mask_of_zeros(folder, voxels):
+    write(folder / "P1_image.nii.gz", voxels)
+    write(folder / "P1_mask.nii.gz", MASK * 0)
+
+
+@files("no_image")
+def mask_file_alone(folder, voxels):
+    write(folder / "P1_image.nii.gz", voxels)
+    write(folder / "P1_mask.nii.gz", MASK)
+    write(folder / "P2_mask.nii.gz", MASK)
+
+
+@files("case_conflict")
+def two_images_of_one_name(folder, voxels):
+    for place, shift in (("a", 0), ("b", 1)):
+        (folder / place).mkdir()
+        write(folder / place / "P1_image.nii.gz", voxels + np.int16(shift))
+    write(folder / "P1_mask.nii.gz", MASK)
+
+
+@files("not_finite")
+def image_with_nan(folder, voxels):
+    spoilt = voxels.astype(np.float32)
+    spoilt[0, 0, 0] = np.nan
+    write(folder / "P1_image.nii.gz", spoilt)
+    write(folder / "P1_mask.nii.gz", MASK)
+
+
+@files("flat_image")
+def image_of_one_value(folder, voxels):
+    write(folder / "P1_image.nii.gz", voxels * 0 + 7)
+    write(folder / "P1_mask.nii.gz", MASK)
+
+
+@files("truncated_pixels")
+def image_cut(folder, voxels):
+    write(folder / "P1_image.nii.gz", voxels)
+    write(folder / "P1_mask.nii.gz", MASK)
+    content = (folder / "P1_image.nii.gz").read_bytes()
+    (folder / "P1_image.nii.gz").write_bytes(content[: len(content) // 2])
+
+
+@files("too_few_slices")
+def image_of_one_slice(folder, voxels):
+    one = replace(GRID, shape=(1, *GRID.shape[1:]))
+    write(folder / "P1_image.nii.gz", voxels[:1], one)
+    write(folder / "P1_mask.nii.gz", MASK[2:3], one)
+
+
+@files("bad_geometry")
+def image_in_four_dimensions(folder, voxels):
+    image = SimpleITK.JoinSeries([SimpleITK.GetImageFromArray(voxels)] * 2)
+    SimpleITK.WriteImage(image, str(folder / "P1_image.nii.gz"))
+    write(folder / "P1_mask.nii.gz", MASK)
+
+
+# Fields of a NIfTI-1 header that state geometry, with their places in the file.
+HEADER = np.dtype(
+    {
+        "names": ["pixdim", "qform_code", "sform_code", "quatern", "srow_x"],
+        "formats": [("<f4", 8), "<i2", "<i2", ("<f4", 3), ("<f4", 4)],
+        "offsets": [76, 252, 254, 256, 280],
+        "itemsize": 348,
+    }
+)
+
+
+def _nifti(text: str, expected: str, edit: Callable[[np.ndarray], None]) -> None:
+    """Register a class of a NIfTI pair in both of whose raw headers fields are changed."""
+
+    def make(folder: Path) -> Series:
+        voxels = np.random.default_rng(5).integers(1, 800, GRID.shape).astype(np.int16)
+        folder.mkdir(parents=True, exist_ok=True)
+        for stem, values in (("image", voxels), ("mask", MASK)):
+            path = folder / f"P1_{stem}.nii"
+            write(path, values)
+            content = bytearray(path.read_bytes())
+            head = np.frombuffer(content, HEADER, 1)
+            edit(head[0])
+            path.write_bytes(bytes(content))
+        return Series([], GRID, voxels)
+
+    ODD[text] = Odd(text, expected, make)
+
+
+def _set(**values: Any) -> Callable[[np.ndarray], None]:
+    def edit(head: np.ndarray) -> None:
+        for field, value in values.items():
+            head[field] = value
+
+    return edit
+
+
+def _shift_sform(head: np.ndarray) -> None:
+    head["srow_x"][3] += 30
+
+
+def _turn_qform(head: np.ndarray) -> None:
+    head["quatern"] = (0.6, 0.3, 0.1)
+
+
+_nifti("spacing_nan", "bad_geometry", _set(pixdim=[1, np.nan, 0.7, 4, 0, 0, 0, 0]))
+_nifti("spacing_zero", "bad_geometry", _set(pixdim=[1, 0, 0.7, 4, 0, 0, 0, 0], sform_code=0))
+_nifti("sform_moved_against_qform", "ambiguous_geometry", _shift_sform)
+_nifti("qform_turned_against_sform", "ambiguous_geometry", _turn_qform)
+_nifti("sform_sheared", "bad_geometry", _set(qform_code=0, srow_x=[0.8, 0.3, 0, 0]))
+_nifti("only_sform", EXACT, _set(qform_code=0))
+_nifti("only_qform", EXACT, _set(sform_code=0))

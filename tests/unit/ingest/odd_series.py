@@ -1,0 +1,750 @@
+"""Odd and broken DICOM series: see ``odd``."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tempfile
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import SimpleITK
+from highdicom.legacy import LegacyConvertedEnhancedMRImage
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.filewriter import dcmwrite
+from pydicom.sequence import Sequence
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    JPEGLSLossless,
+    RLELossless,
+    generate_uid,
+)
+
+from .dicom_corpus import PLANES, Series, tumour_on
+from .odd import (
+    EXACT,
+    ODD,
+    Change,
+    Odd,
+    for_all,
+    fresh,
+    move,
+    name,
+    odd,
+    odd_folder,
+    save,
+    sound,
+    without,
+)
+
+
+def recode(syntax: UID, values: Callable[[np.ndarray], bytes]) -> Change:
+    """A change that encodes every slice's voxels by ``values``."""
+
+    def change(series: Series) -> None:
+        for dataset, voxels in zip(series.datasets, series.voxels, strict=True):
+            dataset.PixelData = values(voxels)
+            dataset["PixelData"].VR = "OW"
+            dataset.file_meta.TransferSyntaxUID = syntax
+
+    return change
+
+
+# Exact: where the planes lie
+
+for _plane in sorted(PLANES):
+
+    @odd_folder(EXACT)
+    def _in_plane(folder: Path, plane: str = _plane) -> Series:
+        series = sound(plane=plane)
+        series.write(folder)
+        save(series.structures, folder / "RS")
+        return series
+
+    ODD[f"plane_{_plane}"] = replace(ODD.pop("_in_plane"), name=f"plane_{_plane}", write=_in_plane)
+
+
+@odd(EXACT)
+def files_in_reverse_order(series: Series) -> None:
+    series.datasets.reverse()
+
+
+@odd(EXACT)
+def slices_stored_interleaved(series: Series) -> None:
+    series.datasets[:] = series.datasets[::2] + series.datasets[1::2]
+
+
+odd(EXACT)(name("instance_numbers_reversed", for_all(InstanceNumber=lambda index: 6 - index)))
+odd(EXACT)(name("instance_numbers_all_one", for_all(InstanceNumber=1)))
+odd(EXACT)(name("instance_numbers_missing", without("InstanceNumber")))
+odd(EXACT)(name("spacing_between_slices_wrong", for_all(SpacingBetweenSlices=2.5)))
+odd(EXACT)(name("spacing_between_slices_negative", for_all(SpacingBetweenSlices=-4.0)))
+odd(EXACT)(name("slice_thickness_missing", without("SliceThickness")))
+odd(EXACT)(name("slice_thickness_zero", for_all(SliceThickness=0)))
+odd(EXACT)(name("slice_location_wrong", for_all(SliceLocation=lambda index: -index)))
+odd(EXACT)(name("acquisition_number_per_slice", for_all(AcquisitionNumber=lambda index: index)))
+odd(EXACT)(name("patient_id_padded", for_all(PatientID="P1 ")))
+
+
+@odd(EXACT)
+def positions_rounded_to_four_digits(series: Series) -> None:
+    for dataset in series.datasets:
+        dataset.ImagePositionPatient = [round(float(p), 4) for p in dataset.ImagePositionPatient]
+
+
+# Exact: how pixels are stored
+
+
+@odd(EXACT)
+def implicit_little_endian(series: Series) -> None:
+    for dataset in series.datasets:
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+
+
+@odd(EXACT)
+def deflated(series: Series) -> None:
+    for dataset in series.datasets:
+        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+
+
+odd(EXACT)(
+    name("big_endian", recode(ExplicitVRBigEndian, lambda voxels: voxels.astype(">i2").tobytes()))
+)
+
+
+def unsigned(series: Series) -> None:
+    for dataset in series.datasets:
+        dataset.PixelRepresentation = 0
+
+
+def compressed(syntax: UID) -> Change:
+    def change(series: Series) -> None:
+        unsigned(series)
+        for dataset in series.datasets:
+            dataset.compress(syntax, generate_instance_uid=False)
+
+    return change
+
+
+def by_itk(compressor: str) -> Change:
+    """Compress with SimpleITK, which writes encodings that pydicom only reads."""
+
+    def change(series: Series) -> None:
+        unsigned(series)
+        for dataset, voxels in zip(series.datasets, series.voxels, strict=True):
+            encoded = itk_encoded(voxels, compressor)
+            dataset.PixelData = encoded.PixelData
+            dataset["PixelData"].VR = "OB"
+            dataset.file_meta.TransferSyntaxUID = encoded.file_meta.TransferSyntaxUID
+
+    return change
+
+
+def itk_encoded(voxels: np.ndarray, compressor: str) -> Dataset:
+    writer = SimpleITK.ImageFileWriter()
+    writer.UseCompressionOn()
+    writer.SetCompressor(compressor)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "one.dcm")
+        writer.SetFileName(str(path))
+        writer.Execute(SimpleITK.GetImageFromArray(voxels.astype(np.uint16)[None]))
+        return pydicom.dcmread(path)
+
+
+odd(EXACT)(name("jpeg_ls", compressed(JPEGLSLossless)))
+odd(EXACT)(name("run_length", compressed(RLELossless)))
+odd(EXACT)(name("jpeg_2000", by_itk("JPEG2000")))
+odd(EXACT)(name("jpeg_lossless", by_itk("JPEG")))
+odd(EXACT)(name("unsigned_pixels", unsigned))
+odd(EXACT)(name("monochrome_1", for_all(PhotometricInterpretation="MONOCHROME1")))
+odd(EXACT)(name("photometric_missing", without("PhotometricInterpretation")))
+
+
+def true_after(series: Series, voxels: np.ndarray) -> Series:
+    return replace(series, voxels=voxels)
+
+
+@odd(EXACT)
+def rescaled_per_slice(series: Series) -> Series:
+    slopes = np.array([0.5, 1.0, 1.5, 2.0, 2.5, 3.0])
+    for_all(RescaleSlope=lambda index: float(slopes[index]), RescaleIntercept=-10.5)(series)
+    return true_after(series, series.voxels * slopes[:, None, None] - 10.5)
+
+
+@odd(EXACT)
+def rescaled_by_whole_shift(series: Series) -> Series:
+    for_all(RescaleSlope=1, RescaleIntercept=-1024)(series)
+    return true_after(series, series.voxels.astype(int) - 1024)
+
+
+@odd(EXACT)
+def eight_bits(series: Series) -> Series:
+    voxels = (series.voxels % 251).astype(np.uint8)
+    for_all(
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        PixelRepresentation=0,
+        PixelData=lambda index: voxels[index].tobytes(),
+    )(series)
+    return true_after(series, voxels)
+
+
+@odd(EXACT)
+def twelve_bits_under_an_overlay(series: Series) -> None:
+    """Old scanners keep graphics in the unused high bits."""
+    over = np.zeros(series.voxels.shape[1:], np.uint16)
+    over[::3] = 0xF000
+    for dataset, voxels in zip(series.datasets, series.voxels, strict=True):
+        dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 12, 11, 0
+        dataset.PixelData = (voxels.astype(np.uint16) | over).tobytes()
+
+
+@odd(EXACT)
+def twelve_bits_signed(series: Series) -> Series:
+    voxels = series.voxels - 450
+    for dataset, one in zip(series.datasets, voxels, strict=True):
+        dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 12, 11, 1
+        dataset.PixelData = (one.astype(np.int16).view(np.uint16) & 0x0FFF).tobytes()
+    return true_after(series, voxels)
+
+
+@odd(EXACT)
+def bytes_behind_the_pixels(series: Series) -> None:
+    for dataset in series.datasets:
+        dataset.PixelData += b"\0\0"
+
+
+@odd(EXACT)
+def float_pixels(series: Series) -> Series:
+    voxels = (series.voxels / 8).astype("<f4")
+    for dataset, one in zip(series.datasets, voxels, strict=True):
+        del dataset.PixelData, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation
+        dataset.BitsAllocated = 32
+        dataset.FloatPixelData = one.tobytes()
+    return true_after(series, voxels)
+
+
+# Exact: files and what lies beside them
+
+
+@odd(EXACT)
+def without_preamble(series: Series) -> None:
+    """Marked here; the folder is rewritten below."""
+
+
+def _strip_preambles(folder: Path) -> Series:
+    series = sound()
+    for number, dataset in enumerate([*series.datasets, series.structures]):
+        buffer = io.BytesIO()
+        del dataset.file_meta
+        dcmwrite(buffer, dataset, implicit_vr=True, little_endian=True, force_encoding=True)
+        (folder / f"IM{number}.dcm").write_bytes(
+            buffer.getvalue().removeprefix(b"\0" * 128 + b"DICM")
+        )
+    return series
+
+
+ODD["without_preamble"] = replace(ODD["without_preamble"], write=_strip_preambles)
+
+
+@odd(EXACT)
+def large_private_elements_first(series: Series) -> None:
+    for dataset in series.datasets:
+        block = dataset.private_block(0x0019, "ACME", create=True)
+        block.add_new(0x10, "OB", bytes(50_000))
+
+
+@odd(EXACT)
+def sequences_of_undefined_length(series: Series) -> None:
+    for dataset in series.datasets:
+        inner = Dataset()
+        inner.ReferencedSOPInstanceUID = "1.2.3"
+        inner.PurposeOfReferenceCodeSequence = Sequence([Dataset()])
+        inner.is_undefined_length_sequence_item = True
+        dataset.ReferencedImageSequence = Sequence([inner, deepcopy(inner)])
+        dataset["ReferencedImageSequence"].is_undefined_length = True
+
+
+@odd(EXACT)
+def names_in_another_script(series: Series) -> None:
+    for dataset in series.datasets:
+        dataset.SpecificCharacterSet = "ISO_IR 192"
+        dataset.PatientName, dataset.SeriesDescription = "Müller^Jörg", "AX T2 FS 横断"
+
+
+@odd_folder(EXACT)
+def among_junk(folder: Path) -> Series:
+    series = sound()
+    for number, dataset in enumerate(series.datasets):
+        save(dataset, folder / "deep" / "er" / f"{number} ~copy(1)")
+    save(series.structures, folder / "elsewhere" / "x.bin")
+    (folder / "deep" / "er" / "Thumbs.db").write_bytes(bytes(range(1, 200)))
+    (folder / "report.pdf").write_bytes(b"%PDF-1.4")
+    (folder / ".DS_Store").write_bytes(b"x")
+    return series
+
+
+@odd_folder(EXACT)
+def in_a_zip_in_a_folder(folder: Path) -> Series:
+    series = among_junk(folder / "packed")
+    shutil.make_archive(str(folder / "exam"), "zip", folder / "packed")
+    shutil.rmtree(folder / "packed")
+    return series
+
+
+@odd_folder(EXACT)
+def copied_twice(folder: Path) -> Series:
+    series = among_junk(folder / "a")
+    shutil.copytree(folder / "a", folder / "b")
+    return series
+
+
+@odd_folder(EXACT)
+def beside_another_patient(folder: Path) -> Series:
+    """Its own masks, its own frame of reference; interleaved in one folder."""
+    series = sound()
+    other = sound("none", patient="P2", seed=5)
+    for number, dataset in enumerate([*series.datasets, *other.datasets, series.structures]):
+        save(dataset, folder / f"{number:03d}")
+    return series
+
+
+@odd(EXACT)
+def localizer_inside(series: Series) -> None:
+    turned = fresh(series.datasets[0], ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
+    series.datasets.append(turned)
+
+
+@odd(EXACT)
+def larger_localizer_inside(series: Series) -> None:
+    shot = fresh(series.datasets[2], Rows=80, Columns=80, PixelData=bytes(80 * 80 * 2))
+    shot.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    series.datasets.append(shot)
+
+
+@odd(EXACT)
+def screenshot_inside(series: Series) -> None:
+    shot = fresh(series.datasets[0], Rows=64, Columns=64, PixelData=bytes(64 * 64 * 2))
+    del shot.ImagePositionPatient, shot.ImageOrientationPatient, shot.PixelSpacing
+    series.datasets.append(shot)
+
+
+def second_of_two(**tags: Any) -> Change:
+    """The series becomes the second of two images in one series; its mask names its images."""
+
+    def change(series: Series) -> None:
+        rivals = [fresh(dataset) for dataset in series.datasets]
+        for rival in rivals:
+            rival.PixelData = bytes(len(rival.PixelData))
+        for keyword, (first, second) in tags.items():
+            for dataset, rival in zip(series.datasets, rivals, strict=True):
+                setattr(rival, keyword, first)
+                setattr(dataset, keyword, second)
+        series.datasets += rivals
+
+    return change
+
+
+odd(EXACT, references="images")(
+    name("two_echoes", second_of_two(EchoNumbers=(1, 2), EchoTime=(30, 90)))
+)
+odd(EXACT, references="images")(
+    name(
+        "magnitude_and_phase",
+        second_of_two(ImageType=(["ORIGINAL", "PRIMARY", "P"], ["ORIGINAL", "PRIMARY", "M"])),
+    )
+)
+odd(EXACT, references="images")(name("two_b_values", second_of_two(DiffusionBValue=(800.0, 0.0))))
+odd(EXACT, references="images")(
+    name("two_phases", second_of_two(TemporalPositionIdentifier=(1, 2)))
+)
+odd(EXACT, references="images")(name("two_acquisitions", second_of_two(AcquisitionNumber=(1, 2))))
+
+
+@odd(EXACT, references="images")
+def two_echoes_in_two_phases(series: Series) -> None:
+    """Only echo and phase together tell the four images apart."""
+    base = list(series.datasets)
+    for_all(EchoNumbers=1, TemporalPositionIdentifier=1)(series)
+    for echo, phase in ((1, 2), (2, 1), (2, 2)):
+        series.datasets += [
+            fresh(one, EchoNumbers=echo, TemporalPositionIdentifier=phase) for one in base
+        ]
+
+
+odd("ambiguous_series", references="series")(
+    name("two_echoes_and_a_mask_for_either", second_of_two(EchoNumbers=(1, 2), EchoTime=(30, 90)))
+)
+
+
+# Exact and refused: multi-frame
+
+
+def enhanced(series: Series) -> Dataset:
+    for dataset in series.datasets:
+        dataset.StudyDate, dataset.StudyTime, dataset.AcquisitionDate = "20200101", "120000", ""
+        dataset.PatientName, dataset.PatientBirthDate = "x", ""
+        dataset.remove_private_tags()
+    return LegacyConvertedEnhancedMRImage(
+        series.datasets, generate_uid(), 1, generate_uid(), instance_number=1
+    )
+
+
+def multi_frame(expected: str) -> Callable[[Change], Change]:
+    """Register a class of one multi-frame file, changed after it was made."""
+
+    def register(change: Callable[[Dataset], None]) -> Callable[[Dataset], None]:
+        def write(folder: Path) -> Series:
+            series = sound("none", tags={"RescaleSlope": 2, "RescaleIntercept": 0})
+            made = enhanced(series)
+            change(made)
+            save(made, folder / "multi")
+            whole = replace(series, datasets=[made], voxels=series.voxels * 2)
+            structures = tumour_on(whole)
+            save(structures, folder / "RS")
+            return whole
+
+        ODD[change.__name__] = Odd(change.__name__, expected, write)
+        return change
+
+    return register
+
+
+@multi_frame(EXACT)
+def multi_frame_file(made: Dataset) -> None:
+    """As it is."""
+
+
+@multi_frame(EXACT)
+def multi_frame_in_another_order(made: Dataset) -> None:
+    order = [3, 0, 5, 1, 4, 2]
+    frames = np.frombuffer(made.PixelData, np.int16).reshape(6, -1)
+    made.PixelData = frames[order].tobytes()
+    groups = list(made.PerFrameFunctionalGroupsSequence)
+    made.PerFrameFunctionalGroupsSequence = Sequence([groups[index] for index in order])
+
+
+@multi_frame("truncated_pixels")
+def multi_frame_cut(made: Dataset) -> None:
+    made.PixelData = made.PixelData[: len(made.PixelData) // 2]
+
+
+@multi_frame("missing_geometry")
+def multi_frame_without_groups(made: Dataset) -> None:
+    del made.PerFrameFunctionalGroupsSequence
+
+
+@multi_frame("duplicate_slices")
+def multi_frame_of_two_stacks(made: Dataset) -> None:
+    for _, group in zip(range(3), made.PerFrameFunctionalGroupsSequence, strict=False):
+        place = made.PerFrameFunctionalGroupsSequence[3].PlanePositionSequence[0]
+        group.PlanePositionSequence[0].ImagePositionPatient = place.ImagePositionPatient
+
+
+@multi_frame("slice_gap")
+def multi_frame_with_a_gap(made: Dataset) -> None:
+    planes = [group.PlanePositionSequence[0] for group in made.PerFrameFunctionalGroupsSequence]
+    places = np.array([plane.ImagePositionPatient for plane in planes], dtype=float)
+    places[4:] += places[1] - places[0]
+    for plane, place in zip(planes, places, strict=True):
+        plane.ImagePositionPatient = [round(float(number), 6) for number in place]
+
+
+# Refused: slices
+
+
+@odd("slice_gap", references="series")
+def middle_slice_missing(series: Series) -> None:
+    del series.datasets[2]
+
+
+@odd("slice_gap", references="series")
+def two_slices_missing(series: Series) -> None:
+    del series.datasets[2:4]
+
+
+@odd("slices_absent")
+def last_slice_missing(series: Series) -> None:
+    del series.datasets[-1]
+
+
+@odd("slices_absent")
+def first_slice_missing(series: Series) -> None:
+    del series.datasets[0]
+
+
+@odd("too_few_slices", references="series")
+def one_slice_only(series: Series) -> None:
+    del series.datasets[1:]
+
+
+@odd("duplicate_slices")
+def slice_again_under_a_new_uid(series: Series) -> None:
+    series.datasets.append(fresh(series.datasets[3]))
+
+
+@odd("duplicate_slices")
+def slice_again_with_other_pixels(series: Series) -> None:
+    series.datasets.append(fresh(series.datasets[3], PixelData=bytes(40 * 52 * 2)))
+
+
+@odd("jittered_slices")
+def positions_jittered(series: Series) -> None:
+    for dataset in series.datasets[1::2]:
+        move(dataset, along=0.05)
+
+
+@odd("sheared_slices")
+def stack_sheared(series: Series) -> None:
+    for index, dataset in enumerate(series.datasets):
+        move(dataset, aside=0.9 * index)
+
+
+@odd("sheared_slices")
+def stack_sheared_by_two_degrees(series: Series) -> None:
+    for index, dataset in enumerate(series.datasets):
+        move(dataset, aside=0.14 * index)
+
+
+@odd("sheared_slices")
+def one_slice_aside(series: Series) -> None:
+    move(series.datasets[3], aside=2.0)
+
+
+@odd("uneven_slices")
+def spacing_changes_midway(series: Series) -> None:
+    for index, dataset in enumerate(series.datasets[3:]):
+        move(dataset, along=1.4 * (index + 1))
+
+
+@odd("mixed_slices")
+def one_slice_of_another_size(series: Series) -> None:
+    series.datasets[2].Rows = 20
+    series.datasets[2].PixelData = series.datasets[2].PixelData[: 20 * 52 * 2]
+
+
+@odd("mixed_slices")
+def last_slice_of_another_size(series: Series) -> None:
+    series.datasets[-1].Rows = 20
+    series.datasets[-1].PixelData = series.datasets[-1].PixelData[: 20 * 52 * 2]
+
+
+@odd("mixed_slices")
+def last_slice_turned(series: Series) -> None:
+    series.datasets[-1].ImageOrientationPatient = [1, 0, 0, 0, 0, 1]
+
+
+@odd("mixed_slices")
+def first_slice_of_another_spacing(series: Series) -> None:
+    series.datasets[0].PixelSpacing = [0.7, 0.9]
+
+
+@odd("mixed_slices")
+def one_slice_in_another_frame(series: Series) -> None:
+    series.datasets[1].FrameOfReferenceUID = generate_uid()
+
+
+@odd("duplicate_slices")
+def all_slices_at_one_position(series: Series) -> None:
+    place = series.datasets[0].ImagePositionPatient
+    for_all(ImagePositionPatient=lambda _: place)(series)
+
+
+# Refused: numbers of the grid
+
+odd("missing_geometry")(name("one_slice_without_position", without("ImagePositionPatient", only=2)))
+odd("missing_geometry")(
+    name("last_slice_without_orientation", without("ImageOrientationPatient", only=5))
+)
+odd("missing_geometry")(
+    name("last_slice_without_any_place",
+         without("ImageOrientationPatient", "ImagePositionPatient", only=5))
+)  # fmt: skip
+odd("missing_geometry")(
+    name("no_place_at_all", without("ImageOrientationPatient", "ImagePositionPatient"))
+)
+odd("missing_geometry")(name("pixel_spacing_missing", without("PixelSpacing")))
+odd("bad_geometry")(name("pixel_spacing_zero", for_all(PixelSpacing=[0.0, 0.7])))
+odd("bad_geometry")(name("pixel_spacing_negative", for_all(PixelSpacing=[0.8, -0.7])))
+odd("bad_geometry")(name("axes_skewed", for_all(ImageOrientationPatient=[1, 0, 0, 0.2, 0.98, 0])))
+odd("bad_geometry")(name("axes_parallel", for_all(ImageOrientationPatient=[1, 0, 0, 1, 0, 0])))
+odd("bad_geometry")(name("axes_zero", for_all(ImageOrientationPatient=[0, 0, 0, 0, 0, 0])))
+
+
+def spoil(keyword: str, old: bytes, new: bytes) -> Callable[[Path], Series]:
+    """Write a sound exam and change bytes of one element in every image."""
+
+    def write(folder: Path) -> Series:
+        series = sound(plane="axial")
+        series.write(folder)
+        save(series.structures, folder / "RS")
+        for path in folder.glob("IM*"):
+            content = path.read_bytes()
+            assert old in content, keyword
+            path.write_bytes(content.replace(old, new))
+        return series
+
+    return write
+
+
+ODD["pixel_spacing_not_a_number"] = Odd(
+    "pixel_spacing_not_a_number", "bad_geometry", spoil("PixelSpacing", b"0.7\\0.8", b"nan\\0.8")
+)
+ODD["pixel_spacing_with_a_comma"] = Odd(
+    "pixel_spacing_with_a_comma", "bad_geometry", spoil("PixelSpacing", b"0.7\\0.8", b"0,7\\0,8")
+)
+ODD["position_infinite"] = Odd(
+    "position_infinite", "bad_geometry", spoil("ImagePositionPatient", b"-12.5\\", b"1e999\\")
+)
+ODD["position_of_two_numbers"] = Odd(
+    "position_of_two_numbers", "bad_geometry", spoil("Position", b"-12.5\\7.25\\", b"-12.500725\\")
+)
+
+
+# Refused: pixels
+
+
+@odd("truncated_pixels")
+def pixels_missing(series: Series) -> None:
+    del series.datasets[2].PixelData
+
+
+@odd("truncated_pixels")
+def pixels_too_few(series: Series) -> None:
+    series.datasets[2].PixelData = series.datasets[2].PixelData[:-200]
+
+
+def cut_files(share: float, *change: Change) -> Callable[[Path], Series]:
+    """Write a sound exam and cut one image's file to a share of its length."""
+
+    def write(folder: Path) -> Series:
+        series = sound()
+        for one in change:
+            one(series)
+        for number, dataset in enumerate(series.datasets):
+            save(dataset, folder / f"IM{number:04d}")
+        save(series.structures, folder / "RS")
+        content = (folder / "IM0003").read_bytes()
+        (folder / "IM0003").write_bytes(content[: int(share * len(content))])
+        return series
+
+    return write
+
+
+for _name, _share, _expected, _change in (
+    ("file_cut_in_its_pixels", 0.9, "truncated_pixels", ()),
+    ("file_cut_in_its_header", 0.1, "unreadable_file", ()),
+    ("file_emptied", 0.0, "unreadable_file", ()),
+    ("file_cut_jpeg_ls", 0.9, "truncated_pixels", (compressed(JPEGLSLossless),)),
+    ("file_cut_run_length", 0.9, "truncated_pixels", (compressed(RLELossless),)),
+    (
+        "file_cut_jpeg_2000",
+        0.9,
+        "truncated_pixels",
+        (by_itk("JPEG2000"),),
+    ),
+):
+    ODD[_name] = Odd(_name, _expected, cut_files(_share, *_change))
+
+
+def cut_stream(change: Change) -> Change:
+    """Compressed pixels that end too early inside a file that is whole."""
+
+    def cut(series: Series) -> None:
+        change(series)
+        dataset = series.datasets[2]
+        (stream,) = generate_frames(dataset.PixelData, number_of_frames=1)
+        dataset.PixelData = encapsulate([stream[: len(stream) // 2]])
+
+    return cut
+
+
+odd("truncated_pixels")(name("stream_cut_jpeg_ls", cut_stream(compressed(JPEGLSLossless))))
+odd("truncated_pixels")(name("stream_cut_jpeg_2000", cut_stream(by_itk("JPEG2000"))))
+odd("unreadable_file")(name("stream_cut_run_length", cut_stream(compressed(RLELossless))))
+
+
+@odd("not_grey")
+def colours(series: Series) -> None:
+    for_all(
+        SamplesPerPixel=3,
+        PhotometricInterpretation="RGB",
+        PlanarConfiguration=0,
+        BitsAllocated=8,
+        BitsStored=8,
+        HighBit=7,
+        PixelRepresentation=0,
+        PixelData=bytes(40 * 52 * 3),
+    )(series)
+
+
+odd("not_grey")(name("palette", for_all(PhotometricInterpretation="PALETTE COLOR")))
+odd("lossy_pixels")(
+    name("declared_lossy", for_all(LossyImageCompression="01", LossyImageCompressionRatio=12.5))
+)
+
+
+@odd("lossy_pixels")
+def jpeg_of_a_camera(series: Series) -> None:
+    for dataset in series.datasets:
+        dataset.PixelData = encapsulate([b"\xff\xd8\xff\xd9"])
+        dataset["PixelData"].VR = "OB"
+        dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+
+
+@odd("unknown_encoding")
+def encoding_of_a_film(series: Series) -> None:
+    for dataset in series.datasets:
+        dataset.PixelData = encapsulate([b"\0\0\1\xb3"])
+        dataset["PixelData"].VR = "OB"
+        dataset.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.100")
+
+
+@odd("bad_rescale")
+def slope_zero(series: Series) -> None:
+    series.datasets[2].RescaleSlope, series.datasets[2].RescaleIntercept = 0, 0
+
+
+@odd("not_finite")
+def voxels_overflow(series: Series) -> None:
+    series.datasets[1].RescaleSlope, series.datasets[1].RescaleIntercept = "1e38", "1e38"
+
+
+odd("flat_image")(name("all_voxels_equal", for_all(PixelData=bytes(40 * 52 * 2))))
+odd("mosaic")(
+    name("tiles_in_one_picture", for_all(ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"]))
+)
+odd("burned_in")(name("text_in_the_pixels", for_all(BurnedInAnnotation="YES")))
+
+
+# Refused: whose and which
+
+
+@odd("identity_conflict")
+def two_patients_in_one_series(series: Series) -> None:
+    for dataset in series.datasets[3:]:
+        dataset.PatientID = "P2"
+
+
+@odd("duplicate_slices")
+def two_contents_of_one_instance(series: Series) -> None:
+    twins = deepcopy(series.datasets)
+    for twin in twins:
+        twin.PixelData = bytes(len(twin.PixelData))
+        twin.SeriesDescription = "AX T2 FS again"
+    series.datasets += twins
+
+
+odd("no_sequence", sequence="T2FS")(name("only_t1", for_all(SeriesDescription="AX T1")))
+odd("no_sequence")(name("only_ct", for_all(Modality="CT")))
