@@ -11,18 +11,22 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 
 from radlas.engine.base import Done, Engine, SerialEngine
 from radlas.engine.dask import DaskEngine
 from radlas.errors import ConfigError, RadlasError, WorkerError
-from radlas.flows.base import Flow, Plan, Report, StoreConfig
+from radlas.flows.base import Flow, Listing, Plan, Report, StoreConfig
 
 T = TypeVar("T")
 R = TypeVar("R")
 C = TypeVar("C", bound=StoreConfig)
 USAGE = 2  # exit code for wrong use or configuration
+_SHOWN = 200  # rows of a plan on a terminal
 DEFECT = 70  # exit code for a bug: sysexits' EX_SOFTWARE
 
 
@@ -73,7 +77,10 @@ def execute(
 ) -> int:
     """Run a flow, print its report, return the exit code: 0 done, 1 too many troubled cases."""
     if dry_run:
-        return show(_planned(flow.name, flow.plan(config)), as_json=as_json)
+        plan = flow.plan(config)
+        if plan.listing is not None and not as_json:
+            _print_listing(plan.listing)
+        return show(_planned(flow.name, plan), as_json=as_json)
     watched = WatchedEngine(make_engine(engine), flow.name)
     try:
         return show(flow(config, engine=watched), as_json=as_json)
@@ -160,13 +167,28 @@ def run(flow: Flow[C, Any], config_type: type[C]) -> None:
     typer.run(job)
 
 
+def _print_listing(listing: Listing) -> None:
+    table = Table(*listing.columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("files", "MB"):
+        if name in listing.columns:
+            table.columns[listing.columns.index(name)].justify = "right"
+    for row in listing.rows[:_SHOWN]:
+        table.add_row(*(Text(cell) for cell in row))
+    width = None if sys.stdout.isatty() else 160
+    console = Console(highlight=False, width=width)
+    console.print(table)
+    if len(listing.rows) > _SHOWN:
+        console.print(f"... and {len(listing.rows) - _SHOWN} more; all of them with --json\n")
+
+
 def _planned(name: str, plan: Plan[Any]) -> Report:
     known = sum(plan.known.values())
     lines = (
         *plan.notes,
         f"{name} would run {plan.size} tasks; {len(plan.refused)} inputs are refused at the scan,"
         f" {known} are settled already",
-        *(f"  refused: {one.message}" for one in plan.refused),
+        *(f"  refused: {one.message}" for one in plan.refused if plan.listing is None),
+        *((f"  {plan.listing.cost}",) if plan.listing and plan.listing.cost else ()),
     )
     data = {
         "plan": name,
@@ -175,6 +197,11 @@ def _planned(name: str, plan: Plan[Any]) -> Report:
         "settled": dict(plan.known),
         "notes": list(plan.notes),
     }
+    if plan.listing is not None:
+        data["found"] = [
+            dict(zip(plan.listing.columns, row, strict=True)) for row in plan.listing.rows
+        ]
+        data["cost"] = plan.listing.cost
     return Report(lines, data)
 
 

@@ -86,6 +86,7 @@ CASES = Table(
         _text("voxel_dtype", "Type as stored."),
         _text("voxel_digest", "SHA-256 over shape and values."),
         _text("input_digest", "SHA-256 over the source files' identities."),
+        Column("source_bytes", "int64", "Size of the source files.", "B"),
         _text("manufacturer", "Scanner maker."),
         _text("scanner_model", "Scanner model."),
         _number("field_strength_t", "Static field.", "T"),

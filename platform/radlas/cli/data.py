@@ -106,6 +106,9 @@ def ingest_(
         float,
         typer.Option(min=0, help="Resample masks that are displaced by up to this [mm]."),
     ] = 0.0,
+    grades: Annotated[
+        Path | None, typer.Option(help="YAML: which grades are positive, negative, excluded.")
+    ] = None,
     tolerated: ToleratedOption = 0,
     engine: EngineOption = "local",
     dry_run: DryRunOption = False,
@@ -123,6 +126,7 @@ def ingest_(
             "sequence": sequence,
             "label": tuple(label or ()),
             "resample_masks": resample_masks,
+            "grades": grades,
             "tolerated": tolerated,
         }
         config = IngestConfig.parse(values, "radlas ingest")

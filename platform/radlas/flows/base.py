@@ -26,6 +26,21 @@ class StoreConfig(Config):
 
 
 @dataclass(frozen=True)
+class Listing:
+    """A plan as a table for people.
+
+    Attributes:
+        columns: Their names.
+        rows: One per thing that was found.
+        cost: What running it would take, in words.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    cost: str = ""
+
+
+@dataclass(frozen=True)
 class Plan(Generic[T]):
     """What a flow would do. Reads keys only, so it costs little and `--dry-run` prints it.
 
@@ -36,6 +51,7 @@ class Plan(Generic[T]):
         known: Outcomes of earlier runs, per state: not planned again.
         notes: What the reader should know, one line each.
         extra: What ``commit`` needs and workers do not.
+        listing: Everything that was found and what is done with it, if the flow can tell.
     """
 
     tasks: tuple[T, ...] = ()
@@ -44,6 +60,7 @@ class Plan(Generic[T]):
     known: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     extra: Any = None
+    listing: Listing | None = None
 
     @property
     def size(self) -> int:

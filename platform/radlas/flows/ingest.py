@@ -14,17 +14,25 @@ from radlas.engine.base import Done
 from radlas.errors import ConfigError, DataError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
+from radlas.flows.grades import tell_grades
+from radlas.flows.ingest_listing import estimate, list_scan
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Exam, ExamData, IngestRules, Refusal, Scan
 from radlas.ingest.checks import roi_facts
+from radlas.ingest.deidentify import study_day
 from radlas.ingest.labels import ANY
 from radlas.ingest.roi_names import RoiMap, read_roi_map
-from radlas.model import Outcome, Row
+from radlas.learn.study import Outcome
+from radlas.model import Outcome as Ended
+from radlas.model import Row
 from radlas.reasons import data_error
+from radlas.store import delta
 from radlas.store.clinical import newest_records, revisions
-from radlas.store.layout import open_store
+from radlas.store.layout import Store, open_store
 from radlas.store.ledger import Recorder, standings
 from radlas.volumes.zarr import is_committed, roi_key, sweep, write_case
+
+_CLOCKS = 36_525  # a subject's secret clock starts on any day of a century
 
 
 class IngestConfig(StoreConfig):
@@ -45,6 +53,9 @@ class IngestConfig(StoreConfig):
         default=0.0, ge=0, description="Masks displaced by up to this are resampled [mm]."
     )
     minimum_voxels: int = Field(default=1, ge=1, description="Smaller ROIs are refused [1].")
+    grades: Path | None = Field(
+        default=None, description="YAML: which grades are positive, negative or excluded."
+    )
     tolerated: NonNegativeInt = Field(default=0, description="Troubled cases before exit code 1.")
 
     def rules(self) -> IngestRules:
@@ -60,6 +71,18 @@ class IngestConfig(StoreConfig):
         }
         return IngestRules.parse(values, str(self.rois or "ingest"))
 
+    def outcome(self) -> Outcome | None:
+        """What the grades mean, if it is declared."""
+        return Outcome.read(self.grades) if self.grades else None
+
+
+@dataclass(frozen=True)
+class _Clinical:
+    """Records to store, and the declared meaning of their grades."""
+
+    records: tuple[Row, ...]
+    outcome: Outcome | None
+
 
 @dataclass(frozen=True)
 class IngestTask:
@@ -72,6 +95,7 @@ class IngestTask:
     store: Path
     exam: Exam
     rules: IngestRules
+    study_day: int | None = None
     feature_set: str = ""
 
 
@@ -82,7 +106,7 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
         ConfigError: The source is missing or holds nothing this importer can read.
         StoreError: There is no store, or its site key is missing.
     """
-    store, rules = open_store(config.store), config.rules()
+    store, rules, outcome = open_store(config.store), config.rules(), config.outcome()
     key = store.key()
     scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
     tasks = [_task(config, rules, key, exam) for exam in scan.exams]
@@ -94,12 +118,26 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     new = tuple(o for o in refused if o.key not in seen or seen[o.key].state == "released")
     if len(refused) > len(new):
         known["quarantined"] = known.get("quarantined", 0) + len(refused) - len(new)
+    settled = {task.exam.fingerprint: seen[task.key].state for task in tasks if task.key in seen}
+    settled = {name: state for name, state in settled.items() if state in {"ok", "quarantined"}}
+    for task in open_tasks:
+        settled.pop(task.exam.fingerprint, None)
+    size = sum(task.exam.size for task in open_tasks)
+    cost = estimate(size, _history(store)) if open_tasks else ""
     return Plan(
         tasks=open_tasks,
         refused=new,
         known=known,
         notes=(*scan.notes, *_left_out(scan)),
-        extra=tuple(_clinical(config.centre, key, record) for record in scan.clinical),
+        extra=_Clinical(
+            tuple(_clinical(config.centre, key, record) for record in scan.clinical), outcome
+        ),
+        listing=list_scan(
+            scan,
+            settled,
+            lambda subject: pseudonym(key, "subject", config.centre, subject),
+            cost=cost,
+        ),
     )
 
 
@@ -132,14 +170,16 @@ def commit(
     """Store every outcome and the clinical records; count them all."""
     store = open_store(config.store)
     sweep(store.root)
-    new = revisions(newest_records(store), plan.extra)
+    clinical: _Clinical = plan.extra
+    new = revisions(newest_records(store), clinical.records)
     Recorder(store).append("clinical", new)
     report = commit_batches(store, "ingest", plan, done, tolerated=config.tolerated)
-    if not plan.extra:
+    if not clinical.records:
         return report
-    line = f"  {len(plan.extra)} clinical records of centre {config.centre}, {len(new)} new"
-    data = {**report.data, "clinical": len(plan.extra), "clinical_new": len(new)}
-    return Report((*report.lines, line), data, report.exit_code)
+    told, facts = tell_grades(store, clinical.outcome)
+    line = f"  {len(clinical.records)} clinical records of centre {config.centre}, {len(new)} new"
+    data = {**report.data, "clinical": len(clinical.records), "clinical_new": len(new), **facts}
+    return Report((*report.lines, line, *told), data, report.exit_code)
 
 
 def _label(text: str) -> tuple[str, int]:
@@ -152,6 +192,7 @@ def _label(text: str) -> tuple[str, int]:
 
 def _task(config: IngestConfig, rules: IngestRules, key: bytes, exam: Exam) -> IngestTask:
     case_id = pseudonym(key, "case", config.centre, exam.subject, exam.series)
+    clock = int(pseudonym(key, "clock", config.centre, exam.subject), 16) % _CLOCKS
     return IngestTask(
         key=digest_of([case_id, exam.fingerprint, exam.importer, rules.digest()]),
         centre=config.centre,
@@ -160,13 +201,14 @@ def _task(config: IngestConfig, rules: IngestRules, key: bytes, exam: Exam) -> I
         store=config.store.absolute(),
         exam=exam,
         rules=rules,
+        study_day=study_day(exam.study_date, clock),
     )
 
 
-def _refused(centre: str, key: bytes, refusal: Refusal) -> Outcome:
+def _refused(centre: str, key: bytes, refusal: Refusal) -> Ended:
     case_id = pseudonym(key, "case", centre, refusal.subject, refusal.series)
     error = refusal.error.at(f"case {case_id[:8]}")
-    return Outcome(
+    return Ended(
         key=digest_of([case_id, refusal.fingerprint, refusal.error.reason]),
         stage="ingest",
         centre=centre,
@@ -175,6 +217,18 @@ def _refused(centre: str, key: bytes, refusal: Refusal) -> Outcome:
         reason=error.reason,
         message=str(error),
     )
+
+
+def _history(store: Store) -> list[tuple[int, float]]:
+    """Size [B] and time [s] of every exam that was read before."""
+    sizes = delta.read(store, "cases", ["case_id", "source_bytes"]).to_pylist()
+    known = {row["case_id"]: row["source_bytes"] for row in sizes if row["source_bytes"]}
+    ended = delta.read(store, "outcomes", ["case_id", "stage", "state", "seconds"]).to_pylist()
+    return [
+        (known[row["case_id"]], row["seconds"])
+        for row in ended
+        if (row["stage"], row["state"]) == ("ingest", "ok") and row["case_id"] in known
+    ]
 
 
 def _left_out(scan: Scan) -> list[str]:
@@ -216,6 +270,9 @@ def _case_row(task: IngestTask, data: ExamData, commit_record: Mapping[str, Any]
         "voxel_dtype": str(data.volume.voxels.dtype),
         "voxel_digest": commit_record["image"],
         "input_digest": task.exam.fingerprint,
+        "source_bytes": task.exam.size,
+        "flags": ",".join(task.exam.flags),
+        "study_day": task.study_day,
     }
 
 

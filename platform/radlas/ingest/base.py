@@ -52,10 +52,15 @@ class IngestRules(Config):
 
 @dataclass(frozen=True)
 class FileRef:
-    """One file: plain, or a member of a zip archive."""
+    """One file: plain, or a member of a zip archive.
+
+    Attributes:
+        size: As it was listed [bytes]; no part of which file it is.
+    """
 
     path: Path
     member: str = ""
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)

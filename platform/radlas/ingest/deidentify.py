@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -53,6 +54,22 @@ def image_facts(metadata: Mapping[str, str], *, beside_phantom: bool) -> dict[st
     named = any(PHANTOM in metadata.get(key, "") for key in ("descrip", "ITK_FileNotes"))
     facts: dict[str, Any] = dict.fromkeys([*_TEXTS, *_NUMBERS, "sex", "age_years"])
     return facts | {"synthetic": named or beside_phantom}
+
+
+def study_day(date: str, clock: int) -> int | None:
+    """A study date as a day on a subject's own clock, or None if it is no date.
+
+    Differences between days of one subject are true; without the clock's start, which is drawn from
+    the site key, no day tells a date.
+
+    Args:
+        date: ``YYYYMMDD``, as in DICOM.
+        clock: Start of the subject's clock [d].
+    """
+    try:
+        return datetime.strptime(date, "%Y%m%d").toordinal() + clock
+    except ValueError:
+        return None
 
 
 def safe_text(value: Any) -> str | None:

@@ -143,18 +143,20 @@ def _check_zip(path: Path) -> None:
 def _walk(source: Path) -> tuple[list[FileRef], list[FileRef]]:
     """Visible files below a folder, sorted; and what could not be reached."""
     lost: list[Path] = []
-    files: list[Path] = []
+    files: dict[Path, int] = {}
     for folder, _, names in os.walk(source, onerror=lambda e: lost.append(Path(e.filename))):
         for path in (Path(folder, name) for name in names):
             if not _visible(path.relative_to(source).parts):
                 continue
             try:
-                if stat.S_ISREG(path.stat().st_mode):
-                    files.append(path)
+                found = path.stat()
+                if stat.S_ISREG(found.st_mode):
+                    files[path] = found.st_size
             except OSError:  # a link to what is gone is a file that cannot be reached
                 lost.append(path)
     visible = (path for path in sorted(lost) if _visible(path.relative_to(source).parts))
-    return [FileRef(path) for path in sorted(files)], [FileRef(path) for path in visible]
+    listed = [FileRef(path, size=files[path]) for path in sorted(files)]
+    return listed, [FileRef(path) for path in visible]
 
 
 def _visible(parts: Iterable[str]) -> bool:
@@ -178,8 +180,9 @@ def _open_archives(source: Path, plain: Iterable[FileRef], lost: Iterable[FileRe
 
 def _members(path: Path) -> list[FileRef]:
     with zipfile.ZipFile(path) as archive:
-        names = sorted(info.filename for info in archive.infolist() if not info.is_dir())
-    return [FileRef(path, name) for name in names if _visible(PurePosixPath(name).parts)]
+        sizes = {one.filename: one.file_size for one in archive.infolist() if not one.is_dir()}
+    visible = (name for name in sorted(sizes) if _visible(PurePosixPath(name).parts))
+    return [FileRef(path, name, sizes[name]) for name in visible]
 
 
 def _open_one(ref: FileRef, archive: zipfile.ZipFile | None) -> BinaryIO:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from radlas.errors import ConfigError
 from radlas.ingest.base import Exam, FileRef, IngestRules, LeftOut, Refusal, Scan
 from radlas.ingest.choosing import sequence_class
-from radlas.ingest.clinical import find_records
+from radlas.ingest.clinical import find_records, is_table
 from radlas.ingest.doubts import hold_back, settle_twins
 from radlas.ingest.file_names import (
     NamedImage,
@@ -75,7 +75,7 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
     records, notes = find_records(listing.files)
     kept = sum(map(len, own_images.values())) + sum(map(len, own_masks.values()))
     counts = {
-        _STRANGERS: len(listing.files) - sum(1 for ref in listing.files if stem_of(ref)),
+        _STRANGERS: sum(not (stem_of(ref) or is_table(name_of(ref))) for ref in listing.files),
         _NAMELESS: len(strays) - len(orphans),
         _COPIES: len(images) + len(masks) - kept,
     }
@@ -198,6 +198,7 @@ def _exam(choice: Choice, masks: Sequence[NamedMask], contents: Mapping[FileRef,
         sequence=choice.sequence,
         rule=f"{choice.why}; mask by file name",
         fingerprint=joint_fingerprint(contents[ref] for ref in refs),
+        size=sum(ref.size for ref in refs),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from radlas.errors import ConfigError, DataError
 from radlas.ingest.base import FileRef, IngestRules, Refusal, Scan
 from radlas.ingest.choosing import sequence_class
-from radlas.ingest.clinical import find_records
+from radlas.ingest.clinical import find_records, is_table
 from radlas.ingest.crawl import Crawl, crawl
 from radlas.ingest.doubts import hold_back, refuse_beside, settle_twins
 from radlas.ingest.files import Listing, list_files, name_of, place_of
@@ -91,7 +91,9 @@ def _notes(
     headers: Crawl, copies: int, masks: Sequence[MaskFile], roi_map: RoiMap
 ) -> tuple[str, ...]:
     counts = {
-        "files are no DICOM and were ignored": len(headers.strangers),
+        "files are no DICOM and were ignored": sum(
+            not is_table(name_of(ref)) for ref in headers.strangers
+        ),
         "DICOM files are neither image nor mask": headers.others,
         "files lie in the source twice; one copy of each is used": copies,
     }

@@ -1,0 +1,81 @@
+"""What the grades of a store mean: by a declared mapping, kept with the store, told by centre.
+
+Papers differ: FNCLCC II and III are often pooled as high grade. Where a collection writes
+"intermediate", the side it is counted on decides how many negatives there are, and at one centre
+there may be none left. So the class table is shown before anything is trained.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pandas as pd
+
+from radlas.errors import StudyError
+from radlas.learn.design import class_tables
+from radlas.learn.study import Outcome
+from radlas.store.clinical import newest_records
+from radlas.store.layout import Store
+
+
+def tell_grades(store: Store, outcome: Outcome | None) -> tuple[list[str], dict[str, Any]]:
+    """Grades by centre; with a mapping, the class table, and the mapping is kept in the store.
+
+    Args:
+        store: The caller holds its write lock.
+        outcome: The declared mapping, None if there is none.
+
+    Returns:
+        Lines for a person, and the same as data.
+
+    Raises:
+        StudyError: A recorded value is not declared by the mapping.
+    """
+    records = list(newest_records(store).values())
+    lines, counts = _grades(records)
+    facts: dict[str, Any] = {"grades": counts}
+    if outcome is not None:
+        path = keep_mapping(store, outcome)
+        try:
+            tables = class_tables(pd.DataFrame(records), outcome)
+        except StudyError as error:
+            raise error.at(path) from error
+        facts |= {"classes": [table._asdict() for table in tables], "grade_map": path}
+        lines.append(f"  classes by the mapping kept as {path}:")
+        lines += [
+            f"    {table.centre}: {table.positive} {outcome.positive_name},"
+            f" {table.negative} {outcome.negative_name}, {table.excluded} excluded"
+            for table in tables
+        ]
+        lines += [
+            f"    !! centre {table.centre} has one class only: centre and class are confounded"
+            for table in tables
+            if bool(table.positive) != bool(table.negative)
+        ]
+    return lines, facts
+
+
+def keep_mapping(store: Store, outcome: Outcome) -> str:
+    """Write a mapping once under its digest; its place in the store."""
+    name = f"labels/{outcome.digest()[:12]}.json"
+    path = store.root / name
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists():
+        text = json.dumps(outcome.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+        partial = path.with_suffix(".partial")
+        partial.write_text(text, encoding="utf-8")
+        partial.rename(path)
+    return name
+
+
+def _grades(records: list[dict[str, Any]]) -> tuple[list[str], dict[str, dict[str, int]]]:
+    centres: dict[str, Counter[str]] = {}
+    for record in records:
+        centres.setdefault(record["centre"], Counter())[record.get("grade") or "missing"] += 1
+    lines = [
+        f"  grades of {centre}: " + ", ".join(f"{n} {grade}" for grade, n in found.most_common())
+        for centre, found in sorted(centres.items())
+    ]
+    return lines, {centre: dict(found) for centre, found in centres.items()}

@@ -1,0 +1,74 @@
+"""What an ingest would do, as a table: every series found, and why it is read or not. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from radlas.flows.base import Listing
+from radlas.ingest.base import Exam, LeftOut, Refusal, Scan
+
+COLUMNS = ("subject", "series", "decision", "files", "MB", "why")
+DEFAULT_RATE = 20e6  # measured on two cores of a small machine [B/s per worker]
+_ORDER = {"read": 0, "stored": 1, "quarantined": 2, "refused": 3, "left out": 4}
+
+
+def list_scan(
+    scan: Scan, standing: Mapping[str, str], pseudonyms: Callable[[str], str], *, cost: str = ""
+) -> Listing:
+    """One row per series, by subject; subjects under their pseudonyms' first digits.
+
+    Args:
+        scan: What the source holds.
+        standing: State in the ledger of exams that are settled, by fingerprint.
+        pseudonyms: Hospital identifier to pseudonym.
+        cost: See ``estimate``.
+    """
+    rows = [
+        *(_exam(exam, standing.get(exam.fingerprint)) for exam in scan.exams),
+        *(_refusal(refusal) for refusal in scan.refusals),
+        *(_left_out(out) for out in scan.left_out),
+    ]
+    shown = [(pseudonyms(subject)[:8] if subject else "?", *row) for subject, *row in rows]
+    shown.sort(key=lambda row: (row[0], _ORDER[row[2]], row[1]))
+    return Listing(COLUMNS, tuple(shown), cost)
+
+
+def estimate(size: int, history: Sequence[tuple[int, float]]) -> str:
+    """How long reading would take, in words.
+
+    Args:
+        size: Of the files to read [B].
+        history: Size [B] and time [s] of exams that this store has read before.
+    """
+    seconds = sum(time for _, time in history)
+    known = seconds > 0
+    rate = sum(bytes_ for bytes_, _ in history) / seconds if known else DEFAULT_RATE
+    basis = f"as fast as the {len(history)} before" if known else f"at {rate / 1e6:.0f} MB/s"
+    return f"{size / 1e6:.1f} MB to read: about {_spoken(size / rate)} on one worker, {basis}"
+
+
+def _exam(exam: Exam, state: str | None) -> tuple[str, ...]:
+    decision = {"ok": "stored", "quarantined": "quarantined"}.get(state or "", "read")
+    files = len(exam.images) + len(exam.masks)
+    why = "; ".join([exam.rule, *exam.flags])
+    return exam.subject, exam.sequence, decision, str(files), _mb(exam.size), why
+
+
+def _refusal(refusal: Refusal) -> tuple[str, ...]:
+    why = f"{refusal.error.reason}: {refusal.error.what}"
+    kind = refusal.sequence or "?"
+    return refusal.subject, kind, "refused", str(refusal.files), _mb(refusal.size), why
+
+
+def _left_out(out: LeftOut) -> tuple[str, ...]:
+    return out.subject, out.sequence or "?", "left out", str(out.files), _mb(out.size), out.why
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f}"
+
+
+def _spoken(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
