@@ -25,12 +25,35 @@ def digest_of(value: Any) -> str:
 def voxel_digest(voxels: NDArray[Any]) -> str:
     """SHA-256 over shape and values, the same for int16 and float32 copies of the same voxels.
 
+    Whole numbers are hashed as the narrowest integers that hold them, all others as float32.
+
     Args:
         voxels: Array of any real dtype whose values float32 holds exactly.
     """
-    plain = np.ascontiguousarray(voxels, dtype="<f4")
-    head = canonical_json(list(plain.shape)).encode()
-    return hashlib.sha256(head + plain.tobytes()).hexdigest()
+    plain = np.ascontiguousarray(_narrowest(voxels))
+    head = canonical_json([plain.dtype.str, list(plain.shape)]).encode()
+    digest = hashlib.sha256(head)
+    digest.update(plain.data if plain.size else b"")
+    return digest.hexdigest()
+
+
+def _narrowest(voxels: NDArray[Any]) -> NDArray[Any]:
+    if voxels.dtype.kind not in "iu" and not _is_whole(voxels):
+        return voxels.astype("<f4")
+    low, high = (voxels.min(), voxels.max()) if voxels.size else (0, 0)
+    for kind in ("<i2", "<i4", "<i8"):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return voxels.astype(kind, copy=False)
+    return voxels.astype("<f4")
+
+
+def _is_whole(voxels: NDArray[Any]) -> bool:
+    if voxels.dtype == bool:
+        return True
+    first = voxels[:1]  # most volumes that are not whole show it at once
+    return all(
+        bool(np.isfinite(one).all() and (np.rint(one) == one).all()) for one in (first, voxels)
+    )
 
 
 def mask_digest(mask: NDArray[Any]) -> str:

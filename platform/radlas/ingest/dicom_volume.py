@@ -17,13 +17,12 @@ from radlas.ingest.base import FileRef
 from radlas.ingest.enhanced import effective_echo, frame_headers
 from radlas.ingest.files import open_each
 from radlas.ingest.grids import checked_volume
-from radlas.ingest.parsing import PARSE_ERRORS, parsing
-from radlas.ingest.pixels import read_frames, read_pixels, rescale
+from radlas.ingest.parsing import parsing
+from radlas.ingest.pixels import read_frames, rescale
+from radlas.ingest.slice_file import SliceFile, SliceHead, head_of_dataset, read_slice
 from radlas.ingest.stack import SliceHeaders, plan_stack
 from radlas.model import Volume
 from radlas.reasons import data_error
-
-_VECTORS = {"ImagePositionPatient": 3, "ImageOrientationPatient": 6, "PixelSpacing": 2}
 
 
 def read_series(refs: Sequence[FileRef]) -> tuple[Volume, Dataset]:
@@ -36,45 +35,57 @@ def read_series(refs: Sequence[FileRef]) -> tuple[Volume, Dataset]:
         DataError: The series is not exactly one volume; the reason says why.
         OSError: A file cannot be reached.
     """
-    datasets = [_parse(index, pair) for index, pair in enumerate(open_each(refs))]
-    if any(int(one.get("NumberOfFrames") or 1) > 1 for one in datasets):
-        return _read_multiframe(datasets)
-    geometry, order = plan_slices(datasets)
-    ordered = [datasets[index] for index in order]
-    places = [f"slice {index + 1} of the volume" for index in range(len(ordered))]
-    pixels = [read_pixels(one, place) for one, place in zip(ordered, places, strict=True)]
-    return checked_volume(np.stack(rescale(pixels, ordered)), geometry), ordered[0]
+    files = [_read(index, pair) for index, pair in enumerate(open_each(refs))]
+    heads = [file.head for file in files if file.head is not None]
+    if len(heads) < len(files):
+        return _read_multiframe(files)
+    geometry, order = plan_slices(heads)
+    pixels = [
+        files[index].pixels(f"slice {place} of the volume") for place, index in enumerate(order, 1)
+    ]
+    header = _header(files[order[0]])
+    return _volume(pixels, [heads[index] for index in order], geometry), header
 
 
-def _read_multiframe(datasets: Sequence[Dataset]) -> tuple[Volume, Dataset]:
-    if len(datasets) > 1:
-        what = f"{len(datasets)} files, some of them multi-frame"
-        raise data_error("mixed_slices", what, hint="keep one multi-frame file per series")
-    dataset = datasets[0]
-    with parsing("the functional groups of a multi-frame file"):
-        headers = frame_headers(dataset)
-        effective_echo(dataset)
-    geometry, order = plan_slices(headers)
-    frames = read_frames(dataset, len(headers))
-    pixels = rescale([frames[index] for index in order], [headers[index] for index in order])
-    return checked_volume(np.stack(pixels), geometry), dataset
-
-
-def plan_slices(headers: Sequence[Dataset]) -> tuple[Geometry, list[int]]:
+def plan_slices(heads: Sequence[SliceHead]) -> tuple[Geometry, list[int]]:
     """The grid of a series and the order of its slices, from headers alone.
 
     Raises:
         DataError: The slices are not the planes of one grid; the reason says how.
     """
-    position, orientation, spacing = (
-        _vectors(headers, tag, length) for tag, length in _VECTORS.items()
+    return plan_stack(
+        SliceHeaders(
+            _vectors("ImagePositionPatient", [head.position for head in heads], 3),
+            _vectors("ImageOrientationPatient", [head.orientation for head in heads], 6),
+            _vectors("PixelSpacing", [head.spacing for head in heads], 2),
+            [head.size for head in heads],
+            [head.frame for head in heads],
+        )
     )
-    sizes = [(int(header.Rows), int(header.Columns)) for header in headers]
-    frames = [str(header.get("FrameOfReferenceUID") or "") for header in headers]
-    return plan_stack(SliceHeaders(position, orientation, spacing, sizes, frames))
 
 
-def _parse(index: int, pair: tuple[FileRef, Any]) -> Dataset:
+def _read_multiframe(files: Sequence[SliceFile]) -> tuple[Volume, Dataset]:
+    if len(files) > 1:
+        what = f"{len(files)} files, some of them multi-frame"
+        raise data_error("mixed_slices", what, hint="keep one multi-frame file per series")
+    with parsing("the functional groups of a multi-frame file"):
+        dataset = pydicom.dcmread(io.BytesIO(files[0].content), force=True)
+        heads = [head_of_dataset(frame) for frame in frame_headers(dataset)]
+        effective_echo(dataset)
+    geometry, order = plan_slices(heads)
+    frames = read_frames(dataset, len(heads))
+    pixels = [frames[index] for index in order]
+    return _volume(pixels, [heads[index] for index in order], geometry), dataset
+
+
+def _volume(
+    pixels: Sequence[NDArray[Any]], heads: Sequence[SliceHead], geometry: Geometry
+) -> Volume:
+    slices = rescale(pixels, [head.slope for head in heads], [head.shift for head in heads])
+    return checked_volume(np.stack(slices), geometry)
+
+
+def _read(index: int, pair: tuple[FileRef, Any]) -> SliceFile:
     stream = pair[1]
     if isinstance(stream, OSError):
         raise stream  # not the data's fault: planned again by the next run
@@ -82,28 +93,18 @@ def _parse(index: int, pair: tuple[FileRef, Any]) -> Dataset:
     if isinstance(stream, DataError):
         raise stream.at(where)
     with parsing("a file", where):
-        # Read whole: pydicom leaves large values in the file, which is closed when they are used.
-        dataset = pydicom.dcmread(io.BytesIO(stream.read()), force=True)
-        if "Rows" not in dataset:  # it was there at the scan: pydicom stops where a file is cut
-            raise data_error("truncated_pixels", "the file ends inside an element", where)
-        _ = int(dataset.Rows), int(dataset.Columns)  # parsed on access: here it is the file's fault
-        for tag in ("NumberOfFrames", "RescaleSlope", "RescaleIntercept"):
-            dataset.get(tag)
-    return dataset
+        return read_slice(stream.read(), where)
 
 
-def _vectors(headers: Sequence[Dataset], tag: str, length: int) -> NDArray[np.float64]:
-    rows = [_vector(header, tag) for header in headers]
+def _header(file: SliceFile) -> Dataset:
+    with parsing("a header"):
+        return pydicom.dcmread(io.BytesIO(file.content), stop_before_pixels=True, force=True)
+
+
+def _vectors(tag: str, rows: Sequence[tuple[float, ...]], length: int) -> NDArray[np.float64]:
     missing = sum(1 for row in rows if not row)
     if missing:
         raise data_error("missing_geometry", f"{missing} of {len(rows)} slices have no {tag}")
     if any(len(row) != length for row in rows):
         raise data_error("bad_geometry", f"{tag} does not hold {length} numbers")
     return np.array(rows)
-
-
-def _vector(header: Dataset, tag: str) -> list[float]:
-    try:
-        return [float(number) for number in header.get(tag) or ()]
-    except PARSE_ERRORS:
-        raise data_error("bad_geometry", f"{tag} is not made of numbers") from None

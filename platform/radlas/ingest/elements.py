@@ -35,6 +35,7 @@ _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM U
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _NOT_PLAIN = (ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
+Buffer = bytes | memoryview
 _BLOCK = 16_384  # most heads of MR images end before that [bytes]
 
 
@@ -47,7 +48,7 @@ class Elements:
         little: False for big-endian numbers.
     """
 
-    values: dict[int, bytes]
+    values: dict[int, Buffer]
     little: bool = True
 
     def text(self, keyword: str) -> str:
@@ -55,13 +56,17 @@ class Elements:
 
         Values of one element stay joined by a backslash.
         """
-        value = self.values.get(tag_of(keyword), b"")
+        value = bytes(self.raw(keyword))
         try:
             plain = value.decode("ascii")
         except UnicodeDecodeError:
             names = self.text(_CHARACTER_SET).split("\\")
             plain = decode_bytes(value, convert_encodings(names), set(map(ord, "\r\n\t\f")))
         return plain.strip(" \0\r\n\t")
+
+    def raw(self, keyword: str) -> Buffer:
+        """The undecoded value; empty if it is missing."""
+        return self.values.get(tag_of(keyword), b"")
 
     def texts(self, keyword: str) -> tuple[str, ...]:
         """All values, upper case."""
@@ -83,7 +88,7 @@ class Elements:
         Raises:
             struct.error: It is cut off.
         """
-        value = self.values.get(tag_of(keyword), b"")
+        value = self.raw(keyword)
         (number,) = struct.unpack_from("<H" if self.little else ">H", value) if value else (0,)
         return int(number)
 
@@ -110,18 +115,19 @@ def _tags_of(keywords: tuple[str, ...]) -> frozenset[int]:
     return frozenset(tag_of(keyword) for keyword in (*keywords, _CHARACTER_SET))
 
 
-def read_elements(stream: BinaryIO, keywords: tuple[str, ...]) -> Elements:
+def read_elements(stream: BinaryIO, keywords: tuple[str, ...], *, block: int = _BLOCK) -> Elements:
     """The elements of the outermost level that were asked for, and what the file says it is.
 
     Args:
         stream: The file from its start; it is left anywhere.
         keywords: Of the elements; none of them a sequence.
+        block: Bytes to read first; the whole file, if elements at its end are wanted.
 
     Raises:
         Whatever pydicom raises on damaged files: see ``parsing``.
     """
     wanted = _tags_of(keywords)
-    plain = _read_plain(stream, wanted)
+    plain = _read_plain(stream, wanted, block)
     if plain is not None:
         return Elements(plain)
     stream.seek(0)
@@ -130,7 +136,7 @@ def read_elements(stream: BinaryIO, keywords: tuple[str, ...]) -> Elements:
     )
     if not header:
         raise InvalidDicomError("no elements")
-    found = {}
+    found: dict[int, Buffer] = {}
     for dataset in (getattr(header, "file_meta", None) or Dataset(), header):
         for tag in dataset.keys():  # noqa: SIM118 - iterating over the values would decode them
             raw = dataset.get_item(tag)
@@ -139,31 +145,31 @@ def read_elements(stream: BinaryIO, keywords: tuple[str, ...]) -> Elements:
     return Elements(found, little=header.original_encoding[1] is not False)
 
 
-def _read_plain(stream: BinaryIO, wanted: Collection[int]) -> dict[int, bytes] | None:
-    size = _BLOCK
+def _read_plain(stream: BinaryIO, wanted: Collection[int], size: int) -> dict[int, Buffer] | None:
     while True:
         stream.seek(0)
         head = stream.read(size)
+        ends = len(head) < size or not stream.read(1)
         try:
-            return _walk_file(head, wanted)
+            return _walk_file(head, wanted, ends=ends)
         except _NotPlainError:
             return None
         except (_EndOfHead, struct.error):
-            if len(head) < size:  # the file ends inside an element, or has nothing behind its head
+            if ends:  # inside an element
                 return None
             size *= 8
 
 
-def _walk_file(head: bytes, wanted: Collection[int]) -> dict[int, bytes]:
+def _walk_file(head: bytes, wanted: Collection[int], *, ends: bool) -> dict[int, Buffer]:
     if head[128:132] != b"DICM":
         raise _NotPlainError
-    found: dict[int, bytes] = {}
+    found: dict[int, Buffer] = {}
     at = _walk(head, 132, _tags_of(_META), _LAST_META, found, explicit=True)
-    syntax = found.get(tag_of(_SYNTAX), b"").decode("ascii", "replace").strip(" \0")
+    syntax = bytes(found.get(tag_of(_SYNTAX), b"")).decode("ascii", "replace").strip(" \0")
     if not syntax or syntax in _NOT_PLAIN:
         raise _NotPlainError
     explicit = syntax != ImplicitVRLittleEndian
-    _walk(head, at, wanted, max(wanted), found, explicit=explicit)
+    _walk(head, at, wanted, max(wanted), found, explicit=explicit, ends=ends)
     return found
 
 
@@ -172,13 +178,19 @@ def _walk(
     at: int,
     wanted: Collection[int],
     last: int,
-    found: dict[int, bytes],
+    found: dict[int, Buffer],
     *,
     explicit: bool,
+    ends: bool = False,
 ) -> int:
-    """Read elements until a tag above ``last``; where that one begins."""
+    """Read elements until a tag above ``last``; where that one begins.
+
+    ``ends`` says that the file ends with ``head``.
+    """
     previous = 0
     while True:
+        if ends and at == len(head):  # the file ends behind an element
+            return at
         group, element = struct.unpack_from("<HH", head, at)
         if group << 16 | element > last:  # what follows may be encoded in another way
             return at
@@ -193,7 +205,8 @@ def _walk(
         if at > len(head):
             raise _EndOfHead
         if tag in wanted:
-            found[tag] = head[value:at]
+            # Pixels are not copied: a view keeps the file's bytes alive instead.
+            found[tag] = head[value:at] if length < _BLOCK else memoryview(head)[value:at]
 
 
 def _element(head: bytes, at: int, *, explicit: bool) -> tuple[int, int, int]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import SimpleITK
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import generate_frames
@@ -18,13 +21,26 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     RLELossless,
+    SecondaryCaptureImageStorage,
+    generate_uid,
 )
 
 from radlas.ingest.parsing import parsing
 from radlas.reasons import data_error
 
 _LOSSLESS = {JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless}
+# pydicom has no decoder of its own for these; ITK has one, and needs no further package.
+_BY_ITK = {JPEGLossless, JPEGLosslessSV1, JPEG2000Lossless}
 _END_OF_STREAM = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
+_PIXEL_MODULE = (
+    "SamplesPerPixel",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+)
 _VALUES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -45,7 +61,8 @@ def read_frames(dataset: Dataset, count: int, where: str = "") -> NDArray[Any]:
         _fill_in(dataset)
         check_encoding(dataset, where)
         _check_whole(dataset, count, where)
-        pixels: NDArray[Any] = dataset.pixel_array
+        by_itk = dataset.file_meta.TransferSyntaxUID in _BY_ITK
+        pixels: NDArray[Any] = decode_by_itk(dataset) if by_itk else dataset.pixel_array
     shape = (count, int(dataset.Rows), int(dataset.Columns))
     if pixels.size != np.prod(shape):
         raise data_error("not_grey", f"pixels of shape {pixels.shape}", where)
@@ -63,6 +80,31 @@ def _fill_in(dataset: Dataset) -> None:
         meta = dataset.file_meta = meta or FileMetaDataset()
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+
+
+def decode_by_itk(dataset: Dataset) -> NDArray[Any]:
+    """Stored values of a compressed file: its pixels alone, handed to ITK under no name.
+
+    Raises:
+        RuntimeError: The stream is damaged.
+    """
+    bare = Dataset()
+    for keyword in _PIXEL_MODULE:
+        setattr(bare, keyword, dataset[keyword].value)
+    bare.SOPClassUID, bare.SOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
+    bare.PhotometricInterpretation = "MONOCHROME2"  # MONOCHROME1 would be inverted
+    if dataset.get("NumberOfFrames"):
+        bare.NumberOfFrames = dataset.NumberOfFrames
+    bare.PixelData = dataset.PixelData
+    bare["PixelData"].VR = "OB"
+    bare["PixelData"].is_undefined_length = True
+    bare.file_meta = FileMetaDataset()
+    bare.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "pixels.dcm")
+        bare.save_as(path, enforce_file_format=True)
+        pixels: NDArray[Any] = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
+    return pixels
 
 
 def check_encoding(dataset: Dataset, where: str = "") -> None:
@@ -86,15 +128,15 @@ def check_encoding(dataset: Dataset, where: str = "") -> None:
     raise data_error("unknown_encoding", f"transfer syntax {syntax.name}", where)
 
 
-def rescale(slices: Iterable[NDArray[Any]], headers: Sequence[Dataset]) -> list[NDArray[Any]]:
+def rescale(
+    slices: Sequence[NDArray[Any]], slopes: Sequence[float], shifts: Sequence[float]
+) -> list[NDArray[Any]]:
     """Apply each slice's own slope and intercept; whole numbers stay whole.
 
     Raises:
         DataError: ``bad_rescale``: a slope is zero, or a number is not finite.
     """
     slices = list(slices)
-    slopes = [_number(header.get("RescaleSlope"), 1.0) for header in headers]
-    shifts = [_number(header.get("RescaleIntercept"), 0.0) for header in headers]
     if not (np.isfinite([*slopes, *shifts]).all() and all(slopes)):
         what = f"slopes {min(slopes):g} to {max(slopes):g}, intercepts {min(shifts):g}"
         raise data_error("bad_rescale", f"{what} to {max(shifts):g}")
@@ -107,10 +149,6 @@ def rescale(slices: Iterable[NDArray[Any]], headers: Sequence[Dataset]) -> list[
     triples = zip(slices, slopes, shifts, strict=True)
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
         return [(one * np.float64(slope) + shift).astype("f4") for one, slope, shift in triples]
-
-
-def _number(value: Any, default: float) -> float:
-    return default if value is None or value == "" else float(value)
 
 
 def _check_whole(dataset: Dataset, frames: int, where: str) -> None:

@@ -42,9 +42,15 @@ def fill_polygon(points: Points, shape: tuple[int, int]) -> Mask:
     row = np.arange(len(edge)) - np.repeat(np.cumsum(high - low) - high, high - low)
     step = end[edge] - start[edge]
     crossing = start[edge, 0] + (row - start[edge, 1]) * step[:, 0] / step[:, 1]
-    toggles = np.zeros((rows, columns + 1), np.int64)
-    np.add.at(toggles, (row, np.clip(np.ceil(crossing), 0, columns).astype(np.int64)), 1)
-    inside: Mask = np.cumsum(toggles[:, :columns], axis=1) % 2 == 1
+    inside: Mask = np.zeros(shape, bool)
+    if not edge.size:
+        return inside
+    column = np.clip(np.ceil(crossing), 0, columns).astype(np.int64)
+    first, last, left, right = low.min(), high.max(), column.min(), column.max()
+    toggles = np.zeros((last - first, right - left + 1), np.uint8)  # wraps at 256, which is even
+    np.add.at(toggles, (row - first, column - left), 1)
+    counts = np.cumsum(toggles[:, : right - left], axis=1, dtype=np.uint8)
+    inside[first:last, left:right] = counts % 2 == 1
     return inside
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from radlas.geometry import Geometry, world_to_index
@@ -97,13 +98,25 @@ def rasterise(contours: Sequence[Contour], geometry: Geometry) -> tuple[Mask, tu
 
 def _contour(item: Dataset) -> Contour:
     try:
-        points = np.array([float(number) for number in item.ContourData or ()]).reshape(-1, 3)
+        points = _numbers(item).reshape(-1, 3)
     except (ValueError, TypeError, AttributeError) as error:
         what = "contour data is not made of coordinate triples"
         raise data_error("bad_contour", what, "RTSTRUCT") from error
     if not np.isfinite(points).all():
         raise data_error("bad_contour", "contour data is not finite", "RTSTRUCT")
     return Contour(points, str(item.get("ContourGeometricType") or PLAIN))
+
+
+def _numbers(item: Dataset) -> NDArray[np.float64]:
+    """ContourData, from its bytes: pydicom makes an object of each of thousands of numbers."""
+    if "ContourData" not in item:
+        return np.zeros(0)
+    raw = item.get_item("ContourData")
+    value = raw.value if isinstance(raw, RawDataElement) else "\\".join(map(str, raw.value or ()))
+    parts = (value if isinstance(value, bytes) else value.encode()).split(b"\\")
+    kept = [part for part in parts if part.strip(b" \0")]
+    numbers: NDArray[np.float64] = np.array(kept, dtype=bytes).astype(np.float64)
+    return numbers
 
 
 def _plane_of(depth: NDArray[np.float64]) -> tuple[int, float]:

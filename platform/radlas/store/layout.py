@@ -17,7 +17,7 @@ from typing import IO
 from radlas.digests import pseudonym
 from radlas.errors import StoreError
 
-FORMAT = 1
+FORMAT = 2
 _FOLDERS = ("volumes", "lake", "feature_sets", "snapshots", "models")
 
 
@@ -121,7 +121,9 @@ def open_store(root: Path) -> Store:
         raise StoreError(f"radlas.json is damaged: {error}", str(root), "restore it") from error
     if head.get("format") != FORMAT:
         raise StoreError(
-            f"format {head.get('format')}, this radlas reads {FORMAT}", str(root), "update radlas"
+            f"format {head.get('format')}, this radlas reads {FORMAT}",
+            str(root),
+            "use the radlas that made it, or ingest the sources into a new store",
         )
     return Store(root, head["store_id"], head["key_check"])
 

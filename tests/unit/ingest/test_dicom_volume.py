@@ -16,6 +16,7 @@ from radlas.errors import DataError
 from radlas.geometry import worst_corner_displacement
 from radlas.ingest.base import FileRef
 from radlas.ingest.dicom_volume import plan_slices, read_series
+from radlas.ingest.slice_file import head_of_dataset
 
 from .dicom_corpus import PLANES, Series, grid, make_series
 
@@ -44,7 +45,7 @@ def test_the_grid_is_right_handed_whatever_the_file_order():
     """Slices are ordered along the normal of rows and columns, not by file or instance number."""
     series = make_series()
     shuffled = shuffle(series.datasets, seed=3)
-    geometry, order = plan_slices(shuffled)
+    geometry, order = plan_slices(list(map(head_of_dataset, shuffled)))
     assert np.linalg.det(geometry.affine[:3, :3]) > 0
     assert [shuffled[index].InstanceNumber for index in order] == [1, 2, 3, 4, 5, 6]
 
@@ -151,12 +152,12 @@ def test_a_file_cut_inside_its_pixels_is_named_truncated(tmp_path):
     assert "slice 4" in str(caught.value)
 
 
-def test_a_file_that_is_cut_after_the_scan_is_named(tmp_path):
+def test_a_file_of_noise_is_named_unreadable(tmp_path):
     make_series().write(tmp_path)
     (tmp_path / "IM0003").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 64)
     with pytest.raises(DataError) as caught:
         read_series([FileRef(path) for path in sorted(tmp_path.iterdir())])
-    assert caught.value.reason == "truncated_pixels"
+    assert caught.value.reason == "unreadable_file"
 
 
 def test_each_slice_is_rescaled_by_its_own_slope(tmp_path):
@@ -225,8 +226,10 @@ def test_an_enhanced_file_gives_the_same_volume_as_its_slices(tmp_path):
 def test_any_order_of_files_gives_the_same_grid(seed):
     datasets = _SERIES.datasets
     shuffled = shuffle(datasets, seed=seed)
-    geometry, order = plan_slices(shuffled)
-    np.testing.assert_array_equal(geometry.affine, plan_slices(datasets)[0].affine)
+    geometry, order = plan_slices(list(map(head_of_dataset, shuffled)))
+    np.testing.assert_array_equal(
+        geometry.affine, plan_slices(list(map(head_of_dataset, datasets)))[0].affine
+    )
     assert [shuffled[i].SOPInstanceUID for i in order] == [d.SOPInstanceUID for d in datasets]
 
 

@@ -1,0 +1,114 @@
+"""The commit record of a case: what was stored, to the byte, under a seal.
+
+Zarr reads a missing chunk as zeros and never looks at bytes it does not need. So the record names
+every file of the case with its size, the small ones with their SHA-256, and the digests of what
+the files mean. Files of chunks carry checksums of their own, and are decoded to verify a case.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from radlas.digests import digest_of
+from radlas.errors import StoreError
+
+COMMIT = "commit.json"
+_REMEDY = "restore the folder from a backup, or delete it and ingest the exam again"
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was committed.
+
+    Attributes:
+        content: Digests of ``affine``, ``image`` and ``masks``: what the case is.
+        files: Size of every file, and SHA-256 of those that hold no chunks: how it is stored.
+    """
+
+    content: Mapping[str, Any]
+    files: Mapping[str, tuple[int, str]]
+
+    def text(self) -> str:
+        """The one text of this record."""
+        body = {"content": self.content, "files": {k: list(v) for k, v in self.files.items()}}
+        sealed = {**body, "seal": digest_of(body)}
+        return json.dumps(sealed, indent=1, sort_keys=True) + "\n"
+
+
+def file_table(folder: Path) -> dict[str, tuple[int, str]]:
+    """Size and SHA-256 of every file below a folder, without the record itself; see ``Record``."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != COMMIT:
+            is_chunk = path.name.isdigit()
+            sha = "" if is_chunk else hashlib.sha256(path.read_bytes()).hexdigest()
+            found[path.relative_to(folder).as_posix()] = (path.stat().st_size, sha)
+    return found
+
+
+def load_record(folder: Path, case_id: str) -> Record:
+    """The record in a case's folder.
+
+    Raises:
+        StoreError: There is none, or it is not, byte for byte, a record under its own seal.
+    """
+    try:
+        text = (folder / COMMIT).read_text(encoding="utf-8")
+        sealed = json.loads(text)
+        files = {name: (int(size), str(sha)) for name, (size, sha) in sealed["files"].items()}
+        record = Record(sealed["content"], files)
+        if record.text() != text:
+            raise ValueError("its seal does not fit")
+    except FileNotFoundError:
+        raise StoreError("no such case", f"case {case_id}", "list cases: radlas query") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged("the commit record", case_id, f"{type(error).__name__}: {error}") from error
+    return record
+
+
+def check_files(folder: Path, case_id: str, record: Record) -> None:
+    """Hold every file of a case against its record, to the byte.
+
+    Raises:
+        StoreError: A file is missing, was changed, or was added; names all of them.
+    """
+    there = file_table(folder)
+    wrong = [
+        f"{name} {_what(there.get(name), record.files.get(name))}"
+        for name in sorted(there.keys() | record.files.keys())
+        if there.get(name) != record.files.get(name)
+    ]
+    if wrong:
+        raise damaged(", ".join(wrong), case_id)
+
+
+def check_size(folder: Path, case_id: str, record: Record, name: str) -> None:
+    """Hold one file's size against the record: cheap, and enough before a read with checksums.
+
+    Raises:
+        StoreError: The file is missing or of another size.
+    """
+    path = folder / name
+    size = path.stat().st_size if path.is_file() else None
+    told = record.files.get(name, (None, ""))[0]
+    if size is None or size != told:
+        raise damaged(f"{name} holds {size} of {told} bytes", case_id)
+
+
+def damaged(what: str, case_id: str, why: str = "") -> StoreError:
+    """The error of a case that is not what was committed."""
+    said = f"{what} cannot be read: {why}" if why else f"not as it was committed: {what}"
+    return StoreError(said, f"case {case_id}", _REMEDY, "damaged")
+
+
+def _what(there: tuple[int, str] | None, told: tuple[int, str] | None) -> str:
+    if there is None:
+        return "is missing"
+    if told is None:
+        return "was added"
+    return f"holds {there[0]} of {told[0]} bytes" if there[0] != told[0] else "was changed"

@@ -1,0 +1,39 @@
+"""Pixels of one slice: the quick way for plain integers says what pydicom says."""
+
+from __future__ import annotations
+
+import io
+from copy import deepcopy
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from pydicom.pixels import pixel_array
+
+from radlas.ingest.slice_file import head_of_dataset, read_slice
+
+from .dicom_corpus import make_series
+
+BASE = make_series().datasets[0]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data())
+def test_any_width_and_sign_is_read_as_pydicom_reads_it(data):
+    size = data.draw(st.sampled_from([8, 16, 32]))
+    stored = data.draw(st.integers(1, size))
+    raw = data.draw(hnp.arrays(f"<u{size // 8}", (3, 4)))
+    dataset = deepcopy(BASE)
+    dataset.Rows, dataset.Columns, dataset.PixelData = 3, 4, raw.tobytes()
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = size, stored, stored - 1
+    dataset.PixelRepresentation = data.draw(st.sampled_from([0, 1]))
+    dataset.RescaleSlope, dataset.RescaleIntercept = "2.5", "-3"
+    expected = pixel_array(dataset)
+    buffer = io.BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    file = read_slice(buffer.getvalue(), "here")
+    found = file.pixels("here")
+    assert file.head == head_of_dataset(dataset)
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == expected.dtype
