@@ -31,6 +31,10 @@ REASONS: dict[str, Reason] = {
         "the pixels were compressed with loss: they are not what the scanner measured",
         "export the series from the archive's original, uncompressed or lossless",
     ),
+    "unsupported_format": Reason(
+        "a file that may hold an exam and is not opened: an archive of another kind, or a pair",
+        "unpack the archive; convert the image to NIfTI, NRRD or MHA in one file",
+    ),
     "unknown_encoding": Reason(
         "the pixels are encoded in a way that radlas does not decode",
         "export the series as Explicit VR Little Endian",
@@ -39,8 +43,12 @@ REASONS: dict[str, Reason] = {
         "the pixels are colours, or not one value per voxel",
         "export the original series, not a screenshot or a colour map",
     ),
+    "bad_pixels": Reason(
+        "the pixels contradict their own header: their number, their bits or their encoding",
+        "export the series again from the archive; a tool on the way damaged it",
+    ),
     "bad_rescale": Reason(
-        "a rescale slope is zero, or slope or intercept is no finite number",
+        "stored values cannot be turned into intensities: slope, intercept or lookup table",
         "export the series again; with these numbers the voxels mean nothing",
     ),
     "slice_gap": Reason(
@@ -117,10 +125,10 @@ REASONS: dict[str, Reason] = {
     ),
     "no_tumour": Reason(
         "masks were found, but none is named as the tumour",
-        "add the name to the ROI map (`--rois roi_map.yaml`)",
+        "add the name to the ROI map (`--rois roi_map.yaml`), beside the names it has there",
     ),
     "ambiguous_roi": Reason(
-        "several masks of one case map to the same ROI",
+        "several masks of one case map to the same ROI, and differ",
         "make the ROI map more specific, or give the readers names",
     ),
     "label_undeclared": Reason(
@@ -148,8 +156,16 @@ REASONS: dict[str, Reason] = {
         "check that the mask was drawn on this image",
     ),
     "bad_contour": Reason(
-        "contour data is not made of finite coordinate triples",
+        "contour data is not made of finite triples, or contradicts what the file says of it",
         "export the RTSTRUCT again",
+    ),
+    "contour_conflict": Reason(
+        "contours name other images than those they lie on",
+        "export the RTSTRUCT again, with the series it was drawn on",
+    ),
+    "frame_conflict": Reason(
+        "the mask lies in another frame of reference than its image",
+        "export image and mask together; contours of another frame do not fit by themselves",
     ),
     "contour_off_plane": Reason(
         "contours are tilted against, or lie between, the image planes",

@@ -72,7 +72,7 @@ def ingest_image(source: Path, root: Path) -> None:
     scan = IMPORTERS["dicom"]().find(source, RULES)
     assert [refusal.error.reason for refusal in scan.refusals] == ["no_mask"]
     refs = tuple(FileRef(path) for path in sorted(source.iterdir()))
-    write_case(root, CASE, read_series(refs)[0], ())
+    write_case(root, CASE, read_series(refs).volume, ())
 
 
 def read_by_itk(folder: Path):

@@ -87,10 +87,12 @@ def measure(work: Callable[[T], R], task: T) -> Done[T, R]:
     except MemoryError:
         error = WorkerError("out of memory", hint="fewer workers, or more memory", reason="memory")
     except OSError as failure:
-        error = WorkerError(str(failure), hint="disk full or unreachable?", reason="os_error")
+        # Its text may hold a path, and a path a name: only what went wrong is told.
+        what = os.strerror(failure.errno) if failure.errno else type(failure).__name__
+        error = WorkerError(what, hint="disk full or unreachable?", reason="os_error")
     except Exception as bug:  # noqa: BLE001 - one task's bug costs that task alone, and is told
-        error = WorkerError(
-            f"{type(bug).__name__}: {bug}",
+        error = WorkerError(  # nor the text of a bug: it may quote what a file says
+            type(bug).__name__,
             _innermost(bug),
             "this is a defect of radlas: please report it",
             "bug",

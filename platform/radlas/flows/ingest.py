@@ -271,7 +271,7 @@ def _case_row(task: IngestTask, data: ExamData, commit_record: Mapping[str, Any]
         "voxel_digest": commit_record["image"],
         "input_digest": task.exam.fingerprint,
         "source_bytes": task.exam.size,
-        "flags": ",".join(task.exam.flags),
+        "flags": ",".join((*task.exam.flags, *data.flags)),
         "study_day": task.study_day,
     }
 

@@ -153,11 +153,16 @@ class Scan:
 
 @dataclass(frozen=True)
 class ExamData:
-    """One exam as read: the image, its ROIs, and the allow-listed facts of its headers."""
+    """One exam as read: the image, its ROIs, and the allow-listed facts of its headers.
+
+    Attributes:
+        flags: What a careful reader should know of the image: ``blank_slices``.
+    """
 
     volume: Volume
     rois: tuple[Roi, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
 
 
 class Importer(Protocol):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from radlas.geometry import Geometry
 from radlas.model import TUMOUR, Roi, Row
@@ -40,11 +42,20 @@ def roi_facts(roi: Roi, geometry: Geometry) -> Row:
     }
 
 
+def image_flags(voxels: NDArray[Any]) -> tuple[str, ...]:
+    """Flags of an image that is sound and looks odd: ``blank_slices``, all of one value."""
+    thin = voxels[:, ::8, ::8]
+    suspects = np.flatnonzero(thin.min(axis=(1, 2)) == thin.max(axis=(1, 2)))
+    blank = any(voxels[index].min() == voxels[index].max() for index in suspects)
+    return ("blank_slices",) if blank else ()
+
+
 def check_rois(rois: Iterable[Roi], minimum_voxels: int) -> tuple[Roi, ...]:
     """The ROIs fit for the store, sorted by name and reader.
 
     An empty ROI other than the tumour (a patient without edema) is left out, and every tumour
-    says so in a flag, as ``empty_edema``.
+    says so in a flag, as ``empty_edema``. A mask of more than half the image is flagged
+    ``covers_most``: it may be turned inside out.
 
     Raises:
         DataError: ``empty_mask``: a tumour holds no voxel; ``roi_too_small``: a ROI that is not
@@ -60,8 +71,10 @@ def check_rois(rois: Iterable[Roi], minimum_voxels: int) -> tuple[Roi, ...]:
         if voxels < minimum_voxels:
             what = f"{voxels} voxels, and at least {minimum_voxels} are asked for"
             raise data_error("roi_too_small", what, roi.name)
+    kept = [_with(roi, ("covers_most",) if roi.mask.mean() > 0.5 else ()) for roi in kept]
     missing = tuple(f"empty_{roi.name}" for roi in empty)
-    return tuple(
-        replace(roi, flags=(*roi.flags, *missing)) if roi.name == TUMOUR and missing else roi
-        for roi in kept
-    )
+    return tuple(_with(roi, missing) if roi.name == TUMOUR else roi for roi in kept)
+
+
+def _with(roi: Roi, flags: tuple[str, ...]) -> Roi:
+    return replace(roi, flags=(*roi.flags, *flags)) if flags else roi

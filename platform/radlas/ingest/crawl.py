@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
@@ -40,7 +41,8 @@ class Crawl:
 def crawl(listing: Listing) -> Crawl:
     """Read every header. A file that claims to be DICOM and is not readable becomes a refusal.
 
-    So does a file of nothing but zeros that is called like the images beside it.
+    So does a file of nothing but zeros, or of any content but the size of an image, that is called
+    like the images beside it.
     """
     found: dict[str, list[Any]] = defaultdict(list)
     shared = Shared()
@@ -52,20 +54,36 @@ def crawl(listing: Listing) -> Crawl:
         else:
             kind, item = _sort(ref, stream, shared)
             found[kind].append(item)
-    shapes = {(home_of(image.ref), _ending(image.ref)) for image in found["image"]}
-    for ref in found["hollow"]:
-        among = (home_of(ref), _ending(ref)) in shapes
-        error = data_error("unreadable_file", "an empty file among the images of a series")
-        found["bad" if among else "stranger"].append((ref, error) if among else ref)
+    for kind in ("hollow", "stranger"):
+        for ref, error in _like_images(found[kind], found["image"], hollow=kind == "hollow"):
+            found["bad"].append((ref, error))
+            found[kind].remove(ref)
     return Crawl(
         images=tuple(sorted(found["image"], key=lambda file: (file.instance, str(file.ref)))),
         masks=tuple(sorted(found["mask"], key=lambda file: (file.instance, str(file.ref)))),
         refusals=tuple(_refusal(ref, listing, error) for ref, error in found["bad"]),
-        strangers=tuple(found["stranger"]),
+        strangers=(*found["stranger"], *found["hollow"]),
         others=len(found["other"]),
         damaged=tuple(ref for ref, _ in found["bad"]),
         unreachable=(*listing.unreachable, *found["lost"]),
     )
+
+
+def _like_images(
+    refs: Sequence[FileRef], images: Sequence[ImageFile], *, hollow: bool
+) -> list[tuple[FileRef, DataError]]:
+    """Files that lie and are called like images and are none: slices that were damaged."""
+    sizes: dict[Any, set[int]] = defaultdict(set)
+    for image in images:
+        sizes[home_of(image.ref), _ending(image.ref)].add(image.size)
+    what = "an empty file" if hollow else "a file of an image's size that is no DICOM"
+    error = data_error("unreadable_file", f"{what} among the images of a series")
+    found = []
+    for ref in refs:
+        near = sizes.get((home_of(ref), _ending(ref)), set())
+        if near and (hollow or any(abs(ref.size - size) <= 0.01 * size for size in near)):
+            found.append((ref, error))
+    return found
 
 
 def _sort(ref: FileRef, stream: BinaryIO, shared: Shared) -> tuple[str, Any]:

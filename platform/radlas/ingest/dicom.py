@@ -12,6 +12,8 @@ import pydicom
 
 from radlas.geometry import Geometry
 from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
+from radlas.ingest.checks import image_flags
+from radlas.ingest.contours import Contour, names_any, read_contours
 from radlas.ingest.deidentify import dicom_facts
 from radlas.ingest.dicom_volume import read_series
 from radlas.ingest.files import open_file
@@ -19,7 +21,7 @@ from radlas.ingest.masks import Drawn, Placed, rois_of
 from radlas.ingest.parsing import parsing
 from radlas.ingest.placing import Bounds
 from radlas.ingest.roi_names import RoiMap, resolve_roi_map
-from radlas.ingest.rtstruct import Contour, rasterise, read_contours
+from radlas.ingest.rtstruct import rasterise
 from radlas.ingest.scan import scan_dicom
 from radlas.ingest.seg import read_segments
 
@@ -50,32 +52,45 @@ class DicomImporter:
             DataError: The series is no regular volume, or its masks do not lie on it.
             OSError: A file cannot be reached; names no path.
         """
-        volume, header = read_series(exam.images)
+        series = read_series(exam.images)
+        volume, planes = series.volume, series.planes
         roi_map = resolve_roi_map(rules.names)
         bounds = Bounds(rules.snap_voxels, rules.resample_mm)
         drawn = [
-            one for ref in exam.masks for one in _read_masks(ref, volume.geometry, roi_map, bounds)
+            one
+            for ref in exam.masks
+            for one in _read_masks(ref, volume.geometry, planes, roi_map, bounds)
         ]
         rois = rois_of(drawn, roi_map, rules.minimum_voxels)
-        return ExamData(volume, rois, dicom_facts(header))
+        return ExamData(volume, rois, dicom_facts(series.header), image_flags(volume.voxels))
 
 
-def _read_masks(ref: FileRef, geometry: Geometry, roi_map: RoiMap, bounds: Bounds) -> list[Drawn]:
+def _read_masks(
+    ref: FileRef,
+    geometry: Geometry,
+    planes: Mapping[str, int],
+    roi_map: RoiMap,
+    bounds: Bounds,
+) -> list[Drawn]:
     with open_file(ref) as stream:
         content = io.BytesIO(stream.read())
     with parsing("a mask file"):
         dataset = pydicom.dcmread(content, force=True)
         if dataset.get("Modality") == "RTSTRUCT":
-            return [_contoured(*pair, geometry) for pair in read_contours(dataset)]
+            drawn = read_contours(dataset)
+            known = names_any((one for _, contours in drawn for one in contours), planes)
+            return [_contoured(*pair, geometry, planes if known else {}) for pair in drawn]
     content.seek(0)
     return read_segments(content, geometry, roi_map, bounds)
 
 
-def _contoured(name: str, contours: list[Contour], geometry: Geometry) -> Drawn:
-    return Drawn(
-        name, "rtstruct", hollow=not contours, place=partial(_rasterised, contours, geometry)
-    )
+def _contoured(
+    name: str, contours: list[Contour], geometry: Geometry, planes: Mapping[str, int]
+) -> Drawn:
+    hollow = not any(contour.encloses for contour in contours)
+    place = partial(_rasterised, contours, geometry, planes)
+    return Drawn(name, "rtstruct", hollow=hollow, place=place)
 
 
-def _rasterised(contours: list[Contour], geometry: Geometry) -> Placed:
-    return Placed(*rasterise(contours, geometry))
+def _rasterised(contours: list[Contour], geometry: Geometry, planes: Mapping[str, int]) -> Placed:
+    return Placed(*rasterise(contours, geometry, planes))

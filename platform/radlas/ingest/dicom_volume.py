@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from pydicom.dataset import Dataset
 from radlas.errors import DataError
 from radlas.geometry import Geometry
 from radlas.ingest.base import FileRef
-from radlas.ingest.enhanced import effective_echo, frame_headers
+from radlas.ingest.enhanced import check_one_contrast, effective_echo, frame_headers
 from radlas.ingest.files import open_each
 from radlas.ingest.grids import checked_volume
 from radlas.ingest.parsing import parsing
@@ -25,8 +26,23 @@ from radlas.model import Volume
 from radlas.reasons import data_error
 
 
-def read_series(refs: Sequence[FileRef]) -> tuple[Volume, Dataset]:
-    """The volume of a series, and the header of its first slice.
+@dataclass(frozen=True, eq=False)
+class SeriesData:
+    """A series as read.
+
+    Attributes:
+        volume: The image.
+        header: Of its first slice.
+        planes: Slice of every image, by SOPInstanceUID; empty for a multi-frame file.
+    """
+
+    volume: Volume
+    header: Dataset
+    planes: Mapping[str, int]
+
+
+def read_series(refs: Sequence[FileRef]) -> SeriesData:
+    """The volume of a series.
 
     Slices are ordered by position along the normal of rows and columns, so that ``x, y, z`` are
     right-handed. Stored values are rescaled slice by slice and never inverted.
@@ -43,8 +59,12 @@ def read_series(refs: Sequence[FileRef]) -> tuple[Volume, Dataset]:
     pixels = [
         files[index].pixels(f"slice {place} of the volume") for place, index in enumerate(order, 1)
     ]
-    header = _header(files[order[0]])
-    return _volume(pixels, [heads[index] for index in order], geometry), header
+    ordered = [heads[index] for index in order]
+    return SeriesData(
+        _volume(pixels, ordered, geometry),
+        _header(files[order[0]]),
+        {head.instance: place for place, head in enumerate(ordered) if head.instance},
+    )
 
 
 def plan_slices(heads: Sequence[SliceHead]) -> tuple[Geometry, list[int]]:
@@ -64,18 +84,20 @@ def plan_slices(heads: Sequence[SliceHead]) -> tuple[Geometry, list[int]]:
     )
 
 
-def _read_multiframe(files: Sequence[SliceFile]) -> tuple[Volume, Dataset]:
+def _read_multiframe(files: Sequence[SliceFile]) -> SeriesData:
     if len(files) > 1:
         what = f"{len(files)} files, some of them multi-frame"
         raise data_error("mixed_slices", what, hint="keep one multi-frame file per series")
     with parsing("the functional groups of a multi-frame file"):
         dataset = pydicom.dcmread(io.BytesIO(files[0].content), force=True)
+        check_one_contrast(dataset)
         heads = [head_of_dataset(frame) for frame in frame_headers(dataset)]
         effective_echo(dataset)
     geometry, order = plan_slices(heads)
     frames = read_frames(dataset, len(heads))
     pixels = [frames[index] for index in order]
-    return _volume(pixels, [heads[index] for index in order], geometry), dataset
+    volume = _volume(pixels, [heads[index] for index in order], geometry)
+    return SeriesData(volume, dataset, {})
 
 
 def _volume(

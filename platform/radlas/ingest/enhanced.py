@@ -16,6 +16,12 @@ _GROUPS = {
     "PixelMeasuresSequence": ("PixelSpacing",),
     "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
 }
+_CONTRASTS = (
+    ("stacks", "FrameContentSequence", "StackID"),
+    ("echo times", "MREchoSequence", "EffectiveEchoTime"),
+    ("b-values", "MRDiffusionSequence", "DiffusionBValue"),
+    ("complex components", "MRImageFrameTypeSequence", "ComplexImageComponent"),
+)
 _OF_ALL = ("Rows", "Columns", "FrameOfReferenceUID", "RescaleSlope", "RescaleIntercept")
 
 
@@ -33,6 +39,23 @@ def frame_headers(dataset: Dataset) -> list[Dataset]:
         raise data_error("missing_geometry", what, hint=hint)
     shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or ()), Dataset())
     return [_frame(dataset, shared, one) for one in own]
+
+
+def check_one_contrast(dataset: Dataset) -> None:
+    """Refuse frames of several stacks, echoes or kinds that only together make a regular grid.
+
+    Raises:
+        DataError: ``mixed_slices``.
+    """
+    for name, group, keyword in _CONTRASTS:
+        found = {
+            str(item.get(keyword))
+            for own in dataset.get("PerFrameFunctionalGroupsSequence") or ()
+            for item in _items(own, group)
+            if item.get(keyword) is not None
+        }
+        if len(found) > 1:
+            raise data_error("mixed_slices", f"frames of {len(found)} {name} in one file")
 
 
 def effective_echo(dataset: Dataset) -> Dataset:

@@ -7,6 +7,7 @@ mask of that image alone. Subjects may hold underscores: they are known from the
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -45,13 +46,14 @@ class NamedMask:
 
 def stem_of(ref: FileRef) -> str | None:
     """The file's name without its ending, None if it is no NIfTI, NRRD or MHA file."""
-    match = re.fullmatch(rf"(.+?){_ENDINGS}", name_of(ref), re.IGNORECASE)
+    name = unicodedata.normalize("NFC", name_of(ref))  # one spelling for one name
+    match = re.fullmatch(rf"(.+?){_ENDINGS}", name, re.IGNORECASE | re.DOTALL)
     return match[1] if match else None
 
 
 def name_image(ref: FileRef) -> NamedImage | None:
     """What the name says, None if it names no image."""
-    match = re.fullmatch(rf"(?:(.+?)_)??({_IMAGE})", stem_of(ref) or "", re.IGNORECASE)
+    match = re.fullmatch(rf"(?:(.+?)_)??({_IMAGE})", stem_of(ref) or "", re.IGNORECASE | re.DOTALL)
     subject = (match[1] or _subject_folder(ref)) if match else ""
     return NamedImage(ref, subject, match[2].lower()) if match and subject else None
 
@@ -74,7 +76,7 @@ def name_orphan(ref: FileRef) -> NamedMask:
 
 
 def _mask(ref: FileRef, subject: str, what: str) -> NamedMask:
-    match = re.fullmatch(rf"({_IMAGE})_(.+)", what, re.IGNORECASE)
+    match = re.fullmatch(rf"({_IMAGE})_(.+)", what, re.IGNORECASE | re.DOTALL)
     return NamedMask(ref, subject, *((match[2], match[1].lower()) if match else (what, "")))
 
 

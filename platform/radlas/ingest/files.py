@@ -9,7 +9,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,6 +21,8 @@ from radlas.ingest.reach import is_unreachable, nameless, reaching
 from radlas.reasons import data_error
 
 Opened = BinaryIO | DataError | OSError
+_ENCRYPTED = 0x1  # flag of a member
+_LITTER = {".DS_Store", "__MACOSX", ".Spotlight-V100", ".Trashes", ".fseventsd"}
 # What zipfile answers to a damaged archive or member: RuntimeError to a locked one, KeyError to
 # one that is gone, ValueError to nonsense in the directory, the rest to damaged content.
 _ARCHIVE_ERRORS = (
@@ -42,18 +44,20 @@ class Listing:
     Attributes:
         source: The folder or zip, absolute.
         files: Every visible file, sorted by its name in the source.
-        broken: Archives that cannot be opened.
+        broken: Archives that cannot be opened, and why.
         unreachable: Files, archives and folders that the system would not hand over.
+        hidden: Files that were passed over for a dot before a name; not those that systems leave.
     """
 
     source: Path
     files: tuple[FileRef, ...]
-    broken: tuple[FileRef, ...] = ()
+    broken: tuple[tuple[FileRef, DataError], ...] = ()
     unreachable: tuple[FileRef, ...] = ()
+    hidden: int = 0
 
 
 def list_files(source: Path) -> Listing:
-    """Every visible file of a folder or zip, archives opened, sorted.
+    """Every visible file of a folder or zip, archives opened, links followed, sorted.
 
     Raises:
         ConfigError: The source does not exist or cannot be reached, or is a file but no zip.
@@ -141,48 +145,80 @@ def _check_zip(path: Path) -> None:
 
 
 def _walk(source: Path) -> tuple[list[FileRef], list[FileRef]]:
-    """Visible files below a folder, sorted; and what could not be reached."""
+    """Files below a folder, sorted, links followed; and what could not be reached."""
     lost: list[Path] = []
     files: dict[Path, int] = {}
-    for folder, _, names in os.walk(source, onerror=lambda e: lost.append(Path(e.filename))):
+    entered: set[tuple[int, int]] = set()  # a link may lead back to where we are
+    walk = os.walk(source, onerror=lambda e: lost.append(Path(e.filename)), followlinks=True)
+    for folder, folders, names in walk:
+        here = Path(folder).stat()
+        if (here.st_dev, here.st_ino) in entered:
+            folders.clear()
+            continue
+        entered.add((here.st_dev, here.st_ino))
         for path in (Path(folder, name) for name in names):
-            if not _visible(path.relative_to(source).parts):
-                continue
             try:
                 found = path.stat()
                 if stat.S_ISREG(found.st_mode):
                     files[path] = found.st_size
             except OSError:  # a link to what is gone is a file that cannot be reached
                 lost.append(path)
-    visible = (path for path in sorted(lost) if _visible(path.relative_to(source).parts))
+    visible = (path for path in sorted(lost) if not _hidden(path.relative_to(source).parts))
     listed = [FileRef(path, size=files[path]) for path in sorted(files)]
     return listed, [FileRef(path) for path in visible]
 
 
-def _visible(parts: Iterable[str]) -> bool:
-    return not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+def _hidden(parts: Iterable[str]) -> bool:
+    return any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in parts)
+
+
+def _left_by_a_system(parts: Sequence[str]) -> bool:
+    return parts[-1].startswith("._") or not _LITTER.isdisjoint(parts)
 
 
 def _open_archives(source: Path, plain: Iterable[FileRef], lost: Iterable[FileRef]) -> Listing:
     files: list[FileRef] = []
-    broken: list[FileRef] = []
+    broken: list[tuple[FileRef, DataError]] = []
     unreachable = list(lost)
     for ref in plain:
-        if ref.path.suffix.lower() != ".zip":
+        if ref.path.suffix.lower() != ".zip" and ref.path != source:
             files.append(ref)
             continue
         try:
             files += _members(ref.path)
+        except DataError as error:
+            broken.append((ref, error))
         except (OSError, *_ARCHIVE_ERRORS) as error:
-            (unreachable if is_unreachable(error) else broken).append(ref)
-    return Listing(source, tuple(files), tuple(broken), tuple(unreachable))
+            if is_unreachable(error):
+                unreachable.append(ref)
+            else:
+                what = "a zip archive cannot be opened"
+                broken.append((ref, data_error("unreadable_file", what)))
+    parts = {ref: _parts(ref, source) for ref in files}
+    hidden = [ref for ref in files if _hidden(parts[ref])]
+    counted = sum(not _left_by_a_system(parts[ref]) for ref in hidden)
+    visible = tuple(ref for ref in files if not _hidden(parts[ref]))
+    return Listing(source, visible, tuple(broken), tuple(unreachable), counted)
+
+
+def _parts(ref: FileRef, source: Path) -> tuple[str, ...]:
+    outer = ref.path.relative_to(source).parts
+    return (*outer, *PurePosixPath(ref.member).parts) if ref.member else outer
 
 
 def _members(path: Path) -> list[FileRef]:
     with zipfile.ZipFile(path) as archive:
-        sizes = {one.filename: one.file_size for one in archive.infolist() if not one.is_dir()}
-    visible = (name for name in sorted(sizes) if _visible(PurePosixPath(name).parts))
-    return [FileRef(path, name, sizes[name]) for name in visible]
+        members = [one for one in archive.infolist() if not one.is_dir()]
+    if any(one.flag_bits & _ENCRYPTED for one in members):
+        what = "a zip archive is encrypted"
+        raise data_error("unreadable_file", what, hint="unpack it with its password")
+    names = [one.filename for one in members]
+    if twice := len(names) - len(set(names)):
+        what = f"a zip archive holds {twice} names twice"
+        hint = "pack it again: of two members of one name, only one can be read"
+        raise data_error("unreadable_file", what, hint=hint)
+    sizes = {one.filename: one.file_size for one in members}
+    return [FileRef(path, name, sizes[name]) for name in sorted(sizes)]
 
 
 def _open_one(ref: FileRef, archive: zipfile.ZipFile | None) -> BinaryIO:

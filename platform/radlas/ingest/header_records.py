@@ -15,6 +15,8 @@ class ImageFile:
     Attributes:
         size: Of the file [bytes].
         stated_images: ImagesInAcquisition; 0 where it is missing.
+        stated_step: SpacingBetweenSlices [mm]; no spacing is made of it.
+        person: Sex and date of birth, to tell two people under one identifier; never stored.
     """
 
     ref: FileRef
@@ -40,6 +42,9 @@ class ImageFile:
     echo_ms: float | None
     inversion_ms: float | None
     stated_images: int
+    stated_step: float | None
+    order: int | None
+    person: tuple[str, str]
     fat_option: bool
     burned_in: bool
 

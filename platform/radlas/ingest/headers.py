@@ -23,7 +23,8 @@ _KEYWORDS = tuple(
     " StudyDate Modality SeriesDescription SeriesNumber ImageType Rows Columns NumberOfFrames"
     " PixelSpacing ImageOrientationPatient ImagePositionPatient EchoNumbers EchoTime"
     " RepetitionTime InversionTime AcquisitionNumber TemporalPositionIdentifier DiffusionBValue"
-    " ScanOptions BurnedInAnnotation ImagesInAcquisition".split()
+    " ScanOptions BurnedInAnnotation ImagesInAcquisition SpacingBetweenSlices InstanceNumber"
+    " PatientSex PatientBirthDate".split()
 )
 _MASK_SEQUENCES = [
     "ReferencedFrameOfReferenceSequence",
@@ -50,6 +51,8 @@ _DRAWN = (
     ("SharedFunctionalGroupsSequence", *_DERIVED),
     ("SourceImageSequence",),
 )
+# What anonymisers write into every patient's identifier.
+_NOBODY = {"anonymous", "anon", "anonymized", "anonymised", "unknown", "none", "removed", "0"}
 _FAT_OPTIONS = {"FS", "SFS", "FATSAT"}
 T = TypeVar("T")
 
@@ -75,7 +78,7 @@ def describe(ref: FileRef, stream: BinaryIO, shared: Shared) -> ImageFile | Mask
     head = read_elements(stream, _KEYWORDS)
     if head.text("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
         return None
-    modality = head.text("Modality")
+    modality = head.text("Modality").upper()
     if not modality or not head.text("SOPInstanceUID"):
         raise InvalidDicomError("no Modality or SOPInstanceUID")
     if modality in _MASKS:
@@ -101,7 +104,7 @@ def _image_file(ref: FileRef, size: int, head: Elements, shared: Shared) -> Imag
         subject=shared(_subject(head)),
         study_date=text("StudyDate"),
         frame_of_reference=text("FrameOfReferenceUID"),
-        modality=text("Modality"),
+        modality=shared(head.text("Modality").upper()),
         description=text("SeriesDescription"),
         number=int(safe_number(head.number("SeriesNumber")) or 0),
         image_type=shared(head.texts("ImageType")),
@@ -115,6 +118,9 @@ def _image_file(ref: FileRef, size: int, head: Elements, shared: Shared) -> Imag
         repetition_ms=shared(safe_number(head.number("RepetitionTime"))),
         echo_ms=shared(safe_number(head.number("EchoTime"))),
         inversion_ms=shared(safe_number(head.number("InversionTime"))),
+        stated_step=shared(safe_number(head.number("SpacingBetweenSlices"))),
+        order=_whole(head.number("InstanceNumber")),
+        person=shared((head.text("PatientSex").upper(), head.text("PatientBirthDate"))),
         stated_images=int(safe_number(head.number("ImagesInAcquisition")) or 0),
         fat_option=not _FAT_OPTIONS.isdisjoint(head.texts("ScanOptions")),
         burned_in=head.text("BurnedInAnnotation").upper() == "YES",
@@ -134,7 +140,7 @@ def _mask_file(ref: FileRef, size: int, stream: BinaryIO, head: Elements) -> Mas
         instance=head.text("SOPInstanceUID"),
         study=head.text("StudyInstanceUID"),
         subject=_subject(head),
-        modality=head.text("Modality"),
+        modality=head.text("Modality").upper(),
         description=head.text("SeriesDescription") or _text(header, "StructureSetLabel"),
         frames_of_reference=frozenset([*frames, head.text("FrameOfReferenceUID")]) - {""},
         listed=_listed(header),
@@ -173,7 +179,15 @@ def _drawn_names(header: Dataset) -> tuple[str, ...]:
 
 def _subject(head: Elements) -> str:
     # Without a patient's identifier the study stands for the patient: never all under one name.
-    return head.text("PatientID") or f"study {head.text('StudyInstanceUID')}"
+    named = head.text("PatientID")
+    if named and named.lower() not in _NOBODY:
+        return named
+    study = head.text("StudyInstanceUID")
+    return f"study {study}" if study else f"series {head.text('SeriesInstanceUID')}"
+
+
+def _whole(number: float | None) -> int | None:
+    return int(number) if number is not None and number.is_integer() else None
 
 
 def _text(dataset: Dataset, tag: str) -> str:

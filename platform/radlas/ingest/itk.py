@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from radlas.ingest.base import FileRef
 from radlas.ingest.files import name_of, open_file
 from radlas.ingest.nifti_file import read_nifti
 from radlas.ingest.reach import reaching
+from radlas.ingest.text_headers import check_header
 from radlas.reasons import data_error
 
 # A damaged NIfTI header still loads; no MR voxel or field of view lies outside these [mm].
@@ -24,28 +26,47 @@ _FINEST, _WIDEST = 0.01, 3000.0
 _BLOCK = 1 << 20
 
 
-def read_image(ref: FileRef) -> tuple[NDArray[Any], Geometry, dict[str, str]]:
-    """Voxels, grid and text fields of a NIfTI, NRRD or MHA file.
+@dataclass(frozen=True, eq=False)
+class ImageContent:
+    """An image file as read.
 
-    Returns:
-        Voxels of shape ``(z, y, x)``, float64 as float32; geometry in LPS; metadata.
+    Attributes:
+        voxels: Shape ``(z, y, x)``; float64 as float32.
+        geometry: In LPS [mm].
+        metadata: Text fields.
+        flags: ``no_orientation``: the file does not say where it lies in the patient.
+    """
+
+    voxels: NDArray[Any]
+    geometry: Geometry
+    metadata: dict[str, str]
+    flags: tuple[str, ...]
+
+
+def read_image(ref: FileRef) -> ImageContent:
+    """Voxels, grid and text fields of a NIfTI, NRRD or MHA file.
 
     Raises:
         DataError: ``unreadable_file``; ``truncated_pixels``; ``too_few_slices``;
             ``bad_geometry``: no plausible 3D grid of one value per voxel;
-            ``ambiguous_geometry``: a NIfTI header that contradicts itself.
+            ``ambiguous_geometry``: a NIfTI header that contradicts itself; ``missing_geometry``;
+            ``bad_rescale``.
         OSError: The file cannot be reached; names no path.
     """
     with _on_disk(ref) as path, reaching():
         read = read_nifti if _is_nifti(ref) else _read_by_itk
-        voxels, geometry, metadata = read(path)
+        voxels, geometry, metadata, flags = read(path)
     _check_plausible(geometry)
     if voxels.dtype == np.float64:
         voxels = voxels.astype(np.float32)
-    return voxels, geometry, metadata
+    return ImageContent(voxels, geometry, metadata, flags)
 
 
-def _read_by_itk(path: Path) -> tuple[NDArray[Any], Geometry, dict[str, str]]:
+def _read_by_itk(
+    path: Path,
+) -> tuple[NDArray[Any], Geometry, dict[str, str], tuple[str, ...]]:
+    flags = check_header(path)
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # type: ignore[no-untyped-call]  # they hold paths
     try:
         image = SimpleITK.ReadImage(str(path))
     except RuntimeError as error:
@@ -54,7 +75,7 @@ def _read_by_itk(path: Path) -> tuple[NDArray[Any], Geometry, dict[str, str]]:
         if "orthonormal" in str(error):
             raise data_error("bad_geometry", "axes are not orthonormal") from None
         raise data_error("unreadable_file", "NRRD or MHA file cannot be parsed") from None
-    return SimpleITK.GetArrayFromImage(image), _grid(image), _metadata(image)
+    return SimpleITK.GetArrayFromImage(image), _grid(image), _metadata(image), flags
 
 
 def _check_reachable(path: Path) -> None:

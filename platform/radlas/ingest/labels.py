@@ -12,6 +12,7 @@ from radlas.reasons import data_error
 
 ANY = ""  # the key of a label that holds for every mask file, whatever ROI it is
 _SHOWN = 6
+_LARGEST_LABEL = 2**31
 _COUNTABLE = 1 << 16
 
 
@@ -56,7 +57,8 @@ def labelled_voxels(
         raise data_error("label_undeclared", f"the mask holds the values {told(found)}")
     if others and not inside.any():
         only = others[0] if len(others) == 1 and others[0].is_integer() else None
-        hint = f"`--label {only:g}` is the only other value" if only and only >= 1 else ""
+        fits = only is not None and 1 <= only < _LARGEST_LABEL
+        hint = f"`--label {only:.0f}` is the only other value" if fits else ""
         raise data_error(
             "label_missing", f"no voxel is {label or 1}; it holds {told(found)}", hint=hint
         )

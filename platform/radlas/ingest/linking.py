@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from radlas.errors import DataError
 from radlas.ingest.header_records import MaskFile
 from radlas.ingest.sequences import OTHER, classify, names_derived
 from radlas.ingest.series import ImageSeries
+from radlas.reasons import data_error
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Link:
         told_by: ``series UID``, ``image UIDs``, ``frame of reference`` or ``description``.
         rivals: Keys of images between which nothing in the mask decides.
         absent: Slices of its series that the mask names and the source lacks.
+        fault: Why the mask cannot be taken for the series it names; None if it can.
     """
 
     mask: MaskFile
@@ -30,14 +33,16 @@ class Link:
     told_by: str = ""
     rivals: tuple[str, ...] = ()
     absent: int = 0
+    fault: DataError | None = None
 
 
 def link_masks(masks: Sequence[MaskFile], series: Sequence[ImageSeries]) -> tuple[Link, ...]:
     """Link every mask, in the order given."""
-    return tuple(_link(mask, series) for mask in masks)
+    everything = frozenset().union(*(one.instances for one in series))
+    return tuple(_link(mask, series, everything) for mask in masks)
 
 
-def _link(mask: MaskFile, series: Sequence[ImageSeries]) -> Link:
+def _link(mask: MaskFile, series: Sequence[ImageSeries], everything: frozenset[str]) -> Link:
     named = [one for one in series if one.first.series in mask.listed]
     drawn = [one for one in series if mask.drawn & one.instances]
     listed = [one for one in series if mask.instances & one.instances]
@@ -45,14 +50,19 @@ def _link(mask: MaskFile, series: Sequence[ImageSeries]) -> Link:
         return Link(mask, None, rivals=tuple(one.key for one in (*named, *drawn)))
     for candidates, told_by in ((named, "series UID"), (drawn or listed, "image UIDs")):
         if candidates:
-            return _most_referenced(mask, candidates, told_by)
+            return _most_referenced(mask, candidates, told_by, everything)
     if mask.listed or mask.instances:
         return Link(mask, None)
     return _by_frame_or_words(mask, [one for one in series if one.first.subject == mask.subject])
 
 
-def _most_referenced(mask: MaskFile, candidates: Sequence[ImageSeries], told_by: str) -> Link:
-    """The candidate that most drawn contours name, then most of the list, then the most slices."""
+def _most_referenced(
+    mask: MaskFile, candidates: Sequence[ImageSeries], told_by: str, everything: frozenset[str]
+) -> Link:
+    """The candidate that most drawn contours name; of one series' parts, the most complete one."""
+    uids = {one.first.series for one in candidates}
+    if len(uids) > 1 and not any(mask.drawn & one.instances for one in candidates):
+        return Link(mask, None, rivals=tuple(one.key for one in candidates))
 
     def rank(one: ImageSeries) -> tuple[int, int, int]:
         drawn, listed = mask.drawn & one.instances, mask.instances & one.instances
@@ -62,21 +72,34 @@ def _most_referenced(mask: MaskFile, candidates: Sequence[ImageSeries], told_by:
     first, *others = [one for one in candidates if rank(one) == best]
     if others:
         return Link(mask, None, rivals=tuple(one.key for one in (first, *others)))
-    return Link(mask, first.key, told_by, absent=_absent(mask, first, candidates))
+    absent = _absent(mask, first, everything)
+    return Link(mask, first.key, told_by, absent=absent, fault=_fault(mask, first))
 
 
-def _absent(mask: MaskFile, series: ImageSeries, parts: Sequence[ImageSeries]) -> int:
+def _fault(mask: MaskFile, series: ImageSeries) -> DataError | None:
+    image = series.first
+    if mask.subject != image.subject:
+        what = f"{mask.modality} and image carry the identifiers of two patients"
+        return data_error("identity_conflict", what)
+    frames = mask.frames_of_reference
+    if frames and image.frame_of_reference and image.frame_of_reference not in frames:
+        what = f"{mask.modality} names {len(frames)} frames of reference, none of them the image's"
+        return data_error("frame_conflict", what)
+    return None
+
+
+def _absent(mask: MaskFile, series: ImageSeries, everything: frozenset[str]) -> int:
     """Slices that the mask names as those of this series, where it names some that are there."""
-    uid = series.first.series
-    there = frozenset().union(*(one.instances for one in parts if one.first.series == uid))
-    told = mask.listed.get(uid) or mask.drawn
-    return len(told - there) if told & there else 0
+    told = mask.listed.get(series.first.series) or mask.drawn
+    return len(told - everything) if told & series.instances else 0
 
 
 def _by_frame_or_words(mask: MaskFile, series: Sequence[ImageSeries]) -> Link:
     framed = [one for one in series if one.first.frame_of_reference in mask.frames_of_reference]
     if len(framed) == 1:
         return Link(mask, framed[0].key, "frame of reference")
+    if mask.frames_of_reference and not framed:
+        return Link(mask, None)
     worded = [one for one in framed or series if _same_words(mask, one)]
     return Link(mask, worded[0].key, "description") if len(worded) == 1 else Link(mask, None)
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radlas.ingest.checks import check_rois
-from radlas.ingest.roi_names import RoiMap, assign_names, match_name
+from radlas.ingest.roi_names import RoiMap, Target, assign_names, match_name, safe_name
 from radlas.model import Roi
+from radlas.reasons import data_error
 
 Mask = NDArray[np.bool_]
 
@@ -59,22 +60,30 @@ def rois_of(drawn: Sequence[Drawn], roi_map: RoiMap, minimum_voxels: int) -> tup
     solid = {match_name(one.name, roi_map) for one in drawn if not one.hollow}
     # A name without contours does not compete with a drawing of the same ROI.
     rivals = [one for one in drawn if not one.hollow or match_name(one.name, roi_map) not in solid]
-    targets = assign_names([one.name for one in rivals], roi_map)
-    rois = []
-    for one, target in zip(rivals, targets, strict=True):
-        if target:
-            placed = one.place()
-            name, reader = target
-            rois.append(
-                Roi(
-                    name,
-                    placed.mask,
-                    one.origin,
-                    reader,
-                    misalignment_mm=placed.misalignment_mm,
-                    misalignment_voxels=placed.misalignment_voxels,
-                    flags=placed.flags,
-                    values=placed.values,
-                )
-            )
+    found: dict[Target, list[tuple[Drawn, Placed]]] = {}
+    for one, target in assign_names([(one, one.name) for one in rivals], roi_map):
+        found.setdefault(target, []).append((one, one.place()))
+    rois = [_roi(target, drawings) for target, drawings in found.items()]
     return check_rois(rois, minimum_voxels)
+
+
+def _roi(target: Target, drawings: Sequence[tuple[Drawn, Placed]]) -> Roi:
+    """One ROI of one or more drawings, which must be the same."""
+    filled = [pair for pair in drawings if pair[1].mask.any()] or drawings[:1]
+    (one, placed), *others = filled
+    if any(not np.array_equal(other.mask, placed.mask) for _, other in others):
+        sizes = " and ".join(str(int(np.count_nonzero(drawing.mask))) for _, drawing in filled)
+        names = " and ".join(sorted({repr(safe_name(drawing.name)) for drawing, _ in filled}))
+        what = f"{len(filled)} drawings named {names} mean {target[0]}, of {sizes} voxels"
+        raise data_error("ambiguous_roi", what)
+    name, reader = target
+    return Roi(
+        name,
+        placed.mask,
+        one.origin,
+        reader,
+        misalignment_mm=placed.misalignment_mm,
+        misalignment_voxels=placed.misalignment_voxels,
+        flags=(*placed.flags, *(("drawn_twice",) if others else ())),
+        values=placed.values,
+    )

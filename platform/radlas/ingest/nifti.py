@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from radlas.errors import DataError
 from radlas.geometry import Geometry
 from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
+from radlas.ingest.checks import image_flags
 from radlas.ingest.deidentify import image_facts
 from radlas.ingest.file_names import name_mask
 from radlas.ingest.files import name_of
@@ -47,12 +48,15 @@ class NiftiImporter:
                 another label or another grid.
             OSError: A file cannot be reached; names no path.
         """
-        voxels, geometry, metadata = read_image(exam.images[0])
-        volume = checked_volume(voxels, geometry)
-        drawn = [one for ref in exam.masks for one in _drawings(ref, exam.subject, geometry, rules)]
+        image = read_image(exam.images[0])
+        volume = checked_volume(image.voxels, image.geometry)
+        drawn = [
+            one for ref in exam.masks for one in _drawings(ref, exam.subject, image.geometry, rules)
+        ]
         rois = rois_of(drawn, resolve_roi_map(rules.names, rules.labels), rules.minimum_voxels)
         phantom = beside_phantom(exam.images[0])
-        return ExamData(volume, rois, image_facts(metadata, beside_phantom=phantom))
+        facts = image_facts(image.metadata, beside_phantom=phantom)
+        return ExamData(volume, rois, facts, (*image.flags, *image_flags(volume.voxels)))
 
 
 def beside_phantom(ref: FileRef) -> bool:
@@ -87,10 +91,10 @@ class _MaskFile:
     @cached_property
     def _content(self) -> tuple[NDArray[np.generic], Geometry, dict[str, str], dict[float, int]]:
         try:
-            values, grid, metadata = read_image(self.ref)
+            mask = read_image(self.ref)
         except DataError as error:
             raise error.at("mask") from error
-        return values, grid, metadata, inventory(values)
+        return mask.voxels, mask.geometry, mask.metadata, inventory(mask.voxels)
 
     def drawings(self, name: str) -> list[Drawn]:
         """The file's ROI under its own name, or one for each label that is declared and there."""

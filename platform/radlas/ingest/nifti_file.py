@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from radlas.geometry import Affine, Geometry, worst_corner_displacement
 from radlas.ingest.grids import geometry_of
 from radlas.ingest.nifti_size import check_complete
+from radlas.ingest.reach import is_unreachable
+from radlas.ingest.text_headers import NO_ORIENTATION
 from radlas.reasons import data_error
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -32,21 +34,29 @@ _DAMAGED = (
 )
 
 
-def read_nifti(path: Path) -> tuple[NDArray[Any], Geometry, dict[str, str]]:
-    """Voxels of shape ``(z, y, x)``, grid in LPS [mm], and the description field.
+def read_nifti(path: Path) -> tuple[NDArray[Any], Geometry, dict[str, str], tuple[str, ...]]:
+    """Voxels of shape ``(z, y, x)``, grid in LPS [mm], the description field, and flags.
 
     Raises:
         DataError: ``truncated_pixels``, ``unreadable_file``, ``bad_geometry`` or
-            ``ambiguous_geometry``.
+            ``ambiguous_geometry``, ``bad_rescale``.
     """
     check_complete(path)
     try:
         image: Any = nibabel.load(path)
         with ImageOpener(str(path)) as stream:  # as it is: nibabel's own copy is mended already
             header = type(image.header).from_fileobj(stream, check=False)
+        _check_scaling(header)
+        if header["pixdim"][0] == 0:  # the standard: read as 1
+            header["pixdim"][0] = 1
         shape = _three(header.get_data_shape())
         geometry = _geometry(header, shape)
         voxels = np.asanyarray(image.dataobj).reshape(shape).transpose(2, 1, 0)
+    except OSError as error:
+        if is_unreachable(error):
+            raise
+        what = "the file ends before the voxels that its header speaks of"
+        raise data_error("truncated_pixels", what) from None
     except _DAMAGED as error:
         # The library's text holds the path, and the path may hold a name.
         what = f"NIfTI file cannot be parsed ({type(error).__name__})"
@@ -54,7 +64,15 @@ def read_nifti(path: Path) -> tuple[NDArray[Any], Geometry, dict[str, str]]:
     if voxels.dtype.kind not in "iuf":
         raise data_error("bad_geometry", f"{voxels.dtype} is not one real number per voxel")
     described = bytes(header["descrip"]).rstrip(b"\0").decode("latin-1")
-    return np.ascontiguousarray(voxels), geometry, {"descrip": described}
+    placed = header["qform_code"] > 0 or header["sform_code"] > 0
+    flags = () if placed else (NO_ORIENTATION,)
+    return np.ascontiguousarray(voxels), geometry, {"descrip": described}, flags
+
+
+def _check_scaling(header: Any) -> None:
+    slope, shift = float(header["scl_slope"]), float(header["scl_inter"])
+    if np.isinf([slope, shift]).any() or (np.isfinite(slope) and slope != 0 and np.isnan(shift)):
+        raise data_error("bad_rescale", f"scl_slope {slope:g}, scl_inter {shift:g}")
 
 
 def _three(shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -79,7 +97,7 @@ def _geometry(header: Any, shape: tuple[int, int, int]) -> Geometry:
     grids = list(stated.values()) or [_lps((np.diag([*spacing, 1.0]), 0), shape)]
     for name, grid in stated.items():
         stretch = np.array(grid.spacing) / spacing
-        if np.ptp(stretch) > 0.01 * stretch.max():  # alike in all axes: another unit of length
+        if np.abs(stretch - 1).max() > 0.01:
             what = f"pixdim states {_told(spacing)} mm and {name} {_told(grid.spacing)}"
             raise data_error("ambiguous_geometry", what)
     off = worst_corner_displacement(grids[0], grids[-1])

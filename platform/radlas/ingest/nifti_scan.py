@@ -23,13 +23,13 @@ from radlas.ingest.file_names import (
 )
 from radlas.ingest.files import Listing, list_files, name_of, place_of
 from radlas.ingest.fingerprints import (
-    fingerprint,
     fingerprints,
     joint_fingerprint,
     name_fingerprint,
 )
 from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map
 from radlas.ingest.sequences import OTHER, STIR, T2FS, classify
+from radlas.ingest.unopened import refuse_unopened
 from radlas.reasons import data_error
 
 IMPORTER = "nifti"
@@ -75,6 +75,7 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
     records, notes = find_records(listing.files)
     kept = sum(map(len, own_images.values())) + sum(map(len, own_masks.values()))
     counts = {
+        "hidden files were passed over": listing.hidden,
         _STRANGERS: sum(not (stem_of(ref) or is_table(name_of(ref))) for ref in listing.files),
         _NAMELESS: len(strays) - len(orphans),
         _COPIES: len(images) + len(masks) - kept,
@@ -83,7 +84,7 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
     scan = Scan(
         exams=tuple(exam for scan in scans for exam in scan.exams),
         refusals=(
-            *_broken_archives(listing),
+            *refuse_unopened(listing, pairs=True),
             *(refusal for scan in scans for refusal in scan.refusals),
             *(_no_image(orphan, source, contents) for orphan in orphans),
         ),
@@ -207,27 +208,23 @@ def _series(image: NamedImage) -> str:
 
 
 def _no_mask(image: NamedImage, contents: Mapping[FileRef, str]) -> Refusal:
-    error = data_error("no_mask", "an image file without a mask file of the same subject")
+    what = "an image file without a mask file of the same subject"
+    hint = "add the mask file; the subject must be spelt alike in both names"
+    error = data_error("no_mask", what, hint=hint)
     content = joint_fingerprint([contents[image.ref]])
     return Refusal(image.subject, _series(image), error, content)
 
 
 def _no_image(mask: NamedMask, source: Path, contents: Mapping[FileRef, str]) -> Refusal:
-    error = data_error("no_image", "a mask file without an image file of the same subject")
+    what = "a mask file without an image file of the same subject"
+    hint = "add the image file; the subject must be spelt alike in both names"
+    error = data_error("no_image", what, hint=hint)
     content = joint_fingerprint([contents[mask.ref]])
     return Refusal(mask.subject, place_of(mask.ref, source), error, content)
 
 
 def _left_out(image: NamedImage, why: str) -> LeftOut:
     return LeftOut(image.subject, _series(image), why, classify(image.word)[0])
-
-
-def _broken_archives(listing: Listing) -> tuple[Refusal, ...]:
-    error = data_error("unreadable_file", "a zip archive cannot be opened")
-    return tuple(
-        Refusal("", place_of(ref, listing.source), error, joint_fingerprint([fingerprint(ref)]))
-        for ref in listing.broken
-    )
 
 
 def _notes(counts: Mapping[str, int], unknown: Iterable[str]) -> tuple[str, ...]:

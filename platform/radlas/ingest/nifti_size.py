@@ -47,7 +47,8 @@ def check_complete(path: Path) -> None:
             with path.open("rb") as stream:
                 promised, found = _measure(stream)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise data_error("truncated_pixels", f"the compressed file is damaged: {error}") from None
+        what = f"the compressed file is damaged, or not compressed at all ({type(error).__name__})"
+        raise data_error("truncated_pixels", what) from None
     if found < promised:
         raise data_error("truncated_pixels", f"{found} of {promised} bytes are there")
 
@@ -71,6 +72,9 @@ def _promised(head: bytes) -> int:
             (bits,) = struct.unpack_from(f"{order}h", head, layout.bitpix)
             (start,) = struct.unpack_from(order + layout.vox_offset[0], head, layout.vox_offset[1])
             if 1 <= rank <= 7 and all(size > 0 for size in sizes[:rank]) and math.isfinite(start):
+                if start < layout.size + 4:  # the header, and four bytes that announce extensions
+                    what = f"the voxels begin at byte {start:g}, inside the header"
+                    raise data_error("unreadable_file", what)
                 voxels: int = math.prod(sizes[:rank])
                 return int(start) + voxels * int(bits) // 8
     raise data_error("unreadable_file", "no NIfTI header")

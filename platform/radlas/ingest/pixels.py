@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import generate_frames
 from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -25,6 +26,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from radlas.ingest.deidentify import safe_number, safe_text
 from radlas.ingest.parsing import parsing
 from radlas.reasons import data_error
 
@@ -41,6 +43,13 @@ _PIXEL_MODULE = (
     "HighBit",
     "PixelRepresentation",
 )
+_NATIVE = {
+    ImplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+}
+_LARGEST = 2**31 - 1
 _VALUES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -111,57 +120,109 @@ def check_encoding(dataset: Dataset, where: str = "") -> None:
     """Refuse pixels that are not what the scanner measured, or that nobody here can decode.
 
     Raises:
-        DataError: ``not_grey``, ``lossy_pixels`` or ``unknown_encoding``.
+        DataError: ``not_grey``, ``lossy_pixels``, ``unknown_encoding``, ``bad_pixels`` or
+            ``bad_rescale``.
     """
     samples = int(dataset.get("SamplesPerPixel") or 1)
     meaning = str(dataset.get("PhotometricInterpretation") or "MONOCHROME2")
     if samples != 1 or not meaning.startswith("MONOCHROME"):
-        raise data_error("not_grey", f"{samples} samples per pixel, {meaning}", where)
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
+        raise data_error("not_grey", f"{samples} samples per pixel, {safe_text(meaning)}", where)
     if str(dataset.get("LossyImageCompression") or "") == "01":
-        ratio = dataset.get("LossyImageCompressionRatio")
+        ratio = safe_number(dataset.get("LossyImageCompressionRatio"))
         raise data_error("lossy_pixels", f"lossy compression, ratio {ratio or 'unknown'}", where)
-    if syntax is None or not syntax.is_compressed or syntax in _LOSSLESS:
+    if dataset.get("ModalityLUTSequence"):
+        raise data_error("bad_rescale", "stored values go through a lookup table", where)
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if syntax in _LOSSLESS | _NATIVE:
         return
-    if syntax.is_transfer_syntax and "JPEG" in syntax.keyword:
+    if syntax is not None and "JPEG" in syntax.keyword:
         raise data_error("lossy_pixels", f"encoded as {syntax.name}", where)
-    raise data_error("unknown_encoding", f"transfer syntax {syntax.name}", where)
+    name = syntax.name if syntax is not None and syntax.keyword else "a private one"
+    raise data_error("unknown_encoding", f"transfer syntax: {name}", where)
 
 
 def rescale(
-    slices: Sequence[NDArray[Any]], slopes: Sequence[float], shifts: Sequence[float]
+    slices: Sequence[NDArray[Any]],
+    slopes: Sequence[float | None],
+    shifts: Sequence[float | None],
 ) -> list[NDArray[Any]]:
     """Apply each slice's own slope and intercept; whole numbers stay whole.
 
+    Args:
+        slices: Stored values, shape ``(y, x)`` each.
+        slopes: None where a slice states none.
+        shifts: None where a slice states none.
+
     Raises:
-        DataError: ``bad_rescale``: a slope is zero, or a number is not finite.
+        DataError: ``bad_rescale``: a slope is zero, a number is not finite, or some slices state
+            what others leave out.
     """
-    slices = list(slices)
+    slopes, shifts = _stated(slopes, 1.0), _stated(shifts, 0.0)
     if not (np.isfinite([*slopes, *shifts]).all() and all(slopes)):
         what = f"slopes {min(slopes):g} to {max(slopes):g}, intercepts {min(shifts):g}"
         raise data_error("bad_rescale", f"{what} to {max(shifts):g}")
-    whole = slices[0].dtype.kind in "iu" and all(shift.is_integer() for shift in shifts)
+    whole = all(one.dtype.kind in "iu" for one in slices)
     if whole and set(slopes) == {1.0} and set(shifts) == {0.0}:
-        return slices
-    if whole and set(slopes) == {1.0}:
-        pairs = zip(slices, shifts, strict=True)
-        return [one.astype(np.int32) + np.int32(shift) for one, shift in pairs]
+        return list(slices)
+    if whole and set(slopes) == {1.0} and all(shift.is_integer() for shift in shifts):
+        highest = max(abs(shift) for shift in shifts) + max(
+            np.abs(_ends(one)).max() for one in slices
+        )
+        if highest <= _LARGEST:
+            pairs = zip(slices, shifts, strict=True)
+            return [one.astype(np.int32) + np.int32(shift) for one, shift in pairs]
     triples = zip(slices, slopes, shifts, strict=True)
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
         return [(one * np.float64(slope) + shift).astype("f4") for one, slope, shift in triples]
 
 
+def _stated(numbers: Sequence[float | None], default: float) -> list[float]:
+    stated = {number for number in numbers if number is not None}
+    if None in numbers and stated - {default}:
+        lacking = sum(number is None for number in numbers)
+        what = f"{lacking} of {len(numbers)} slices state no slope or intercept, as the others do"
+        raise data_error("bad_rescale", what)
+    return [default if number is None else number for number in numbers]
+
+
+def _ends(values: NDArray[Any]) -> NDArray[np.float64]:
+    return np.array([values.min(), values.max()], dtype=np.float64)
+
+
 def _check_whole(dataset: Dataset, frames: int, where: str) -> None:
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
-    held = max((dataset.get(name) or b"" for name in _VALUES), key=len)
-    if syntax is not None and syntax.is_compressed:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    name = max(_VALUES, key=lambda one: len(dataset.get(one) or b""))
+    held = dataset.get(name) or b""
+    if syntax not in _NATIVE:
         _check_stream(held, frames, ends=syntax != RLELossless, where=where)
         return
-    bits = frames * int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated)
-    expected = bits // 8
+    if held and dataset[name].is_undefined_length:
+        raise data_error("bad_pixels", "compressed pixels under an uncompressed syntax", where)
+    row = int(dataset.Columns) * int(dataset.BitsAllocated) // 8
+    expected = frames * int(dataset.Rows) * row
     if len(held) < expected:
         what = f"the pixel data holds {len(held)} of {expected} bytes"
         raise data_error("truncated_pixels", what, where)
+    if len(held) - expected >= row:  # padding is shorter
+        what = f"the pixel data holds {len(held)} bytes, and size and depth speak of {expected}"
+        raise data_error("bad_pixels", what, where)
+    if name == "PixelData":
+        _check_bits(dataset, np.frombuffer(held, np.uint8), where)
+
+
+def _check_bits(dataset: Dataset, held: NDArray[np.uint8], where: str) -> None:
+    """Bits that are no part of a value must hold nothing, its sign, or a declared overlay."""
+    size, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
+    if not (0 < stored <= size and int(dataset.HighBit) == stored - 1):
+        what = f"{stored} bits stored of {size}, the highest of them bit {dataset.HighBit}"
+        raise data_error("bad_pixels", what, where)
+    overlay = any(element.tag.group & 0xFF00 == 0x6000 for element in dataset)
+    if stored == size or size not in {8, 16, 32} or dataset.PixelRepresentation or overlay:
+        return
+    order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
+    values = held[: len(held) // (size // 8) * (size // 8)].view(f"{order}u{size // 8}")
+    if above := int(np.count_nonzero(values >> stored)):
+        raise data_error("bad_pixels", f"{above} values need more than {stored} bits", where)
 
 
 def _check_stream(held: bytes, frames: int, *, ends: bool, where: str) -> None:

@@ -18,6 +18,7 @@ from radlas.ingest.masks import Placed
 from radlas.reasons import data_error
 
 Mask = NDArray[np.bool_]
+_NEAR_MM = 5.0  # beyond this nobody is told how to resample: it is another image's mask
 _FLIPS = {  # what a wrong convention negates, the usual one first
     "x and y": (-1.0, -1.0, 1.0),
     "x": (-1.0, 1.0, 1.0),
@@ -132,7 +133,8 @@ def _resample(
     mask: Mask, affine: Affine, geometry: Geometry, offset: Offset, bounds: Bounds
 ) -> Placed:
     if offset.mm > bounds.resample_mm:
-        hint = "" if bounds.resample_mm else _HINT.format(offset.mm)
+        near = offset.mm <= _NEAR_MM and not bounds.resample_mm
+        hint = _HINT.format(offset.mm + 0.1) if near else ""
         what = (
             f"corners of the mask are {offset} off, and up to {bounds.resample_mm:g} mm is allowed"
         )

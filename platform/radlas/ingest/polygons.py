@@ -14,6 +14,7 @@ Mask = NDArray[np.bool_]
 
 # A centre on an edge belongs to the left and upper side, whatever the last bits of the edge say.
 _TIE = 1e-6
+_ROWS = 256  # edges of one outline that are held against all of the other at once
 
 
 def fill_polygon(points: Points, shape: tuple[int, int]) -> Mask:
@@ -54,16 +55,39 @@ def fill_polygon(points: Points, shape: tuple[int, int]) -> Mask:
     return inside
 
 
+def area(points: Points) -> float:
+    """Area that the outline runs round, counted once for each round [pixel]."""
+    x, y = points[:, 0], points[:, 1]
+    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)
+
+
 def boundaries_meet(one: Points, other: Points) -> bool:
     """True if an edge of one polygon crosses or touches an edge of the other."""
+    return _edges_meet(one, other, touching=True)
+
+
+def boundaries_cross(one: Points, other: Points) -> bool:
+    """True if an edge of one polygon runs through an edge of the other; to touch is not enough."""
+    return _edges_meet(one, other, touching=False)
+
+
+def _edges_meet(one: Points, other: Points, *, touching: bool) -> bool:
     if (one.max(0) < other.min(0)).any() or (other.max(0) < one.min(0)).any():
         return False
-    a, b = one[:, None], np.roll(one, -1, axis=0)[:, None]
     c, d = other[None], np.roll(other, -1, axis=0)[None]
-    apart_one = _turn(a, b, c) * _turn(a, b, d) > 0
-    apart_other = _turn(c, d, a) * _turn(c, d, b) > 0
-    boxes = (np.minimum(a, b) <= np.maximum(c, d)) & (np.minimum(c, d) <= np.maximum(a, b))
-    return bool((~apart_one & ~apart_other & boxes.all(axis=2)).any())
+    ends = np.roll(one, -1, axis=0)
+    for start in range(0, len(one), _ROWS):  # in blocks: two outlines of thousands of points
+        a, b = one[start : start + _ROWS, None], ends[start : start + _ROWS, None]
+        first = _turn(a, b, c) * _turn(a, b, d)
+        second = _turn(c, d, a) * _turn(c, d, b)
+        if touching:
+            boxes = (np.minimum(a, b) <= np.maximum(c, d)) & (np.minimum(c, d) <= np.maximum(a, b))
+            found = (first <= 0) & (second <= 0) & boxes.all(axis=2)
+        else:
+            found = (first < 0) & (second < 0)
+        if found.any():
+            return True
+    return False
 
 
 def _turn(a: Points, b: Points, c: Points) -> Points:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from radlas.config import Config, read_yaml
 from radlas.errors import ConfigError
@@ -24,6 +24,7 @@ _SUFFIX = (
 )
 
 RESERVED = "readers"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -158,25 +159,22 @@ def _texts(value: Any, where: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def assign_names(names: Sequence[str], roi_map: RoiMap) -> list[Target | None]:
-    """ROI and reader of every drawn name, None where the map does not know it.
+def assign_names(named: Sequence[tuple[T, str]], roi_map: RoiMap) -> list[tuple[T, Target]]:
+    """What each drawing means; those whose name the map does not know are left out.
+
+    Args:
+        named: Drawings with their names.
+        roi_map: Resolved.
 
     Raises:
-        DataError: ``ambiguous_roi``: two names mean the same ROI of the same reader, or one name
-            means two ROIs; ``no_tumour``: no name means the tumour.
+        DataError: ``ambiguous_roi``: one name means two ROIs; ``no_tumour``: no name means the
+            tumour.
     """
-    targets = [match_name(name, roi_map) for name in names]
-    taken: dict[Target, str] = {}
-    for name, target in zip(names, targets, strict=True):
-        if target and target in taken:
-            both = f"{safe_name(taken[target])!r} and {safe_name(name)!r}"
-            raise data_error("ambiguous_roi", f"{both} both mean {target[0]}")
-        if target:
-            taken[target] = name
-    if not any(roi == TUMOUR for roi, _ in taken):
-        seen = ", ".join(sorted({safe_name(name) for name in names})) or "none"
-        raise data_error("no_tumour", f"{len(names)} masks, named: {seen}")
-    return targets
+    found = [(one, target) for one, name in named if (target := match_name(name, roi_map))]
+    if not any(target[0] == TUMOUR for _, target in found):
+        seen = ", ".join(sorted({safe_name(name) for _, name in named})) or "none"
+        raise data_error("no_tumour", f"{len(named)} masks, named: {seen}")
+    return found
 
 
 def safe_name(name: str) -> str:

@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from radlas.errors import ConfigError, DataError
-from radlas.ingest.base import FileRef, IngestRules, Refusal, Scan
+from radlas.ingest.base import FileRef, IngestRules, Scan
 from radlas.ingest.choosing import sequence_class
 from radlas.ingest.clinical import find_records, is_table
 from radlas.ingest.crawl import Crawl, crawl
 from radlas.ingest.doubts import hold_back, refuse_beside, settle_twins
-from radlas.ingest.files import Listing, list_files, name_of, place_of
-from radlas.ingest.fingerprints import fingerprint, fingerprints, joint_fingerprint
+from radlas.ingest.files import Listing, list_files, name_of
+from radlas.ingest.fingerprints import fingerprints
 from radlas.ingest.header_records import ImageFile, MaskFile
 from radlas.ingest.linking import link_masks
 from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map
 from radlas.ingest.series import group_series
 from radlas.ingest.sorting import sort_out
-from radlas.reasons import data_error
+from radlas.ingest.unopened import refuse_unopened
 
 
 def scan_dicom(
@@ -54,10 +54,10 @@ def scan_dicom(
     records, table_notes = find_records(headers.strangers)
     scan = Scan(
         exams=tuple(sorted(parts.exams, key=lambda exam: (exam.subject, exam.series))),
-        refusals=(*_broken_archives(listing), *headers.refusals, *parts.refusals),
+        refusals=(*refuse_unopened(listing), *headers.refusals, *parts.refusals),
         left_out=tuple(sorted(parts.left_out, key=lambda out: (out.subject, out.series))),
         clinical=records,
-        notes=(*_notes(headers, copies, masks, roi_map), *table_notes),
+        notes=(*_notes(listing, headers, copies, masks, roi_map), *table_notes),
     )
     certain = hold_back(scan, [*headers.unreachable, *lost], folders=True)
     return settle_twins(refuse_beside(certain, headers.damaged))
@@ -79,18 +79,11 @@ def _drop_copies(files: Sequence[ImageFile]) -> tuple[list[ImageFile], list[File
     return list(kept.values()), [ref for ref in rivals if isinstance(contents[ref], OSError)]
 
 
-def _broken_archives(listing: Listing) -> tuple[Refusal, ...]:
-    error = data_error("unreadable_file", "a zip archive cannot be opened")
-    return tuple(
-        Refusal("", place_of(ref, listing.source), error, joint_fingerprint([fingerprint(ref)]))
-        for ref in listing.broken
-    )
-
-
 def _notes(
-    headers: Crawl, copies: int, masks: Sequence[MaskFile], roi_map: RoiMap
+    listing: Listing, headers: Crawl, copies: int, masks: Sequence[MaskFile], roi_map: RoiMap
 ) -> tuple[str, ...]:
     counts = {
+        "hidden files were passed over": listing.hidden,
         "files are no DICOM and were ignored": sum(
             not is_table(name_of(ref)) for ref in headers.strangers
         ),

@@ -32,6 +32,7 @@ class ImageSeries:
         sequence: Class by the vocabulary.
         told_by: What the class was told by.
         derived: True for aligned, resampled or reformatted copies.
+        places: Positions at which the mixed series it is a part of has slices.
     """
 
     key: str
@@ -40,6 +41,7 @@ class ImageSeries:
     sequence: str
     told_by: str
     derived: bool
+    places: int = 0
 
     @property
     def first(self) -> ImageFile:
@@ -84,14 +86,14 @@ def _split(
     uid: str, files: list[ImageFile], spellings: Mapping[str, str] | None
 ) -> Iterable[ImageSeries]:
     parts = [
-        (f"{shape}{why}", part)
+        (f"{shape}{why}", part, len(_places(geometry)))
         for shape, geometry in _by_geometry(files)
         for why, part in _by_acquisition(geometry)
     ]
     parts.sort(key=lambda part: (-len(part[1]), part[0]))
-    for index, (why, part) in enumerate(parts):
+    for index, (why, part, places) in enumerate(parts):
         key = uid if len(parts) == 1 else f"{uid}#{index + 1}"
-        yield _describe(key, sorted(part, key=_along_normal), why, spellings)
+        yield _describe(key, sorted(part, key=_along_normal), why, places, spellings)
 
 
 def _by_geometry(files: list[ImageFile]) -> list[tuple[str, list[ImageFile]]]:
@@ -131,7 +133,8 @@ def _by_acquisition(files: list[ImageFile]) -> list[tuple[str, list[ImageFile]]]
                 groups[tuple(text for name in names for text in _SPLITTERS[name](file))].append(
                     file
                 )
-            if not any(map(_share_positions, groups.values())):
+            complete = max(map(len, groups.values())) == len(_places(files))
+            if complete and not any(map(_share_positions, groups.values())):
                 what = " and ".join(names)  # a number, not the value: headers hold any text
                 ordered = sorted(groups, key=lambda values: tuple(map(_natural, values)))
                 return [
@@ -149,8 +152,11 @@ def _natural(text: str) -> tuple[float, str]:
 
 
 def _share_positions(files: list[ImageFile]) -> bool:
-    places = Counter(tuple(round(p, 2) for p in file.position) for file in files)
-    return max(places.values()) > 1
+    return max(_places(files).values()) > 1
+
+
+def _places(files: list[ImageFile]) -> Counter[tuple[float, ...]]:
+    return Counter(tuple(round(p, 2) for p in file.position) for file in files)
 
 
 def _along_normal(file: ImageFile) -> tuple[float, str]:
@@ -162,7 +168,11 @@ def _along_normal(file: ImageFile) -> tuple[float, str]:
 
 
 def _describe(
-    key: str, files: list[ImageFile], part: str, spellings: Mapping[str, str] | None
+    key: str,
+    files: list[ImageFile],
+    part: str,
+    places: int,
+    spellings: Mapping[str, str] | None,
 ) -> ImageSeries:
     first = files[0]
     sequence, told_by = classify(
@@ -174,4 +184,4 @@ def _describe(
         spellings=spellings,
     )
     derived = first.image_type[:1] == ("DERIVED",) or names_derived(first.description)
-    return ImageSeries(key, tuple(files), part, sequence, told_by, derived)
+    return ImageSeries(key, tuple(files), part, sequence, told_by, derived, places)

@@ -39,6 +39,8 @@ _KEYWORDS = (
     "RescaleSlope",
     "RescaleIntercept",
     "LossyImageCompression",
+    "ModalityLUTSequence",
+    "SOPInstanceUID",
     "PixelData",
 )
 _LITTLE_ENDIAN = {ExplicitVRLittleEndian, ImplicitVRLittleEndian}
@@ -54,8 +56,9 @@ class SliceHead:
         spacing: PixelSpacing: between rows, between columns [mm].
         size: Rows and columns.
         frame: FrameOfReferenceUID.
-        slope: RescaleSlope; 1 if it is missing.
-        shift: RescaleIntercept; 0 if it is missing.
+        slope: RescaleSlope; None if it is missing, NaN if it is no number.
+        shift: RescaleIntercept, likewise.
+        instance: SOPInstanceUID; empty for a frame.
     """
 
     position: tuple[float, ...]
@@ -63,8 +66,9 @@ class SliceHead:
     spacing: tuple[float, ...]
     size: tuple[int, int]
     frame: str
-    slope: float
-    shift: float
+    slope: float | None
+    shift: float | None
+    instance: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,10 +108,7 @@ def read_slice(content: bytes, where: str) -> SliceFile:
 
 
 def plain_pixels(elements: Elements) -> NDArray[Any] | None:
-    """The stored values of an uncompressed little-endian grey slice; None for any other.
-
-    Bits above BitsStored are no part of a value: old scanners keep overlays there.
-    """
+    """The stored values of an uncompressed little-endian grey slice; None for any other."""
     size, stored = elements.short("BitsAllocated"), elements.short("BitsStored")
     shape = elements.short("Rows"), elements.short("Columns")
     held = elements.raw("PixelData")
@@ -120,7 +121,8 @@ def plain_pixels(elements: Elements) -> NDArray[Any] | None:
         and size in {8, 16, 32}
         and 0 < stored <= size
         and elements.short("HighBit") == stored - 1
-        and len(held) >= shape[0] * shape[1] * size // 8 > 0
+        and not elements.raw("ModalityLUTSequence")
+        and 0 <= len(held) - shape[0] * shape[1] * size // 8 < shape[1] * size // 8
     )
     if not plain:
         return None
@@ -129,9 +131,11 @@ def plain_pixels(elements: Elements) -> NDArray[Any] | None:
     values: NDArray[Any] = np.frombuffer(held, kind, shape[0] * shape[1]).reshape(shape)
     if stored == size:
         return values
+    if not signed and (values >> stored).any():  # an overlay, or BitsStored is wrong
+        return None
     unused = size - stored
-    clean: NDArray[Any] = (values << unused) >> unused if signed else values & ((1 << stored) - 1)
-    return clean.astype(values.dtype, copy=False)
+    clean: NDArray[Any] = (values << unused) >> unused if signed else values
+    return clean
 
 
 def head_of_elements(elements: Elements) -> SliceHead:
@@ -144,8 +148,9 @@ def head_of_elements(elements: Elements) -> SliceHead:
         spacing,
         (elements.short("Rows"), elements.short("Columns")),
         elements.text("FrameOfReferenceUID"),
-        slope[0] if slope else 1.0,
-        shift[0] if shift else 0.0,
+        _only(slope),
+        _only(shift),
+        elements.text("SOPInstanceUID"),
     )
 
 
@@ -162,8 +167,9 @@ def head_of_dataset(dataset: Dataset) -> SliceHead:
         spacing,
         (int(dataset.Rows), int(dataset.Columns)),
         str(dataset.get("FrameOfReferenceUID") or ""),
-        _number(dataset.get("RescaleSlope"), 1.0),
-        _number(dataset.get("RescaleIntercept"), 0.0),
+        _number(dataset, "RescaleSlope"),
+        _number(dataset, "RescaleIntercept"),
+        str(dataset.get("SOPInstanceUID") or ""),
     )
 
 
@@ -174,5 +180,13 @@ def _vector(header: Dataset, tag: str) -> tuple[float, ...]:
         raise data_error("bad_geometry", f"{tag} is not made of numbers") from None
 
 
-def _number(value: Any, default: float) -> float:
-    return default if value is None or value == "" else float(value)
+def _only(values: tuple[float, ...]) -> float | None:
+    return values[0] if len(values) == 1 else float("nan") if values else None
+
+
+def _number(dataset: Dataset, tag: str) -> float | None:
+    try:
+        value = dataset.get(tag)
+        return None if value is None or value == "" else float(value)
+    except PARSE_ERRORS:
+        return float("nan")

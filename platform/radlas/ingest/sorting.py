@@ -115,8 +115,10 @@ class _Desk:
         return any(series.key in link.rivals for link in self.links.get(series.key, ()))
 
     def _fault(self, series: ImageSeries) -> DataError | None:
-        absent = max((link.absent for link in self._masks(series)), default=0)
-        known = self.faults.get(series.key)
+        links = self._masks(series)
+        absent = max((link.absent for link in links), default=0)
+        faults = (self.faults.get(series.key), *(link.fault for link in links))
+        known = next((fault for fault in faults if fault), None)
         return known or (absent_slices(absent, series.slices) if absent else None)
 
     def _spoiled(self, series: ImageSeries) -> str:

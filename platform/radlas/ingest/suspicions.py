@@ -18,6 +18,8 @@ from radlas.ingest.header_records import ImageFile
 from radlas.ingest.series import ImageSeries
 from radlas.reasons import data_error
 
+_ONE_CONTRAST = 1.1  # times of one image differ by rounding and by a few per cent at most
+_COMPONENTS = {"M", "P", "R", "I", "MAGNITUDE", "PHASE", "REAL", "IMAGINARY"}
 _ON_THE_LINE = 0.1  # of a step: a file this near to where the stack goes on belongs to it
 Point = NDArray[np.float64]
 
@@ -32,11 +34,18 @@ def faults_of(series: Sequence[ImageSeries]) -> dict[str, DataError]:
     for one in series:
         by_uid[one.first.series].append(one)
     faults: dict[str, DataError] = {}
+    people = _people(series)
     for parts in by_uid.values():
-        subjects = len({part.first.subject for part in parts})
         for part in parts:
             files = [file for other in parts if other is not part for file in other.files]
-            fault = _of_identity(subjects) or _of_kind(part) or _of_strays(part, files)
+            fault = (
+                _of_identity(parts, people[part.first.subject])
+                or _of_kind(part)
+                or _of_contrast(part)
+                or _of_coverage(part)
+                or _of_numbering(part)
+                or _of_strays(part, files)
+            )
             if fault:
                 faults[part.key] = fault
     return faults
@@ -45,16 +54,22 @@ def faults_of(series: Sequence[ImageSeries]) -> dict[str, DataError]:
 def flags_of(series: Sequence[ImageSeries]) -> dict[str, tuple[str, ...]]:
     """Flags of every series that has one, by its key: no faults, but worth a look.
 
-    ``fewer_than_stated``: its headers speak of more images in the acquisition than are there.
+    ``fewer_than_stated``: its headers speak of more images in the acquisition than are there;
+    ``numbering_gap``: the numbers of its images leave some out.
     """
     there: dict[str, int] = defaultdict(int)
     for one in series:
         there[one.first.series] += one.slices
-    return {
-        one.key: ("fewer_than_stated",)
-        for one in series
-        if one.first.stated_images > there[one.first.series]
-    }
+    found = {one.key: _flags(one, there[one.first.series]) for one in series}
+    return {key: flags for key, flags in found.items() if flags}
+
+
+def _flags(series: ImageSeries, there: int) -> tuple[str, ...]:
+    fewer = series.first.stated_images > there
+    orders = sorted(file.order for file in series.files if file.order is not None)
+    unique = len(orders) == len(series.files) == len(set(orders))
+    gaps = unique and not series.part and orders[-1] - orders[0] >= len(orders)
+    return ("fewer_than_stated",) * fewer + ("numbering_gap",) * gaps
 
 
 def absent_slices(absent: int, there: int) -> DataError:
@@ -62,10 +77,71 @@ def absent_slices(absent: int, there: int) -> DataError:
     return data_error("slices_absent", f"{absent} slices are named, and not among the {there} here")
 
 
-def _of_identity(subjects: int) -> DataError | None:
-    if subjects < 2:
+def _people(series: Sequence[ImageSeries]) -> dict[str, int]:
+    """How many people the headers under each patient's identifier speak of, by sex and birth."""
+    told: dict[str, list[set[str]]] = defaultdict(lambda: [set(), set()])
+    for one in series:
+        for file in one.files:
+            for known, value in zip(told[file.subject], file.person, strict=True):
+                known.update({value} - {"", "O"})
+    return {subject: max(1, *map(len, sets)) for subject, sets in told.items()}
+
+
+def _of_identity(parts: Sequence[ImageSeries], people: int) -> DataError | None:
+    subjects = len({part.first.subject for part in parts})
+    if subjects > 1:
+        return data_error("identity_conflict", f"one series under {subjects} patient identifiers")
+    studies = len({file.study for part in parts for file in part.files})
+    if studies > 1:
+        return data_error("identity_conflict", f"one series in {studies} studies")
+    if people > 1:
+        what = f"one identifier, and headers of {people} people by sex or date of birth"
+        return data_error("identity_conflict", what)
+    return None
+
+
+def _of_contrast(series: ImageSeries) -> DataError | None:
+    """Two echoes on alternating slices make a regular stack of no image at all."""
+    for what, numbers in (
+        ("echo times", {file.echo_ms for file in series.files}),
+        ("repetition times", {file.repetition_ms for file in series.files}),
+        ("inversion times", {file.inversion_ms for file in series.files}),
+    ):
+        known = [number for number in numbers if number]
+        if known and max(known) > _ONE_CONTRAST * min(known):
+            said = f"slices of {what} from {min(known):g} to {max(known):g} ms in one stack"
+            return data_error("mixed_slices", said)
+    kinds = {frozenset(_COMPONENTS & set(file.image_type)) for file in series.files} - {frozenset()}
+    for what, values in (
+        ("complex components", kinds),
+        ("descriptions", {file.description for file in series.files}),
+        ("echo numbers", {file.echo for file in series.files} - {""}),
+    ):
+        if len(values) > 1:
+            return data_error("mixed_slices", f"slices of {len(values)} {what} in one stack")
+    return None
+
+
+def _of_coverage(series: ImageSeries) -> DataError | None:
+    if not series.part or series.slices >= series.places or series.first.shape[0] > 1:
         return None
-    return data_error("identity_conflict", f"one series under {subjects} patient identifiers")
+    what = f"{series.slices} slices of {series.part}, where the series has {series.places} places"
+    return data_error("slice_gap", what)
+
+
+def _of_numbering(series: ImageSeries) -> DataError | None:
+    """Every second slice missing: regular by position; the numbers and the stated step tell."""
+    line, orders = _line_of(series.files), [file.order for file in series.files]
+    stated = series.first.stated_step
+    numbers = [order for order in orders if order is not None]
+    if line is None or not stated or stated <= 0 or len(numbers) < max(3, len(orders)):
+        return None
+    times = float(np.linalg.norm(line.step)) / stated
+    steps = {abs(int(step)) for step in np.diff(numbers)}
+    if round(times) < 2 or abs(times - round(times)) > 0.02 or steps != {round(times)}:
+        return None
+    what = f"every slice but one of {round(times)} is missing, by their numbers and their spacing"
+    return data_error("slice_gap", what)
 
 
 def _of_kind(series: ImageSeries) -> DataError | None:

@@ -111,7 +111,7 @@ def make_rtstruct(
         _item(ROINumber=number, ROIName=name) for number, name in enumerate(contours, 1)
     ]
     dataset.ROIContourSequence = [
-        _roi_contour(number, points, kind, first if references == "images" else None)
+        _roi_contour(number, points, kind, series.datasets if references == "images" else ())
         for number, points in enumerate(contours.values(), 1)
     ]
     return dataset
@@ -242,14 +242,22 @@ def _slice(
     return dataset
 
 
+def _distance(image: Dataset, points: NDArray[np.float64]) -> float:
+    """How far a contour lies from an image's plane [mm]."""
+    axes = np.array(image.ImageOrientationPatient, dtype=float)
+    normal = np.cross(axes[:3], axes[3:])
+    return abs(float(normal @ (points[0] - np.array(image.ImagePositionPatient, dtype=float))))
+
+
 def _roi_contour(
-    number: int, contours: Sequence[NDArray[np.float64]], kind: str, image: Dataset | None
+    number: int, contours: Sequence[NDArray[np.float64]], kind: str, images: Sequence[Dataset]
 ) -> Dataset:
     items = []
     for points in contours:
         item = _item(ContourGeometricType=kind, NumberOfContourPoints=len(points))
         item.ContourData = [f"{value:.9g}"[:16] for value in points.ravel()]
-        if image is not None:
+        if images:
+            image = min(images, key=lambda one: _distance(one, points))
             item.ContourImageSequence = [_item(ReferencedSOPInstanceUID=image.SOPInstanceUID)]
         items.append(item)
     return _item(ReferencedROINumber=number, ContourSequence=items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import SimpleITK
 from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
 
 from radlas.geometry import Geometry
 
@@ -131,6 +133,12 @@ def tumour_under_a_strange_name(series: Series) -> Dataset:
 
 @drawn("ambiguous_roi")
 def tumour_drawn_under_two_names(series: Series) -> Dataset:
+    drawn = {"GTV_Mass": shape_at(series, 2, 3), "GTV_Research": shape_at(series, 2)}
+    return make_rtstruct(series, drawn)
+
+
+@drawn(EXACT)
+def tumour_drawn_alike_under_two_names(series: Series) -> Dataset:
     contours = shape_at(series, 2, 3)
     return make_rtstruct(series, {"GTV_Mass": contours, "GTV_Research": contours})
 
@@ -176,6 +184,102 @@ def contour_not_in_triples(series: Series) -> Dataset:
     made = make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)})
     contour = made.ROIContourSequence[0].ContourSequence[0]
     contour.ContourData = contour.ContourData[:-1]
+    return made
+
+
+@drawn(EXACT)
+def roi_in_two_items(series: Series) -> Dataset:
+    made = make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)})
+    first = made.ROIContourSequence[0]
+    second = Dataset()
+    second.ReferencedROINumber = first.ReferencedROINumber
+    second.ContourSequence = [first.ContourSequence.pop()]
+    made.ROIContourSequence.append(second)
+    return made
+
+
+@drawn(EXACT)
+def type_in_lower_case(series: Series) -> Dataset:
+    return make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)}, kind="Closed_Planar")
+
+
+@drawn("ambiguous_roi")
+def two_rois_of_one_number(series: Series) -> Dataset:
+    contours = shape_at(series, 2, 3)
+    made = make_rtstruct(series, {"GTV_Mass": contours, "Muscle": contours})
+    made.StructureSetROISequence[1].ROINumber = 1
+    return made
+
+
+@drawn("bad_contour")
+def contours_of_no_roi(series: Series) -> Dataset:
+    made = make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)})
+    made.ROIContourSequence[0].ReferencedROINumber = 7
+    return made
+
+
+@drawn("bad_contour")
+def fewer_points_than_stated(series: Series) -> Dataset:
+    made = make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)})
+    made.ROIContourSequence[0].ContourSequence[0].NumberOfContourPoints = 1440
+    return made
+
+
+@drawn("bad_contour")
+def outline_that_runs_round_twice(series: Series) -> Dataset:
+    contours = [np.concatenate([one, one]) for one in shape_at(series, 2, 3)]
+    return make_rtstruct(series, {"GTV_Mass": contours})
+
+
+@drawn("bad_contour")
+def contour_of_an_unknown_type(series: Series) -> Dataset:
+    return make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)}, kind="SPIRAL")
+
+
+@drawn("contour_off_plane")
+def contours_between_two_slices(series: Series) -> Dataset:
+    return make_rtstruct(series, {"GTV_Mass": shape_at(series, 2.5, 3.5)})
+
+
+@drawn("contour_conflict")
+def contours_that_name_other_slices(series: Series) -> Dataset:
+    made = make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)}, references="images")
+    for item in made.ROIContourSequence[0].ContourSequence:
+        item.ContourImageSequence[0].ReferencedSOPInstanceUID = series.datasets[0].SOPInstanceUID
+    return made
+
+
+def _on_two_series(folder: Path) -> Series:
+    """The tumour was drawn on T1, the edema, with more contours, on T2."""
+    t2 = sound("none", study="1.2.3", frame_of_reference="1.2.4")
+    t1 = sound("none", study="1.2.3", frame_of_reference="1.2.4", description="AX T1", seed=3)
+    t2.write(folder / "t2")
+    t1.write(folder / "t1")
+    made = make_rtstruct(
+        t2, {"GTV_Mass": shape_at(t2, 2), "GTV_Edema": shape_at(t2, 2, 3, 4)}, references="images"
+    )
+    tumour = made.ROIContourSequence[0].ContourSequence[0]
+    tumour.ContourImageSequence[0].ReferencedSOPInstanceUID = t1.datasets[2].SOPInstanceUID
+    save(made, folder / "RS")
+    return t2
+
+
+ODD["tumour_and_edema_on_two_series"] = Odd(
+    "tumour_and_edema_on_two_series", "contour_conflict", _on_two_series
+)
+
+
+@drawn("frame_conflict")
+def mask_in_another_frame(series: Series) -> Dataset:
+    made = make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)})
+    made.ReferencedFrameOfReferenceSequence[0].FrameOfReferenceUID = generate_uid()
+    return made
+
+
+@drawn("identity_conflict")
+def mask_of_another_identifier(series: Series) -> Dataset:
+    made = make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)})
+    made.PatientID = "P2"
     return made
 
 
@@ -269,6 +373,56 @@ def segments_that_name_themselves(folder, voxels):
     meta = {"Segment0_Name": "Tumor", "Segment0_LabelValue": "3", "Segment0_Layer": "0"}
     write(folder / "P1_image.nrrd", voxels)
     write(folder / "P1_masks.seg.nrrd", MASK * 3, **meta)
+
+
+@files("unsupported_format")
+def archive_in_an_archive(folder, voxels):
+    nifti_pair(folder, voxels)
+    shutil.make_archive(str(folder / "inner"), "tar", folder)
+
+
+@files("unsupported_format")
+def header_apart_from_its_voxels(folder, voxels):
+    nifti_pair(folder, voxels)
+    write(folder / "P2_image.mhd", voxels)
+
+
+def header_of(path: Path, old: str, new: str) -> None:
+    """Change the text header of a NRRD or MHA file."""
+    content = path.read_bytes()
+    assert old.encode() in content
+    path.write_bytes(content.replace(old.encode(), new.encode(), 1))
+
+
+@files("missing_geometry")
+def mha_without_spacing(folder, voxels):
+    write(folder / "P1_image.mha", voxels)
+    write(folder / "P1_mask.mha", MASK)
+    for stem in ("image", "mask"):
+        header_of(folder / f"P1_{stem}.mha", "ElementSpacing", "ElementComment")
+
+
+@files("bad_geometry")
+def mha_with_a_negative_spacing(folder, voxels):
+    write(folder / "P1_image.mha", voxels)
+    write(folder / "P1_mask.mha", MASK)
+    header_of(folder / "P1_image.mha", "ElementSpacing = 0.8", "ElementSpacing = -0.8")
+
+
+@files("bad_rescale")
+def mha_with_a_slope(folder, voxels):
+    write(folder / "P1_image.mha", voxels)
+    write(folder / "P1_mask.mha", MASK)
+    line = "ElementToIntensityFunctionSlope = 2\nElementSpacing"
+    header_of(folder / "P1_image.mha", "ElementSpacing", line)
+
+
+@files("bad_geometry")
+def nrrd_in_centimetres(folder, voxels):
+    write(folder / "P1_image.nrrd", voxels)
+    write(folder / "P1_mask.nrrd", MASK)
+    line = 'space units: "cm" "cm" "cm"\nspace origin:'
+    header_of(folder / "P1_image.nrrd", "space origin:", line)
 
 
 @files("mask_flipped")
@@ -379,9 +533,12 @@ def image_in_four_dimensions(folder, voxels):
 # Fields of a NIfTI-1 header that state geometry, with their places in the file.
 HEADER = np.dtype(
     {
-        "names": ["pixdim", "qform_code", "sform_code", "quatern", "srow_x"],
-        "formats": [("<f4", 8), "<i2", "<i2", ("<f4", 3), ("<f4", 4)],
-        "offsets": [76, 252, 254, 256, 280],
+        "names": [
+            *("pixdim", "vox_offset", "scl_slope", "scl_inter"),
+            *("qform_code", "sform_code", "quatern", "srow_x"),
+        ],
+        "formats": [("<f4", 8), "<f4", "<f4", "<f4", "<i2", "<i2", ("<f4", 3), ("<f4", 4)],
+        "offsets": [76, 108, 112, 116, 252, 254, 256, 280],
         "itemsize": 348,
     }
 )
@@ -426,5 +583,11 @@ _nifti("spacing_zero", "bad_geometry", _set(pixdim=[1, 0, 0.7, 4, 0, 0, 0, 0], s
 _nifti("sform_moved_against_qform", "ambiguous_geometry", _shift_sform)
 _nifti("qform_turned_against_sform", "ambiguous_geometry", _turn_qform)
 _nifti("sform_sheared", "bad_geometry", _set(qform_code=0, srow_x=[0.8, 0.3, 0, 0]))
+_nifti("voxels_inside_the_header", "unreadable_file", _set(vox_offset=0))
+_nifti("slope_infinite", "bad_rescale", _set(scl_slope=np.inf))
+_nifti(
+    "sform_doubled", "ambiguous_geometry", _set(qform_code=0, pixdim=[1, 0.4, 0.35, 2] + [0] * 4)
+)
+_nifti("slope_without_meaning", EXACT, _set(scl_slope=np.nan, scl_inter=np.nan))
 _nifti("only_sform", EXACT, _set(qform_code=0))
 _nifti("only_qform", EXACT, _set(sform_code=0))

@@ -208,6 +208,7 @@ def twelve_bits_under_an_overlay(series: Series) -> None:
     for dataset, voxels in zip(series.datasets, series.voxels, strict=True):
         dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 12, 11, 0
         dataset.PixelData = (voxels.astype(np.uint16) | over).tobytes()
+        dataset.add_new(0x60000102, "US", 12)  # OverlayBitPosition
 
 
 @odd(EXACT)
@@ -718,7 +719,7 @@ def slope_zero(series: Series) -> None:
 
 @odd("not_finite")
 def voxels_overflow(series: Series) -> None:
-    series.datasets[1].RescaleSlope, series.datasets[1].RescaleIntercept = "1e38", "1e38"
+    for_all(RescaleSlope="1e38", RescaleIntercept="1e38")(series)
 
 
 odd("flat_image")(name("all_voxels_equal", for_all(PixelData=bytes(40 * 52 * 2))))
@@ -742,9 +743,113 @@ def two_contents_of_one_instance(series: Series) -> None:
     twins = deepcopy(series.datasets)
     for twin in twins:
         twin.PixelData = bytes(len(twin.PixelData))
-        twin.SeriesDescription = "AX T2 FS again"
     series.datasets += twins
 
 
 odd("no_sequence", sequence="T2FS")(name("only_t1", for_all(SeriesDescription="AX T1")))
 odd("no_sequence")(name("only_ct", for_all(Modality="CT")))
+
+
+# Refused: what a regular stack hides
+
+odd("mixed_slices")(
+    name("two_echoes_on_alternate_slices", for_all(EchoTime=lambda index: 30 + 60 * (index % 2)))
+)
+odd("mixed_slices")(
+    name(
+        "two_contrasts_one_behind_the_other",
+        for_all(RepetitionTime=lambda index: 500 if index < 3 else 4000),
+    )
+)
+odd("mixed_slices")(
+    name(
+        "magnitude_and_phase_in_one_stack",
+        for_all(ImageType=lambda index: ["ORIGINAL", "PRIMARY", "MP"[index % 2]]),
+    )
+)
+
+
+@odd("slice_gap", references="series")
+def every_second_slice_missing(series: Series) -> None:
+    """Regular by position; the slices' numbers and the stated spacing tell."""
+    for_all(SpacingBetweenSlices=4.0)(series)
+    del series.datasets[1::2]
+
+
+@odd("duplicate_slices", references="images")
+def acquisitions_that_cover_half_each(series: Series) -> None:
+    """Two time points in two concatenations each: no tag gives a whole image."""
+    for_all(AcquisitionNumber=lambda index: 1 + index % 2)(series)
+    series.datasets += [
+        fresh(dataset, AcquisitionNumber=3 + index % 2)
+        for index, dataset in enumerate(list(series.datasets))
+    ]
+
+
+odd("identity_conflict")(
+    name(
+        "two_people_by_date_of_birth",
+        for_all(PatientBirthDate=lambda index: f"19500{1 + index % 2}01"),
+    )
+)
+odd("identity_conflict")(
+    name(
+        "one_series_in_two_studies", for_all(StudyInstanceUID=lambda index: f"1.2.{1 + index % 2}")
+    )
+)
+
+# Refused: pixels at odds with their header
+
+
+@odd("bad_pixels")
+def values_beyond_their_bits(series: Series) -> None:
+    for_all(BitsStored=8, HighBit=7, PixelRepresentation=0)(series)
+
+
+@odd("bad_pixels")
+def fewer_columns_than_pixels(series: Series) -> None:
+    for_all(Columns=48)(series)
+
+
+odd("bad_pixels")(name("high_bit_elsewhere", for_all(BitsStored=12, HighBit=15)))
+
+
+@odd("bad_pixels")
+def compressed_under_an_uncompressed_syntax(series: Series) -> None:
+    compressed(RLELossless)(series)
+    for dataset in series.datasets:
+        dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+
+
+@odd("bad_rescale")
+def slope_in_some_slices_only(series: Series) -> None:
+    for dataset in series.datasets[1:]:
+        dataset.RescaleSlope, dataset.RescaleIntercept = 2, 0
+
+
+@odd("bad_rescale")
+def values_through_a_table(series: Series) -> None:
+    for dataset in series.datasets:
+        table = Dataset()
+        table.LUTDescriptor, table.LUTData = [4, 0, 16], bytes(8)
+        table.ModalityLUTType = "US"
+        dataset.ModalityLUTSequence = Sequence([table])
+
+
+odd("bad_rescale")(
+    name("intercept_beyond_a_float", for_all(RescaleSlope=1, RescaleIntercept="1e999"))
+)
+
+
+@odd(EXACT)
+def intercept_beyond_an_integer(series: Series) -> Series:
+    for_all(RescaleSlope=1, RescaleIntercept="3e9")(series)
+    return true_after(series, (series.voxels + 3e9).astype("f4"))
+
+
+@multi_frame("mixed_slices")
+def multi_frame_of_two_echoes(made: Dataset) -> None:
+    for index, group in enumerate(made.PerFrameFunctionalGroupsSequence):
+        echo = Dataset()
+        echo.EffectiveEchoTime = 30.0 + 60 * (index % 2)
+        group.MREchoSequence = Sequence([echo])

@@ -253,7 +253,7 @@ def test_a_misspelt_sequence_is_a_wrong_configuration(tmp_path):
     ("rois", "reason"),
     [
         ({"muscle": 1}, "no_tumour"),
-        ({"GTV_Mass": 1, "GTV_Research": 1}, "ambiguous_roi"),
+        ({"GTV_Mass": 1, "GTV_Research": 2}, "ambiguous_roi"),
         ({"GTV_Mass": 0}, "empty_mask"),
         ({"GTV_Mass": 9}, "mask_outside"),
     ],

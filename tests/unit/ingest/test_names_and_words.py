@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,6 +21,7 @@ from radlas.ingest.roi_names import (
     RoiMap,
     assign_names,
     match_name,
+    read_roi_map,
     resolve_roi_map,
     safe_name,
 )
@@ -51,12 +54,44 @@ def test_the_default_map_reads_whole_names(name, target):
     assert match_name(name, DEFAULT_ROI_MAP) == target
 
 
-def test_two_names_of_one_roi_are_ambiguous_unless_their_readers_differ():
-    with pytest.raises(DataError) as caught:
-        assign_names(["GTV_Mass", "GTV_Research"], DEFAULT_ROI_MAP)
-    assert caught.value.reason == "ambiguous_roi"
-    two = assign_names(["GTV_reader1", "GTV_reader2"], DEFAULT_ROI_MAP)
-    assert two == [("tumour", "1"), ("tumour", "2")]
+def test_names_tell_rois_and_readers_and_unknown_ones_are_left_out():
+    named = [(1, "GTV_reader1"), (2, "GTV_reader2"), (3, "muscle")]
+    assert assign_names(named, DEFAULT_ROI_MAP) == [(1, ("tumour", "1")), (2, ("tumour", "2"))]
+
+
+def test_a_readers_pattern_is_no_part_of_the_name():
+    roi_map = resolve_roi_map(RoiMap({}, {"ab": ("_AB$",)}))
+    assert match_name("GTV_Mass_AB", roi_map) == ("tumour", "ab")
+    assert match_name("GTV_Mass", roi_map) == ("tumour", "")
+
+
+def test_a_map_file_holds_patterns_aliases_and_readers(tmp_path):
+    path = tmp_path / "roi_map.yaml"
+    path.write_text("tumour: {aliases: [Lesion (1)]}\nedema: ['oed.*']\nreaders: {r1: '-one$'}\n")
+    roi_map = resolve_roi_map(read_roi_map(path))
+    assert match_name("lesion (1)-one", roi_map) == ("tumour", "r1")
+    assert match_name("Oedem", roi_map) == ("edema", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tumour: {alias: [x]}", "alias"),
+        ("tumour: 3", "not a list"),
+        ("Tumour: ['x']", "no ROI name"),
+        ("tumour: ['(']", "no regular expression"),
+        ("readers: {'Dr Smith': ['x']}", "no reader"),
+    ],
+)
+def test_a_wrong_map_file_is_refused_with_the_place(text, said, tmp_path):
+    (tmp_path / "roi_map.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read_roi_map(tmp_path / "roi_map.yaml")
+
+
+def test_the_map_that_is_shipped_is_the_one_that_is_built_in():
+    shipped = read_roi_map(Path(__file__).parents[3] / "jobs" / "roi_map.yaml")
+    assert shipped.patterns == DEFAULT_ROI_MAP.patterns
 
 
 def test_a_name_of_two_rois_is_ambiguous():
@@ -68,7 +103,7 @@ def test_a_name_of_two_rois_is_ambiguous():
 
 def test_without_a_tumour_the_names_are_told_without_those_of_people():
     with pytest.raises(DataError) as caught:
-        assign_names(["Muscle left", "Mustermann"], DEFAULT_ROI_MAP)
+        assign_names([(1, "Muscle left"), (2, "Mustermann")], DEFAULT_ROI_MAP)
     assert caught.value.reason == "no_tumour"
     assert "Muscle left" in str(caught.value)
     assert "Mustermann" not in str(caught.value)

@@ -1,0 +1,137 @@
+"""The contours of an RTSTRUCT as they stand in the file, held against what it says of them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+
+from radlas.reasons import data_error
+
+PLAIN, XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
+OPEN = {"POINT", "OPEN_PLANAR", "OPEN_NONPLANAR"}  # no area: ignored, and flagged
+CLOSED = {PLAIN, XOR, "CLOSEDPLANAR"}
+
+
+@dataclass(frozen=True, eq=False)
+class Contour:
+    """One contour as drawn.
+
+    Attributes:
+        points: Vertices, shape ``(point, 3)``, LPS [mm].
+        kind: ContourGeometricType, upper case.
+        images: SOPInstanceUIDs of the images it was drawn on; empty if it does not say.
+    """
+
+    points: NDArray[np.float64]
+    kind: str = PLAIN
+    images: frozenset[str] = frozenset()
+
+    @property
+    def encloses(self) -> bool:
+        """True if it can hold voxels: closed, of three points at least."""
+        return self.kind in CLOSED and len(self.points) >= 3
+
+
+def read_contours(dataset: Dataset) -> list[tuple[str, list[Contour]]]:
+    """Drawn names and their contours, in the order of the file; some may have none.
+
+    Raises:
+        DataError: ``bad_contour``: coordinates are no triples of finite numbers, are fewer than
+            the file says, are of an unknown kind, or belong to no ROI; ``ambiguous_roi``: two ROIs
+            carry one number.
+    """
+    rois = list(dataset.get("StructureSetROISequence") or ())
+    numbers = Counter(int(roi.ROINumber) for roi in rois)
+    if twice := sorted(number for number, count in numbers.items() if count > 1):
+        raise data_error("ambiguous_roi", f"several ROIs carry the number {twice[0]}", "RTSTRUCT")
+    drawn: dict[int, list[Contour]] = defaultdict(list)  # an ROI may be spread over several items
+    for item in dataset.get("ROIContourSequence") or ():
+        contours = [_contour(one) for one in item.get("ContourSequence") or ()]
+        drawn[int(item.ReferencedROINumber)] += contours
+    strays = sorted(number for number, found in drawn.items() if found and number not in numbers)
+    if strays:
+        what = f"{len(drawn[strays[0]])} contours carry the number {strays[0]}, which no ROI has"
+        raise data_error("bad_contour", what, "RTSTRUCT")
+    return [
+        (str(roi.get("ROIName") or "").strip(), drawn.get(int(roi.ROINumber), [])) for roi in rois
+    ]
+
+
+def names_any(contours: Iterable[Contour], planes: Mapping[str, int]) -> bool:
+    """True if a contour names an image of the series.
+
+    A file that names none of them is of another export of the series, and proves nothing.
+    """
+    return any(not planes.keys().isdisjoint(one.images) for one in contours)
+
+
+def check_references(
+    contours: Sequence[Contour], planes: Mapping[str, int], slices: Sequence[int]
+) -> None:
+    """Hold the images that contours name against those they are drawn on.
+
+    Args:
+        contours: Of one ROI.
+        planes: Slice of every image of the series, by SOPInstanceUID; empty if nothing is known.
+        slices: Slice on which each contour lies.
+
+    Raises:
+        DataError: ``contour_conflict``: contours name images of another series, or lie on other
+            slices than they name.
+    """
+    telling = [
+        (one.images, place) for one, place in zip(contours, slices, strict=True) if one.images
+    ]
+    if not planes:
+        return
+    foreign = sum(not images & planes.keys() for images, _ in telling)
+    if foreign:
+        what = f"{foreign} of {len(telling)} contours name images that are not of this series"
+        raise data_error("contour_conflict", what)
+    off = [
+        min(abs(planes[one] - place) for one in images & planes.keys()) for images, place in telling
+    ]
+    if wrong := sum(distance > 0 for distance in off):
+        what = f"{wrong} of {len(off)} contours lie up to {max(off)} slices off the one they name"
+        raise data_error("contour_conflict", what)
+
+
+def _contour(item: Dataset) -> Contour:
+    try:
+        points = _numbers(item).reshape(-1, 3)
+    except (ValueError, TypeError, AttributeError) as error:
+        what = "contour data is not made of coordinate triples"
+        raise data_error("bad_contour", what, "RTSTRUCT") from error
+    if not np.isfinite(points).all():
+        raise data_error("bad_contour", "contour data is not finite", "RTSTRUCT")
+    stated = str(item.get("NumberOfContourPoints") or "")
+    if stated.isdigit() and int(stated) != len(points):
+        what = f"a contour of {stated} points holds {len(points)}"
+        raise data_error("bad_contour", what, "RTSTRUCT")
+    kind = str(item.get("ContourGeometricType") or PLAIN).strip().upper()
+    if kind not in CLOSED | OPEN:
+        raise data_error("bad_contour", "a contour of an unknown geometric type", "RTSTRUCT")
+    images = (one.get("ReferencedSOPInstanceUID") for one in item.get("ContourImageSequence") or ())
+    return Contour(points, kind, frozenset(str(uid) for uid in images if uid))
+
+
+def _numbers(item: Dataset) -> NDArray[np.float64]:
+    """ContourData, from its bytes: pydicom makes an object of each of thousands of numbers.
+
+    A value beyond 64 KiB may be stored as UN (PS3.5, 6.2.2); its bytes are the same.
+    """
+    if "ContourData" not in item:
+        return np.zeros(0)
+    element = item.get_item("ContourData")
+    value = element.value
+    if not isinstance(element, RawDataElement) and not isinstance(value, bytes):
+        value = "\\".join(map(str, value or ())).encode()
+    kept = [part for part in (value or b"").split(b"\\") if part.strip(b" \0")]
+    numbers: NDArray[np.float64] = np.array(kept, dtype=bytes).astype(np.float64)
+    return numbers

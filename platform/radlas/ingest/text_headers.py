@@ -1,0 +1,80 @@
+"""What NRRD and MHA headers say of geometry: ITK fills in what they leave out, without a word."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from radlas.reasons import data_error
+
+NO_ORIENTATION = "no_orientation"  # a flag: where the image lies in the patient is not stated
+_NAMED_SPACES = {
+    "right-anterior-superior",
+    "ras",
+    "left-anterior-superior",
+    "las",
+    "left-posterior-superior",
+    "lps",
+}
+_LONGEST = 1 << 20  # no header is longer [bytes]
+
+
+def check_header(path: Path) -> tuple[str, ...]:
+    """Hold a NRRD or MHA header against what a volume needs; its flags.
+
+    Raises:
+        DataError: ``missing_geometry``: no spacing; ``bad_geometry``: another unit than millimetres
+            or a negative spacing; ``bad_rescale``: stored values are not intensities.
+    """
+    if path.name.lower().endswith(".nrrd"):
+        return _check_nrrd(_fields(path, ":"))
+    return _check_meta(_fields(path, "="))
+
+
+def _fields(path: Path, mark: str) -> dict[str, str]:
+    """Keys in lower case and values of a text header, which ends with a blank line or its data."""
+    found: dict[str, str] = {}
+    with path.open("rb") as stream:
+        for line in stream.read(_LONGEST).split(b"\n"):
+            text = line.decode("latin-1").strip()
+            key, separator, value = text.partition(mark)
+            if not text or (found and not separator and not text.startswith(("#", "NRRD"))):
+                break
+            if separator:
+                found[key.strip().lower()] = value.lstrip("=").strip()
+            if key.strip().lower() == "elementdatafile":
+                break
+    return found
+
+
+def _check_nrrd(fields: Mapping[str, str]) -> tuple[str, ...]:
+    if not fields.keys() & {"space directions", "spacings"}:
+        raise data_error("missing_geometry", "the NRRD header states no spacing")
+    units = fields.get("space units", fields.get("units", "")).replace('"', " ").split()
+    if others := set(units) - {"mm", "millimeter", "none"}:
+        raise data_error("bad_geometry", f"the NRRD header counts in {len(others)} other unit")
+    stated = fields.get("space", "").lower() in _NAMED_SPACES and "space origin" in fields
+    return () if stated and "space directions" in fields else (NO_ORIENTATION,)
+
+
+def _check_meta(fields: Mapping[str, str]) -> tuple[str, ...]:
+    spacing = fields.get("elementspacing", fields.get("elementsize"))
+    if spacing is None:
+        raise data_error("missing_geometry", "the MHA header states no spacing")
+    if any(not _number(edge) > 0 for edge in spacing.split()):
+        raise data_error("bad_geometry", f"the MHA header states a spacing of {spacing[:40]}")
+    slope = _number(fields.get("elementtointensityfunctionslope", "1"))
+    shift = _number(fields.get("elementtointensityfunctionoffset", "0"))
+    if (slope, shift) != (1.0, 0.0):
+        raise data_error("bad_rescale", f"the MHA header states slope {slope:g}, offset {shift:g}")
+    placed = fields.keys() & {"offset", "position", "origin"}
+    turned = fields.keys() & {"transformmatrix", "rotation", "orientation"}
+    return () if placed and turned else (NO_ORIENTATION,)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
