@@ -43,11 +43,16 @@ def roi_facts(roi: Roi, geometry: Geometry) -> Row:
 
 
 def image_flags(voxels: NDArray[Any]) -> tuple[str, ...]:
-    """Flags of an image that is sound and looks odd: ``blank_slices``, all of one value."""
+    """Flags of an image that is sound and looks odd.
+
+    ``blank_slices``: all voxels of one are equal; ``repeated_slices``: one is the one before it.
+    """
     thin = voxels[:, ::8, ::8]
     suspects = np.flatnonzero(thin.min(axis=(1, 2)) == thin.max(axis=(1, 2)))
     blank = any(voxels[index].min() == voxels[index].max() for index in suspects)
-    return ("blank_slices",) if blank else ()
+    alike = np.flatnonzero((thin[1:] == thin[:-1]).all(axis=(1, 2)))
+    twice = any(np.array_equal(voxels[index], voxels[index + 1]) for index in alike)
+    return ("blank_slices",) * blank + ("repeated_slices",) * twice
 
 
 def check_rois(rois: Iterable[Roi], minimum_voxels: int) -> tuple[Roi, ...]:

@@ -15,6 +15,7 @@ from radlas.reasons import data_error
 
 PLAIN, XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
 OPEN = {"POINT", "OPEN_PLANAR", "OPEN_NONPLANAR"}  # no area: ignored, and flagged
+_FARTHEST = 1e5  # from the origin of a patient's frame [mm]
 CLOSED = {PLAIN, XOR, "CLOSEDPLANAR"}
 
 
@@ -108,8 +109,8 @@ def _contour(item: Dataset) -> Contour:
     except (ValueError, TypeError, AttributeError) as error:
         what = "contour data is not made of coordinate triples"
         raise data_error("bad_contour", what, "RTSTRUCT") from error
-    if not np.isfinite(points).all():
-        raise data_error("bad_contour", "contour data is not finite", "RTSTRUCT")
+    if not (np.abs(points) < _FARTHEST).all():  # NaN is not below it either
+        raise data_error("bad_contour", "contour data is not finite, or not of a body", "RTSTRUCT")
     stated = str(item.get("NumberOfContourPoints") or "")
     if stated.isdigit() and int(stated) != len(points):
         what = f"a contour of {stated} points holds {len(points)}"

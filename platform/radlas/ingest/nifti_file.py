@@ -71,7 +71,8 @@ def read_nifti(path: Path) -> tuple[NDArray[Any], Geometry, dict[str, str], tupl
 
 def _check_scaling(header: Any) -> None:
     slope, shift = float(header["scl_slope"]), float(header["scl_inter"])
-    if np.isinf([slope, shift]).any() or (np.isfinite(slope) and slope != 0 and np.isnan(shift)):
+    meant = slope != 0 and not (np.isnan(slope) and (np.isnan(shift) or shift == 0))
+    if meant and not np.isfinite([slope, shift]).all():
         raise data_error("bad_rescale", f"scl_slope {slope:g}, scl_inter {shift:g}")
 
 

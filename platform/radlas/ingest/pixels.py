@@ -216,13 +216,26 @@ def _check_bits(dataset: Dataset, held: NDArray[np.uint8], where: str) -> None:
     if not (0 < stored <= size and int(dataset.HighBit) == stored - 1):
         what = f"{stored} bits stored of {size}, the highest of them bit {dataset.HighBit}"
         raise data_error("bad_pixels", what, where)
+    if dataset.get("PixelRepresentation") not in {0, 1}:
+        raise data_error("bad_pixels", "the header does not say whether pixels have a sign", where)
     overlay = any(element.tag.group & 0xFF00 == 0x6000 for element in dataset)
-    if stored == size or size not in {8, 16, 32} or dataset.PixelRepresentation or overlay:
+    if stored == size or size not in {8, 16, 32} or overlay:
         return
     order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
-    values = held[: len(held) // (size // 8) * (size // 8)].view(f"{order}u{size // 8}")
-    if above := int(np.count_nonzero(values >> stored)):
+    kind = f"{order}{'i' if dataset.PixelRepresentation else 'u'}{size // 8}"
+    values = held[: len(held) // (size // 8) * (size // 8)].view(kind)
+    if above := unused_bits(values, stored):
         raise data_error("bad_pixels", f"{above} values need more than {stored} bits", where)
+
+
+def unused_bits(values: NDArray[Any], stored: int) -> int:
+    """How many values hold something above their stored bits that is not their sign."""
+    signs = values >> (stored - 1) if values.dtype.kind == "i" else values >> stored
+    odd = signs != 0
+    if values.dtype.kind == "i":  # extended by its sign, or filled with zeros
+        filled = values.view(values.dtype.str.replace("i", "u")) >> stored == 0
+        odd &= (signs != -1) & ~filled
+    return int(np.count_nonzero(odd))
 
 
 def _check_stream(held: bytes, frames: int, *, ends: bool, where: str) -> None:

@@ -14,6 +14,7 @@ Mask = NDArray[np.bool_]
 
 # A centre on an edge belongs to the left and upper side, whatever the last bits of the edge say.
 _TIE = 1e-6
+_NEAR = 0.01  # outlines that run nearer than this touch, and do not cross
 _ROWS = 256  # edges of one outline that are held against all of the other at once
 
 
@@ -78,18 +79,22 @@ def _edges_meet(one: Points, other: Points, *, touching: bool) -> bool:
     ends = np.roll(one, -1, axis=0)
     for start in range(0, len(one), _ROWS):  # in blocks: two outlines of thousands of points
         a, b = one[start : start + _ROWS, None], ends[start : start + _ROWS, None]
-        first = _turn(a, b, c) * _turn(a, b, d)
-        second = _turn(c, d, a) * _turn(c, d, b)
+        sides = (_side(a, b, c), _side(a, b, d), _side(c, d, a), _side(c, d, b))
+        opposite = (sides[0] * sides[1] <= 0) & (sides[2] * sides[3] <= 0)
         if touching:
             boxes = (np.minimum(a, b) <= np.maximum(c, d)) & (np.minimum(c, d) <= np.maximum(a, b))
-            found = (first <= 0) & (second <= 0) & boxes.all(axis=2)
+            opposite &= boxes.all(axis=2)
         else:
-            found = (first < 0) & (second < 0)
-        if found.any():
+            opposite &= np.min(np.abs(sides), axis=0) > _NEAR
+        if opposite.any():
             return True
     return False
 
 
-def _turn(a: Points, b: Points, c: Points) -> Points:
-    turn: Points = (b[..., 0] - a[..., 0]) * (c[..., 1] - a[..., 1])
-    return turn - (b[..., 1] - a[..., 1]) * (c[..., 0] - a[..., 0])
+def _side(a: Points, b: Points, c: Points) -> Points:
+    """Distance of ``c`` from the line through ``a`` and ``b``, signed by its side [pixel]."""
+    along = b - a
+    turn = along[..., 0] * (c[..., 1] - a[..., 1]) - along[..., 1] * (c[..., 0] - a[..., 0])
+    length = np.hypot(along[..., 0], along[..., 1])
+    side: Points = turn / np.where(length > 0, length, 1.0)
+    return side

@@ -20,7 +20,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from radlas.ingest.elements import Elements, read_elements
 from radlas.ingest.parsing import PARSE_ERRORS
-from radlas.ingest.pixels import read_pixels
+from radlas.ingest.pixels import read_pixels, unused_bits
 from radlas.reasons import data_error
 
 _VECTORS = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
@@ -120,6 +120,7 @@ def plain_pixels(elements: Elements) -> NDArray[Any] | None:
         and elements.text("NumberOfFrames") in {"", "1"}
         and size in {8, 16, 32}
         and 0 < stored <= size
+        and len(elements.raw("PixelRepresentation")) > 0
         and elements.short("HighBit") == stored - 1
         and not elements.raw("ModalityLUTSequence")
         and 0 <= len(held) - shape[0] * shape[1] * size // 8 < shape[1] * size // 8
@@ -131,7 +132,7 @@ def plain_pixels(elements: Elements) -> NDArray[Any] | None:
     values: NDArray[Any] = np.frombuffer(held, kind, shape[0] * shape[1]).reshape(shape)
     if stored == size:
         return values
-    if not signed and (values >> stored).any():  # an overlay, or BitsStored is wrong
+    if unused_bits(values, stored):  # an overlay, or BitsStored is wrong
         return None
     unused = size - stored
     clean: NDArray[Any] = (values << unused) >> unused if signed else values

@@ -111,6 +111,9 @@ def _of_contrast(series: ImageSeries) -> DataError | None:
         if known and max(known) > _ONE_CONTRAST * min(known):
             said = f"slices of {what} from {min(known):g} to {max(known):g} ms in one stack"
             return data_error("mixed_slices", said)
+    origins = {file.image_type[:1] for file in series.files} & {("ORIGINAL",), ("DERIVED",)}
+    if len(origins) > 1:
+        return data_error("mixed_slices", "original and derived slices in one stack")
     kinds = {frozenset(_COMPONENTS & set(file.image_type)) for file in series.files} - {frozenset()}
     for what, values in (
         ("complex components", kinds),

@@ -811,6 +811,18 @@ def fewer_columns_than_pixels(series: Series) -> None:
     for_all(Columns=48)(series)
 
 
+@odd("bad_pixels")
+def signed_values_beyond_their_bits(series: Series) -> None:
+    for_all(BitsStored=8, HighBit=7)(series)
+
+
+odd("bad_pixels")(name("sign_not_stated", without("PixelRepresentation")))
+odd("mixed_slices")(
+    name(
+        "last_slice_derived",
+        for_all(ImageType=lambda index: ["DERIVED" if index == 5 else "ORIGINAL", "PRIMARY", "M"]),
+    )
+)
 odd("bad_pixels")(name("high_bit_elsewhere", for_all(BitsStored=12, HighBit=15)))
 
 

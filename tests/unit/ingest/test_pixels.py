@@ -28,9 +28,10 @@ def test_any_width_and_sign_is_read_as_pydicom_reads_it(data):
     dataset.Rows, dataset.Columns, dataset.PixelData = 3, 4, raw.tobytes()
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = size, stored, stored - 1
     signed = data.draw(st.sampled_from([0, 1]))
-    if not signed:
-        raw &= raw.dtype.type((1 << stored) - 1)
-        dataset.PixelData = raw.tobytes()
+    raw &= raw.dtype.type((1 << stored) - 1)
+    if signed and data.draw(st.booleans()):  # by its sign; else filled with zeros
+        raw = (raw.view(f"<i{size // 8}") << (size - stored)) >> (size - stored)
+    dataset.PixelData = raw.tobytes()
     dataset.PixelRepresentation = signed
     dataset.RescaleSlope, dataset.RescaleIntercept = "2.5", "-3"
     expected = pixel_array(dataset)
