@@ -81,9 +81,14 @@ def execute(
         if plan.listing is not None and not as_json:
             _print_listing(plan.listing)
         return show(_planned(flow.name, plan), as_json=as_json)
+    return show(perform(flow, config, engine=engine), as_json=as_json)
+
+
+def perform(flow: Flow[C, Any], config: C, *, engine: str = "local") -> Report:
+    """Run a flow on an engine, with progress; its report."""
     watched = WatchedEngine(make_engine(engine), flow.name)
     try:
-        return show(flow(config, engine=watched), as_json=as_json)
+        return flow(config, engine=watched)
     finally:
         watched.close()
 

@@ -152,8 +152,13 @@ def test_a_quarantined_case_stays_so_until_it_is_released_or_mended(hospital, tm
     again = radlas("ingest", hospital, *words, "--json")
     assert again.code == 1
     assert again.data["settled_before"] == 5
-    assert radlas("retry", "--store", store, "--reason", "empty_mask").code == 0
-    assert radlas("ingest", hospital, *words, "--json").data["settled_before"] == 4
+    said = radlas("retry", "--store", store, "--reason", "empty_mask", "--dry-run", "--json")
+    assert (said.code, said.data["redo"][0]["tasks"], said.data["redo"][0]["runs"]) == (0, 1, 1)
+    options = ("--reason", "empty_mask", "--engine", "serial", "--json")
+    again = radlas("retry", "--store", store, *options)  # nothing was mended: it ends as before
+    assert (again.code, again.data["released"]) == (1, 1)
+    assert again.data["reports"][0]["settled_before"] == 4
+    assert again.data["reports"][0]["reasons"] == {"empty_mask": 1}
     write_pair(hospital, "empty")  # the hospital draws the ROI at last
     mended = radlas("ingest", hospital, *words, "--json")
     assert mended.data["ok"] == 2
@@ -216,3 +221,59 @@ def test_a_changed_exam_under_the_same_name_is_a_conflict(tmp_path):
     said = radlas("ingest", folder, *words, "--json")
     assert said.code == 1
     assert said.data["reasons"] == {"case_conflict": 1}
+
+
+def test_a_retry_whose_source_is_gone_says_what_to_type(hospital, tmp_path):
+    store = tmp_path / "store"
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
+    radlas("ingest", hospital, *words)
+    shutil.move(hospital, tmp_path / "elsewhere")
+    said = radlas("retry", "--store", store, "--reason", "label_missing", "--engine", "serial")
+    assert said.code == 0
+    assert "to be run by hand: radlas ingest SOURCE --centre c --importer nifti" in said.out
+    assert "1 tasks released" in said.out
+
+
+def test_the_hospital_can_tell_which_exam_a_case_is_and_nobody_else(hospital, tmp_path):
+    store = tmp_path / "store"
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
+    said = radlas("ingest", hospital, *words, "--json")
+    case = next(one for one in said.data["cases"] if one["reason"] == "label_missing")
+    told = radlas("whois", case["case_id"][:8], "--store", store, "--json")
+    assert [one["pseudonym"] for one in told.data["found"]] == [case["case_id"]]
+    assert (tmp_path / "store.sources.json").stat().st_mode & 0o777 == 0o600
+    assert radlas("whois", "ffffffffff", "--store", store).code == 2
+    (tmp_path / "store.key").unlink()
+    assert radlas("whois", case["case_id"][:8], "--store", store).code == 2
+
+
+def test_a_plan_lists_every_series_with_its_reason_and_a_time(hospital, tmp_path):
+    store = tmp_path / "store"
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--importer", "nifti")
+    said = radlas("ingest", hospital, *words, "--dry-run", "--json")
+    assert {one["decision"] for one in said.data["found"]} == {"read"}
+    assert len(said.data["found"]) == 5
+    assert "on one worker" in said.data["cost"]
+    told = radlas("ingest", hospital, *words, "--dry-run").out
+    assert "decision" in told
+    assert "mask by file name" in told
+    radlas("ingest", hospital, *words, "--engine", "serial")
+    later = radlas("ingest", hospital, *words, "--dry-run", "--json").data
+    assert sorted(one["decision"] for one in later["found"]) == ["quarantined"] * 4 + ["stored"]
+
+
+def test_status_tells_centres_reasons_and_what_took_long(hospital, tmp_path):
+    store = tmp_path / "store"
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
+    radlas("ingest", hospital, *words)
+    data = radlas("status", "--store", store, "--json").data
+    assert data["centres"] == {"ingest": {"c": {"ok": 1, "quarantined": 4}}}
+    assert len(data["slowest"]) == 3
+    assert data["slowest"][0]["seconds"] >= data["slowest"][-1]["seconds"] > 0
+    told = radlas("status", "--store", store).out
+    assert "ingest of c: 1 ok, 4 quarantined" in told
+    assert f"radlas retry --store {store} --reason empty_mask" in told

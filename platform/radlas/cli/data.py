@@ -1,10 +1,12 @@
-"""Verbs around the data: init, phantom, ingest, extract, query, status, retry, verify, doctor."""
+"""Verbs around the data, from `init` to `doctor`."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
+from collections.abc import Iterator
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +16,7 @@ import typer
 from radlas import doctor as checks
 from radlas.cli.app import DryRunOption, EngineOption, JsonOption, StoreOption, ToleratedOption
 from radlas.config import Config
-from radlas.entry import execute, guarded, plain, show
+from radlas.entry import execute, guarded, perform, plain, show
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
 from radlas.flows.extract import ExtractConfig, extract
@@ -40,7 +42,7 @@ class Format(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the application."""
-    for verb in (init, phantom, ingest_, extract_, query, status, retry, verify, doctor):
+    for verb in VERBS:
         app.command(verb.__name__.rstrip("_"))(verb)
     schemas = typer.Typer(help="The published contracts.", no_args_is_help=True)
     schemas.command("export")(schemas_export)
@@ -177,41 +179,103 @@ def query(
 
 
 def status(store: StoreOption, as_json: JsonOption = False) -> None:
-    """Say how the store stands: cases, stages, what is in trouble and why."""
+    """Say how the store stands: centres, stages, what is in trouble and why, what took long."""
 
     def action() -> int:
         data = health.status(open_store(store))
-        lines = [f"store {data['store']}"]
-        lines += [f"  centre {centre}: {n} cases" for centre, n in data["cases"].items()]
-        for stage, states in data["stages"].items():
-            told = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
-            lines.append(f"  {stage}: {told}")
-        for one in data["trouble"]:
-            told = REASONS[one["reason"]].meaning if one["reason"] in REASONS else ""
-            lines.append(f"  {one['tasks']} {one['state']}, {one['reason']}: {told}")
-            lines.append(f"    again: radlas retry --store {store} --reason {one['reason']}")
-        lines += [f"  feature set {name}" for name in data["feature_sets"]]
-        lines += [f"  snapshot {name}" for name in data["snapshots"]]
-        return show(Report(tuple(lines), data), as_json=as_json)
+        return show(Report(tuple(_status_lines(data, store)), data), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def _status_lines(data: dict[str, Any], store: Path) -> Iterator[str]:
+    yield f"store {data['store']}"
+    for centre, number in data["cases"].items():
+        yield f"  centre {centre}: {number} cases stored"
+    for stage, centres in data["centres"].items():
+        for centre, states in centres.items():
+            told = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
+            yield f"  {stage} of {centre}: {told}"
+    for one in data["trouble"]:
+        known = REASONS.get(one["reason"])
+        told = f": {known.meaning}" if known else ""
+        yield f"  {one['tasks']} {one['state']} in {one['stage']}, {one['reason']}{told}"
+        if one["state"] == "failed":
+            yield "    our fault, not the data's: the next run tries again; messages in `latest`"
+        else:
+            yield f"    after a remedy: radlas retry --store {store} --reason {one['reason']}"
+    for one in data["slowest"]:
+        told = f"{one['seconds']:.1f} s, {one['peak_rss_mib']:.0f} MiB"
+        what = one["feature_set"] or one["stage"]
+        yield f"  slowest {what}: case {one['case_id'][:8]} of {one['centre']}, {told}"
+    yield from (f"  feature set {name}" for name in data["feature_sets"])
+    yield from (f"  snapshot {name}" for name in data["snapshots"])
 
 
 def retry(
     store: StoreOption,
     reason: Annotated[str, typer.Option(help="Reason code, as `radlas status` lists it.")],
+    engine: EngineOption = "local",
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Let tasks that ended under a reason be planned again by the next ingest or extract."""
+    """Release what ended under a reason, say what that redoes, and redo it."""
+    from radlas.flows.retry import plan_retry
 
     def action() -> int:
         opened = open_store(store)
+        planned = plan_retry(opened, reason)
+        lines = [
+            f"{one.tasks} tasks of {one.stage} {one.centre or one.feature_set}: "
+            + (f"{len(one.runs)} runs" if one.runs else f"to be run by hand: {one.command}")
+            for one in planned
+        ]
+        redo = [
+            {
+                "stage": one.stage,
+                "centre": one.centre,
+                "feature_set": one.feature_set,
+                "tasks": one.tasks,
+                "runs": len(one.runs),
+                "command": one.command,
+            }
+            for one in planned
+        ]
+        if dry_run:
+            return show(Report(tuple(lines), {"reason": reason, "redo": redo}), as_json=as_json)
         with single_writer(opened, "retry"):
             number = release(opened, reason)
-        if not number:
-            raise ConfigError(f"nothing stands under {reason!r}", str(store), "radlas status")
-        line = f"{number} tasks released; run the same ingest or extract again"
-        return show(Report((line,), {"released": number, "reason": reason}), as_json=as_json)
+        lines.append(f"{number} tasks released")
+        reports = [
+            perform(flow, config, engine=engine) for one in planned for flow, config in one.runs
+        ]
+        data = {"reason": reason, "released": number, "redo": redo}
+        data["reports"] = [dict(report.data) for report in reports]
+        told = [line for report in reports for line in report.lines]
+        code = max((report.exit_code for report in reports), default=0)
+        return show(Report((*lines, *told), data, code), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def whois(
+    digits: Annotated[str, typer.Argument(help="First digits of a case or subject.")],
+    store: StoreOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell which exam of the hospital a case is. Reads the sources again; stores nothing."""
+    from radlas.flows.whois import who_is
+
+    def action() -> int:
+        found = who_is(open_store(store), digits)
+        lines = [
+            f"case {one.pseudonym[:8]} of {one.centre}: patient {one.subject or '?'},"
+            f" series {one.series}, at {one.place}"
+            for one in found
+        ]
+        return show(
+            Report(tuple(lines), {"found": [asdict(one) for one in found]}), as_json=as_json
+        )
 
     raise typer.Exit(guarded(action, as_json=as_json))
 
@@ -255,6 +319,9 @@ def schemas_export(
     }
     for path in export_schemas(out, configs):
         typer.echo(path)
+
+
+VERBS = (init, phantom, ingest_, extract_, query, status, retry, whois, verify, doctor)
 
 
 def _count_to_stderr(done: int, total: int) -> None:

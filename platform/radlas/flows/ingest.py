@@ -30,6 +30,7 @@ from radlas.store import delta
 from radlas.store.clinical import newest_records, revisions
 from radlas.store.layout import Store, open_store
 from radlas.store.ledger import Recorder, standings
+from radlas.store.sources import note_source
 from radlas.volumes.zarr import is_committed, roi_key, sweep, write_case
 
 _CLOCKS = 36_525  # a subject's secret clock starts on any day of a century
@@ -170,10 +171,12 @@ def commit(
     """Store every outcome and the clinical records; count them all."""
     store = open_store(config.store)
     sweep(store.root)
+    noted = _note_source(store, config)
     clinical: _Clinical = plan.extra
     new = revisions(newest_records(store), clinical.records)
     Recorder(store).append("clinical", new)
     report = commit_batches(store, "ingest", plan, done, tolerated=config.tolerated)
+    report = Report((*report.lines, *noted), report.data, report.exit_code)
     if not clinical.records:
         return report
     told, facts = tell_grades(store, clinical.outcome)
@@ -217,6 +220,18 @@ def _refused(centre: str, key: bytes, refusal: Refusal) -> Ended:
         reason=error.reason,
         message=str(error),
     )
+
+
+def _note_source(store: Store, config: IngestConfig) -> list[str]:
+    values = config.model_dump(mode="json", exclude={"store"})
+    values |= {"source": str(config.source.absolute())}
+    values |= {"rois": str(config.rois.absolute()) if config.rois else None}
+    try:
+        note_source(store, values)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        return [f"  where this source lies was not noted beside the store: {why}"]
+    return []
 
 
 def _history(store: Store) -> list[tuple[int, float]]:

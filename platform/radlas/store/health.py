@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from radlas.errors import StoreError
+from radlas.model import Row
 from radlas.store import delta
 from radlas.store.layout import Store
 from radlas.store.ledger import case_standings, count
@@ -14,11 +16,14 @@ from radlas.volumes.zarr import input_digests, read_record, verify_case
 
 
 def status(store: Store) -> dict[str, Any]:
-    """Cases per centre, the standing of every task per stage, and what is in trouble, with why."""
+    """Cases, how each ended last in every stage, what is in trouble and why, what took long."""
     standing = case_standings(store)
     cases = delta.read(store, "cases", ["centre"]).column("centre").to_pylist()
     trouble: dict[tuple[str, str, str], int] = {}
+    centres: dict[str, dict[str, Counter[str]]] = {}
     for one in standing:
+        states = centres.setdefault(one.stage, {}).setdefault(one.centre, Counter())
+        states[one.state] += 1
         if one.state in {"quarantined", "failed"}:
             key = (one.stage, one.state, one.reason)
             trouble[key] = trouble.get(key, 0) + 1
@@ -26,13 +31,30 @@ def status(store: Store) -> dict[str, Any]:
         "store": str(store.root),
         "cases": {centre: cases.count(centre) for centre in sorted(set(cases))},
         "stages": {stage: dict(states) for stage, states in count(standing).items()},
+        "centres": {
+            stage: {centre: dict(states) for centre, states in sorted(found.items())}
+            for stage, found in centres.items()
+        },
         "trouble": [
             {"stage": stage, "state": state, "reason": reason, "tasks": number}
             for (stage, state, reason), number in sorted(trouble.items())
         ],
+        "slowest": _slowest(store),
         "feature_sets": list_recipes(store),
         "snapshots": [snapshot.label for snapshot in list_snapshots(store)],
     }
+
+
+def _slowest(store: Store, shown: int = 3) -> list[Row]:
+    """The tasks that took longest, a few of every stage and feature set."""
+    columns = ["stage", "feature_set", "centre", "case_id", "seconds", "peak_rss_mib"]
+    rows = delta.read(store, "outcomes", columns).to_pylist()
+    timed = [row for row in rows if row["seconds"]]
+    timed.sort(key=lambda row: (row["stage"], row["feature_set"], -row["seconds"], row["case_id"]))
+    kept: dict[tuple[str, str], list[Row]] = {}
+    for row in timed:
+        kept.setdefault((row["stage"], row["feature_set"]), []).append(row)
+    return [row for rows in kept.values() for row in rows[:shown]]
 
 
 def verify(store: Store) -> list[str]:

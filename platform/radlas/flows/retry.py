@@ -1,0 +1,83 @@
+"""Retry: what ended under a reason is released, and the runs that will do it again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from radlas.errors import ConfigError
+from radlas.features import EXTRACTORS
+from radlas.features.base import feature_set_name, make_extractor
+from radlas.flows.base import Flow, StoreConfig
+from radlas.flows.extract import ExtractConfig, extract
+from radlas.flows.ingest import IngestConfig, ingest
+from radlas.store.layout import Store
+from radlas.store.ledger import standings
+from radlas.store.recipes import load_recipe
+from radlas.store.sources import read_sources
+
+
+@dataclass(frozen=True)
+class Redo:
+    """One group of tasks that will be done again.
+
+    Attributes:
+        stage: ``ingest`` or ``extract``.
+        centre: Whose cases; empty for an extraction, which covers all centres.
+        feature_set: What is extracted; empty for ingest.
+        tasks: How many.
+        command: What does it, as one would type it.
+        runs: The flow and its configuration, one for each source; empty if nobody noted them.
+    """
+
+    stage: str
+    centre: str
+    feature_set: str
+    tasks: int
+    command: str
+    runs: tuple[tuple[Flow[Any, Any], StoreConfig], ...]
+
+
+def plan_retry(store: Store, reason: str) -> tuple[Redo, ...]:
+    """Everything that stands quarantined or failed under a reason, and what does it again.
+
+    Raises:
+        ConfigError: Nothing stands under it.
+    """
+    held = [
+        one
+        for one in standings(store).values()
+        if one.reason == reason and one.state in {"quarantined", "failed"}
+    ]
+    if not held:
+        known = sorted({one.reason for one in standings(store).values()} - {""})
+        told = ", ".join(known) or "nothing is in trouble"
+        raise ConfigError(f"nothing stands under {reason!r}", str(store.root), f"there are: {told}")
+    centres = Counter(one.centre for one in held if one.stage == "ingest")
+    sets = Counter(one.feature_set for one in held if one.stage == "extract")
+    return (
+        *(_ingest(store, centre, tasks) for centre, tasks in sorted(centres.items())),
+        *(_extract(store, feature_set, tasks) for feature_set, tasks in sorted(sets.items())),
+    )
+
+
+def _ingest(store: Store, centre: str, tasks: int) -> Redo:
+    known = [one for one in read_sources(store) if one.get("centre") == centre]
+    configs = [IngestConfig.parse({**one, "store": store.root}, "sources") for one in known]
+    runs = tuple((ingest, config) for config in configs if config.source.exists())
+    importer = configs[-1].importer if configs else "IMPORTER"
+    command = f"radlas ingest SOURCE --centre {centre} --importer {importer} --store {store.root}"
+    return Redo("ingest", centre, "", tasks, command, runs)
+
+
+def _extract(store: Store, feature_set: str, tasks: int) -> Redo:
+    recipe = load_recipe(store, feature_set)
+    settings = {recipe["extractor"]: recipe["settings"]}
+    extractor = make_extractor(EXTRACTORS, recipe["extractor"], recipe["settings"])
+    # A recipe keeps no paths: with a network's weights it is not the whole configuration.
+    whole = feature_set_name(recipe["extractor"], extractor) == feature_set
+    config = ExtractConfig.parse({"store": store.root, "extractors": settings}, feature_set)
+    command = f"radlas extract --config RECIPE.yaml --store {store.root}"
+    runs = ((extract, config),) if whole else ()
+    return Redo("extract", "", feature_set, tasks, command, runs)

@@ -1,0 +1,64 @@
+"""Where each centre's exams were read from: beside the store, never in it, for its owner alone.
+
+A source's path may hold names, so it is no part of the store. Without it nobody could read a case
+again, or tell at the hospital which exam a pseudonym is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from radlas.digests import canonical_json
+from radlas.errors import StoreError
+from radlas.store.layout import Store
+
+
+def book_path(store: Store) -> Path:
+    """The file beside the store that lists its sources, mode 600."""
+    return Path(f"{store.root}.sources.json")
+
+
+def note_source(store: Store, ingest: Mapping[str, Any]) -> None:
+    """Remember how a source was read; the caller holds the store's write lock.
+
+    Args:
+        store: The store.
+        ingest: Resolved configuration of the ingest, as JSON values, without the store.
+
+    Raises:
+        OSError: The folder beside the store cannot be written.
+    """
+    known = [one for one in read_sources(store) if _place(one) != _place(ingest)]
+    path = book_path(store)
+    partial = path.with_suffix(".partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        json.dump([*known, dict(ingest)], stream, indent=1, sort_keys=True)
+        stream.write("\n")
+    partial.rename(path)
+
+
+def read_sources(store: Store) -> list[dict[str, Any]]:
+    """All sources, oldest first; empty if none was noted.
+
+    Raises:
+        StoreError: The file is damaged.
+    """
+    path = book_path(store)
+    try:
+        found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except ValueError as error:
+        raise StoreError(
+            f"the list of sources is damaged: {error}", str(path), "delete it; ingest notes anew"
+        ) from None
+    return found
+
+
+def _place(ingest: Mapping[str, Any]) -> str:
+    return canonical_json([ingest.get("centre"), ingest.get("source")])
