@@ -27,7 +27,7 @@ from radlas.ingest.fingerprints import (
     joint_fingerprint,
     name_fingerprint,
 )
-from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map
+from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map, safe_name
 from radlas.ingest.sequences import OTHER, STIR, T2FS, classify
 from radlas.ingest.unopened import refuse_unopened
 from radlas.reasons import data_error
@@ -229,7 +229,7 @@ def _left_out(image: NamedImage, why: str) -> LeftOut:
 
 def _notes(counts: Mapping[str, int], unknown: Iterable[str]) -> tuple[str, ...]:
     notes = [f"{count} {what}" for what, count in counts.items() if count]
-    shown = ", ".join(name[:32] for name in sorted(unknown)[:20])
+    shown = ", ".join(safe_name(name) for name in sorted(unknown)[:20])
     return (*notes, f"mask names that the ROI map does not know: {shown}") if shown else (*notes,)
 
 

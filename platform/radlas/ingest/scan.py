@@ -16,7 +16,7 @@ from radlas.ingest.files import Listing, list_files, name_of
 from radlas.ingest.fingerprints import fingerprints
 from radlas.ingest.header_records import ImageFile, MaskFile
 from radlas.ingest.linking import link_masks
-from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map
+from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map, safe_name
 from radlas.ingest.series import group_series
 from radlas.ingest.sorting import sort_out
 from radlas.ingest.unopened import refuse_unopened
@@ -92,7 +92,7 @@ def _notes(
     }
     notes = [f"{count} {what}" for what, count in counts.items() if count]
     names = sorted({name for mask in masks for name in mask.names if not _known(name, roi_map)})
-    shown = ", ".join(name[:32] for name in names[:20])
+    shown = ", ".join(safe_name(name) for name in names[:20])
     return (*notes, f"drawn names that the ROI map does not know: {shown}") if shown else (*notes,)
 
 

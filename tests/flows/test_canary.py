@@ -1,0 +1,208 @@
+"""Nothing identifying leaves the hospital's files: a canary in every place a name can hide in.
+
+Sixty DICOM elements, private and nested ones, free text, names of ROIs, files, folders and archive
+members, columns of tables. It may be in no byte of the store, and in no line that a command prints.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import SimpleITK
+from pydicom.datadict import dictionary_VR
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from ..unit.ingest.dicom_corpus import make_rtstruct, make_series, tumour_on
+
+CANARY = "CANARY7f3a"
+TAGS = """
+PatientName PatientID IssuerOfPatientID OtherPatientIDs OtherPatientNames PatientBirthName
+PatientMotherBirthName PatientAddress PatientTelephoneNumbers PatientComments
+PatientReligiousPreference
+MilitaryRank BranchOfService EthnicGroup Occupation AdditionalPatientHistory MedicalRecordLocator
+CountryOfResidence RegionOfResidence PatientInsurancePlanCodeSequence Allergies MedicalAlerts
+SpecialNeeds PatientState AccessionNumber StudyID StudyDescription SeriesDescription ProtocolName
+InstitutionName InstitutionAddress InstitutionalDepartmentName StationName ReferringPhysicianName
+ReferringPhysicianAddress ReferringPhysicianTelephoneNumbers PerformingPhysicianName
+NameOfPhysiciansReadingStudy PhysiciansOfRecord OperatorsName RequestingPhysician RequestingService
+RequestedProcedureDescription RequestedProcedureID PerformedProcedureStepDescription
+PerformedProcedureStepID ScheduledPerformingPhysicianName AdmissionID AdmittingDiagnosesDescription
+ReasonForStudy DeviceSerialNumber DetectorID GantryID SoftwareVersions ImageComments FrameComments
+AcquisitionComments ContentCreatorName DerivationDescription TextComments IdentifyingComments
+CurrentPatientLocation PatientInstitutionResidence VisitComments InterpretationText ScanOptions
+SequenceName ImageType EchoNumbers
+""".split()
+
+
+def marked(dataset: Dataset) -> Dataset:
+    """The canary in every element of the list, in a private one, and two levels deep."""
+    for keyword in TAGS:
+        if dictionary_VR(keyword) in {"SQ", "IS", "DS"}:
+            continue
+        if keyword == "ImageType":
+            dataset.ImageType = ["ORIGINAL", "PRIMARY", CANARY]
+        elif keyword == "SeriesDescription":
+            dataset.SeriesDescription = f"AX T2 FS {CANARY}"
+        else:
+            setattr(dataset, keyword, CANARY)
+    inner, outer = Dataset(), Dataset()
+    inner.PatientComments = inner.CodeMeaning = CANARY
+    outer.PerformedProcedureStepDescription = CANARY
+    outer.RequestAttributesSequence = Sequence([inner])
+    dataset.ReferencedStudySequence = Sequence([outer])
+    block = dataset.private_block(0x0011, f"{CANARY} maker", create=True)
+    block.add_new(0x01, "LT", f"free text of {CANARY}, born 1950")
+    dataset.Manufacturer = "ACME"
+    dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = "20190317"
+    dataset.PatientBirthDate = "19500203"
+    return dataset
+
+
+def dicom_source(root: Path) -> Path:
+    """Exams that are read, and exams that are refused in several ways, all under the canary."""
+    for number, kind in enumerate(("sound", "cut", "strange name", "gap", "tilted", "number")):
+        folder = root / f"{CANARY}^{kind}" / CANARY
+        series = make_series(patient=f"{CANARY}-{number}", seed=number)
+        structures = tumour_on(series, f"Lesion {CANARY}" if kind == "strange name" else "GTV_Mass")
+        if kind == "tilted":
+            structures = make_rtstruct(series, {"GTV_Mass": [np.eye(3) * 9], CANARY: []})
+        structures.StructureSetLabel = structures.StructureSetName = CANARY
+        if kind == "gap":
+            del series.datasets[2]
+        if kind == "number":
+            series.datasets[1].RescaleSlope = "1"
+            series.datasets[1].RescaleIntercept = "2"
+        for index, dataset in enumerate([*series.datasets, structures]):
+            path = folder / f"{CANARY}_{index}.dcm"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            patient = dataset.PatientID
+            marked(dataset).PatientID = patient
+            dataset.save_as(path, enforce_file_format=True)
+        if kind == "cut":
+            first = folder / f"{CANARY}_0.dcm"
+            first.write_bytes(first.read_bytes()[:-900])
+    (root / f"{CANARY}.dcm").write_bytes(b"no dicom of " + CANARY.encode())
+    shutil.make_archive(str(root / f"{CANARY} archive"), "zip", root / f"{CANARY}^sound")
+    (root / f"{CANARY}.zip").write_bytes(b"PK broken " + CANARY.encode())
+    (root / f"{CANARY}.tar").write_bytes(CANARY.encode())
+    columns = ["patient id", "sex", "age", "grade", "histology", "site", "side", "remark"]
+    with (root / f"{CANARY}.csv").open("w", newline="") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(columns)
+        rows.writerow(
+            [f"{CANARY}-0", "F", "61", "high", CANARY, f"left thigh {CANARY}", "", CANARY]
+        )
+        rows.writerow([f"{CANARY}-1", CANARY, CANARY, f"high ({CANARY})", "", CANARY, CANARY, ""])
+    return root
+
+
+def image_source(root: Path) -> Path:
+    """NIfTI, NRRD and MHA under the canary: read, mislabelled, cut, and with a lying header."""
+    root.mkdir()
+    voxels = np.random.default_rng(0).integers(1, 500, (6, 20, 20)).astype(np.int16)
+    mask = np.zeros(voxels.shape, np.uint8)
+    mask[2:4, 5:15, 5:15] = 1
+    for kind, ending in (("a", "nii.gz"), ("b", "nrrd"), ("c", "mha"), ("d", "nii"), ("e", "nii")):
+        for stem, values in (("image", voxels), ("mask", mask * (255 if kind == "b" else 1))):
+            image = SimpleITK.GetImageFromArray(values)
+            image.SetSpacing((0.8, 0.8, 4.0))
+            image.SetMetaData("descrip", CANARY)
+            image.SetMetaData("patient", CANARY)
+            SimpleITK.WriteImage(image, str(root / f"{CANARY}{kind}_{stem}.{ending}"))
+    cut = root / f"{CANARY}d_image.nii"
+    cut.write_bytes(cut.read_bytes()[:900])
+    lies = root / f"{CANARY}e_image.nii"
+    content = bytearray(lies.read_bytes()[:1000])
+    content[72:74] = b"\x01\x00"  # bitpix
+    lies.write_bytes(bytes(content))
+    return root
+
+
+def run(*words: object) -> str:
+    """Everything a command prints, in a process of its own: warnings of libraries as well."""
+    command = [sys.executable, "-c", "from radlas.cli import main; main()", *map(str, words)]
+    environment = {**os.environ, "COLUMNS": "200", "PYTHONWARNINGS": "default"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode in {0, 1}, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def told_and_store(tmp_path_factory) -> tuple[str, Path]:
+    """A store of both sources, and all that was printed on the way."""
+    root = tmp_path_factory.mktemp("hospital")
+    store, dicom, images = (
+        root / "store",
+        dicom_source(root / "dicom"),
+        image_source(root / "images"),
+    )
+    here = ("--store", store)
+    told = run("init", store)
+    told += run("ingest", dicom, *here, "--centre", "a", "--dry-run")
+    told += run("ingest", dicom, *here, "--centre", "a", "--engine", "local:1")
+    told += run("ingest", dicom, *here, "--centre", "a", "--engine", "serial", "--json")
+    told += run("ingest", images, *here, "--centre", "b", "--importer", "nifti", "--dry-run")
+    told += run(
+        "ingest", images, *here, "--centre", "b", "--importer", "nifti", "--engine", "serial"
+    )
+    told += run("status", *here) + run("status", *here, "--json") + run("verify", *here)
+    told += run("retry", *here, "--reason", "truncated_pixels", "--engine", "serial")
+    for table in ("cases", "rois", "clinical", "outcomes", "latest"):
+        told += run("query", *here, "--format", "csv", f"select * from {table}")
+    told += run("snapshot", "create", "first", *here)
+    return told, store
+
+
+def test_the_sources_were_read_and_refused_as_meant(told_and_store):
+    """The canary was everywhere, and every way out was taken."""
+    told, _ = told_and_store
+    for reason in (
+        "truncated_pixels",
+        "no_tumour",
+        "slice_gap",
+        "bad_contour|contour_off_plane|mask_outside",
+        "bad_rescale",
+        "label_missing",
+        "unreadable_file",
+        "unsupported_format",
+    ):
+        assert re.search(reason, told), reason
+    assert told.count(",ok,") >= 3
+
+
+def test_nothing_that_is_printed_holds_the_canary(told_and_store):
+    told, _ = told_and_store
+    lines = [line for line in told.splitlines() if CANARY.lower() in line.lower()]
+    assert lines == []
+
+
+def contents(path: Path) -> str:
+    """All that a file of a store says, unpacked."""
+    text = path.read_bytes().decode("latin-1")
+    if path.suffix == ".parquet":
+        text += str(pq.ParquetFile(path).read().to_pydict())
+    return text
+
+
+def test_no_byte_of_the_store_holds_the_canary_or_a_date(told_and_store):
+    _, store = told_and_store
+    files = [path for path in store.rglob("*") if path.is_file()]
+    assert len(files) > 20
+    for path in files:
+        assert CANARY.lower() not in path.as_posix().removeprefix(str(store)).lower()
+        assert CANARY.lower() not in contents(path).lower(), path.relative_to(store)
+        assert not re.search("20190317|19500203|2019-03-17|1950-02-03", contents(path))
+
+
+def test_there_are_sixty_places_in_a_header_alone():
+    assert len(TAGS) >= 60
