@@ -137,6 +137,24 @@ def ingest_(
     raise typer.Exit(guarded(action, as_json=as_json))
 
 
+def qc_(
+    store: StoreOption,
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("qc.html"),
+    centre: Annotated[str | None, typer.Option(help="Only this centre's cases.")] = None,
+    engine: EngineOption = "local",
+    as_json: JsonOption = False,
+) -> None:
+    """Write one page to look at every case: slice, outlines, remarks, the worst first."""
+    from radlas.flows.qc import QcConfig, qc
+
+    def action() -> int:
+        values = {"store": store, "out": out, "centre": centre}
+        config = QcConfig.parse(values, "radlas qc")
+        return execute(qc, config, engine=engine, as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
 def extract_(
     store: StoreOption,
     config: Annotated[Path, typer.Option(help="YAML: extractors and their settings.")],
@@ -321,7 +339,7 @@ def schemas_export(
         typer.echo(path)
 
 
-VERBS = (init, phantom, ingest_, extract_, query, status, retry, whois, verify, doctor)
+VERBS = (init, phantom, ingest_, qc_, extract_, query, status, retry, whois, verify, doctor)
 
 
 def _count_to_stderr(done: int, total: int) -> None:

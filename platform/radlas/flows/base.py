@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -87,6 +88,7 @@ class Flow(Generic[C, T]):
         plan: Configuration to plan; refuses what cannot work.
         work: One task; runs on workers, returns small rows, never writes to tables.
         commit: The single writer: takes every finished task, stores, reports.
+        writes: False for a flow that leaves the store as it is: it waits for nobody.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Flow(Generic[C, T]):
     plan: Callable[[C], Plan[T]]
     work: Callable[[T], Any]
     commit: Callable[[C, Plan[T], Iterator[Done[T, Any]]], Report]
+    writes: bool = True
 
     def __call__(self, config: C, *, engine: Engine | None = None) -> Report:
         """Run the flow. Safe to run twice: what is stored already is not planned.
@@ -102,7 +105,7 @@ class Flow(Generic[C, T]):
             StoreError: Another run is writing to the store.
         """
         engine = engine or SerialEngine()
-        with single_writer(open_store(config.store), self.name):
+        with single_writer(open_store(config.store), self.name) if self.writes else nullcontext():
             plan = self.plan(config)
             done = chain(
                 engine.map(self.work, plan.tasks),

@@ -1,0 +1,139 @@
+"""Quality control: one page on which a radiologist looks at every case of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, PositiveInt
+
+from radlas.engine.base import Done
+from radlas.errors import ConfigError, StoreError
+from radlas.flows.base import Flow, Plan, Report, StoreConfig
+from radlas.model import TUMOUR, Row
+from radlas.report.qc import Card, Trouble, render_qc
+from radlas.report.qc_concerns import concerns_of
+from radlas.report.qc_slice import Thumbnail, busiest_slice, make_thumbnail
+from radlas.store import delta
+from radlas.store.layout import open_store
+from radlas.store.ledger import case_standings
+from radlas.volumes.zarr import read_box, read_rois, roi_key
+
+
+class QcConfig(StoreConfig):
+    """Where the page goes, and how large its pictures are."""
+
+    out: Path = Field(default=Path("qc.html"), description="File to write.")
+    centre: str | None = Field(default=None, description="Only this centre's cases.")
+    pixels: PositiveInt = Field(default=256, description="Longest side of a picture [pixel].")
+
+
+@dataclass(frozen=True)
+class QcTask:
+    """One case to draw."""
+
+    store: Path
+    case_id: str
+    pixels: int
+
+
+@dataclass(frozen=True)
+class _Found:
+    cases: dict[str, Row]
+    rois: dict[str, list[Row]]
+    trouble: tuple[Trouble, ...]
+
+
+def plan(config: QcConfig) -> Plan[QcTask]:
+    """One task per stored case.
+
+    Raises:
+        ConfigError: The folder of ``out`` does not exist, or the store holds nothing of the centre.
+    """
+    store = open_store(config.store)
+    if not config.out.absolute().parent.is_dir():
+        raise ConfigError("no such folder", str(config.out.parent), "make it first")
+
+    def wanted(centre: str) -> bool:
+        return config.centre in (None, centre)
+
+    cases = [row for row in delta.read(store, "cases").to_pylist() if wanted(row["centre"])]
+    rois: dict[str, list[Row]] = {}
+    for row in delta.read(store, "rois").to_pylist():
+        if not row["feature_set"]:
+            rois.setdefault(row["case_id"], []).append(row)
+    trouble = tuple(
+        Trouble(one.centre, one.case_id, one.state, one.reason, one.message)
+        for one in case_standings(store)
+        if one.stage == "ingest" and one.state in {"quarantined", "failed"} and wanted(one.centre)
+    )
+    if not cases and not trouble:
+        what = f"nothing of centre {config.centre}" if config.centre else "the store holds no case"
+        raise ConfigError(
+            what, str(config.store), "radlas ingest first; radlas status lists centres"
+        )
+    root = config.store.absolute()
+    tasks = tuple(QcTask(root, row["case_id"], config.pixels) for row in cases)
+    return Plan(tasks, extra=_Found({row["case_id"]: row for row in cases}, rois, trouble))
+
+
+def work(task: QcTask) -> Thumbnail:
+    """The slice of a case with most of its tumour, with all outlines.
+
+    Raises:
+        StoreError: The volume is damaged.
+    """
+    rois = {roi_key(roi): roi.mask for roi in read_rois(task.store, task.case_id)}
+    tumours = [mask for name, mask in rois.items() if name.partition("@")[0] == TUMOUR]
+    if not tumours:
+        raise StoreError("no tumour is stored", f"case {task.case_id}", "radlas verify")
+    number, slices = busiest_slice(tumours[0]), len(tumours[0])
+    whole = slice(None)
+    volume = read_box(task.store, task.case_id, (slice(number, number + 1), whole, whole))
+    x, y, _ = volume.geometry.spacing
+    return make_thumbnail(
+        volume.voxels[0],
+        {name: mask[number] for name, mask in sorted(rois.items())},
+        spacing=(x, y),
+        number=number + 1,
+        slices=slices,
+        longest=task.pixels,
+    )
+
+
+def commit(config: QcConfig, plan: Plan[QcTask], done: Iterator[Done[QcTask, Thumbnail]]) -> Report:
+    """Write the page. A case whose volume cannot be read stands first on it."""
+    found: _Found = plan.extra
+    cards = [_card(one, found) for one in done]
+    synthetic = any(card.case["synthetic"] for card in cards)
+    page = render_qc(cards, found.trouble, synthetic=synthetic)
+    partial = config.out.with_suffix(".partial")
+    partial.write_text(page, encoding="utf-8")
+    partial.rename(config.out)
+    damaged = sum(bool(card.damage) for card in cards)
+    looks = sum(bool(card.weight) for card in cards)
+    line = (
+        f"qc: {len(cards)} cases on {config.out}, {looks} of them with remarks;"
+        f" {len(found.trouble)} not stored, {damaged} damaged"
+    )
+    data = {
+        "out": str(config.out),
+        "cases": len(cards),
+        "remarked": looks,
+        "not_stored": len(found.trouble),
+        "damaged": damaged,
+    }
+    return Report((line,), data, exit_code=int(damaged > 0))
+
+
+def _card(done: Done[QcTask, Thumbnail], found: _Found) -> Card:
+    case = found.cases[done.task.case_id]
+    rois = sorted(
+        found.rois.get(done.task.case_id, []), key=lambda roi: (roi["roi"] != TUMOUR, roi["roi"])
+    )
+    damage = str(done.error) if done.error else ""
+    return Card(case, rois, concerns_of(case, rois), done.result, damage)
+
+
+qc = Flow("qc", QcConfig, plan, work, commit, writes=False)

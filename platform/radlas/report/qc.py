@@ -1,0 +1,97 @@
+"""The page of quality control: every case with its slice and outlines, the worst first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from radlas.reasons import REASONS
+from radlas.report.qc_concerns import Concern
+from radlas.report.qc_slice import Thumbnail
+
+#: Colours of outlines, on grey; told apart also with colour-blind eyes (Okabe and Ito).
+COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "#d55e00")
+
+
+@dataclass(frozen=True)
+class Card:
+    """One stored case.
+
+    Attributes:
+        case: Row of ``cases``.
+        rois: Its drawn rows of ``rois``.
+        concerns: What to look at, heaviest first.
+        thumbnail: None if the volume could not be read.
+        damage: Why not; empty if it could.
+    """
+
+    case: Mapping[str, Any]
+    rois: Sequence[Mapping[str, Any]]
+    concerns: Sequence[Concern]
+    thumbnail: Thumbnail | None
+    damage: str = ""
+
+    @property
+    def weight(self) -> int:
+        """How urgently it wants a look."""
+        return sum(one.weight for one in self.concerns) + (100 if self.damage else 0)
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One case that is not stored: where it stands, and why."""
+
+    centre: str
+    case_id: str
+    state: str
+    reason: str
+    message: str
+
+
+def render_qc(cards: Sequence[Card], trouble: Sequence[Trouble], *, synthetic: bool) -> str:
+    """The page as one HTML text: no script, no network, the same bytes for the same rows."""
+    ordered = sorted(cards, key=lambda card: (-card.weight, card.case["case_id"]))
+    names = sorted({str(roi["roi"]) for card in cards for roi in card.rois}, key=_first_tumour)
+    colours = {name: COLOURS[at % len(COLOURS)] for at, name in enumerate(names)}
+    centres = Counter(str(card.case["centre"]) for card in cards)
+    return (
+        _environment()
+        .get_template("qc.html.j2")
+        .render(
+            cards=ordered,
+            colours=colours,
+            centres=dict(sorted(centres.items())),
+            clean=sum(not card.weight for card in cards),
+            trouble=_grouped(trouble),
+            troubled=len(trouble),
+            reasons=REASONS,
+            synthetic=synthetic,
+            styles=files("radlas.report").joinpath("qc.css").read_text(encoding="utf-8"),
+        )
+    )
+
+
+def _first_tumour(name: str) -> tuple[bool, str]:
+    return name != "tumour", name
+
+
+def _grouped(trouble: Sequence[Trouble]) -> list[tuple[str, list[Trouble]]]:
+    groups: dict[str, list[Trouble]] = {}
+    for one in sorted(trouble, key=lambda one: (one.reason, one.centre, one.case_id)):
+        groups.setdefault(one.reason, []).append(one)
+    return sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+
+
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("radlas.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

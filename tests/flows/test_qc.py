@@ -1,0 +1,62 @@
+"""The page of quality control, from a store to a browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import numpy as np
+from PIL import Image
+
+from radlas.volumes.zarr import volume_path
+
+from ..browser import visit
+from .conftest import radlas
+
+
+def test_the_page_shows_every_case_of_the_store(study_store, tmp_path):
+    said = radlas("qc", "--store", study_store, "--out", tmp_path / "qc.html", "--engine", "serial")
+    assert said.code == 0, said.err
+    page = (tmp_path / "qc.html").read_text()
+    assert len(set(re.findall(r'id="case-(\w{8})"', page))) == 18
+    assert page.count("data:image/jpeg") == 18
+    assert "Synthetic cases" in page
+    assert "Every case that was found is stored" in page
+
+
+def test_one_centre_can_be_asked_for_and_a_wrong_one_is_told(study_store, tmp_path):
+    out = tmp_path / "b.html"
+    words = ("--store", study_store, "--out", out, "--engine", "serial", "--json")
+    said = radlas("qc", *words, "--centre", "centre-b")
+    assert 0 < said.data["cases"] < 18
+    assert radlas("qc", *words, "--centre", "nowhere").code == 2
+    assert radlas("qc", "--store", study_store, "--out", tmp_path / "no" / "x.html").code == 2
+
+
+def test_a_damaged_volume_stands_first_and_the_others_are_shown(own_store, tmp_path):
+    case = sorted(path.stem for path in own_store.glob("volumes/*/*.zarr"))[7]
+    shutil.rmtree(volume_path(own_store, case) / "image")
+    said = radlas("qc", "--store", own_store, "--out", tmp_path / "qc.html", "--engine", "serial")
+    assert said.code == 1
+    assert "1 damaged" in said.out
+    page = (tmp_path / "qc.html").read_text()
+    assert re.findall(r'id="case-(\w{8})"', page)[0] == case[:8]
+    assert page.count("data:image/jpeg") == 17
+
+
+def test_a_browser_shows_the_page_and_fetches_nothing(study_store, tmp_path):
+    out = tmp_path / "qc.html"
+    radlas("qc", "--store", study_store, "--out", out, "--engine", "serial")
+    seen = visit(out, tmp_path)
+    assert seen.asked == ()
+    assert seen.dom.count("<figure") == 18
+    picture = np.asarray(Image.open(seen.picture).convert("L"))
+    assert picture.shape == (1600, 1200)
+    assert picture.std() > 20, "a page of one colour shows nothing"
+
+
+def test_the_browser_would_tell_what_a_page_fetches(tmp_path):
+    """The witness itself: a page with a foreign picture is found out."""
+    page = tmp_path / "page.html"
+    page.write_text('<!doctype html><img alt="" src="http://127.0.0.1:9/x.png">')
+    assert visit(page, tmp_path).asked == ("http://127.0.0.1:9/x.png",)

@@ -1,0 +1,182 @@
+"""The page of quality control: outlines where the masks are, the worst first, nothing fetched."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from matplotlib.path import Path as OutlinePath
+from PIL import Image
+
+from radlas.report.qc import Card, Trouble, render_qc
+from radlas.report.qc_concerns import FLAGS, concerns_of
+from radlas.report.qc_slice import busiest_slice, make_thumbnail
+
+from .reader import parse
+
+INGEST = Path(__file__).parents[3] / "platform" / "radlas" / "ingest"
+CASE = {
+    "case_id": "ab" * 16,
+    "centre": "a",
+    "sequence": "T2FS",
+    "columns": 40,
+    "rows": 30,
+    "slices": 12,
+    "spacing_x_mm": 0.8,
+    "spacing_y_mm": 0.8,
+    "spacing_z_mm": 4.0,
+    "manufacturer": "ACME",
+    "scanner_model": None,
+    "field_strength_t": 1.5,
+    "flags": "",
+    "synthetic": False,
+}
+ROI = {
+    "roi": "tumour",
+    "reader": "",
+    "flags": "",
+    "touches_border": False,
+    "misalignment_voxels": 0.0,
+    "misalignment_mm": 0.0,
+    "components": 1,
+    "slices": 5,
+    "voxels": 900,
+    "volume_mm3": 2304.0,
+}
+
+
+def a_thumbnail(mask=None, spacing=(0.8, 0.8)):
+    voxels = np.add.outer(np.arange(30), np.arange(40))
+    mask = np.zeros((30, 40), bool) if mask is None else mask
+    return make_thumbnail(voxels, {"tumour": mask}, spacing=spacing, number=3, slices=12)
+
+
+def a_card(number: int = 0, roi=ROI, damage: str = "", **case) -> Card:
+    row = CASE | {"case_id": f"{number:032x}"} | case
+    view = None if damage else a_thumbnail()
+    return Card(row, [roi], concerns_of(row, [roi]), view, damage)
+
+
+def area_of(path: str) -> float:
+    """Signed area inside all outlines of an SVG path: holes run the other way round."""
+    total = 0.0
+    for part in filter(None, path.split("Z")):
+        points = np.array([[float(n) for n in one.split()] for one in part[1:].split(" L")])
+        x, y = points[:, 0], points[:, 1]
+        total += (x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
+    return abs(total)
+
+
+def filled(path: str, shape: tuple[int, int]) -> np.ndarray:
+    """Pixels whose centres the outlines enclose, by matplotlib: an outside witness."""
+    y, x = np.indices(shape)
+    centres = np.column_stack([x.ravel() + 0.5, y.ravel() + 0.5])
+    inside = np.zeros(len(centres), bool)
+    for part in filter(None, path.split("Z")):
+        points = [[float(n) for n in one.split()] for one in part[1:].split(" L")]
+        inside ^= OutlinePath(points).contains_points(centres)
+    return inside.reshape(shape)
+
+
+@settings(deadline=None)
+@given(hnp.arrays(bool, (9, 11)))
+def test_outlines_enclose_the_mask_however_it_lies(mask):
+    view = make_thumbnail(np.zeros(mask.shape), {"m": mask}, spacing=(1.0, 1.0), number=1, slices=1)
+    np.testing.assert_array_equal(filled(view.outlines["m"], mask.shape), mask)
+
+
+def test_pixels_that_are_not_square_are_drawn_in_their_shape():
+    mask = np.zeros((30, 40), bool)
+    mask[10:20, 10:30] = True
+    view = a_thumbnail(mask, spacing=(0.5, 1.0))
+    assert (view.width, view.height) == (40.0, 60.0)
+    image = Image.open(io.BytesIO(base64.b64decode(view.picture.partition(",")[2])))
+    assert image.size == (40, 60)
+    assert area_of(view.outlines["tumour"]) == pytest.approx(2 * 200 - 2 * 0.5, abs=2)
+
+
+def test_the_slice_with_most_tumour_is_shown():
+    mask = np.zeros((4, 5, 5), bool)
+    mask[1, 0], mask[2, :2] = True, True
+    assert busiest_slice(mask) == 2
+
+
+def test_every_flag_that_ingest_sets_is_explained():
+    """The words stand in the sources; one without a sentence would be told as it is."""
+    text = "".join(path.read_text() for path in INGEST.glob("*.py"))
+    raised = set(re.findall(r'flags \|= \{"(\w+)"\}', text)) | set(
+        re.findall(r'\("(\w+)",\)(?: \* | if )', text)
+    )
+    raised |= set(re.findall(r'flags\.add\("(\w+)"\)', text)) | {"no_orientation", "resampled"}
+    assert len(raised) > 9
+    assert raised - set(FLAGS) == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"touches_border": True}, "touches the border"),
+        ({"misalignment_voxels": 0.05, "misalignment_mm": 0.04}, "0.05 voxels (0.04 mm)"),
+        ({"components": 3}, "3 pieces"),
+        ({"slices": 1}, "1 slices only"),
+        ({"voxels": 12}, "12 voxels only"),
+        ({"flags": "resampled,undrawn_slices"}, "not drawn"),
+    ],
+)
+def test_what_is_odd_is_told_with_its_numbers(change, said):
+    assert any(said in one.text for one in concerns_of(CASE, [ROI | change]))
+    assert not concerns_of(CASE, [ROI])
+
+
+def test_the_worst_come_first_and_damage_before_all():
+    cards = [
+        a_card(1),
+        a_card(2, ROI | {"components": 2}),
+        a_card(3, ROI | {"flags": "covers_most"}),
+        a_card(4, damage="no such case"),
+    ]
+    page = render_qc(cards, [], synthetic=False)
+    order = re.findall(r'id="case-(\w+)"', page)
+    assert order == [f"{number:032x}"[:8] for number in (4, 3, 2, 1)] or len(set(order)) == 1
+    figures = parse(page).all("figure")
+    assert "no such case" in figures[0].words()
+    assert "covers more than half" in figures[1].words()
+
+
+def test_cases_that_are_not_stored_are_grouped_with_what_to_do():
+    trouble = [
+        Trouble("a", "ab" * 16, "quarantined", "slice_gap", "1 of 6 missing\n  in: case abab"),
+        Trouble("b", "cd" * 16, "quarantined", "slice_gap", "2 of 6 missing"),
+        Trouble("b", "ef" * 16, "failed", "crashed", "the process died"),
+    ]
+    page = render_qc([], trouble, synthetic=False)
+    assert page.index("2 cases: <code>slice_gap") < page.index("1 case: <code>crashed")
+    assert "export the series again, with every slice" in page
+    assert "1 of 6 missing" in page
+
+
+def test_nothing_is_fetched_nothing_runs_and_the_same_rows_give_the_same_bytes():
+    cards = [a_card(1), a_card(2, ROI | {"roi": "edema<script>"})]
+    page = render_qc(cards, [], synthetic=True)
+    assert page == render_qc(list(reversed(cards)), [], synthetic=True)
+    assert "<script" not in page
+    targets = re.findall(r"(?:href|src)=\"([^\"]*)\"|url\(([^)]*)\)", page)
+    assert targets
+    assert all("".join(target).startswith("data:image/jpeg") for target in targets)
+    assert "Synthetic cases" in page
+
+
+@given(st.integers(2, 400), st.integers(2, 400))
+@settings(max_examples=20, deadline=None)
+def test_pictures_are_as_small_as_asked(rows, columns):
+    voxels = np.arange(rows * columns).reshape(rows, columns)
+    view = make_thumbnail(voxels, {}, spacing=(1.0, 1.0), number=1, slices=1, longest=64)
+    image = Image.open(io.BytesIO(base64.b64decode(view.picture.partition(",")[2])))
+    assert max(image.size) <= 64 or max(rows, columns) <= 64
