@@ -1,0 +1,77 @@
+"""A stored case is OME-Zarr 0.5 to outside readers: two validators, and zarr itself."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import yaozarrs
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ome_zarr_models.v05 import Image
+
+from radlas.geometry import make_geometry
+from radlas.model import Roi, Volume
+from radlas.volumes.zarr import volume_path, write_case
+
+CASE = "cd" * 16
+
+
+def stored(root, shape=(5, 140, 150), dtype=np.int16):
+    geometry = make_geometry(
+        shape, spacing=(0.8, 0.7, 5.5), origin=(1.0, 2.0, 3.0), direction=np.eye(3)
+    )
+    voxels = np.random.default_rng(0).integers(-400, 3000, shape).astype(dtype)
+    mask = np.zeros(shape, bool)
+    mask[1:3, 2:9, 3:8] = True
+    rois = (Roi("tumour", mask, "image"), Roi("tumour", ~mask, "image", reader="two"))
+    write_case(root, CASE, Volume(voxels, geometry), rois)
+    return volume_path(root, CASE), voxels, mask
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.int32, np.float32, np.uint8])
+def test_ome_zarr_models_accepts_it(dtype, tmp_path):
+    path, _, _ = stored(tmp_path, dtype=dtype)
+    image = Image.from_zarr(zarr.open_group(path, mode="r"))
+    (scale,) = image.ome_attributes.multiscales[0].datasets[0].coordinateTransformations
+    assert scale.scale == pytest.approx([5.5, 0.7, 0.8])
+
+
+def test_yaozarrs_accepts_it(tmp_path):
+    path, _, _ = stored(tmp_path)
+    yaozarrs.validate_zarr_store(str(path))
+
+
+def test_the_validators_would_refuse_another_layout(tmp_path):
+    """The witnesses themselves: without its axes the same case is no OME-Zarr."""
+    path, _, _ = stored(tmp_path)
+    head = json.loads((path / "zarr.json").read_text())
+    del head["attributes"]["ome"]["multiscales"][0]["axes"]
+    (path / "zarr.json").write_text(json.dumps(head))
+    with pytest.raises(Exception, match="axes"):
+        Image.from_zarr(zarr.open_group(path, mode="r"))
+    with pytest.raises(Exception, match="axes"):
+        yaozarrs.validate_zarr_store(str(path))
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    shape=st.tuples(st.integers(1, 70), st.integers(1, 300), st.integers(1, 300)),
+    dtype=st.sampled_from([np.int16, np.float32, np.uint8, ">i2"]),
+)
+def test_zarr_reads_what_our_own_writer_wrote(shape, dtype, tmp_path_factory):
+    """Every shape against chunks and their edges; big-endian voxels are stored little-endian."""
+    path, voxels, _ = stored(tmp_path_factory.mktemp("s"), shape, np.dtype(dtype))
+    array = zarr.open_group(path, mode="r")["image"]
+    np.testing.assert_array_equal(array[:], voxels)
+    assert array.dtype.newbyteorder("=") == np.dtype(dtype).newbyteorder("=")
+    assert array.metadata.dimension_names == ("z", "y", "x")
+
+
+def test_masks_are_arrays_of_their_own_by_roi_and_reader(tmp_path):
+    path, _, mask = stored(tmp_path)
+    group = zarr.open_group(path, mode="r")
+    np.testing.assert_array_equal(group["masks/tumour"][:], mask)
+    np.testing.assert_array_equal(group["masks/tumour@two"][:], ~mask)
