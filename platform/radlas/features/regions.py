@@ -55,6 +55,8 @@ def ring_rows(case: Prepared, rings: Mapping[str, Ring]) -> tuple[Row, ...]:
             "origin": "generated",
             **mask_facts(made.mask, case.volume.geometry),
             "misalignment_mm": 0.0,
+            "misalignment_voxels": 0.0,
+            "mask_values": "",
             "requested_width_mm": made.requested_width,
             "achieved_width_mm": made.achieved_width,
             "kept_fraction": made.kept_fraction,

@@ -14,7 +14,7 @@ from radlas.reasons import data_error
 from radlas.roi.facts import Box, bounding_box
 
 Mask = NDArray[np.bool_]
-_SLACK_MM = 1e-6  # voxels exactly on an edge must not depend on rounding
+SLACK_MM = 1e-6  # voxels exactly on an edge must not depend on rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ def ring(
         raise ConfigError(f"no ring from {inner_mm} to {outer_mm} mm", hint="let inner < outer")
     box = _reach(tumour, spacing_zyx, outer_mm)
     distance = ndimage.distance_transform_edt(~tumour[box], sampling=spacing_zyx)
-    wanted = (distance > inner_mm + _SLACK_MM) & (distance <= outer_mm + _SLACK_MM)
+    wanted = (distance > inner_mm + SLACK_MM) & (distance <= outer_mm + SLACK_MM)
     for other in exclude:
         wanted &= ~other[box]
     kept = wanted & body[box]
