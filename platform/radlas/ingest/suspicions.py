@@ -7,7 +7,7 @@ damaged header, which must not vanish in silence: the rest would be a regular, s
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from radlas.ingest.series import ImageSeries
 from radlas.reasons import data_error
 
 _ONE_CONTRAST = 1.1  # times of one image differ by rounding and by a few per cent at most
+_ONE_TRIGGER = 3.0  # repetition follows the breath where a scan is triggered; T1 and T2 are further
 _COMPONENTS = {"M", "P", "R", "I", "MAGNITUDE", "PHASE", "REAL", "IMAGINARY"}
 _ON_THE_LINE = 0.1  # of a step: a file this near to where the stack goes on belongs to it
 Point = NDArray[np.float64]
@@ -55,12 +56,23 @@ def flags_of(series: Sequence[ImageSeries]) -> dict[str, tuple[str, ...]]:
     """Flags of every series that has one, by its key: no faults, but worth a look.
 
     ``fewer_than_stated``: its headers speak of more images in the acquisition than are there;
-    ``numbering_gap``: the numbers of its images leave some out.
+    ``numbering_gap``: the numbers of its images leave some out; ``birth_dates_differ``: series of
+    one patient's identifier state several dates of birth, as after shifting dates by study.
     """
     there: dict[str, int] = defaultdict(int)
     for one in series:
         there[one.first.series] += one.slices
-    found = {one.key: _flags(one, there[one.first.series]) for one in series}
+    subjects: dict[str, list[ImageSeries]] = defaultdict(list)
+    for one in series:
+        subjects[one.first.subject].append(one)
+    ages = {subject for subject, own in subjects.items() if len(_births(own)) > 1}
+    found = {
+        one.key: (
+            *_flags(one, there[one.first.series]),
+            *(("birth_dates_differ",) if one.first.subject in ages else ()),
+        )
+        for one in series
+    }
     return {key: flags for key, flags in found.items() if flags}
 
 
@@ -77,38 +89,41 @@ def absent_slices(absent: int, there: int) -> DataError:
     return data_error("slices_absent", f"{absent} slices are named, and not among the {there} here")
 
 
-def _people(series: Sequence[ImageSeries]) -> dict[str, int]:
-    """How many people the headers under each patient's identifier speak of, by sex and birth."""
-    told: dict[str, list[set[str]]] = defaultdict(lambda: [set(), set()])
+def _people(series: Iterable[ImageSeries]) -> dict[str, set[str]]:
+    """The sexes that headers under each patient's identifier state."""
+    told: dict[str, set[str]] = defaultdict(set)
     for one in series:
-        for file in one.files:
-            for known, value in zip(told[file.subject], file.person, strict=True):
-                known.update({value} - {"", "O"})
-    return {subject: max(1, *map(len, sets)) for subject, sets in told.items()}
+        told[one.first.subject] |= {file.person[0] for file in one.files} - {"", "O"}
+    return told
 
 
-def _of_identity(parts: Sequence[ImageSeries], people: int) -> DataError | None:
+def _births(series: Iterable[ImageSeries]) -> set[str]:
+    return {file.person[1] for one in series for file in one.files} - {""}
+
+
+def _of_identity(parts: Sequence[ImageSeries], sexes: Collection[str]) -> DataError | None:
     subjects = len({part.first.subject for part in parts})
     if subjects > 1:
         return data_error("identity_conflict", f"one series under {subjects} patient identifiers")
     studies = len({file.study for part in parts for file in part.files})
     if studies > 1:
         return data_error("identity_conflict", f"one series in {studies} studies")
-    if people > 1:
-        what = f"one identifier, and headers of {people} people by sex or date of birth"
-        return data_error("identity_conflict", what)
+    if len(sexes) > 1:
+        return data_error("identity_conflict", "one identifier, and headers of two sexes")
+    if (births := len(_births(parts))) > 1:
+        return data_error("identity_conflict", f"one series of people with {births} dates of birth")
     return None
 
 
 def _of_contrast(series: ImageSeries) -> DataError | None:
     """Two echoes on alternating slices make a regular stack of no image at all."""
-    for what, numbers in (
-        ("echo times", {file.echo_ms for file in series.files}),
-        ("repetition times", {file.repetition_ms for file in series.files}),
-        ("inversion times", {file.inversion_ms for file in series.files}),
+    for what, ratio, numbers in (
+        ("echo times", _ONE_CONTRAST, {file.echo_ms for file in series.files}),
+        ("repetition times", _ONE_TRIGGER, {file.repetition_ms for file in series.files}),
+        ("inversion times", _ONE_CONTRAST, {file.inversion_ms for file in series.files}),
     ):
         known = [number for number in numbers if number]
-        if known and max(known) > _ONE_CONTRAST * min(known):
+        if known and max(known) > ratio * min(known):
             said = f"slices of {what} from {min(known):g} to {max(known):g} ms in one stack"
             return data_error("mixed_slices", said)
     origins = {file.image_type[:1] for file in series.files} & {("ORIGINAL",), ("DERIVED",)}

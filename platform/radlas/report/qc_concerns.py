@@ -21,6 +21,7 @@ FLAGS: dict[str, tuple[str, int]] = {
     "drawn_twice": ("the same drawing was found twice", 1),
     "empty_edema": ("an edema was named and not drawn", 1),
     "fewer_than_stated": ("headers speak of more slices than there are", 4),
+    "birth_dates_differ": ("series of this patient state several dates of birth", 4),
     "numbering_gap": ("the numbers of the slices leave some out", 3),
     "blank_slices": ("a slice holds nothing", 5),
     "repeated_slices": ("a slice is a copy of its neighbour", 5),

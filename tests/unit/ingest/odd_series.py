@@ -865,3 +865,23 @@ def multi_frame_of_two_echoes(made: Dataset) -> None:
         echo = Dataset()
         echo.EffectiveEchoTime = 30.0 + 60 * (index % 2)
         group.MREchoSequence = Sequence([echo])
+
+
+@odd(EXACT)
+def triggered_by_the_breath(series: Series) -> None:
+    """Repetition times follow the patient: from 2.9 to 6.4 s in one image."""
+    for_all(RepetitionTime=lambda index: 2900 + 700 * index)(series)
+
+
+@odd("identity_conflict")
+def two_sexes_in_two_studies(series: Series) -> None:
+    other = sound("none", description="AX T1", tags={"PatientSex": "M"})
+    series.datasets += other.datasets
+
+
+@odd(EXACT)
+def two_dates_of_birth_in_two_studies(series: Series) -> None:
+    """Dates that were shifted study by study: a flag, and no more."""
+    for_all(PatientBirthDate="19500203")(series)
+    other = sound("none", description="AX T1", tags={"PatientBirthDate": "19500307"})
+    series.datasets += other.datasets
