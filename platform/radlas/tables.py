@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from radlas.catalogue import BY_NAME, FEATURES
+
 ColumnType = Literal["string", "bool", "int64", "float64", "timestamp", "list<float32>"]
 
 
@@ -162,57 +164,16 @@ CLINICAL = Table(
     ),
 )
 
-# PyRadiomics 3.0.1, all classes with their defaults: 107 names (a test holds the list to it).
-_FEATURE_NAMES: dict[str, str] = {
-    "shape": "Elongation Flatness LeastAxisLength MajorAxisLength Maximum2DDiameterColumn"
-    " Maximum2DDiameterRow Maximum2DDiameterSlice Maximum3DDiameter MeshVolume MinorAxisLength"
-    " Sphericity SurfaceArea SurfaceVolumeRatio VoxelVolume",
-    "firstorder": "10Percentile 90Percentile Energy Entropy InterquartileRange Kurtosis Maximum"
-    " Mean MeanAbsoluteDeviation Median Minimum Range RobustMeanAbsoluteDeviation RootMeanSquared"
-    " Skewness TotalEnergy Uniformity Variance",
-    "glcm": "Autocorrelation ClusterProminence ClusterShade ClusterTendency Contrast Correlation"
-    " DifferenceAverage DifferenceEntropy DifferenceVariance Id Idm Idmn Idn Imc1 Imc2"
-    " InverseVariance JointAverage JointEnergy JointEntropy MCC MaximumProbability SumAverage"
-    " SumEntropy SumSquares",
-    "gldm": "DependenceEntropy DependenceNonUniformity DependenceNonUniformityNormalized"
-    " DependenceVariance GrayLevelNonUniformity GrayLevelVariance HighGrayLevelEmphasis"
-    " LargeDependenceEmphasis LargeDependenceHighGrayLevelEmphasis"
-    " LargeDependenceLowGrayLevelEmphasis LowGrayLevelEmphasis SmallDependenceEmphasis"
-    " SmallDependenceHighGrayLevelEmphasis SmallDependenceLowGrayLevelEmphasis",
-    "glrlm": "GrayLevelNonUniformity GrayLevelNonUniformityNormalized GrayLevelVariance"
-    " HighGrayLevelRunEmphasis LongRunEmphasis LongRunHighGrayLevelEmphasis"
-    " LongRunLowGrayLevelEmphasis LowGrayLevelRunEmphasis RunEntropy RunLengthNonUniformity"
-    " RunLengthNonUniformityNormalized RunPercentage RunVariance ShortRunEmphasis"
-    " ShortRunHighGrayLevelEmphasis ShortRunLowGrayLevelEmphasis",
-    "glszm": "GrayLevelNonUniformity GrayLevelNonUniformityNormalized GrayLevelVariance"
-    " HighGrayLevelZoneEmphasis LargeAreaEmphasis LargeAreaHighGrayLevelEmphasis"
-    " LargeAreaLowGrayLevelEmphasis LowGrayLevelZoneEmphasis SizeZoneNonUniformity"
-    " SizeZoneNonUniformityNormalized SmallAreaEmphasis SmallAreaHighGrayLevelEmphasis"
-    " SmallAreaLowGrayLevelEmphasis ZoneEntropy ZonePercentage ZoneVariance",
-    "ngtdm": "Busyness Coarseness Complexity Contrast Strength",
-}
-RADIOMICS_FEATURES: tuple[str, ...] = tuple(
-    f"{family}_{name}" for family, names in _FEATURE_NAMES.items() for name in names.split()
-)
-_FEATURE_UNITS = {
-    "shape_LeastAxisLength": "mm",
-    "shape_MajorAxisLength": "mm",
-    "shape_MinorAxisLength": "mm",
-    "shape_Maximum2DDiameterColumn": "mm",
-    "shape_Maximum2DDiameterRow": "mm",
-    "shape_Maximum2DDiameterSlice": "mm",
-    "shape_Maximum3DDiameter": "mm",
-    "shape_MeshVolume": "mm3",
-    "shape_VoxelVolume": "mm3",
-    "shape_SurfaceArea": "mm2",
-    "shape_SurfaceVolumeRatio": "1/mm",
-}
+RADIOMICS_FEATURES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 
 
 def feature_column(name: str) -> Column:
     """The column of one radiomics feature, named ``family_Feature``."""
-    family, _, feature = name.partition("_")
-    return Column(name, "float64", f"{feature} ({family}).", _FEATURE_UNITS.get(name, "1"))
+    known = BY_NAME.get(name)
+    if known is None:
+        family, _, feature = name.partition("_")
+        return Column(name, "float64", f"{feature} ({family}).", "1")
+    return Column(name, "float64", known.definition, known.unit)
 
 
 _ROW_REASON = _text("reason", "Why values are NULL; empty if none is.", nullable=False)

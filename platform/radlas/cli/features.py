@@ -1,14 +1,17 @@
-"""Verbs of feature sets: list, show."""
+"""Verbs of features: which sets there are, what one was made with, what the features mean."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
+from radlas.catalogue import FAMILIES, FEATURES, Feature
 from radlas.cli.app import JsonOption, StoreOption
 from radlas.entry import guarded, show
+from radlas.errors import ConfigError
 from radlas.flows.base import Report
 from radlas.store.layout import open_store
 from radlas.store.recipes import list_recipes, load_recipe
@@ -17,7 +20,7 @@ from radlas.store.recipes import list_recipes, load_recipe
 def register(app: typer.Typer) -> None:
     """Add the group to the application."""
     group = typer.Typer(help="Extraction recipes and their settings.", no_args_is_help=True)
-    for verb in (list_, show_):
+    for verb in (list_, show_, describe):
         group.command(verb.__name__.rstrip("_"))(verb)
     app.add_typer(group, name="features")
 
@@ -46,3 +49,38 @@ def show_(
         return show(Report(tuple(lines), recipe), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def describe(
+    what: Annotated[
+        str | None, typer.Argument(help="A family (glcm), a feature, or part of its name.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what features mean: unit, definition, code in the IBSI manual."""
+
+    def action() -> int:
+        found = [one for one in FEATURES if _fits(one, (what or "").lower())]
+        if not found:
+            families = ", ".join(FAMILIES)
+            raise ConfigError(f"no feature is called {what!r}", hint=f"families: {families}")
+        data = [{**one._asdict(), "family": one.family} for one in found]
+        return show(Report(tuple(_told(found)), {"features": data}), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def _fits(feature: Feature, what: str) -> bool:
+    return what == feature.family if what in FAMILIES else what in feature.name.lower()
+
+
+def _told(features: list[Feature]) -> Iterator[str]:
+    family = ""
+    for one in features:
+        if one.family != family:
+            family = one.family
+            yield f"{family}: {FAMILIES[family]}"
+        code = f"IBSI {one.ibsi}" if one.ibsi else "not in IBSI"
+        unit = "" if one.unit == "1" else f" [{one.unit}]"
+        remark = f"; here {one.remark}" if one.remark else ""
+        yield f"  {one.name}{unit}: {one.definition} ({code}{remark})"
