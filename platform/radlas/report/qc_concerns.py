@@ -28,7 +28,7 @@ FLAGS: dict[str, tuple[str, int]] = {
     "no_orientation": ("the file does not say where the image lies in the patient", 2),
 }
 _FEW_SLICES, _FEW_VOXELS = 3, 64
-_THICK = 6.0  # slice spacing over pixel edge
+_THICK = 10.0  # slice spacing over pixel edge
 _SNAPPED = 0.02  # voxels: less is rounding
 
 
