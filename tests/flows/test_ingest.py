@@ -235,6 +235,46 @@ def test_a_retry_whose_source_is_gone_says_what_to_type(hospital, tmp_path):
     assert "1 tasks released" in said.out
 
 
+def test_a_damaged_list_of_sources_stops_no_ingest_and_says_what_to_do(hospital, tmp_path):
+    store, book = tmp_path / "store", tmp_path / "store.sources.json"
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
+    book.write_text('{"centre": "c"}')
+    said = radlas("ingest", hospital, *words)
+    assert said.code == 1  # of the quarantined cases; the others are stored
+    assert "was not noted beside the store: the list of sources is damaged" in said.out
+    told = radlas("whois", "ffffffff", "--store", store)
+    assert told.code == 2
+    assert "move it away" in told.err
+
+
+def test_a_source_that_was_emptied_stands_in_nobodys_way(hospital, tmp_path):
+    store, gone = tmp_path / "store", tmp_path / "gone"
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
+    shutil.copytree(hospital, gone)
+    said = radlas("ingest", gone, *words, "--json")
+    radlas("ingest", hospital, *words)
+    shutil.rmtree(gone)
+    gone.mkdir()
+    case = said.data["cases"][0]["case_id"]
+    told = radlas("whois", case[:8], "--store", store, "--json")
+    assert [one["pseudonym"] for one in told.data["found"]] == [case]
+    again = radlas("retry", "--store", store, "--reason", "label_missing", "--engine", "serial")
+    assert again.code == 2
+    assert "ingest did not run: " in again.out
+    assert "1 quarantined" in again.out
+
+
+@pytest.mark.parametrize("digits", ["", "abc"])
+def test_a_name_is_not_told_for_few_digits(tmp_path, digits):
+    store = tmp_path / "store"
+    radlas("init", store)
+    said = radlas("whois", digits, "--store", store)
+    assert said.code == 2
+    assert "shorter than 4 digits" in said.err
+
+
 def test_the_hospital_can_tell_which_exam_a_case_is_and_nobody_else(hospital, tmp_path):
     store = tmp_path / "store"
     radlas("init", store)

@@ -16,9 +16,9 @@ import typer
 from radlas import doctor as checks
 from radlas.cli.app import DryRunOption, EngineOption, JsonOption, StoreOption, ToleratedOption
 from radlas.config import Config
-from radlas.entry import execute, guarded, perform, plain, show
+from radlas.entry import USAGE, execute, guarded, perform, plain, show
 from radlas.errors import ConfigError
-from radlas.flows.base import Report
+from radlas.flows.base import Flow, Report, StoreConfig
 from radlas.flows.extract import ExtractConfig, extract
 from radlas.flows.ingest import IngestConfig, ingest
 from radlas.phantom import PhantomConfig, write_cohort
@@ -264,9 +264,8 @@ def retry(
         with single_writer(opened, "retry"):
             number = release(opened, reason)
         lines.append(f"{number} tasks released")
-        reports = [
-            perform(flow, config, engine=engine) for one in planned for flow, config in one.runs
-        ]
+        runs = [run for one in planned for run in one.runs]
+        reports = [_redo(flow, config, engine) for flow, config in runs]
         data = {"reason": reason, "released": number, "redo": redo}
         data["reports"] = [dict(report.data) for report in reports]
         told = [line for report in reports for line in report.lines]
@@ -274,6 +273,14 @@ def retry(
         return show(Report((*lines, *told), data, code), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def _redo(flow: Flow[Any, Any], config: StoreConfig, engine: str) -> Report:
+    """One run's report; a source that is no longer what it was does not keep others waiting."""
+    try:
+        return perform(flow, config, engine=engine)
+    except ConfigError as error:
+        return Report((f"{flow.name} did not run: {error}",), {"error": error.what}, USAGE)
 
 
 def whois(

@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeInt
 
 from radlas.digests import digest_of, pseudonym
 from radlas.engine.base import Done
-from radlas.errors import ConfigError, DataError
+from radlas.errors import ConfigError, DataError, StoreError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
 from radlas.flows.grades import tell_grades
@@ -228,8 +228,8 @@ def _note_source(store: Store, config: IngestConfig) -> list[str]:
     values |= {"rois": str(config.rois.absolute()) if config.rois else None}
     try:
         note_source(store, values)
-    except OSError as error:
-        why = error.strerror or type(error).__name__
+    except (OSError, StoreError) as error:  # the exams are stored all the same
+        why = error.strerror if isinstance(error, OSError) else str(error)
         return [f"  where this source lies was not noted beside the store: {why}"]
     return []
 

@@ -11,11 +11,11 @@ from radlas.features import EXTRACTORS
 from radlas.features.base import feature_set_name, make_extractor
 from radlas.flows.base import Flow, StoreConfig
 from radlas.flows.extract import ExtractConfig, extract
-from radlas.flows.ingest import IngestConfig, ingest
+from radlas.flows.ingest import ingest
+from radlas.flows.noted import noted_ingests
 from radlas.store.layout import Store
 from radlas.store.ledger import standings
 from radlas.store.recipes import load_recipe
-from radlas.store.sources import read_sources
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,10 @@ def plan_retry(store: Store, reason: str) -> tuple[Redo, ...]:
     if not held:
         known = sorted({one.reason for one in standings(store).values()} - {""})
         told = ", ".join(known) or "nothing is in trouble"
-        raise ConfigError(f"nothing stands under {reason!r}", str(store.root), f"there are: {told}")
+        hint = f"there are: {told}"
+        if open_ := sum(one.state == "released" for one in standings(store).values()):
+            hint += f"; {open_} released tasks wait for the next run of ingest or extract"
+        raise ConfigError(f"nothing stands under {reason!r}", str(store.root), hint)
     centres = Counter(one.centre for one in held if one.stage == "ingest")
     sets = Counter(one.feature_set for one in held if one.stage == "extract")
     return (
@@ -63,8 +66,7 @@ def plan_retry(store: Store, reason: str) -> tuple[Redo, ...]:
 
 
 def _ingest(store: Store, centre: str, tasks: int) -> Redo:
-    known = [one for one in read_sources(store) if one.get("centre") == centre]
-    configs = [IngestConfig.parse({**one, "store": store.root}, "sources") for one in known]
+    configs = [one for one in noted_ingests(store) if one.centre == centre]
     runs = tuple((ingest, config) for config in configs if config.source.exists())
     importer = configs[-1].importer if configs else "IMPORTER"
     command = f"radlas ingest SOURCE --centre {centre} --importer {importer} --store {store.root}"

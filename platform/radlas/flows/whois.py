@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from radlas.digests import pseudonym
 from radlas.errors import ConfigError
 from radlas.flows.ingest import IngestConfig
+from radlas.flows.noted import noted_ingests
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Scan
 from radlas.store.layout import Store
-from radlas.store.sources import read_sources
+
+_LEAST_DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -37,15 +39,18 @@ def who_is(store: Store, digits: str) -> tuple[Identity, ...]:
     """All exams, also refused ones, whose case or subject begins with these digits.
 
     Raises:
-        ConfigError: No source was noted, none can be reached, or nothing matches.
+        ConfigError: Less than four digits, no source was noted, none can be reached, or nothing
+            matches.
         StoreError: The site key is missing.
     """
-    key, sources = store.key(), read_sources(store)
-    configs = [IngestConfig.parse({**one, "store": store.root}, "sources") for one in sources]
-    reachable = [config for config in configs if config.source.exists()]
+    if len(digits) < _LEAST_DIGITS:
+        hint = "too few would name half the hospital"
+        raise ConfigError(f"{digits!r} is shorter than {_LEAST_DIGITS} digits", hint=hint)
+    key, noted = store.key(), noted_ingests(store)
+    reachable = [config for config in noted if config.source.exists()]
     if not reachable:
         hint = "run `radlas ingest` again where the sources are; it notes where they lie"
-        raise ConfigError(f"none of {len(configs)} sources can be reached", str(store.root), hint)
+        raise ConfigError(f"none of {len(noted)} sources can be reached", str(store.root), hint)
     found = [
         one
         for config in reachable
@@ -54,12 +59,15 @@ def who_is(store: Store, digits: str) -> tuple[Identity, ...]:
     ]
     if not found:
         hint = "name the first digits of a case or subject, as messages and tables show them"
-        raise ConfigError(f"no exam of {len(reachable)} sources is {digits!r}", hint=hint)
+        raise ConfigError(f"no exam of {len(reachable)} reachable sources is {digits!r}", hint=hint)
     return tuple(found)
 
 
 def _identities(config: IngestConfig, key: bytes) -> Iterator[tuple[Identity, str]]:
-    scan: Scan = IMPORTERS[config.importer]().find(config.source, config.rules())
+    try:
+        scan: Scan = IMPORTERS[config.importer]().find(config.source, config.rules())
+    except ConfigError:  # emptied since: the exam may lie in another source
+        return
     exams = [(one.subject, one.series, str(one.images[0].path)) for one in scan.exams]
     refused = [(one.subject, one.series, str(config.source)) for one in scan.refusals]
     for subject, series, place in (*exams, *refused):

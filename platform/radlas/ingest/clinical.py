@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import ParseError
@@ -31,7 +32,7 @@ from radlas.model import Row
 
 TCIA_PATIENT = re.compile(r"STS_\d{3}")
 _ALIASES: dict[str, tuple[str, ...]] = {
-    "subject": ("patient id", "patientid", "patient", "subject", "subject id", "case id"),
+    "subject": ("patient id", "patientid", "subject id", "subject", "case id", "patient"),
     "sex": ("sex", "gender", "patient sex"),
     "age": ("age", "age years", "age at diagnosis", "patient age"),
     "grade": (
@@ -47,7 +48,11 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "laterality": ("laterality", "side"),
     "site_group": ("site group",),
 }
-_FIELDS = {alias: field for field, aliases in _ALIASES.items() for alias in aliases}
+_READERS: dict[str, Callable[[str], Any]] = {
+    "grade": normal_grade,
+    "sex": normal_sex,
+    "age": normal_age,
+}
 Cells = Sequence[Sequence[Any]]
 # What openpyxl and csv answer to damaged files; a list, so that bugs of ours are not hidden.
 _TABLE_ERRORS = (
@@ -80,7 +85,7 @@ class TableImporter:
             )
         read = [(read_cells(ref), name_of(ref)) for ref in tables]
         rows = [row for cells, name in read for row in _records(cells, name)]
-        return Scan(clinical=_merge(rows), notes=_grade_note([cells for cells, _ in read]))
+        return Scan(clinical=_merge(rows), notes=_missing_notes([cells for cells, _ in read]))
 
     def read(self, exam: Exam, rules: IngestRules) -> ExamData:
         """A table holds no exam, so none can be read.
@@ -97,10 +102,9 @@ def is_table(name: str) -> bool:
 
 
 def find_records(refs: Iterable[FileRef]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
-    """Records of all clinical tables among the files of a source, and a note on the others.
+    """Records of all clinical tables among the files of a source, and notes on the others.
 
-    Raises:
-        ConfigError: Two rows of one subject differ.
+    Tables that contradict one another are passed over with a note: the images are no part of it.
     """
     rows: list[Row] = []
     known: list[Cells] = []
@@ -125,7 +129,10 @@ def find_records(refs: Iterable[FileRef]) -> tuple[tuple[Row, ...], tuple[str, .
         "tables could not be reached: run again when they can": lost,
     }
     notes = tuple(f"{count} {what}" for what, count in counts.items() if count)
-    return _merge(rows), (*notes, *_grade_note(known))
+    try:
+        return _merge(rows), (*notes, *_missing_notes(known))
+    except ConfigError as error:
+        return (), (*notes, f"no clinical table was used: {error.what}; {error.hint}")
 
 
 def normalise(cells: Cells, where: str = "") -> tuple[Row, ...]:
@@ -169,10 +176,19 @@ def _sheet(data: bytes) -> Cells:
 
 
 def _csv(data: bytes) -> Cells:
-    text = data.decode("utf-8-sig")
+    text = _text(data)
     head = text.splitlines()[0] if text else ""
     delimiter = max(",;\t", key=head.count)  # a decimal comma makes `;` the usual one
     return list(csv.reader(io.StringIO(text), delimiter=delimiter))
+
+
+def _text(data: bytes) -> str:
+    if data[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:  # "Unicode text" of a spreadsheet
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:  # what Western European spreadsheets save as CSV
+        return data.decode("cp1252")
 
 
 def _records(cells: Cells, where: str) -> list[Row]:
@@ -180,28 +196,38 @@ def _records(cells: Cells, where: str) -> list[Row]:
     return [record for row in rows if _says_anything(record := _record(row))]
 
 
-def _grade_note(tables: Iterable[Cells]) -> tuple[str, ...]:
-    """How many grades were not understood: they are missing then, and a study must know."""
-    cells = [row.get("grade", "") for table in tables for row in _raw_rows(table, "")]
-    number = sum(bool(tidy(cell)) and normal_grade(cell) is None for cell in cells)
-    note = f"{number} grades hold words beyond the vocabulary and are missing: clean the column"
-    return (note,) * bool(number)
+def _missing_notes(tables: Iterable[Cells]) -> tuple[str, ...]:
+    """How many values were not understood: they are missing then, and a study must know."""
+    rows = [row for table in tables for row in _raw_rows(table, "")]
+    lost = {
+        field: sum(bool(tidy(cell := row.get(field, ""))) and read(cell) is None for row in rows)
+        for field, read in _READERS.items()
+    }
+    told = ", ".join(f"{number} of {field}" for field, number in lost.items() if number)
+    note = f"values beyond the vocabulary are missing: {told}; clean these columns"
+    return (note,) * bool(told)
 
 
 def _raw_rows(cells: Cells, where: str) -> list[dict[str, str]]:
     start = _header_row(cells)
     if start is None:
         raise _unknown_headers(cells, where)
-    columns = {
-        field: index
-        for index, title in reversed(list(enumerate(cells[start])))
-        if (field := _FIELDS.get(_plain(title)))
-    }
+    columns = _columns(cells[start])
     raw = [
         {field: _cell(row, index) for field, index in columns.items()} for row in cells[start + 1 :]
     ]
     tcia = any(TCIA_PATIENT.fullmatch(row["subject"]) for row in raw)
     return [row for row in raw if row["subject"] and (_is_tcia(row) or not tcia)]
+
+
+def _columns(titles: Sequence[Any]) -> dict[str, int]:
+    """Where each known field stands; of several columns, the one of the plainest name."""
+    plain = [_plain(title) for title in titles]
+    return {
+        field: plain.index(known)
+        for field, aliases in _ALIASES.items()
+        if (known := next((alias for alias in aliases if alias in plain), None))
+    }
 
 
 def _says_anything(record: Row) -> bool:
@@ -228,8 +254,8 @@ def _record(row: dict[str, str]) -> Row:
 
 def _header_row(cells: Cells) -> int | None:
     for index, row in enumerate(cells[:10]):
-        fields = {_FIELDS.get(_plain(title)) for title in row} - {None}
-        if "subject" in fields and len(fields) > 1:
+        columns = _columns(row)
+        if "subject" in columns and len(columns) > 1:
             return index
     return None
 
@@ -247,7 +273,11 @@ def _unknown_headers(cells: Cells, where: str) -> ConfigError:
 def _merge(rows: Iterable[Row]) -> tuple[Row, ...]:
     merged: dict[str, Row] = {}
     for row in rows:
-        if merged.setdefault(row["subject"], row) != row:
+        known = merged.get(row["subject"], row)
+        merged[row["subject"]] = {
+            field: value if value is not None else row[field] for field, value in known.items()
+        }
+        if any(row[field] not in {None, value} for field, value in merged[row["subject"]].items()):
             raise ConfigError(
                 f"two rows of one subject differ (number {len(merged)} in the table)",
                 "clinical table",
@@ -257,7 +287,7 @@ def _merge(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 def _plain(title: Any) -> str:
-    text = re.sub(r"\(.*?\)|[_\-/.]", " ", str(title or "").lower())
+    text = re.sub(r"\(.*?\)|\[.*?\]|[_\-/.]", " ", str(title or "").lower())
     return re.sub(r"\s+", " ", text).strip()
 
 

@@ -7,7 +7,10 @@ import re
 
 OLDEST = 90.0  # who is older is so rare that the age may name the patient
 _NOTHING = {"", "n/a", "na", "nan", "none", "null", "-", "--", "?", "unknown", "not available"}
-_SEX = {"m": "M", "male": "M", "man": "M", "f": "F", "female": "F", "woman": "F"}
+_SEX = {
+    **dict.fromkeys(("m", "male", "man", "männlich", "maennlich", "homme", "masculin"), "M"),
+    **dict.fromkeys(("f", "female", "woman", "w", "weiblich", "femme", "féminin", "feminin"), "F"),
+}
 # Left as the authors wrote it, right as it is spelt.
 _SPELLING = {
     "pleiomorphic": "pleomorphic",

@@ -15,6 +15,7 @@ from radlas.reasons import data_error
 
 PLAIN, XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
 OPEN = {"POINT", "OPEN_PLANAR", "OPEN_NONPLANAR"}  # no area: ignored, and flagged
+_FRAME = "ReferencedFrameOfReferenceUID"
 _FARTHEST = 1e5  # from the origin of a patient's frame [mm]
 CLOSED = {PLAIN, XOR, "CLOSEDPLANAR"}
 
@@ -39,8 +40,17 @@ class Contour:
         return self.kind in CLOSED and len(self.points) >= 3
 
 
-def read_contours(dataset: Dataset) -> list[tuple[str, list[Contour]]]:
-    """Drawn names and their contours, in the order of the file; some may have none.
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """One ROI of a structure set: its name, its contours, and its frame of reference, if told."""
+
+    name: str
+    contours: list[Contour]
+    frame: str
+
+
+def read_contours(dataset: Dataset) -> list[Outline]:
+    """Every ROI with its contours, in the order of the file; some may have none.
 
     Raises:
         DataError: ``bad_contour``: coordinates are no triples of finite numbers, are fewer than
@@ -60,8 +70,13 @@ def read_contours(dataset: Dataset) -> list[tuple[str, list[Contour]]]:
         what = f"{len(drawn[strays[0]])} contours carry the number {strays[0]}, which no ROI has"
         raise data_error("bad_contour", what, "RTSTRUCT")
     return [
-        (str(roi.get("ROIName") or "").strip(), drawn.get(int(roi.ROINumber), [])) for roi in rois
+        Outline(_text(roi, "ROIName"), drawn.get(int(roi.ROINumber), []), _text(roi, _FRAME))
+        for roi in rois
     ]
+
+
+def _text(item: Dataset, keyword: str) -> str:
+    return str(item.get(keyword) or "").strip()
 
 
 def names_any(contours: Iterable[Contour], planes: Mapping[str, int]) -> bool:

@@ -10,12 +10,11 @@ from typing import ClassVar
 
 import pydicom
 
-from radlas.geometry import Geometry
 from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
 from radlas.ingest.checks import image_flags
-from radlas.ingest.contours import Contour, names_any, read_contours
+from radlas.ingest.contours import Outline, names_any, read_contours
 from radlas.ingest.deidentify import dicom_facts
-from radlas.ingest.dicom_volume import read_series
+from radlas.ingest.dicom_volume import SeriesData, read_series
 from radlas.ingest.files import open_file
 from radlas.ingest.masks import Drawn, Placed, rois_of
 from radlas.ingest.parsing import parsing
@@ -24,6 +23,7 @@ from radlas.ingest.roi_names import RoiMap, resolve_roi_map
 from radlas.ingest.rtstruct import rasterise
 from radlas.ingest.scan import scan_dicom
 from radlas.ingest.seg import read_segments
+from radlas.reasons import data_error
 
 
 class DicomImporter:
@@ -53,44 +53,36 @@ class DicomImporter:
             OSError: A file cannot be reached; names no path.
         """
         series = read_series(exam.images)
-        volume, planes = series.volume, series.planes
         roi_map = resolve_roi_map(rules.names)
         bounds = Bounds(rules.snap_voxels, rules.resample_mm)
-        drawn = [
-            one
-            for ref in exam.masks
-            for one in _read_masks(ref, volume.geometry, planes, roi_map, bounds)
-        ]
+        drawn = [one for ref in exam.masks for one in _read_masks(ref, series, roi_map, bounds)]
         rois = rois_of(drawn, roi_map, rules.minimum_voxels)
-        return ExamData(volume, rois, dicom_facts(series.header), image_flags(volume.voxels))
+        flags = image_flags(series.volume.voxels)
+        return ExamData(series.volume, rois, dicom_facts(series.header), flags)
 
 
-def _read_masks(
-    ref: FileRef,
-    geometry: Geometry,
-    planes: Mapping[str, int],
-    roi_map: RoiMap,
-    bounds: Bounds,
-) -> list[Drawn]:
+def _read_masks(ref: FileRef, series: SeriesData, roi_map: RoiMap, bounds: Bounds) -> list[Drawn]:
     with open_file(ref) as stream:
         content = io.BytesIO(stream.read())
     with parsing("a mask file"):
         dataset = pydicom.dcmread(content, force=True)
         if dataset.get("Modality") == "RTSTRUCT":
             drawn = read_contours(dataset)
-            known = names_any((one for _, contours in drawn for one in contours), planes)
-            return [_contoured(*pair, geometry, planes if known else {}) for pair in drawn]
+            known = names_any((one for roi in drawn for one in roi.contours), series.planes)
+            planes = series.planes if known else {}
+            return [_contoured(roi, series, planes) for roi in drawn]
     content.seek(0)
-    return read_segments(content, geometry, roi_map, bounds)
+    return read_segments(content, series.volume.geometry, roi_map, bounds)
 
 
-def _contoured(
-    name: str, contours: list[Contour], geometry: Geometry, planes: Mapping[str, int]
-) -> Drawn:
-    hollow = not any(contour.encloses for contour in contours)
-    place = partial(_rasterised, contours, geometry, planes)
-    return Drawn(name, "rtstruct", hollow=hollow, place=place)
+def _contoured(roi: Outline, series: SeriesData, planes: Mapping[str, int]) -> Drawn:
+    hollow = not any(contour.encloses for contour in roi.contours)
+    place = partial(_rasterised, roi, series, planes)
+    return Drawn(roi.name, "rtstruct", hollow=hollow, place=place)
 
 
-def _rasterised(contours: list[Contour], geometry: Geometry, planes: Mapping[str, int]) -> Placed:
-    return Placed(*rasterise(contours, geometry, planes))
+def _rasterised(roi: Outline, series: SeriesData, planes: Mapping[str, int]) -> Placed:
+    frame = str(series.header.get("FrameOfReferenceUID") or "").strip()
+    if roi.frame and frame and roi.frame != frame:
+        raise data_error("frame_conflict", "the ROI was drawn in another frame than the image's")
+    return Placed(*rasterise(roi.contours, series.volume.geometry, planes))

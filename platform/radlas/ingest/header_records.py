@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from radlas.ingest.base import FileRef
+
+# What anonymisers write into every patient's identifier.
+_NOBODY = re.compile(
+    r"anon\w*|pseudonymi\w*|de-?\s?ident\w*|unknown|none|null|removed|redacted|patient|test|"
+    r"n/?a|x+|0+|[\s?_*-]*",
+    re.IGNORECASE,
+)
+
+
+def subject_of(patient: str, study: str, series: str) -> str:
+    """The subject's name: PatientID, or the study where that names nobody.
+
+    Without an identifier the study stands for the patient: never all under one name.
+    """
+    if not _NOBODY.fullmatch(patient):
+        return patient
+    return f"study {study}" if study else f"series {series}"
+
+
+def same_patient(one: str, other: str) -> bool:
+    """False if two subjects contradict one another.
+
+    An identifier that one side lost proves nothing; nor do letter case and leading zeros, which
+    some workstations change.
+    """
+    if any(re.fullmatch(r"(study|series) [\d.]+", name) for name in (one, other)):
+        return True
+    return one.casefold().lstrip("0") == other.casefold().lstrip("0")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from radlas.ingest.base import FileRef
 from radlas.ingest.deidentify import safe_number
 from radlas.ingest.elements import Elements, read_elements
 from radlas.ingest.fingerprints import content_fingerprint
-from radlas.ingest.header_records import ImageFile, MaskFile
+from radlas.ingest.header_records import ImageFile, MaskFile, subject_of
 
 _KEYWORDS = tuple(
     "SOPClassUID SOPInstanceUID SeriesInstanceUID StudyInstanceUID FrameOfReferenceUID PatientID"
@@ -51,8 +51,6 @@ _DRAWN = (
     ("SharedFunctionalGroupsSequence", *_DERIVED),
     ("SourceImageSequence",),
 )
-# What anonymisers write into every patient's identifier.
-_NOBODY = {"anonymous", "anon", "anonymized", "anonymised", "unknown", "none", "removed", "0"}
 _FAT_OPTIONS = {"FS", "SFS", "FATSAT"}
 T = TypeVar("T")
 
@@ -178,12 +176,7 @@ def _drawn_names(header: Dataset) -> tuple[str, ...]:
 
 
 def _subject(head: Elements) -> str:
-    # Without a patient's identifier the study stands for the patient: never all under one name.
-    named = head.text("PatientID")
-    if named and named.lower() not in _NOBODY:
-        return named
-    study = head.text("StudyInstanceUID")
-    return f"study {study}" if study else f"series {head.text('SeriesInstanceUID')}"
+    return subject_of(*map(head.text, ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")))
 
 
 def _whole(number: float | None) -> int | None:

@@ -65,12 +65,15 @@ def labelled_voxels(
     return inside, ("other_labels",) if others else ()
 
 
-def embedded_labels(metadata: Mapping[str, str]) -> dict[str, int]:
-    """Names and values that a ``.seg.nrrd`` declares by itself: ``Segment0_Name`` and so on."""
+def embedded_labels(metadata: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
+    """Names and values that a ``.seg.nrrd`` declares by itself: ``Segment0_Name`` and so on.
+
+    Two segments may carry one name; both count, and whoever makes ROIs of them refuses the pair.
+    """
     names = {
         m[1]: text
         for key, text in metadata.items()
         if (m := re.fullmatch(r"(Segment\d+)_Name", key))
     }
     values = {segment: metadata.get(f"{segment}_LabelValue", "1").strip() for segment in names}
-    return {names[one]: int(value) for one, value in values.items() if value.isdigit()}
+    return tuple((names[one], int(value)) for one, value in values.items() if value.isdigit())

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from radlas.errors import DataError
-from radlas.ingest.header_records import MaskFile
+from radlas.ingest.header_records import MaskFile, same_patient
 from radlas.ingest.sequences import OTHER, classify, names_derived
 from radlas.ingest.series import ImageSeries
 from radlas.reasons import data_error
@@ -78,7 +78,7 @@ def _most_referenced(
 
 def _fault(mask: MaskFile, series: ImageSeries) -> DataError | None:
     image = series.first
-    if mask.subject != image.subject:
+    if not same_patient(mask.subject, image.subject):
         what = f"{mask.modality} and image carry the identifiers of two patients"
         return data_error("identity_conflict", what)
     frames = mask.frames_of_reference

@@ -98,7 +98,7 @@ class _MaskFile:
 
     def drawings(self, name: str) -> list[Drawn]:
         """The file's ROI under its own name, or one for each label that is declared and there."""
-        labels = {roi: value for roi, value in self._rules.labels.items() if roi != ANY}
+        labels = tuple((roi, value) for roi, value in self._rules.labels.items() if roi != ANY)
         if not labels and name_of(self.ref).lower().endswith(".seg.nrrd"):
             labels = embedded_labels(self._content[2])
         if not labels:
@@ -107,7 +107,7 @@ class _MaskFile:
         found = self._content[3]
         return [
             Drawn(roi, "image", hollow=False, place=partial(self._place, value))
-            for roi, value in labels.items()
+            for roi, value in labels
             if float(value) in found
         ]
 

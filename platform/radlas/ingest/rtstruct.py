@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from radlas.reasons import data_error
 
 # Midway between two slices a contour belongs to neither.
 _NOTED_OFFSET, _WORST_OFFSET = 0.1, 0.45
+_THIN_RING = 0.8  # part of an area that its hole may take before a reader should look
 _LEAST_AREA = 4.0  # a polygon of this area holds voxels, or its outline cancels itself [pixel]
 
 
@@ -49,6 +51,7 @@ def rasterise(
 
     Returns:
         Mask of shape ``(z, y, x)``; sorted flags out of ``ambiguous_contours``,
+            ``thin_ring`` (a hole takes most of a contour),
         ``ignored_contours`` (points, open lines, less than three vertices), ``off_plane_contours``
         (by 0.1 to 0.45 slices), ``outside_image`` and ``undrawn_slices`` (inside the span).
 
@@ -96,13 +99,15 @@ def _fill_slice(polygons: Sequence[_Polygon], shape: tuple[int, int]) -> tuple[M
     filled = [_fill(one, shape) for one in plain]
     clusters = _clusters(plain, filled)
     mask = np.zeros(shape, dtype=bool)
-    for cluster in clusters:  # between clusters: strictly nested or apart, so xor makes holes
-        mask ^= np.logical_or.reduce([filled[index] for index in cluster])
+    united = [np.logical_or.reduce([filled[index] for index in one]) for one in clusters]
+    for area_of_one in united:  # strictly nested or apart, so xor makes holes
+        mask ^= area_of_one
     for one in polygons:
         if one.kind == XOR:
             mask ^= _fill(one, shape)
     ambiguous = any(_overlap([filled[index] for index in cluster]) for cluster in clusters)
-    return mask, {"ambiguous_contours"} if ambiguous else set()
+    flags = {"ambiguous_contours"} if ambiguous else set()
+    return mask, flags | ({"thin_ring"} if _any_thin_ring(united) else set())
 
 
 def _fill(polygon: _Polygon, shape: tuple[int, int]) -> Mask:
@@ -143,6 +148,16 @@ def _entangled(polygons: Sequence[_Polygon], filled: Sequence[Mask], one: int, o
 
 def _overlap(masks: Sequence[Mask]) -> bool:
     return len(masks) > 1 and bool((np.sum(masks, axis=0) > 1).any())
+
+
+def _any_thin_ring(areas: Sequence[Mask]) -> bool:
+    """True if an area is a hole that takes most of another: perhaps a slice drawn twice."""
+    sizes = [int(np.count_nonzero(one)) for one in areas]
+    return any(
+        _THIN_RING * sizes[outer] < sizes[inner] < sizes[outer]
+        and not (areas[inner] & ~areas[outer]).any()
+        for outer, inner in permutations(range(len(areas)), 2)
+    )
 
 
 def _span_flags(slices: dict[int, list[_Polygon]], shape: tuple[int, int, int]) -> set[str]:

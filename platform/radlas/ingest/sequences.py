@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 T2FS, STIR, T1, OTHER = "T2FS", "STIR", "T1", "other"
 
@@ -11,8 +11,13 @@ T2FS, STIR, T1, OTHER = "T2FS", "STIR", "T1", "other"
 #: its T2 series are fat-suppressed, whether or not the technician wrote so.
 TCIA_STS_SPELLINGS: dict[str, str] = {"FSE T2": T2FS, "T2ST": T2FS}
 
-_FAT = r"FS|FAT|FATSAT|FATSUPP|SPIR|SPAIR|SPECIR|SP|CHESS|STIR"
-_NO_FAT = rf"\b(?:NON|NO|WITHOUT|W O|WO)\s*(?:{_FAT})\b"
+_FAT = r"FS|FAT|FATSAT|FATSUPP|FETTSAT|FETTS\S*TTIGUNG|SPIR|SPAIR|SPECIR|SP|CHESS|STIR|WATER"
+_NO = "NON|NO|WITHOUT|W O|WO|OHNE|SANS|SENZA|SIN|ZONDER|SEM"
+_NO_FAT = rf"\b(?:(?:{_NO})\s*(?:{_FAT})|(?:{_FAT})\s*(?:OFF|AUS|NO))\b"
+# Of water-fat imaging (Dixon, FLEX, IDEAL): only the water image is a fat-suppressed one.
+_DIXON = r"\b(?:M?DIXON|FLEX|IDEAL|FAT\s*:|WATER\s*:)"
+_NOT_WATER = r"\bFAT\s*:|\b(?:F|FAT|IN|OPP|OUT|IP|OP|INPHASE|OUTPHASE|IN PHASE|(?:OUT|OPP) PHASE)$"
+_NOT_WATER_TYPES = {"F", "FAT", "IP", "IN_PHASE", "OP", "OPP_PHASE", "OUT_PHASE", "FAT_FRACTION"}
 _DERIVED = r"AL+IGN|RESAMPL|REFORMAT|REGISTERED|\bMPR\b|\bADC\b|\bSUB(?:TRACTION)?\b"
 
 
@@ -23,6 +28,7 @@ def classify(
     echo_ms: float | None = None,
     inversion_ms: float | None = None,
     fat_option: bool = False,
+    image_type: Sequence[str] = (),
     spellings: Mapping[str, str] | None = None,
 ) -> tuple[str, str]:
     """The class of a series and what it was told by.
@@ -33,6 +39,7 @@ def classify(
         echo_ms: TE [ms].
         inversion_ms: TI [ms].
         fat_option: True if ScanOptions name fat saturation.
+        image_type: ImageType; tells the water image of water-fat imaging from the others.
         spellings: Whole descriptions that one collection uses in its own sense.
 
     Returns:
@@ -47,7 +54,13 @@ def classify(
     own = (spellings or {}).get(description.strip().upper())
     if own:
         return own, "spelling"
-    named = _by_words(_words(description), fat_option=fat_option)
+    types = {value.upper() for value in image_type}
+    fat_option = fat_option or bool(types & {"W", "WATER"})
+    words = _words(description)
+    if types & _NOT_WATER_TYPES or (re.search(_DIXON, words) and re.search(_NOT_WATER, words)):
+        named = OTHER  # before the words: a T2 image of the fat says both T2 and fat
+    else:
+        named = _by_words(words, fat_option=fat_option)
     if named:
         return named, "description"
     timed = _by_times(repetition_ms, echo_ms, inversion_ms, fat_option=fat_option)
@@ -79,14 +92,12 @@ def _by_words(words: str, *, fat_option: bool) -> str:
         return OTHER
     if has("STIR|TIRM") or (has("IR") and not has("T1")):
         return STIR
-    if has("T1") and has("T2"):
-        return OTHER
     if has("T1"):
-        return T1
+        return OTHER if has("T2") else T1
     if not has("T2"):
         return ""
-    plain = re.search(_NO_FAT, words)
-    return T2FS if (has(_FAT) and not plain) or (fat_option and not plain) else OTHER
+    suppressed = has(_FAT) or fat_option or (re.search(_DIXON, words) and has("W"))
+    return T2FS if suppressed and not re.search(_NO_FAT, words) else OTHER
 
 
 def _by_times(

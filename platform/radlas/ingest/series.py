@@ -181,7 +181,10 @@ def _describe(
         echo_ms=first.echo_ms,
         inversion_ms=first.inversion_ms,
         fat_option=first.fat_option,
+        image_type=first.image_type,
         spellings=spellings,
     )
-    derived = first.image_type[:1] == ("DERIVED",) or names_derived(first.description)
+    # DERIVED\PRIMARY is filtered or corrected on the scanner, but the exam's own image still.
+    secondary = first.image_type[:1] == ("DERIVED",) and first.image_type[1:2] != ("PRIMARY",)
+    derived = secondary or names_derived(first.description)
     return ImageSeries(key, tuple(files), part, sequence, told_by, derived, places)

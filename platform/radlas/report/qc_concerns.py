@@ -15,6 +15,7 @@ FLAGS: dict[str, tuple[str, int]] = {
     "outside_image": ("part of the drawing lies outside the image", 5),
     "off_plane_contours": ("contours lie off their slice", 4),
     "ambiguous_contours": ("contours overlap in part and were united", 4),
+    "thin_ring": ("a contour just inside another leaves a thin ring: drawn twice?", 5),
     "other_labels": ("the mask's file holds other values as well", 2),
     "undrawn_slices": ("slices inside the drawing are not drawn", 4),
     "ignored_contours": ("points or open lines were ignored", 3),

@@ -50,14 +50,19 @@ def read_sources(store: Store) -> list[dict[str, Any]]:
     """
     path = book_path(store)
     try:
-        found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
     except ValueError as error:
-        raise StoreError(
-            f"the list of sources is damaged: {error}", str(path), "delete it; ingest notes anew"
-        ) from None
+        raise _damaged(path, str(error)) from None
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise _damaged(path, "it is no list of configurations")
     return found
+
+
+def _damaged(path: Path, why: str) -> StoreError:
+    what = f"the list of sources is damaged: {why}"
+    return StoreError(what, str(path), "move it away; the next ingest of each source notes it anew")
 
 
 def _place(ingest: Mapping[str, Any]) -> str:

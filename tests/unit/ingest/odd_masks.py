@@ -276,6 +276,31 @@ def mask_in_another_frame(series: Series) -> Dataset:
     return made
 
 
+@drawn("frame_conflict")
+def roi_in_another_frame(series: Series) -> Dataset:
+    """The file lists both frames; the ROI says that it was drawn in the other one."""
+    made = make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)})
+    other = Dataset()
+    other.FrameOfReferenceUID = generate_uid()
+    made.ReferencedFrameOfReferenceSequence.append(other)
+    made.StructureSetROISequence[0].ReferencedFrameOfReferenceUID = other.FrameOfReferenceUID
+    return made
+
+
+@drawn(EXACT)
+def mask_that_lost_its_identifier(series: Series) -> Dataset:
+    made = make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)})
+    made.PatientID = ""
+    return made
+
+
+@drawn(EXACT)
+def mask_of_an_identifier_in_other_letters(series: Series) -> Dataset:
+    made = make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)})
+    made.PatientID = "00p1"
+    return made
+
+
 @drawn("identity_conflict")
 def mask_of_another_identifier(series: Series) -> Dataset:
     made = make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)})
@@ -373,6 +398,16 @@ def segments_that_name_themselves(folder, voxels):
     meta = {"Segment0_Name": "Tumor", "Segment0_LabelValue": "3", "Segment0_Layer": "0"}
     write(folder / "P1_image.nrrd", voxels)
     write(folder / "P1_masks.seg.nrrd", MASK * 3, **meta)
+
+
+@files("ambiguous_roi")
+def two_segments_of_one_name(folder, voxels):
+    meta = {"Segment0_Name": "Tumor", "Segment0_LabelValue": "3"}
+    meta |= {"Segment1_Name": "Tumor", "Segment1_LabelValue": "4"}
+    labels = MASK * 3
+    labels[3] = MASK[3] * 4
+    write(folder / "P1_image.nrrd", voxels)
+    write(folder / "P1_masks.seg.nrrd", labels, **meta)
 
 
 @files("unsupported_format")

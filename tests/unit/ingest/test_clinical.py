@@ -199,8 +199,33 @@ def test_the_phantoms_tables_lose_no_word(tmp_path):
             assert row["site_group"] == groups.get(one.region, "trunk")
 
 
-def test_grades_that_were_not_understood_are_counted_and_not_quoted(tmp_path):
-    (tmp_path / "t.csv").write_text("subject,grade\na,high\nb,low? ask dr smith\n")
+def test_values_that_were_not_understood_are_counted_and_not_quoted(tmp_path):
+    lines = "subject,grade,sex,age\na,high,F,61\nb,low? ask dr smith,divers,old\n"
+    (tmp_path / "t.csv").write_text(lines)
     records, notes = find_records(list_files(tmp_path).files)
     assert [row["grade"] for row in records] == ["high"]
-    assert notes == ("1 grades hold words beyond the vocabulary and are missing: clean the column",)
+    assert notes == (
+        "values beyond the vocabulary are missing: 1 of grade, 1 of sex, 1 of age;"
+        " clean these columns",
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_table_is_read_in_the_encodings_of_spreadsheets(tmp_path, encoding):
+    table = tmp_path / "t.csv"
+    table.write_bytes("Patient,Patient ID,Sex,Age [years]\nMüller,7,weiblich,61\n".encode(encoding))
+    ((record,), _) = find_records(list_files(tmp_path).files)
+    assert (record["subject"], record["sex"], record["age_years"]) == ("7", "F", 61)
+
+
+def test_rows_of_one_subject_complete_one_another_and_may_not_differ(tmp_path):
+    (tmp_path / "t.csv").write_text("subject,sex,age\na,F,\na,,61\n")
+    ((record,), _) = find_records(list_files(tmp_path).files)
+    assert (record["sex"], record["age_years"]) == ("F", 61)
+    (tmp_path / "u.csv").write_text("subject,sex\na,M\n")
+    records, notes = find_records(list_files(tmp_path).files)
+    assert records == ()
+    assert notes == (
+        "no clinical table was used: two rows of one subject differ (number 1 in the table);"
+        " keep one row per subject",
+    )

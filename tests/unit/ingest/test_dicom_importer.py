@@ -160,9 +160,15 @@ def test_stir_is_the_second_choice_and_the_rule_says_so(tmp_path):
 
 
 def test_a_derived_series_is_taken_only_where_there_is_no_native_one(tmp_path):
-    add_exam(tmp_path, tags={"ImageType": ["DERIVED", "PRIMARY"]})
+    add_exam(tmp_path, tags={"ImageType": ["DERIVED", "SECONDARY"]})
     (exam,) = DICOM.find(tmp_path, T2FS).exams
     assert "derived" in exam.rule
+
+
+def test_an_image_that_the_scanner_filtered_is_native(tmp_path):
+    add_exam(tmp_path, tags={"ImageType": ["DERIVED", "PRIMARY", "OTHER"]})
+    (exam,) = DICOM.find(tmp_path, T2FS).exams
+    assert "derived" not in exam.rule
 
 
 def test_without_a_sequence_every_native_series_with_a_mask_is_an_exam(tmp_path):

@@ -175,6 +175,39 @@ def test_times_tell_where_the_description_does_not(times, sequence):
     assert classify("AX T1", **times) == ("T1", "description")
 
 
+@pytest.mark.parametrize(
+    ("description", "image_type", "sequence"),
+    [
+        ("WATER: AX T2 FLEX", (), "T2FS"),
+        ("FAT: AX T2 FLEX", (), "other"),
+        ("InPhase: AX T2 FLEX", ("ORIGINAL", "PRIMARY", "IN_PHASE"), "other"),
+        ("t2_tse_dixon_tra_W", (), "T2FS"),
+        ("t2_tse_dixon_tra_F", (), "other"),
+        ("t2_tse_dixon_tra_in", (), "other"),
+        ("t2_tse_dixon_tra_opp", (), "other"),
+        ("AX T2 IDEAL", ("DERIVED", "PRIMARY", "WATER"), "T2FS"),
+        ("AX T2 IDEAL", ("DERIVED", "PRIMARY", "FAT"), "other"),
+        ("AX T2 IDEAL", (), "other"),
+        ("AX T2 FAT SAT", (), "T2FS"),
+    ],
+)
+def test_of_water_and_fat_only_the_water_image_is_fat_suppressed(description, image_type, sequence):
+    assert classify(description, image_type=image_type)[0] == sequence
+
+
+@pytest.mark.parametrize("description", ["T2 tra fettsat", "T2 TSE Fetts\u00e4ttigung", "T2 FS"])
+def test_fat_suppression_is_read_in_german_too(description):
+    assert classify(description) == ("T2FS", "description")
+
+
+@pytest.mark.parametrize(
+    "description", ["T2 ohne FS", "T2 sans FS", "T2 senza FAT SAT", "T2 FS off", "T2 zonder SPIR"]
+)
+def test_fat_suppression_that_is_denied_is_not_there(description):
+    assert classify(description) == ("other", "description")
+    assert classify(description, fat_option=True) == ("other", "description")
+
+
 def test_silence_is_other_and_says_so():
     assert classify("") == ("other", "nothing")
 

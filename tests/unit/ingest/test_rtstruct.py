@@ -95,6 +95,13 @@ def test_a_contour_drawn_twice_is_not_its_own_hole():
     assert flags == ("ambiguous_contours",)
 
 
+@pytest.mark.parametrize(("part", "flags"), [(0.97, ("thin_ring",)), (0.6, ())])
+def test_a_hole_that_leaves_a_thin_ring_is_flagged(part, flags):
+    geometry = grid()
+    smaller = {"centre": BIG["centre"], "radii": tuple(part * one for one in BIG["radii"])}
+    assert rasterise(draw(geometry, BIG, smaller), geometry)[1] == flags
+
+
 def test_a_hole_in_a_union_stays_a_hole():
     geometry = grid()
     mask, _ = rasterise(draw(geometry, BIG, CROSSING, SMALL), geometry)
