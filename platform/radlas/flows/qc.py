@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,7 @@ def commit(config: QcConfig, plan: Plan[QcTask], done: Iterator[Done[QcTask, Thu
     cards = [_card(one, found) for one in done]
     synthetic = any(card.case["synthetic"] for card in cards)
     page = render_qc(cards, found.trouble, synthetic=synthetic)
-    partial = config.out.with_suffix(".partial")
+    partial = config.out.with_suffix(f".{os.getpid()}.partial")  # two may draw at once
     partial.write_text(page, encoding="utf-8")
     partial.rename(config.out)
     damaged = sum(bool(card.damage) for card in cards)

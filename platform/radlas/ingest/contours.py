@@ -127,6 +127,9 @@ def _contour(item: Dataset) -> Contour:
     if not (np.abs(points) < _FARTHEST).all():  # NaN is not below it either
         raise data_error("bad_contour", "contour data is not finite, or not of a body", "RTSTRUCT")
     stated = str(item.get("NumberOfContourPoints") or "")
+    closing = len(points) > 1 and np.array_equal(points[0], points[-1])
+    if closing and stated == str(len(points) - 1):  # the first point again, and not counted
+        points = points[:-1]
     if stated.isdigit() and int(stated) != len(points):
         what = f"a contour of {stated} points holds {len(points)}"
         raise data_error("bad_contour", what, "RTSTRUCT")

@@ -60,7 +60,7 @@ def name_image(ref: FileRef) -> NamedImage | None:
 
 def name_mask(ref: FileRef, subjects: Iterable[str]) -> NamedMask | None:
     """What the name says, given the subjects that have images; None for other subjects' files."""
-    stem = stem_of(ref) or ""
+    stem = re.sub(r"\.seg$", "", stem_of(ref) or "", flags=re.IGNORECASE)  # as 3D Slicer writes
     owners = [subject for subject in subjects if stem.startswith(f"{subject}_")]
     if owners:
         subject = max(owners, key=len)

@@ -47,8 +47,8 @@ def read_image(ref: FileRef) -> ImageContent:
     """Voxels, grid and text fields of a NIfTI, NRRD or MHA file.
 
     Raises:
-        DataError: ``unreadable_file``; ``truncated_pixels``; ``too_few_slices``;
-            ``bad_geometry``: no plausible 3D grid of one value per voxel;
+        DataError: ``unreadable_file``; ``truncated_pixels``; ``bad_geometry``: no plausible
+            3D grid of one value per voxel;
             ``ambiguous_geometry``: a NIfTI header that contradicts itself; ``missing_geometry``;
             ``bad_rescale``.
         OSError: The file cannot be reached; names no path.
@@ -100,8 +100,6 @@ def _grid(image: Any) -> Geometry:
 
 def _check_plausible(geometry: Geometry) -> None:
     z, y, x = geometry.shape
-    if z < 2:
-        raise data_error("too_few_slices", f"{z} slice")
     widest = max(edge * size for edge, size in zip(geometry.spacing, (x, y, z), strict=True))
     if min(geometry.spacing) < _FINEST or widest > _WIDEST:
         what = f"spacing {geometry.spacing} mm over {(x, y, z)} voxels is not of a body"

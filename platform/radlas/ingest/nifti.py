@@ -25,6 +25,7 @@ from radlas.ingest.nifti_scan import scan_files
 from radlas.ingest.placing import Bounds, place_on_image
 from radlas.ingest.reach import reaching
 from radlas.ingest.roi_names import resolve_roi_map
+from radlas.reasons import data_error
 
 _PHANTOM_FILE = "phantom.json"
 
@@ -49,6 +50,8 @@ class NiftiImporter:
             OSError: A file cannot be reached; names no path.
         """
         image = read_image(exam.images[0])
+        if len(image.voxels) < 2:
+            raise data_error("too_few_slices", f"{len(image.voxels)} slice")
         volume = checked_volume(image.voxels, image.geometry)
         drawn = [
             one for ref in exam.masks for one in _drawings(ref, exam.subject, image.geometry, rules)

@@ -1,25 +1,28 @@
-"""DICOM-SEG segments on the image's own grid: read by highdicom, placed without resampling.
+"""DICOM-SEG segments on the image's own grid: read by highdicom, placed frame by frame.
 
-highdicom's ``match_geometry`` refuses the last micrometre of rounding, does not say how far a mask
-was off, and may return another shape than it was asked for; so ``placing`` does it.
+Each frame goes where its own position says. Libraries that make one volume of all frames first rely
+on SpacingBetweenSlices, which writers leave out, round, or take for the thickness of a slice.
 """
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import Any, BinaryIO
 
 import highdicom
 import numpy as np
 from numpy.typing import NDArray
 
-from radlas.geometry import Geometry
-from radlas.ingest.grids import xyz_affine
+from radlas.geometry import Affine, Geometry
 from radlas.ingest.masks import Drawn, Placed
 from radlas.ingest.parsing import parsing
-from radlas.ingest.placing import Bounds, place_voxels
+from radlas.ingest.placing import Bounds, Mask, place_voxels
 from radlas.ingest.roi_names import RoiMap, match_name
 from radlas.reasons import data_error
+
+_OFF_LATTICE = 0.1  # of a slice step: frames that lie farther off are not planes of the image
+_HALF = 0.5  # fractional segments hold a voxel by half or more
 
 
 def read_segments(
@@ -37,18 +40,69 @@ def read_segments(
         DataError: ``unreadable_file``. Placing a segment raises ``mask_off_grid``.
     """
     with parsing("a segmentation"):
-        segmentation = highdicom.seg.segread(stream)
-        numbers = list(segmentation.segment_numbers)
-        names = [_name(segmentation.get_segment_description(one), roi_map) for one in numbers]
+        frames = _Frames(highdicom.seg.segread(stream))
+        names = [(number, _name(frames.describe(number), roi_map)) for number in frames.numbers]
     return [
         Drawn(
             name,
             "seg",
             hollow=False,
-            place=partial(_place_segment, segmentation, number, geometry, bounds),
+            place=partial(_place_segment, frames, number, geometry, bounds),
         )
-        for number, name in zip(numbers, names, strict=True)
+        for number, name in names
     ]
+
+
+class _Frames:
+    """Frames of a segmentation with their segments and places; pixels are decoded once."""
+
+    def __init__(self, segmentation: Any) -> None:
+        self._file = segmentation
+        self.numbers: list[int] = list(segmentation.segment_numbers)
+
+    def describe(self, number: int) -> Any:
+        """The item of SegmentSequence."""
+        return self._file.get_segment_description(number)
+
+    def of(self, number: int) -> tuple[NDArray[np.bool_], list[Affine]]:
+        """A segment's frames, shape ``(frame, y, x)``, each with the affine of its plane."""
+        kind = str(self._file.SegmentationType)
+        if kind == "LABELMAP":
+            chosen = list(range(len(self._groups)))
+            return self._pixels == number, [self._plane(one) for one in chosen]
+        chosen = [index for index in range(len(self._groups)) if self._segment(index) == number]
+        full = float(self._file.MaximumFractionalValue) if kind == "FRACTIONAL" else 1.0
+        return self._pixels[chosen] >= _HALF * full, [self._plane(one) for one in chosen]
+
+    @cached_property
+    def _pixels(self) -> NDArray[Any]:
+        pixels = np.asarray(self._file.pixel_array)
+        return pixels[None] if pixels.ndim == 2 else pixels
+
+    @cached_property
+    def _groups(self) -> list[Any]:
+        return list(self._file.PerFrameFunctionalGroupsSequence)
+
+    def _group(self, index: int, name: str) -> Any:
+        for groups in (self._groups[index], self._file.SharedFunctionalGroupsSequence[0]):
+            if name in groups:
+                return groups[name].value[0]
+        raise KeyError(name)
+
+    def _segment(self, index: int) -> int:
+        return int(self._group(index, "SegmentIdentificationSequence").ReferencedSegmentNumber)
+
+    def _plane(self, index: int) -> Affine:
+        """Index ``(x, y, 0)`` of a frame to LPS [mm]; its third axis is the unit normal."""
+        row, column = np.reshape(
+            self._group(index, "PlaneOrientationSequence").ImageOrientationPatient, (2, 3)
+        ).astype(np.float64)
+        spacing = self._group(index, "PixelMeasuresSequence").PixelSpacing
+        affine = np.eye(4)
+        affine[:3, 0], affine[:3, 1] = row * float(spacing[1]), column * float(spacing[0])
+        affine[:3, 2] = np.cross(row, column)
+        affine[:3, 3] = self._group(index, "PlanePositionSequence").ImagePositionPatient
+        return affine
 
 
 def _name(description: Any, roi_map: RoiMap) -> str:
@@ -59,17 +113,46 @@ def _name(description: Any, roi_map: RoiMap) -> str:
     return label
 
 
-def _place_segment(segmentation: Any, number: int, geometry: Geometry, bounds: Bounds) -> Placed:
+def _place_segment(frames: _Frames, number: int, geometry: Geometry, bounds: Bounds) -> Placed:
     with parsing("a segment"):
-        if segmentation.get_volume_geometry() is None:
-            raise data_error("mask_off_grid", "the segments' frames are not planes of one grid")
-        volume = segmentation.get_volume(segment_numbers=[number])
-    voxels = np.asarray(volume.array)
-    mask = voxels.reshape(voxels.shape[:3]) >= 0.5  # fractional segments: half or more
-    affine = xyz_affine(volume.affine)
-    if mask.shape[0] == 1:  # one frame has no spacing along its normal: take the image's
-        affine[:3, 2] = _step_along(affine[:3, 2], geometry)
-    return place_voxels(mask, affine, geometry, bounds)
+        pixels, planes = frames.of(number)
+    drawn = np.flatnonzero(pixels.any(axis=(1, 2)))
+    if not drawn.size:
+        return Placed(np.zeros(geometry.shape, dtype=bool))
+    mask, affine = _stack(pixels[drawn], [planes[index] for index in drawn], geometry)
+    placed = place_voxels(mask, affine, geometry, bounds)
+    gaps = ("undrawn_slices",) if len(drawn) < len(mask) else ()
+    return replace(placed, flags=(*placed.flags, *gaps))
+
+
+def _stack(
+    pixels: NDArray[np.bool_], planes: list[Affine], geometry: Geometry
+) -> tuple[Mask, Affine]:
+    """Frames as one mask with the image's step between slices, empty where no frame lies.
+
+    Raises:
+        DataError: ``mask_off_grid``: frames are turned against one another, lie between the
+            image's slices or beside one another, or two lie on one slice.
+    """
+    first = planes[0]
+    if any(not np.allclose(one[:3, :3], first[:3, :3], atol=1e-4) for one in planes):
+        raise data_error("mask_off_grid", "the segment's frames are not parallel")
+    step = _step_along(first[:3, 2], geometry)
+    shifts = np.array([one[:3, 3] - first[:3, 3] for one in planes])
+    depths = shifts @ step / (step @ step)
+    slices = np.round(depths).astype(np.int64)
+    off = np.linalg.norm(shifts - slices[:, None] * step, axis=1).max() / np.linalg.norm(step)
+    if off > _OFF_LATTICE:
+        what = f"the segment's frames lie {off:.2f} slices off those of the image"
+        raise data_error("mask_off_grid", what)
+    if len(set(slices.tolist())) < len(slices):
+        raise data_error("mask_off_grid", "two frames of one segment lie on one slice")
+    lowest = int(slices.argmin())
+    mask = np.zeros((int(np.ptp(slices)) + 1, *pixels.shape[1:]), dtype=bool)
+    mask[slices - slices[lowest]] = pixels
+    affine = planes[lowest].copy()
+    affine[:3, 2] = step
+    return mask, affine
 
 
 def _step_along(normal: NDArray[np.float64], geometry: Geometry) -> NDArray[np.float64]:

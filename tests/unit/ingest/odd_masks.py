@@ -400,6 +400,12 @@ def segments_that_name_themselves(folder, voxels):
     write(folder / "P1_masks.seg.nrrd", MASK * 3, **meta)
 
 
+@files(EXACT)
+def mask_named_as_slicer_does(folder, voxels):
+    write(folder / "P1_image.nrrd", voxels)
+    write(folder / "P1_mask.seg.nrrd", MASK)
+
+
 @files("ambiguous_roi")
 def two_segments_of_one_name(folder, voxels):
     meta = {"Segment0_Name": "Tumor", "Segment0_LabelValue": "3"}

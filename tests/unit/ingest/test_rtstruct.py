@@ -102,6 +102,15 @@ def test_a_hole_that_leaves_a_thin_ring_is_flagged(part, flags):
     assert rasterise(draw(geometry, BIG, smaller), geometry)[1] == flags
 
 
+def test_a_tail_between_the_centres_of_pixels_is_no_fault():
+    geometry = grid()
+    corners = np.array([(30, 33.2), (49, 33.2), (49, 33.6), (30, 33.6)])
+    index = np.column_stack([corners, np.full(4, 3.0)])
+    tail = Contour(to_world(geometry, index))
+    mask, _ = rasterise([*draw(geometry, BIG), tail], geometry)
+    assert dice(mask, truth(geometry, inside_ellipse(geometry, **BIG))) >= 0.999
+
+
 def test_a_hole_in_a_union_stays_a_hole():
     geometry = grid()
     mask, _ = rasterise(draw(geometry, BIG, CROSSING, SMALL), geometry)

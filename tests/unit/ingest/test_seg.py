@@ -49,6 +49,45 @@ def test_segments_written_by_highdicom_come_back_bit_for_bit(plane):
         np.testing.assert_array_equal(one.place().mask, masks[one.name])
 
 
+@pytest.mark.parametrize("stated", [None, 0.0, 3.5, 4.0, 8.0])
+@pytest.mark.parametrize("slices", [(2, 3), (1, 3), (0, 2, 4), (1, 2, 4), (0, 3), (5,)])
+def test_frames_lie_where_their_positions_say_whatever_spacing_is_stated(stated, slices):
+    series = series_for_seg("oblique")
+    mask = drawn_mask(series.geometry, slices)
+    made = make_seg(series, {"Tumor": mask})
+    measures = made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    if stated is None:
+        measures.pop("SpacingBetweenSlices", None)
+    else:
+        measures.SpacingBetweenSlices = stated
+    (found,) = read_segments(stream_of(made), series.geometry, DEFAULT_ROI_MAP, Bounds(0.1))
+    placed = found.place()
+    np.testing.assert_array_equal(placed.mask, mask)
+    gaps = len(slices) < slices[-1] - slices[0] + 1
+    assert ("undrawn_slices" in placed.flags) == gaps
+
+
+@pytest.mark.parametrize(
+    ("shift", "message"), [(1.5, "slices off"), (4.0, "two frames"), (0.3, None)]
+)
+def test_a_frame_that_lies_on_no_slice_of_its_own_is_refused(shift, message):
+    series = series_for_seg("axial")
+    mask = drawn_mask(series.geometry)
+    made = make_seg(series, {"Tumor": mask})
+    position = made.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0]
+    x, y, z = map(float, position.ImagePositionPatient)
+    other = made.PerFrameFunctionalGroupsSequence[1].PlanePositionSequence[0]
+    away = 1 if float(other.ImagePositionPatient[2]) > z else -1
+    position.ImagePositionPatient = [x, y, z + away * shift]
+    (found,) = read_segments(stream_of(made), series.geometry, DEFAULT_ROI_MAP, Bounds(0.1))
+    if message is None:  # a rounded position
+        np.testing.assert_array_equal(found.place().mask, mask)
+        return
+    with pytest.raises(DataError, match=message) as caught:
+        found.place()
+    assert caught.value.reason == "mask_off_grid"
+
+
 def test_a_segment_of_one_slice_is_placed_on_that_slice():
     series = series_for_seg()
     mask = drawn_mask(series.geometry, (4,))
