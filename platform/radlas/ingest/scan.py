@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from radlas.errors import ConfigError, DataError
-from radlas.ingest.base import FileRef, IngestRules, Scan
+from radlas.ingest.base import IngestRules, Scan
 from radlas.ingest.choosing import sequence_class
 from radlas.ingest.clinical import find_records, is_table
+from radlas.ingest.copies import drop_copies
 from radlas.ingest.crawl import Crawl, crawl
 from radlas.ingest.doubts import hold_back, refuse_beside, settle_twins
 from radlas.ingest.files import Listing, list_files, name_of
-from radlas.ingest.fingerprints import fingerprints
-from radlas.ingest.header_records import ImageFile, MaskFile
+from radlas.ingest.header_records import MaskFile
 from radlas.ingest.linking import link_masks
 from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map, safe_name
 from radlas.ingest.series import group_series
@@ -46,7 +46,7 @@ def scan_dicom(
     headers = crawl(listing)
     if not (headers.images or headers.masks or headers.refusals):
         raise _nothing_found(source, listing, headers)
-    images, lost = _drop_copies(headers.images)
+    images, lost = drop_copies(headers.images)
     masks = list({mask.identity: mask for mask in reversed(headers.masks)}.values())[::-1]
     copies = len(headers.images) + len(headers.masks) - len(images) - len(masks) - len(lost)
     series = group_series(images, spellings)
@@ -61,22 +61,6 @@ def scan_dicom(
     )
     certain = hold_back(scan, [*headers.unreachable, *lost], folders=True)
     return settle_twins(refuse_beside(certain, headers.damaged))
-
-
-def _drop_copies(files: Sequence[ImageFile]) -> tuple[list[ImageFile], list[FileRef]]:
-    """One file per instance and content, and those that could not be reached to compare them.
-
-    Two contents of one instance both stay, and clash.
-    """
-    claims = Counter(file.instance for file in files)
-    rivals = [file.ref for file in files if claims[file.instance] > 1]
-    contents = fingerprints(sorted(rivals, key=lambda ref: (ref.path, ref.member)))
-    kept: dict[tuple[str, str], ImageFile] = {}
-    for file in files:
-        content = contents.get(file.ref, "")
-        if isinstance(content, str):
-            kept.setdefault((file.instance, content), file)
-    return list(kept.values()), [ref for ref in rivals if isinstance(contents[ref], OSError)]
 
 
 def _notes(

@@ -312,6 +312,28 @@ def copied_twice(folder: Path) -> Series:
 
 
 @odd_folder(EXACT)
+def copied_in_another_encoding(folder: Path) -> Series:
+    """As an archive sends an image again: compressed, and with its own name in the file's head."""
+    series = among_junk(folder / "a")
+    for number, dataset in enumerate(series.datasets):
+        again = deepcopy(dataset)
+        again.file_meta.SourceApplicationEntityTitle = "ARCHIVE"
+        if number % 2:
+            again.compress(RLELossless, generate_instance_uid=False)
+        save(again, folder / "b" / f"{number}.dcm")
+    return series
+
+
+@odd_folder("duplicate_slices")
+def copied_with_another_scale(folder: Path) -> Series:
+    series = among_junk(folder / "a")
+    again = deepcopy(series.datasets[2])
+    again.RescaleSlope, again.RescaleIntercept = 2, 0
+    save(again, folder / "b" / "2.dcm")
+    return series
+
+
+@odd_folder(EXACT)
 def beside_another_patient(folder: Path) -> Series:
     """Its own masks, its own frame of reference; interleaved in one folder."""
     series = sound()
