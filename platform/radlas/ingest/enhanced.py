@@ -16,6 +16,7 @@ _GROUPS = {
     "PixelMeasuresSequence": ("PixelSpacing",),
     "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
 }
+ONE_CONTRAST = 1.1  # times of one image differ by rounding and by a few per cent at most
 _CONTRASTS = (
     ("stacks", "FrameContentSequence", "StackID"),
     ("echo times", "MREchoSequence", "EffectiveEchoTime"),
@@ -54,8 +55,13 @@ def check_one_contrast(dataset: Dataset) -> None:
             for item in _items(own, group)
             if item.get(keyword) is not None
         }
-        if len(found) > 1:
+        if len(found) > 1 and not (keyword == "EffectiveEchoTime" and _about_equal(found)):
             raise data_error("mixed_slices", f"frames of {len(found)} {name} in one file")
+
+
+def _about_equal(times: set[str]) -> bool:
+    numbers = [float(time) for time in times]
+    return 0 < max(numbers) <= ONE_CONTRAST * min(numbers)
 
 
 def effective_echo(dataset: Dataset) -> Dataset:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from radlas.ingest.base import FileRef
 
-# What anonymisers write into every patient's identifier.
+# What anonymisers write into every patient's identifier; one with a number tells patients apart.
 _NOBODY = re.compile(
-    r"anon\w*|pseudonymi\w*|de-?\s?ident\w*|unknown|none|null|removed|redacted|patient|test|"
-    r"n/?a|x+|0+|[\s?_*-]*",
+    r"(?:anon(?:ym(?:ous|i[sz]ed))?|pseudonymi[sz]ed|de-?identified)(?:[\s^_-]*(?:patient|subject))?|"
+    r"unknown|none|null|removed|redacted|patient|test|n/?a|x+|0+|[\s?_*^-]*",
     re.IGNORECASE,
 )
 

@@ -21,6 +21,8 @@ _SPLITTERS: dict[str, Callable[[ImageFile], tuple[str, ...]]] = {
     "acquisition": lambda file: (file.acquisition,),
 }
 
+_REFORMATS = {"MPR", "MIP", "MINIP", "PROJECTION IMAGE", "REFORMATTED", "RESAMPLED", "ADC"}
+
 
 @dataclass(frozen=True)
 class ImageSeries:
@@ -167,6 +169,13 @@ def _along_normal(file: ImageFile) -> tuple[float, str]:
     return float(normal @ np.asarray(file.position)), file.instance
 
 
+def _is_derived(image_type: tuple[str, ...]) -> bool:
+    # DERIVED\PRIMARY is filtered or corrected on the scanner, but the exam's own image still.
+    if image_type[:2] == ("DERIVED", "PRIMARY"):
+        return not _REFORMATS.isdisjoint(image_type)
+    return image_type[:1] == ("DERIVED",)
+
+
 def _describe(
     key: str,
     files: list[ImageFile],
@@ -184,7 +193,5 @@ def _describe(
         image_type=first.image_type,
         spellings=spellings,
     )
-    # DERIVED\PRIMARY is filtered or corrected on the scanner, but the exam's own image still.
-    secondary = first.image_type[:1] == ("DERIVED",) and first.image_type[1:2] != ("PRIMARY",)
-    derived = secondary or names_derived(first.description)
+    derived = _is_derived(first.image_type) or names_derived(first.description)
     return ImageSeries(key, tuple(files), part, sequence, told_by, derived, places)

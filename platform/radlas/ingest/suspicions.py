@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radlas.errors import DataError
+from radlas.ingest.enhanced import ONE_CONTRAST
 from radlas.ingest.header_records import ImageFile
 from radlas.ingest.series import ImageSeries
 from radlas.reasons import data_error
 
-_ONE_CONTRAST = 1.1  # times of one image differ by rounding and by a few per cent at most
 _ONE_TRIGGER = 3.0  # repetition follows the breath where a scan is triggered; T1 and T2 are further
 _COMPONENTS = {"M", "P", "R", "I", "MAGNITUDE", "PHASE", "REAL", "IMAGINARY"}
 _ON_THE_LINE = 0.1  # of a step: a file this near to where the stack goes on belongs to it
@@ -118,9 +118,9 @@ def _of_identity(parts: Sequence[ImageSeries], sexes: Collection[str]) -> DataEr
 def _of_contrast(series: ImageSeries) -> DataError | None:
     """Two echoes on alternating slices make a regular stack of no image at all."""
     for what, ratio, numbers in (
-        ("echo times", _ONE_CONTRAST, {file.echo_ms for file in series.files}),
+        ("echo times", ONE_CONTRAST, {file.echo_ms for file in series.files}),
         ("repetition times", _ONE_TRIGGER, {file.repetition_ms for file in series.files}),
-        ("inversion times", _ONE_CONTRAST, {file.inversion_ms for file in series.files}),
+        ("inversion times", ONE_CONTRAST, {file.inversion_ms for file in series.files}),
     ):
         known = [number for number in numbers if number]
         if known and max(known) > ratio * min(known):
@@ -132,12 +132,21 @@ def _of_contrast(series: ImageSeries) -> DataError | None:
     kinds = {frozenset(_COMPONENTS & set(file.image_type)) for file in series.files} - {frozenset()}
     for what, values in (
         ("complex components", kinds),
-        ("descriptions", {file.description for file in series.files}),
-        ("echo numbers", {file.echo for file in series.files} - {""}),
+        ("descriptions", {_plain(file.description) for file in series.files}),
+        ("echo numbers", _echo_numbers(series.files)),
     ):
         if len(values) > 1:
             return data_error("mixed_slices", f"slices of {len(values)} {what} in one stack")
     return None
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _echo_numbers(files: Sequence[ImageFile]) -> set[str]:
+    """Empty where every file states its echo time: scanners number averages as echoes as well."""
+    return set() if all(file.echo_ms for file in files) else {file.echo for file in files} - {""}
 
 
 def _of_coverage(series: ImageSeries) -> DataError | None:
@@ -175,6 +184,8 @@ def _of_strays(series: ImageSeries, others: Iterable[ImageFile]) -> DataError | 
     if line is None:
         return None
     strays = [file for file in others if "LOCALIZER" not in file.image_type]
+    if not _is_capture(series.first):  # a screenshot of the size of a slice is none
+        strays = [file for file in strays if _is_placed(file) or not _is_capture(file)]
     bare = sum(not _is_placed(one) and one.shape == series.first.shape for one in strays)
     if bare:
         return data_error("missing_geometry", f"{bare} more slices have no place in the patient")
@@ -183,6 +194,10 @@ def _of_strays(series: ImageSeries, others: Iterable[ImageFile]) -> DataError | 
         what = f"{lost} more slices fit into the stack, with another size or orientation"
         return data_error("mixed_slices", what)
     return None
+
+
+def _is_capture(file: ImageFile) -> bool:
+    return file.image_type[:2] == ("DERIVED", "SECONDARY")
 
 
 def _is_placed(file: ImageFile) -> bool:

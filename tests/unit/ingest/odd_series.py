@@ -93,6 +93,28 @@ odd(EXACT)(name("slice_thickness_missing", without("SliceThickness")))
 odd(EXACT)(name("slice_thickness_zero", for_all(SliceThickness=0)))
 odd(EXACT)(name("slice_location_wrong", for_all(SliceLocation=lambda index: -index)))
 odd(EXACT)(name("acquisition_number_per_slice", for_all(AcquisitionNumber=lambda index: index)))
+odd(EXACT)(
+    name(
+        "descriptions_in_other_letters",
+        for_all(SeriesDescription=lambda index: ("AX T2 FS", "Ax T2  FS")[index % 2]),
+    )
+)
+odd(EXACT)(
+    name(
+        "averages_numbered_as_echoes",
+        for_all(EchoNumbers=lambda index: 1 + index % 2, EchoTime=80.0),
+    )
+)
+
+
+@odd(EXACT)
+def screenshot_of_the_same_size(series: Series) -> None:
+    shot = fresh(series.datasets[0], ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"])
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+        delattr(shot, keyword)
+    series.datasets.append(shot)
+
+
 odd(EXACT)(name("patient_id_padded", for_all(PatientID="P1 ")))
 
 
@@ -879,6 +901,14 @@ odd("bad_rescale")(
 def intercept_beyond_an_integer(series: Series) -> Series:
     for_all(RescaleSlope=1, RescaleIntercept="3e9")(series)
     return true_after(series, (series.voxels + 3e9).astype("f4"))
+
+
+@multi_frame(EXACT)
+def multi_frame_of_echo_times_that_were_rounded(made: Dataset) -> None:
+    for index, group in enumerate(made.PerFrameFunctionalGroupsSequence):
+        echo = Dataset()
+        echo.EffectiveEchoTime = 80.0 + 0.0001 * (index % 2)
+        group.MREchoSequence = Sequence([echo])
 
 
 @multi_frame("mixed_slices")

@@ -165,6 +165,25 @@ def test_a_derived_series_is_taken_only_where_there_is_no_native_one(tmp_path):
     assert "derived" in exam.rule
 
 
+@pytest.mark.parametrize(
+    "patient",
+    ["", "ANON", "Anonymous", "anonymized^patient", "XXXX", "0000", "n/a", "De-identified"],
+)
+def test_an_identifier_that_names_nobody_makes_no_one_patient_of_many(tmp_path, patient):
+    for _ in range(2):
+        add_exam(tmp_path, study=generate_uid(), tags={"PatientID": patient})
+    exams = DICOM.find(tmp_path, T2FS).exams
+    assert len({exam.subject for exam in exams}) == 2
+
+
+@pytest.mark.parametrize("patient", ["ANON0123", "anon_7", "X1", "test-4", "Patient 12", "007"])
+def test_a_pseudonym_holds_a_patients_studies_together(tmp_path, patient):
+    for _ in range(2):
+        add_exam(tmp_path, study=generate_uid(), tags={"PatientID": patient})
+    exams = DICOM.find(tmp_path, T2FS).exams
+    assert {exam.subject for exam in exams} == {patient}
+
+
 def test_an_image_that_the_scanner_filtered_is_native(tmp_path):
     add_exam(tmp_path, tags={"ImageType": ["DERIVED", "PRIMARY", "OTHER"]})
     (exam,) = DICOM.find(tmp_path, T2FS).exams
