@@ -117,8 +117,14 @@ def make_rtstruct(
     return dataset
 
 
-def make_seg(series: Series, masks: Mapping[str, NDArray[np.bool_]]) -> Any:
-    """A binary SEG by highdicom, empty frames omitted."""
+def make_seg(series: Series, masks: Mapping[str, NDArray[np.bool_]], kind: str = "BINARY") -> Any:
+    """A SEG by highdicom, empty frames omitted; a fractional one holds its voxels by 0.7."""
+    stacked = np.stack(list(masks.values()), axis=-1)
+    pixels: NDArray[Any] = stacked.astype(np.uint8)
+    if kind == "LABELMAP":
+        pixels = (pixels * np.arange(1, len(masks) + 1, dtype=np.uint8)).max(axis=-1)
+    if kind == "FRACTIONAL":
+        pixels = 0.7 * stacked.astype(np.float32)
     described = [
         highdicom.seg.SegmentDescription(
             segment_number=number,
@@ -131,8 +137,8 @@ def make_seg(series: Series, masks: Mapping[str, NDArray[np.bool_]]) -> Any:
     ]
     return highdicom.seg.Segmentation(
         source_images=series.datasets,
-        pixel_array=np.stack(list(masks.values()), axis=-1).astype(np.uint8),
-        segmentation_type="BINARY",
+        pixel_array=pixels,
+        segmentation_type=kind,
         segment_descriptions=described,
         series_instance_uid=generate_uid(),
         series_number=90,

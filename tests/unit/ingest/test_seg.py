@@ -49,6 +49,18 @@ def test_segments_written_by_highdicom_come_back_bit_for_bit(plane):
         np.testing.assert_array_equal(one.place().mask, masks[one.name])
 
 
+@pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL", "LABELMAP"])
+def test_every_type_of_segmentation_is_read(kind):
+    series = series_for_seg("oblique")
+    tumour = drawn_mask(series.geometry)
+    masks = {"Tumor": tumour, "edema": drawn_mask(series.geometry, (1, 2, 3, 4)) & ~tumour}
+    stream = stream_of(make_seg(series, masks, kind))
+    found = read_segments(stream, series.geometry, DEFAULT_ROI_MAP, Bounds(0.1))
+    for one in found:
+        np.testing.assert_array_equal(one.place().mask, masks[one.name])
+    assert [one.name for one in found] == list(masks)
+
+
 @pytest.mark.parametrize("stated", [None, 0.0, 3.5, 4.0, 8.0])
 @pytest.mark.parametrize("slices", [(2, 3), (1, 3), (0, 2, 4), (1, 2, 4), (0, 3), (5,)])
 def test_frames_lie_where_their_positions_say_whatever_spacing_is_stated(stated, slices):
