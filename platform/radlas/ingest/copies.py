@@ -32,13 +32,18 @@ def drop_copies(files: Sequence[ImageFile]) -> tuple[list[ImageFile], list[FileR
         key=lambda ref: (ref.path, ref.member),
     )
     images = _image_digests(rivals)
-    kept: dict[tuple[ImageFile, str], ImageFile] = {}
+    known: set[tuple[ImageFile, str]] = set()
+    kept = []
     for file in files:
-        image = images.get(file.ref, "")
+        image = images.get(file.ref)
         if isinstance(image, str):
-            said = replace(file, ref=files[0].ref, size=0)
-            kept.setdefault((said, image), file)
-    return list(kept.values()), [ref for ref in rivals if isinstance(images[ref], OSError)]
+            said = (replace(file, ref=rivals[0], size=0), image)
+            if said in known:
+                continue
+            known.add(said)
+        if not isinstance(image, OSError):
+            kept.append(file)
+    return kept, [ref for ref in rivals if isinstance(images[ref], OSError)]
 
 
 def _image_digests(refs: Iterable[FileRef]) -> dict[FileRef, str | OSError]:
