@@ -13,7 +13,7 @@ TCIA_STS_SPELLINGS: dict[str, str] = {"FSE T2": T2FS, "T2ST": T2FS}
 
 _FAT = r"FS|FAT|FATSAT|FATSUPP|FETTSAT|FETTS\S*TTIGUNG|SPIR|SPAIR|SPECIR|SP|CHESS|STIR|WATER"
 _NO = "NON|NO|WITHOUT|W O|WO|OHNE|SANS|SENZA|SIN|ZONDER|SEM"
-_NO_FAT = rf"\b(?:(?:{_NO})\s*(?:{_FAT})|(?:{_FAT})\s*(?:OFF|AUS|NO))\b"
+_NO_FAT = rf"\b(?:(?:{_NO})\s*(?:{_FAT})|(?:{_FAT})\s*(?:OFF|AUS))\b"
 # Of water-fat imaging (Dixon, FLEX, IDEAL): only the water image is a fat-suppressed one.
 _DIXON = r"\b(?:M?DIXON|FLEX|IDEAL|FAT\s*:|WATER\s*:)"
 _NOT_WATER = r"\bFAT\s*:|\b(?:F|FAT|IN|OPP|OUT|IP|OP|INPHASE|OUTPHASE|IN PHASE|(?:OUT|OPP) PHASE)$"

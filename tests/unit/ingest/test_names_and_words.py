@@ -195,8 +195,10 @@ def test_of_water_and_fat_only_the_water_image_is_fat_suppressed(description, im
     assert classify(description, image_type=image_type)[0] == sequence
 
 
-@pytest.mark.parametrize("description", ["T2 tra fettsat", "T2 TSE Fetts\u00e4ttigung", "T2 FS"])
-def test_fat_suppression_is_read_in_german_too(description):
+@pytest.mark.parametrize(
+    "description", ["T2 tra fettsat", "T2 FS no contrast", "T2 TSE Fetts\u00e4ttigung", "T2 FS"]
+)
+def test_fat_suppression_is_read_wherever_it_stands(description):
     assert classify(description) == ("T2FS", "description")
 
 
