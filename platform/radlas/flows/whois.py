@@ -44,7 +44,7 @@ def who_is(store: Store, digits: str) -> tuple[Identity, ...]:
         StoreError: The site key is missing.
     """
     if len(digits) < _LEAST_DIGITS:
-        hint = "too few would name half the hospital"
+        hint = "give more of them, as messages and tables show them"
         raise ConfigError(f"{digits!r} is shorter than {_LEAST_DIGITS} digits", hint=hint)
     key, noted = store.key(), noted_ingests(store)
     reachable = [config for config in noted if config.source.exists()]
