@@ -1,0 +1,1 @@
+"""Filtered images. Each file is one filter: the whole image and a box in, that box's voxels out."""
