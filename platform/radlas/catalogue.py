@@ -1,7 +1,8 @@
 """Every radiomic feature once: family, unit, definition, and its code in the IBSI reference manual.
 
-The values are those of PyRadiomics 3.0.1, whose GLDM is IBSI's NGLDM. Where its definition is not
-IBSI's, ``remark`` says how. Codes: IBSI reference manual (arXiv 1612.07003).
+``FEATURES`` are those of PyRadiomics 3.0.1, whose GLDM is IBSI's NGLDM. ``IBSI_FEATURES`` are what
+the profile ``ibsi`` has beyond them. A column of one name has one definition in both profiles;
+``remark`` says where it has not. Codes: IBSI reference manual (arXiv 1612.07003v11).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ class Feature(NamedTuple):
         unit: ``1`` if it has none; intensities count as numbers, since images are normalised.
         definition: In one sentence.
         ibsi: Code of four signs; empty where IBSI does not define it.
-        remark: How it differs from IBSI; empty if it does not.
+        remark: How a profile differs from IBSI, or what it does where IBSI says nothing; else
+            empty.
     """
 
     name: str
@@ -40,6 +42,10 @@ FAMILIES: dict[str, str] = {
     "glrlm": "lengths of runs of one grey level, mean over 13 directions",
     "glszm": "sizes of connected zones of one grey level",
     "ngtdm": "difference of a voxel from the mean of its neighbours",
+    "histogram": "the distribution of grey levels, whatever their places",
+    "ivh": "how much of the ROI is at least so bright: intensity-volume histogram",
+    "localintensity": "mean intensity in a ball of 1 cm3 around voxels of the ROI",
+    "gldzm": "distances of connected zones of one grey level from the edge of the ROI",
 }
 
 # Family; then per line: feature | unit | IBSI | definition | remark.
@@ -47,14 +53,14 @@ _TEXT = """
 shape
 Elongation | 1 | Q3CK | Square root of the ratio of the second to the first principal variance.
 Flatness | 1 | N17B | Square root of the ratio of the third to the first principal variance.
-LeastAxisLength | mm | 7J51 | Four times the square root of the third principal variance. | covariance by N, not N-1
-MajorAxisLength | mm | TDIC | Four times the square root of the first principal variance. | covariance by N, not N-1
+LeastAxisLength | mm | 7J51 | Four times the square root of the third principal variance. | covariance by N in profile pyradiomics, by N-1 in profile ibsi
+MajorAxisLength | mm | TDIC | Four times the square root of the first principal variance. | covariance by N in profile pyradiomics, by N-1 in profile ibsi
 Maximum2DDiameterColumn | mm | | Largest distance of mesh vertices in a plane of rows and slices.
 Maximum2DDiameterRow | mm | | Largest distance of mesh vertices in a plane of columns and slices.
 Maximum2DDiameterSlice | mm | | Largest distance of mesh vertices within one slice.
 Maximum3DDiameter | mm | L0JK | Largest distance of two vertices of the mesh.
 MeshVolume | mm3 | RNU0 | Volume inside the triangle mesh around the ROI.
-MinorAxisLength | mm | P9VJ | Four times the square root of the second principal variance. | covariance by N, not N-1
+MinorAxisLength | mm | P9VJ | Four times the square root of the second principal variance. | covariance by N in profile pyradiomics, by N-1 in profile ibsi
 Sphericity | 1 | QCFX | Surface of a ball of the same volume over the surface of the mesh.
 SurfaceArea | mm2 | C0JK | Area of the mesh.
 SurfaceVolumeRatio | 1/mm | 2PR5 | Area of the mesh over its volume.
@@ -65,7 +71,7 @@ firstorder
 Energy | 1 | N8CA | Sum of squared intensities, after the declared shift.
 Entropy | 1 | TLU2 | Entropy of the histogram of grey levels [bit].
 InterquartileRange | 1 | SALO | Third minus first quartile of intensities.
-Kurtosis | 1 | IPH6 | Fourth central moment over the squared variance. | 3 is not subtracted
+Kurtosis | 1 | IPH6 | Fourth central moment over the squared variance. | 3 is subtracted in profile ibsi, not in profile pyradiomics
 Maximum | 1 | 84IY | Highest intensity.
 Mean | 1 | Q4LE | Mean intensity.
 MeanAbsoluteDeviation | 1 | 4FUA | Mean distance of intensities from their mean.
@@ -160,6 +166,82 @@ Contrast | 1 | 65HE | Spread of the levels times the mean difference from neighb
 Strength | 1 | 1X9X | Squared differences of all pairs of levels, against the differences from neighbours.
 """
 
+# What the profile `ibsi` has beyond them, in the same form.
+_IBSI_TEXT = """
+shape
+AreaDensityBoundingBox | 1 | R59B | Area of the mesh over that of the smallest box around it along the axes of the image.
+AreaDensityConvexHull | 1 | 7T7F | Area of the mesh over that of its convex hull.
+AreaDensityEllipsoid | 1 | RDD2 | Area of the mesh over that of the ellipsoid with the principal axes as its axes. | by the manual's series, which is not that ellipsoid's true area
+Asphericity | 1 | 25C7 | Area of the mesh over that of a ball of the same volume, less 1.
+CentreOfMassShift | mm | KLMA | Distance of the centre of mass of the intensities from the centre of the voxels.
+Compactness1 | 1 | SKGS | Volume of the mesh over the square root of pi and the area to the power of 1.5.
+Compactness2 | 1 | BQWJ | Sphericity to the power of 3.
+GearyC | 1 | NPT7 | Squared differences of all pairs of voxels, weighted by one over their distance, against the variance.
+IntegratedIntensity | mm3 | 99N0 | Mean intensity times the volume of the mesh.
+MoranI | 1 | N365 | Correlation of all pairs of voxels, weighted by one over their distance.
+SphericalDisproportion | 1 | KRCK | Area of the mesh over that of a ball of the same volume.
+VolumeDensityBoundingBox | 1 | PBX1 | Volume of the mesh over that of the smallest box around it along the axes of the image.
+VolumeDensityConvexHull | 1 | R3ER | Volume of the mesh over that of its convex hull.
+VolumeDensityEllipsoid | 1 | 6BDE | Volume of the mesh over that of the ellipsoid with the principal axes as its axes.
+firstorder
+CoefficientOfVariation | 1 | 7TET | Standard deviation of intensities over their mean.
+MedianAbsoluteDeviation | 1 | N72L | Mean distance of intensities from their median.
+QuartileCoefficientOfDispersion | 1 | 9S40 | Third minus first quartile of intensities, over the sum of both.
+gldm
+DependenceEnergy | 1 | CAS9 | Sum of squared shares of level and dependence together.
+DependencePercentage | 1 | 6XV8 | Number of neighbourhoods that are counted, over the number of voxels.
+GrayLevelNonUniformityNormalized | 1 | 5SPA | Sum of squared shares of the levels.
+histogram
+10Percentile | 1 | GPMT | Level below which a tenth of the voxels lie.
+90Percentile | 1 | OZ0C | Level below which nine tenths of the voxels lie.
+CoefficientOfVariation | 1 | CWYJ | Standard deviation of the levels over their mean.
+InterquartileRange | 1 | WR0O | Third minus first quartile of the levels.
+Kurtosis | 1 | C3I7 | Fourth central moment of the levels over the squared variance, less 3.
+Maximum | 1 | 3NCY | Highest level.
+MaximumGradient | 1 | 12CE | Steepest rise of the counts from level to level.
+MaximumGradientLevel | 1 | 8E6O | Level at which the counts rise most steeply.
+Mean | 1 | X6K6 | Mean level.
+MeanAbsoluteDeviation | 1 | D2ZX | Mean distance of levels from their mean.
+Median | 1 | WIFQ | Median level.
+MedianAbsoluteDeviation | 1 | 4RNL | Mean distance of levels from their median.
+Minimum | 1 | 1PR8 | Lowest level.
+MinimumGradient | 1 | VQB3 | Steepest fall of the counts from level to level.
+MinimumGradientLevel | 1 | RHQZ | Level at which the counts fall most steeply.
+Mode | 1 | AMMC | Most frequent level; of several the one nearest to the mean.
+QuartileCoefficientOfDispersion | 1 | SLWD | Third minus first quartile of the levels, over the sum of both.
+Range | 1 | 5Z3W | Highest minus lowest level.
+RobustMeanAbsoluteDeviation | 1 | WRZB | Mean distance from the mean among the middle four fifths of the levels.
+Skewness | 1 | 88K1 | Third central moment of the levels over the variance to the power of 1.5.
+Variance | 1 | CH89 | Mean squared distance of levels from their mean.
+ivh
+IntensityAtVolumeFraction10 | 1 | PWN1 | Lowest intensity that at most a tenth of the ROI reaches. | the level above the highest where more than a tenth has the highest
+IntensityAtVolumeFraction90 | 1 | BOHI | Lowest intensity that at most nine tenths of the ROI reach. | the level above the highest where more than nine tenths have the highest
+IntensityAtVolumeFractionDifference | 1 | JXJA | Intensity at a tenth of the ROI minus that at nine tenths.
+VolumeAtIntensityFraction10 | 1 | NK6P | Share of the ROI that reaches a tenth of the range of intensities.
+VolumeAtIntensityFraction90 | 1 | 4279 | Share of the ROI that reaches nine tenths of the range of intensities.
+VolumeAtIntensityFractionDifference | 1 | WITY | Share at a tenth of the range of intensities minus that at nine tenths.
+localintensity
+GlobalPeak | 1 | 0F91 | Highest mean intensity of a ball of 1 cm3 around a voxel of the ROI.
+LocalPeak | 1 | VJGA | Mean intensity of the ball of 1 cm3 around the brightest voxel of the ROI.
+gldzm
+GrayLevelNonUniformity | 1 | VFT7 | Sum over levels of squared counts of zones, over the number of zones.
+GrayLevelNonUniformityNormalized | 1 | 7HP3 | The same with shares in place of counts.
+GrayLevelVariance | 1 | QK93 | Variance of the levels over zones.
+HighGrayLevelZoneEmphasis | 1 | K26C | Mean squared level over zones.
+LargeDistanceEmphasis | 1 | MB4I | Mean squared distance of zones from the edge.
+LargeDistanceHighGrayLevelEmphasis | 1 | KLTH | Mean of squared distance times squared level.
+LargeDistanceLowGrayLevelEmphasis | 1 | A7WM | Mean of squared distance over squared level.
+LowGrayLevelZoneEmphasis | 1 | S1RA | Mean of one over the squared level over zones.
+SmallDistanceEmphasis | 1 | 0GBI | Mean of one over the squared distance of zones from the edge.
+SmallDistanceHighGrayLevelEmphasis | 1 | DKNJ | Mean of squared level over squared distance.
+SmallDistanceLowGrayLevelEmphasis | 1 | RUVG | Mean of one over squared distance and squared level.
+ZoneDistanceEntropy | 1 | GBDU | Entropy of level and distance together [bit].
+ZoneDistanceNonUniformity | 1 | V294 | Sum over distances of squared counts of zones, over the number of zones.
+ZoneDistanceNonUniformityNormalized | 1 | IATH | The same with shares in place of counts.
+ZoneDistanceVariance | 1 | 7WT1 | Variance of the distances.
+ZonePercentage | 1 | VIWW | Number of zones over the number of voxels.
+"""
+
 
 def _read(text: str) -> tuple[Feature, ...]:
     family, found = "", []
@@ -173,4 +255,7 @@ def _read(text: str) -> tuple[Feature, ...]:
 
 
 FEATURES: tuple[Feature, ...] = _read(_TEXT)
-BY_NAME: dict[str, Feature] = {feature.name: feature for feature in FEATURES}
+IBSI_FEATURES: tuple[Feature, ...] = _read(_IBSI_TEXT)
+BY_NAME: dict[str, Feature] = {
+    one.name: one for family in FAMILIES for one in FEATURES + IBSI_FEATURES if one.family == family
+}

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from radlas.catalogue import FAMILIES, FEATURES, Feature
+from radlas.catalogue import BY_NAME, FAMILIES, Feature
 from radlas.cli.app import JsonOption, StoreOption
 from radlas.entry import guarded, show
 from radlas.errors import ConfigError
@@ -60,7 +60,7 @@ def describe(
     """Say what features mean: unit, definition, code in the IBSI manual."""
 
     def action() -> int:
-        found = [one for one in FEATURES if _fits(one, (what or "").lower())]
+        found = [one for one in BY_NAME.values() if _fits(one, (what or "").lower())]
         if not found:
             families = ", ".join(FAMILIES)
             raise ConfigError(f"no feature is called {what!r}", hint=f"families: {families}")

@@ -1,0 +1,172 @@
+"""Texture features by name, from what was counted."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radlas.features.kernels import pairs as pair_kernels
+from radlas.features.kernels import sizes as size_kernels
+from radlas.features.kernels import tones as tone_kernels
+from radlas.features.kernels.transitions import second_eigenvalues
+from radlas.features.texture import Counts
+
+Values = dict[str, float | None]
+Matrix = NDArray[np.float64]
+
+# The measures of `kernels.sizes.MEASURES`, as each family calls them; "" is not offered.
+RUNS = (
+    "ShortRunEmphasis LongRunEmphasis GrayLevelNonUniformity GrayLevelNonUniformityNormalized"
+    " RunLengthNonUniformity RunLengthNonUniformityNormalized RunPercentage GrayLevelVariance"
+    " RunVariance RunEntropy LowGrayLevelRunEmphasis HighGrayLevelRunEmphasis"
+    " ShortRunLowGrayLevelEmphasis ShortRunHighGrayLevelEmphasis LongRunLowGrayLevelEmphasis"
+    " LongRunHighGrayLevelEmphasis"
+).split()
+ZONES = (
+    "SmallAreaEmphasis LargeAreaEmphasis GrayLevelNonUniformity GrayLevelNonUniformityNormalized"
+    " SizeZoneNonUniformity SizeZoneNonUniformityNormalized ZonePercentage GrayLevelVariance"
+    " ZoneVariance ZoneEntropy LowGrayLevelZoneEmphasis HighGrayLevelZoneEmphasis"
+    " SmallAreaLowGrayLevelEmphasis SmallAreaHighGrayLevelEmphasis LargeAreaLowGrayLevelEmphasis"
+    " LargeAreaHighGrayLevelEmphasis"
+).split()
+DEPENDENCES = (
+    "SmallDependenceEmphasis LargeDependenceEmphasis GrayLevelNonUniformity"
+    " GrayLevelNonUniformityNormalized DependenceNonUniformity DependenceNonUniformityNormalized"
+    " DependencePercentage GrayLevelVariance DependenceVariance DependenceEntropy"
+    " LowGrayLevelEmphasis HighGrayLevelEmphasis SmallDependenceLowGrayLevelEmphasis"
+    " SmallDependenceHighGrayLevelEmphasis LargeDependenceLowGrayLevelEmphasis"
+    " LargeDependenceHighGrayLevelEmphasis DependenceEnergy"
+).split()
+
+
+def texture_values(counts: Counts, families: Collection[str]) -> Values:
+    """The features of the wanted families as PyRadiomics defines them.
+
+    Co-occurrence and runs are computed for each direction and averaged; directions along which the
+    ROI has no pair of voxels do not count.
+
+    Returns:
+        By column name; ``None`` where a feature is not defined.
+    """
+    values: Values = {}
+    if "glcm" in families:
+        values |= pair_values(direction_pairs(counts), counts.levels)
+    if "glrlm" in families:
+        values |= _named("glrlm", RUNS, _average(_run_measures(counts)))
+    if "glszm" in families:
+        values |= _named("glszm", ZONES, zone_measures(counts))
+    if "gldm" in families:
+        values |= _named("gldm", DEPENDENCES, dependence_measures(counts))
+    if "ngtdm" in families:
+        values |= _named("ngtdm", tone_kernels.FEATURES, tone_measures(counts))
+    return values
+
+
+def direction_pairs(counts: Counts) -> Matrix:
+    """Pairs in both orders by direction, shape ``(direction, rank, rank)``; empty ones left out."""
+    n = counts.levels.size
+    pairs = np.empty((_directions(counts), n, n))
+    pair_kernels.symmetric(counts.tables, n + 1, counts.longest, pairs)
+    return pairs[pairs.any(axis=(1, 2))]
+
+
+def pair_values(pairs: Matrix, levels: NDArray[np.int64]) -> Values:
+    """Co-occurrence features, averaged over matrices that need not be normalised.
+
+    Args:
+        pairs: Shape ``(matrix, rank, rank)``, symmetric, none empty.
+        levels: Grey level of each rank.
+    """
+    shares = pairs / pairs.sum(axis=(1, 2), keepdims=True)
+    found = np.empty((len(pairs), len(pair_kernels.FEATURES)))
+    pair_kernels.pair_features(shares, levels, found)
+    values = _named("glcm", pair_kernels.FEATURES, _average(found))
+    return values | {"glcm_MCC": _finite(_correlation(shares))}
+
+
+def zone_measures(counts: Counts) -> NDArray[np.float64]:
+    """The measures of the size zone matrix."""
+    n = counts.zone_sizes.size
+    rows, sizes, entries = _space(n)
+    used = size_kernels.zone_entries(
+        counts.zone_ranks, counts.zone_sizes, counts.levels.size + 1, rows, sizes, entries
+    )
+    return _measures(rows[:used], sizes[:used], entries[:used], counts)
+
+
+def dependence_measures(counts: Counts) -> NDArray[np.float64]:
+    """The measures of the dependence matrix."""
+    rows, sizes, entries = _space(counts.dependence.size)
+    used = size_kernels.dependence_entries(counts.dependence, rows, sizes, entries)
+    return _measures(rows[:used], sizes[:used], entries[:used], counts)
+
+
+def tone_measures(counts: Counts) -> NDArray[np.float64]:
+    """The five features of tone differences; a voxel without neighbours differs from none."""
+    neighbours = np.maximum(np.arange(counts.distance.shape[1]), 1)
+    differences = (counts.distance[1:] / neighbours).sum(axis=1)
+    found = np.empty(len(tone_kernels.FEATURES))
+    tone_kernels.tone_features(counts.voxels.astype(float), differences, counts.levels, found)
+    return found
+
+
+def _run_measures(counts: Counts) -> Matrix:
+    found = np.empty((_directions(counts), len(size_kernels.MEASURES)))
+    size_kernels.run_features(counts.tables, counts.longest, counts.voxels, counts.levels, found)
+    return found[counts.lines]
+
+
+def _measures(
+    rows: NDArray[np.int64],
+    sizes: NDArray[np.int64],
+    entries: NDArray[np.float64],
+    counts: Counts,
+) -> NDArray[np.float64]:
+    found = np.empty(len(size_kernels.MEASURES))
+    voxels = float(counts.voxels.sum())
+    size_kernels.size_features(rows, sizes, entries, counts.levels, voxels, found)
+    return found
+
+
+def _correlation(shares: Matrix) -> float:
+    """Mean over matrices of the maximal correlation coefficient; 1 for a single level."""
+    if shares.shape[1] < 2:
+        return 1.0
+    values, errors = second_eigenvalues(shares)
+    for k in np.flatnonzero(errors > 1e-11 * np.abs(values)):
+        values[k] = _second_in_full(shares[k])
+    return float(np.sqrt(np.maximum(values, 0)).mean()) if len(shares) else np.nan
+
+
+def _second_in_full(p: Matrix) -> float:
+    """The same from all eigenvalues of upstream's matrix, where rare levels make it unsteady."""
+    margin = p.sum(axis=1)
+    weighted = p / (np.outer(margin, margin) + pair_kernels.EPSILON)
+    return float(np.sort(np.linalg.eigvals(weighted @ p.T).real)[-2])
+
+
+def _directions(counts: Counts) -> int:
+    wide = counts.levels.size + 1
+    return counts.tables.size // (wide * (wide + counts.longest))
+
+
+def _space(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    return np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
+
+
+def _average(found: Matrix) -> NDArray[np.float64]:
+    """Mean over the first axis of what is defined; NaN where nothing is."""
+    defined = ~np.isnan(found)
+    total = np.where(defined, found, 0).sum(axis=0)
+    mean: NDArray[np.float64] = total / defined.sum(axis=0)
+    return mean
+
+
+def _named(family: str, names: Sequence[str], found: NDArray[np.float64]) -> Values:
+    return {f"{family}_{name}": _finite(value) for name, value in zip(names, found, strict=False)}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
