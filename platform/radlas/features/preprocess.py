@@ -18,8 +18,9 @@ from radlas.roi.body import body_mask
 
 Mask = NDArray[np.bool_]
 sitk: Any = SimpleITK  # it ships no usable types
-Image = NDArray[np.float32]
+Image = NDArray[Any]  # float32 or float64
 Normalise = Literal["none", "body"]
+PixelType = Literal["float32", "int32", "float64"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +61,7 @@ def prepare(
     scale: float,
     in_plane_spacing: float | None,
     find_body: bool = True,
+    pixel_type: PixelType = "float32",
 ) -> Prepared:
     """Cast, normalise, then resample a case.
 
@@ -71,13 +73,15 @@ def prepare(
         in_plane_spacing: Edge of square pixels to resample to [mm]; ``None`` keeps the grid.
             Slices stay as they are.
         find_body: False to skip the search for a body that nothing will be clipped to.
+        pixel_type: ``float64`` to compute in double precision; integers come at the very end, by
+            ``pixels``.
 
     Raises:
         DataError: ``not_finite`` or ``flat_image``.
     """
-    voxels = as_float32(volume.voxels)
+    voxels = as_floats(volume.voxels, np.float64 if pixel_type == "float64" else np.float32)
     if find_body or normalise == "body":
-        body = body_mask(voxels, volume.geometry.spacing)
+        body = body_mask(voxels.astype(np.float32, copy=False), volume.geometry.spacing)
     else:
         body = np.ones(voxels.shape, dtype=bool)
     if normalise == "body":
@@ -86,14 +90,24 @@ def prepare(
     return ready if in_plane_spacing is None else _to_square_pixels(ready, in_plane_spacing)
 
 
-def as_float32(voxels: NDArray[Any]) -> Image:
-    """A float32 copy: 8-bit voxels overflow in later arithmetic, integers round resampled ones.
+def pixels(voxels: Image, pixel_type: PixelType) -> NDArray[Any]:
+    """Voxels as numbers of the declared type; integers are rounded.
+
+    Args:
+        voxels: Floats, any shape.
+        pixel_type: As declared in the recipe.
+    """
+    return np.rint(voxels).astype(np.int32) if pixel_type == "int32" else voxels
+
+
+def as_floats(voxels: NDArray[Any], dtype: type[np.floating[Any]] = np.float32) -> Image:
+    """A copy in floats: 8-bit voxels overflow in later arithmetic, integers round resampled ones.
 
     Raises:
-        DataError: ``not_finite``: a voxel is NaN, infinite, or beyond float32.
+        DataError: ``not_finite``: a voxel is NaN, infinite, or beyond the type.
     """
     with np.errstate(over="ignore"):  # reported below
-        copy = np.array(voxels, dtype=np.float32)
+        copy = np.array(voxels, dtype=dtype)
     wrong = int(copy.size - np.count_nonzero(np.isfinite(copy)))
     if wrong:
         raise data_error("not_finite", f"{wrong} of {copy.size} voxels are NaN or infinite")
@@ -112,7 +126,7 @@ def body_z_score(voxels: Image, body: Mask, *, scale: float) -> Image:
     mean, deviation = inside.mean(), inside.std()
     if not deviation > 1e-6 * max(1.0, abs(mean)):
         raise data_error("flat_image", f"{inside.size} voxels of the body all equal {mean:g}")
-    scores: Image = ((voxels - mean) / deviation * scale).astype(np.float32)
+    scores: Image = ((voxels - mean) / deviation * scale).astype(voxels.dtype)
     return scores
 
 
@@ -164,7 +178,7 @@ def resample_slices(voxels: Image, geometry: Geometry, grid: Geometry) -> Image:
     resampler.SetInterpolator(sitk.sitkBSpline)
     resampler.SetUseNearestNeighborExtrapolator(True)  # the new edge may lie half a pixel out
     sampled = np.stack([_resample_slice(plane, geometry, resampler) for plane in voxels])
-    clamped: Image = np.clip(sampled, voxels.min(), voxels.max()).astype(np.float32)
+    clamped: Image = np.clip(sampled, voxels.min(), voxels.max()).astype(voxels.dtype)
     return clamped
 
 

@@ -8,7 +8,7 @@ import SimpleITK
 
 from radlas.errors import DataError
 from radlas.features.preprocess import (
-    as_float32,
+    as_floats,
     body_z_score,
     one_itk_thread,
     prepare,
@@ -37,13 +37,13 @@ def test_voxels_that_are_no_numbers_are_counted_and_refused(bad):
     voxels = np.ones((2, 3, 4))
     voxels[0, 0, :2] = bad
     with pytest.raises(DataError, match="2 of 24 voxels") as caught:
-        as_float32(voxels)
+        as_floats(voxels)
     assert caught.value.reason == "not_finite"
 
 
 def test_a_cast_is_a_copy_even_of_float32():
     voxels = np.ones((1, 2, 2), dtype=np.float32)
-    assert not np.shares_memory(as_float32(voxels), voxels)
+    assert not np.shares_memory(as_floats(voxels), voxels)
 
 
 def test_the_z_score_has_mean_zero_and_the_scale_as_deviation_inside_the_body():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from radlas.features.preprocess import as_float32, body_z_score, resample_linear
+from radlas.features.preprocess import as_floats, body_z_score, resample_linear
 from radlas.geometry import Geometry
 from radlas.model import Volume
 from radlas.roi.body import body_mask
@@ -36,7 +36,7 @@ def prepare(
     Raises:
         DataError: ``not_finite`` or ``flat_image``.
     """
-    voxels = as_float32(volume.voxels)
+    voxels = as_floats(volume.voxels)
     body = body_mask(voxels, volume.geometry.spacing)
     scores = body_z_score(voxels, body, scale=1.0)
     scores[~body] = background

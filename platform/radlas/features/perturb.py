@@ -1,0 +1,368 @@
+"""Perturbed copies of a case, from which stability follows without a second scan. Pure.
+
+Source: Zwanenburg et al. 2019, Sci Rep 9:614, and their order: noise, rotation and shift, then the
+contour grown or shrunk, then drawn again. Interpolation to another grid stands between the second
+and the third there; ``perturb_image`` and ``perturb_masks`` leave room for it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import (
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
+from scipy import ndimage
+
+from radlas.config import Config
+from radlas.digests import digest_of
+from radlas.errors import ConfigError, DataError
+from radlas.features.preprocess import as_floats, one_itk_thread
+from radlas.model import TUMOUR, Volume
+from radlas.reasons import data_error
+from radlas.roi.body import body_mask
+from radlas.roi.perturb import Motion, centre_of, move_mask, resize
+from radlas.roi.supervoxels import redraw
+
+Mask = NDArray[np.bool_]
+Masks = Mapping[str, Mask]
+Image = NDArray[np.float32]
+Shift = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+
+# High-pass filter of Daubechies' first coiflet, sum of squares 1 (Daubechies 1992, Ten Lectures).
+_ROOT = np.sqrt(7)
+COIFLET = np.array([1 - _ROOT, 5 + _ROOT, 14 + 2 * _ROOT, 14 - 2 * _ROOT, 1 - _ROOT, _ROOT - 3])
+HIGH_PASS = COIFLET * [-1, 1, -1, 1, -1, 1] / (16 * np.sqrt(2))
+MAD = 0.6745  # median of |x| of a normal variable, in standard deviations
+
+
+class Perturbation(Config):
+    """One chain, in the order of its steps; a step at its default is left out."""
+
+    noise: FiniteFloat = Field(
+        default=0.0,
+        ge=0,
+        description="Noise to add [standard deviations of the image's own noise].",
+    )
+    rotation_degrees: FiniteFloat = Field(
+        default=0.0, ge=-180, le=180, description="Turn in the slices about the tumour [degrees]."
+    )
+    shift_voxels: Shift = Field(
+        default=(0.0, 0.0, 0.0), description="Shift along x, y and z [voxels]."
+    )
+    grow_mm: FiniteFloat = Field(
+        default=0.0, description="How far the surface moves outwards; inwards below 0 [mm]."
+    )
+    contour_mm3: FiniteFloat = Field(
+        default=0.0, ge=0, description="Volume of the supervoxels to draw contours along [mm^3]."
+    )
+    repeat: PositiveInt = Field(default=1, description="Which draw of noise and contour.")
+
+    @model_validator(mode="after")
+    def _refuse_a_repeat_of_the_same(self) -> Self:
+        if self.repeat > 1 and not (self.noise or self.contour_mm3):
+            raise ValueError("`repeat` above 1 needs `noise` or `contour_mm3`: all else is fixed")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The value of the column ``perturbation``: one per chain, empty for none.
+
+        Examples:
+            >>> Perturbation(rotation_degrees=4, grow_mm=-1.5).name
+            'rot+4_grow-1p5'
+            >>> Perturbation(noise=1, shift_voxels=(0.25, 0.25, 0), contour_mm3=100, repeat=3).name
+            'noise1_shift+0p25+0p25+0_contour100_r3'
+        """
+        shift = "".join(_signed(amount) for amount in self.shift_voxels)
+        parts = {
+            f"noise{_number(self.noise)}": self.noise,
+            f"rot{_signed(self.rotation_degrees)}": self.rotation_degrees,
+            f"shift{shift}": any(self.shift_voxels),
+            f"grow{_signed(self.grow_mm)}": self.grow_mm,
+            f"contour{_number(self.contour_mm3)}": self.contour_mm3,
+            f"r{self.repeat}": self.repeat > 1,
+        }
+        return "_".join(part for part, wanted in parts.items() if wanted)
+
+
+class PerturbationGrid(Config):
+    """Chains as the product of their steps' values."""
+
+    noise: FiniteFloat = Field(
+        default=1.0,
+        gt=0,
+        description="Noise to add [standard deviations of the image's own noise].",
+    )
+    noise_repeats: NonNegativeInt = Field(default=0, description="Draws of noise; 0 for none.")
+    rotation_degrees: tuple[FiniteFloat, ...] = Field(
+        default=(0.0,), min_length=1, description="Turns in the slices [degrees]."
+    )
+    shift_voxels: tuple[FiniteFloat, ...] = Field(
+        default=(0.0,), min_length=1, description="Shifts along the axes [voxels]."
+    )
+    shift_along: Literal["diagonal", "xy", "xyz"] = Field(
+        default="diagonal",
+        description="diagonal: the same shift along x and y; xy, xyz: each with each.",
+    )
+    grow_mm: tuple[FiniteFloat, ...] = Field(
+        default=(0.0,), min_length=1, description="Moves of the surface [mm]."
+    )
+    contour_mm3: FiniteFloat = Field(
+        default=100.0, gt=0, description="Volume of the supervoxels to draw contours along [mm^3]."
+    )
+    contour_repeats: NonNegativeInt = Field(
+        default=0, description="Contours drawn by lot; 0 for none."
+    )
+    most: PositiveInt = Field(default=128, description="More chains than this are refused.")
+
+
+def expand(grid: PerturbationGrid) -> tuple[Perturbation, ...]:
+    """Every chain of a grid once; the one that changes nothing is left out.
+
+    Noise and contour are drawn anew in every chain, so their repeats multiply.
+
+    Raises:
+        ConfigError: There are more chains than ``grid.most``, or none.
+
+    Examples:
+        >>> [one.name for one in expand(PerturbationGrid(grow_mm=(-2, 0, 2)))]
+        ['grow-2', 'grow+2']
+    """
+    repeats = max(1, grid.noise_repeats) * max(1, grid.contour_repeats)
+    shifts = _shifts(grid)
+    counts = (repeats, len(grid.rotation_degrees), len(shifts), len(grid.grow_mm))
+    if (total := int(np.prod(counts))) > grid.most:
+        product = " x ".join(str(count) for count in counts)
+        raise ConfigError(
+            f"{total} chains (repeats, rotations, shifts, moves: {product}), at most {grid.most}",
+            hint="leave values out, or raise `most`: every chain costs as much as the case itself",
+        )
+    chains = dict.fromkeys(
+        Perturbation(
+            noise=grid.noise if grid.noise_repeats else 0,
+            rotation_degrees=degrees,
+            shift_voxels=shift,
+            grow_mm=grow,
+            contour_mm3=grid.contour_mm3 if grid.contour_repeats else 0,
+            repeat=repeat,
+        )
+        for degrees, shift, grow, repeat in itertools.product(
+            grid.rotation_degrees, shifts, grid.grow_mm, range(1, repeats + 1)
+        )
+    )
+    found = tuple(chain for chain in chains if chain.name)
+    if not found:
+        raise ConfigError("no step of the perturbations changes anything", hint="name some values")
+    return found
+
+
+def perturb(
+    volume: Volume,
+    masks: Masks,
+    perturbation: Perturbation,
+    *,
+    seed_key: str,
+    body: Mask | None = None,
+) -> tuple[Volume, dict[str, Mask]]:
+    """A case after all steps of a chain, on its own grid.
+
+    What is random follows from ``seed_key``, the chain's name and the ROI's name, so it is the
+    same on any worker, in any order, whatever other ROIs there are.
+
+    Args:
+        volume: Image as stored, any real dtype; one that the chain leaves alone comes back itself.
+        masks: ROIs by name, same grid, at least one voxel each.
+        perturbation: The chain.
+        seed_key: What the case is, as its digest.
+        body: Where the noise is measured; looked for if it is needed and not given.
+
+    Returns:
+        Voxels float32, and masks by name.
+
+    Raises:
+        ConfigError: A move of the surface too small for the pixels.
+        DataError: ``not_finite``, ``empty_mask``; ``flat_image``: no noise to measure;
+            ``mask_outside``: an ROI leaves the image; ``roi_too_small``: nothing of an ROI is left.
+    """
+    volume, moved = perturb_image(volume, masks, perturbation, seed_key=seed_key, body=body)
+    return volume, perturb_masks(volume, moved, perturbation, seed_key=seed_key)
+
+
+def perturb_image(
+    volume: Volume,
+    masks: Masks,
+    perturbation: Perturbation,
+    *,
+    seed_key: str,
+    body: Mask | None = None,
+) -> tuple[Volume, dict[str, Mask]]:
+    """The steps before interpolation: noise, then rotation and shift. See ``perturb``.
+
+    The rotation is about the tumour's centre of mass, or that of all ROIs if there is no tumour.
+    """
+    spacing = volume.geometry.spacing_zyx
+    if perturbation.noise:
+        voxels = as_floats(volume.voxels)
+        if body is None:
+            with one_itk_thread():
+                body = body_mask(voxels, volume.geometry.spacing)
+        sigma = perturbation.noise * noise_level(voxels, body)
+        chance = _chance(seed_key, perturbation, "noise")
+        volume = Volume(add_noise(voxels, sigma=sigma, chance=chance), volume.geometry)
+    if not (perturbation.rotation_degrees or any(perturbation.shift_voxels)):
+        return volume, dict(masks)
+    motion = _motion(perturbation, masks, volume.geometry.shape)
+    moved = move_voxels(as_floats(volume.voxels), motion, spacing)
+    return Volume(moved, volume.geometry), _each(
+        masks, lambda _, mask: move_mask(mask, motion, spacing)
+    )
+
+
+def perturb_masks(
+    volume: Volume, masks: Masks, perturbation: Perturbation, *, seed_key: str
+) -> dict[str, Mask]:
+    """The steps after interpolation: grow or shrink, then draw the contour. See ``perturb``."""
+    spacing = volume.geometry.spacing_zyx
+    changed = dict(masks)
+    if mm := perturbation.grow_mm:
+        changed = _each(changed, lambda _, mask: resize(mask, spacing, mm=mm))
+    if mm3 := perturbation.contour_mm3:
+        voxels = as_floats(volume.voxels)
+        changed = _each(
+            changed,
+            lambda name, mask: redraw(
+                mask,
+                voxels,
+                spacing,
+                volume_mm3=mm3,
+                chance=_chance(seed_key, perturbation, f"contour {name}"),
+            ),
+        )
+    return changed
+
+
+def noise_level(voxels: Image, inside: Mask) -> float:
+    """Standard deviation of an image's noise, above 0 [unit of the image].
+
+    Median magnitude of the finest diagonal wavelet coefficients in the slices over 0.6745: edges
+    and tissue hardly reach them, and a median not those that do. Noise that neighbouring voxels
+    share, as in images magnified by the scanner, is underestimated.
+
+    Args:
+        voxels: Shape ``(z, y, x)``.
+        inside: Where to measure, same shape.
+
+    Raises:
+        DataError: ``flat_image``: half of the coefficients or more are 0, but for rounding.
+
+    Source:
+        Chang, Yu, Vetterli 2000, IEEE Trans Image Process 9:1532. As Zwanenburg et al. 2019 with
+        the first coiflet, undecimated; their software divides by 0.6754.
+    """
+    diagonal = ndimage.convolve1d(voxels, HIGH_PASS, axis=1)
+    diagonal = ndimage.convolve1d(diagonal, HIGH_PASS, axis=2)
+    sigma = float(np.median(np.abs(diagonal[inside]))) / MAD
+    if not sigma > 1e-6 * np.abs(voxels[inside]).max(initial=0):  # no more than rounding leaves
+        what = f"no noise can be measured in the {np.count_nonzero(inside)} voxels of the body"
+        raise data_error("flat_image", what)
+    return sigma
+
+
+def add_noise(voxels: Image, *, sigma: float, chance: np.random.Generator) -> Image:
+    """Independent normal noise of standard deviation ``sigma``; air may fall below 0."""
+    return voxels + np.float32(sigma) * chance.standard_normal(voxels.shape, dtype=np.float32)
+
+
+def move_voxels(voxels: Image, motion: Motion, spacing_zyx: tuple[float, float, float]) -> Image:
+    """The image after a motion, on the same grid.
+
+    One cubic B-spline in space, evaluated axis by axis: where there is no rotation along z, y and
+    x, else in the slices and along z, which gives the same numbers. A shift by whole voxels moves
+    them unchanged. What comes in from outside repeats the edge; values are clamped to the range of
+    the input, for splines overshoot.
+    """
+    moved, shifts = voxels, motion.shift_zyx
+    if motion.degrees:
+        matrix, offset = motion.backward(spacing_zyx)
+        plane = {"matrix": matrix[1:, 1:], "offset": offset[1:], "order": 3, "mode": "nearest"}
+        moved = np.stack([ndimage.affine_transform(one, **plane) for one in voxels])
+        shifts = (shifts[0], 0.0, 0.0)
+    for axis, shift in enumerate(shifts):
+        if shift:
+            moved = _shift(moved, shift, axis)
+    return np.clip(moved, voxels.min(), voxels.max()).astype(np.float32)
+
+
+def _shift(voxels: Image, shift: float, axis: int) -> Image:
+    """Along one axis, by cubic B-splines; the edge is repeated."""
+    last = voxels.shape[axis] - 1
+    at = np.clip(np.arange(last + 1) - shift, 0, last)
+    first = np.floor(at).astype(np.intp)
+    if shift == round(shift) or not last:
+        return np.take(voxels, first, axis)
+    knots = ndimage.spline_filter1d(voxels, 3, axis, mode="mirror")
+    shifted = np.zeros(voxels.shape)
+    for step in (-1, 0, 1, 2):
+        weight = _spline(at - first - step)
+        index = last - np.abs(last - np.abs(first + step))  # mirrored, as the knots are
+        along = [-1 if dimension == axis else 1 for dimension in range(3)]
+        shifted += weight.reshape(along) * np.take(knots, index, axis)
+    return shifted.astype(np.float32)
+
+
+def _spline(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The cubic B-spline within two knots (Unser 1999, IEEE Signal Process Mag 16:22)."""
+    far = np.abs(distance)
+    near: NDArray[np.float64] = np.where(
+        far < 1, 2 / 3 - far**2 + far**3 / 2, np.maximum(2 - far, 0) ** 3 / 6
+    )
+    return near
+
+
+def _motion(perturbation: Perturbation, masks: Masks, shape: tuple[int, int, int]) -> Motion:
+    x, y, z = perturbation.shift_voxels
+    centre = ((shape[1] - 1) / 2, (shape[2] - 1) / 2)
+    if masks:
+        pivot = masks[TUMOUR] if TUMOUR in masks else np.logical_or.reduce(list(masks.values()))
+        centre = centre_of(pivot)
+    return Motion(perturbation.rotation_degrees, (z, y, x), centre)
+
+
+def _each(masks: Masks, change: Callable[[str, Mask], Mask]) -> dict[str, Mask]:
+    return {name: _located(name, mask, change) for name, mask in masks.items()}
+
+
+def _located(name: str, mask: Mask, change: Callable[[str, Mask], Mask]) -> Mask:
+    try:
+        return change(name, mask)
+    except DataError as error:
+        raise error.at(name) from error
+
+
+def _chance(seed_key: str, perturbation: Perturbation, step: str) -> np.random.Generator:
+    return np.random.default_rng(int(digest_of([seed_key, perturbation.name, step]), 16))
+
+
+def _shifts(grid: PerturbationGrid) -> list[tuple[float, float, float]]:
+    if grid.shift_along == "diagonal":
+        return [(shift, shift, 0.0) for shift in grid.shift_voxels]
+    along_z: tuple[float, ...] = grid.shift_voxels if grid.shift_along == "xyz" else (0.0,)
+    return list(itertools.product(grid.shift_voxels, grid.shift_voxels, along_z))
+
+
+def _number(value: float) -> str:
+    """The shortest text that is this number's alone: 0.25 as 0p25."""
+    return repr(abs(float(value))).removesuffix(".0").replace(".", "p")
+
+
+def _signed(value: float) -> str:
+    return ("-" if value < 0 else "+") + _number(value)
