@@ -65,6 +65,7 @@ class FeatureRow:
         values: Feature name to value; ``None`` where the feature is undefined.
         vector: Embedding, shape ``(feature,)``; only in rows of the table ``deep``.
         reason: Why values are undefined; empty if none is.
+        levels: Grey levels that occur in the ROI; ``None`` where there are none.
     """
 
     roi: str
@@ -72,6 +73,7 @@ class FeatureRow:
     values: Mapping[str, float | None] = field(default_factory=dict)
     vector: tuple[float, ...] = ()
     reason: str = ""
+    levels: int | None = None
 
 
 @dataclass(frozen=True)

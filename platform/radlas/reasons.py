@@ -187,6 +187,18 @@ REASONS: dict[str, Reason] = {
         "some features of a row are not defined for its voxels, as a ratio to zero",
         "nothing: they are NULL, and the rest of the row stands",
     ),
+    "no_neighbours": Reason(
+        "no two voxels of the ROI are neighbours, so it has no texture",
+        "check the mask: single voxels or lines are no tissue; the rest of the row stands",
+    ),
+    "too_many_levels": Reason(
+        "the intensities of an ROI span more grey levels than texture can be made of",
+        "widen `bin_width`, use `bin_count`, or normalise; the row is NULL until then",
+    ),
+    "perturbation_undefined": Reason(
+        "a perturbed ROI would vanish or leave the image, or there is no noise to add",
+        "nothing: the unperturbed rows stand; use smaller steps if many cases say so",
+    ),
     "flat_image": Reason(
         "all voxels of the image are equal inside the body",
         "check that the right series was exported",

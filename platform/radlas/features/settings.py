@@ -9,7 +9,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from radlas.config import Config
-from radlas.features.preprocess import Normalise
+from radlas.features.images import log_name
+from radlas.features.preprocess import Normalise, PixelType
 from radlas.model import EDEMA, TUMOUR
 from radlas.roi.ring import ring_name
 
@@ -23,6 +24,7 @@ ImageType = Literal[
     "logarithm",
     "exponential",
     "gradient",
+    "lbp3d",
 ]
 CLASSES: tuple[FeatureClass, ...] = (
     "shape",
@@ -37,7 +39,7 @@ CLASSES: tuple[FeatureClass, ...] = (
 # Upstream settings that may be passed through. Those that name a label, loosen the geometry or
 # switch to voxel maps would break promises of this extractor; three have a name of their own here.
 _PASSED = (
-    "minimumROIDimensions normalize normalizeScale removeOutliers resampledPixelSpacing"
+    "normalize normalizeScale removeOutliers resampledPixelSpacing"
     " interpolator padDistance distances force2D force2Ddimension resegmentRange resegmentMode"
     " resegmentShape preCrop start_level level wavelet gradientUseSpacing voxelArrayShift"
     " symmetricalGLCM weightingNorm gldm_a"
@@ -46,12 +48,24 @@ _FILTER_KEYS = {
     "log": "sigma",
     "wavelet": "wavelet level start_level",
     "gradient": "gradientUseSpacing",
+    "lbp3d": "lbp3DLevels lbp3DIcosphereRadius lbp3DIcosphereSubdivision",
 }
 _RENAMED = {
     "binWidth": "bin_width",
     "binCount": "bin_count",
     "minimumROISize": "minimum_voxels",
+    "minimumROIDimensions": "minimum_dimensions",
     "sigma": "image_types.log.sigma",
+}
+
+
+# What upstream computes and the fast backend does not; the values are those of upstream's default.
+_UPSTREAM_ONLY: Mapping[str, Any] = {
+    "distances": [1],
+    "symmetricalGLCM": True,
+    "weightingNorm": None,
+    "gldm_a": 0,
+    "interpolator": "sitkBSpline",
 }
 
 
@@ -64,6 +78,10 @@ class RadiomicsSettings(Config):
 
     profile: Literal["pyradiomics"] = Field(
         default="pyradiomics", description="Whose definitions; never mixed in one feature set."
+    )
+    backend: Literal["fast", "pyradiomics"] = Field(
+        default="fast",
+        description="Who computes: our own loops, or PyRadiomics itself; the values are the same.",
     )
     image_types: Mapping[ImageType, Mapping[str, Any]] = Field(
         default_factory=_unfiltered,
@@ -89,10 +107,10 @@ class RadiomicsSettings(Config):
     in_plane_spacing: PositiveFloat | None = Field(
         default=None, description="Resample slices to square pixels of this edge [mm]."
     )
-    pixel_type: Literal["float32", "int32"] = Field(
+    pixel_type: PixelType = Field(
         default="float32",
-        description="int32 rounds intensities, also resampled ones, as upstream does for"
-        " integer files.",
+        description="Numbers to compute with; int32 rounds intensities, also resampled ones, as"
+        " upstream does for integer files.",
     )
     rois: tuple[str, ...] = Field(
         default=(TUMOUR, EDEMA), description="Drawn ROIs to describe, where a case has them."
@@ -105,6 +123,10 @@ class RadiomicsSettings(Config):
     )
     minimum_voxels: PositiveInt = Field(
         default=27, description="Smaller ROIs have no features; a smaller tumour no row [1]."
+    )
+    minimum_dimensions: Literal[0, 1, 2, 3] = Field(
+        default=2,
+        description="Axes along which an ROI must have more than one voxel [1].",
     )
     pyradiomics: Mapping[str, Any] = Field(
         default_factory=dict, description="Upstream settings by their upstream names."
@@ -124,6 +146,24 @@ class RadiomicsSettings(Config):
             raise ValueError("`pixel_type: int32` would round normalised intensities")
         return self
 
+    @property
+    def fallback(self) -> tuple[str, ...]:
+        """The settings for which PyRadiomics itself must compute, though ``fast`` was asked for."""
+        if self.backend == "pyradiomics":
+            return ()
+        return tuple(
+            key
+            for key, usual in _UPSTREAM_ONLY.items()
+            if self.pyradiomics.get(key, usual) != usual
+        )
+
+    def common(self) -> dict[str, Any]:
+        """The settings of all filters and features, by upstream's names."""
+        bins = {"binWidth": self.bin_width}
+        if self.bin_count is not None:
+            bins["binCount"] = self.bin_count
+        return {**bins, **self.pyradiomics}
+
 
 def image_type_names(settings: RadiomicsSettings) -> tuple[str, ...]:
     """Every image type that the settings ask for, by the name upstream gives it.
@@ -135,16 +175,15 @@ def image_type_names(settings: RadiomicsSettings) -> tuple[str, ...]:
     names: list[str] = []
     for kind, custom in settings.image_types.items():
         if kind == "log":
-            names += [_log_name(sigma) for sigma in sigmas(settings.image_types)]
+            names += [log_name(sigma) for sigma in sigmas(settings.image_types)]
         elif kind == "wavelet":
             names += _wavelet_names({**settings.pyradiomics, **custom})
+        elif kind == "lbp3d":
+            levels = range(1, custom.get("lbp3DLevels", 2) + 1)
+            names += [*(f"lbp-3D-m{level}" for level in levels), "lbp-3D-k"]
         else:
             names.append(kind)
     return tuple(names)
-
-
-def _log_name(sigma: float) -> str:
-    return f"log-sigma-{sigma}-mm-3D".replace(".", "-")
 
 
 def _wavelet_names(custom: Mapping[str, Any]) -> list[str]:

@@ -70,6 +70,7 @@ def test_every_image_type_asked_for_comes_out_under_its_name_with_values():
         "logarithm": {},
         "exponential": {},
         "gradient": {},
+        "lbp3d": {"binWidth": 0.1},
     }
     rows = describe(*case(), image_types=wanted, normalise="none").rows
     assert [row.image_type for row in rows[:3]] == [
@@ -77,7 +78,7 @@ def test_every_image_type_asked_for_comes_out_under_its_name_with_values():
         "log-sigma-2-0-mm-3D",
         "log-sigma-2-5-mm-3D",
     ]
-    assert len(rows) == 3 + 15 + 5
+    assert len(rows) == 3 + 15 + 5 + 3
     for row in rows:
         assert row.reason == ""
         assert row.values["firstorder_Variance"] > 0
@@ -200,7 +201,7 @@ def test_what_is_not_defined_is_none_and_the_row_says_so():
     undefined = {name for name, value in row.values.items() if value is None}
     assert "glcm_Contrast" in undefined
     assert not any(name.startswith("firstorder") for name in undefined)
-    assert row.reason == "undefined_feature"
+    assert row.reason == "glcm:no_neighbours"
 
 
 def test_eight_bit_voxels_give_the_features_of_their_values():
@@ -254,7 +255,7 @@ def test_resampling_in_plane_keeps_size_and_level_of_the_tumour():
     ("settings", "message"),
     [
         ({"bin_widht": 5}, "unknown key `bin_widht`"),
-        ({"image_types": {"lbp3d": {}}}, "lbp3d"),
+        ({"image_types": {"lbp4d": {}}}, "lbp4d"),
         ({"image_types": {"log": {}}}, "`log` needs widths"),
         ({"image_types": {"log": {"sigma": [0]}}}, "`log` needs widths"),
         ({"image_types": {"wavelet": {"levle": 2}}}, "`wavelet` has no levle"),

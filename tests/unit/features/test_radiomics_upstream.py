@@ -25,7 +25,11 @@ STALE = {
     ("brain1", "shape_Sphericity"),
     ("brain1", "shape_SurfaceVolumeRatio"),
 }
-RENAMED = {"binWidth": "bin_width", "binCount": "bin_count"}
+RENAMED = {
+    "binWidth": "bin_width",
+    "binCount": "bin_count",
+    "minimumROIDimensions": "minimum_dimensions",
+}
 CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm", "shape")
 CASES = ("brain1", "brain2", "breast1")
 
@@ -96,6 +100,7 @@ def test_sharing_filtered_images_equals_one_execute_per_roi_bit_by_bit(real_data
     half = tumour.mask.copy()
     half[:, :, : int(np.median(np.nonzero(half)[2]))] = False
     ours = extractor(
+        backend="pyradiomics",
         image_types={"original": {}, "log": {"sigma": [3]}, "wavelet": {}},
         feature_classes=("shape", "firstorder", "glcm"),
         rois=("tumour", "edema"),
