@@ -6,20 +6,19 @@ depends on how much air the technician left around the limb.
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
 
 import numpy as np
-import SimpleITK
 from numpy.typing import NDArray
 from scipy import ndimage
 
 Mask = NDArray[np.bool_]
-sitk: Any = SimpleITK  # it ships no usable types
 
 AIR_CONTRAST = 0.45  # air's median is at most this share of the rest's, or it is no air
 AIR_SHARE = 0.02  # less air than this is no air around a body
 SMOOTHING_MM = 1.5  # standard deviation: evens out noise, but keeps the skin in place
 CLOSING_MM = 3.0  # bridges skin folds and cortical bone at the surface
+BINS = 128  # of the histogram
 PIECE_SHARE = 0.1  # the other leg belongs to the body, a coil marker does not
 
 
@@ -76,12 +75,25 @@ def _is_air(dark: Mask, smooth: NDArray[np.float32]) -> bool:
 
 
 def _lowest_threshold(levels: NDArray[np.float32]) -> float:
-    image = sitk.GetImageFromArray(levels)
-    threshold = sitk.OtsuMultipleThresholdsImageFilter()
-    threshold.SetNumberOfThresholds(2)
-    threshold.SetNumberOfHistogramBins(128)
-    threshold.Execute(image)
-    return float(threshold.GetThresholds()[0])
+    """The lower of the two thresholds that part a histogram best into three (Otsu 1979).
+
+    All pairs of thresholds are tried: between 128 bins there are eight thousand.
+    """
+    low, high = float(levels.min()), float(levels.max())
+    if not high > low:
+        return low
+    width = (high - low) / BINS
+    bins = np.minimum(((levels.ravel() - low) * np.float32(1 / width)).astype(np.uint8), BINS - 1)
+    share = np.bincount(bins, minlength=BINS) / bins.size
+    weight = np.concatenate([[0.0], np.cumsum(share)])
+    moment = np.concatenate([[0.0], np.cumsum(share * np.arange(BINS))])
+    first, second = np.triu_indices(BINS - 1, 1)  # the last bins of the two lower classes
+    ends = (np.zeros_like(first), first + 1, second + 1, np.full_like(first, BINS))
+    between = np.zeros(first.size)
+    for start, stop in itertools.pairwise(ends):
+        mass, pull = weight[stop] - weight[start], moment[stop] - moment[start]
+        between += np.divide(pull * pull, mass, out=np.zeros_like(mass), where=mass > 0)
+    return low + (int(first[np.argmax(between)]) + 1) * width
 
 
 def _smooth_in_plane(
@@ -101,8 +113,24 @@ def _large_pieces(tissue: Mask) -> Mask:
 
 
 def _close_in_plane(mask: Mask, spacing: tuple[float, float, float]) -> Mask:
-    radius = [max(1, round(CLOSING_MM / edge)) for edge in spacing[:2]]
-    image = sitk.GetImageFromArray(mask.astype(np.uint8))
-    closed = sitk.BinaryMorphologicalClosing(image, [*radius, 0], sitk.sitkBall)
-    array: Mask = sitk.GetArrayFromImage(closed).astype(bool)
-    return array
+    """Closing by a disc, slice by slice; beyond the image nothing is eaten away."""
+    x, y = (max(1, round(CLOSING_MM / edge)) for edge in spacing[:2])
+    wide = np.pad(mask, ((0, 0), (y, y), (x, x)))
+    eaten = _grow_in_plane(~_grow_in_plane(wide, y, x), y, x)
+    return ~eaten[:, y:-y, x:-x]
+
+
+def _grow_in_plane(mask: Mask, y: int, x: int) -> Mask:
+    """Dilation by a disc of so many rows and columns, each half a voxel more, as ITK's ball."""
+    reach = [int((x + 0.5) * np.sqrt(1 - (down / (y + 0.5)) ** 2)) for down in range(y + 1)]
+    grown, row = np.zeros_like(mask), mask.copy()
+    for across in range(x + 1):
+        if across:  # one voxel more to both sides
+            wider = row.copy()
+            wider[:, :, 1:] |= row[:, :, :-1]
+            wider[:, :, :-1] |= row[:, :, 1:]
+            row = wider
+        for down in (down for down, most in enumerate(reach) if most == across):
+            grown[:, : grown.shape[1] - down] |= row[:, down:]
+            grown[:, down:] |= row[:, : row.shape[1] - down]
+    return grown

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK
+from scipy import ndimage
 
+from radlas.roi import body
 from radlas.roi.body import body_mask
 
 SPACING = (1.0, 1.0, 4.0)
@@ -97,3 +99,27 @@ def test_ten_real_patients_have_their_tumours_inside_and_some_air_outside(real_d
         body = body_mask(SimpleITK.GetArrayFromImage(image), image.GetSpacing())
         assert body[SimpleITK.GetArrayFromImage(tumour) > 0].mean() > 0.999, path.name
         assert 0.2 < body.mean() < 0.96, path.name
+
+
+@pytest.mark.parametrize("spacing", [(0.8, 0.8, 5.0), (0.5, 1.3, 3.0), (4.0, 4.0, 4.0)])
+def test_the_closing_is_that_of_itk(spacing):
+    chance = np.random.default_rng(3)
+    mask = ndimage.gaussian_filter(chance.normal(size=(3, 60, 50)), (0, 2, 2)) > 0.05
+    radius = [max(1, round(body.CLOSING_MM / edge)) for edge in spacing[:2]]
+    image = SimpleITK.GetImageFromArray(mask.astype(np.uint8))
+    closed = SimpleITK.BinaryMorphologicalClosing(image, [*radius, 0], SimpleITK.sitkBall)
+    expected = SimpleITK.GetArrayFromImage(closed).astype(bool)
+    assert expected.sum() > mask.sum()
+    np.testing.assert_array_equal(body._close_in_plane(mask, spacing), expected)
+
+
+def test_the_threshold_is_that_of_itk():
+    chance = np.random.default_rng(4)
+    parts = [chance.normal(mean, 0.2, size=4_000) for mean in (-4.0, -2.0, -0.5)]
+    levels = np.concatenate(parts).astype(np.float32).reshape(2, 60, 100)
+    otsu = SimpleITK.OtsuMultipleThresholdsImageFilter()
+    otsu.SetNumberOfThresholds(2)
+    otsu.SetNumberOfHistogramBins(body.BINS)
+    otsu.Execute(SimpleITK.GetImageFromArray(levels))
+    width = float(np.ptp(levels)) / body.BINS
+    assert body._lowest_threshold(levels) == pytest.approx(otsu.GetThresholds()[0], abs=width / 10)
