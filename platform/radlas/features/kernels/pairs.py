@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from radlas.features.kernels.jit import kernel
+from radlas.compiled import kernel
 
 EPSILON = 2.0**-52  # upstream adds it inside logarithms and divisors
 

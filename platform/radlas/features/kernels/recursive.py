@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radlas.features.kernels.jit import kernel
+from radlas.compiled import kernel
 
 LINES = 16
 
@@ -46,16 +46,16 @@ def _forward(
 
 
 @kernel
-def _backward(x: NDArray[np.float64], n: int, start: int, k: NDArray[np.float64]) -> None:
-    """The anticausal part, ``n - 1`` down to ``start``; that of row ``i`` replaces ``x[i + 4]``.
+def _begin_backward(x: NDArray[np.float64], n: int, k: NDArray[np.float64]) -> None:
+    """The anticausal part of the last four rows; beyond the last row the line is constant.
 
-    By then ``x[i + 4]`` is not needed any more; ``x`` has ``n + 4`` rows.
+    That of row ``i`` replaces ``x[i + 4]``, which is not needed any more; ``x`` has ``n + 4`` rows.
     """
     last = n - 1
+    m1, m2, m3, m4 = k[4], k[5], k[6], k[7]
+    d1, d2, d3 = k[8], k[9], k[10]
     for lane in range(LINES):
         edge, one, two = x[last, lane], x[last - 1, lane], x[last - 2, lane]
-        m1, m2, m3, m4 = k[4], k[5], k[6], k[7]
-        d1, d2, d3 = k[8], k[9], k[10]
         e1, e2, e3, e4 = edge * k[16], edge * k[17], edge * k[18], edge * k[19]
         flat = ((edge * m1 + edge * m2) + edge * m3) + edge * m4
         z0 = flat - (((e1 + e2) + e3) + e4)
@@ -64,12 +64,29 @@ def _backward(x: NDArray[np.float64], n: int, start: int, k: NDArray[np.float64]
         z2 = told - (((z1 * d1 + z0 * d2) + e3) + e4)
         told = ((two * m1 + one * m2) + edge * m3) + edge * m4
         z3 = told - (((z2 * d1 + z1 * d2) + z0 * d3) + e4)
-        x[last + 1, lane] = z3
-        x[last + 2, lane], x[last + 3, lane], x[last + 4, lane] = z2, z1, z0
-        # Row last - 4 needs x[last - 3] to x[last], which are still there.
+        x[last + 1, lane], x[last + 2, lane] = z3, z2
+        x[last + 3, lane], x[last + 4, lane] = z1, z0
+
+
+@kernel
+def _backward(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    n: int,
+    start: int,
+    stop: int,
+    k: NDArray[np.float64],
+    sums: NDArray[np.float32],
+) -> None:
+    """The anticausal part down to row ``start``, added to the causal one in ``y``.
+
+    Args:
+        sums: Out, single precision, shape ``(stop - start, LINES)``.
+    """
+    _begin_backward(x, n, k)
     m1, m2, m3, m4 = k[4], k[5], k[6], k[7]
     d1, d2, d3, d4 = k[8], k[9], k[10], k[11]
-    for row in range(n - 5, start - 1, -1):
+    for row in range(n - 5, stop - 1, -1):  # nobody asks for these, but the recursion does
         i = np.uint64(row)
         for step in range(LINES):
             lane = np.uint64(step)
@@ -82,6 +99,25 @@ def _backward(x: NDArray[np.float64], n: int, start: int, k: NDArray[np.float64]
                 + x[i + np.uint64(7), lane] * d3
             ) + x[i + np.uint64(8), lane] * d4
             x[i + np.uint64(4), lane] = told - after
+    for row in range(max(n - 4, start), stop):
+        for lane in range(LINES):
+            sums[row - start, lane] = np.float32(y[row, lane] + x[row + 4, lane])
+    for row in range(min(n - 5, stop - 1), start - 1, -1):
+        i = np.uint64(row)
+        at = np.uint64(row - start)
+        for step in range(LINES):
+            lane = np.uint64(step)
+            told = (
+                (x[i + np.uint64(1), lane] * m1 + x[i + np.uint64(2), lane] * m2)
+                + x[i + np.uint64(3), lane] * m3
+            ) + x[i + np.uint64(4), lane] * m4
+            after = (
+                (x[i + np.uint64(5), lane] * d1 + x[i + np.uint64(6), lane] * d2)
+                + x[i + np.uint64(7), lane] * d3
+            ) + x[i + np.uint64(8), lane] * d4
+            found = told - after
+            x[i + np.uint64(4), lane] = found
+            sums[at, lane] = np.float32(y[i, lane] + found)
 
 
 @kernel
@@ -99,6 +135,7 @@ def filter_last(
     """
     lines, n = a.shape
     x, y = np.zeros((n + 4, LINES)), np.empty((n, LINES))
+    sums = np.empty((stop - start, LINES), np.float32)
     for first in range(0, lines, LINES):
         width = min(LINES, lines - first)
         for step in range(width):
@@ -106,12 +143,11 @@ def filter_last(
             for i in range(n):
                 x[np.uint64(i), lane] = a[line, np.uint64(i)]
         _forward(x, y, stop, k)
-        _backward(x, n, start, k)
+        _backward(x, y, n, start, stop, k, sums)
         for step in range(width):
             line, lane = np.uint64(first + step), np.uint64(step)
-            for row in range(start, stop):
-                total = y[np.uint64(row), lane] + x[np.uint64(row + 4), lane]
-                out[line, np.uint64(row - start)] = np.float32(total)
+            for row in range(stop - start):
+                out[line, np.uint64(row)] = sums[np.uint64(row), lane]
 
 
 @kernel
@@ -121,6 +157,7 @@ def filter_middle(
     """Filter along the middle axis of ``a``, ``(plane, n, column)``; else as ``filter_last``."""
     planes, n, columns = a.shape
     x, y = np.zeros((n + 4, LINES)), np.empty((n, LINES))
+    sums = np.empty((stop - start, LINES), np.float32)
     for plane in range(planes):
         for first in range(0, columns, LINES):
             width = min(LINES, columns - first)
@@ -133,18 +170,15 @@ def filter_middle(
                     for lane in range(width):
                         x[i, lane] = a[plane, i, first + lane]
             _forward(x, y, stop, k)
-            _backward(x, n, start, k)
-            for row in range(start, stop):
-                i, j, at = np.uint64(row), np.uint64(row + 4), np.uint64(row - start)
+            _backward(x, y, n, start, stop, k, sums)
+            for row in range(stop - start):
+                i = np.uint64(row)
                 if width == LINES:
-                    for step in range(LINES):
-                        lane = np.uint64(step)
-                        out[plane, at, np.uint64(first + step)] = np.float32(
-                            y[i, lane] + x[j, lane]
-                        )
+                    for lane in range(LINES):
+                        out[plane, i, np.uint64(first + lane)] = sums[i, np.uint64(lane)]
                 else:
                     for lane in range(width):
-                        out[plane, at, first + lane] = np.float32(y[i, lane] + x[j, lane])
+                        out[plane, i, first + lane] = sums[i, lane]
 
 
 @kernel

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radlas.features.kernels.jit import kernel
+from radlas.compiled import kernel
 
 LANES = 8
 POLE = 3.0**0.5 - 2.0

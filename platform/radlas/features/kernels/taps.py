@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from radlas.features.kernels.jit import kernel
+from radlas.compiled import kernel
 
 
 @kernel

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from radlas.features.kernels.jit import kernel
+from radlas.compiled import kernel
 from radlas.features.kernels.pairs import EPSILON
 
 ENOUGH = 1e-9  # of a vector's residual: that of the eigenvalue is its square
@@ -35,7 +35,7 @@ def _eigenvalues(d: NDArray[np.float64], e: NDArray[np.float64]) -> NDArray[np.f
             if m == k:
                 break
             g = (d[k + 1] - d[k]) / (2 * e[k])
-            r = np.hypot(g, 1.0)
+            r = np.sqrt(g * g + 1.0)
             g = d[m] - d[k] + e[k] / (g + (r if g >= 0 else -r))
             s = c = 1.0
             shift = 0.0
@@ -159,8 +159,8 @@ def _largest(
     basis, d, e = np.zeros((n + 1, n)), np.zeros(n + 1), np.zeros(n + 1)
     done = 0
     while True:
-        wanted = max(12, done + done // 2)
-        if n - wanted < 6:
+        wanted = max(16, done + done // 2)
+        if wanted > n - 8:
             wanted = n
         taken = _lanczos(a, done, wanted, basis, d, e)
         found = _eigenvalues(d[:taken].copy(), e[:taken].copy())

@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from radlas.features.kernels.jit import kernel
+from radlas.compiled import kernel
 
 
 @lru_cache(maxsize=8)
