@@ -65,7 +65,9 @@ class FeatureRow:
         values: Feature name to value; ``None`` where the feature is undefined.
         vector: Embedding, shape ``(feature,)``; only in rows of the table ``deep``.
         reason: Why values are undefined; empty if none is.
-        levels: Grey levels that occur in the ROI; ``None`` where there are none.
+        grey_levels: Grey levels that occur in the ROI; ``None`` where there are none.
+        aggregation: How texture matrices were merged, as ``3d_average``; empty without texture.
+        perturbation: How image or mask were changed; empty for not at all.
     """
 
     roi: str
@@ -73,7 +75,9 @@ class FeatureRow:
     values: Mapping[str, float | None] = field(default_factory=dict)
     vector: tuple[float, ...] = ()
     reason: str = ""
-    levels: int | None = None
+    grey_levels: int | None = None
+    aggregation: str = ""
+    perturbation: str = ""
 
 
 @dataclass(frozen=True)

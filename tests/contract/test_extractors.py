@@ -131,10 +131,10 @@ def test_no_two_rows_have_one_key(found):
     assert len(set(keys)) == len(keys)
 
 
-def test_generated_rois_have_columns_of_their_table_and_a_row_each(found):
+def test_described_rois_have_columns_of_their_table_and_a_row_each(found):
     for facts in found.rois:
         assert set(facts) <= set(ROIS.names)
-        assert facts["origin"] == "generated"
+        assert facts["origin"] in {"generated", "prepared"}
         assert facts["roi"] in {row.roi for row in found.rows}
 
 

@@ -12,7 +12,6 @@ import radlas as package
 from radlas.config import Config
 from radlas.features import EXTRACTORS
 from radlas.model import Description, FeatureRow
-from radlas.roi.ring import SLACK_MM
 from radlas.store import delta
 from radlas.store.layout import open_store
 
@@ -35,7 +34,8 @@ def test_rings_are_told_with_what_was_kept_of_them(study_store):
     assert len(rows) == 18
     assert (rows["requested_width_mm"] == 10).all()
     assert rows["kept_fraction"].between(0.5, 1).all()
-    assert rows["achieved_width_mm"].between(9, 10 + SLACK_MM).all()
+    # Edges are moved by up to half a pixel, so that the ring has the volume of the one in space.
+    assert rows["achieved_width_mm"].between(9, 10.5).all()
 
 
 def test_random_weights_are_announced_and_named(study_store, recipe):

@@ -6,6 +6,7 @@ EXTRACTORS = Registry(
     "radlas.extractors",
     {
         "deep": "radlas.features.resnet.extractor:DeepExtractor",
+        "ibsi": "radlas.features.ibsi.extractor:IbsiExtractor",
         "radiomics": "radlas.features.radiomics:RadiomicsExtractor",
     },
 )

@@ -25,7 +25,9 @@ class Levels:
     present: NDArray[np.int64]
 
 
-def fixed_width_edges(low: float, high: float, *, width: float) -> NDArray[np.float64]:
+def fixed_width_edges(
+    low: float, high: float, *, width: float, at: float | None = None
+) -> NDArray[np.float64]:
     """Bin edges of equal width that are multiples of it, as PyRadiomics sets them.
 
     In float64 whatever the image's type, as numpy 1 computed them: numpy 2 stays in the type of
@@ -35,7 +37,10 @@ def fixed_width_edges(low: float, high: float, *, width: float) -> NDArray[np.fl
         low: The lowest intensity of the ROI.
         high: The highest.
         width: Width of a level [unit of the image].
+        at: Where the first level begins instead; what lies below belongs to it too.
     """
+    if at is not None:
+        return np.arange(at, max(high, at) + 2 * width, width)
     edges = np.arange(low - low % width, high + 2 * width, width)
     return edges if edges.size > 1 else np.array([edges[0] - 0.5, edges[0] + 0.5])
 
@@ -53,3 +58,36 @@ def to_levels(values: NDArray[np.float64], edges: NDArray[np.float64]) -> Levels
     present = np.zeros(edges.size + 1, dtype=np.int64)
     digitise(values, edges, levels, present)
     return Levels(levels, present)
+
+
+def ibsi_levels(
+    values: NDArray[np.float64],
+    *,
+    method: str,
+    width: float,
+    count: int,
+    origin: float | None,
+) -> NDArray[np.int64]:
+    """Grey levels as the IBSI reference manual has them.
+
+    Args:
+        values: Intensities of the ROI, shape ``(voxel,)``, at least one.
+        method: ``fixed_width``, ``fixed_count`` or ``none``.
+        width: Width of a level [unit of the image].
+        count: Levels of ``fixed_count``.
+        origin: Where level 1 of ``fixed_width`` begins; at the lowest intensity if ``None``.
+            What lies below belongs to level 1.
+
+    Returns:
+        From 1, same shape.
+    """
+    if method == "none":
+        return np.maximum(np.rint(values).astype(np.int64), 1)
+    low, high = float(values.min()), float(values.max())
+    if method == "fixed_count":
+        if high == low:
+            return np.ones(values.size, dtype=np.int64)
+        found = np.floor(count * (values - low) / (high - low)).astype(np.int64) + 1
+        return np.minimum(found, count)
+    start = low if origin is None else origin
+    return np.maximum(np.floor((values - start) / width).astype(np.int64) + 1, 1)

@@ -54,42 +54,48 @@ def texture_values(counts: Counts, families: Collection[str]) -> Values:
     if "glcm" in families:
         values |= pair_values(direction_pairs(counts), counts.levels)
     if "glrlm" in families:
-        values |= _named("glrlm", RUNS, _average(_run_measures(counts)))
+        values |= named("glrlm", RUNS, average(_run_measures(counts)))
     if "glszm" in families:
-        values |= _named("glszm", ZONES, zone_measures(counts))
+        values |= named("glszm", ZONES, zone_measures(counts))
     if "gldm" in families:
-        values |= _named("gldm", DEPENDENCES, dependence_measures(counts))
+        values |= named("gldm", DEPENDENCES, dependence_measures(counts))
     if "ngtdm" in families:
-        values |= _named("ngtdm", tone_kernels.FEATURES, tone_measures(counts))
+        values |= named("ngtdm", tone_kernels.FEATURES, tone_measures(counts))
     return values
 
 
-def direction_pairs(counts: Counts) -> Matrix:
-    """Pairs in both orders by direction, shape ``(direction, rank, rank)``; empty ones left out."""
+def direction_pairs(counts: Counts, *, empty: bool = False) -> Matrix:
+    """Pairs in both orders by direction, shape ``(direction, rank, rank)``.
+
+    Args:
+        counts: As ``texture.count`` makes them.
+        empty: True to keep the directions without pairs.
+    """
     n = counts.levels.size
-    pairs = np.empty((_directions(counts), n, n))
+    pairs = np.empty((directions_of(counts), n, n))
     pair_kernels.symmetric(counts.tables, n + 1, counts.longest, pairs)
-    return pairs[pairs.any(axis=(1, 2))]
+    return pairs if empty else pairs[pairs.any(axis=(1, 2))]
 
 
-def pair_values(pairs: Matrix, levels: NDArray[np.int64]) -> Values:
+def pair_values(pairs: Matrix, levels: NDArray[np.int64], *, mcc: bool = True) -> Values:
     """Co-occurrence features, averaged over matrices that need not be normalised.
 
     Args:
         pairs: Shape ``(matrix, rank, rank)``, symmetric, none empty.
         levels: Grey level of each rank.
+        mcc: False to leave out the one feature that IBSI does not know.
     """
     shares = pairs / pairs.sum(axis=(1, 2), keepdims=True)
     found = np.empty((len(pairs), len(pair_kernels.FEATURES)))
-    pair_kernels.pair_features(shares, levels, found)
-    values = _named("glcm", pair_kernels.FEATURES, _average(found))
-    return values | {"glcm_MCC": _finite(_correlation(shares))}
+    pair_kernels.pair_features(shares, levels, int(levels[-1]), found)
+    values = named("glcm", pair_kernels.FEATURES, average(found))
+    return values | {"glcm_MCC": _finite(_correlation(shares))} if mcc else values
 
 
 def zone_measures(counts: Counts) -> NDArray[np.float64]:
     """The measures of the size zone matrix."""
     n = counts.zone_sizes.size
-    rows, sizes, entries = _space(n)
+    rows, sizes, entries = space(n)
     used = size_kernels.zone_entries(
         counts.zone_ranks, counts.zone_sizes, counts.levels.size + 1, rows, sizes, entries
     )
@@ -98,7 +104,7 @@ def zone_measures(counts: Counts) -> NDArray[np.float64]:
 
 def dependence_measures(counts: Counts) -> NDArray[np.float64]:
     """The measures of the dependence matrix."""
-    rows, sizes, entries = _space(counts.dependence.size)
+    rows, sizes, entries = space(counts.dependence.size)
     used = size_kernels.dependence_entries(counts.dependence, rows, sizes, entries)
     return _measures(rows[:used], sizes[:used], entries[:used], counts)
 
@@ -113,7 +119,7 @@ def tone_measures(counts: Counts) -> NDArray[np.float64]:
 
 
 def _run_measures(counts: Counts) -> Matrix:
-    found = np.empty((_directions(counts), len(size_kernels.MEASURES)))
+    found = np.empty((directions_of(counts), len(size_kernels.MEASURES)))
     size_kernels.run_features(counts.tables, counts.longest, counts.voxels, counts.levels, found)
     return found[counts.lines]
 
@@ -147,16 +153,18 @@ def _second_in_full(p: Matrix) -> float:
     return float(np.sort(np.linalg.eigvals(weighted @ p.T).real)[-2])
 
 
-def _directions(counts: Counts) -> int:
+def directions_of(counts: Counts) -> int:
+    """How many directions were counted."""
     wide = counts.levels.size + 1
     return counts.tables.size // (wide * (wide + counts.longest))
 
 
-def _space(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+def space(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Room for so many entries of a matrix: rows, sizes, numbers."""
     return np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n)
 
 
-def _average(found: Matrix) -> NDArray[np.float64]:
+def average(found: Matrix) -> NDArray[np.float64]:
     """Mean over the first axis of what is defined; NaN where nothing is."""
     defined = ~np.isnan(found)
     total = np.where(defined, found, 0).sum(axis=0)
@@ -164,7 +172,8 @@ def _average(found: Matrix) -> NDArray[np.float64]:
     return mean
 
 
-def _named(family: str, names: Sequence[str], found: NDArray[np.float64]) -> Values:
+def named(family: str, names: Sequence[str], found: NDArray[np.float64]) -> Values:
+    """Values by column; what is not finite is ``None``."""
     return {f"{family}_{name}": _finite(value) for name, value in zip(names, found, strict=False)}
 
 

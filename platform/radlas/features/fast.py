@@ -32,6 +32,7 @@ from radlas.reasons import data_error
 from radlas.roi.facts import bounding_box
 
 Mask = NDArray[np.bool_]
+THICK = 3  # pixels; slices farther apart are described one by one if `texture` is auto
 
 
 def describe(
@@ -148,7 +149,8 @@ def _thresholds(inside: NDArray[np.float64], limits: list[float], mode: str) -> 
 
 def _describe(scene: Scene, settings: RadiomicsSettings) -> Iterator[Found]:
     families, raw = settings.feature_classes, settings.pyradiomics
-    directions = in_plane(raw.get("force2Ddimension", 0)) if raw.get("force2D") else DIRECTIONS
+    flat = raw.get("force2D") or is_planar(settings.texture, scene.spacing_zyx)
+    directions = in_plane(raw.get("force2Ddimension", 0)) if flat else DIRECTIONS
     lattices = {
         target.name: make_lattice(target.mask[target.box], directions) for target in scene.targets
     }
@@ -181,7 +183,7 @@ def _measure(
     edges = _edges(low, high, image.options)
     if edges.size > HIGHEST:
         return replace(found, reason="too_many_levels", grey_levels=edges.size - 1)
-    levels = to_levels(values, edges)
+    levels = to_levels(np.maximum(values, edges[0]), edges)
     if "firstorder" in families:
         found.values.update(
             first_order(
@@ -196,14 +198,23 @@ def _measure(
     texture = [family for family in families if family not in {"shape", "firstorder"}]
     if texture:
         found.values.update(texture_values(count(lattice, levels), texture))
+        planar = all(step[0] == 0 for step in lattice.directions)
+        found = replace(found, aggregation="2.5d_average" if planar else "3d_average")
     alone: dict[str, str] = (
         {} if lattice.neighbours.any() else dict.fromkeys(texture, "no_neighbours")
     )
     return replace(found, grey_levels=int(np.count_nonzero(levels.present)), family_reasons=alone)
 
 
+def is_planar(texture: str, spacing_zyx: tuple[float, float, float]) -> bool:
+    """Whether neighbours are sought within slices only; between thick ones there is no texture."""
+    z, y, x = spacing_zyx
+    return texture == "2d" or (texture == "auto" and z > THICK * max(y, x))
+
+
 def _edges(low: float, high: float, options: Mapping[str, Any]) -> NDArray[np.float64]:
     bins = options.get("binCount")
     if bins is not None:
         return fixed_count_edges(low, high, count=int(bins))
-    return fixed_width_edges(low, high, width=float(options["binWidth"]))
+    width, origin = float(options["binWidth"]), options.get("binOrigin")
+    return fixed_width_edges(low, high, width=width, at=origin)

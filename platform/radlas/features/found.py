@@ -17,6 +17,7 @@ class Found:
         image_type: Name of the image.
         values: By column name; ``None`` where a feature is not defined.
         grey_levels: Levels that occur in the ROI; ``None`` if that is not known.
+        aggregation: How texture matrices were merged, as ``3d_average``.
         reason: Why there are no values at all; empty otherwise.
         family_reasons: Why a family has undefined values, where more is known than that.
     """
@@ -25,6 +26,7 @@ class Found:
     image_type: str
     values: Values
     grey_levels: int | None = None
+    aggregation: str = ""
     reason: str = ""
     family_reasons: Mapping[str, str] = field(default_factory=dict)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from radlas.features.filters import lbp, pointwise
 from radlas.features.filters.box import Box, shape_of
 from radlas.features.filters.gradient import gradient_magnitude
-from radlas.features.filters.log import log_image
+from radlas.features.filters.log import floats_of, log_image
 from radlas.features.filters.wavelet import wavelet_bands
 
 Mask = NDArray[np.bool_]
@@ -121,12 +121,17 @@ def _original(scene: Scene, options: Options) -> Images:
 
 
 def _log(scene: Scene, options: Options) -> Images:
-    shape = scene.voxels.shape
+    shape, voxels = scene.voxels.shape, scene.voxels
+    if not np.issubdtype(voxels.dtype, np.floating):
+        voxels = floats_of(voxels)  # once for all widths
+    needed = np.any([target.mask[scene.box] for target in scene.targets], axis=0)
     for sigma in map(float, options["sigma"]):
-        needed = [np.ceil(sigma / edge) + 1 for edge in scene.spacing_zyx]
-        if min(shape) < 4 or any(size < least for size, least in zip(shape, needed, strict=True)):
+        sizes = [np.ceil(sigma / edge) + 1 for edge in scene.spacing_zyx]
+        if min(shape) < 4 or any(size < least for size, least in zip(shape, sizes, strict=True)):
             continue  # as upstream: the image is too small for this width
-        image = log_image(scene.voxels, spacing_zyx=scene.spacing_zyx, sigma=sigma, box=scene.box)
+        image = log_image(
+            voxels, spacing_zyx=scene.spacing_zyx, sigma=sigma, box=scene.box, needed=needed
+        )
         yield log_name(sigma), _cut(scene, image)
 
 

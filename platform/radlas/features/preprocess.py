@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from radlas.roi.body import body_mask
 Mask = NDArray[np.bool_]
 sitk: Any = SimpleITK  # it ships no usable types
 Image = NDArray[Any]  # float32 or float64
-Normalise = Literal["none", "body"]
+Normalise = Literal["none", "body", "percentile"]
 PixelType = Literal["float32", "int32", "float64"]
 
 
@@ -62,30 +62,39 @@ def prepare(
     in_plane_spacing: float | None,
     find_body: bool = True,
     pixel_type: PixelType = "float32",
+    percentiles: tuple[float, float] = (1.0, 99.0),
+    bias: Callable[[Image, Mask], Image] | None = None,
 ) -> Prepared:
     """Cast, normalise, then resample a case.
 
     Args:
         volume: Image as stored, any real dtype.
         masks: ROIs by name, on the volume's grid.
-        normalise: ``body`` for the z-score inside the body mask times ``scale``.
-        scale: What one standard deviation becomes [1].
+        normalise: ``body`` for the z-score inside the body mask times ``scale``, ``percentile`` for
+            the range between two percentiles inside it as ``0`` to ``scale``.
+        scale: What one standard deviation, or the range, becomes [1].
         in_plane_spacing: Edge of square pixels to resample to [mm]; ``None`` keeps the grid.
             Slices stay as they are.
         find_body: False to skip the search for a body that nothing will be clipped to.
         pixel_type: ``float64`` to compute in double precision; integers come at the very end, by
             ``pixels``.
+        percentiles: Those of ``normalise: percentile`` [%].
+        bias: From an image and its body to the bias field to divide by, as ``n4.bias_field``.
 
     Raises:
         DataError: ``not_finite`` or ``flat_image``.
     """
     voxels = as_floats(volume.voxels, np.float64 if pixel_type == "float64" else np.float32)
-    if find_body or normalise == "body":
+    if find_body or normalise != "none" or bias:
         body = body_mask(voxels.astype(np.float32, copy=False), volume.geometry.spacing)
     else:
         body = np.ones(voxels.shape, dtype=bool)
+    if bias:
+        voxels = (voxels / bias(voxels, body)).astype(voxels.dtype)
     if normalise == "body":
         voxels = body_z_score(voxels, body, scale=scale)
+    elif normalise == "percentile":
+        voxels = body_range(voxels, body, scale=scale, percentiles=percentiles)
     ready = Prepared(Volume(voxels, volume.geometry), body, masks, _count(masks), _count(masks))
     return ready if in_plane_spacing is None else _to_square_pixels(ready, in_plane_spacing)
 
@@ -128,6 +137,21 @@ def body_z_score(voxels: Image, body: Mask, *, scale: float) -> Image:
         raise data_error("flat_image", f"{inside.size} voxels of the body all equal {mean:g}")
     scores: Image = ((voxels - mean) / deviation * scale).astype(voxels.dtype)
     return scores
+
+
+def body_range(
+    voxels: Image, body: Mask, *, scale: float, percentiles: tuple[float, float]
+) -> Image:
+    """Voxels so that two percentiles of the body become 0 and ``scale``; nothing is cut off.
+
+    Raises:
+        DataError: ``flat_image``: both percentiles are equal.
+    """
+    low, high = np.percentile(voxels[body].astype(np.float64), percentiles)
+    if not high > low:
+        raise data_error("flat_image", f"percentiles {percentiles} of the body both are {low:g}")
+    scaled: Image = ((voxels - low) / (high - low) * scale).astype(voxels.dtype)
+    return scaled
 
 
 def to_itk(voxels: NDArray[Any], geometry: Geometry) -> Any:

@@ -6,13 +6,10 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_validator
 
-from radlas.config import Config
+from radlas.features.case_settings import CaseSettings
 from radlas.features.images import log_name
-from radlas.features.preprocess import Normalise, PixelType
-from radlas.model import EDEMA, TUMOUR
-from radlas.roi.ring import ring_name
 
 FeatureClass = Literal["shape", "firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm"]
 ImageType = Literal[
@@ -73,11 +70,12 @@ def _unfiltered() -> Mapping[ImageType, Mapping[str, Any]]:
     return {"original": {}}
 
 
-class RadiomicsSettings(Config):
+class RadiomicsSettings(CaseSettings):
     """Which features to compute, from which images and ROIs, with which numbers."""
 
     profile: Literal["pyradiomics"] = Field(
-        default="pyradiomics", description="Whose definitions; never mixed in one feature set."
+        default="pyradiomics",
+        description="Whose definitions; those of IBSI are the extractor `ibsi`, never mixed in.",
     )
     backend: Literal["fast", "pyradiomics"] = Field(
         default="fast",
@@ -98,31 +96,15 @@ class RadiomicsSettings(Config):
     bin_count: PositiveInt | None = Field(
         default=None, description="Number of grey levels instead of a fixed width [1]."
     )
-    normalise: Normalise = Field(
-        default="body", description="z-score inside the body mask, or none."
+    bin_origin: FiniteFloat | None = Field(
+        default=None,
+        description="Where level 1 begins, the same for the whole study, lower intensities"
+        " included [unit of the scaled image]; PyRadiomics begins at each ROI's minimum.",
     )
-    scale: PositiveFloat = Field(
-        default=100.0, description="What one standard deviation of the body becomes [1]."
-    )
-    in_plane_spacing: PositiveFloat | None = Field(
-        default=None, description="Resample slices to square pixels of this edge [mm]."
-    )
-    pixel_type: PixelType = Field(
-        default="float32",
-        description="Numbers to compute with; int32 rounds intensities, also resampled ones, as"
-        " upstream does for integer files.",
-    )
-    rois: tuple[str, ...] = Field(
-        default=(TUMOUR, EDEMA), description="Drawn ROIs to describe, where a case has them."
-    )
-    rings: tuple[tuple[NonNegativeFloat, PositiveFloat], ...] = Field(
-        default=((0.0, 10.0),), description="Rings to make: inner and outer distance [mm]."
-    )
-    ring_excludes: tuple[str, ...] = Field(
-        default=(), description="Drawn ROIs to leave out of the rings, as `edema`."
-    )
-    minimum_voxels: PositiveInt = Field(
-        default=27, description="Smaller ROIs have no features; a smaller tumour no row [1]."
+    texture: Literal["3d", "2d", "auto"] = Field(
+        default="3d",
+        description="Neighbours in space, within slices, or within slices where these lie more"
+        " than three pixels apart; each row tells its `aggregation`.",
     )
     minimum_dimensions: Literal[0, 1, 2, 3] = Field(
         default=2,
@@ -134,7 +116,6 @@ class RadiomicsSettings(Config):
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:
-        _check_rings(self.rings)
         _check_filters(self.image_types)
         _check_passed(self.pyradiomics)
         raw = self.pyradiomics
@@ -142,9 +123,18 @@ class RadiomicsSettings(Config):
             raise ValueError("`pyradiomics.normalize` and `normalise: body` would scale twice")
         if raw.get("resampledPixelSpacing") and self.in_plane_spacing:
             raise ValueError("`resampledPixelSpacing` and `in_plane_spacing` would resample twice")
-        if self.pixel_type == "int32" and self.normalise != "none":
-            raise ValueError("`pixel_type: int32` would round normalised intensities")
+        if self.bin_origin is not None and self.bin_count is not None:
+            raise ValueError("`bin_count` divides each ROI's own range: leave `bin_origin` out")
+        if self.backend == "pyradiomics" or self.fallback:
+            self._refuse_what_upstream_has_not()
         return self
+
+    def _refuse_what_upstream_has_not(self) -> None:
+        cause = ", ".join(self.fallback) or "backend"
+        if self.bin_origin is not None or self.texture != "3d":
+            raise ValueError(f"PyRadiomics, needed for `{cause}`, has no bin_origin and no texture")
+        if "lbp3d" in self.image_types:
+            raise ValueError(f"PyRadiomics, needed for `{cause}`, has no lbp3d with this SciPy")
 
     @property
     def fallback(self) -> tuple[str, ...]:
@@ -162,6 +152,8 @@ class RadiomicsSettings(Config):
         bins = {"binWidth": self.bin_width}
         if self.bin_count is not None:
             bins["binCount"] = self.bin_count
+        if self.bin_origin is not None:
+            bins["binOrigin"] = self.bin_origin
         return {**bins, **self.pyradiomics}
 
 
@@ -197,15 +189,6 @@ def _wavelet_names(custom: Mapping[str, Any]) -> list[str]:
 def sigmas(image_types: Mapping[ImageType, Mapping[str, Any]]) -> tuple[float, ...]:
     """The widths of the Laplacian of Gaussian [mm], as floats: ``2`` and ``2.0`` are one image."""
     return tuple(float(sigma) for sigma in image_types.get("log", {}).get("sigma", ()))
-
-
-def _check_rings(rings: tuple[tuple[float, float], ...]) -> None:
-    for inner, outer in rings:
-        if inner >= outer:
-            raise ValueError(f"a ring from {inner:g} to {outer:g} mm is empty")
-    names = [ring_name(*ring) for ring in rings]
-    if len(set(names)) < len(names):
-        raise ValueError(f"two rings have one name: {', '.join(names)}")
 
 
 def _check_filters(image_types: Mapping[ImageType, Mapping[str, Any]]) -> None:

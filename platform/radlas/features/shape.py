@@ -82,7 +82,9 @@ def diameters(mask: Mask, spacing_zyx: Spacing) -> Diameters:
         starts = hulls(turned, planes, rows, hull)
         plane, row, column = (float(edge) for edge in np.roll(edges, -axis))
         squares.append(widest_in_plane(hull, starts, row, column))
-    best = widest(hull, starts, (plane, row, column), max(squares))
+        if axis == 0:  # slices are the fewest planes
+            whole = hull, starts, (plane, row, column)
+    best = widest(*whole, max(squares))
     in_slice, in_column, in_row, in_space = np.sqrt([*squares, best])
     return Diameters(float(in_slice), float(in_column), float(in_row), float(in_space))
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radlas.features.discretise import Levels
-from radlas.features.kernels.sweep import sweep, tally
+from radlas.features.kernels.sweep import LEVEL, sweep, tally
 from radlas.features.kernels.zones import join
 from radlas.features.lattice import Lattice
 
@@ -18,7 +18,7 @@ class Counts:
     """What the sweep found; see ``kernels.sweep`` for the layout of ``tables``.
 
     Attributes:
-        levels: Grey levels that are present, ascending, shape ``(rank,)``.
+        levels: Grey levels that are counted, ascending, shape ``(rank,)``.
         voxels: Voxels of each, same shape.
         tables: Pairs and runs by direction, flat.
         longest: One more than the longest run can be.
@@ -40,45 +40,34 @@ class Counts:
     lines: NDArray[np.bool_]
 
 
-def count(lattice: Lattice, grey: Levels) -> Counts:
+def count(lattice: Lattice, grey: Levels, among: NDArray[np.int64] | None = None) -> Counts:
     """Count everything that the texture features are made of.
 
     Args:
         lattice: The ROI.
         grey: Grey level of each of its voxels, in the lattice's order.
+        among: Levels to count, present or not, so that tables of several parts can be added;
+            those that are present if nothing else is said.
     """
     present = grey.present
-    found = np.flatnonzero(present)
-    rank_of = np.zeros(present.size, dtype=np.uint16)
+    found = np.flatnonzero(present) if among is None else among
+    rank_of = np.zeros(present.size, dtype=np.uint32)
     rank_of[found] = np.arange(1, found.size + 1)
-    ranks = np.zeros(lattice.size, dtype=np.uint16)
-    ranks[lattice.places] = rank_of[grey.levels]
-    level_of = np.concatenate(([0], found)).astype(np.int64)
-    wide, longest = level_of.size, lattice.longest
-    directions = lattice.offsets.size
-    tables = np.zeros(directions * wide * (wide + longest), dtype=np.uint32)
-    # 26 neighbours of the highest level must fit below the bit where the equal ones are counted.
-    narrow = 2 * directions * int(found[-1]) < 1 << 16
-    around = np.zeros(lattice.size, dtype=np.uint32 if narrow else np.uint64)
-    shift = 16 if narrow else 32
+    image = np.zeros(lattice.size, dtype=np.uint32)
+    image[lattice.places] = (rank_of | np.arange(present.size, dtype=np.uint32) << LEVEL)[
+        grey.levels
+    ]
+    ranks, longest, directions = found.size + 1, lattice.longest, lattice.offsets.size
+    tables = np.zeros(directions * ranks * (ranks + longest), dtype=np.uint32)
+    around = np.zeros(lattice.size, dtype=np.uint64)
     equal = np.empty(lattice.places.size, dtype=np.uint16)
     runs = np.empty(16 * lattice.ring, dtype=np.uint16)
-    sweep(
-        ranks,
-        lattice.places,
-        lattice.offsets,
-        level_of,
-        longest,
-        tables,
-        runs,
-        around,
-        shift,
-        equal,
-    )
-    dependence = np.zeros((wide, 2 * directions + 1), dtype=np.int64)
-    distance = np.zeros((wide, 2 * directions + 1), dtype=np.int64)
-    tally(ranks, lattice.places, level_of, lattice.neighbours, around, shift, dependence, distance)
-    zone_ranks, zone_sizes = _zones(lattice, ranks, equal)
+    places, offsets = lattice.places, lattice.offsets
+    sweep(image, places, offsets, ranks, longest, tables, runs, around, equal)
+    dependence = np.zeros((ranks, 2 * directions + 1), dtype=np.int64)
+    distance = np.zeros((ranks, 2 * directions + 1), dtype=np.int64)
+    tally(image, places, lattice.neighbours, around, dependence, distance)
+    zone_ranks, zone_sizes = _zones(lattice, image, equal)
     return Counts(
         levels=found,
         voxels=present[found],
@@ -93,14 +82,14 @@ def count(lattice: Lattice, grey: Levels) -> Counts:
 
 
 def _zones(
-    lattice: Lattice, ranks: NDArray[np.uint16], equal: NDArray[np.uint16]
+    lattice: Lattice, image: NDArray[np.uint32], equal: NDArray[np.uint16]
 ) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
     n = lattice.places.size
     labels = np.empty(lattice.size, dtype=np.int32)
     parents, sizes = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32)
     zone_ranks = np.empty(n, dtype=np.uint16)
     found = join(
-        ranks,
+        image,
         lattice.places,
         lattice.offsets,
         equal,

@@ -187,7 +187,8 @@ def _row(table: str, row: FeatureRow) -> Row:
     common = {"roi": row.roi, "reason": row.reason}
     if table == "deep":
         return common | {"layer": row.image_type, "vector": list(row.vector)}
-    return common | {"image_type": row.image_type, **row.values}
+    told = {name: getattr(row, name) for name in ("perturbation", "aggregation", "grey_levels")}
+    return common | {"image_type": row.image_type, **told, **row.values}
 
 
 extract = Flow("extract", ExtractConfig, plan, work, commit)

@@ -18,6 +18,7 @@ Mask = NDArray[np.bool_]
 
 AIR_CONTRAST = 0.45  # air's median is at most this share of the rest's, or it is no air
 AIR_SHARE = 0.02  # less air than this is no air around a body
+COARSE_MM = 1.1  # pixels are put together up to this edge
 SMOOTHING_MM = 1.5  # standard deviation: evens out noise, but keeps the skin in place
 CLOSING_MM = 3.0  # bridges skin folds and cortical bone at the surface
 BINS = 128  # of the histogram
@@ -39,11 +40,29 @@ def body_mask(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) 
     Returns:
         Shape ``(z, y, x)``; never empty.
     """
-    tissue = _tissue(voxels, spacing)
+    factors = [max(1, int(COARSE_MM / edge)) for edge in spacing[:2]]
+    coarse, edges = _coarser(voxels, spacing, *factors)
+    tissue = _tissue(coarse, edges)
     if tissue is None:
         return np.ones(voxels.shape, dtype=bool)
-    closed = _close_in_plane(_large_pieces(tissue), spacing)
-    return fill_holes(closed)
+    closed = fill_holes(_close_in_plane(_large_pieces(tissue), edges))
+    fine = closed.repeat(factors[1], axis=1).repeat(factors[0], axis=2)
+    return np.ascontiguousarray(fine[:, : voxels.shape[1], : voxels.shape[2]])
+
+
+def _coarser(
+    voxels: NDArray[np.float32], spacing: tuple[float, float, float], x: int, y: int
+) -> tuple[NDArray[np.float32], tuple[float, float, float]]:
+    """Means of ``y`` by ``x`` pixels: far finer than the smoothing, and far fewer."""
+    if x == y == 1:
+        return voxels, spacing
+    pads = [(0, 0), (0, -voxels.shape[1] % y), (0, -voxels.shape[2] % x)]
+    wide = np.pad(voxels, pads, mode="edge")
+    means = np.zeros((len(wide), wide.shape[1] // y, wide.shape[2] // x), dtype=np.float32)
+    for row, column in itertools.product(range(y), range(x)):
+        means += wide[:, row::y, column::x]
+    means /= y * x
+    return means, (spacing[0] * x, spacing[1] * y, spacing[2])
 
 
 def _tissue(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) -> Mask | None:

@@ -73,7 +73,12 @@ def stored_keys(store: Store, name: str) -> set[tuple[str, ...]]:
     key = TABLES[name].key
     table = read(store, name, key)
     columns = (table.column(column).to_pylist() for column in key)
-    return {tuple(map(str, values)) for values in zip(*columns, strict=True)}
+    return {tuple(map(_text, values)) for values in zip(*columns, strict=True)}
+
+
+def _text(value: Any) -> str:
+    """A part of a key. A column declared later is NULL in older rows, and means nothing there."""
+    return "" if value is None else str(value)
 
 
 class Appender:
@@ -112,7 +117,7 @@ class Appender:
         seen = self._seen[table.name]
         keyed: dict[tuple[str, ...], Row] = {}
         for row in rows:
-            key = tuple(str(row[column]) for column in table.key)
+            key = tuple(_text(row.get(column)) for column in table.key)
             if key not in seen:
                 keyed.setdefault(key, row)
         return keyed
@@ -178,8 +183,8 @@ def _by_partition(table: Table, rows: Sequence[Row]) -> list[tuple[tuple[str, ..
 def _write_part(
     store: Store, table: Table, rows: Sequence[Row], values: tuple[str, ...], schema: Any
 ) -> AddAction:
-    rows = sorted(rows, key=lambda row: tuple(str(row[column]) for column in table.key))
-    keys = [[str(row[column]) for column in table.key] for row in rows]
+    rows = sorted(rows, key=lambda row: tuple(_text(row.get(column)) for column in table.key))
+    keys = [[_text(row.get(column)) for column in table.key] for row in rows]
     folder = "/".join(f"{n}={v}" for n, v in zip(table.partitions, values, strict=True))
     name = f"part-{digest_of(keys)[:24]}.parquet"
     relative = f"{folder}/{name}" if folder else name

@@ -53,7 +53,8 @@ def feature_matrix(connection: duckdb.DuckDBPyConnection, feature_sets: tuple[st
 
 def _radiomics(connection: duckdb.DuckDBPyConnection, feature_set: str) -> list[Any]:
     rows = connection.sql(
-        "select * from radiomics where feature_set = ? order by roi, image_type, case_id",
+        "select * from radiomics where feature_set = ? and perturbation = ''"
+        " order by roi, image_type, case_id",
         params=[feature_set],
     ).to_arrow_table()
     features = [name for name in rows.column_names if name not in _KEYS]

@@ -113,8 +113,9 @@ def test_rings_are_described_and_their_facts_are_columns_of_the_table():
     volume, tumour = case()
     found = describe(volume, tumour, rings=[(0, 3), (3, 6)])
     assert [row.roi for row in found.rows] == ["tumour", "ring_0_3", "ring_3_6"]
-    assert [facts["roi"] for facts in found.rois] == ["ring_0_3", "ring_3_6"]
-    first = found.rois[0]
+    assert [facts["roi"] for facts in found.rois] == ["tumour", "ring_0_3", "ring_3_6"]
+    assert found.rois[0]["origin"] == "prepared"
+    first = found.rois[1]
     assert set(ROIS.names) - set(first) == {
         "case_id",
         "centre",
@@ -136,10 +137,10 @@ def test_rings_are_described_and_their_facts_are_columns_of_the_table():
 def test_a_ring_can_leave_the_drawn_edema_out():
     volume, tumour = case()
     edema = box((2, 6), (18, 24), (9, 16))
-    all_round = describe(volume, tumour, {"edema": edema}, rings=[(0, 3)]).rois[0]
+    all_round = describe(volume, tumour, {"edema": edema}, rings=[(0, 3)]).rois[-1]
     without = describe(
         volume, tumour, {"edema": edema}, rings=[(0, 3)], ring_excludes=["edema"]
-    ).rois[0]
+    ).rois[-1]
     assert without["voxels"] < all_round["voxels"]
 
 

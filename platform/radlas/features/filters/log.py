@@ -17,14 +17,20 @@ FREQUENCIES = 0.6681, 2.0787
 DECAYS = -1.3932, -1.3732
 SMOOTH = (1.3530, 1.8151), (-0.3531, 0.0902)
 CURVED = (-1.3563, 5.2318), (0.3446, -2.2355)
-FORGOTTEN = 37.0  # after so many decay lengths nothing is left in float64
+FORGOTTEN = 28.0  # after so many decay lengths nothing is left that float32 could hold
+MARGIN = 8  # voxels more, for the edge itself
 
 Coefficients = NDArray[np.float64]
 Image = NDArray[np.float32]
 
 
 def log_image(
-    voxels: NDArray[Any], *, spacing_zyx: tuple[float, float, float], sigma: float, box: Box
+    voxels: NDArray[Any],
+    *,
+    spacing_zyx: tuple[float, float, float],
+    sigma: float,
+    box: Box,
+    needed: NDArray[np.bool_] | None = None,
 ) -> Image:
     """The scale-normalised Laplacian of Gaussian, as SimpleITK computes it from the whole image.
 
@@ -35,24 +41,30 @@ def log_image(
         spacing_zyx: Voxel edges [mm].
         sigma: Width of the Gaussian [mm].
         box: The part that is wanted.
+        needed: Which voxels of it matter, of its shape; all if ``None``.
 
     Returns:
-        The shape of ``box``; equal to SimpleITK's voxels bit by bit.
+        The shape of ``box``; equal to SimpleITK's voxels bit by bit where they matter.
     """
-    window, inner = _reach(voxels.shape, spacing_zyx, sigma, box)
-    part = voxels[window]
-    exact = np.float32 if part.dtype.itemsize <= 2 or part.dtype == np.float32 else np.float64
-    part = np.ascontiguousarray(part, dtype=exact)
+    part = voxels if voxels.dtype in (np.float32, np.float64) else floats_of(voxels)
+    shares = tuple(-DECAYS[1] * edge / sigma for edge in spacing_zyx)
     smooth = [coefficients(sigma, edge, second=False) for edge in spacing_zyx]
     curved = [coefficients(sigma, edge, second=True) for edge in spacing_zyx]
-    total = np.zeros(shape_of(inner), dtype=np.float32)
+    total = np.zeros(shape_of(box), dtype=np.float32)
     for axis in (2, 1, 0):  # ITK's order: the second derivative first, then x, y, z
-        image = _along(part, curved[axis], axis, inner)
-        for other in (2, 1, 0):
-            if other != axis:
-                image = _along(image, smooth[other], other, inner)
+        image, left = _along(part, curved[axis], axis, box, shares)
+        middle, last = (other for other in (2, 1, 0) if other != axis)
+        image, left = _along(image, smooth[middle], middle, left, shares)
+        lines = None if needed is None else needed.any(axis=last).ravel()
+        image, _ = _along(image, smooth[last], last, left, shares, lines)
         add_scaled(total.ravel(), image.ravel(), 1.0 / spacing_zyx[axis] ** 2)
     return total
+
+
+def floats_of(voxels: NDArray[Any]) -> NDArray[Any]:
+    """Integers as floats that hold each of them exactly, in single precision if that does."""
+    largest = max(abs(int(voxels.min())), abs(int(voxels.max())))
+    return voxels.astype(np.float32 if largest < 1 << 24 else np.float64)
 
 
 def coefficients(sigma: float, spacing: float, *, second: bool) -> Coefficients:
@@ -132,29 +144,42 @@ def _second_derivative(
     return [value * (sigma * sigma / alpha) for value in mixed]
 
 
-def _along(image: NDArray[Any], k: Coefficients, axis: int, box: Box) -> Image:
-    """Filter along one axis and keep of it what the box wants."""
-    start, stop = box[axis].start, box[axis].stop
-    z, y, x = (stop - start if at == axis else size for at, size in enumerate(image.shape))
+def _along(
+    image: NDArray[Any],
+    k: Coefficients,
+    axis: int,
+    box: Box,
+    shares: tuple[float, ...],
+    lines: NDArray[np.bool_] | None = None,
+) -> tuple[Image, Box]:
+    """Filter along one axis and keep of it what the box wants; the box on what is left.
+
+    A line off the box matters the less the farther it is, for the filters that follow will forget
+    it; so much less of it need be read.
+    """
+    side, size = box[axis], image.shape[axis]
+    apart = [
+        share * np.maximum(np.maximum(one.start - np.arange(n), np.arange(n) - one.stop + 1), 0)
+        for one, n, share in zip(box, image.shape, shares, strict=True)
+    ]
+    first, second = (apart[other] for other in range(3) if other != axis)
+    left = FORGOTTEN - np.add.outer(first, second).ravel()
+    if lines is not None:
+        left = np.where(lines, left, 0)
+    margin = np.ceil(left / shares[axis]).astype(np.int64) + MARGIN
+    lows = np.where(left > 0, np.maximum(side.start - margin, 0), size)
+    highs = np.where(left > 0, np.minimum(side.stop + margin, size), 0)
+    z, y, x = (side.stop - side.start if at == axis else n for at, n in enumerate(image.shape))
     out = np.empty((z, y, x), dtype=np.float32)
+    image = np.ascontiguousarray(image)
     if axis == 2:
-        filter_last(image.reshape(-1, image.shape[2]), k, start, stop, out.reshape(-1, x))
+        filter_last(
+            image.reshape(-1, size), k, side.start, side.stop, lows, highs, out.reshape(-1, x)
+        )
     elif axis == 1:
-        filter_middle(image, k, start, stop, out)
+        filter_middle(image, k, side.start, side.stop, lows, highs, out)
     else:
-        flat = image.reshape(1, image.shape[0], -1)
-        filter_middle(flat, k, start, stop, out.reshape(1, z, -1))
-    return out
-
-
-def _reach(
-    shape: tuple[int, ...], spacing_zyx: tuple[float, float, float], sigma: float, box: Box
-) -> tuple[Box, Box]:
-    """The window of the image that matters to a box, and the box within it."""
-    windows, inner = [], []
-    for side, size, edge in zip(box, shape, spacing_zyx, strict=True):
-        margin = math.ceil(FORGOTTEN / -DECAYS[1] * sigma / edge) + 8
-        start = max(side.start - margin, 0)
-        windows.append(slice(start, min(side.stop + margin, size)))
-        inner.append(slice(side.start - start, side.stop - start))
-    return (windows[0], windows[1], windows[2]), (inner[0], inner[1], inner[2])
+        flat, there = image.reshape(1, size, -1), out.reshape(1, z, -1)
+        filter_middle(flat, k, side.start, side.stop, lows, highs, there)
+    inner = [slice(0, side.stop - side.start) if at == axis else one for at, one in enumerate(box)]
+    return out, (inner[0], inner[1], inner[2])

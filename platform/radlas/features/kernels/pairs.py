@@ -28,34 +28,38 @@ def symmetric(
         longest: As given to ``sweep``.
         pairs: Out, shape ``(direction, rank - 1, rank - 1)``, without the outside.
     """
-    table = ranks * (ranks + longest)
+    row = ranks + longest
     for d in range(pairs.shape[0]):
-        start = d * table
         for i in range(1, ranks):
+            mine = (d * ranks + i) * row
             for j in range(1, i):
-                both = counts[start + i * ranks + j] + counts[start + j * ranks + i]
+                both = counts[mine + j] + counts[(d * ranks + j) * row + i]
                 pairs[d, i - 1, j - 1] = both
                 pairs[d, j - 1, i - 1] = both
             equal = 0
-            runs = start + ranks * ranks + i * longest
-            for place in range(1, longest):
-                equal += counts[runs + place]
+            for place in range(ranks + 1, row):
+                if counts[mine + place] == 0:  # nor does any run go further
+                    break
+                equal += counts[mine + place]
             pairs[d, i - 1, i - 1] = 2 * equal
 
 
 @kernel
 def pair_features(
-    pairs: NDArray[np.float64], levels: NDArray[np.int64], values: NDArray[np.float64]
+    pairs: NDArray[np.float64],
+    levels: NDArray[np.int64],
+    highest: int,
+    values: NDArray[np.float64],
 ) -> None:
     """The features of ``FEATURES`` for each matrix.
 
     Args:
         pairs: Shares of the pairs, symmetric, each matrix summing to 1: ``(matrix, rank, rank)``.
         levels: Grey level of each rank, ascending from at least 1.
+        highest: The number of levels, to which two features are normalised; at least the last.
         values: Out, shape ``(matrix, feature)``; NaN where one is not defined.
     """
     n = levels.size
-    highest = levels[n - 1]
     sums, apart = np.empty(2 * highest + 1), np.empty(highest + 1)
     share = np.empty(n)
     for a in range(pairs.shape[0]):

@@ -121,8 +121,25 @@ def _backward(
 
 
 @kernel
+def _window(
+    lows: NDArray[np.int64], highs: NDArray[np.int64], first: int, width: int
+) -> tuple[int, int]:
+    """What sixteen lines need together."""
+    low, high = lows[first], highs[first]
+    for line in range(first, first + width):
+        low, high = min(low, lows[line]), max(high, highs[line])
+    return low, high
+
+
+@kernel
 def filter_last(
-    a: NDArray[Any], k: NDArray[np.float64], start: int, stop: int, out: NDArray[np.float32]
+    a: NDArray[Any],
+    k: NDArray[np.float64],
+    start: int,
+    stop: int,
+    lows: NDArray[np.int64],
+    highs: NDArray[np.int64],
+    out: NDArray[np.float32],
 ) -> None:
     """Filter along the last axis.
 
@@ -131,19 +148,27 @@ def filter_last(
         k: 20 coefficients.
         start: First column wanted.
         stop: One past the last.
-        out: Out, shape ``(line, stop - start)``.
+        lows: Of each line, the first column that matters to these; from there on backwards the
+            line is taken for constant.
+        highs: One past the last that matters; at least 4 more than ``lows``, or none of the line
+            is wanted if it is less.
+        out: Out, shape ``(line, stop - start)``; 0 where nothing was wanted.
     """
     lines, n = a.shape
     x, y = np.zeros((n + 4, LINES)), np.empty((n, LINES))
     sums = np.empty((stop - start, LINES), np.float32)
     for first in range(0, lines, LINES):
         width = min(LINES, lines - first)
+        low, high = _window(lows, highs, first, width)
+        if high <= low:
+            out[first : first + width] = 0
+            continue
         for step in range(width):
             line, lane = np.uint64(first + step), np.uint64(step)
-            for i in range(n):
-                x[np.uint64(i), lane] = a[line, np.uint64(i)]
-        _forward(x, y, stop, k)
-        _backward(x, y, n, start, stop, k, sums)
+            for i in range(high - low):
+                x[np.uint64(i), lane] = a[line, np.uint64(low + i)]
+        _forward(x, y, stop - low, k)
+        _backward(x, y, high - low, start - low, stop - low, k, sums)
         for step in range(width):
             line, lane = np.uint64(first + step), np.uint64(step)
             for row in range(stop - start):
@@ -152,25 +177,38 @@ def filter_last(
 
 @kernel
 def filter_middle(
-    a: NDArray[Any], k: NDArray[np.float64], start: int, stop: int, out: NDArray[np.float32]
+    a: NDArray[Any],
+    k: NDArray[np.float64],
+    start: int,
+    stop: int,
+    lows: NDArray[np.int64],
+    highs: NDArray[np.int64],
+    out: NDArray[np.float32],
 ) -> None:
-    """Filter along the middle axis of ``a``, ``(plane, n, column)``; else as ``filter_last``."""
+    """Filter along the middle axis of ``a``, ``(plane, n, column)``; else as ``filter_last``.
+
+    ``lows`` and ``highs`` have the shape ``(plane * column,)``.
+    """
     planes, n, columns = a.shape
     x, y = np.zeros((n + 4, LINES)), np.empty((n, LINES))
     sums = np.empty((stop - start, LINES), np.float32)
     for plane in range(planes):
         for first in range(0, columns, LINES):
             width = min(LINES, columns - first)
-            for row in range(n):
-                i = np.uint64(row)
+            low, high = _window(lows, highs, plane * columns + first, width)
+            if high <= low:
+                out[plane, :, first : first + width] = 0
+                continue
+            for row in range(high - low):
+                i, j = np.uint64(row), np.uint64(low + row)
                 if width == LINES:  # a number the compiler knows
                     for lane in range(LINES):
-                        x[i, np.uint64(lane)] = a[plane, i, np.uint64(first + lane)]
+                        x[i, np.uint64(lane)] = a[plane, j, np.uint64(first + lane)]
                 else:
                     for lane in range(width):
-                        x[i, lane] = a[plane, i, first + lane]
-            _forward(x, y, stop, k)
-            _backward(x, y, n, start, stop, k, sums)
+                        x[i, lane] = a[plane, j, first + lane]
+            _forward(x, y, stop - low, k)
+            _backward(x, y, high - low, start - low, stop - low, k, sums)
             for row in range(stop - start):
                 i = np.uint64(row)
                 if width == LINES:

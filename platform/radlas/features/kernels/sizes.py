@@ -122,9 +122,8 @@ def run_entries(
         The number of entries.
     """
     found = 0
-    start = direction * ranks * (ranks + longest) + ranks * ranks
     for rank in range(1, ranks):
-        at = start + rank * longest
+        at = (direction * ranks + rank) * (ranks + longest) + ranks
         equal = np.int64(0)
         for place in range(1, longest):
             if counts[at + place] == 0:  # nor does any run go further

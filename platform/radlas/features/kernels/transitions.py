@@ -108,16 +108,20 @@ def _lanczos(
     first: int,
     steps: int,
     basis: NDArray[np.float64],
+    turned: NDArray[np.float64],
     d: NDArray[np.float64],
     e: NDArray[np.float64],
 ) -> int:
     """Further steps of Lanczos's method, each new vector held orthogonal to all before.
+
+    Everything goes row by row in vectors; a sum along a row would wait for itself.
 
     Args:
         a: Symmetric, shape ``(n, n)``.
         first: Steps taken before; 0 to begin.
         steps: How many to have taken.
         basis: The vectors as rows.
+        turned: The vectors as columns.
         d: Diagonal of the tridiagonal matrix.
         e: Beside it; ``e[k]`` couples ``k - 1`` and ``k``.
 
@@ -125,28 +129,41 @@ def _lanczos(
         The steps taken; fewer if the vectors already span all that the first one reaches.
     """
     n = a.shape[0]
+    new, shares = np.empty(n), np.empty(n)
     if first == 0:
+        length = 0.0
         for i in range(n):
-            basis[0, i] = np.sin(12.9898 * (i + 1)) + 0.5
-        basis[0] /= np.sqrt((basis[0] * basis[0]).sum())
-    new = np.empty(n)
+            new[i] = np.sin(12.9898 * (i + 1)) + 0.5
+            length += new[i] * new[i]
+        for i in range(n):
+            basis[0, i] = turned[i, 0] = new[i] / np.sqrt(length)
     for k in range(first, steps):
         new[:] = 0
-        for j in range(n):  # row by row: vectors, where a sum along a row would wait for itself
+        for j in range(n):
             part = basis[k, j]
             for i in range(n):
                 new[i] += a[j, i] * part
-        d[k] = (new * basis[k]).sum()
-        for _ in range(2):
+        for again in range(2):
+            shares[: k + 1] = 0
+            for i in range(n):
+                part = new[i]
+                for j in range(k + 1):
+                    shares[j] += turned[i, j] * part
+            if again == 0:
+                d[k] = shares[k]
             for j in range(k + 1):
-                part = (new * basis[j]).sum()
+                part = shares[j]
                 for i in range(n):
                     new[i] -= part * basis[j, i]
-        length = np.sqrt((new * new).sum())
+        length = 0.0
+        for i in range(n):
+            length += new[i] * new[i]
+        length = np.sqrt(length)
         if k + 1 == n or length < 1e-13:
             return k + 1
         e[k + 1] = length
-        basis[k + 1] = new / length
+        for i in range(n):
+            basis[k + 1, i] = turned[i, k + 1] = new[i] / length
     return steps
 
 
@@ -156,13 +173,14 @@ def _largest(
 ) -> tuple[float, float, NDArray[np.float64]]:
     """The eigenvalue of largest magnitude, the next, and the first one's vector."""
     n = a.shape[0]
-    basis, d, e = np.zeros((n + 1, n)), np.zeros(n + 1), np.zeros(n + 1)
+    basis, turned = np.zeros((n + 1, n)), np.zeros((n, n + 1))
+    d, e = np.zeros(n + 1), np.zeros(n + 1)
     done = 0
     while True:
         wanted = max(16, done + done // 2)
         if wanted > n - 8:
             wanted = n
-        taken = _lanczos(a, done, wanted, basis, d, e)
+        taken = _lanczos(a, done, wanted, basis, turned, d, e)
         found = _eigenvalues(d[:taken].copy(), e[:taken].copy())
         largest = second = 0.0
         for value in found:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from radlas.compiled import kernel
 
+LOWEST = np.array([(k & -k).bit_length() - 1 & 0xFF for k in range(1 << 13)], dtype=np.uint8)
+
 
 @lru_cache(maxsize=8)
 def joining_table(directions: tuple[tuple[int, int, int], ...]) -> NDArray[np.uint16]:
@@ -73,7 +75,7 @@ def _root(parents: NDArray[np.int32], zone: int) -> int:
 
 @kernel
 def join(
-    ranks: NDArray[np.uint16],
+    image: NDArray[np.uint32],
     places: NDArray[np.int64],
     offsets: NDArray[np.int64],
     equal: NDArray[np.uint16],
@@ -86,12 +88,12 @@ def join(
     """Join equal neighbours to zones.
 
     Args:
-        ranks: Flat padded image, as for ``sweep``.
+        image: Flat padded image, as for ``sweep``: the rank in the lower half.
         places: Where the ROI's voxels lie in it.
         offsets: Distance back to each earlier neighbour.
         equal: Which of them are equal, as ``sweep`` wrote it.
         table: As ``joining_table`` makes it.
-        zones: Scratch, as long as ``ranks``.
+        zones: Scratch, as long as ``image``.
         parents: Scratch, shape ``(voxel,)``.
         sizes: Out: voxels of each zone.
         zone_ranks: Out: rank of each zone.
@@ -106,25 +108,23 @@ def join(
         if todo == 0:
             parents[found] = found
             sizes[found] = 1
-            zone_ranks[found] = ranks[p]
+            zone_ranks[found] = image[p] & np.uint32(0xFFFF)
             zones[p] = found
             found += 1
             continue
         zone = np.int64(-1)
-        step = 0
         while todo:
-            if todo & 1:
-                other = _root(parents, zones[p - np.uint64(offsets[np.uint64(step)])])
-                if zone < 0:
-                    zone = other
-                elif other != zone:
-                    kept, gone = min(zone, other), max(zone, other)
-                    parents[gone] = kept
-                    sizes[kept] += sizes[gone]
-                    sizes[gone] = 0
-                    zone = kept
-            todo >>= 1
-            step += 1
+            step = np.uint64(LOWEST[np.uint64(todo)])
+            todo &= todo - 1
+            other = _root(parents, zones[p - np.uint64(offsets[step])])
+            if zone < 0:
+                zone = other
+            elif other != zone:
+                kept, gone = min(zone, other), max(zone, other)
+                parents[gone] = kept
+                sizes[kept] += sizes[gone]
+                sizes[gone] = 0
+                zone = kept
         sizes[zone] += 1
         zones[p] = zone
     left = 0

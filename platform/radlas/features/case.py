@@ -1,0 +1,149 @@
+"""From a stored case to rows, whatever the profile: the steps that every extractor shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radlas.config import Config
+from radlas.digests import voxel_digest
+from radlas.errors import DataError
+from radlas.features.case_settings import CaseSettings
+from radlas.features.found import Found
+from radlas.features.n4 import bias_field
+from radlas.features.perturb import Perturbation, expand, perturb
+from radlas.features.preprocess import Prepared, one_itk_thread, prepare
+from radlas.features.regions import make_rings, roi_rows
+from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
+from radlas.reasons import data_error
+
+METHODS = "2"  # raised when values change though settings and packages stay; 2: rings by surface
+Mask = NDArray[np.bool_]
+Masks = Mapping[str, Mask]
+
+
+class CaseExtractor:
+    """An extractor of named values: prepares the case, and leaves measuring to a profile.
+
+    A profile says what it expects for an image type, and measures ROIs on a prepared case.
+    """
+
+    Settings: ClassVar[type[Config]] = CaseSettings
+    table: ClassVar[str] = "radiomics"
+    gpu: ClassVar[bool] = False
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    def image_types(self) -> tuple[str, ...]:
+        """Every image type that the settings ask for."""
+        raise NotImplementedError
+
+    def expected(self, image_type: str) -> tuple[str, ...]:
+        """The values that a row of this image type has."""
+        raise NotImplementedError
+
+    def measure(self, case: Prepared, masks: Masks) -> tuple[list[Found], dict[str, DataError]]:
+        """What is found of every ROI in every image; and why nothing can be said of one."""
+        raise NotImplementedError
+
+    def describe(self, volume: Volume, rois: Mapping[str, Roi]) -> Description:
+        """Describe one case: a row per ROI and image type, and the facts of its ROIs.
+
+        Args:
+            volume: Image as stored, voxels ``(z, y, x)``, any real dtype.
+            rois: Drawn ROIs by name; ``tumour`` is needed, others may be absent.
+
+        Returns:
+            Rows in the order of the ROIs, then of the image types; those of changed copies come
+            after them, under the name of their perturbation. A feature that is not defined is
+            ``None``, and the row's reason says why, by family. An optional ROI of which nothing
+            can be said has rows of ``None`` under one reason.
+
+        Raises:
+            DataError: ``no_tumour``, ``empty_mask``, ``roi_too_small`` (the tumour),
+                ``not_finite`` or ``flat_image``.
+        """
+        masks = {name: roi.mask for name, roi in rois.items()}
+        with one_itk_thread(), np.errstate(all="ignore"):  # undefined values are reported as such
+            rows, facts = self._rows(volume, masks)
+            chains = expand(self.settings.perturbations) if self.settings.perturbations else ()
+            seed = voxel_digest(volume.voxels) if chains else ""
+            changed = [row for chain in chains for row in self._changed(volume, masks, chain, seed)]
+        return Description((*rows, *changed), facts)
+
+    def _rows(self, volume: Volume, masks: Masks) -> tuple[tuple[FeatureRow, ...], tuple[Row, ...]]:
+        wanted: CaseSettings = self.settings
+        spacing = volume.geometry.spacing
+        case = prepare(
+            volume,
+            masks,
+            normalise=wanted.normalise,
+            scale=wanted.scale,
+            percentiles=wanted.percentiles,
+            in_plane_spacing=wanted.in_plane_spacing,
+            find_body=bool(wanted.rings),
+            pixel_type=wanted.pixel_type,
+            bias=partial(bias_field, spacing=spacing, cache=wanted.n4_cache) if wanted.n4 else None,
+        )
+        if TUMOUR not in masks:
+            drawn = ", ".join(masks) or "none"
+            raise data_error("no_tumour", f"features need a tumour; ROIs of this case: {drawn}")
+        rings = make_rings(
+            case, wanted.rings, exclude=wanted.ring_excludes, keep_between=wanted.ring_keeps
+        )
+        described = {name: case.masks[name] for name in wanted.rois if name in case.masks}
+        described |= {name: made.mask for name, made in rings.items()}
+        found, faults = self.measure(case, described)
+        if TUMOUR in faults:
+            raise faults[TUMOUR]
+        by_name = {(one.roi, one.image_type): one for one in found}
+        rows = tuple(
+            self._row(roi, image_type, by_name.get((roi, image_type)), faults)
+            for roi in described
+            for image_type in self.image_types()
+        )
+        return rows, roi_rows(case, described, rings)
+
+    def _row(
+        self, roi: str, image_type: str, found: Found | None, faults: Mapping[str, DataError]
+    ) -> FeatureRow:
+        expected = self.expected(image_type)
+        if found is None:
+            reason = faults[roi].reason if roi in faults else "image_too_small"
+            return FeatureRow(roi, image_type, dict.fromkeys(expected), reason=reason)
+        values = {name: found.values.get(name) for name in expected}
+        return FeatureRow(
+            roi,
+            image_type,
+            values,
+            reason=replace(found, values=values).why,
+            grey_levels=found.grey_levels,
+            aggregation=found.aggregation,
+        )
+
+    def _changed(
+        self, volume: Volume, masks: Masks, chain: Perturbation, seed: str
+    ) -> tuple[FeatureRow, ...]:
+        """The rows of one changed copy; a change that cannot be made leaves rows that say so."""
+        try:
+            there, moved = perturb(volume, masks, chain, seed_key=seed)
+            rows, _ = self._rows(there, moved)
+        except DataError:
+            rows = tuple(
+                FeatureRow(
+                    roi,
+                    image_type,
+                    dict.fromkeys(self.expected(image_type)),
+                    reason="perturbation_undefined",
+                )
+                for roi in self.settings.rois
+                if roi in masks
+                for image_type in self.image_types()
+            )
+        return tuple(replace(row, perturbation=chain.name) for row in rows)
