@@ -7,9 +7,11 @@ import os
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import NamedTuple
 
 _NEEDED = (
+    "numba",
     "numpy",
     "pydicom",
     "highdicom",
@@ -46,7 +48,21 @@ def examine() -> list[Check]:
     free = shutil.disk_usage(".").free / 2**30
     checks.append(Check("disk", free > 5, f"{free:.0f} GiB free here; 5 GiB is little"))
     checks.append(Check("cores", True, f"{len(os.sched_getaffinity(0))}"))
-    return checks
+    return [*checks, _compiled()]
+
+
+def _compiled() -> Check:
+    """Whether the extraction's loops lie compiled in a cache; if not, a first case waits."""
+    from radlas.features.kernels.sweep import sweep  # noqa: PLC0415 - numba is slow to import
+
+    place = sweep.stats.cache_path  # type: ignore[attr-defined]
+    if place is None:
+        detail = "no folder can be written to keep them: each process compiles; set NUMBA_CACHE_DIR"
+        return Check("compiled loops", True, detail)
+    folder = Path(place)
+    kept = len(list(folder.glob("*.nbc")))
+    remedy = "none yet; radlas doctor --compile spares the first case half a minute"
+    return Check("compiled loops", True, f"{kept} in {folder}" if kept else remedy)
 
 
 def _library(name: str) -> Check:

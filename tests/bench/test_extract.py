@@ -208,7 +208,7 @@ def test_ten_patients(real_data, tmp_path, show, spacing):
 
 @pytest.mark.parametrize("spacing", [None, [1, 1, 1]], ids=["native", "1 mm"])
 def test_ten_patients_in_double_precision(real_data, tmp_path, show, spacing):
-    """The same with float64, where values must agree to the ninth digit; scaled by no round number."""
+    """The same with float64, scaled by no round number: values agree to the ninth digit."""
     pairs = []
     for patient in ("002", "008", "019"):
         source = real_data / "sts-t1"

@@ -316,8 +316,18 @@ def verify(store: StoreOption, as_json: JsonOption = False) -> None:
     raise typer.Exit(guarded(action, as_json=as_json))
 
 
-def doctor(as_json: JsonOption = False) -> None:
+def doctor(
+    compile_: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the extraction's loops first, once and for all."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Check that everything radlas needs is installed and works; print the remedy if not."""
+    if compile_:
+        from radlas.features.warm import compile_kernels
+
+        compile_kernels()
     found = checks.examine()
     lines = [f"{'ok ' if one.ok else 'BAD'} {one.name}: {one.detail}" for one in found]
     data = {"checks": [one._asdict() for one in found]}

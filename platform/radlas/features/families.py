@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -174,8 +175,11 @@ def average(found: Matrix) -> NDArray[np.float64]:
 
 def named(family: str, names: Sequence[str], found: NDArray[np.float64]) -> Values:
     """Values by column; what is not finite is ``None``."""
-    return {f"{family}_{name}": _finite(value) for name, value in zip(names, found, strict=False)}
+    return {
+        f"{family}_{name}": value if math.isfinite(value) else None
+        for name, value in zip(names, found.tolist(), strict=False)
+    }
 
 
 def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    return value if math.isfinite(value) else None

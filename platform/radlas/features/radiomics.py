@@ -49,11 +49,13 @@ class RadiomicsExtractor(CaseExtractor):
 
     def expected(self, image_type: str) -> tuple[str, ...]:
         """The features of the wanted families; shape belongs to the original image only."""
+        wanted = self.settings
         return tuple(
             name
             for name in RADIOMICS_FEATURES
-            if (family := name.partition("_")[0]) in self.settings.feature_classes
+            if (family := name.partition("_")[0]) in wanted.feature_classes
             and (family != "shape" or image_type == "original")
+            and (not wanted.features or {name, f"{family}_*"} & set(wanted.features))
         )
 
     def measure(self, case: Prepared, masks: Masks) -> tuple[list[Found], dict[str, DataError]]:

@@ -10,6 +10,7 @@ from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_valid
 
 from radlas.features.case_settings import CaseSettings
 from radlas.features.images import log_name
+from radlas.tables import RADIOMICS_FEATURES
 
 FeatureClass = Literal["shape", "firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm"]
 ImageType = Literal[
@@ -90,6 +91,11 @@ class RadiomicsSettings(CaseSettings):
     feature_classes: tuple[FeatureClass, ...] = Field(
         default=CLASSES, min_length=1, description="Families of features; shape on original only."
     )
+    features: tuple[str, ...] = Field(
+        default=(),
+        description="Features to keep, as `glcm_Contrast` or `glcm_*`; all of the families if"
+        " there are none.",
+    )
     bin_width: PositiveFloat = Field(
         default=25.0, description="Width of a grey level [unit of the scaled image]."
     )
@@ -123,6 +129,7 @@ class RadiomicsSettings(CaseSettings):
             raise ValueError("`pyradiomics.normalize` and `normalise: body` would scale twice")
         if raw.get("resampledPixelSpacing") and self.in_plane_spacing:
             raise ValueError("`resampledPixelSpacing` and `in_plane_spacing` would resample twice")
+        _check_features(self.features, self.feature_classes)
         if self.bin_origin is not None and self.bin_count is not None:
             raise ValueError("`bin_count` divides each ROI's own range: leave `bin_origin` out")
         if self.backend == "pyradiomics" or self.fallback:
@@ -189,6 +196,14 @@ def _wavelet_names(custom: Mapping[str, Any]) -> list[str]:
 def sigmas(image_types: Mapping[ImageType, Mapping[str, Any]]) -> tuple[float, ...]:
     """The widths of the Laplacian of Gaussian [mm], as floats: ``2`` and ``2.0`` are one image."""
     return tuple(float(sigma) for sigma in image_types.get("log", {}).get("sigma", ()))
+
+
+def _check_features(features: tuple[str, ...], classes: tuple[FeatureClass, ...]) -> None:
+    for name in features:
+        family, _, feature = name.partition("_")
+        if family not in classes or (feature != "*" and name not in RADIOMICS_FEATURES):
+            families = ", ".join(classes)
+            raise ValueError(f"no feature is called `{name}` in the families {families}")
 
 
 def _check_filters(image_types: Mapping[ImageType, Mapping[str, Any]]) -> None:

@@ -7,15 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, NonNegativeInt
 
+from radlas.config import read_yaml
 from radlas.digests import canonical_json, digest_of
 from radlas.engine.base import Done
 from radlas.errors import ConfigError, DataError, StoreError
 from radlas.features import EXTRACTORS
 from radlas.features.base import Extractor, feature_set_name, make_extractor, recipe
+from radlas.features.params import is_parameter_file, recipe_of
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
 from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row
@@ -33,6 +35,18 @@ class ExtractConfig(StoreConfig):
         min_length=1, description="Extractor to its settings; each makes one feature set."
     )
     tolerated: NonNegativeInt = Field(default=0, description="Troubled cases before exit code 1.")
+
+    @classmethod
+    def read(cls, path: Path, overrides: Mapping[str, Any] | None = None) -> Self:
+        """Read a recipe, or a PyRadiomics parameter file as it is.
+
+        Raises:
+            ConfigError: The file is missing, is not a YAML mapping, or does not validate.
+        """
+        values = read_yaml(path)
+        if is_parameter_file(values):
+            values = {"extractors": {"radiomics": recipe_of(values, str(path))}}
+        return cls.parse({**values, **(overrides or {})}, str(path))
 
 
 @dataclass(frozen=True)

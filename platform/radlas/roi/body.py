@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from radlas.roi.holes import fill_holes
+from radlas.roi.smooth import smooth_in_plane
 
 Mask = NDArray[np.bool_]
 
@@ -68,7 +69,8 @@ def _coarser(
 def _tissue(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) -> Mask | None:
     """Voxels brighter than air, or ``None`` if there is no air around a body."""
     raised = voxels - voxels.min()
-    smooth = _smooth_in_plane(raised, spacing)
+    sigma = SMOOTHING_MM / spacing[1], SMOOTHING_MM / spacing[0]
+    smooth = smooth_in_plane(raised, sigma)
     some = smooth[:, ::2, ::2]  # smooth as they are, every second row and column tells as much
     reach = np.percentile(some, 99)  # vessels and coil flare must not stretch the histogram
     if reach <= 0:
@@ -82,7 +84,7 @@ def _tissue(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) ->
     # As bright above the threshold as air is dark below it: half-way then is on the skin itself.
     threshold = (np.exp(lowest) - 0.01) * reach
     enough = 2 * threshold - np.median(some[air])
-    tissue: Mask = _smooth_in_plane(np.minimum(raised, enough), spacing) > threshold
+    tissue: Mask = smooth_in_plane(np.minimum(raised, enough), sigma) > threshold
     return tissue
 
 
@@ -116,14 +118,6 @@ def _lowest_threshold(levels: NDArray[np.float32]) -> float:
         mass, pull = weight[stop] - weight[start], moment[stop] - moment[start]
         between += np.divide(pull * pull, mass, out=np.zeros_like(mass), where=mass > 0)
     return low + (int(first[np.argmax(between)]) + 1) * width
-
-
-def _smooth_in_plane(
-    voxels: NDArray[np.float32], spacing: tuple[float, float, float]
-) -> NDArray[np.float32]:
-    sigma = [0.0, SMOOTHING_MM / spacing[1], SMOOTHING_MM / spacing[0]]
-    smooth: NDArray[np.float32] = ndimage.gaussian_filter(voxels, sigma)
-    return smooth
 
 
 def _large_pieces(tissue: Mask) -> Mask:

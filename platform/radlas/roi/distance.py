@@ -98,10 +98,8 @@ def surface_distance(
         distance in plane, as a negative number.
     """
     found = np.full((at.size, *outside.shape[1:]), FAR**2, dtype=np.float32)
-    first = np.searchsorted(at, heights[:-1] - reach)
-    last = np.searchsorted(at, heights[1:] + reach)
     flat = np.ascontiguousarray(outside.reshape(len(outside), -1))
-    _approach(found.reshape(at.size, -1), flat, heights, at, first, last)
+    _approach(found.reshape(at.size, -1), flat, heights, at, reach)
     np.sqrt(found, out=found)
     here = section_distance(heights, outside, at=at)
     np.copyto(found, here, where=here < 0)
@@ -135,8 +133,7 @@ def _approach(
     outside: Floats,
     heights: NDArray[np.float64],
     at: NDArray[np.float64],
-    first: NDArray[np.int64],
-    last: NDArray[np.int64],
+    reach: float,
 ) -> None:
     """Lower ``squares`` to the squared distance to each band, where that is nearer.
 
@@ -145,14 +142,14 @@ def _approach(
         outside: Shape ``(plane, pixel)``.
         heights: Of the planes.
         at: Of the rows of ``squares``.
-        first: The first of these that each band can reach.
-        last: One past the last.
+        reach: How far above and below itself a band is asked for.
     """
     pixels = squares.shape[1]
     for band in range(heights.size - 1):
         gap = np.float32(heights[band + 1] - heights[band])
         lower, upper = outside[band], outside[band + 1]
-        for place in range(first[band], last[band]):
+        first = np.searchsorted(at, heights[band] - reach)
+        for place in range(first, np.searchsorted(at, heights[band + 1] + reach)):
             rise = np.float32(at[place] - heights[band])
             nearest = squares[place]
             for k in range(pixels):

@@ -325,7 +325,9 @@ def test_the_table_of_floors_is_the_contract_of_the_linter():
 
 
 def test_rings_on_thick_slices_are_as_close_as_the_architecture_says():
-    assert "rings of 5 to 15 mm are then within 1 %" in text_of("ARCHITECTURE.md").replace("\n", " ")
+    assert "rings of 5 to 15 mm are then within 1 %" in text_of("ARCHITECTURE.md").replace(
+        "\n", " "
+    )
     spacing = (6.5, 0.78, 0.78)
     for radius in (20, 25, 30):
         axes = [(np.arange(-n, n + 1)) * e for n, e in zip((8, 56, 56), spacing, strict=True)]

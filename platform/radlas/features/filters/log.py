@@ -56,7 +56,7 @@ def log_image(
         middle, last = (other for other in (2, 1, 0) if other != axis)
         image, left = _along(image, smooth[middle], middle, left, shares)
         lines = None if needed is None else needed.any(axis=last).ravel()
-        image, _ = _along(image, smooth[last], last, left, shares, lines)
+        image, _ = _along(image, smooth[last], last, left, shares, lines=lines)
         add_scaled(total.ravel(), image.ravel(), 1.0 / spacing_zyx[axis] ** 2)
     return total
 
@@ -150,6 +150,7 @@ def _along(
     axis: int,
     box: Box,
     shares: tuple[float, ...],
+    *,
     lines: NDArray[np.bool_] | None = None,
 ) -> tuple[Image, Box]:
     """Filter along one axis and keep of it what the box wants; the box on what is left.

@@ -88,7 +88,9 @@ class IbsiExtractor(CaseExtractor):
             if options is not None:
                 image = response_map(kind, options, voxels, spacing_zyx=geometry.spacing_zyx)
             found += [
-                self._described(name, image_type, image, whole, inside, geometry)
+                self._described(
+                    name, image_type, image, whole=whole, inside=inside, geometry=geometry
+                )
                 for name, (whole, inside) in targets.items()
             ]
         return found, faults
@@ -131,6 +133,7 @@ class IbsiExtractor(CaseExtractor):
         roi: str,
         image_type: str,
         image: Voxels,
+        *,
         whole: Mask,
         inside: Mask,
         geometry: Geometry,

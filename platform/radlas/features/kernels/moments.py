@@ -44,36 +44,51 @@ def central_sums(
         mean: What is subtracted.
         shift: Added to the values before they are squared for the last sum.
     """
-    second, third, fourth = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
-    absolute, energy = np.zeros(LANES), np.zeros(LANES)
-    for k in range(values.size):
-        lane = np.uint64(k % LANES)
-        value = values[np.uint64(k)]
-        apart = value - mean
-        squared = apart * apart
-        shifted = value + shift
-        second[lane] += squared
-        third[lane] += squared * apart
-        fourth[lane] += squared * squared
-        absolute[lane] += abs(apart)
-        energy[lane] += shifted * shifted
-    return second.sum(), third.sum(), fourth.sum(), absolute.sum(), energy.sum()
+    sums = np.zeros((5, LANES))
+    whole = values.size - values.size % LANES
+    for block in range(0, whole, LANES):
+        for lane in range(LANES):
+            value = values[np.uint64(block + lane)]
+            apart = value - mean
+            squared = apart * apart
+            sums[0, lane] += squared
+            sums[1, lane] += squared * apart
+            sums[2, lane] += squared * squared
+            sums[3, lane] += abs(apart)
+            sums[4, lane] += (value + shift) * (value + shift)
+    for k in range(whole, values.size):
+        apart = values[k] - mean
+        sums[0, 0] += apart * apart
+        sums[1, 0] += apart * apart * apart
+        sums[2, 0] += apart * apart * (apart * apart)
+        sums[3, 0] += abs(apart)
+        sums[4, 0] += (values[k] + shift) * (values[k] + shift)
+    return sums[0].sum(), sums[1].sum(), sums[2].sum(), sums[3].sum(), sums[4].sum()
+
+
+@kernel
+def _kept(
+    values: NDArray[np.float64], low: float, high: float, centre: float, away: bool
+) -> tuple[float, float]:
+    """Sum and number of the values between two bounds, or of their distances from a centre."""
+    sums, numbers = np.zeros(LANES), np.zeros(LANES)
+    whole = values.size - values.size % LANES
+    for block in range(0, whole, LANES):
+        for lane in range(LANES):
+            value = values[np.uint64(block + lane)]
+            weight = 1.0 if (value >= low) & (value <= high) else 0.0
+            sums[lane] += weight * (abs(value - centre) if away else value)
+            numbers[lane] += weight
+    for k in range(whole, values.size):
+        if low <= values[k] <= high:
+            sums[0] += abs(values[k] - centre) if away else values[k]
+            numbers[0] += 1
+    return sums.sum(), numbers.sum()
 
 
 @kernel
 def robust_deviation(values: NDArray[np.float64], low: float, high: float) -> float:
     """Mean absolute deviation of the values between two bounds, both included."""
-    sums = np.zeros(LANES)
-    kept = 0
-    for k in range(values.size):
-        value = values[np.uint64(k)]
-        if low <= value <= high:
-            sums[np.uint64(k % LANES)] += value
-            kept += 1
-    mean = sums.sum() / kept
-    sums[:] = 0.0
-    for k in range(values.size):
-        value = values[np.uint64(k)]
-        if low <= value <= high:
-            sums[np.uint64(k % LANES)] += abs(value - mean)
-    return sums.sum() / kept
+    total, number = _kept(values, low, high, 0.0, False)
+    apart, number = _kept(values, low, high, total / number, True)
+    return apart / number

@@ -8,8 +8,8 @@ Each voxel is held against the neighbours before it. What is counted:
 * around each voxel, the number of equal neighbours and the sum of all, both in one integer;
 * which of the earlier neighbours are equal, as bits, from which zones are joined.
 
-Ranks number the levels that are present from 1; 0 is outside. They lie, with their levels, in a flat
-image with a margin of zeros, so that no neighbour needs a test of its place.
+Ranks number the levels that are present from 1; 0 is outside. They lie, with their levels, in a
+flat image with a margin of zeros, so that no neighbour needs a test of its place.
 """
 
 from __future__ import annotations
