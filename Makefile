@@ -18,14 +18,16 @@ setup: .venv/.ready
 # PyRadiomics is built here against the installed numpy: its wheel for this numpy does not exist.
 .venv/.ready: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "radlas needs Python 3.11 or newer, found " + sys.version.split()[0] + "; set PYTHON=python3.11")'
-	@echo "[setup] 1/4 virtual environment in .venv"
+	@echo "[setup] 1/5 virtual environment in .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "[setup] 2/4 build tools and numpy"
+	@echo "[setup] 2/5 build tools and numpy"
 	@$(PIP) install -q -c constraints.txt numpy setuptools wheel versioneer cython hatchling editables
-	@echo "[setup] 3/4 PyRadiomics, compiled against that numpy (needs a C compiler)"
+	@echo "[setup] 3/5 PyRadiomics, compiled against that numpy (needs a C compiler)"
 	@$(PIP) install -q -c constraints.txt --no-build-isolation pyradiomics==3.0.1
-	@echo "[setup] 4/4 radlas and what it needs, as pinned in constraints.txt"
+	@echo "[setup] 4/5 radlas and what it needs, as pinned in constraints.txt"
 	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[dev]'
+	@echo "[setup] 5/5 the extraction's loops, compiled for this processor"
+	@$(BIN)/radlas doctor --compile > /dev/null
 	@touch $@
 	@echo "[setup] done: $(BIN)/radlas"
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +27,8 @@ from radlas.store import delta
 from radlas.store.layout import Store, open_store
 from radlas.store.recipes import save_recipe
 from radlas.volumes.zarr import input_digests, read_record, read_rois, read_volume
+
+FEW, MANY = 4, 256  # grey levels: with fewer texture is coarse, with more it is noise
 
 
 class ExtractConfig(StoreConfig):
@@ -127,7 +130,56 @@ def commit(
     store = open_store(config.store)
     for feature_set, definition in plan.extra.items():
         save_recipe(store, feature_set, definition)
-    return commit_batches(store, "extract", plan, done, tolerated=config.tolerated)
+    seen = _Seen()
+    report = commit_batches(store, "extract", plan, seen.passing(done), tolerated=config.tolerated)
+    return replace(
+        report,
+        lines=(*report.lines, *seen.warnings()),
+        data={**report.data, "warnings": list(seen.warnings())},
+    )
+
+
+class _Seen:
+    """What deserves a warning of rows that are sound each by itself."""
+
+    def __init__(self) -> None:
+        self._levels: Counter[tuple[str, str]] = Counter()
+        self._rows = 0
+        self._aggregations: set[str] = set()
+
+    def passing(
+        self, done: Iterator[Done[ExtractTask, Mapping[str, tuple[Row, ...]]]]
+    ) -> Iterator[Done[ExtractTask, Mapping[str, tuple[Row, ...]]]]:
+        """The same tasks, looked at as they pass."""
+        for one in done:
+            for row in (one.result or {}).get("radiomics", ()):
+                self._look(row)
+            yield one
+
+    def _look(self, row: Row) -> None:
+        if row.get("aggregation"):
+            self._aggregations.add(row["aggregation"])
+        levels = row.get("grey_levels")
+        if levels is not None:
+            self._rows += 1
+            if not FEW <= levels <= MANY:
+                kind = "fewer than" if levels < FEW else "more than"
+                self._levels[f"{kind} {FEW if levels < FEW else MANY}", row["image_type"]] += 1
+
+    def warnings(self) -> tuple[str, ...]:
+        """One line for each kind of warning."""
+        lines = [
+            f"  warning: {number} rows of {image_type} have {kind} grey levels;"
+            " choose another `bin_width` for this image"
+            for (kind, image_type), number in sorted(self._levels.items())
+        ]
+        if len(self._aggregations) > 1:
+            named = ", ".join(sorted(self._aggregations))
+            lines.append(
+                f"  warning: texture was aggregated in different ways ({named}), by slice spacing;"
+                " column `aggregation` tells which, and the two are not the same feature"
+            )
+        return tuple(lines)
 
 
 @lru_cache(maxsize=8)

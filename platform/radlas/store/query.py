@@ -13,7 +13,7 @@ from radlas.store import delta
 from radlas.store.layout import Store
 from radlas.tables import TABLES, Table
 
-VIEWS = ("cases", "rois", "clinical", "radiomics", "deep", "outcomes", "latest")
+VIEWS = ("cases", "rois", "prepared", "clinical", "radiomics", "deep", "outcomes", "latest")
 _SQL_TYPES = {
     "string": "varchar",
     "bool": "boolean",

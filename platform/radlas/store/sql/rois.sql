@@ -5,4 +5,5 @@
 create or replace view rois as
 select * from rois_rows
 where case_id in (select case_id from cohort)
-  and (feature_set = '' or feature_set in (select feature_set from recipes));
+  and (feature_set = '' or feature_set in (select feature_set from recipes))
+  and origin is distinct from 'prepared';
