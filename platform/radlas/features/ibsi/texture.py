@@ -131,6 +131,9 @@ def _runs(parts: Sequence[Part], aggregation: Aggregation) -> NDArray[np.float64
         for way in ways:
             voxels = float(sum(parts[p].grey.levels.size for p, _ in way))
             groups.append(([by_part[p][d] for p, d in way], voxels))
+    groups = [group for group in groups if group[0]]
+    if not groups:  # one voxel has no direction
+        return np.full((1, len(size_kernels.MEASURES)), np.nan)
     levels = parts[0].counts.levels
     return np.stack([_measures(_merge(runs), levels, voxels) for runs, voxels in groups])
 

@@ -1,0 +1,351 @@
+"""The `ibsi` profile as a whole: the digital phantom through the extractor, and its own rules."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+import SimpleITK
+
+from radlas.errors import ConfigError, DataError
+from radlas.features.discretise import ibsi_levels
+from radlas.features.ibsi.extractor import COLUMNS, IbsiExtractor
+from radlas.features.ibsi.interpolate import centred_grid, sample, sample_mask
+from radlas.features.ibsi.texture import AGGREGATIONS, texture
+from radlas.geometry import make_geometry, world_to_index
+from radlas.model import Roi, Volume
+
+from .test_consensus import TAGS
+
+PAIRS = {
+    "joint_max": "MaximumProbability",
+    "joint_avg": "JointAverage",
+    "joint_var": "SumSquares",
+    "joint_entr": "JointEntropy",
+    "diff_avg": "DifferenceAverage",
+    "diff_var": "DifferenceVariance",
+    "diff_entr": "DifferenceEntropy",
+    "sum_avg": "SumAverage",
+    "sum_var": "ClusterTendency",
+    "sum_entr": "SumEntropy",
+    "energy": "JointEnergy",
+    "contrast": "Contrast",
+    "dissimilarity": "DifferenceAverage",
+    "inv_diff": "Id",
+    "inv_diff_norm": "Idn",
+    "inv_diff_mom": "Idm",
+    "inv_diff_mom_norm": "Idmn",
+    "inv_var": "InverseVariance",
+    "corr": "Correlation",
+    "auto_corr": "Autocorrelation",
+    "clust_tend": "ClusterTendency",
+    "clust_shade": "ClusterShade",
+    "clust_prom": "ClusterProminence",
+    "info_corr1": "Imc1",
+    "info_corr2": "Imc2",
+}
+RUNS = {
+    "sre": "ShortRunEmphasis",
+    "lre": "LongRunEmphasis",
+    "lgre": "LowGrayLevelRunEmphasis",
+    "hgre": "HighGrayLevelRunEmphasis",
+    "srlge": "ShortRunLowGrayLevelEmphasis",
+    "srhge": "ShortRunHighGrayLevelEmphasis",
+    "lrlge": "LongRunLowGrayLevelEmphasis",
+    "lrhge": "LongRunHighGrayLevelEmphasis",
+    "glnu": "GrayLevelNonUniformity",
+    "glnu_norm": "GrayLevelNonUniformityNormalized",
+    "rlnu": "RunLengthNonUniformity",
+    "rlnu_norm": "RunLengthNonUniformityNormalized",
+    "r_perc": "RunPercentage",
+    "gl_var": "GrayLevelVariance",
+    "rl_var": "RunVariance",
+    "rl_entr": "RunEntropy",
+}
+ZONES = {
+    "sze": "SmallAreaEmphasis",
+    "lze": "LargeAreaEmphasis",
+    "lgze": "LowGrayLevelZoneEmphasis",
+    "hgze": "HighGrayLevelZoneEmphasis",
+    "szlge": "SmallAreaLowGrayLevelEmphasis",
+    "szhge": "SmallAreaHighGrayLevelEmphasis",
+    "lzlge": "LargeAreaLowGrayLevelEmphasis",
+    "lzhge": "LargeAreaHighGrayLevelEmphasis",
+    "glnu": "GrayLevelNonUniformity",
+    "glnu_norm": "GrayLevelNonUniformityNormalized",
+    "zsnu": "SizeZoneNonUniformity",
+    "zsnu_norm": "SizeZoneNonUniformityNormalized",
+    "z_perc": "ZonePercentage",
+    "gl_var": "GrayLevelVariance",
+    "zs_var": "ZoneVariance",
+    "zs_entr": "ZoneEntropy",
+}
+DEPENDENCES = {
+    "lde": "SmallDependenceEmphasis",
+    "hde": "LargeDependenceEmphasis",
+    "lgce": "LowGrayLevelEmphasis",
+    "hgce": "HighGrayLevelEmphasis",
+    "ldlge": "SmallDependenceLowGrayLevelEmphasis",
+    "ldhge": "SmallDependenceHighGrayLevelEmphasis",
+    "hdlge": "LargeDependenceLowGrayLevelEmphasis",
+    "hdhge": "LargeDependenceHighGrayLevelEmphasis",
+    "glnu": "GrayLevelNonUniformity",
+    "glnu_norm": "GrayLevelNonUniformityNormalized",
+    "dcnu": "DependenceNonUniformity",
+    "dcnu_norm": "DependenceNonUniformityNormalized",
+    "dc_perc": "DependencePercentage",
+    "gl_var": "GrayLevelVariance",
+    "dc_var": "DependenceVariance",
+    "dc_entr": "DependenceEntropy",
+    "dc_energy": "DependenceEnergy",
+}
+TONES = {name.lower(): name for name in "Coarseness Contrast Busyness Complexity Strength".split()}
+# By aggregation: the table's ending for families with directions, and for those without.
+ENDINGS = {
+    "2d_average": ("2D_avg", "2D"),
+    "2d_merged": ("2D_comb", "2D"),
+    "2.5d_average": ("2_5D_avg", "2_5D"),
+    "2.5d_merged": ("2_5D_comb", "2_5D"),
+    "3d_average": ("3D_avg", "3D"),
+    "3d_merged": ("3D_comb", "3D"),
+}
+
+
+def tags_of(aggregation: str) -> dict[str, str]:
+    """Every tag of the reference table that this aggregation answers, with its column."""
+    by_direction, whole = ENDINGS[aggregation]
+    found = {tag: column for tag, column in TAGS.items() if not tag.startswith("dzm_")}
+    found |= {tag: column for tag, column in TAGS.items() if tag.endswith(f"_{whole}")}
+    for prefix, family, names, ending in (
+        ("cm", "glcm", PAIRS, by_direction),
+        ("rlm", "glrlm", RUNS, by_direction),
+        ("szm", "glszm", ZONES, whole),
+        ("ngl", "gldm", DEPENDENCES, whole),
+        ("ngt", "ngtdm", TONES, whole),
+    ):
+        found |= {f"{prefix}_{tag}_{ending}": f"{family}_{name}" for tag, name in names.items()}
+    return found
+
+
+@pytest.fixture(scope="module")
+def reference(real_data):
+    with (real_data / "ibsi" / "digital_phantom_reference.csv").open() as stream:
+        rows = list(csv.reader(stream, delimiter=";"))[1:]
+    return {tag: (value, tolerance) for value, tolerance, tag in rows}
+
+
+@pytest.fixture(scope="module")
+def phantom(real_data):
+    folder = real_data / "ibsi" / "digital_phantom"
+    image = SimpleITK.ReadImage(str(folder / "image" / "phantom.nii.gz"))
+    mask = SimpleITK.ReadImage(str(folder / "mask" / "mask.nii.gz"))
+    voxels = SimpleITK.GetArrayFromImage(image)
+    geometry = make_geometry(
+        voxels.shape,
+        spacing=image.GetSpacing(),
+        origin=image.GetOrigin(),
+        direction=np.reshape(image.GetDirection(), (3, 3)),
+    )
+    inside = SimpleITK.GetArrayFromImage(mask) == 1
+    return Volume(voxels, geometry), {"tumour": Roi("tumour", inside, "image")}
+
+
+def describe(volume, rois, **settings):
+    plain = {"normalise": "none", "rings": [], "minimum_voxels": 1}
+    extractor = IbsiExtractor(IbsiExtractor.Settings.parse(plain | settings))
+    return extractor.describe(volume, rois)
+
+
+def test_every_value_of_the_digital_phantom_is_met_through_the_extractor(
+    phantom, reference, capsys
+):
+    """Within the table's tolerance, or, where that is none, to the digits printed there."""
+    met, missed = set(), []
+    for aggregation in AGGREGATIONS:
+        (row,) = describe(*phantom, discretisation="none", aggregation=aggregation).rows
+        for tag, column in tags_of(aggregation).items():
+            expected, tolerance = (float(text or 0) for text in reference[tag])
+            value = row.values[column]
+            near = value is not None and (
+                abs(value - expected) <= tolerance
+                if tolerance
+                else float(f"{value:.3g}") == pytest.approx(expected, rel=1e-9)
+            )
+            met |= {tag} if near else set()
+            missed += [] if near else [(tag, value, expected)]
+    absent = sorted(set(reference) - met)
+    with capsys.disabled():
+        print(f"\nIBSI digital phantom: {len(met)} values met; not offered: {', '.join(absent)}")
+    assert not missed
+    assert len(met) == 482
+    assert all(reference[tag][0] == "" for tag in absent)  # those that have no consensus
+
+
+def test_every_column_is_filled_for_a_plain_case(phantom):
+    volume, rois = phantom
+    (row,) = describe(volume, rois, bin_width=1).rows
+    assert set(row.values) == set(COLUMNS)
+    assert [name for name, value in row.values.items() if value is None] == []
+    assert (row.reason, row.aggregation) == ("", "3d_merged")
+
+
+def ball(radius, shape=(16, 40, 40), spacing=(1.0, 1.0, 2.5)):
+    geometry = make_geometry(shape, spacing=spacing, origin=(5, -3, 8), direction=np.eye(3))
+    axes = [
+        (np.arange(n) - (n - 1) / 2) * edge
+        for n, edge in zip(shape, geometry.spacing_zyx, strict=True)
+    ]
+    z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
+    return geometry, z**2 + y**2 + x**2 <= radius**2, (z, y, x)
+
+
+def noisy(radius=12, seed=0, **how):
+    geometry, mask, _ = ball(radius, **how)
+    voxels = np.random.default_rng(seed).normal(100, 30, size=mask.shape)
+    return Volume(voxels, geometry), {"tumour": Roi("tumour", mask, "made")}
+
+
+def test_kurtosis_is_in_excess_and_axes_divide_by_one_less():
+    volume, rois = noisy()
+    values = describe(volume, rois).rows[0].values
+    inside = volume.voxels[rois["tumour"].mask]
+    away = inside - inside.mean()
+    assert values["firstorder_Kurtosis"] == pytest.approx(
+        (away**4).mean() / (away**2).mean() ** 2 - 3
+    )
+    places = np.argwhere(rois["tumour"].mask) * np.array([2.5, 1, 1])
+    largest = np.linalg.eigvalsh(np.cov(places.T))[-1]
+    assert values["shape_MajorAxisLength"] == pytest.approx(4 * np.sqrt(largest))
+
+
+def test_levels_begin_at_the_lower_end_of_the_range_or_at_the_anchor():
+    values = np.array([-50.0, 0.0, 24.9, 25.0])
+    fixed = {"method": "fixed_width", "width": 25.0, "count": 0}
+    assert ibsi_levels(values, **fixed, origin=-60).tolist() == [1, 3, 4, 4]
+    assert ibsi_levels(values, **fixed, origin=None).tolist() == [1, 3, 3, 4]
+    assert ibsi_levels(values, **fixed, origin=0).tolist() == [1, 1, 1, 2]
+    counted = ibsi_levels(values, method="fixed_count", width=1, count=3, origin=None)
+    assert counted.tolist() == [1, 3, 3, 3]
+
+
+def test_resegmenting_moves_intensities_and_not_the_shape():
+    volume, rois = noisy()
+    whole = describe(volume, rois).rows[0].values
+    part = describe(volume, rois, resegment_range=[60, 140]).rows[0].values
+    assert part["shape_MeshVolume"] == whole["shape_MeshVolume"]
+    assert 60 <= part["firstorder_Minimum"] < part["firstorder_Maximum"] <= 140
+    narrow = describe(volume, rois, resegment_outliers=1).rows[0].values
+    assert narrow["firstorder_Range"] == pytest.approx(60, abs=2)
+    with pytest.raises(DataError, match="0 voxels, at least 1"):
+        describe(volume, rois, resegment_range=[900, 901])
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (2.0, 2.0, 0.0), (0.7, 1.3, 2.2)])
+def test_both_grids_share_their_centre_and_the_new_one_covers_the_old(spacing):
+    old = make_geometry(
+        (7, 30, 21), spacing=(1.3, 0.9, 4.0), origin=(5, 2, -9), direction=np.diag([1.0, -1, -1])
+    )
+    new = centred_grid(old, spacing)
+    middles = [(np.array(grid.shape[::-1]) - 1) / 2 for grid in (old, new)]
+    centre = old.affine[:3, :3] @ middles[0] + old.affine[:3, 3]
+    np.testing.assert_allclose(world_to_index(new, centre[None])[0], middles[1], atol=1e-9)
+    for size, edge, count, pixel in zip(
+        old.shape[::-1], old.spacing, new.shape[::-1], new.spacing, strict=True
+    ):
+        assert count == int(np.ceil(size * edge / pixel - 1e-9))
+
+
+def test_resampling_a_straight_slope_gives_the_slope():
+    geometry, _, (z, y, x) = ball(10)
+    slope = 3 * x + 2 * y - z + 50
+    new = centred_grid(geometry, (0.8, 1.4, 2.0))
+    sampled = sample(np.broadcast_to(slope, geometry.shape), geometry, new, interpolation="linear")
+    axes = [
+        (np.arange(n) - (n - 1) / 2) * edge
+        for n, edge in zip(new.shape, new.spacing_zyx, strict=True)
+    ]
+    w, v, u = np.meshgrid(*axes, indexing="ij")
+    inner = (slice(2, -2),) * 3
+    np.testing.assert_allclose(sampled[inner], (3 * u + 2 * v - w + 50)[inner], atol=1e-9)
+
+
+def test_a_resampled_mask_keeps_its_volume():
+    geometry, mask, _ = ball(12)
+    new = centred_grid(geometry, (0.9, 0.9, 1.1))
+    moved = sample_mask(mask, geometry, new)
+    assert moved.sum() * new.voxel_volume == pytest.approx(
+        mask.sum() * geometry.voxel_volume, rel=0.02
+    )
+
+
+def test_aggregations_by_slice_do_not_depend_on_the_order_of_the_slices():
+    levels = np.random.default_rng(1).integers(0, 5, size=(6, 12, 11))
+    shuffled = levels[[3, 0, 5, 1, 4, 2]]
+    for aggregation in AGGREGATIONS:
+        one, other = (texture(each, aggregation=aggregation) for each in (levels, shuffled))
+        same = one == pytest.approx(other, rel=1e-9)
+        assert same == (not aggregation.startswith("3d")), aggregation
+
+
+def test_merging_one_direction_or_one_slice_is_no_merging():
+    line = np.random.default_rng(2).integers(1, 4, size=(1, 1, 40))
+    average, merged = (texture(line, aggregation=f"3d_{form}") for form in ("average", "merged"))
+    assert average == pytest.approx(merged, rel=1e-12)
+    plane = np.random.default_rng(3).integers(0, 4, size=(1, 15, 14))
+    found = [texture(plane, aggregation=form) for form in ("2d_merged", "2.5d_merged", "3d_merged")]
+    assert found[0] == pytest.approx(found[1])
+    assert found[0] == pytest.approx(found[2])
+
+
+@pytest.mark.parametrize(
+    "place", [(8, 20, 20), (8, 20, slice(10, 30)), (8, slice(5, 30), slice(9, 30))]
+)
+def test_a_voxel_a_line_and_a_slice_have_values_or_a_reason(place):
+    volume, _ = noisy()
+    mask = np.zeros(volume.voxels.shape, dtype=bool)
+    mask[place] = True
+    for aggregation in AGGREGATIONS:
+        found = describe(
+            volume,
+            {"tumour": Roi("tumour", mask, "made")},
+            aggregation=aggregation,
+            image_types={"original": {}, "mean": {"size": 3, "planar": True}},
+        )
+        for row in found.rows:
+            values = row.values.values()
+            assert all(value is None or np.isfinite(value) for value in values)
+            assert (None in values) == bool(row.reason)
+
+
+def test_filters_of_ibsi_2_are_images_of_their_own():
+    volume, rois = noisy(spacing=(2.0, 2.0, 2.0))
+    images = {
+        "original": {},
+        "mean": {"size": 5},
+        "log": {"sigma": 3.0},
+        "laws": [{"kernels": ["L5", "E5", "E5"]}, {"kernels": ["E3", "W5", "R5"]}],
+        "wavelet": {"wavelet": "db2", "bands": "LLH"},
+    }
+    rows = describe(volume, rois, image_types=images, feature_classes=["firstorder", "shape"]).rows
+    names = [row.image_type for row in rows]
+    assert len(set(names)) == 6
+    assert names[0] == "original"
+    spread = [row.values["firstorder_Variance"] for row in rows]
+    assert spread[1] < spread[0] / 10  # the mean evens out
+    assert all("shape_MeshVolume" not in row.values for row in rows[1:])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"image_types": {"riesz": {}}}, "no filter is called `riesz`"),
+        ({"image_types": {"mean": [{"size": 3}, {"size": 3}]}}, "two images have one name"),
+        ({"spacing": [1, 1, 1], "in_plane_spacing": 1}, "resample twice"),
+        ({"aggregation": "4d"}, "aggregation"),
+        ({"resegment_range": [5, 1]}, "the lower limit first"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        IbsiExtractor.Settings.parse(settings)
