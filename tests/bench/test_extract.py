@@ -11,6 +11,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ import pytest
 import SimpleITK
 
 from radlas.features.preprocess import as_floats, prepare, to_itk
+from radlas.features.radiomics import RadiomicsExtractor
 from radlas.features.regions import make_rings
 from radlas.geometry import make_geometry
 from radlas.ingest import IMPORTERS
@@ -106,7 +108,8 @@ def run_pair(folder: Path, name: str, volume: Volume, tumour: np.ndarray, **how:
         )
         masks |= {key: made.mask for key, made in make_rings(case, [(0, 10)]).items()}
     write_case(place, CASE, volume, [Roi(roi, mask, "image") for roi, mask in masks.items()])
-    kinds = {"float32": np.float32, "float64": np.float64, "int32": volume.voxels.dtype}
+    # Of an unsigned file upstream would cut the undershoot of splines at 0.
+    kinds = {"float32": np.float32, "float64": np.float64, "int32": np.int32}
     voxels = volume.voxels.astype(kinds[pixel_type])
     SimpleITK.WriteImage(to_itk(voxels, volume.geometry), str(place / "image.nrrd"))
     for roi, mask in masks.items():
@@ -255,3 +258,105 @@ def test_the_upstream_cases(real_data, tmp_path, show):
             )
     show("upstream's own cases", pairs)
     assert not [pair.bad for pair in pairs if pair.bad]
+
+
+def made_case() -> tuple[Volume, np.ndarray]:
+    """A fat-suppressed T2 of usual size with a tumour of 100,000 voxels."""
+    shape, spacing = (32, 320, 320), (5.0, 0.78, 0.78)
+    chance = np.random.default_rng(0)
+    axes = [(np.arange(n) - n / 2) * edge for n, edge in zip(shape, spacing, strict=True)]
+    z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
+    body = (y / 105) ** 2 + (x / 100) ** 2 < 1
+    tumour = (z / 62) ** 2 + ((y - 10) / 36) ** 2 + ((x + 5) / 34) ** 2 < 1
+    signal = np.where(body, 90.0, 0.0) + np.where(tumour, 250.0, 0.0)
+    voxels = np.hypot(signal + chance.normal(0, 25, shape), chance.normal(0, 25, shape))
+    geometry = make_geometry(shape, spacing=spacing[::-1], origin=(0, 0, 0), direction=np.eye(3))
+    return Volume(voxels.astype(np.int16), geometry), tumour
+
+
+SETTINGS = {
+    "image_types": {"original": {}, "log": {"sigma": SIGMAS}, "wavelet": {}},
+    "normalise": "none",
+    "rois": ["tumour"],
+    "pixel_type": "int32",
+}
+
+
+def test_an_added_ring(tell):
+    """What a second ring of a case costs, on one core."""
+    volume, tumour = made_case()
+    rois = {"tumour": Roi("tumour", tumour, "made")}
+    seconds, voxels = {}, 0
+    for name, rings in {"one": [[0, 10]], "two": [[0, 10], [10, 18]]}.items():
+        extractor = RadiomicsExtractor(
+            RadiomicsExtractor.Settings.parse(SETTINGS | {"rings": rings})
+        )
+        extractor.describe(volume, rois)
+        times = []
+        for _ in range(5):
+            start = time.process_time()
+            found = extractor.describe(volume, rois)
+            times.append(time.process_time() - start)
+        seconds[name] = statistics.median(times)
+        voxels = found.rois[-1]["voxels"]
+    figures = {f"{name} ring [s]": value for name, value in seconds.items()}
+    added = seconds["two"] - seconds["one"]
+    figures |= {
+        "voxels of the added ring": voxels,
+        "added ring [s]": added,
+        "added ring, per 100,000 voxels [s]": added * 1e5 / voxels,
+    }
+    tell("an added ring", figures)
+
+
+FRESH = """
+import time
+start = time.perf_counter()
+import radlas.flows.extract
+from radlas.features.warm import compile_kernels
+imported = time.perf_counter() - start
+from radlas.features.radiomics import RadiomicsExtractor
+import numpy as np
+from radlas.geometry import make_geometry
+from radlas.model import Roi, Volume
+mask = np.zeros((8, 24, 24), bool)
+mask[2:6, 8:16, 8:16] = True
+voxels = np.random.default_rng(0).normal(300, 50, mask.shape).astype(np.float32)
+geometry = make_geometry(mask.shape, spacing=(1, 1, 2), origin=(0, 0, 0), direction=np.eye(3))
+settings = {"image_types": {"original": {}, "log": {"sigma": [2]}, "wavelet": {}}}
+extractor = RadiomicsExtractor(RadiomicsExtractor.Settings.parse(settings))
+extractor.describe(Volume(voxels, geometry), {"tumour": Roi("tumour", mask, "made")})
+print(imported, time.perf_counter() - start)
+"""
+
+
+def test_a_fresh_worker(tell):
+    """From a new process to its first small case, with the loops compiled before."""
+    command = [sys.executable, "-c", FRESH]
+    subprocess.run(command, check=True, capture_output=True)  # the cache is there afterwards
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    imported, ready = map(float, done.stdout.split())
+    tell("a fresh worker", {"imports [s]": imported, "first case described after [s]": ready})
+
+
+def test_two_cores(tmp_path, tell):
+    """Two processes beside each other against one after the other."""
+    volume, tumour = made_case()
+    write_case(tmp_path, CASE, volume, [Roi("tumour", tumour, "made")])
+    asked = {"settings": SETTINGS | {"rings": [[0, 10]]}, "rois": ["tumour"], "repeats": 4}
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(asked))
+
+    def run(*names: str) -> float:
+        command = [sys.executable, "-m", "tests.bench.radiomics_pairs", "ours", str(tmp_path)]
+        start = time.perf_counter()
+        running = [
+            subprocess.Popen([*command, name], cwd=ROOT, env={**os.environ, **ONE_THREAD})
+            for name in names
+        ]
+        assert [process.wait() for process in running] == [0] * len(names)
+        return time.perf_counter() - start
+
+    alone = statistics.median(run("first") for _ in range(3))
+    both = statistics.median(run("first", "second") for _ in range(3))
+    tell("two cores", {"one [s]": alone, "two beside [s]": both, "scaling": 2 * alone / both})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, get_args
 
 from radlas.config import Config
 from radlas.digests import digest_of
@@ -71,7 +71,10 @@ def recipe(name: str, extractor: Extractor) -> dict[str, Any]:
     Paths are addresses, not settings: the digest of what lies there stands among the versions.
     """
     settings = extractor.settings
-    paths = {key for key in type(settings).model_fields if isinstance(getattr(settings, key), Path)}
+    fields = type(settings).model_fields.items()
+    paths = {
+        key for key, field in fields if Path in (field.annotation, *get_args(field.annotation))
+    }
     return {
         "extractor": name,
         "label": extractor.label,

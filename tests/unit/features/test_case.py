@@ -1,0 +1,132 @@
+"""What is done to a case before any feature: bias, intensities, rings by intensity."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from radlas.errors import ConfigError, DataError
+from radlas.features.n4 import bias_field
+from radlas.features.preprocess import body_range
+from radlas.features.radiomics import RadiomicsExtractor
+from radlas.geometry import make_geometry
+from radlas.model import Roi, Volume
+
+SHAPE = (10, 64, 60)
+
+
+def limb(seed=0, bias=0.0):
+    """A round limb in air with a tumour; a coil at one side brightens it by ``bias``."""
+    chance = np.random.default_rng(seed)
+    z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
+    body = (y - 32) ** 2 + (x - 30) ** 2 < 24**2
+    tumour = ((z - 5) * 3) ** 2 + (y - 28) ** 2 + (x - 34) ** 2 < 9**2
+    signal = np.where(body, 100.0, 0.0) + np.where(tumour, 60.0, 0.0)
+    signal = signal * np.exp(bias * (x - 30) / 30)
+    voxels = np.abs(signal + chance.normal(0, 3, size=SHAPE))
+    geometry = make_geometry(SHAPE, spacing=(1, 1, 3), origin=(0, 0, 0), direction=np.eye(3))
+    return Volume(voxels.astype(np.float32), geometry), tumour, np.broadcast_to(body, SHAPE)
+
+
+def describe(volume, tumour, **settings):
+    plain = {"feature_classes": ["firstorder"], "rings": []}
+    extractor = RadiomicsExtractor(RadiomicsExtractor.Settings.parse(plain | settings))
+    return extractor.describe(volume, {"tumour": Roi("tumour", tumour, "made")})
+
+
+def test_the_bias_field_found_is_the_one_put_in():
+    volume, _, body = limb(bias=0.5)
+    field = bias_field(volume.voxels, body, spacing=(1, 1, 3))
+    x = np.broadcast_to(np.arange(SHAPE[2]), SHAPE)[body]
+    slope = np.polyfit((x - 30) / 30, np.log(field[body]), 1)[0]
+    assert slope == pytest.approx(0.5, abs=0.15)
+    assert np.log(field[body]).mean() == pytest.approx(0, abs=0.01)
+
+
+def test_correcting_the_bias_evens_out_the_tissue():
+    volume, tumour, _ = limb(bias=0.5)
+    names = "firstorder_10Percentile", "firstorder_90Percentile"
+    ranges = []
+    for n4 in (False, True):
+        values = describe(volume, tumour, normalise="none", n4=n4).rows[0].values
+        low, high = (values[name] for name in names)
+        ranges.append((high - low) / low)
+    assert ranges[1] < 0.7 * ranges[0]
+
+
+def test_a_kept_bias_field_is_used_again_and_changes_nothing(tmp_path):
+    volume, tumour, _ = limb(bias=0.3)
+    settings = {"n4": True, "n4_cache": str(tmp_path / "fields")}
+    first = describe(volume, tumour, **settings)
+    (kept,) = (tmp_path / "fields").iterdir()
+    stamp = kept.stat().st_mtime_ns
+    assert describe(volume, tumour, **settings) == first == describe(volume, tumour, n4=True)
+    assert kept.stat().st_mtime_ns == stamp
+    describe(limb(seed=1)[0], tumour, **settings)
+    assert len(list((tmp_path / "fields").iterdir())) == 2
+
+
+def test_where_bias_fields_are_kept_does_not_name_the_feature_set(tmp_path):
+    from radlas.features.base import feature_set_name  # noqa: PLC0415
+
+    names = {
+        feature_set_name(
+            "radiomics",
+            RadiomicsExtractor(RadiomicsExtractor.Settings.parse({"n4": True, "n4_cache": place})),
+        )
+        for place in (None, str(tmp_path))
+    }
+    assert len(names) == 1
+
+
+def test_two_percentiles_of_the_body_become_0_and_the_scale():
+    volume, tumour, body = limb()
+    scaled = body_range(volume.voxels, body, scale=100.0, percentiles=(1, 99))
+    assert np.percentile(scaled[body], [1, 99]) == pytest.approx([0, 100], abs=0.01)
+    rows = describe(volume, tumour, normalise="percentile").rows
+    brighter = Volume(volume.voxels * 7 + 30, volume.geometry)
+    for name, value in describe(brighter, tumour, normalise="percentile").rows[0].values.items():
+        if name in {"firstorder_Mean", "firstorder_Variance", "firstorder_Minimum"}:
+            assert value == pytest.approx(rows[0].values[name], rel=1e-3)
+
+
+def test_a_body_of_one_intensity_has_no_range():
+    with pytest.raises(DataError, match="both are 5"):
+        body_range(np.full((2, 3, 3), 5.0), np.ones((2, 3, 3), bool), scale=1, percentiles=(1, 99))
+
+
+def test_dark_voxels_are_left_out_of_a_ring_and_counted():
+    volume, tumour, _ = limb()
+    voxels = volume.voxels.copy()
+    voxels[:, 40:44, 30:38] = 1.0  # cortical bone
+    settings = {"rings": [[0, 10]], "normalise": "none"}
+    whole, kept = (
+        describe(Volume(voxels, volume.geometry), tumour, **settings, **more)
+        for more in ({}, {"ring_keeps": [30, 1e9]})
+    )
+    ring = kept.rois[-1]
+    assert ring["dropped_voxels"] > 50
+    assert ring["voxels"] == whole.rois[-1]["voxels"] - ring["dropped_voxels"]
+    assert ring["kept_fraction"] < whole.rois[-1]["kept_fraction"]
+    assert (
+        kept.rows[-1].values["firstorder_Minimum"]
+        >= 30
+        > whole.rows[-1].values["firstorder_Minimum"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"percentiles": [99, 1]}, "do not ascend"),
+        ({"ring_keeps": [5, 1]}, "the lowest intensity before the highest"),
+        ({"bin_origin": 0, "bin_count": 8}, "leave `bin_origin` out"),
+        ({"backend": "pyradiomics", "texture": "2d"}, "has no bin_origin and no texture"),
+        ({"backend": "pyradiomics", "image_types": {"lbp3d": {}}}, "no lbp3d"),
+        ({"features": ["glcm_Nonsense"]}, "no feature is called `glcm_Nonsense`"),
+        ({"profile": "ibsi"}, "pyradiomics"),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        RadiomicsExtractor.Settings.parse(settings)

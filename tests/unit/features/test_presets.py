@@ -1,0 +1,65 @@
+"""The recipes in `jobs/`, and parameter files of PyRadiomics, become extractors as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from radlas.errors import ConfigError
+from radlas.features import EXTRACTORS
+from radlas.features.base import feature_set_name, make_extractor
+from radlas.features.params import recipe_of
+from radlas.flows.extract import ExtractConfig
+
+JOBS = Path(__file__).parents[3] / "jobs"
+PRESETS = {
+    "extract.yaml": ["deep", "radiomics"],
+    "extract-demo.yaml": ["deep", "radiomics"],
+    "ibsi.yaml": ["ibsi"],
+    "quick.yaml": ["radiomics"],
+}
+
+
+def names(config: ExtractConfig) -> dict[str, str]:
+    return {
+        name: feature_set_name(name, make_extractor(EXTRACTORS, name, settings))
+        for name, settings in config.extractors.items()
+    }
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_names_its_feature_sets(preset):
+    found = names(ExtractConfig.read(JOBS / preset))
+    assert sorted(found) == PRESETS[preset]
+    for name, feature_set in found.items():
+        assert feature_set.startswith({"radiomics": "pyradiomics-", "ibsi": "ibsi-"}.get(name, ""))
+
+
+def test_no_two_presets_make_the_same_radiomics():
+    made = [names(ExtractConfig.read(JOBS / preset)).get("radiomics") for preset in PRESETS]
+    kept = [name for name in made if name]
+    assert len(set(kept)) == len(kept) == 3
+
+
+def test_a_parameter_file_is_a_recipe(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("imageType: {Original: {}, LoG: {sigma: [3]}}\nsetting: {binWidth: 5}\n")
+    config = ExtractConfig.read(path, {"store": tmp_path})
+    (feature_set,) = names(config).values()
+    assert feature_set.startswith("pyradiomics-")
+    assert config.extractors["radiomics"]["bin_width"] == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ({"voxelSetting": {"kernelRadius": 2}}, "voxel maps are not offered"),
+        ({"featureClass": {"shape2D": None}}, "shape2D"),
+        ({"imageType": {"LBP2D": {}}}, "lbp2d"),
+        ({"setting": {"kernelRadius": 2}}, "`pyradiomics.kernelRadius` is not passed through"),
+    ],
+)
+def test_what_a_parameter_file_may_ask_and_is_not_offered_is_named(text, message):
+    with pytest.raises(ConfigError, match=message):
+        make_extractor(EXTRACTORS, "radiomics", recipe_of(text, "params.yaml"))
