@@ -259,3 +259,10 @@ IBSI_FEATURES: tuple[Feature, ...] = _read(_IBSI_TEXT)
 BY_NAME: dict[str, Feature] = {
     one.name: one for family in FAMILIES for one in FEATURES + IBSI_FEATURES if one.family == family
 }
+
+# Of PyRadiomics' columns, those that the reference manual does not define.
+_NOT_IBSI = ("firstorder_TotalEnergy", "glcm_MCC", "shape_Maximum2D")
+PROFILES: dict[str, tuple[str, ...]] = {
+    "pyradiomics": tuple(feature.name for feature in FEATURES),
+    "ibsi": tuple(name for name in BY_NAME if not name.startswith(_NOT_IBSI)),
+}

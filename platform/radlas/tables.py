@@ -110,6 +110,17 @@ CASES = Table(
     ),
 )
 
+# Columns of `rois` that a drawn ROI does not have: those of a recipe's grid, and those of rings.
+GRID_COLUMNS = ("voxels_before", "spacing_x_mm", "spacing_y_mm", "spacing_z_mm")
+RING_COLUMNS = (
+    "requested_width_mm",
+    "achieved_width_mm",
+    "kept_fraction",
+    "in_plane_only",
+    "ring_volume_mm3",
+    "dropped_voxels",
+)
+
 ROIS = Table(
     "rois",
     "one row per case, ROI, reader and feature set (empty for drawn ROIs)",

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from radlas.catalogue import BY_NAME, FAMILIES, Feature
+from radlas.catalogue import BY_NAME, FAMILIES, PROFILES, Feature
 from radlas.cli.app import JsonOption, StoreOption
 from radlas.entry import guarded, show
 from radlas.errors import ConfigError
@@ -64,7 +64,9 @@ def describe(
         if not found:
             families = ", ".join(FAMILIES)
             raise ConfigError(f"no feature is called {what!r}", hint=f"families: {families}")
-        data = [{**one._asdict(), "family": one.family} for one in found]
+        data = [
+            {**one._asdict(), "family": one.family, "profiles": _profiles(one)} for one in found
+        ]
         return show(Report(tuple(_told(found)), {"features": data}), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
@@ -72,6 +74,10 @@ def describe(
 
 def _fits(feature: Feature, what: str) -> bool:
     return what == feature.family if what in FAMILIES else what in feature.name.lower()
+
+
+def _profiles(feature: Feature) -> list[str]:
+    return [profile for profile, names in PROFILES.items() if feature.name in names]
 
 
 def _told(features: list[Feature]) -> Iterator[str]:
@@ -83,4 +89,6 @@ def _told(features: list[Feature]) -> Iterator[str]:
         code = f"IBSI {one.ibsi}" if one.ibsi else "not in IBSI"
         unit = "" if one.unit == "1" else f" [{one.unit}]"
         remark = f"; here {one.remark}" if one.remark else ""
+        profiles = _profiles(one)
+        remark += "" if len(profiles) == len(PROFILES) else f"; profile {profiles[0]} only"
         yield f"  {one.name}{unit}: {one.definition} ({code}{remark})"

@@ -12,16 +12,9 @@ from radlas.model import TUMOUR, Row
 from radlas.reasons import data_error
 from radlas.roi.facts import mask_facts
 from radlas.roi.ring import Ring, ring_name, rings
+from radlas.tables import RING_COLUMNS
 
 Mask = NDArray[np.bool_]
-RING_COLUMNS = (
-    "requested_width_mm",
-    "achieved_width_mm",
-    "kept_fraction",
-    "in_plane_only",
-    "ring_volume_mm3",
-    "dropped_voxels",
-)
 
 
 def make_rings(

@@ -13,6 +13,7 @@ from radlas.geometry import Geometry
 from radlas.model import TUMOUR, Roi, Row
 from radlas.reasons import data_error
 from radlas.roi.facts import mask_facts
+from radlas.tables import GRID_COLUMNS, RING_COLUMNS
 
 
 def roi_facts(roi: Roi, geometry: Geometry) -> Row:
@@ -33,10 +34,7 @@ def roi_facts(roi: Roi, geometry: Geometry) -> Row:
         **mask_facts(roi.mask, geometry),
         "misalignment_mm": roi.misalignment_mm,
         "misalignment_voxels": roi.misalignment_voxels,
-        "requested_width_mm": None,
-        "achieved_width_mm": None,
-        "kept_fraction": None,
-        "in_plane_only": None,
+        **dict.fromkeys(GRID_COLUMNS + RING_COLUMNS),
         "flags": ",".join(roi.flags),
         "mask_values": roi.values,
     }

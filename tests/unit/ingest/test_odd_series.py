@@ -19,7 +19,13 @@ from .dicom_corpus import CENTRE, RADII, inside_ellipse
 from .odd import EXACT, ODD, Odd
 
 # Reasons of later stages: no series can be refused under them when it is read.
-LATER = {"image_too_small", "undefined_feature"}
+LATER = {
+    "image_too_small",
+    "no_neighbours",
+    "perturbation_undefined",
+    "too_many_levels",
+    "undefined_feature",
+}
 
 
 def rules_of(one: Odd) -> IngestRules:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from radlas.catalogue import FEATURES, IBSI_FEATURES
+from radlas.catalogue import PROFILES
 from radlas.config import Config
 from radlas.errors import DataError
 from radlas.features.case import METHODS, CaseExtractor, Masks
@@ -35,13 +35,7 @@ from radlas.roi.facts import Box, bounding_box
 Mask = NDArray[np.bool_]
 Voxels = NDArray[np.float64]
 PACKAGES = ("numba", "numpy", "scipy", "SimpleITK")
-# Of PyRadiomics' columns, those that the manual does not define.
-NOT_IBSI = ("firstorder_TotalEnergy", "glcm_MCC")
-COLUMNS = tuple(
-    feature.name
-    for feature in (*FEATURES, *IBSI_FEATURES)
-    if feature.name not in NOT_IBSI and not feature.name.startswith("shape_Maximum2D")
-)
+COLUMNS = PROFILES["ibsi"]
 
 
 class IbsiExtractor(CaseExtractor):
