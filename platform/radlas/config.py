@@ -16,7 +16,7 @@ from radlas.errors import ConfigError
 class Config(BaseModel):
     """Base of every configuration: frozen, extra keys forbidden, digest over resolved values."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], where: str = "") -> Self:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from radlas.config import Config
 from radlas.digests import voxel_digest
-from radlas.errors import DataError
+from radlas.errors import ConfigError, DataError
 from radlas.features.case_settings import CaseSettings
 from radlas.features.found import Found
 from radlas.features.n4 import bias_field
@@ -21,6 +21,7 @@ from radlas.features.preprocess import Prepared, one_itk_thread, prepare
 from radlas.features.regions import make_rings, roi_rows
 from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
 from radlas.reasons import data_error
+from radlas.roi.ring import ring_name
 
 METHODS = "2"  # raised when values change though settings and packages stay; 2: rings by surface
 Mask = NDArray[np.bool_]
@@ -131,19 +132,31 @@ class CaseExtractor:
         self, volume: Volume, masks: Masks, chain: Perturbation, seed: str
     ) -> tuple[FeatureRow, ...]:
         """The rows of one changed copy; a change that cannot be made leaves rows that say so."""
-        try:
-            there, moved = perturb(volume, masks, chain, seed_key=seed)
-            rows, _ = self._rows(there, moved)
-        except DataError:
-            rows = tuple(
-                FeatureRow(
+        wanted: CaseSettings = self.settings
+        needed = {TUMOUR, *wanted.rois, *wanted.ring_excludes} & set(masks)
+        found: dict[tuple[str, str], FeatureRow] = {}
+        for names in (needed, {TUMOUR}):  # what cannot be done to another ROI spares the tumour
+            try:
+                some = {name: masks[name] for name in names if masks[name].any()}
+                there, moved = perturb(volume, some, chain, seed_key=seed)
+                rows, _ = self._rows(there, moved)
+            except (ConfigError, DataError):  # of a step that the case's voxels cannot hold
+                continue
+            found = {(row.roi, row.image_type): row for row in rows}
+            break
+        rings = [ring_name(*width) for width in wanted.rings]
+        described = [*(roi for roi in wanted.rois if roi in masks), *rings]
+        return tuple(
+            replace(
+                found.get((roi, image_type))
+                or FeatureRow(
                     roi,
                     image_type,
                     dict.fromkeys(self.expected(image_type)),
                     reason="perturbation_undefined",
-                )
-                for roi in self.settings.rois
-                if roi in masks
-                for image_type in self.image_types()
+                ),
+                perturbation=chain.name,
             )
-        return tuple(replace(row, perturbation=chain.name) for row in rows)
+            for roi in described
+            for image_type in self.image_types()
+        )

@@ -15,7 +15,8 @@ from pydantic import (
 )
 
 from radlas.config import Config
-from radlas.features.perturb import PerturbationGrid
+from radlas.errors import ConfigError
+from radlas.features.perturb import PerturbationGrid, expand
 from radlas.features.preprocess import Normalise, PixelType
 from radlas.model import EDEMA, TUMOUR
 from radlas.roi.ring import ring_name
@@ -76,9 +77,18 @@ class CaseSettings(Config):
             raise ValueError(f"`percentiles` {low:g} and {high:g} do not ascend within 0 to 100")
         if self.ring_keeps and self.ring_keeps[0] >= self.ring_keeps[1]:
             raise ValueError("`ring_keeps` wants the lowest intensity before the highest")
+        if self.perturbations:
+            _expandable(self.perturbations)
         if self.pixel_type == "int32" and self.normalise != "none":
             raise ValueError("`pixel_type: int32` would round normalised intensities")
         return self
+
+
+def _expandable(grid: PerturbationGrid) -> None:
+    try:
+        expand(grid)
+    except ConfigError as error:
+        raise ValueError(f"`perturbations`: {error.what}") from error
 
 
 def _check_rings(rings: tuple[tuple[float, float], ...]) -> None:

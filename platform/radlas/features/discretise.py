@@ -47,7 +47,8 @@ def fixed_width_edges(
 
 def fixed_count_edges(low: float, high: float, *, count: int) -> NDArray[np.float64]:
     """So many bins of equal width between lowest and highest; the highest falls into the last."""
-    edges = np.histogram_bin_edges(np.array([low, high]), count)
+    ends = (low, high) if high > low else (low - 0.5, high + 0.5)
+    edges = np.linspace(*ends, count + 1)
     edges[-1] += 1
     return edges
 
@@ -67,7 +68,7 @@ def ibsi_levels(
     width: float,
     count: int,
     origin: float | None,
-) -> NDArray[np.int64]:
+) -> NDArray[np.int64] | None:
     """Grey levels as the IBSI reference manual has them.
 
     Args:
@@ -79,15 +80,19 @@ def ibsi_levels(
             What lies below belongs to level 1.
 
     Returns:
-        From 1, same shape.
+        From 1, same shape; ``None`` if there are more than the tables can hold, or if intensities
+        that are to be levels are not whole numbers from 1.
     """
-    if method == "none":
-        return np.maximum(np.rint(values).astype(np.int64), 1)
     low, high = float(values.min()), float(values.max())
+    if method == "none":
+        levels = low >= 1 and high < HIGHEST and bool((values == np.rint(values)).all())
+        return values.astype(np.int64) if levels else None
     if method == "fixed_count":
         if high == low:
             return np.ones(values.size, dtype=np.int64)
         found = np.floor(count * (values - low) / (high - low)).astype(np.int64) + 1
         return np.minimum(found, count)
     start = low if origin is None else origin
+    if not (high - start) / width < HIGHEST or start + width == start:
+        return None
     return np.maximum(np.floor((values - start) / width).astype(np.int64) + 1, 1)

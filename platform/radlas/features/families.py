@@ -139,12 +139,14 @@ def _measures(
 
 def _correlation(shares: Matrix) -> float:
     """Mean over matrices of the maximal correlation coefficient; 1 for a single level."""
+    if not len(shares):
+        return np.nan
     if shares.shape[1] < 2:
         return 1.0
     values, errors = second_eigenvalues(shares)
     for k in np.flatnonzero(errors > 1e-11 * np.abs(values)):
         values[k] = _second_in_full(shares[k])
-    return float(np.sqrt(np.maximum(values, 0)).mean()) if len(shares) else np.nan
+    return float(np.sqrt(np.maximum(values, 0)).mean())
 
 
 def _second_in_full(p: Matrix) -> float:

@@ -49,8 +49,8 @@ def describe(
         One for each ROI and image type; and why nothing can be said of an ROI, by its name.
     """
     voxels = pixels(case.volume.voxels, settings.pixel_type)
-    if settings.pyradiomics.get("normalize"):
-        voxels = normalise_whole(voxels, settings.pyradiomics)
+    if settings.upstream.get("normalize"):
+        voxels = normalise_whole(voxels, settings.upstream)
     scenes, faults = _scenes(voxels, case, masks, settings)
     return [found for scene in scenes for found in _describe(scene, settings)], faults
 
@@ -59,7 +59,7 @@ def _scenes(
     voxels: NDArray[Any], case: Prepared, masks: Mapping[str, Mask], settings: RadiomicsSettings
 ) -> tuple[list[Scene], dict[str, DataError]]:
     """The images to filter with their ROIs; upstream crops the image to each when it resamples."""
-    raw = settings.pyradiomics
+    raw = settings.upstream
     whole = Scene(voxels, case.volume.geometry.spacing_zyx, ())
     scenes: list[Scene] = []
     faults: dict[str, DataError] = {}
@@ -100,7 +100,7 @@ def _target(name: str, mask: Mask, settings: RadiomicsSettings) -> Target:
 
 def _own_scene(scene: Scene, geometry: Geometry, settings: RadiomicsSettings) -> Scene:
     """The image around one ROI, resampled if that is asked for."""
-    raw = settings.pyradiomics
+    raw = settings.upstream
     (target,) = scene.targets
     pad = int(raw.get("padDistance", 5))
     wanted = raw.get("resampledPixelSpacing") or (0, 0, 0)
@@ -111,11 +111,12 @@ def _own_scene(scene: Scene, geometry: Geometry, settings: RadiomicsSettings) ->
         window = crop(target, shape, pad=pad)
         cut = _target(target.name, target.mask[window], settings)
         return Scene(scene.voxels[window], spacing, (cut,))
-    mask = resample_nearest(target.mask, axes)
+    mask, inside = resample_nearest(target.mask, axes), None
     if mask is None:
         mask = nearest_by_itk(target.mask, geometry, axes)
+        inside = nearest_by_itk(np.ones_like(target.mask), geometry, axes)
     sampled = _target(target.name, mask, settings)
-    return Scene(resample_voxels(scene.voxels, axes), (z, y, x), (sampled,))
+    return Scene(resample_voxels(scene.voxels, axes, inside), (z, y, x), (sampled,))
 
 
 def _resegmented(voxels: NDArray[Any], target: Target, settings: RadiomicsSettings) -> Target:
@@ -124,7 +125,7 @@ def _resegmented(voxels: NDArray[Any], target: Target, settings: RadiomicsSettin
     Raises:
         DataError: ``roi_too_small``: too little is left.
     """
-    raw = settings.pyradiomics
+    raw = settings.upstream
     limits = raw.get("resegmentRange")
     if limits is None:
         return target
@@ -148,23 +149,27 @@ def _thresholds(inside: NDArray[np.float64], limits: list[float], mode: str) -> 
 
 
 def _describe(scene: Scene, settings: RadiomicsSettings) -> Iterator[Found]:
-    families, raw = settings.feature_classes, settings.pyradiomics
-    flat = raw.get("force2D") or is_planar(settings.texture, scene.spacing_zyx)
-    directions = in_plane(raw.get("force2Ddimension", 0)) if flat else DIRECTIONS
+    families, raw = settings.feature_classes, settings.upstream
+    planar = bool(raw.get("force2D")) or is_planar(settings.texture, scene.spacing_zyx)
+    across = raw.get("force2Ddimension", 0) if raw.get("force2D") else 0
+    directions = in_plane(across) if planar else DIRECTIONS
     lattices = {
         target.name: make_lattice(target.mask[target.box], directions) for target in scene.targets
     }
     for image in filtered_images(scene, settings.image_types, settings.common()):
         for target in scene.targets:
             found = _measure(image, target, lattices[target.name], scene, settings)
+            if found.aggregation and planar:
+                found = replace(found, aggregation="2.5d_average")
             if image.name == "original" and "shape" in families:
                 found.values.update(_shape(target, scene))
             yield found
 
 
 def _shape(target: Target, scene: Scene) -> Values:
+    """Of what was drawn, within the box of what is left of it after resegmenting, as upstream."""
     mask = target.mask if target.drawn is None else target.drawn
-    return shape_values(mask[bounding_box(mask) or target.box], scene.spacing_zyx)
+    return shape_values(mask[target.box], scene.spacing_zyx)
 
 
 def _measure(
@@ -181,8 +186,8 @@ def _measure(
     if not np.isfinite(total):
         return replace(found, reason="not_finite")
     edges = _edges(low, high, image.options)
-    if edges.size > HIGHEST:
-        return replace(found, reason="too_many_levels", grey_levels=edges.size - 1)
+    if edges is None:
+        return replace(found, reason="too_many_levels")
     levels = to_levels(np.maximum(values, edges[0]), edges)
     if "firstorder" in families:
         found.values.update(
@@ -198,8 +203,7 @@ def _measure(
     texture = [family for family in families if family not in {"shape", "firstorder"}]
     if texture:
         found.values.update(texture_values(count(lattice, levels), texture))
-        planar = all(step[0] == 0 for step in lattice.directions)
-        found = replace(found, aggregation="2.5d_average" if planar else "3d_average")
+        found = replace(found, aggregation="3d_average")
     alone: dict[str, str] = (
         {} if lattice.neighbours.any() else dict.fromkeys(texture, "no_neighbours")
     )
@@ -212,9 +216,13 @@ def is_planar(texture: str, spacing_zyx: tuple[float, float, float]) -> bool:
     return texture == "2d" or (texture == "auto" and z > THICK * max(y, x))
 
 
-def _edges(low: float, high: float, options: Mapping[str, Any]) -> NDArray[np.float64]:
+def _edges(low: float, high: float, options: Mapping[str, Any]) -> NDArray[np.float64] | None:
+    """Bin edges of an ROI; ``None`` if there are more than the tables can hold."""
     bins = options.get("binCount")
     if bins is not None:
-        return fixed_count_edges(low, high, count=int(bins))
+        return fixed_count_edges(low, high, count=int(bins)) if bins < HIGHEST else None
     width, origin = float(options["binWidth"]), options.get("binOrigin")
-    return fixed_width_edges(low, high, width=width, at=origin)
+    start = low if origin is None else float(origin)
+    # Where a width is lost in the last digits of an intensity, levels cannot be told apart either.
+    wide = (max(high, start) - start) / width < HIGHEST and start + width > start
+    return fixed_width_edges(low, high, width=width, at=origin) if wide else None

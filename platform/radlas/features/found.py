@@ -18,7 +18,7 @@ class Found:
         values: By column name; ``None`` where a feature is not defined.
         grey_levels: Levels that occur in the ROI; ``None`` if that is not known.
         aggregation: How texture matrices were merged, as ``3d_average``.
-        reason: Why there are no values at all; empty otherwise.
+        reason: Why there are no values but of shape; empty otherwise.
         family_reasons: Why a family has undefined values, where more is known than that.
     """
 

@@ -95,7 +95,7 @@ def filtered_images(
         common: Settings of all, by upstream's names.
     """
     for kind, custom in kinds.items():
-        options = {**common, **custom}
+        options = {**common, **{key: value for key, value in custom.items() if value is not None}}
         for name, values in _FILTERS[kind](scene, options):
             yield FilteredImage(name, options, values)
 

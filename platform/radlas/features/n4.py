@@ -12,6 +12,7 @@ import SimpleITK
 from numpy.typing import NDArray
 
 from radlas.digests import digest_of, mask_digest, voxel_digest
+from radlas.reasons import data_error
 
 Mask = NDArray[np.bool_]
 sitk: Any = SimpleITK  # it ships no usable types
@@ -37,6 +38,9 @@ def bias_field(
         body: Where to fit, same shape.
         spacing: Voxel edges along ``(x, y, z)`` [mm].
         cache: Folder of fields that were computed before; made if it is missing.
+
+    Raises:
+        DataError: ``image_too_small``.
     """
     if cache is None:
         return _fit(voxels, body, spacing)
@@ -64,7 +68,10 @@ def _fit(
     factors = [min(SHRINK, size) for size in voxels.shape[:0:-1]] + [1]
     corrector = sitk.N4BiasFieldCorrectionImageFilter()
     corrector.SetMaximumNumberOfIterations(ITERATIONS)
-    corrector.Execute(sitk.Shrink(image, factors), sitk.Shrink(mask, factors))
+    try:
+        corrector.Execute(sitk.Shrink(image, factors), sitk.Shrink(mask, factors))
+    except RuntimeError as error:  # ITK's, of an image too small for the spline
+        raise data_error("image_too_small", f"{voxels.shape} voxels are too few for N4") from error
     logarithm = sitk.GetArrayFromImage(corrector.GetLogBiasFieldAsImage(image))
     field: NDArray[np.float32] = np.exp(logarithm - logarithm[body].mean()).astype(np.float32)
     return field

@@ -84,7 +84,9 @@ def prepare(
     Raises:
         DataError: ``not_finite`` or ``flat_image``.
     """
-    voxels = as_floats(volume.voxels, np.float64 if pixel_type == "float64" else np.float32)
+    long = pixel_type == "int32" and volume.voxels.dtype.itemsize > 2  # single holds 24 bits only
+    double = pixel_type == "float64" or long
+    voxels = as_floats(volume.voxels, np.float64 if double else np.float32)
     if find_body or normalise != "none" or bias:
         body = body_mask(voxels.astype(np.float32, copy=False), volume.geometry.spacing)
     else:
@@ -105,8 +107,15 @@ def pixels(voxels: Image, pixel_type: PixelType) -> NDArray[Any]:
     Args:
         voxels: Floats, any shape.
         pixel_type: As declared in the recipe.
+
+    Raises:
+        DataError: ``not_finite``: an intensity is beyond 32 bits.
     """
-    return np.rint(voxels).astype(np.int32) if pixel_type == "int32" else voxels
+    if pixel_type != "int32":
+        return voxels
+    if max(abs(float(voxels.min())), abs(float(voxels.max()))) >= 2**31 - 1:
+        raise data_error("not_finite", "an intensity is beyond the integers of 32 bits")
+    return np.rint(voxels).astype(np.int32)
 
 
 def as_floats(voxels: NDArray[Any], dtype: type[np.floating[Any]] = np.float32) -> Image:
@@ -133,7 +142,7 @@ def body_z_score(voxels: Image, body: Mask, *, scale: float) -> Image:
     """
     inside = voxels[body].astype(np.float64)
     mean, deviation = inside.mean(), inside.std()
-    if not deviation > 1e-6 * max(1.0, abs(mean)):
+    if not deviation > 1e-6 * abs(mean):
         raise data_error("flat_image", f"{inside.size} voxels of the body all equal {mean:g}")
     scores: Image = ((voxels - mean) / deviation * scale).astype(voxels.dtype)
     return scores

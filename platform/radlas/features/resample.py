@@ -59,12 +59,15 @@ def _axis(side: slice, size: int, old: float, new: float, pad: int) -> Axis:
     return Axis(start + np.arange(int(last - first + 1)) / ratio, new)
 
 
-def resample_voxels(voxels: NDArray[Any], axes: tuple[Axis, Axis, Axis]) -> NDArray[Any]:
+def resample_voxels(
+    voxels: NDArray[Any], axes: tuple[Axis, Axis, Axis], inside: Mask | None = None
+) -> NDArray[Any]:
     """Cubic B-spline through an image, in its own pixel type.
 
     Args:
         voxels: The whole image, shape ``(z, y, x)``.
         axes: The new grid; where it leaves the image, the result is 0.
+        inside: Where it does not, if rounding decides that.
     """
     spans = [_span(axis.places, size) for axis, size in zip(axes, voxels.shape, strict=True)]
     part = voxels[tuple(slice(*span) for span in spans)]
@@ -77,6 +80,8 @@ def resample_voxels(voxels: NDArray[Any], axes: tuple[Axis, Axis, Axis]) -> NDAr
     out = np.empty([len(axis.places) for axis in axes], dtype=voxels.dtype)
     whole = bool(np.issubdtype(voxels.dtype, np.integer))
     evaluate(coefficients, tz, wz, ty, wy, tx, wx, whole, out)
+    if inside is not None:
+        return np.where(inside, out, 0).astype(voxels.dtype)
     for at, (axis, size) in enumerate(zip(axes, voxels.shape, strict=True)):
         outside = (axis.places < -0.5) | (axis.places >= size - 0.5)
         if outside.any():

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_validator
 
 from radlas.features.case_settings import CaseSettings
+from radlas.features.checked import check_kinds, without_null
 from radlas.features.images import log_name
 from radlas.tables import RADIOMICS_FEATURES
 
@@ -124,7 +125,11 @@ class RadiomicsSettings(CaseSettings):
     def _refuse_contradictions(self) -> Self:
         _check_filters(self.image_types)
         _check_passed(self.pyradiomics)
-        raw = self.pyradiomics
+        raw = self.upstream
+        if self.bin_count is not None and any(
+            "binWidth" in one for one in self.image_types.values()
+        ):
+            raise ValueError("a filter's `binWidth` does nothing beside `bin_count`")
         if raw.get("normalize") and self.normalise != "none":
             raise ValueError("`pyradiomics.normalize` and `normalise: body` would scale twice")
         if raw.get("resampledPixelSpacing") and self.in_plane_spacing:
@@ -148,11 +153,17 @@ class RadiomicsSettings(CaseSettings):
         """The settings for which PyRadiomics itself must compute, though ``fast`` was asked for."""
         if self.backend == "pyradiomics":
             return ()
+        asked = self.upstream
         return tuple(
             key
             for key, usual in _UPSTREAM_ONLY.items()
-            if self.pyradiomics.get(key, usual) != usual
+            if key in asked and _plain(asked[key]) != usual
         )
+
+    @property
+    def upstream(self) -> dict[str, Any]:
+        """What is passed through and says something."""
+        return without_null(self.pyradiomics)
 
     def common(self) -> dict[str, Any]:
         """The settings of all filters and features, by upstream's names."""
@@ -161,7 +172,11 @@ class RadiomicsSettings(CaseSettings):
             bins["binCount"] = self.bin_count
         if self.bin_origin is not None:
             bins["binOrigin"] = self.bin_origin
-        return {**bins, **self.pyradiomics}
+        return {**bins, **self.upstream}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def image_type_names(settings: RadiomicsSettings) -> tuple[str, ...]:
@@ -172,11 +187,12 @@ def image_type_names(settings: RadiomicsSettings) -> tuple[str, ...]:
         ('original', 'log-sigma-2-0-mm-3D')
     """
     names: list[str] = []
-    for kind, custom in settings.image_types.items():
+    for kind, given in settings.image_types.items():
+        custom = without_null(given)
         if kind == "log":
             names += [log_name(sigma) for sigma in sigmas(settings.image_types)]
         elif kind == "wavelet":
-            names += _wavelet_names({**settings.pyradiomics, **custom})
+            names += _wavelet_names({**settings.upstream, **custom})
         elif kind == "lbp3d":
             levels = range(1, custom.get("lbp3DLevels", 2) + 1)
             names += [*(f"lbp-3D-m{level}" for level in levels), "lbp-3D-k"]
@@ -208,16 +224,17 @@ def _check_features(features: tuple[str, ...], classes: tuple[FeatureClass, ...]
 
 def _check_filters(image_types: Mapping[ImageType, Mapping[str, Any]]) -> None:
     for kind, custom in image_types.items():
+        check_kinds(custom, f"image_types.{kind}")
         known = ["binWidth", "binCount", *_FILTER_KEYS.get(kind, "").split()]
         unknown = [key for key in custom if key not in known]
         if unknown:
             raise ValueError(f"`{kind}` has no {', '.join(unknown)}; known: {', '.join(known)}")
-    widths = sigmas(image_types)
-    if "log" in image_types and not (widths and min(widths) > 0):
+    if "log" in image_types and "sigma" not in image_types["log"]:
         raise ValueError("`log` needs widths above 0, as `log: {sigma: [2, 4]}`")
 
 
 def _check_passed(raw: Mapping[str, Any]) -> None:
+    check_kinds(raw, "pyradiomics")
     for key in raw:
         if key in _RENAMED:
             raise ValueError(f"`pyradiomics.{key}` is set by `{_RENAMED[key]}`")

@@ -120,6 +120,8 @@ def nearest(
         )
         margin = reach or 0.0
         z = slice(*np.searchsorted(heights, [one.heights[0] - margin, one.heights[-1] + margin]))
+        if found[z, y, x].size == 0:
+            continue  # out of this piece's reach
         pixels = np.ix_(rows[y] - one.window[0].start, columns[x] - one.window[1].start)
         sections = one.heights, np.ascontiguousarray(one.outside[:, *pixels])
         if reach is None:

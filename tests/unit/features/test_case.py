@@ -130,3 +130,11 @@ def test_dark_voxels_are_left_out_of_a_ring_and_counted():
 def test_settings_that_cannot_be_meant_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         RadiomicsExtractor.Settings.parse(settings)
+
+
+@pytest.mark.parametrize("shape", [(1, 30, 30), (8, 6, 6)])
+def test_an_image_too_small_for_a_bias_field_is_refused(shape):
+    voxels = np.random.default_rng(0).normal(100, 10, shape)
+    with pytest.raises(DataError, match="too few for N4") as caught:
+        bias_field(voxels, np.ones(shape, dtype=bool), spacing=(1, 1, 3))
+    assert caught.value.reason == "image_too_small"

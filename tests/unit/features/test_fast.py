@@ -12,10 +12,13 @@ import SimpleITK
 from radiomics import imageoperations
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 from scipy.special import sph_harm_y
 
 from radlas.digests import digest_of
+from radlas.errors import ConfigError, DataError
 from radlas.features.filters.lbp import binary_patterns, icosphere
+from radlas.features.kernels import pairs as pair_kernels
 from radlas.features.params import recipe_of
 from radlas.features.preprocess import to_itk
 from radlas.features.radiomics import RadiomicsExtractor
@@ -88,6 +91,7 @@ def assert_same(one, other, bound=1e-9):
         {"pyradiomics": {"resampledPixelSpacing": [1.8, 2.2, 0], "padDistance": 3}},
         {"pyradiomics": {"preCrop": True, "padDistance": 4}},
         {"pyradiomics": {"resegmentRange": [-50, 400], "resegmentShape": True}},
+        {"pyradiomics": {"resegmentRange": [150, 900]}},
         {"pyradiomics": {"resegmentRange": [-2, 2], "resegmentMode": "sigma"}},
         {"pyradiomics": {"resegmentRange": [0.2], "resegmentMode": "relative"}},
         {"pyradiomics": {"normalize": True, "normalizeScale": 100, "removeOutliers": 2}},
@@ -290,7 +294,6 @@ def test_more_levels_than_tables_can_hold_leave_a_row_that_says_so():
     volume, rois = case()
     row = describe(volume, rois, bin_width=0.001, image_types={"original": {}}).rows[0]
     assert row.reason == "too_many_levels"
-    assert row.grey_levels > 2_000
     assert row.values["glcm_Contrast"] is None
 
 
@@ -429,3 +432,152 @@ def test_only_the_features_that_were_asked_for_are_columns_of_a_row():
     ).rows[0]
     wanted = {name for name in RADIOMICS_FEATURES if name.startswith("ngtdm_")}
     assert set(row.values) == {"glcm_Contrast", *wanted}
+
+
+# what fuzzing found
+
+
+def test_a_grid_that_ends_on_the_image_edge_is_upstreams_in_any_orientation():
+    """There rounding decides whether the last sample is inside; only ITK rounds as ITK does."""
+    chance = np.random.default_rng(0)
+    voxels, mask = chance.normal(500, 20, (9, 40, 40)), np.zeros((9, 40, 40), dtype=bool)
+    mask[4:, 10:30, 10:30] = True
+    for turn in range(6):
+        direction = Rotation.random(random_state=turn).as_matrix()
+        geometry = make_geometry(
+            mask.shape, spacing=(1, 1, 4.5), origin=(5, -80, 31), direction=direction
+        )
+        inputs = Volume(voxels, geometry), {"tumour": Roi("tumour", mask, "made")}
+        settings = {
+            "image_types": {"original": {}},
+            "pyradiomics": {"resampledPixelSpacing": [1, 1, 3]},
+            "feature_classes": ["firstorder", "shape", "glcm"],
+        }
+        assert_same(
+            describe(*inputs, **settings), describe(*inputs, backend="pyradiomics", **settings)
+        )
+
+
+@pytest.mark.parametrize(
+    ("level", "spread", "settings"),
+    [
+        (1e20, 0.0, {}),
+        (1e37, 1e37, {}),
+        (1e15, 1e9, {}),
+        (100.0, 10.0, {"bin_width": 1e-9}),
+        (100.0, 10.0, {"bin_origin": -1e18}),
+        (100.0, 10.0, {"bin_count": 10**9}),
+    ],
+)
+def test_no_bin_is_made_that_no_table_could_hold(level, spread, settings):
+    chance = np.random.default_rng(0)
+    voxels = level + spread * chance.normal(size=SHAPE)
+    volume, rois = case()
+    settings = {"image_types": {"original": {}}, **settings}
+    row = describe(Volume(voxels, volume.geometry), rois, **settings).rows[0]
+    assert row.reason == "too_many_levels"
+    told = {name.partition("_")[0] for name, value in row.values.items() if value is not None}
+    assert told == {"shape"}  # which needs no levels
+
+
+def test_bins_of_a_range_of_two_neighbouring_numbers_are_bins():
+    volume, rois = case()
+    voxels = np.full(SHAPE, 5.0)
+    voxels[6, 20, 18] = np.nextafter(5, 6)
+    row = describe(
+        Volume(voxels, volume.geometry), rois, bin_count=32, image_types={"original": {}}
+    ).rows[0]
+    assert row.reason == ""
+    assert row.values["firstorder_Range"] > 0
+
+
+def test_integers_beyond_single_precision_keep_their_last_digit():
+    volume, rois = case()
+    voxels = (volume.voxels.round() + 2**24 + 1).astype(np.int32)
+    settings = {"image_types": {"original": {}}, "pixel_type": "int32"}
+    values = describe(Volume(voxels, volume.geometry), rois, **settings).rows[0].values
+    assert values["firstorder_Mean"] == pytest.approx(voxels[rois["tumour"].mask].mean(), rel=1e-12)
+    with pytest.raises(DataError, match="beyond the integers of 32 bits"):
+        describe(Volume(voxels * 1e3, volume.geometry), rois, **settings)
+
+
+def test_independent_neighbours_tell_nothing_of_each_other():
+    shares = np.outer([4, 12], [4, 12]) / 16**2
+    values = np.empty((1, len(pair_kernels.FEATURES)))
+    pair_kernels.pair_features(shares[None], np.array([1, 2]), 2, values)
+    told = dict(zip(pair_kernels.FEATURES, values[0], strict=True))
+    assert told["Imc2"] == pytest.approx(0, abs=1e-7)
+    assert told["Correlation"] == pytest.approx(0, abs=1e-12)
+
+
+def test_a_change_that_another_roi_does_not_survive_spares_the_tumour_and_its_ring():
+    volume, rois = case()
+    rim = Roi("edema", odd((slice(3, 6), slice(0, 4), slice(0, 4))), "made")
+    empty = Roi("edema", np.zeros(SHAPE, dtype=bool), "made")
+    settings = {
+        "image_types": {"original": {}},
+        "feature_classes": ["firstorder"],
+        "rings": [[0, 4]],
+        "perturbations": {"shift_voxels": [-2.0]},
+    }
+    alone = describe(volume, {"tumour": rois["tumour"]}, **settings).rows[-2:]
+    assert [row.roi for row in alone] == ["tumour", "ring_0_4"]
+    for other in (rim, empty):
+        found = describe(volume, {"tumour": rois["tumour"], "edema": other}, **settings)
+        changed = {row.roi: row for row in found.rows if row.perturbation}
+        assert [changed["tumour"], changed["ring_0_4"]] == list(alone)
+        assert changed["edema"].reason == "perturbation_undefined"
+
+
+def test_whose_neighbours_were_compared_follows_from_the_settings_not_from_the_roi():
+    volume, _ = case()
+    slab = {"tumour": Roi("tumour", ODD["one slice"], "made")}
+    images = {"image_types": {"original": {}}}
+    assert describe(volume, slab, **images).rows[0].aggregation == "3d_average"
+    _, rois = case()
+    flat = describe(volume, rois, pyradiomics={"force2D": True, "force2Ddimension": 1}, **images)
+    assert flat.rows[0].aggregation == "2.5d_average"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"image_types": {"original": {"binWidth": 0}}},
+        {"image_types": {"original": {"binCount": 0}}},
+        {"image_types": {"wavelet": {"wavelet": "foo"}}},
+        {"image_types": {"wavelet": {"level": 0}}},
+        {"image_types": {"log": {"sigma": 2}}},
+        {"image_types": {"log": {"sigma": "12"}}},
+        {"image_types": {"log": {"sigma": [2, float("nan")]}}},
+        {"image_types": {"log": {"sigma": [1, 1.0]}}},
+        {"image_types": {"lbp3d": {"lbp3DLevels": "2"}}},
+        {"image_types": {"original": {"binWidth": 50}}, "bin_count": 32},
+        {"pyradiomics": {"resampledPixelSpacing": ["1", "1", "1"]}},
+        {"pyradiomics": {"resampledPixelSpacing": [1, 1]}},
+        {"pyradiomics": {"resegmentRange": [0, 100, 200]}},
+        {"pyradiomics": {"resegmentRange": [0, float("inf")]}},
+        {"pyradiomics": {"resegmentMode": "Sigma"}},
+        {"pyradiomics": {"padDistance": -2}},
+        {"pyradiomics": {"force2D": "false"}},
+        {"pyradiomics": {"force2Ddimension": 3}},
+        {"pyradiomics": {"removeOutliers": -1}},
+        {"pyradiomics": {"weightingNorm": "foo"}},
+        {"pyradiomics": {"distances": []}},
+        {"bin_width": float("inf")},
+        {"scale": float("nan")},
+        {"perturbations": {}},
+    ],
+    ids=str,
+)
+def test_a_setting_that_could_not_be_obeyed_is_refused_before_any_image_is_read(settings):
+    with pytest.raises(ConfigError):
+        RadiomicsExtractor.Settings.parse(PLAIN | settings)
+
+
+def test_a_setting_of_null_is_upstreams_default():
+    volume, rois = case()
+    null = {"padDistance": None, "resegmentRange": None, "force2Ddimension": None}
+    settings = {"image_types": {"original": {}, "wavelet": {"wavelet": None}}}
+    assert describe(volume, rois, pyradiomics=null, **settings) == describe(
+        volume, rois, **settings
+    )

@@ -258,7 +258,10 @@ def test_resampling_in_plane_keeps_size_and_level_of_the_tumour():
         ({"bin_widht": 5}, "unknown key `bin_widht`"),
         ({"image_types": {"lbp4d": {}}}, "lbp4d"),
         ({"image_types": {"log": {}}}, "`log` needs widths"),
-        ({"image_types": {"log": {"sigma": [0]}}}, "`log` needs widths"),
+        (
+            {"image_types": {"log": {"sigma": [0]}}},
+            "a list of widths of 0.05 mm at least, each once",
+        ),
         ({"image_types": {"wavelet": {"levle": 2}}}, "`wavelet` has no levle"),
         ({"rings": [(5, 5)]}, "from 5 to 5 mm is empty"),
         ({"rings": [(0, 5), (0, 5)]}, "two rings have one name"),

@@ -457,3 +457,18 @@ def test_distances_that_make_no_ring_are_refused(inner, outer):
 def test_names_of_rings_are_plain_words():
     assert ring_name(0.0, 10.0) == "ring_0_10"
     assert ring_name(2.5, 7) == "ring_2p5_7"
+
+
+@pytest.mark.parametrize("stray", [True, False])
+def test_a_tumour_far_wider_than_high_and_a_stray_voxel_have_rings(stray):
+    """Volume is measured by layers in turns, and a turn may meet nothing of a piece."""
+    shape = (20, 256, 256) if stray else (3, 256, 256)
+    z, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    if stray:
+        tumour = ((z - 10) / 4) ** 2 + ((y - 50) / 25) ** 2 + ((x - 50) / 25) ** 2 < 1
+        tumour[10, 240, 240] = True
+    else:
+        tumour = ((z - 1) / 3) ** 2 + ((y - 128) / 110) ** 2 + ((x - 128) / 110) ** 2 < 1
+    made = ring(tumour, (5.0, 1.0, 1.0), inner_mm=0, outer_mm=10, body=np.ones(shape, dtype=bool))
+    assert made.mask.any()
+    assert made.volume_mm3 == pytest.approx(made.mask.sum() * 5.0, rel=0.1)

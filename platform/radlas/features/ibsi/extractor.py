@@ -14,7 +14,7 @@ from radlas.catalogue import PROFILES
 from radlas.config import Config
 from radlas.errors import DataError
 from radlas.features.case import METHODS, CaseExtractor, Masks
-from radlas.features.discretise import HIGHEST, ibsi_levels
+from radlas.features.discretise import ibsi_levels
 from radlas.features.fast import is_planar
 from radlas.features.filters.ibsi import response_map
 from radlas.features.found import Found
@@ -146,8 +146,9 @@ class IbsiExtractor(CaseExtractor):
             count=wanted.bin_count,
             origin=self._origin(image_type),
         )
-        if grey.max() > HIGHEST:
-            return replace(found, reason="too_many_levels", grey_levels=int(grey.max()))
+        if grey is None:
+            none = wanted.discretisation == "none"
+            return replace(found, reason="undefined_feature" if none else "too_many_levels")
         levels[inside[box]] = grey
         found.values.update(self._intensities(values, grey))
         if image_type == "original":
@@ -162,6 +163,9 @@ class IbsiExtractor(CaseExtractor):
             found.values.update(local_intensity(inside, image, spacing_zyx=geometry.spacing_zyx))
         aggregation = self._aggregation(geometry)
         found.values.update(self._texture(levels, whole[box], aggregation))
+        for name, value in found.values.items():
+            if value is not None and not np.isfinite(value):  # beyond the numbers there are
+                found.values[name] = None
         return replace(found, grey_levels=int(np.unique(grey).size), aggregation=aggregation)
 
     def _origin(self, image_type: str) -> float | None:

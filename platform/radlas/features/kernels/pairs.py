@@ -148,7 +148,8 @@ def _joint(
     out[10], out[11] = energy, entropy
     out[12] = (entropy - first) / single if single else 0.0
     gain = second - entropy
-    out[13] = np.nan if gain < 0 else np.sqrt(1 - np.exp(-2 * gain))
+    # Of independent levels nothing is gained; rounding may leave a little less.
+    out[13] = np.sqrt(1 - np.exp(-2 * max(gain, 0.0))) if gain > -1e-9 else np.nan
     out[19], out[22] = largest, variance
 
 

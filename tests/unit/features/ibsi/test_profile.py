@@ -349,3 +349,26 @@ def test_filters_of_ibsi_2_are_images_of_their_own():
 def test_settings_that_cannot_be_meant_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         IbsiExtractor.Settings.parse(settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"bin_width": 1e-20}, "too_many_levels"),
+        ({"bin_origin": -1e21}, "too_many_levels"),
+        ({"discretisation": "none"}, "undefined_feature"),
+    ],
+)
+def test_intensities_that_cannot_be_levels_leave_a_row_that_says_so(settings, reason):
+    row = describe(*noisy(), **settings).rows[0]
+    assert row.reason == reason
+    assert set(row.values.values()) == {None}
+
+
+def test_numbers_beyond_the_largest_are_none_and_not_infinite():
+    volume, rois = noisy()
+    huge = Volume(volume.voxels * 1e200, volume.geometry)
+    row = describe(huge, rois, discretisation="fixed_count", pixel_type="float64").rows[0]
+    assert row.values["firstorder_Energy"] is None
+    assert "firstorder" in row.reason
+    assert all(value is None or np.isfinite(value) for value in row.values.values())
