@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_validator
 
@@ -25,15 +25,7 @@ ImageType = Literal[
     "gradient",
     "lbp3d",
 ]
-CLASSES: tuple[FeatureClass, ...] = (
-    "shape",
-    "firstorder",
-    "glcm",
-    "gldm",
-    "glrlm",
-    "glszm",
-    "ngtdm",
-)
+CLASSES: tuple[FeatureClass, ...] = get_args(FeatureClass)
 
 # Upstream settings that may be passed through. Those that name a label, loosen the geometry or
 # switch to voxel maps would break promises of this extractor; three have a name of their own here.

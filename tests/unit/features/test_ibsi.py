@@ -7,15 +7,9 @@ the minor and least axis (it divides the covariance by N, not N - 1).
 
 from __future__ import annotations
 
-import csv
-
-import numpy as np
 import pytest
-import SimpleITK
 
 from radlas.features.radiomics import RadiomicsExtractor
-from radlas.geometry import make_geometry
-from radlas.model import Roi, Volume
 
 SHAPE = {
     "MeshVolume": "morph_volume",
@@ -104,29 +98,6 @@ GLDM = {
     "DependenceVariance": "ngl_dc_var_3D",
     "DependenceEntropy": "ngl_dc_entr_3D",
 }
-
-
-@pytest.fixture(scope="module")
-def reference(real_data):
-    with (real_data / "ibsi" / "digital_phantom_reference.csv").open() as stream:
-        rows = list(csv.reader(stream, delimiter=";"))[1:]
-    return {tag: (float(value), float(tolerance)) for value, tolerance, tag in rows if value}
-
-
-@pytest.fixture(scope="module")
-def phantom(real_data):
-    folder = real_data / "ibsi" / "digital_phantom"
-    image = SimpleITK.ReadImage(str(folder / "image" / "phantom.nii.gz"))
-    mask = SimpleITK.ReadImage(str(folder / "mask" / "mask.nii.gz"))
-    voxels = SimpleITK.GetArrayFromImage(image)
-    geometry = make_geometry(
-        voxels.shape,
-        spacing=image.GetSpacing(),
-        origin=image.GetOrigin(),
-        direction=np.reshape(image.GetDirection(), (3, 3)),
-    )
-    inside = SimpleITK.GetArrayFromImage(mask) == 1
-    return Volume(voxels, geometry), {"tumour": Roi("tumour", inside, "image")}
 
 
 def values(phantom, **upstream):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import (
     Field,
@@ -33,19 +33,7 @@ Family = Literal[
     "ngtdm",
     "gldm",
 ]
-FAMILIES: tuple[Family, ...] = (
-    "shape",
-    "localintensity",
-    "firstorder",
-    "histogram",
-    "ivh",
-    "glcm",
-    "glrlm",
-    "glszm",
-    "gldzm",
-    "ngtdm",
-    "gldm",
-)
+FAMILIES: tuple[Family, ...] = get_args(Family)
 WHOLE_ONLY = ("shape", "localintensity")  # of the image as it is, whatever the filter
 Options = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 

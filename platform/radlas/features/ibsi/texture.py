@@ -7,7 +7,7 @@ features are computed from each and averaged.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +33,7 @@ from radlas.features.texture import Counts, count
 Aggregation = Literal[
     "2d_average", "2d_merged", "2.5d_average", "2.5d_merged", "3d_average", "3d_merged"
 ]
-AGGREGATIONS: tuple[Aggregation, ...] = (
-    "2d_average",
-    "2d_merged",
-    "2.5d_average",
-    "2.5d_merged",
-    "3d_average",
-    "3d_merged",
-)
+AGGREGATIONS: tuple[Aggregation, ...] = get_args(Aggregation)
 Entries = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
 

@@ -6,11 +6,8 @@ column answers to which of them; the texture matrices but GLDZM have tests of th
 
 from __future__ import annotations
 
-import csv
-
 import numpy as np
 import pytest
-import SimpleITK
 
 from radlas.catalogue import BY_NAME
 from radlas.features.ibsi.distance_zone import distance_zone_features
@@ -111,20 +108,11 @@ TAGS: dict[str, str] = {
 
 
 @pytest.fixture(scope="module")
-def reference(real_data):
-    with (real_data / "ibsi" / "digital_phantom_reference.csv").open() as stream:
-        rows = list(csv.reader(stream, delimiter=";"))[1:]
-    return {tag: (float(value), float(tolerance)) for value, tolerance, tag in rows if value}
-
-
-@pytest.fixture(scope="module")
-def found(real_data):
+def found(phantom):
     """Values of the phantom: by column, of GLDZM by form of aggregation and column."""
-    folder = real_data / "ibsi" / "digital_phantom"
-    image = SimpleITK.ReadImage(str(folder / "image" / "phantom.nii.gz"))
-    mask = SimpleITK.ReadImage(str(folder / "mask" / "mask.nii.gz"))
-    voxels, inside = SimpleITK.GetArrayFromImage(image), SimpleITK.GetArrayFromImage(mask) == 1
-    spacing, levels = image.GetSpacing()[::-1], np.where(inside, voxels, 0)
+    volume, rois = phantom
+    voxels, inside = volume.voxels, rois["tumour"].mask
+    spacing, levels = volume.geometry.spacing_zyx, np.where(inside, voxels, 0)
     plain = {
         **morphology(inside, voxels, spacing_zyx=spacing),
         **local_intensity(inside, voxels, spacing_zyx=spacing),
