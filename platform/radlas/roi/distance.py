@@ -1,68 +1,12 @@
-"""Distances in millimetres to contours and surfaces that run between the voxels. Pure."""
+"""Distances in millimetres to surfaces that run between the voxels. Pure."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from radlas.compiled import kernel
-
-Mask = NDArray[np.bool_]
-Floats = NDArray[np.float32]
-
-SMOOTHING = 1.15  # standard deviation [pixels]: evens out the stairs, moves a contour by some 0.03
-SIDE = np.float32(1e-3)  # a pixel's centre stays on its own side of the smoothed contour
-FAR = np.float32(1e4)  # [mm]: beyond any image
-
-
-def contour_distance(level: Floats, spacing_yx: tuple[float, float]) -> Floats:
-    """Distance of each pixel to the zero contour of its own slice, Euclidean and exact.
-
-    The contour is held by the points at which it crosses the grid's lines, placed by linear
-    interpolation as in marching squares: at least one for each pixel that it passes. Along a
-    line the nearest crossing is looked up; across lines the minimum over all of them is taken,
-    once for rows and once for columns.
-
-    Args:
-        level: Above 0 inside, else outside, shape ``(z, y, x)``.
-        spacing_yx: Pixel edge lengths [mm].
-
-    Returns:
-        Shape ``(z, y, x)`` [mm]; ``FAR`` in a slice without a contour.
-
-    Source:
-        The minimum of parabolas: Felzenszwalb and Huttenlocher, Theory of Computing 8 (2012) 415.
-    """
-    y, x = spacing_yx
-    by_rows = _sweep(level, crossed=2, swept=1, crossed_mm=x, swept_mm=y)
-    by_columns = _sweep(level, crossed=1, swept=2, crossed_mm=y, swept_mm=x)
-    return np.minimum(np.sqrt(np.minimum(by_rows, by_columns)), FAR)
-
-
-def inward_distance(mask: Mask, spacing_zyx: tuple[float, float, float]) -> Floats:
-    """Distance in plane to the smoothed contour of each slice, negative outside.
-
-    The mask is smoothed across slices by as many millimetres as in plane: where slices are as
-    fine as pixels they make the same stairs, where they are thick it is nothing.
-
-    Args:
-        mask: Shape ``(z, y, x)``.
-        spacing_zyx: Voxel edge lengths in array order [mm].
-
-    Returns:
-        Shape ``(z, y, x)`` [mm]. The area inside is that of the slice's pixels.
-    """
-    height, y, x = spacing_zyx
-    pixel = float(np.sqrt(y * x))
-    widths = np.array([pixel / height, 1, 1]) * SMOOTHING
-    ends = ("constant", "nearest", "nearest")  # there is no slice beyond the last
-    level = ndimage.gaussian_filter(mask.astype(np.float32), widths, mode=ends) - np.float32(0.5)
-    level = np.where(mask, np.maximum(level, SIDE), np.minimum(level, -SIDE))
-    distance = contour_distance(level, (y, x))
-    np.negative(distance, out=distance, where=~mask)
-    moves = [_missing(*one, width=pixel) for one in zip(distance, mask, strict=True)]
-    return distance + np.array(moves, dtype=np.float32)[:, None, None]
+from radlas.roi.contour import FAR, Floats
 
 
 def coverage(distance: Floats, *, edge: float, width: float) -> Floats:
@@ -160,56 +104,3 @@ def _approach(
                 across = max(lower[k] + growth * part, np.float32(0))
                 along = rise - part * gap
                 nearest[k] = min(nearest[k], across * across + along * along)
-
-
-def _sweep(
-    level: Floats, *, crossed: int, swept: int, crossed_mm: float, swept_mm: float
-) -> Floats:
-    """Squared distance to the crossings along one axis, looked for along the other too."""
-    lines = np.ascontiguousarray(np.moveaxis(level, crossed, 0))
-    along = np.moveaxis(_to_crossing(lines) * np.float32(crossed_mm), 0, crossed)
-    square = np.ascontiguousarray(np.moveaxis(along, swept, 0))
-    np.square(square, out=square)
-    return np.moveaxis(_lower_envelope(square, swept_mm), 0, swept)
-
-
-def _to_crossing(level: Floats) -> Floats:
-    """Distance along axis 0 to the nearest change of sign [steps]."""
-    first, second = level[:-1], level[1:]
-    crosses = (first > 0) != (second > 0)
-    share = np.divide(first, first - second, out=np.zeros_like(first), where=crosses)
-    # To the 1024th of a step: float32 then holds sums of steps without loss, wherever they begin.
-    share = np.round(share * 1024) / 1024
-    steps = np.arange(len(level), dtype=np.float32).reshape(-1, *[1] * (level.ndim - 1))
-    before, after = np.full_like(level, -np.inf), np.full_like(level, np.inf)
-    np.copyto(before[1:], steps[:-1] + share, where=crosses)
-    np.copyto(after[:-1], steps[:-1] + share, where=crosses)
-    np.maximum.accumulate(before, axis=0, out=before)
-    after = np.minimum.accumulate(after[::-1], axis=0)[::-1]
-    nearest: Floats = np.minimum(steps - before, after - steps)
-    return nearest
-
-
-def _lower_envelope(square: Floats, step_mm: float) -> Floats:
-    """The minimum over ``j`` of ``square[j] + ((i - j) * step) ** 2``, along axis 0."""
-    lowest, shifted = square.copy(), np.empty_like(square)
-    for steps in range(1, len(square)):
-        added = np.float32((steps * step_mm) ** 2)
-        if steps % 8 == 1 and added >= lowest.max():
-            break  # no line this far away can be nearer than what was found
-        np.add(square, added, out=shifted)
-        np.minimum(lowest[steps:], shifted[:-steps], out=lowest[steps:])
-        np.minimum(lowest[:-steps], shifted[steps:], out=lowest[:-steps])
-    return lowest
-
-
-def _missing(inward: Floats, drawn: Mask, *, width: float) -> float:
-    """How far the contour must move outward for the area of the pixels drawn [mm]."""
-    near = inward[np.abs(inward) < 2 * width]
-    wanted = int(np.count_nonzero(drawn) - np.count_nonzero(inward >= 2 * width))
-    low, high = -width / 2, width / 2
-    for _ in range(12):  # halves: the area grows with the move, but not smoothly
-        middle = (low + high) / 2
-        enough = coverage(-near, edge=middle, width=width).sum(dtype=np.float64) >= wanted
-        low, high = (low, middle) if enough else (middle, high)
-    return (low + high) / 2

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from radlas.errors import ConfigError
 from radlas.reasons import data_error
-from radlas.roi.distance import Floats, Mask
+from radlas.roi.contour import Floats, Mask
 from radlas.roi.facts import Box, bounding_box
 from radlas.roi.surface import SWELL, Spacing, nearest, shell_volumes, surfaces_of
 
@@ -182,7 +182,7 @@ def _measure(
     reach = edges[-1] + max(y, x)
     surfaces = surfaces_of(mask, turned, reach=reach)
     heights = np.arange(mask.shape[0], dtype=np.float64) * height
-    rows, columns = (np.arange(size) for size in mask.shape[1:])
+    rows, columns = (range(size) for size in mask.shape[1:])
     distance = nearest(surfaces, heights=heights, rows=rows, columns=columns, reach=reach)
     volumes = shell_volumes(surfaces, mask, turned, edges=edges).tolist()
     told = np.round(np.moveaxis(distance, 0, axis), 3)

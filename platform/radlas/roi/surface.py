@@ -22,6 +22,7 @@ Source:
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,15 +31,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from radlas.roi.distance import (
-    FAR,
-    Floats,
-    Mask,
-    coverage,
-    inward_distance,
-    section_distance,
-    surface_distance,
-)
+from radlas.roi.contour import FAR, Floats, Mask, inward_distance
+from radlas.roi.distance import coverage, section_distance, surface_distance
 from radlas.roi.facts import bounding_box
 
 Spacing = tuple[float, float, float]
@@ -96,8 +90,8 @@ def nearest(
     surfaces: Sequence[Surface],
     *,
     heights: NDArray[np.float64],
-    rows: NDArray[np.intp],
-    columns: NDArray[np.intp],
+    rows: range,
+    columns: range,
     reach: float | None,
 ) -> Floats:
     """Signed distance to the nearest of several surfaces, on a lattice of points.
@@ -105,31 +99,35 @@ def nearest(
     Args:
         surfaces: From ``surfaces_of``.
         heights: Increasing, from the centre of the image's first slice, shape ``(height,)`` [mm].
-        rows: Increasing indices of pixels, shape ``(row,)``.
-        columns: Increasing indices of pixels, shape ``(column,)``.
+        rows: Indices of pixels, from above to below.
+        columns: Indices of pixels, from left to right.
         reach: Distances above this need not be right [mm]; ``None`` asks for distances in plane.
 
     Returns:
         Shape ``(height, row, column)`` [mm], negative inside.
     """
-    found = np.full((heights.size, rows.size, columns.size), FAR, dtype=np.float32)
+    found = np.full((heights.size, len(rows), len(columns)), FAR, dtype=np.float32)
     for one in surfaces:
-        y, x = (
-            slice(*np.searchsorted(lattice, [side.start, side.stop]))
-            for lattice, side in zip((rows, columns), one.window, strict=True)
-        )
+        y, here_y = _shared(rows, one.window[0])
+        x, here_x = _shared(columns, one.window[1])
         margin = reach or 0.0
         z = slice(*np.searchsorted(heights, [one.heights[0] - margin, one.heights[-1] + margin]))
         if found[z, y, x].size == 0:
             continue  # out of this piece's reach
-        pixels = np.ix_(rows[y] - one.window[0].start, columns[x] - one.window[1].start)
-        sections = one.heights, np.ascontiguousarray(one.outside[:, *pixels])
+        sections = one.heights, np.ascontiguousarray(one.outside[:, here_y, here_x])
         if reach is None:
             here = section_distance(*sections, at=heights[z])
         else:
             here = surface_distance(*sections, at=heights[z], reach=reach)
         np.minimum(found[z, y, x], here, out=found[z, y, x])
     return found
+
+
+def _shared(indices: range, window: slice) -> tuple[slice, slice]:
+    """Those of the indices that a window holds: their places among all, and in the window."""
+    places = slice(*(bisect_left(indices, edge) for edge in (window.start, window.stop)))
+    held = indices[places]
+    return places, slice(held.start - window.start, held.stop - window.start, held.step)
 
 
 def shell_volumes(
@@ -158,7 +156,7 @@ def shell_volumes(
     first = (z.start * layers, y.start, x.start)
     total, reach = np.zeros(len(edges)), max(edges) + pixel
     for layer, rows, columns in _turns(shape, first, stride):
-        heights = ((layer + 0.5) / layers - 0.5) * height
+        heights = ((np.array(layer) + 0.5) / layers - 0.5) * height
         here = partial(nearest, surfaces, heights=heights, rows=rows, columns=columns)
         inside = coverage(here(reach=None), edge=0, width=stride * pixel).sum(dtype=np.float64)
         cells = here(reach=reach)
@@ -167,15 +165,13 @@ def shell_volumes(
     return total * (stride * pixel) ** 2 * height / layers
 
 
-def _turns(
-    shape: Sequence[int], first: Sequence[int], stride: int
-) -> Iterator[list[NDArray[np.intp]]]:
+def _turns(shape: Sequence[int], first: Sequence[int], stride: int) -> Iterator[list[range]]:
     """Layers, rows and columns of the cells, those of each turn together."""
     every = (stride**2, stride, stride)
     for turn in range(stride**2):
         moved = (turn, turn % stride, (turn // stride + turn) % stride)
         yield [
-            np.arange((start + step) % count, size, count)
+            range((start + step) % count, size, count)
             for start, step, count, size in zip(first, moved, every, shape, strict=True)
         ]
 

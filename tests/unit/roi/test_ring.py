@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
 from radlas.errors import ConfigError, DataError
-from radlas.roi.distance import contour_distance
+from radlas.roi.contour import contour_distance
 from radlas.roi.ring import ring, ring_name, rings
 
 ISOTROPIC = (1.0, 1.0, 1.0)
