@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from radlas.compiled import kernel
 
 LINES = 16
+# So many rows on, in a buffer with the rows of sixteen lines one after the other.
+ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, EIGHT = (np.uint64(rows * LINES) for rows in range(1, 9))
 
 
 @kernel
@@ -24,25 +26,22 @@ def _forward(
     """The causal part of rows ``0`` to ``stop``; before the first row the line is constant."""
     for i in range(min(4, stop)):
         for lane in range(LINES):
-            edge = x[0, lane]
-            told = x[i, lane] * k[0]
+            edge = x[lane]
+            told = x[i * LINES + lane] * k[0]
             for j in range(1, 4):
-                told += x[max(i - j, 0), lane] * k[j]
-            before = y[i - 1, lane] * k[8] if i >= 1 else edge * k[12]
+                told += x[max(i - j, 0) * LINES + lane] * k[j]
+            before = y[(i - 1) * LINES + lane] * k[8] if i >= 1 else edge * k[12]
             for j in range(2, 5):
-                before += y[i - j, lane] * k[7 + j] if i >= j else edge * k[11 + j]
-            y[i, lane] = told - before
+                before += y[(i - j) * LINES + lane] * k[7 + j] if i >= j else edge * k[11 + j]
+            y[i * LINES + lane] = told - before
     n0, n1, n2, n3 = k[0], k[1], k[2], k[3]
     d1, d2, d3, d4 = k[8], k[9], k[10], k[11]
     for row in range(4, stop):
-        i = np.uint64(row)
-        a, b, c = i - np.uint64(1), i - np.uint64(2), i - np.uint64(3)
-        d = i - np.uint64(4)
-        for step in range(LINES):
-            lane = np.uint64(step)
-            told = ((x[i, lane] * n0 + x[a, lane] * n1) + x[b, lane] * n2) + x[c, lane] * n3
-            before = ((y[a, lane] * d1 + y[b, lane] * d2) + y[c, lane] * d3) + y[d, lane] * d4
-            y[i, lane] = told - before
+        for lane in range(LINES):
+            i = np.uint64(row * LINES) + np.uint64(lane)
+            told = ((x[i] * n0 + x[i - ONE] * n1) + x[i - TWO] * n2) + x[i - THREE] * n3
+            before = ((y[i - ONE] * d1 + y[i - TWO] * d2) + y[i - THREE] * d3) + y[i - FOUR] * d4
+            y[i] = told - before
 
 
 @kernel
@@ -51,11 +50,12 @@ def _begin_backward(x: NDArray[np.float64], n: int, k: NDArray[np.float64]) -> N
 
     That of row ``i`` replaces ``x[i + 4]``, which is not needed any more; ``x`` has ``n + 4`` rows.
     """
-    last = n - 1
+    last = (n - 1) * LINES
     m1, m2, m3, m4 = k[4], k[5], k[6], k[7]
     d1, d2, d3 = k[8], k[9], k[10]
     for lane in range(LINES):
-        edge, one, two = x[last, lane], x[last - 1, lane], x[last - 2, lane]
+        i = last + lane
+        edge, one, two = x[i], x[i - LINES], x[i - 2 * LINES]
         e1, e2, e3, e4 = edge * k[16], edge * k[17], edge * k[18], edge * k[19]
         flat = ((edge * m1 + edge * m2) + edge * m3) + edge * m4
         z0 = flat - (((e1 + e2) + e3) + e4)
@@ -64,60 +64,22 @@ def _begin_backward(x: NDArray[np.float64], n: int, k: NDArray[np.float64]) -> N
         z2 = told - (((z1 * d1 + z0 * d2) + e3) + e4)
         told = ((two * m1 + one * m2) + edge * m3) + edge * m4
         z3 = told - (((z2 * d1 + z1 * d2) + z0 * d3) + e4)
-        x[last + 1, lane], x[last + 2, lane] = z3, z2
-        x[last + 3, lane], x[last + 4, lane] = z1, z0
+        x[i + LINES], x[i + 2 * LINES] = z3, z2
+        x[i + 3 * LINES], x[i + 4 * LINES] = z1, z0
 
 
 @kernel
-def _backward(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    n: int,
-    start: int,
-    stop: int,
-    k: NDArray[np.float64],
-    sums: NDArray[np.float32],
-) -> None:
-    """The anticausal part down to row ``start``, added to the causal one in ``y``.
-
-    Args:
-        sums: Out, single precision, shape ``(stop - start, LINES)``.
-    """
+def _backward(x: NDArray[np.float64], n: int, start: int, k: NDArray[np.float64]) -> None:
+    """The anticausal part from row ``n - 1`` down to ``start``; row ``i`` of it at ``x[i + 4]``."""
     _begin_backward(x, n, k)
     m1, m2, m3, m4 = k[4], k[5], k[6], k[7]
     d1, d2, d3, d4 = k[8], k[9], k[10], k[11]
-    for row in range(n - 5, stop - 1, -1):  # nobody asks for these, but the recursion does
-        i = np.uint64(row)
-        for step in range(LINES):
-            lane = np.uint64(step)
-            told = (
-                (x[i + np.uint64(1), lane] * m1 + x[i + np.uint64(2), lane] * m2)
-                + x[i + np.uint64(3), lane] * m3
-            ) + x[i + np.uint64(4), lane] * m4
-            after = (
-                (x[i + np.uint64(5), lane] * d1 + x[i + np.uint64(6), lane] * d2)
-                + x[i + np.uint64(7), lane] * d3
-            ) + x[i + np.uint64(8), lane] * d4
-            x[i + np.uint64(4), lane] = told - after
-    for row in range(max(n - 4, start), stop):
+    for row in range(n - 5, start - 1, -1):
         for lane in range(LINES):
-            sums[row - start, lane] = np.float32(y[row, lane] + x[row + 4, lane])
-    for row in range(min(n - 5, stop - 1), start - 1, -1):
-        i = np.uint64(row)
-        at = np.uint64(row - start)
-        for step in range(LINES):
-            lane = np.uint64(step)
-            told = (
-                (x[i + np.uint64(1), lane] * m1 + x[i + np.uint64(2), lane] * m2)
-                + x[i + np.uint64(3), lane] * m3
-            ) + x[i + np.uint64(4), lane] * m4
-            after = (
-                (x[i + np.uint64(5), lane] * d1 + x[i + np.uint64(6), lane] * d2)
-                + x[i + np.uint64(7), lane] * d3
-            ) + x[i + np.uint64(8), lane] * d4
-            found = told - after
-            x[i + np.uint64(4), lane] = found
-            sums[at, lane] = np.float32(y[i, lane] + found)
+            i = np.uint64(row * LINES) + np.uint64(lane)
+            told = ((x[i + ONE] * m1 + x[i + TWO] * m2) + x[i + THREE] * m3) + x[i + FOUR] * m4
+            after = ((x[i + FIVE] * d1 + x[i + SIX] * d2) + x[i + SEVEN] * d3) + x[i + EIGHT] * d4
+            x[i + FOUR] = told - after
 
 
 @kernel
@@ -155,24 +117,28 @@ def filter_last(
         out: Out, shape ``(line, stop - start)``; 0 where nothing was wanted.
     """
     lines, n = a.shape
-    x, y = np.zeros((n + 4, LINES)), np.empty((n, LINES))
-    sums = np.empty((stop - start, LINES), np.float32)
+    x, y = np.zeros((n + 4) * LINES), np.empty(n * LINES)
     for first in range(0, lines, LINES):
         width = min(LINES, lines - first)
         low, high = _window(lows, highs, first, width)
         if high <= low:
             out[first : first + width] = 0
             continue
-        for step in range(width):
-            line, lane = np.uint64(first + step), np.uint64(step)
-            for i in range(high - low):
-                x[np.uint64(i), lane] = a[line, np.uint64(low + i)]
+        for row in range(high - low):
+            i, j = np.uint64(row * LINES), np.uint64(low + row)
+            if width == LINES:  # a number the compiler knows
+                for lane in range(LINES):
+                    x[i + np.uint64(lane)] = a[np.uint64(first + lane), j]
+            else:
+                for lane in range(width):
+                    x[i + np.uint64(lane)] = a[np.uint64(first + lane), j]
         _forward(x, y, stop - low, k)
-        _backward(x, y, high - low, start - low, stop - low, k, sums)
-        for step in range(width):
-            line, lane = np.uint64(first + step), np.uint64(step)
-            for row in range(stop - start):
-                out[line, np.uint64(row)] = sums[np.uint64(row), lane]
+        _backward(x, high - low, start - low, k)
+        for row in range(stop - start):
+            i, j = np.uint64((row + start - low) * LINES), np.uint64(row)
+            for lane in range(width):
+                at = i + np.uint64(lane)
+                out[np.uint64(first + lane), j] = y[at] + x[at + FOUR]
 
 
 @kernel
@@ -190,8 +156,7 @@ def filter_middle(
     ``lows`` and ``highs`` have the shape ``(plane * column,)``.
     """
     planes, n, columns = a.shape
-    x, y = np.zeros((n + 4, LINES)), np.empty((n, LINES))
-    sums = np.empty((stop - start, LINES), np.float32)
+    x, y = np.zeros((n + 4) * LINES), np.empty(n * LINES)
     for plane in range(planes):
         for first in range(0, columns, LINES):
             width = min(LINES, columns - first)
@@ -200,23 +165,25 @@ def filter_middle(
                 out[plane, :, first : first + width] = 0
                 continue
             for row in range(high - low):
-                i, j = np.uint64(row), np.uint64(low + row)
+                i, j = np.uint64(row * LINES), np.uint64(low + row)
                 if width == LINES:  # a number the compiler knows
                     for lane in range(LINES):
-                        x[i, np.uint64(lane)] = a[plane, j, np.uint64(first + lane)]
+                        x[i + np.uint64(lane)] = a[plane, j, np.uint64(first + lane)]
                 else:
                     for lane in range(width):
-                        x[i, lane] = a[plane, j, first + lane]
+                        x[i + np.uint64(lane)] = a[plane, j, first + lane]
             _forward(x, y, stop - low, k)
-            _backward(x, y, high - low, start - low, stop - low, k, sums)
+            _backward(x, high - low, start - low, k)
             for row in range(stop - start):
-                i = np.uint64(row)
+                i, j = np.uint64((row + start - low) * LINES), np.uint64(row)
                 if width == LINES:
                     for lane in range(LINES):
-                        out[plane, i, np.uint64(first + lane)] = sums[i, np.uint64(lane)]
+                        at = i + np.uint64(lane)
+                        out[plane, j, np.uint64(first + lane)] = y[at] + x[at + FOUR]
                 else:
                     for lane in range(width):
-                        out[plane, i, first + lane] = sums[i, lane]
+                        at = i + np.uint64(lane)
+                        out[plane, j, first + lane] = y[at] + x[at + FOUR]
 
 
 @kernel
