@@ -17,29 +17,41 @@ from radlas.features.texture import Counts
 Values = dict[str, float | None]
 Matrix = NDArray[np.float64]
 
-# The measures of `kernels.sizes.MEASURES`, as each family calls them; "" is not offered.
-RUNS = (
+
+def columns(family: str, names: str | Sequence[str]) -> tuple[str, ...]:
+    """Column names of a family's features."""
+    each = names.split() if isinstance(names, str) else names
+    return tuple(f"{family}_{name}" for name in each)
+
+
+# The measures of `kernels.sizes.MEASURES`, as each family calls them.
+RUNS = columns(
+    "glrlm",
     "ShortRunEmphasis LongRunEmphasis GrayLevelNonUniformity GrayLevelNonUniformityNormalized"
     " RunLengthNonUniformity RunLengthNonUniformityNormalized RunPercentage GrayLevelVariance"
     " RunVariance RunEntropy LowGrayLevelRunEmphasis HighGrayLevelRunEmphasis"
     " ShortRunLowGrayLevelEmphasis ShortRunHighGrayLevelEmphasis LongRunLowGrayLevelEmphasis"
-    " LongRunHighGrayLevelEmphasis"
-).split()
-ZONES = (
+    " LongRunHighGrayLevelEmphasis",
+)
+ZONES = columns(
+    "glszm",
     "SmallAreaEmphasis LargeAreaEmphasis GrayLevelNonUniformity GrayLevelNonUniformityNormalized"
     " SizeZoneNonUniformity SizeZoneNonUniformityNormalized ZonePercentage GrayLevelVariance"
     " ZoneVariance ZoneEntropy LowGrayLevelZoneEmphasis HighGrayLevelZoneEmphasis"
     " SmallAreaLowGrayLevelEmphasis SmallAreaHighGrayLevelEmphasis LargeAreaLowGrayLevelEmphasis"
-    " LargeAreaHighGrayLevelEmphasis"
-).split()
-DEPENDENCES = (
+    " LargeAreaHighGrayLevelEmphasis",
+)
+DEPENDENCES = columns(
+    "gldm",
     "SmallDependenceEmphasis LargeDependenceEmphasis GrayLevelNonUniformity"
     " GrayLevelNonUniformityNormalized DependenceNonUniformity DependenceNonUniformityNormalized"
     " DependencePercentage GrayLevelVariance DependenceVariance DependenceEntropy"
     " LowGrayLevelEmphasis HighGrayLevelEmphasis SmallDependenceLowGrayLevelEmphasis"
     " SmallDependenceHighGrayLevelEmphasis LargeDependenceLowGrayLevelEmphasis"
-    " LargeDependenceHighGrayLevelEmphasis DependenceEnergy"
-).split()
+    " LargeDependenceHighGrayLevelEmphasis DependenceEnergy",
+)
+PAIRS = columns("glcm", pair_kernels.FEATURES)
+TONES = columns("ngtdm", tone_kernels.FEATURES)
 
 
 def texture_values(counts: Counts, families: Collection[str]) -> Values:
@@ -55,13 +67,13 @@ def texture_values(counts: Counts, families: Collection[str]) -> Values:
     if "glcm" in families:
         values |= pair_values(direction_pairs(counts), counts.levels)
     if "glrlm" in families:
-        values |= named("glrlm", RUNS, average(_run_measures(counts)))
+        values |= named(RUNS, average(_run_measures(counts)))
     if "glszm" in families:
-        values |= named("glszm", ZONES, zone_measures(counts))
+        values |= named(ZONES, zone_measures(counts))
     if "gldm" in families:
-        values |= named("gldm", DEPENDENCES, dependence_measures(counts))
+        values |= named(DEPENDENCES, dependence_measures(counts))
     if "ngtdm" in families:
-        values |= named("ngtdm", tone_kernels.FEATURES, tone_measures(counts))
+        values |= named(TONES, tone_measures(counts))
     return values
 
 
@@ -89,7 +101,7 @@ def pair_values(pairs: Matrix, levels: NDArray[np.int64], *, mcc: bool = True) -
     shares = pairs / pairs.sum(axis=(1, 2), keepdims=True)
     found = np.empty((len(pairs), len(pair_kernels.FEATURES)))
     pair_kernels.pair_features(shares, levels, int(levels[-1]), found)
-    values = named("glcm", pair_kernels.FEATURES, average(found))
+    values = named(PAIRS, average(found))
     return values | {"glcm_MCC": _finite(_correlation(shares))} if mcc else values
 
 
@@ -175,13 +187,13 @@ def average(found: Matrix) -> NDArray[np.float64]:
     return mean
 
 
-def named(family: str, names: Sequence[str], found: NDArray[np.float64]) -> Values:
+def named(names: Sequence[str], found: NDArray[np.float64]) -> Values:
     """Values by column; what is not finite is ``None``."""
-    return {
-        f"{family}_{name}": value if math.isfinite(value) else None
-        for name, value in zip(names, found.tolist(), strict=False)
-    }
+    values: Values = dict(zip(names, found.tolist(), strict=False))
+    if not np.isfinite(found).all():
+        values = {name: _finite(value) for name, value in values.items()}
+    return values
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

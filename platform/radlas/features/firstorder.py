@@ -73,7 +73,7 @@ def percentiles(
     places = [(values.size - 1) * (percent / 100) for percent in PERCENTS]
     below = [int(place) for place in places]
     last = values.size - 1
-    wanted = np.unique([min(at, last) for start in below for at in (start, start + 1)])
+    wanted = np.array(sorted({min(at, last) for start in below for at in (start, start + 1)}))
     found = np.empty(wanted.size)
     cells = np.empty(values.size, dtype=np.uint16)
     order_statistics(values, *extent, wanted, found, cells)

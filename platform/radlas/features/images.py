@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ class Scene:
     spacing_zyx: Spacing
     targets: tuple[Target, ...]
 
-    @property
+    @cached_property
     def box(self) -> Box:
         """The box around all ROIs."""
         z, y, x = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import version
 from typing import Any, ClassVar
 
@@ -50,13 +51,7 @@ class RadiomicsExtractor(CaseExtractor):
     def expected(self, image_type: str) -> tuple[str, ...]:
         """The features of the wanted families; shape belongs to the original image only."""
         wanted = self.settings
-        return tuple(
-            name
-            for name in RADIOMICS_FEATURES
-            if (family := name.partition("_")[0]) in wanted.feature_classes
-            and (family != "shape" or image_type == "original")
-            and (not wanted.features or {name, f"{family}_*"} & set(wanted.features))
-        )
+        return _expected(wanted.feature_classes, wanted.features, image_type == "original")
 
     def measure(self, case: Prepared, masks: Masks) -> tuple[list[Found], dict[str, DataError]]:
         """By the fast backend, or by PyRadiomics itself."""
@@ -69,6 +64,17 @@ class RadiomicsExtractor(CaseExtractor):
     @property
     def _by_upstream(self) -> bool:
         return self.settings.backend == "pyradiomics" or bool(self.settings.fallback)
+
+
+@cache
+def _expected(families: tuple[str, ...], features: tuple[str, ...], shape: bool) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name in RADIOMICS_FEATURES
+        if (family := name.partition("_")[0]) in families
+        and (family != "shape" or shape)
+        and (not features or {name, f"{family}_*"} & set(features))
+    )
 
 
 def _upstream() -> Any:

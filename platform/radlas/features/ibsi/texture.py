@@ -16,6 +16,7 @@ from radlas.features.discretise import Levels
 from radlas.features.families import (
     DEPENDENCES,
     RUNS,
+    TONES,
     ZONES,
     Values,
     average,
@@ -59,12 +60,12 @@ def texture(levels: NDArray[np.int64], *, aggregation: Aggregation) -> Values:
     parts = _parts(levels, planar=not aggregation.startswith("3d"))
     found = np.flatnonzero(np.bincount(levels.ravel())[1:]) + 1
     values = _pairs(parts, found, aggregation)
-    values |= named("glrlm", RUNS, average(_runs(parts, aggregation)))
+    values |= named(RUNS, average(_runs(parts, aggregation)))
     groups = [[part] for part in parts] if aggregation.startswith("2d") else [parts]
-    values |= named("glszm", ZONES, average(np.stack([_zones(group) for group in groups])))
-    values |= named("gldm", DEPENDENCES, average(np.stack([_dependences(one) for one in groups])))
+    values |= named(ZONES, average(np.stack([_zones(group) for group in groups])))
+    values |= named(DEPENDENCES, average(np.stack([_dependences(one) for one in groups])))
     tones = average(np.stack([_tones(group) for group in groups]))
-    return values | named("ngtdm", tone_kernels.FEATURES, tones)
+    return values | named(TONES, tones)
 
 
 def _parts(levels: NDArray[np.int64], *, planar: bool) -> list[Part]:
