@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from radlas.compiled import kernel
 
+BLOCK = 512  # columns whose sums stay near the processor from tap to tap
+
 
 @kernel
 def split_last(
@@ -59,21 +61,31 @@ def split_middle(
     lows: NDArray[Any],
     highs: NDArray[Any],
 ) -> None:
-    """Filter along the middle axis of ``a``, shape ``(plane, n + taps - 1, column)``."""
+    """Filter along the middle axis of ``a``, shape ``(plane, n + taps - 1, column)``.
+
+    Two taps at a time, of which there is always an even number.
+    """
     planes, n, columns = lows.shape
     taps = low.size
     for plane in range(planes):
-        for i in range(n):
-            end = i + taps - 1
-            for k in range(taps):
-                j = turned[i] - 1 - k if k < turned[i] else k
-                row, first, second = a[plane, end - j], low[j], high[j]
-                out_low, out_high = lows[plane, i], highs[plane, i]
-                if k == 0:
-                    for column in range(columns):
-                        out_low[column] = row[column] * first
-                        out_high[column] = row[column] * second
-                else:
-                    for column in range(columns):
-                        out_low[column] += row[column] * first
-                        out_high[column] += row[column] * second
+        for first in range(0, columns, BLOCK):
+            stop = min(first + BLOCK, columns)
+            for i in range(n):
+                end = i + taps - 1
+                for k in range(0, taps, 2):
+                    j = turned[i] - 1 - k if k < turned[i] else k
+                    m = turned[i] - 2 - k if k + 1 < turned[i] else k + 1
+                    one, other = end - j, end - m
+                    l1, l2, h1, h2 = low[j], low[m], high[j], high[m]
+                    if k == 0:
+                        for step in range(first, stop):
+                            c = np.uint64(step)
+                            u, v = a[plane, one, c], a[plane, other, c]
+                            lows[plane, i, c] = u * l1 + v * l2
+                            highs[plane, i, c] = u * h1 + v * h2
+                    else:
+                        for step in range(first, stop):
+                            c = np.uint64(step)
+                            u, v = a[plane, one, c], a[plane, other, c]
+                            lows[plane, i, c] = (lows[plane, i, c] + u * l1) + v * l2
+                            highs[plane, i, c] = (highs[plane, i, c] + u * h1) + v * h2

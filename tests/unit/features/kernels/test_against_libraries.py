@@ -49,15 +49,25 @@ def test_the_laplacian_is_itks_bit_by_bit(dtype, sigma):
         np.testing.assert_array_equal(part, whole[box])
 
 
-def test_the_laplacian_is_itks_where_the_image_is_far_larger_than_the_filter():
+@pytest.mark.parametrize("kind", ["a fifth of the box", "a ball", "a slanted rod", "one voxel"])
+def test_the_laplacian_is_itks_where_the_image_is_far_larger_than_the_filter(kind):
     """Here the recursion has forgotten the image's far parts, and they are not read."""
     voxels = noise((40, 160, 170), np.float32, seed=1)
     image = SimpleITK.GetImageFromArray(voxels)
-    whole = SimpleITK.GetArrayFromImage(SimpleITK.LaplacianRecursiveGaussian(image, 1.0, True))
-    box = (slice(18, 22), slice(80, 92), slice(70, 95))
-    needed = np.random.default_rng(2).random((4, 12, 25)) < 0.2
-    part = log_image(voxels, spacing_zyx=(1, 1, 1), sigma=1.0, box=box, needed=needed)
-    np.testing.assert_array_equal(part[needed], whole[box][needed])
+    box = (slice(16, 24), slice(78, 94), slice(70, 95))
+    z, y, x = np.ogrid[:8, :16, :25]
+    needed = {
+        "a fifth of the box": np.random.default_rng(2).random((8, 16, 25)) < 0.2,
+        "a ball": (z - 3.5) ** 2 + ((y - 7.5) / 2) ** 2 + ((x - 12) / 3) ** 2 < 16,
+        "a slanted rod": (abs(y - 2 * z) < 2) & (abs(x - 3 * z) < 3),
+        "one voxel": (z == 7) & (y == 0) & (x == 24),
+    }[kind]
+    for sigma in (0.8, 1.0, 1.7):
+        part = log_image(voxels, spacing_zyx=(1, 1, 1), sigma=sigma, box=box, needed=needed)
+        whole = SimpleITK.GetArrayFromImage(
+            SimpleITK.LaplacianRecursiveGaussian(image, sigma, True)
+        )
+        np.testing.assert_array_equal(part[needed], whole[box][needed])
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float32, np.float64])
