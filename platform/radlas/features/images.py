@@ -25,6 +25,8 @@ Mask = NDArray[np.bool_]
 Spacing = tuple[float, float, float]
 Options = Mapping[str, Any]
 
+SLAB = 1 << 19  # voxels that are split into bands at once
+
 
 @dataclass(frozen=True, eq=False)
 class Target:
@@ -105,16 +107,23 @@ ByRoi = dict[str, NDArray[np.float64]]
 Images = Iterator[tuple[str, ByRoi]]
 
 
-def _cut(scene: Scene, image: NDArray[Any]) -> ByRoi:
-    """The ROIs' voxels from the image on the scene's box."""
-    around, found = scene.box, {}
+def _cut(scene: Scene, image: NDArray[Any], around: Box | None = None) -> ByRoi:
+    """The ROIs' voxels from an image that is given on a box: the scene's, or a part of it."""
+    around, found = around or scene.box, {}
     for target in scene.targets:
+        shared = tuple(map(_overlap, target.box, around))
         place = tuple(
             slice(side.start - out.start, side.stop - out.start)
-            for side, out in zip(target.box, around, strict=True)
+            for side, out in zip(shared, around, strict=True)
         )
-        found[target.name] = image[place][target.mask[target.box]].astype(np.float64)
+        found[target.name] = image[place][target.mask[shared]].astype(np.float64)
     return found
+
+
+def _overlap(one: slice, other: slice) -> slice:
+    """What two ranges share; an empty range within the other if nothing."""
+    start = min(max(one.start, other.start), other.stop)
+    return slice(start, max(min(one.stop, other.stop), start))
 
 
 def _original(scene: Scene, options: Options) -> Images:
@@ -145,11 +154,32 @@ def _wavelet(scene: Scene, options: Options) -> Images:
     wavelet, level = options.get("wavelet", "coif1"), options.get("level", 1)
     start = options.get("start_level", 0)
     if level == 1 and start == 0:
-        bands = wavelet_bands(scene.voxels, wavelet=wavelet, box=scene.box, axes=axes)
-        for name in [*list(bands)[1:], "L" * len(axes)]:
-            yield f"wavelet-{name}", _cut(scene, bands[name])
+        yield from _bands(scene, wavelet, axes)
         return
     yield from _deep_wavelet(scene, wavelet, axes, start, level)
+
+
+def _bands(scene: Scene, wavelet: str, axes: str) -> Images:
+    """One level, slab by slab: eight bands of a whole volume would fill the memory."""
+    parts: dict[str, list[ByRoi]] = {}
+    for slab in _slabs(scene.box):
+        bands = wavelet_bands(scene.voxels, wavelet=wavelet, box=slab, axes=axes)
+        for name, image in bands.items():
+            parts.setdefault(name, []).append(_cut(scene, image, slab))
+    for name in [*list(parts)[1:], "L" * len(axes)]:  # upstream's order
+        found = parts.pop(name)
+        yield (
+            f"wavelet-{name}",
+            {roi: np.concatenate([part[roi] for part in found]) for roi in found[0]},
+        )
+
+
+def _slabs(box: Box) -> Iterator[Box]:
+    """The box in slabs of whole slices, each of about ``SLAB`` voxels."""
+    z, y, x = box
+    slices = max(1, SLAB // ((y.stop - y.start) * (x.stop - x.start)))
+    for start in range(z.start, z.stop, slices):
+        yield slice(start, min(start + slices, z.stop)), y, x
 
 
 def _deep_wavelet(scene: Scene, wavelet: str, axes: str, start: int, level: int) -> Images:

@@ -17,6 +17,7 @@ from scipy.special import sph_harm_y
 
 from radlas.digests import digest_of
 from radlas.errors import ConfigError, DataError
+from radlas.features import images
 from radlas.features.filters.lbp import binary_patterns, icosphere
 from radlas.features.kernels import pairs as pair_kernels
 from radlas.features.params import recipe_of
@@ -174,6 +175,14 @@ def test_an_roi_is_described_alike_alone_and_beside_another():
     volume, rois = case()
     both = [row for row in describe(volume, rois).rows if row.roi == "tumour"]
     assert both == list(describe(volume, {"tumour": rois["tumour"]}).rows)
+
+
+@pytest.mark.parametrize("slab", [1, 5_000])
+def test_bands_split_in_slabs_are_those_of_the_whole(monkeypatch, slab):
+    """Slabs of one slice and of some; there are slabs that an ROI does not touch."""
+    whole = describe(*case(), image_types={"wavelet": {}})
+    monkeypatch.setattr(images, "SLAB", slab)
+    assert describe(*case(), image_types={"wavelet": {}}) == whole
 
 
 def test_turning_axes_and_image_moves_no_value_of_texture():

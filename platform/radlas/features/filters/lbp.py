@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates, spline_filter
 from scipy.special import sph_harm_y
-from scipy.stats import kurtosis
 
 Values = NDArray[np.float64]
 BLOCK = 20_000  # voxels at a time: 42 samples each
@@ -40,6 +39,8 @@ def binary_patterns(
     Yields:
         ``m1``, ``m2``, ... and ``k`` with the value of each voxel of the ROI, shape ``(voxel,)``.
     """
+    from scipy.stats import kurtosis  # noqa: PLC0415 - half a second to import, and rarely needed
+
     sphere = icosphere(subdivision) * radius
     harmonics, degrees = _harmonics(sphere / radius, levels)
     spline = spline_filter(voxels.astype(np.float64), order=3)
