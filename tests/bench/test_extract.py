@@ -21,14 +21,17 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from radlas.digests import canonical_json, digest_of
+from radlas.engine.dask import DaskEngine
 from radlas.features.preprocess import as_floats, prepare, to_itk
 from radlas.features.radiomics import RadiomicsExtractor
 from radlas.features.regions import make_rings
+from radlas.flows import extract
 from radlas.geometry import make_geometry
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import IngestRules
 from radlas.model import Roi, Volume
-from radlas.volumes.zarr import write_case
+from radlas.volumes.zarr import input_digests, read_record, write_case
 
 from .radiomics_pairs import CASE, SIGMAS
 
@@ -340,23 +343,27 @@ def test_a_fresh_worker(tell):
 
 
 def test_two_cores(tmp_path, tell):
-    """Two processes beside each other against one after the other."""
+    """The same cases through one Dask worker and through two, once these have begun."""
     volume, tumour = made_case()
-    write_case(tmp_path, CASE, volume, [Roi("tumour", tumour, "made")])
-    asked = {"settings": SETTINGS | {"rings": [[0, 10]]}, "rois": ["tumour"], "repeats": 4}
-    for name in ("first", "second"):
-        (tmp_path / f"{name}.json").write_text(json.dumps(asked))
-
-    def run(*names: str) -> float:
-        command = [sys.executable, "-m", "tests.bench.radiomics_pairs", "ours", str(tmp_path)]
-        start = time.perf_counter()
-        running = [
-            subprocess.Popen([*command, name], cwd=ROOT, env={**os.environ, **ONE_THREAD})
-            for name in names
-        ]
-        assert [process.wait() for process in running] == [0] * len(names)
-        return time.perf_counter() - start
-
-    alone = statistics.median(run("first") for _ in range(3))
-    both = statistics.median(run("first", "second") for _ in range(3))
-    tell("two cores", {"one [s]": alone, "two beside [s]": both, "scaling": 2 * alone / both})
+    settings = RadiomicsExtractor.Settings.parse(SETTINGS | {"rings": [[0, 10]]})
+    tasks = []
+    for number in range(24):
+        case = f"{number:032x}"
+        write_case(tmp_path, case, volume, [Roi("tumour", tumour, "made")])
+        digest = digest_of(input_digests(read_record(tmp_path, case)))
+        text = canonical_json(settings.model_dump(mode="json"))
+        names = (case, "made", case, case, tmp_path, "radiomics", text, "radiomics-made", digest)
+        tasks.append(extract.ExtractTask(*names))
+    seconds = {}
+    for workers in (1, 2):
+        engine = DaskEngine(workers=workers)
+        try:
+            list(engine.map(extract.work, tasks[: 4 * workers]))
+            start = time.perf_counter()
+            ended = list(engine.map(extract.work, tasks))
+            seconds[workers] = time.perf_counter() - start
+        finally:
+            engine.close()
+        assert [one.error for one in ended] == [None] * len(tasks)
+    scaling = seconds[1] / seconds[2]
+    tell("two cores", {"one [s]": seconds[1], "two [s]": seconds[2], "scaling": scaling})

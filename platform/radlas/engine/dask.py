@@ -30,6 +30,11 @@ _SETTINGS = {
     "distributed.worker.daemon": False,  # a daemon may not have the child
     "distributed.scheduler.worker-saturation": 1.0,
     "distributed.scheduler.allowed-failures": 1,
+    # Workers only wait for their children: what watches them would take a twelfth of two cores.
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "5s",
 }
 
 

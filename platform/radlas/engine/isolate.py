@@ -6,6 +6,7 @@ deadlocks. It lives on between tasks, so that imports and models are loaded once
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -23,6 +24,8 @@ _THREADS = (
     "OPENBLAS_NUM_THREADS",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )
+_TRIM, _MMAP = -1, -3  # names of malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+_KEPT, _APART = 256 << 20, 32 << 20  # the second is the most that every glibc takes
 
 
 class Child:
@@ -79,8 +82,21 @@ class Child:
         return self._pipe
 
 
+def keep_freed_memory() -> None:
+    """Let the arrays that one step frees serve the next, where the C library is glibc.
+
+    Dask starts workers with ``MALLOC_TRIM_THRESHOLD_=65536``, which reaches their children: every
+    array then goes back to the system at once, and the next has all its pages faulted in anew.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_TRIM, _KEPT)
+        mallopt(_MMAP, _APART)
+
+
 def _serve(pipe: Connection) -> None:
     os.environ.update(dict.fromkeys(_THREADS, "1"))  # before numpy, torch and ITK are imported
+    keep_freed_memory()
     while True:
         try:
             work, task = pipe.recv()

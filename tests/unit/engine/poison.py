@@ -1,8 +1,9 @@
-"""Work that goes wrong in the ways real work does; importable, because workers import it."""
+"""Work for engines, most of it wrong in the ways real work is; workers import it."""
 
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 
@@ -19,3 +20,11 @@ def work(task: int) -> int:
     if task == 9:
         raise ValueError("surprise")
     return task * task
+
+
+def new_pages(times: int) -> int:
+    """Pages that the system had to provide for one mebibyte, made and freed so many times."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(times):
+        bytes(range(256)) * (1 << 12)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 
 import poison
@@ -11,6 +12,13 @@ from radlas.engine.base import SerialEngine
 from radlas.engine.dask import DaskEngine
 from radlas.engine.isolate import Child
 from radlas.errors import ConfigError
+
+
+@pytest.fixture
+def child():
+    child = Child(timeout=20)
+    yield child
+    child.stop()  # else this process waits for it at its end
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +57,15 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
         list(engine.map(poison.work, [1]))
 
 
-def test_a_child_that_died_is_replaced():
-    child = Child(timeout=4)
+def test_a_child_that_died_is_replaced(child):
     assert child.call(poison.work, 3).error.reason == "crashed"
     assert child.call(poison.work, 4).result == 16
-    child.stop()
+
+
+def test_memory_that_is_freed_is_used_again_under_dasks_own_setting(child, monkeypatch):
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")  # as a Dask worker hands it on
+    pages = 100 * (1 << 20) // os.sysconf("SC_PAGE_SIZE")
+    assert child.call(poison.new_pages, 100).result < pages / 10
 
 
 def test_a_bug_is_told_with_its_place():
