@@ -2,8 +2,8 @@
 
 Distances run from the tumour's surface at sub-voxel accuracy (``radlas.roi.surface``). A ring is
 made of whole voxels, and how many of their centres fall into it depends on where the slices
-happen to lie. So the edges of a ring may move, by at most half a pixel, until its voxels have
-the volume of the ring in space.
+happen to lie. So the edges of a ring may move until its voxels have the volume of the ring in
+space, by at most half a pixel's diagonal: the pixel of a voxel that is let in still reaches it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Ring:
         requested_width: Outer minus inner distance [mm].
         achieved_width: Largest distance from the tumour's surface to the centre of a voxel that
             was kept, minus the inner distance [mm]; 0 if the ring is empty. It exceeds the
-            requested width by at most half a pixel in plane.
+            requested width by at most half a pixel's diagonal.
         kept_fraction: Voxels left after clipping to the body and dropping intensities, as a
             share of those in the image and not excluded [1]; 0 if there were none.
         in_plane_only: True if the slice spacing exceeds the requested width, so that the slices
@@ -98,7 +98,7 @@ def rings(
     """Rings around one tumour, all from the same distances.
 
     A voxel belongs to a ring if it is not tumour and its centre's distance from the tumour's
-    surface is in ``(inner, outer]``. Both edges are moved by at most half a pixel in plane to
+    surface is in ``(inner, outer]``. Both edges are moved by at most half a pixel's diagonal to
     give the ring's voxels the volume of the ring in space. An edge moves alike for every ring
     that has it, so rings that share an edge share no voxel and leave none out between them.
 
@@ -199,9 +199,11 @@ def _limits(
 ) -> dict[float, float]:
     """Where each edge comes to lie, so that the voxels up to it have the volume up to it."""
     voxel = float(np.prod(spacing_zyx))
-    half_pixel = float(np.sqrt(voxel / max(spacing_zyx))) / 2
+    half_diagonal = float(np.hypot(*sorted(spacing_zyx)[:2])) / 2
     return {
-        edge: _limit(distance, edge, half_pixel, voxels=round(volume / voxel)) if edge else -np.inf
+        edge: _limit(distance, edge, half_diagonal, voxels=round(volume / voxel))
+        if edge
+        else -np.inf
         for edge, volume in volumes.items()
     }
 
