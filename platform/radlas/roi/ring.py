@@ -199,7 +199,8 @@ def _limits(
 ) -> dict[float, float]:
     """Where each edge comes to lie, so that the voxels up to it have the volume up to it."""
     voxel = float(np.prod(spacing_zyx))
-    half_diagonal = float(np.hypot(*sorted(spacing_zyx)[:2])) / 2
+    first, second = sorted(spacing_zyx)[:2]
+    half_diagonal = float(np.hypot(first, second)) / 2
     return {
         edge: _limit(distance, edge, half_diagonal, voxels=round(volume / voxel))
         if edge
