@@ -65,6 +65,13 @@ FEATURE_SET = _text(
 )
 RUN = _text("run_id", "The run that wrote the row.", nullable=False)
 RECORDED = Column("recorded_at", "timestamp", "When the row was written, UTC.", nullable=False)
+ROW_DIGEST = _text(
+    "row_digest",
+    "BLAKE2b-128 over the row's values: not who wrote it and when, nor what is NULL.",
+    nullable=False,
+)
+
+BOOKKEEPING = (RUN.name, RECORDED.name, ROW_DIGEST.name)  # no part of what a row says
 
 CASES = Table(
     "cases",
@@ -107,6 +114,7 @@ CASES = Table(
         ),
         RUN,
         RECORDED,
+        ROW_DIGEST,
     ),
 )
 
@@ -164,6 +172,7 @@ ROIS = Table(
         _text("mask_digest", "SHA-256 over shape and bits."),
         RUN,
         RECORDED,
+        ROW_DIGEST,
     ),
 )
 
@@ -184,6 +193,7 @@ CLINICAL = Table(
         Column("revision", "int64", "1, then one more for each change.", "1", nullable=False),
         RUN,
         RECORDED,
+        ROW_DIGEST,
     ),
 )
 
@@ -220,6 +230,7 @@ RADIOMICS = Table(
         _INPUT,
         RUN,
         RECORDED,
+        ROW_DIGEST,
         *(feature_column(name) for name in RADIOMICS_FEATURES),
     ),
     partitions=("feature_set", "centre"),
@@ -241,6 +252,7 @@ DEEP = Table(
         _INPUT,
         RUN,
         RECORDED,
+        ROW_DIGEST,
     ),
     partitions=("feature_set", "centre"),
 )
@@ -264,6 +276,7 @@ OUTCOMES = Table(
         _number("peak_rss_mib", "Largest resident memory.", "MiB"),
         _text("worker", "Process that did the work."),
         RECORDED,
+        ROW_DIGEST,
     ),
 )
 

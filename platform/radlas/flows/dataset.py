@@ -36,9 +36,9 @@ def load_people(store: Store, snapshot: Snapshot) -> Any:
             belongs to several subjects (the same patient, ingested under two centres).
     """
     with open_snapshot(store, snapshot) as connection:
-        query = "select * exclude (run_id, recorded_at) from cases order by case_id"
+        query = "select * exclude (run_id, recorded_at, row_digest) from cases order by case_id"
         header = connection.sql(query).to_arrow_table().to_pandas().set_index("case_id")
-        query = "select * exclude (centre, run_id, recorded_at) from clinical"
+        query = "select * exclude (centre, run_id, recorded_at, row_digest) from clinical"
         record = connection.sql(query).to_arrow_table().to_pandas().set_index("subject_id")
     _check_independent(header, f"snapshot {snapshot.label}")
     for column in ("sex", "age_years"):  # the clinical record knows better than an image header

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from radlas.model import Row
 from radlas.store import delta
 from radlas.store.layout import Store
+from radlas.tables import BOOKKEEPING
 
-_NOT_CONTENT = {"subject_id", "centre", "revision", "run_id", "recorded_at"}
+_NOT_CONTENT = {"subject_id", "centre", "revision", *BOOKKEEPING}
 
 
 def newest_records(store: Store) -> dict[str, Row]:

@@ -1,37 +1,45 @@
 """The lake's tables: append by key, one atomic commit, read at a pinned version.
 
 Delta through ``deltalake`` gives the log; Parquet is written by pyarrow alone. What the log does
-not check is checked here: that a file exists before it is added, that a key is stored once, that
-new columns are declared before rows carry them. ``deltalake`` must not be used after a fork.
+not check is checked here: that a key is stored once, that new columns are declared before rows
+carry them, that nobody committed since we looked. ``deltalake`` must not be used after a fork.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
+from numpy.typing import NDArray
 
-from radlas.digests import digest_of
 from radlas.errors import StoreError
 from radlas.model import Row
+from radlas.store.content import key_digests, row_digests
 from radlas.store.layout import Store
+from radlas.store.parts import Part, read_part, write_parts
 from radlas.store.schema import arrow_schema
-from radlas.tables import TABLES, Table
+from radlas.tables import ROW_DIGEST, TABLES, Table
 
+T = TypeVar("T")
 _CONFIGURATION = {
     "delta.enableExpiredLogCleanup": "false",
     "delta.logRetentionDuration": "interval 36500 days",
     "delta.dataSkippingStatsColumns": "case_id",
 }
+_PATIENCE = 120.0  # other writers' commits take a tenth of a second each [s]
+_OWNER = os.getpid()
 
 
 def table_path(store: Store, name: str) -> Path:
@@ -41,51 +49,50 @@ def table_path(store: Store, name: str) -> Path:
 
 def version(store: Store, name: str) -> int | None:
     """Newest version of a table; None if nothing was ever written."""
-    path = str(table_path(store, name))
-    return DeltaTable(path).version() if DeltaTable.is_deltatable(path) else None
+    log = _open(store, name)
+    return None if log is None else log.version()
+
+
+def parts(store: Store, name: str, at: int | None = None) -> list[Part]:
+    """Parts of a table at a version, by default the newest; empty if there is none.
+
+    Args:
+        store: The store.
+        name: Table of ``radlas.tables``.
+        at: Version; -1 for that of a table nothing was ever written to.
+    """
+    log = None if at == -1 else _open(store, name, at)
+    return [] if log is None else _parts_of(log, TABLES[name])
 
 
 def files(store: Store, name: str, at: int | None = None) -> list[str]:
-    """Parquet files of a table at a version, by default the newest; empty if there is none."""
-    newest = version(store, name)
-    if newest is None or at == -1:
-        return []
-    table = DeltaTable(str(table_path(store, name)), version=newest if at is None else at)
-    return sorted(unquote(uri) for uri in table.file_uris())
+    """Paths of a table's parts at a version; see ``parts``."""
+    return sorted(str(table_path(store, name) / part.path) for part in parts(store, name, at))
 
 
 def read(
     store: Store, name: str, columns: Sequence[str] | None = None, at: int | None = None
 ) -> Any:
     """A table as Arrow, with its partition columns, by default whole and newest."""
-    declared = arrow_schema(TABLES[name])
-    root = table_path(store, name)
-    parts = [_read_part(uri, root, TABLES[name], columns) for uri in files(store, name, at)]
-    if not parts:
+    table, root = TABLES[name], table_path(store, name)
+    found = [
+        read_part(root, table, part.path, columns)
+        for part in sorted(parts(store, name, at), key=lambda part: part.path)
+    ]
+    if not found:
+        declared = arrow_schema(table)
         return pa.schema(
             [f for f in declared if columns is None or f.name in columns]
         ).empty_table()
-    return pa.concat_tables(parts, promote_options="default")
-
-
-def stored_keys(store: Store, name: str) -> set[tuple[str, ...]]:
-    """Keys of all rows of a table."""
-    key = TABLES[name].key
-    table = read(store, name, key)
-    columns = (table.column(column).to_pylist() for column in key)
-    return {tuple(map(_text, values)) for values in zip(*columns, strict=True)}
-
-
-def _text(value: Any) -> str:
-    """A part of a key. A column declared later is NULL in older rows, and means nothing there."""
-    return "" if value is None else str(value)
+    return pa.concat_tables(found, promote_options="default")
 
 
 class Appender:
     """Appends rows whose key is not stored yet, batch after batch of one run.
 
-    The stored keys of a table are read once: the caller holds the store's write lock, so nobody
-    else adds any meanwhile, and a batch costs what it holds, not what the lake holds.
+    The keys of a part are read once, since parts never change: a batch costs what it holds and what
+    was committed since the last, not what the lake holds. Several writers may append at once: a
+    commit that finds the table moved on looks at the new parts and tries again.
 
     Args:
         store: The store.
@@ -94,152 +101,205 @@ class Appender:
 
     def __init__(self, store: Store, run_id: str) -> None:
         self._store, self._run_id = store, run_id
-        self._seen: dict[str, set[tuple[str, ...]]] = {}
+        self._keys: dict[tuple[str, str], NDArray[np.bytes_]] = {}
 
-    def append(self, name: str, rows: Iterable[Row]) -> int:
+    def append(self, name: str, rows: Iterable[Row] | pa.Table) -> int:
         """Append to a table in one atomic commit; how many rows were new.
 
         Args:
             name: Table of ``radlas.tables``.
-            rows: One mapping per row; keys the table does not declare become nullable float64
-                columns.
+            rows: One mapping per row, or an Arrow table; columns the table does not declare become
+                nullable float64 columns.
+
+        Raises:
+            StoreError: A number is not finite, or other writers kept the table busy for minutes.
         """
         table = TABLES[name]
-        new = self._unseen(table, rows)
-        if new:
-            _commit(self._store, table, list(new.values()), self._run_id)
-            self._seen[name] |= new.keys()  # only now: a commit that failed stored nothing
+        given = _stamped(table, rows)
+        if not given.num_rows:
+            return 0
+        _refuse_infinite(given)
+        keys = key_digests(table.key, given)
+        return commit(self._store, table, lambda log: self._append(log, table, given, keys))
+
+    def _append(self, log: DeltaTable, table: Table, given: Any, keys: NDArray[np.bytes_]) -> int:
+        new = self._unseen(log, table, given, keys)
+        if not len(new):
+            return 0
+        schema = _widened(log, table, given)
+        rows = given.take(new)
+        written = write_parts(table_path(self._store, table.name), table, rows)
+        write_log(log, table, schema, [added(part) for part in written], {"run_id": self._run_id})
         return len(new)
 
-    def _unseen(self, table: Table, rows: Iterable[Row]) -> dict[tuple[str, ...], Row]:
-        if table.name not in self._seen:
-            self._seen[table.name] = stored_keys(self._store, table.name)
-        seen = self._seen[table.name]
-        keyed: dict[tuple[str, ...], Row] = {}
-        for row in rows:
-            key = tuple(_text(row.get(column)) for column in table.key)
-            if key not in seen:
-                keyed.setdefault(key, row)
-        return keyed
+    def _unseen(
+        self, log: DeltaTable, table: Table, given: Any, keys: NDArray[np.bytes_]
+    ) -> NDArray[np.int64]:
+        """Places of the rows that are new, the first of each key."""
+        _, first = np.unique(keys, return_index=True)
+        shared = [name for name in table.partitions if name in table.key]
+        wanted = {name: set(given.column(name).to_pylist()) for name in shared}
+        new = np.ones(len(first), dtype=bool)
+        for part in _parts_of(log, table):
+            if all(part.partition[name] in values for name, values in wanted.items()):
+                new &= ~np.isin(keys[first], self._keys_of(table, part))
+        return np.sort(first[new])
+
+    def _keys_of(self, table: Table, part: Part) -> NDArray[np.bytes_]:
+        place = (table.name, part.path)
+        if place not in self._keys:
+            root = table_path(self._store, table.name)
+            self._keys[place] = key_digests(table.key, read_part(root, table, part.path, table.key))
+        return self._keys[place]
 
 
-def append(store: Store, name: str, rows: Iterable[Row], *, run_id: str) -> int:
+def append(store: Store, name: str, rows: Iterable[Row] | pa.Table, *, run_id: str) -> int:
     """Append one batch; see ``Appender``."""
     return Appender(store, run_id).append(name, rows)
 
 
-def _commit(store: Store, table: Table, rows: Sequence[Row], run_id: str) -> None:
-    delta = _open_or_create(store, table)
-    schema = _widen(delta, table, rows)
-    actions: list[AddAction | RemoveAction] = [
-        _write_part(store, table, part, values, schema)
-        for values, part in _by_partition(table, rows)
-    ]
-    delta.create_write_transaction(
-        actions,
+def commit(store: Store, table: Table, change: Callable[[DeltaTable], T]) -> T:
+    """Change a table; if somebody else did meanwhile, look again and start anew.
+
+    Args:
+        store: The store.
+        table: Which; it is made if it is not there.
+        change: Plans from the newest state it is given and ends with ``write_log``.
+
+    Raises:
+        StoreError: Others kept the table busy all the time.
+    """
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        try:
+            return change(_open_or_create(store, table))
+        except CommitFailedError:
+            time.sleep(random.uniform(0.01, 0.2))  # noqa: S311 - so that two do not keep step
+    raise StoreError(
+        f"other runs kept table {table.name} busy for {_PATIENCE:g} s",
+        str(store.root),
+        "run again: what is stored is not done twice",
+        "locked",
+    )
+
+
+def write_log(
+    log: DeltaTable,
+    table: Table,
+    schema: Any,
+    actions: Sequence[AddAction | RemoveAction],
+    metadata: Mapping[str, str],
+) -> None:
+    """One atomic version after exactly the one that ``log`` has seen.
+
+    Raises:
+        CommitFailedError: Somebody else made that version.
+    """
+    log.create_write_transaction(
+        list(actions),
         mode="append",
         schema=Schema.from_arrow(schema),
         partition_by=list(table.partitions),
-        commit_properties=CommitProperties(custom_metadata={"run_id": run_id}),
+        commit_properties=CommitProperties(custom_metadata=dict(metadata), max_commit_retries=0),
     )
+
+
+def added(part: Part) -> AddAction:
+    """The log's entry of a part. Only case ids have a range: wide statistics slow every commit."""
+    statistics: dict[str, Any] = {"numRecords": part.rows}
+    if part.cases:
+        low, high = part.cases
+        statistics["minValues"], statistics["maxValues"] = {"case_id": low}, {"case_id": high}
+        statistics["nullCount"] = {"case_id": 0}
+    return AddAction(
+        path=part.path,
+        size=part.size,
+        partition_values=dict(part.partition),
+        modification_time=int(time.time() * 1000),
+        data_change=True,
+        stats=json.dumps(statistics),
+    )
+
+
+def removed(part: Part) -> RemoveAction:
+    """The log's entry that takes a part out of the newest version; older ones keep it."""
+    return RemoveAction(
+        path=part.path,
+        data_change=True,
+        deletion_timestamp=int(time.time() * 1000),
+        size=part.size,
+        partition_values=dict(part.partition),
+    )
+
+
+def schema_of(log: DeltaTable, table: Table) -> Any:
+    """A table's columns as Arrow: the declared types, and float64 for features of extractors."""
+    return _fields(table, pa.schema(log.schema().to_arrow()).names)
+
+
+def _open(store: Store, name: str, at: int | None = None) -> DeltaTable | None:
+    if os.getpid() != _OWNER:
+        raise StoreError("the lake was opened after a fork", name, "start processes by spawn")
+    path = str(table_path(store, name))
+    return DeltaTable(path, version=at) if DeltaTable.is_deltatable(path) else None
 
 
 def _open_or_create(store: Store, table: Table) -> DeltaTable:
-    path = str(table_path(store, table.name))
-    if DeltaTable.is_deltatable(path):
-        return DeltaTable(path)
-    return DeltaTable.create(
-        path,
+    return _open(store, table.name) or DeltaTable.create(
+        str(table_path(store, table.name)),
         schema=Schema.from_arrow(arrow_schema(table)),
         partition_by=list(table.partitions),
         configuration=_CONFIGURATION,
+        mode="ignore",
     )
 
 
-def _widen(delta: DeltaTable, table: Table, rows: Sequence[Row]) -> Any:
-    """The table's schema, after adding columns that rows carry and the table does not."""
-    known = pa.schema(delta.schema().to_arrow()).names
-    extra = sorted({name for row in rows for name in row} - set(known))
-    declared = arrow_schema(table)
-
-    def fields(names: Sequence[str]) -> Any:
-        floats = pa.float64()
-        return pa.schema(
-            [declared.field(n) if n in declared.names else pa.field(n, floats) for n in names]
+def _parts_of(log: DeltaTable, table: Table) -> list[Part]:
+    actions = pa.table(log.get_add_actions(flatten=True)).to_pylist()
+    return [
+        Part(
+            path=unquote(one["path"]),
+            size=one["size_bytes"],
+            rows=one["num_records"],
+            partition={name: one[f"partition.{name}"] for name in table.partitions},
+            cases=(one["min.case_id"], one["max.case_id"]) if one.get("min.case_id") else (),
         )
+        for one in actions
+    ]
 
+
+def _stamped(table: Table, rows: Iterable[Row] | pa.Table) -> Any:
+    """Rows as Arrow under the declared types, each with its digest."""
+    if not isinstance(rows, pa.Table):
+        listed = list(rows)
+        names = dict.fromkeys(name for row in listed for name in row)
+        rows = pa.Table.from_pylist(listed, schema=_fields(table, list(names)))
+    if ROW_DIGEST.name in rows.column_names:
+        return rows
+    return rows.append_column(ROW_DIGEST.name, row_digests(table, rows))
+
+
+def _fields(table: Table, names: Sequence[str]) -> Any:
+    declared = arrow_schema(table)
+    return pa.schema(
+        [declared.field(n) if n in declared.names else pa.field(n, pa.float64()) for n in names]
+    )
+
+
+def _widened(log: DeltaTable, table: Table, rows: Any) -> Any:
+    """The table's schema, after adding columns that rows carry and the table does not."""
+    known = schema_of(log, table).names
+    extra = sorted(set(rows.column_names) - set(known))
     if extra:
-        delta.alter.add_columns(Schema.from_arrow(fields(extra)).fields)
-    return fields([*known, *extra])
+        log.alter.add_columns(Schema.from_arrow(_fields(table, extra)).fields)
+    return _fields(table, [*known, *extra])
 
 
-def _by_partition(table: Table, rows: Sequence[Row]) -> list[tuple[tuple[str, ...], list[Row]]]:
-    groups: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        groups.setdefault(tuple(str(row[name]) for name in table.partitions), []).append(row)
-    return sorted(groups.items())
-
-
-def _write_part(
-    store: Store, table: Table, rows: Sequence[Row], values: tuple[str, ...], schema: Any
-) -> AddAction:
-    rows = sorted(rows, key=lambda row: tuple(_text(row.get(column)) for column in table.key))
-    keys = [[_text(row.get(column)) for column in table.key] for row in rows]
-    folder = "/".join(f"{n}={v}" for n, v in zip(table.partitions, values, strict=True))
-    name = f"part-{digest_of(keys)[:24]}.parquet"
-    relative = f"{folder}/{name}" if folder else name
-    path = table_path(store, table.name) / relative
-    fields = [field for field in schema if field.name not in table.partitions]
-    _write_parquet(path, pa.Table.from_pylist(list(rows), schema=pa.schema(fields)))
-    return AddAction(
-        path=relative,
-        size=path.stat().st_size,
-        partition_values=dict(zip(table.partitions, values, strict=True)),
-        modification_time=int(time.time() * 1000),
-        data_change=True,
-        stats=json.dumps(_statistics(rows)),
-    )
-
-
-def _statistics(rows: Sequence[Row]) -> Mapping[str, Any]:
-    """Counts and the range of case ids only: wide statistics make every commit slow."""
-    cases = [row["case_id"] for row in rows if "case_id" in row]
-    statistics: dict[str, Any] = {"numRecords": len(rows)}
-    if cases:
-        statistics["minValues"] = {"case_id": min(cases)}
-        statistics["maxValues"] = {"case_id": max(cases)}
-        statistics["nullCount"] = {"case_id": 0}
-    return statistics
-
-
-def _write_parquet(path: Path, table: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".partial")
-    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
-    floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
-    pq.write_table(
-        table,
-        temporary,
-        compression="zstd",
-        use_dictionary=texts,
-        use_byte_stream_split=floats,
-        row_group_size=20_000,
-    )
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
-    temporary.rename(path)
-
-
-def _read_part(uri: str, root: Path, table: Table, columns: Sequence[str] | None) -> Any:
-    path = Path(uri.removeprefix("file://"))
-    try:
-        part = pq.ParquetFile(path)
-        here = [n for n in part.schema_arrow.names if columns is None or n in columns]
-        data = part.read(columns=here)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise StoreError(f"a part cannot be read: {error}", str(path), "radlas verify") from error
-    for folder in path.relative_to(root.absolute()).parts:  # not of folders the store lies in
-        name, equals, value = folder.partition("=")
-        if equals and name in table.partitions and (columns is None or name in columns):
-            data = data.append_column(name, pa.array([value] * data.num_rows, pa.string()))
-    return data
+def _refuse_infinite(rows: Any) -> None:
+    """NaN in one row makes the mean of a whole column NaN; what is undefined is NULL."""
+    for field in rows.schema:
+        if pa.types.is_floating(field.type):
+            finite = pc.all(pc.is_finite(rows.column(field.name))).as_py()
+            if finite is False:
+                what = f"{field.name} holds NaN or infinity"
+                raise StoreError(what, "", "a defect of the extractor: undefined values are NULL")

@@ -17,7 +17,7 @@ from typing import IO
 from radlas.digests import pseudonym
 from radlas.errors import StoreError
 
-FORMAT = 2
+FORMAT = 3
 _FOLDERS = ("volumes", "lake", "feature_sets", "snapshots", "models")
 
 

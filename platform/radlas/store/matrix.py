@@ -15,7 +15,7 @@ import pandas as pd
 from radlas.errors import ConfigError
 from radlas.tables import RADIOMICS
 
-_KEYS = set(RADIOMICS.names[: RADIOMICS.names.index("recorded_at") + 1])
+_KEYS = set(RADIOMICS.names[: RADIOMICS.names.index("row_digest") + 1])
 
 
 def feature_matrix(connection: duckdb.DuckDBPyConnection, feature_sets: tuple[str, ...]) -> Any:

@@ -19,8 +19,8 @@ from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
 from radlas.store.content import content_digest
 from radlas.store.layout import Store
+from radlas.store.parts import verify_part
 from radlas.store.query import connect, run_sql
-from radlas.tables import TABLES
 from radlas.version import __version__
 
 PINNED = ("cases", "rois", "clinical", "radiomics", "deep")  # make a snapshot's identity
@@ -137,11 +137,14 @@ def open_snapshot(store: Store, snapshot: Snapshot) -> duckdb.DuckDBPyConnection
 
 
 def verify_snapshot(store: Store, snapshot: Snapshot) -> None:
-    """Read every pinned row again and hold it against the recorded digests.
+    """Read every byte of the pinned parts again, and hold the rows against the frozen digests.
 
     Raises:
-        StoreError: A table's content has changed.
+        StoreError: A part's bytes or a table's content have changed.
     """
+    for table in snapshot.tables:
+        for part in delta.parts(store, table, snapshot.versions[table]):
+            verify_part(delta.table_path(store, table), part.path)
     with open_snapshot(store, snapshot) as connection:
         for table, recorded in snapshot.tables.items():
             if _content(connection, table) != recorded:
@@ -153,8 +156,8 @@ def verify_snapshot(store: Store, snapshot: Snapshot) -> None:
 
 
 def _content(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
-    rows = connection.sql(f"select * from {table}").to_arrow_table()
-    return {"rows": rows.num_rows, "digest": content_digest(TABLES[table], rows)}
+    digests = connection.sql(f"select row_digest from {table}").to_arrow_table().column(0)
+    return {"rows": len(digests), "digest": content_digest(digests)}
 
 
 def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:

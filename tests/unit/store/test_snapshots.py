@@ -1,8 +1,9 @@
 """Snapshots: what was frozen stays, whatever is written later; identity is content."""
 
 import json
+from pathlib import Path
 
-import pyarrow.parquet as pq
+import numpy as np
 import pytest
 
 from radlas.errors import ConfigError, StoreError
@@ -101,11 +102,26 @@ def test_a_snapshot_file_is_never_rewritten(filled, monkeypatch):
     assert len(list(path.parent.iterdir())) == 1
 
 
-def test_verify_finds_a_replaced_part(filled):
+def test_verify_finds_one_changed_byte(filled):
     snapshot, _ = create_snapshot(filled, "x")
-    (path,) = delta.files(filled, "radiomics")
-    table = pq.read_table(path, partitioning=None)
-    pq.write_table(table.slice(0, 2), path)
+    (path,) = map(Path, delta.files(filled, "radiomics"))
+    whole = path.read_bytes()
+    for place in np.random.default_rng(0).choice(len(whole), 20, replace=False):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(StoreError, match="a part holds other bytes than were written"):
+            verify_snapshot(filled, snapshot)
+    path.write_bytes(whole)
+    verify_snapshot(filled, snapshot)
+
+
+def test_verify_finds_rows_that_were_taken_out_of_a_version(filled):
+    """The files are whole; the log was made to name fewer of them."""
+    delta.append(filled, "radiomics", [feature_row("a", "edema")], run_id="r")
+    snapshot, _ = create_snapshot(filled, "x")
+    log = delta.table_path(filled, "radiomics") / "_delta_log"
+    newest = sorted(log.glob("*.json"))[-1]
+    lines = [line for line in newest.read_text().splitlines() if '"add"' not in line]
+    newest.write_text("\n".join(lines) + "\n")
     with pytest.raises(StoreError, match="table radiomics no longer holds what was frozen"):
         verify_snapshot(filled, snapshot)
 

@@ -1,0 +1,168 @@
+"""Parquet parts of the lake: written whole under the digest of their bytes, never changed.
+
+Partition columns are folders, not columns of the file. A part's name says what it must hold, so
+damage to any byte of it can be told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from radlas.errors import StoreError
+from radlas.tables import Table
+
+ROW_GROUP = 20_000  # rows: about a thousand cases
+_DIGITS = 32
+
+
+@dataclass(frozen=True)
+class Part:
+    """One Parquet file of a table.
+
+    Attributes:
+        path: Relative to the table's folder.
+        size: Bytes.
+        rows: Number of rows.
+        partition: Value of each partition column.
+        cases: Smallest and largest case id; empty if the table has none.
+    """
+
+    path: str
+    size: int
+    rows: int
+    partition: Mapping[str, str]
+    cases: tuple[str, str] | tuple[()] = ()
+
+
+def write_parts(root: Path, table: Table, rows: Any) -> list[Part]:
+    """Write rows, one part per partition, sorted by key.
+
+    Args:
+        root: The table's folder.
+        table: Declares key and partitions.
+        rows: Arrow table with all columns, partitions included.
+    """
+    order = [(name, "ascending") for name in _order(table) if name in rows.column_names]
+    return [
+        _write_part(root, table, values, part.sort_by(order))
+        for values, part in _by_partition(table, rows)
+    ]
+
+
+def read_part(root: Path, table: Table, path: str, columns: Sequence[str] | None = None) -> Any:
+    """A part as Arrow, with its partition columns.
+
+    Raises:
+        StoreError: It is missing or damaged.
+    """
+    try:
+        part = pq.ParquetFile(root / path)
+        here = [n for n in part.schema_arrow.names if columns is None or n in columns]
+        data = part.read(columns=here)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise _damaged(root / path, f"cannot be read: {error}") from error
+    for folder in Path(path).parts:
+        name, equals, value = folder.partition("=")
+        if equals and name in table.partitions and (columns is None or name in columns):
+            data = data.append_column(name, pa.array([value] * data.num_rows, pa.string()))
+    return data
+
+
+def verify_part(root: Path, path: str) -> None:
+    """Hold a part's bytes against its name.
+
+    Raises:
+        StoreError: It is missing, or a byte has changed.
+    """
+    try:
+        with (root / path).open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise _damaged(root / path, f"cannot be read: {error.strerror}") from error
+    if _name(found) != Path(path).name:
+        raise _damaged(root / path, "holds other bytes than were written")
+
+
+def _order(table: Table) -> list[str]:
+    """Rows of a case lie together; partition columns are constant within a part."""
+    key = [name for name in table.key if name not in table.partitions]
+    return sorted(key, key=lambda name: name != "case_id")
+
+
+def _by_partition(table: Table, rows: Any) -> list[tuple[dict[str, str], Any]]:
+    names = list(table.partitions)
+    if not names:
+        return [({}, rows)]
+    found = rows.group_by(names).aggregate([]).sort_by([(name, "ascending") for name in names])
+    groups = []
+    for values in found.select(names).to_pylist():
+        chosen = pc.scalar(True)
+        for name, value in values.items():
+            chosen = chosen & (pc.field(name) == value)
+        groups.append((values, rows.filter(chosen)))
+    return groups
+
+
+def _write_part(root: Path, table: Table, partition: dict[str, str], rows: Any) -> Part:
+    folder = root.joinpath(*(f"{name}={value}" for name, value in partition.items()))
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{uuid.uuid4().hex}.partial"
+    try:
+        _write_parquet(temporary, rows.drop_columns(list(partition)))
+        with temporary.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            os.fsync(stream.fileno())
+        path = folder / _name(digest)
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(folder)
+    cases = pc.min_max(rows.column("case_id")).as_py() if "case_id" in rows.column_names else {}
+    return Part(
+        path=path.relative_to(root).as_posix(),
+        size=path.stat().st_size,
+        rows=rows.num_rows,
+        partition=partition,
+        cases=(cases["min"], cases["max"]) if cases else (),
+    )
+
+
+def _write_parquet(path: Path, rows: Any) -> None:
+    texts = [field.name for field in rows.schema if pa.types.is_string(field.type)]
+    floats = [field.name for field in rows.schema if pa.types.is_floating(field.type)]
+    pq.write_table(
+        rows,
+        path,
+        compression="zstd",
+        use_dictionary=texts,
+        use_byte_stream_split=floats,
+        row_group_size=ROW_GROUP,
+    )
+
+
+def _name(digest: str) -> str:
+    return f"part-{digest[:_DIGITS]}.parquet"
+
+
+def _sync(folder: Path) -> None:
+    """The name of a file is safe only when its folder is on disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _damaged(path: Path, why: str) -> StoreError:
+    hint = "restore the file from a backup; radlas verify names all that are damaged"
+    return StoreError(f"a part {why}", str(path), hint, "damaged_part")

@@ -1,0 +1,96 @@
+"""The identity of rows: what they say, not how, where or when they were written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radlas.store.content import content_digest, key_digests, row_digests
+from radlas.store.delta import _stamped
+from radlas.tables import TABLES
+
+from .conftest import feature_row
+
+NUMBERS = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "case_id": st.text(st.characters(exclude_categories=["Cs"]), max_size=4),
+            "firstorder_Mean": NUMBERS,
+            "shape_Sphericity": NUMBERS,
+            "grey_levels": st.none() | st.integers(-(2**40), 2**40),
+        }
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def digests(rows, table="radiomics"):
+    return _stamped(TABLES[table], rows).column("row_digest").to_pylist()
+
+
+def rows_of(values):
+    return [feature_row("x") | one for one in values]
+
+
+@given(ROWS, st.randoms())
+def test_a_rows_digest_does_not_depend_on_its_neighbours_or_its_place(values, chance):
+    rows = rows_of(values)
+    alone = [digests([row])[0] for row in rows]
+    order = list(range(len(rows)))
+    chance.shuffle(order)
+    assert digests([rows[i] for i in order]) == [alone[i] for i in order]
+
+
+@given(ROWS)
+def test_columns_without_a_value_and_who_wrote_when_do_not_count(values):
+    rows = rows_of(values)
+    later = {"run_id": "other", "recorded_at": datetime(2030, 1, 1, tzinfo=UTC), "toy": None}
+    assert digests([row | later for row in rows]) == digests(rows)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"firstorder_Mean": 1.0000000000000002},
+        {"firstorder_Mean": None},
+        {"firstorder_Mean": None, "firstorder_Median": 1.0},
+        {"roi": "tumoux"},
+        {"reason": "r"},
+        {"grey_levels": 1},
+        {"perturbation": "x"},
+    ],
+)
+def test_every_other_change_is_another_row(change):
+    row = feature_row("a", firstorder_Mean=1.0)
+    assert digests([row | change]) != digests([row])
+
+
+def test_vectors_count_by_length_and_value():
+    row = {"case_id": "a", "vector": [1.0, 2.0]}
+    changed = [[1.0, 2.0, 0.0], [2.0, 1.0], [1.0], None]
+    found = digests([row, *({**row, "vector": one} for one in changed)], "deep")
+    assert len(set(found)) == len(found)
+
+
+def test_the_content_is_a_bag_of_rows():
+    one, other = pa.array(["b" * 32, "a" * 32]), pa.array(["a" * 32, "b" * 32])
+    assert content_digest(one) == content_digest(other)
+    assert content_digest(one) != content_digest(pa.array(["a" * 32]))
+
+
+def test_parts_of_a_key_do_not_run_together():
+    rows = pa.table({"a": ["x", "xy", None], "b": ["yz", "z", "xyz"]})
+    assert len(set(key_digests(("a", "b"), rows))) == 3
+
+
+def test_digests_of_many_rows_are_those_of_few():
+    """More than are laid out at once."""
+    rows = pa.table({"case_id": [f"{n:06}" for n in range(60_000)]})
+    many = row_digests(TABLES["cases"], rows)
+    assert many[55_000] == row_digests(TABLES["cases"], rows.slice(55_000, 1))[0]
