@@ -65,12 +65,13 @@ FEATURE_SET = _text(
 )
 RUN = _text("run_id", "The run that wrote the row.", nullable=False)
 RECORDED = Column("recorded_at", "timestamp", "When the row was written, UTC.", nullable=False)
-ROW_DIGEST = _text(
+ROW_DIGEST = Column(
     "row_digest",
-    "BLAKE2b-128 over the row's values: not who wrote it and when, nor what is NULL.",
+    "int64",
+    "BLAKE2b-64 over the row's values: not who wrote it and when, nor what is NULL.",
+    "1",
     nullable=False,
 )
-
 BOOKKEEPING = (RUN.name, RECORDED.name, ROW_DIGEST.name)  # no part of what a row says
 
 CASES = Table(

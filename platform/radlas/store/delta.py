@@ -62,7 +62,7 @@ def parts(store: Store, name: str, at: int | None = None) -> list[Part]:
         at: Version; -1 for that of a table nothing was ever written to.
     """
     log = None if at == -1 else _open(store, name, at)
-    return [] if log is None else _parts_of(log, TABLES[name])
+    return [] if log is None else parts_of(log, TABLES[name])
 
 
 def files(store: Store, name: str, at: int | None = None) -> list[str]:
@@ -140,7 +140,7 @@ class Appender:
         shared = [name for name in table.partitions if name in table.key]
         wanted = {name: set(given.column(name).to_pylist()) for name in shared}
         new = np.ones(len(first), dtype=bool)
-        for part in _parts_of(log, table):
+        for part in parts_of(log, table):
             if all(part.partition[name] in values for name, values in wanted.items()):
                 new &= ~np.isin(keys[first], self._keys_of(table, part))
         return np.sort(first[new])
@@ -232,6 +232,21 @@ def removed(part: Part) -> RemoveAction:
     )
 
 
+def parts_of(log: DeltaTable, table: Table) -> list[Part]:
+    """Parts of the version that a log was opened at."""
+    actions = pa.table(log.get_add_actions(flatten=True)).to_pylist()
+    return [
+        Part(
+            path=unquote(one["path"]),
+            size=one["size_bytes"],
+            rows=one["num_records"],
+            partition={name: one[f"partition.{name}"] for name in table.partitions},
+            cases=(one["min.case_id"], one["max.case_id"]) if one.get("min.case_id") else (),
+        )
+        for one in actions
+    ]
+
+
 def schema_of(log: DeltaTable, table: Table) -> Any:
     """A table's columns as Arrow: the declared types, and float64 for features of extractors."""
     return _fields(table, pa.schema(log.schema().to_arrow()).names)
@@ -252,20 +267,6 @@ def _open_or_create(store: Store, table: Table) -> DeltaTable:
         configuration=_CONFIGURATION,
         mode="ignore",
     )
-
-
-def _parts_of(log: DeltaTable, table: Table) -> list[Part]:
-    actions = pa.table(log.get_add_actions(flatten=True)).to_pylist()
-    return [
-        Part(
-            path=unquote(one["path"]),
-            size=one["size_bytes"],
-            rows=one["num_records"],
-            partition={name: one[f"partition.{name}"] for name in table.partitions},
-            cases=(one["min.case_id"], one["max.case_id"]) if one.get("min.case_id") else (),
-        )
-        for one in actions
-    ]
 
 
 def _stamped(table: Table, rows: Iterable[Row] | pa.Table) -> Any:

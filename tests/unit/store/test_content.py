@@ -79,9 +79,9 @@ def test_vectors_count_by_length_and_value():
 
 
 def test_the_content_is_a_bag_of_rows():
-    one, other = pa.array(["b" * 32, "a" * 32]), pa.array(["a" * 32, "b" * 32])
+    one, other = pa.array([-7, 3]), pa.array([3, -7])
     assert content_digest(one) == content_digest(other)
-    assert content_digest(one) != content_digest(pa.array(["a" * 32]))
+    assert content_digest(one) != content_digest(pa.array([3]))
 
 
 def test_parts_of_a_key_do_not_run_together():

@@ -1,0 +1,120 @@
+"""Few large parts instead of many small ones, and room made of what nobody can reach.
+
+Compaction changes no row: what a table says, and so every snapshot's identity, stays the same.
+Files that a snapshot's version names are never removed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from radlas.store import delta
+from radlas.store.layout import Store
+from radlas.store.parts import Part, read_part, write_parts
+from radlas.tables import TABLES, Table
+
+MANY = 20  # parts of a partition: beyond, opening them costs more than reading
+LARGE = 128 << 20  # bytes of a part that is left as it is
+RETENTION_HOURS = 72  # an orphan may be a part that somebody is about to commit
+
+
+@dataclass(frozen=True)
+class Compaction:
+    """What became of one table.
+
+    Attributes:
+        parts_before: In the newest version.
+        parts_after: The same, afterwards.
+        bytes_before: Of those parts.
+        bytes_after: The same, afterwards.
+    """
+
+    table: str
+    parts_before: int
+    parts_after: int
+    bytes_before: int
+    bytes_after: int
+
+
+def compact(store: Store, name: str, *, many: int = MANY) -> Compaction:
+    """Merge the small parts of every partition that has more than ``many`` of them.
+
+    Each commit replaces exactly the parts that were read: if another process committed meanwhile,
+    it looks again, so no row is lost and none is there twice.
+    """
+    table = TABLES[name]
+    before = delta.parts(store, name)
+    for bundle in _bundles(before, many):
+        delta.commit(store, table, partial(_merge, store, table, bundle))
+    after = delta.parts(store, name)
+    return Compaction(name, len(before), len(after), _bytes(before), _bytes(after))
+
+
+def vacuum(
+    store: Store, name: str, pinned: Sequence[int], *, hours: int = RETENTION_HOURS
+) -> list[str]:
+    """Remove files that neither the newest nor a pinned version names.
+
+    Args:
+        store: The store.
+        name: Table of ``radlas.tables``.
+        pinned: Versions that snapshots stand on.
+        hours: Younger files stay: a writer may be about to commit them.
+
+    Returns:
+        Paths that were removed.
+    """
+    newest = delta.version(store, name)
+    if newest is None:
+        return []
+    return DeltaTable(str(delta.table_path(store, name))).vacuum(
+        retention_hours=hours,
+        dry_run=False,
+        enforce_retention_duration=False,
+        full=True,
+        keep_versions=sorted({version for version in pinned if version >= 0} | {newest}),
+    )
+
+
+def _merge(store: Store, table: Table, bundle: Sequence[Part], log: DeltaTable) -> None:
+    here = {part.path for part in delta.parts_of(log, table)}
+    if not here.issuperset(part.path for part in bundle):
+        return  # another compaction came first
+    root = delta.table_path(store, table.name)
+    rows = pa.concat_tables(
+        (read_part(root, table, part.path) for part in bundle), promote_options="default"
+    )
+    merged = [delta.added(part) for part in write_parts(root, table, rows)]
+    replaced = [delta.removed(part) for part in bundle]
+    schema = delta.schema_of(log, table)
+    delta.write_log(log, table, schema, [*replaced, *merged], {"compaction": table.name})
+
+
+def _bundles(parts: Sequence[Part], many: int) -> Iterator[list[Part]]:
+    """Small parts that will be one, where a partition has too many of them."""
+
+    def place(part: Part) -> list[tuple[str, str]]:
+        return sorted(part.partition.items())
+
+    for _, group in itertools.groupby(sorted(parts, key=place), key=place):
+        small = [part for part in group if part.size < LARGE]
+        if len(small) <= many:
+            continue
+        bundle: list[Part] = []
+        for part in small:
+            bundle.append(part)
+            if _bytes(bundle) >= LARGE:
+                yield bundle
+                bundle = []
+        if len(bundle) > 1:
+            yield bundle
+
+
+def _bytes(parts: Sequence[Part]) -> int:
+    return sum(part.size for part in parts)

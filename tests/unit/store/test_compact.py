@@ -1,0 +1,117 @@
+"""Compaction changes files, never rows; vacuum removes what nobody can reach, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+from deltalake import DeltaTable
+
+from radlas.store import compact as compaction
+from radlas.store import delta
+from radlas.store.compact import compact, vacuum
+from radlas.store.snapshots import create_snapshot, verify_snapshot
+
+from .conftest import case_row, feature_row
+
+
+def rows(store, at=None):
+    found = delta.read(store, "radiomics", at=at).to_pylist()
+    return sorted(found, key=lambda row: (row["centre"], row["case_id"], row["image_type"]))
+
+
+@pytest.fixture
+def crowded(store):
+    """Two centres with five small parts each, written in another order than that of cases."""
+    delta.append(store, "cases", [case_row(f"{n}") for n in range(5)], run_id="r")
+    for number in (3, 1, 4, 0, 2):
+        for centre in ("a", "b"):
+            row = feature_row(f"{centre}{number}", firstorder_Mean=number + 0.5)
+            delta.append(store, "radiomics", [row | {"centre": centre}], run_id="r")
+    return store
+
+
+def test_rows_stay_and_parts_become_few(crowded):
+    before = rows(crowded)
+    done = compact(crowded, "radiomics", many=2)
+    assert (done.parts_before, done.parts_after) == (10, 2)
+    assert done.bytes_after < done.bytes_before
+    assert rows(crowded) == before
+    assert compact(crowded, "radiomics", many=2).parts_before == 2, "nothing is left to do"
+
+
+def test_a_snapshots_identity_outlives_compaction_and_vacuum(crowded):
+    snapshot, _ = create_snapshot(crowded, "x")
+    compact(crowded, "radiomics", many=2)
+    assert create_snapshot(crowded, "x") == (snapshot, False)
+    vacuum(crowded, "radiomics", [snapshot.versions["radiomics"]], hours=0)
+    verify_snapshot(crowded, snapshot)
+
+
+def test_vacuum_removes_replaced_parts_and_orphans_but_not_young_ones(crowded):
+    first = delta.version(crowded, "radiomics")
+    compact(crowded, "radiomics", many=2)
+    root = delta.table_path(crowded, "radiomics")
+    orphan = root / "feature_set=p-1" / "centre=a" / "part-orphan.parquet"
+    orphan.write_bytes(b"of a writer that was killed")
+    assert vacuum(crowded, "radiomics", [], hours=72) == []
+    old = time.time() - 80 * 3600
+    os.utime(orphan, (old, old))
+    assert [one.rpartition("/")[2] for one in vacuum(crowded, "radiomics", [], hours=72)] == [
+        orphan.name
+    ]
+    assert len(vacuum(crowded, "radiomics", [], hours=0)) == 10
+    assert len(rows(crowded)) == 10
+    assert DeltaTable(str(root)).version() > first, "the log is kept"
+
+
+def test_an_append_between_reading_and_committing_is_not_lost(crowded, monkeypatch):
+    write_log, raced = delta.write_log, []
+
+    def late(*arguments):
+        if not raced:
+            raced.append(True)
+            delta.append(crowded, "radiomics", [feature_row("new")], run_id="o")
+        write_log(*arguments)
+
+    monkeypatch.setattr(delta, "write_log", late)
+    compact(crowded, "radiomics", many=2)
+    found = [row["case_id"] for row in rows(crowded)]
+    assert len(found) == len(set(found)) == 11
+    assert "new" in found
+
+
+def test_two_compactions_at_once_leave_every_row_once(crowded, monkeypatch):
+    """The other one replaces the same parts before this one commits."""
+    write_log, raced = delta.write_log, []
+
+    def late(*arguments):
+        if not raced:
+            raced.append(True)
+            compact(crowded, "radiomics", many=2)
+        write_log(*arguments)
+
+    monkeypatch.setattr(delta, "write_log", late)
+    before = rows(crowded)
+    done = compact(crowded, "radiomics", many=2)
+    assert rows(crowded) == before
+    assert done.parts_after == 2
+
+
+def test_large_parts_are_left_and_bundles_are_bounded(crowded, monkeypatch):
+    """Reading a partition at once would need as much memory as it is large."""
+    sizes = [part.size for part in delta.parts(crowded, "radiomics")]
+    monkeypatch.setattr(compaction, "LARGE", max(sizes) + 1)
+    done = compact(crowded, "radiomics", many=2)
+    assert done.parts_after == 6, "of five parts two, two and one become one each"
+    assert len(rows(crowded)) == 10
+
+
+def test_columns_of_different_parts_are_all_kept(crowded):
+    delta.append(crowded, "radiomics", [feature_row("a9", toy_shell=2.0)], run_id="r")
+    delta.append(crowded, "radiomics", [feature_row("a8")], run_id="r")
+    before = rows(crowded)
+    compact(crowded, "radiomics", many=1)
+    assert rows(crowded) == before
+    assert compact(crowded, "deep").parts_before == 0, "a table nothing was ever written to"
