@@ -70,9 +70,7 @@ class OpenStore:
             )
         chosen = tuple(feature_sets if feature_sets is not None else self.frozen.feature_sets)  # type: ignore[union-attr]  # shown above
         with self._connect() as connection:
-            X = feature_matrix(connection, chosen)
-        kept = [name for name in X.columns if _belongs(name, roi, image_type)]
-        return X[kept]
+            return feature_matrix(connection, chosen, roi=roi, image_type=image_type)
 
     def _connect(self) -> Any:
         return open_snapshot(self.store, self.frozen) if self.frozen else connect(self.store)
@@ -85,8 +83,3 @@ def open_path(path: str | Path) -> OpenStore:
         StoreError: There is none, or it is of another format version.
     """
     return OpenStore(open_store(Path(path)))
-
-
-def _belongs(column: str, roi: str | None, image_type: str | None) -> bool:
-    parts = column.split("__")
-    return (roi is None or parts[0] == roi) and (image_type is None or parts[1] == image_type)

@@ -1,81 +1,175 @@
 """The training matrix: one row per case, one column per ``roi__image_type__feature``.
 
-Assembled block by block from sorted rows; never pivoted in SQL, which takes minutes and gigabytes
-for a thousand columns.
+Filled from a stream of rows, each of which is a stretch of the matrix; never pivoted in SQL, which
+takes minutes and gigabytes for a thousand columns.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from radlas.errors import ConfigError
 from radlas.tables import RADIOMICS
 
+Values = NDArray[np.float64]
+Block = tuple[list[str], Values]  # names of columns; their values, shape (column, case)
 _KEYS = set(RADIOMICS.names[: RADIOMICS.names.index("row_digest") + 1])
+_BATCH = 20_000  # rows of the stream held at once
 
 
-def feature_matrix(connection: duckdb.DuckDBPyConnection, feature_sets: tuple[str, ...]) -> Any:
+def feature_matrix(
+    connection: duckdb.DuckDBPyConnection,
+    feature_sets: Sequence[str],
+    *,
+    roi: str | None = None,
+    image_type: str | None = None,
+) -> Any:
     """All features of the given sets.
 
     Args:
         connection: An open store or snapshot.
         feature_sets: Names; each becomes columns, named ``roi__image_type__feature``, or
             ``roi__layer__017`` for embeddings.
+        roi: Only this ROI.
+        image_type: Only this image type, or layer.
 
     Returns:
         Frame of float64, index ``case_id`` sorted, every case of the cohort a row; NaN where the
         lake holds NULL or no row (a ring that could not be made stays visible as missing).
+        Columns are sorted by name; those without a single value are left out.
 
     Raises:
         ConfigError: Two feature sets have columns of the same name: choose one.
     """
-    cases = [row[0] for row in connection.sql("select case_id from cases order by 1").fetchall()]
-    index = pd.Index(cases, name="case_id")
-    blocks = []
-    for feature_set in sorted(feature_sets):
-        blocks += _radiomics(connection, feature_set) + _deep(connection, feature_set)
+    cases = connection.sql("select case_id from cases order by 1").to_arrow_table().column(0)
+    blocks = [
+        found
+        for feature_set in sorted(feature_sets)
+        for block in (_radiomics, _deep)
+        if (found := block(connection, cases, feature_set, roi, image_type)) is not None
+    ]
+    index = pd.Index(cases.to_pylist(), name="case_id")
     if not blocks:
         return pd.DataFrame(index=index)
-    frame = pd.concat([block.reindex(index) for block in blocks], axis=1)
-    doubled = frame.columns[frame.columns.duplicated()]
-    if len(doubled):
+    names = [name for found, _ in blocks for name in found]
+    _refuse_doubled(names, feature_sets)
+    values = blocks[0][1] if len(blocks) == 1 else np.concatenate([found for _, found in blocks])
+    frame = pd.DataFrame(values.T, index=index, columns=names, copy=False)
+    ordered = sorted(names)
+    return frame if names == ordered else frame[ordered]
+
+
+def _radiomics(
+    connection: duckdb.DuckDBPyConnection,
+    cases: Any,
+    feature_set: str,
+    roi: str | None,
+    image_type: str | None,
+) -> Block | None:
+    """The features of one set: every row is a stretch of columns of one case."""
+    rows = _chosen("radiomics", "image_type", feature_set, roi, image_type)
+    rows += " and perturbation = ''"
+    prefixes = _prefixes(connection, rows)
+    if not prefixes:
+        return None
+    every = connection.sql("select * from radiomics limit 0").columns
+    features = sorted(set(every) - _KEYS)
+    names = [prefix + name for prefix in prefixes for name in features]
+    flat = np.full(len(names) * len(cases), np.nan)
+    columns = ", ".join(f'"{name}"' for name in features)
+    stream = connection.sql(f"select case_id, prefix, {columns} from ({rows})")
+    for batch in _ahead(stream.to_arrow_reader(_BATCH)):
+        case, block = _places(batch, cases, prefixes)
+        places = block * (len(features) * len(cases)) + case
+        for name in features:
+            flat[places] = batch.column(name).to_numpy(zero_copy_only=False)
+            places += len(cases)
+    return _without_empty(names, flat.reshape(len(names), len(cases)))
+
+
+def _deep(
+    connection: duckdb.DuckDBPyConnection,
+    cases: Any,
+    feature_set: str,
+    roi: str | None,
+    layer: str | None,
+) -> Block | None:
+    """The embeddings of one set, of every layer as many numbers as its vectors hold."""
+    rows = _chosen("deep", "layer", feature_set, roi, layer)
+    rows += " and vector is not null"
+    names: list[str] = []
+    values = []
+    for prefix in _prefixes(connection, rows):
+        part = connection.sql(
+            f"select case_id, prefix, vector from ({rows}) where prefix = {_text(prefix)}"
+        ).to_arrow_table()
+        case, _ = _places(part, cases, [prefix])
+        vectors = pc.list_flatten(part.column("vector")).to_numpy().reshape(len(case), -1)
+        block = np.full((vectors.shape[1], len(cases)), np.nan)
+        block[:, case] = vectors.T
+        names += [f"{prefix}{number:03d}" for number in range(len(block))]
+        values.append(block)
+    return (names, np.concatenate(values)) if values else None
+
+
+def _chosen(view: str, kind: str, feature_set: str, roi: str | None, wanted: str | None) -> str:
+    """SQL of the rows that were asked for. DuckDB streams no query that has parameters."""
+    sql = f"select *, roi || '__' || {kind} || '__' as prefix from {view}"
+    sql += f" where feature_set = {_text(feature_set)}"
+    for column, value in (("roi", roi), (kind, wanted)):
+        sql += f" and {column} = {_text(value)}" if value is not None else ""
+    return sql
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def _prefixes(connection: duckdb.DuckDBPyConnection, rows: str) -> list[str]:
+    found = connection.sql(f"select distinct prefix from ({rows})").fetchall()
+    return sorted(prefix for (prefix,) in found)
+
+
+def _ahead(reader: Any) -> Iterator[Any]:
+    """The batches of a reader, the next one being decoded while one is worked on."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, reader, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, reader, None)
+            yield batch
+
+
+def _places(rows: Any, cases: Any, prefixes: Sequence[str]) -> tuple[NDArray[np.int64], ...]:
+    """Which case and which block each row belongs to."""
+    case = pc.index_in(rows.column("case_id"), cases.combine_chunks())
+    block = pc.index_in(rows.column("prefix"), pa.array(prefixes))
+    return tuple(one.to_numpy(zero_copy_only=False).astype(np.int64) for one in (case, block))
+
+
+def _without_empty(names: list[str], values: Values) -> Block:
+    """Columns without a single value left out, in place: the matrix is there once."""
+    kept = [place for place, row in enumerate(values) if not np.isnan(row).all()]
+    for target, source in enumerate(kept):
+        if target != source:
+            values[target] = values[source]
+    return [names[place] for place in kept], values[: len(kept)]
+
+
+def _refuse_doubled(names: Sequence[str], feature_sets: Sequence[str]) -> None:
+    doubled = sorted(name for name, times in Counter(names).items() if times > 1)
+    if doubled:
         raise ConfigError(
             f"{len(doubled)} columns are in several feature sets, as {doubled[0]}",
             f"feature sets {', '.join(sorted(feature_sets))}",
             "ask for one recipe at a time",
         )
-    return frame[sorted(frame.columns)]
-
-
-def _radiomics(connection: duckdb.DuckDBPyConnection, feature_set: str) -> list[Any]:
-    rows = connection.sql(
-        "select * from radiomics where feature_set = ? and perturbation = ''"
-        " order by roi, image_type, case_id",
-        params=[feature_set],
-    ).to_arrow_table()
-    features = [name for name in rows.column_names if name not in _KEYS]
-    frame = rows.select(["case_id", "roi", "image_type", *features]).to_pandas()
-    blocks = []
-    for (roi, image_type), part in frame.groupby(["roi", "image_type"], sort=True):
-        block = part.set_index("case_id")[features].astype(np.float64).dropna(axis=1, how="all")
-        blocks.append(block.add_prefix(f"{roi}__{image_type}__"))
-    return blocks
-
-
-def _deep(connection: duckdb.DuckDBPyConnection, feature_set: str) -> list[Any]:
-    rows = connection.sql(
-        "select case_id, roi, layer, vector from deep where feature_set = ?"
-        " order by roi, layer, case_id",
-        params=[feature_set],
-    ).fetchall()
-    blocks = []
-    for roi, layer in sorted({(row[1], row[2]) for row in rows}):
-        part = [row for row in rows if row[1:3] == (roi, layer)]
-        vectors = np.array([row[3] for row in part], dtype=np.float64)
-        names = [f"{roi}__{layer}__{i:03d}" for i in range(vectors.shape[1])]
-        blocks.append(pd.DataFrame(vectors, index=[row[0] for row in part], columns=names))
-    return blocks
