@@ -88,9 +88,16 @@ def diff(old: Label, new: Label, store: StoreOption, as_json: JsonOption = False
             lines.append(f"  {what}: {len(added)} added, {len(removed)} removed")
             lines += [f"    + {name}" for name in added[:5]]
             lines += [f"    - {name}" for name in removed[:5]]
-        for table, rows in data["tables"].items():
-            told = ", ".join(f"{number} {what}" for what, number in rows.items())
+        for pair in data["settings"]:
+            lines.append(f"  settings from {pair['old']} to {pair['new']}")
+            for name, (before, after) in pair["changed"].items():
+                lines.append(f"    {name}: {before} -> {after}")
+        for table, found in data["tables"].items():
+            told = ", ".join(f"{found[what]} {what}" for what in ("added", "removed", "changed"))
             lines.append(f"  rows of {table}: {told}")
+            lines += [f"    + column {name}" for name in found["columns_added"]]
+            lines += [f"    - column {name}" for name in found["columns_removed"]]
+            lines += [f"    {number} cells of {name}" for name, number in found["cells"].items()]
         return show(Report(tuple(lines), data), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files as resources
 from typing import Any
@@ -116,7 +117,9 @@ def _restrict(
 ) -> None:
     """A small table of what is visible: a snapshot's list, or everything there is."""
     if values is not None:
-        connection.execute(f"create table {name} as select unnest(?::varchar[]) {column}", [values])
+        listed = "unnest(from_json(?, '[\"varchar\"]'))"  # a Python list is read value by value
+        sql = f"create table {name} as select {listed} {column}"
+        connection.execute(sql, [json.dumps(list(values))])
         return
     both = f"select {column} from {source}"
     if column == "feature_set":

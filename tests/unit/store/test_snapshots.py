@@ -11,6 +11,7 @@ from radlas.store import delta
 from radlas.store.diff import diff_snapshots
 from radlas.store.layout import init_store
 from radlas.store.matrix import feature_matrix
+from radlas.store.recipes import save_recipe
 from radlas.store.snapshots import (
     create_snapshot,
     list_snapshots,
@@ -150,8 +151,38 @@ def test_diff_counts_cases_and_rows_added_removed_and_changed(filled):
     )
     found = diff_snapshots(filled, old, new)
     assert found["cases"] == {"added": ["d"], "removed": ["a"]}
-    assert found["tables"]["radiomics"] == {"added": 1, "removed": 1, "changed": 0}
+    radiomics = found["tables"]["radiomics"]
+    assert {name: radiomics[name] for name in ("added", "removed", "changed")} == {
+        "added": 1,
+        "removed": 1,
+        "changed": 0,
+    }
     assert diff_snapshots(filled, old, old)["same"]
+
+
+def test_diff_names_changed_records_cells_columns_and_settings(filled):
+    """A second look at a patient's file, and a second recipe beside the first."""
+    settings = {"bin_width": 25.0, "filters": {"log": [1.0]}}
+    save_recipe(filled, "p-1", {"extractor": "radiomics", "settings": settings})
+    save_recipe(filled, "p-2", {"extractor": "radiomics", "settings": settings | {"bin_width": 10}})
+    record = {"subject_id": "sa", "centre": "c1", "grade": "2", "sex": "F", "revision": 1}
+    delta.append(filled, "clinical", [record], run_id="r")
+    old, _ = create_snapshot(filled, "x", feature_sets=["p-1"])
+    delta.append(filled, "clinical", [record | {"grade": "3", "revision": 2}], run_id="r")
+    again = [feature_row(c, feature_set="p-2", toy_shell=1.0) for c in "abc"]
+    delta.append(filled, "radiomics", again, run_id="r")
+    new, _ = create_snapshot(filled, "x", feature_sets=["p-2"])
+    found = diff_snapshots(filled, old, new)
+    clinical = found["tables"]["clinical"]
+    assert (clinical["added"], clinical["removed"], clinical["changed"]) == (0, 0, 1)
+    assert clinical["cells"] == {"grade": 1}
+    assert clinical["changed_rows"] == [["sa"]]
+    assert found["settings"] == [
+        {"old": "p-1", "new": "p-2", "changed": {"settings.bin_width": [25.0, 10]}}
+    ]
+    radiomics = found["tables"]["radiomics"]
+    assert radiomics["columns_added"] == ["toy_shell"]
+    assert radiomics["columns_removed"] == ["firstorder_Mean"]
 
 
 def test_the_matrix_shows_a_missing_ring_as_missing(filled):
