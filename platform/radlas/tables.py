@@ -237,6 +237,9 @@ RADIOMICS = Table(
     partitions=("feature_set", "centre"),
 )
 
+# Columns of a row that are no features: whose it is, and how it came about.
+RADIOMICS_FACTS = frozenset(RADIOMICS.names) - frozenset(RADIOMICS_FEATURES)
+
 DEEP = Table(
     "deep",
     "one row per feature set, case, ROI and layer",

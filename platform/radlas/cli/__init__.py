@@ -3,10 +3,12 @@
 from radlas.cli.app import app
 from radlas.cli.data import register as _data
 from radlas.cli.features import register as _features
+from radlas.cli.lake import register as _lake
 from radlas.cli.snapshots import register as _snapshots
 from radlas.cli.study import register as _study
 
 _data(app)
+_lake(app)
 _features(app)
 _snapshots(app)
 _study(app)

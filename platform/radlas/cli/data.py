@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +13,7 @@ import typer
 from radlas import doctor as checks
 from radlas.cli.app import DryRunOption, EngineOption, JsonOption, StoreOption, ToleratedOption
 from radlas.config import Config
-from radlas.entry import USAGE, execute, guarded, perform, plain, show
+from radlas.entry import USAGE, execute, guarded, perform, show
 from radlas.errors import ConfigError
 from radlas.flows.base import Flow, Report, StoreConfig
 from radlas.flows.extract import ExtractConfig, extract
@@ -26,18 +23,7 @@ from radlas.reasons import REASONS
 from radlas.store import health
 from radlas.store.layout import init_store, open_store, single_writer
 from radlas.store.ledger import release
-from radlas.store.query import connect, run_sql
 from radlas.store.schemas import export_schemas
-from radlas.store.snapshots import load_snapshot, open_snapshot
-
-
-class Format(StrEnum):
-    """How `radlas query` prints."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-    PARQUET = "parquet"
 
 
 def register(app: typer.Typer) -> None:
@@ -172,28 +158,6 @@ def extract_(
         return execute(extract, values, engine=engine, dry_run=dry_run, as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
-
-
-def query(
-    sql: Annotated[str, typer.Argument(help="One SELECT over the views.")],
-    store: StoreOption,
-    snapshot: Annotated[str | None, typer.Option(help="NAME or NAME@N; else live.")] = None,
-    format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
-    out: Annotated[Path | None, typer.Option(help="File to write, for parquet.")] = None,
-) -> None:
-    """Ask the store or a snapshot in SQL.
-
-    Views: cases, rois, clinical, radiomics, deep, outcomes, latest. Read-only.
-    """
-
-    def action() -> int:
-        opened = open_store(store)
-        frozen = load_snapshot(opened, snapshot) if snapshot else None
-        with open_snapshot(opened, frozen) if frozen else connect(opened) as connection:
-            _print(run_sql(connection, sql), format_, out)
-        return 0
-
-    raise typer.Exit(guarded(action, as_json=format_ is Format.JSON))
 
 
 def status(store: StoreOption, as_json: JsonOption = False) -> None:
@@ -356,27 +320,10 @@ def schemas_export(
         typer.echo(path)
 
 
-VERBS = (init, phantom, ingest_, qc_, extract_, query, status, retry, whois, verify, doctor)
+VERBS = (init, phantom, ingest_, qc_, extract_, status, retry, whois, verify, doctor)
 
 
 def _count_to_stderr(done: int, total: int) -> None:
     if sys.stderr.isatty() or done in {total, total // 2}:
         end = "\r" if sys.stderr.isatty() and done < total else "\n"
         print(f"phantom {done}/{total}", end=end, file=sys.stderr, flush=True)
-
-
-def _print(relation: Any, format_: Format, out: Path | None) -> None:
-    if format_ is Format.PARQUET:
-        if out is None:
-            raise ConfigError("parquet goes to a file", hint="name it: --out result.parquet")
-        import pyarrow.parquet as pq
-
-        pq.write_table(relation.to_arrow_table(), out)
-    elif format_ is Format.CSV:
-        typer.echo(relation.df().to_csv(index=False), nl=False)
-    elif format_ is Format.JSON:
-        rows = relation.to_arrow_table().to_pylist()
-        typer.echo(json.dumps(plain(rows), indent=1, default=str))
-    else:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
-        relation.show(max_width=width, max_rows=1_000)

@@ -19,11 +19,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from radlas.errors import ConfigError
-from radlas.tables import RADIOMICS
+from radlas.tables import RADIOMICS_FACTS
 
 Values = NDArray[np.float64]
 Block = tuple[list[str], Values]  # names of columns; their values, shape (column, case)
-_KEYS = set(RADIOMICS.names[: RADIOMICS.names.index("row_digest") + 1])
 _BATCH = 20_000  # rows of the stream held at once
 
 
@@ -83,7 +82,7 @@ def _radiomics(
     if not prefixes:
         return None
     every = connection.sql("select * from radiomics limit 0").columns
-    features = sorted(set(every) - _KEYS)
+    features = sorted(set(every) - RADIOMICS_FACTS)
     names = [prefix + name for prefix in prefixes for name in features]
     flat = np.full(len(names) * len(cases), np.nan)
     columns = ", ".join(f'"{name}"' for name in features)

@@ -12,9 +12,20 @@ import duckdb
 from radlas.errors import ConfigError
 from radlas.store import delta
 from radlas.store.layout import Store
-from radlas.tables import TABLES, Table
+from radlas.tables import RADIOMICS_FACTS, TABLES, Table
 
-VIEWS = ("cases", "rois", "prepared", "clinical", "radiomics", "deep", "outcomes", "latest")
+VIEWS = (
+    "cases",
+    "rois",
+    "prepared",
+    "clinical",
+    "radiomics",
+    "radiomics_wide",
+    "deep",
+    "outcomes",
+    "latest",
+)
+_WIDE = "radiomics_wide"  # made when it is asked for: it has thousands of columns
 _SQL_TYPES = {
     "string": "varchar",
     "bool": "boolean",
@@ -31,6 +42,7 @@ def connect(
     versions: Mapping[str, int] | None = None,
     cohort: Sequence[str] | None = None,
     feature_sets: Sequence[str] | None = None,
+    memory: str = "",
 ) -> duckdb.DuckDBPyConnection:
     """A connection with the views of ``store/sql`` over the given versions.
 
@@ -39,23 +51,56 @@ def connect(
         versions: Delta version per table, -1 for a table that was empty; None for the newest.
         cohort: Case ids that are visible; None for all.
         feature_sets: Feature sets that are visible; None for all.
+        memory: Most memory that queries may take, as ``2GB``; empty for DuckDB's own bound.
+
+    Raises:
+        ConfigError: ``memory`` is no amount of memory.
     """
     connection = duckdb.connect(":memory:")
     connection.execute("set TimeZone = 'UTC'")
+    if memory:
+        _limit(connection, memory)
     for table in TABLES.values():
         pinned = None if versions is None else versions.get(table.name, -1)
         _bind(connection, table, delta.files(store, table.name, pinned))
     _restrict(connection, "cohort", "case_id", "cases_rows", cohort)
     _restrict(connection, "recipes", "feature_set", "radiomics_rows", feature_sets)
     for view in VIEWS:
-        connection.execute(view_sql(view))
+        if view != _WIDE:
+            connection.execute(view_sql(view))
     _confine(connection, store)
     return connection
+
+
+def _limit(connection: duckdb.DuckDBPyConnection, memory: str) -> None:
+    try:
+        connection.execute("set memory_limit = ?", [memory])
+    except duckdb.Error:
+        raise ConfigError(f"no amount of memory: {memory!r}", hint="as 2GB or 512MB") from None
 
 
 def view_sql(name: str) -> str:
     """The text of one view, with its grain, reads and units."""
     return (resources("radlas.store") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def make_wide(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the view ``radiomics_wide``, whose columns are those of the rows that are there."""
+    if connection.sql(
+        "select 1 from duckdb_views() where view_name = ?", params=[_WIDE]
+    ).fetchall():
+        return
+    kinds = connection.sql("select distinct image_type from radiomics order by 1").fetchall()
+    every = connection.sql("select * from radiomics limit 0").columns
+    features = [name for name in every if name not in RADIOMICS_FACTS]
+    columns = [
+        f'max("{feature}") filter (where image_type = \'{kind}\') as "{kind}__{feature}"'
+        for (kind,) in kinds
+        for feature in features
+    ]
+    connection.execute(
+        view_sql(_WIDE).replace("{columns}", ",\n    ".join(columns) or "null as none")
+    )
 
 
 def run_sql(
@@ -66,6 +111,8 @@ def run_sql(
     Raises:
         ConfigError: The SQL is wrong, or wants more than to read the store.
     """
+    if _WIDE in sql.lower():
+        make_wide(connection)
     try:
         kinds = [statement.type for statement in connection.extract_statements(sql)]
         if kinds != [duckdb.StatementType.SELECT]:

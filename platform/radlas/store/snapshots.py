@@ -17,6 +17,7 @@ import duckdb
 from radlas.digests import digest_of
 from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
+from radlas.store.compact import compact
 from radlas.store.content import content_digest
 from radlas.store.layout import Store
 from radlas.store.parts import verify_part
@@ -77,6 +78,8 @@ def create_snapshot(
         ConfigError: The name, the cohort query or a feature set is wrong, or nothing is selected.
     """
     _check_name(name)
+    for table in PINNED:
+        compact(store, table)  # what is pinned is read for years
     versions = {table: _version(store, table) for table in VERSIONED}
     cases = _cohort(store, versions, cohort_sql)
     wanted = _feature_sets(store, versions, feature_sets)
@@ -126,13 +129,16 @@ def list_snapshots(store: Store, name: str = "*") -> list[Snapshot]:
     return sorted(found, key=lambda snapshot: (snapshot.name, snapshot.number))
 
 
-def open_snapshot(store: Store, snapshot: Snapshot) -> duckdb.DuckDBPyConnection:
-    """A connection that sees the snapshot's rows and nothing else."""
+def open_snapshot(
+    store: Store, snapshot: Snapshot, *, memory: str = ""
+) -> duckdb.DuckDBPyConnection:
+    """A connection that sees the snapshot's rows and nothing else; see ``connect``."""
     return connect(
         store,
         versions=snapshot.versions,
         cohort=snapshot.cases,
         feature_sets=snapshot.feature_sets,
+        memory=memory,
     )
 
 

@@ -1,0 +1,178 @@
+"""Verbs of the lake: ask it in SQL, and keep its files few."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict
+from enum import StrEnum
+from io import StringIO
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from radlas.cli.app import JsonOption, StoreOption
+from radlas.entry import guarded, plain, show
+from radlas.errors import ConfigError
+from radlas.flows.base import Report
+from radlas.store.compact import MANY, RETENTION_HOURS, compact, vacuum
+from radlas.store.layout import open_store
+from radlas.store.query import connect, run_sql
+from radlas.store.snapshots import list_snapshots, load_snapshot, open_snapshot
+from radlas.tables import TABLES
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+    ARROW = "arrow"
+
+
+FILES_ONLY = (Format.PARQUET, Format.ARROW)
+SnapshotOption = Annotated[str | None, typer.Option(help="NAME or NAME@N; else live.")]
+MemoryOption = Annotated[
+    str, typer.Option(help="Most memory a query may take, as 2GB; beyond, it goes to disk.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the application."""
+    app.command("query")(query)
+    app.command("sql")(sql)
+    app.command("compact")(compact_)
+
+
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT over the views; - reads it from stdin.")],
+    store: StoreOption,
+    snapshot: SnapshotOption = None,
+    format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
+    out: Annotated[Path | None, typer.Option(help="File to write instead of printing.")] = None,
+    memory: MemoryOption = "",
+) -> None:
+    """Ask the store or a snapshot in SQL.
+
+    Views: cases, rois, prepared, clinical, radiomics, radiomics_wide, deep, outcomes, latest.
+    Read-only. `radlas sql` is the same, to talk to.
+    """
+
+    def action() -> int:
+        text = sys.stdin.read() if sql == "-" else sql
+        with _connected(store, snapshot, memory) as connection:
+            _give(run_sql(connection, text), format_, out)
+        return 0
+
+    raise typer.Exit(guarded(action, as_json=format_ is Format.JSON))
+
+
+def sql(store: StoreOption, snapshot: SnapshotOption = None, memory: MemoryOption = "") -> None:
+    """Talk SQL to the store or a snapshot; Tab completes views and columns."""
+    from radlas.cli.shell import Shell
+
+    def action() -> int:
+        with _connected(store, snapshot, memory) as connection:
+            shell = Shell(connection, lambda relation, name: _give(relation, Format(name), None))
+            if sys.stdin.isatty():
+                shell.talk(f"{store.name}{f' {snapshot}' if snapshot else ''}> ")
+                return 0
+            return shell.read(sys.stdin.read())
+
+    raise typer.Exit(guarded(action))
+
+
+def compact_(
+    store: StoreOption,
+    many: Annotated[
+        int, typer.Option(min=1, help="Parts of a partition that are few enough.")
+    ] = MANY,
+    keep_hours: Annotated[
+        int, typer.Option(min=0, help="Replaced files and orphans stay so long.")
+    ] = RETENTION_HOURS,
+    as_json: JsonOption = False,
+) -> None:
+    """Merge small files of the lake, and remove old ones that no snapshot stands on.
+
+    Changes no row and no snapshot; others may read and write meanwhile.
+    """
+
+    def action() -> int:
+        opened = open_store(store)
+        done = [compact(opened, name, many=many) for name in TABLES]
+        frozen = list_snapshots(opened)
+        gone = {
+            name: vacuum(opened, name, [s.versions.get(name, -1) for s in frozen], hours=keep_hours)
+            for name in TABLES
+        }
+        lines = [
+            f"{one.table}: {one.parts_before} parts -> {one.parts_after},"
+            f" {one.bytes_before / 1e6:.1f} MB -> {one.bytes_after / 1e6:.1f} MB,"
+            f" {len(gone[one.table])} old files removed"
+            for one in done
+            if one.parts_before
+        ]
+        data = {"tables": [asdict(one) | {"removed": gone[one.table]} for one in done]}
+        return show(Report(tuple(lines) or ("the lake is empty",), data), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+@contextmanager
+def _connected(store: Path, snapshot: str | None, memory: str) -> Iterator[Any]:
+    opened = open_store(store)
+    if snapshot:
+        with open_snapshot(opened, load_snapshot(opened, snapshot), memory=memory) as connection:
+            yield connection
+    else:
+        with connect(opened, memory=memory) as connection:
+            yield connection
+
+
+def _give(relation: Any, format_: Format, out: Path | None) -> None:
+    """Print rows, or write them to a file."""
+    if format_ in FILES_ONLY:
+        if out is None:
+            raise ConfigError(f"{format_} goes to a file", hint=f"name it: --out result.{format_}")
+        _write_binary(relation, format_, out)
+        return
+    text = _text(relation, format_, wide=out is not None or not sys.stdout.isatty())
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+
+
+def _write_binary(relation: Any, format_: Format, out: Path) -> None:
+    if format_ is Format.PARQUET:
+        import pyarrow.parquet as pq
+
+        pq.write_table(relation.to_arrow_table(), out)
+    else:
+        from pyarrow import feather
+
+        feather.write_feather(relation.to_arrow_table(), out, compression="zstd")
+
+
+def _text(relation: Any, format_: Format, *, wide: bool) -> str:
+    if format_ is Format.CSV:
+        csv: str = relation.df().to_csv(index=False)
+        return csv
+    if format_ is Format.JSON:
+        rows = relation.to_arrow_table().to_pylist()
+        return json.dumps(plain(rows), indent=1, default=str) + "\n"
+    width = 10_000 if wide else shutil.get_terminal_size().columns
+    return f"{_boxed(relation, width)}\n"
+
+
+def _boxed(relation: Any, width: int) -> str:
+    """DuckDB's own table, which it can only print."""
+    with redirect_stdout(StringIO()) as caught:
+        relation.show(max_width=width, max_rows=1_000)
+    return caught.getvalue().rstrip("\n")

@@ -1,0 +1,197 @@
+"""`radlas sql`: a conversation in SQL, with completion of views and columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import duckdb
+import typer
+from prompt_toolkit import PromptSession
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
+from prompt_toolkit.document import Document
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+from radlas.errors import ConfigError
+from radlas.store.query import VIEWS, make_wide, run_sql, view_sql
+from radlas.tables import TABLES, feature_column
+
+KEYWORDS = (
+    "select from where group by order limit distinct count avg stddev min max median quantile_cont"
+    " join left using on having as and or not null is in between like case when then else end with"
+    " columns exclude filter over partition describe summarize desc asc corr"
+).split()
+HELP = r"""
+  SELECT ... ;     ends with a semicolon, over as many lines as you like; Tab completes
+  \d               the views            \d VIEW    its columns, units and meanings
+  \f FORMAT        table, csv or json   \q         leave (or Ctrl-D)
+""".strip("\n")
+_WORD = re.compile(r"[\w.]+$")
+
+
+class Shell:
+    """Answers statements and the few commands that begin with a backslash.
+
+    Args:
+        connection: An open store or snapshot.
+        give: Prints a relation in the format of a name.
+    """
+
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, give: Callable[[Any, str], None]
+    ) -> None:
+        self._connection, self._give, self._format = connection, give, "table"
+
+    def talk(self, prompt: str) -> None:
+        """Read from a terminal until its end; a wrong statement is told and forgotten."""
+        session: PromptSession[str] = PromptSession(
+            completer=SqlCompleter(self._connection),
+            multiline=True,
+            key_bindings=_enter_ends_statements(),
+            prompt_continuation=lambda width, *_: " " * (width - 2) + ". ",
+            complete_while_typing=False,
+        )
+        typer.echo("Views: " + ", ".join(VIEWS) + r". \? helps, \q leaves.")
+        while True:
+            try:
+                text = session.prompt(prompt)
+            except KeyboardInterrupt:
+                continue
+            except EOFError:
+                return
+            if text.strip() in {r"\q", "exit", "quit", "exit;", "quit;"}:
+                return
+            self.answer(text)
+
+    def read(self, text: str) -> int:
+        """Answer all statements of a text; 1 if one of them was wrong."""
+        wrong = 0
+        for one in _statements(text):
+            wrong += not self.answer(one)
+        return int(wrong > 0)
+
+    def answer(self, text: str) -> bool:
+        """Answer one statement or command; False, and the reason on stderr, if it is wrong."""
+        text = text.strip()
+        try:
+            if text.startswith("\\"):
+                self._command(*text.removesuffix(";").split())
+            elif text.strip("; \n"):
+                self._give(run_sql(self._connection, text), self._format)
+        except ConfigError as error:
+            typer.echo(f"error: {error}", err=True)
+            return False
+        return True
+
+    def _command(self, name: str, *words: str) -> None:
+        if name == r"\d":
+            for line in self._described(words[0]) if words else _views():
+                typer.echo(line)
+        elif name == r"\f" and words and words[0] in {"table", "csv", "json"}:
+            self._format = words[0]
+        elif name == r"\?":
+            typer.echo(HELP)
+        else:
+            raise ConfigError(f"no command {' '.join((name, *words))}", hint=r"\? lists them")
+
+    def _described(self, view: str) -> Iterator[str]:
+        if view not in VIEWS:
+            raise ConfigError(f"no view {view!r}", hint=f"there are: {', '.join(VIEWS)}")
+        yield from _head(view)
+        for name in columns_of(self._connection, view):
+            unit, meaning = _told(view, name)
+            yield f"  {name:40} {unit:6} {meaning}".rstrip()
+
+
+class SqlCompleter(Completer):
+    """Views, columns and keywords; first the columns of the views that the statement names."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._columns: dict[str, list[str]] = {}
+
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterable[Completion]:
+        """Names that begin with the word before the cursor, then those that hold it."""
+        found = _WORD.search(document.text_before_cursor)
+        word = found.group().rpartition(".")[2] if found else ""
+        named = [view for view in VIEWS if re.search(rf"\b{view}\b", document.text)]
+        choices: dict[str, str] = {}
+        for view in named or [view for view in VIEWS if view != "radiomics_wide"]:
+            for name in self._columns_of(view):
+                choices.setdefault(name, " ".join(filter(None, (view, *_told(view, name)[:1]))))
+        choices |= dict.fromkeys(VIEWS, "view") | dict.fromkeys(KEYWORDS, "")
+        low = word.lower()
+        fitting = [name for name in choices if low in name.lower()]
+        for name in sorted(fitting, key=lambda name: not name.lower().startswith(low)):
+            text = name if re.fullmatch(r"\w+", name) else f'"{name}"'
+            yield Completion(text, -len(word), display=name, display_meta=choices[name])
+
+    def _columns_of(self, view: str) -> list[str]:
+        if view not in self._columns:
+            self._columns[view] = columns_of(self._connection, view)
+        return self._columns[view]
+
+
+def columns_of(connection: duckdb.DuckDBPyConnection, view: str) -> list[str]:
+    """Names of a view's columns."""
+    if view == "radiomics_wide":
+        make_wide(connection)
+    columns: list[str] = connection.sql(f"select * from {view} limit 0").columns
+    return columns
+
+
+def _told(view: str, column: str) -> tuple[str, str]:
+    """Unit and meaning of a column; empty if it is one that the view makes."""
+    table = TABLES.get({"latest": "outcomes", "prepared": "rois"}.get(view, view))
+    for one in table.columns if table else ():
+        if one.name == column:
+            return one.unit, one.meaning
+    feature = column.rpartition("__")[2]
+    if view.startswith("radiomics") and "_" in feature:
+        known = feature_column(feature)
+        return known.unit, known.meaning
+    return "", ""
+
+
+def _views() -> Iterator[str]:
+    for view in VIEWS:
+        what, grain = _head(view)
+        yield f"  {view:16} {what}  {grain}"
+
+
+def _head(view: str) -> tuple[str, str]:
+    what, grain, *_ = view_sql(view).splitlines()
+    return what.removeprefix("-- "), grain.removeprefix("-- Grain:  ")
+
+
+def _statements(text: str) -> Iterator[str]:
+    """Statements of a text; a line that begins with a backslash is one by itself."""
+    gathered: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("\\"):
+            yield line
+            continue
+        gathered.append(line)
+        if line.rstrip().endswith(";"):
+            yield "\n".join(gathered)
+            gathered = []
+    if gathered:
+        yield "\n".join(gathered)
+
+
+def _enter_ends_statements() -> KeyBindings:
+    """Enter goes to a new line until the text is a command or ends with a semicolon."""
+    keys = KeyBindings()
+
+    @keys.add("enter")
+    def _(event: KeyPressEvent) -> None:
+        text = event.current_buffer.text.strip()
+        if not text or text.startswith("\\") or text.endswith(";") or text in {"exit", "quit"}:
+            event.current_buffer.validate_and_handle()
+        else:
+            event.current_buffer.insert_text("\n")
+
+    return keys

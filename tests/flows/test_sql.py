@@ -1,0 +1,144 @@
+"""SQL as people meet it: the shell, what it completes, formats, the wide view, bounded memory."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow.feather
+import pyarrow.parquet as pq
+import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+from typer.testing import CliRunner
+
+from radlas.cli import app
+from radlas.cli.shell import Shell, SqlCompleter, columns_of
+from radlas.store.layout import open_store
+from radlas.store.query import VIEWS, connect
+
+from .conftest import radlas
+
+
+def talk(store, text):
+    """What the shell says to a text on stdin, which is no terminal."""
+    return CliRunner().invoke(app, ["sql", "--store", str(store)], input=text)
+
+
+def completions(connection, text):
+    found = SqlCompleter(connection).get_completions(Document(text), CompleteEvent())
+    return [one.text for one in found]
+
+
+@pytest.fixture
+def connection(study_store):
+    with connect(open_store(study_store)) as opened:
+        yield opened
+
+
+def test_statements_may_span_lines_and_end_with_a_semicolon(study_store):
+    said = talk(study_store, "\\f csv\nselect count(*) n\nfrom cases;\nselect 1 as one;\n")
+    assert said.exit_code == 0, said.stderr
+    header, number, *rest = said.stdout.split()
+    assert (header, rest) == ("n", ["one", "1"])
+    assert int(number) > 0
+
+
+def test_a_wrong_statement_is_told_and_the_others_are_answered(study_store):
+    said = talk(study_store, "select nope;\n\\x\n\\f csv\nselect 2 as two;")
+    assert said.exit_code == 1
+    assert '"nope" was not found' in said.stderr
+    assert "no command \\x" in said.stderr
+    assert said.stdout.split() == ["two", "2"]
+
+
+def test_the_shell_can_write_no_more_than_a_query(study_store, tmp_path):
+    said = talk(study_store, f"copy cases to '{tmp_path}/x.csv';")
+    assert said.exit_code == 1
+    assert "not one query" in said.stderr
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_d_describes_views_and_columns_with_units(study_store):
+    said = talk(study_store, "\\d\n\\d radiomics\n\\d nowhere\n")
+    assert all(f"  {view} " in said.stdout for view in VIEWS)
+    assert "shape_MeshVolume                         mm3" in said.stdout
+    assert "no view 'nowhere'" in said.stderr
+
+
+def test_a_conversation_ends_a_statement_with_a_semicolon_and_itself_with_q(connection):
+    given = []
+    with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
+        keys.send_text("select 1 as a\n, 2 as b;\n\\q\n")
+        Shell(connection, lambda rows, _: given.append(rows.fetchall())).talk("> ")
+    assert given == [[(1, 2)]]
+
+
+def test_columns_of_the_named_view_are_offered_with_those_that_begin_so_first(connection):
+    found = completions(connection, "select * from deep where vec")
+    assert found == ["vector"]
+    assert completions(connection, "select r.firstorder_Me")[:2] == [
+        "firstorder_Mean",
+        "firstorder_MeanAbsoluteDeviation",
+    ]
+    assert "radiomics_wide" in completions(connection, "select * from radi")
+    wide = completions(connection, "select orig from radiomics_wide where original__glcm_Contr")
+    assert wide == ["original__glcm_Contrast"]
+
+
+def test_the_wide_view_says_what_the_rows_say(study_store, connection):
+    sql = 'select case_id, roi, "original__glcm_Contrast" v from radiomics_wide order by all'
+    wide = radlas("query", "--store", study_store, sql, "--format", "json").data
+    sql = "select case_id, roi, glcm_Contrast v from radiomics where image_type = 'original'"
+    long = radlas("query", "--store", study_store, f"{sql} order by all", "--format", "json").data
+    assert wide == long
+    assert len(wide) > 1
+    assert "original__shape_MeshVolume" in columns_of(connection, "radiomics_wide")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow", "csv", "json"])
+def test_every_format_writes_the_same_rows_to_a_file(study_store, tmp_path, kind):
+    out = tmp_path / f"rows.{kind}"
+    sql = "select case_id, slices from cases order by case_id"
+    assert radlas("query", "--store", study_store, sql, "--format", kind, "--out", out).code == 0
+    expected = radlas("query", "--store", study_store, sql, "--format", "json").data
+    readers = {
+        "parquet": lambda: pq.read_table(out).to_pylist(),
+        "arrow": lambda: pyarrow.feather.read_table(out).to_pylist(),
+        "json": lambda: json.loads(out.read_text()),
+        "csv": lambda: [
+            {"case_id": line.split(",")[0], "slices": int(line.split(",")[1])}
+            for line in out.read_text().splitlines()[1:]
+        ],
+    }
+    assert readers[kind]() == expected
+
+
+def test_a_binary_format_asks_for_a_file(study_store):
+    said = radlas("query", "--store", study_store, "select 1", "--format", "arrow")
+    assert said.code == 2
+    assert "name it: --out result.arrow" in said.err
+
+
+def test_memory_is_bounded_and_no_amount_is_told(study_store):
+    sql = "select current_setting('memory_limit') as bound"
+    said = radlas("query", "--store", study_store, sql, "--memory", "1GB", "--format", "csv")
+    assert "953.6 MiB" in said.out
+    said = radlas("query", "--store", study_store, sql, "--memory", "lots")
+    assert said.code == 2
+    assert "no amount of memory: 'lots'" in said.err
+
+
+def test_compact_says_what_it_did_and_changes_no_answer(own_store):
+    sql = "select count(*) n, sum(glcm_Contrast) s from radiomics"
+    before = radlas("query", "--store", own_store, sql, "--format", "json").data
+    said = radlas("compact", "--store", own_store, "--many", "1", "--keep-hours", "0", "--json")
+    assert said.code == 0
+    tables = {one["table"]: one for one in said.data["tables"]}
+    assert tables["outcomes"]["parts_before"] > tables["outcomes"]["parts_after"] == 1
+    after = radlas("query", "--store", own_store, sql, "--format", "json").data
+    assert after[0]["n"] == before[0]["n"]
+    assert after[0]["s"] == pytest.approx(before[0]["s"], rel=1e-12)
+    assert radlas("verify", "--store", own_store).code == 0
