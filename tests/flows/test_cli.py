@@ -127,8 +127,9 @@ def test_an_unknown_engine_is_refused_with_the_known_ones(study_store, recipe):
 def test_a_second_writer_is_refused_and_readers_go_on(study_store, recipe):
     code = (
         "import sys, time, pathlib\n"
-        "from radlas.store.layout import open_store, single_writer\n"
-        "with single_writer(open_store(pathlib.Path(sys.argv[1])), 'extract'):\n"
+        "from radlas.store.layout import open_store\n"
+        "from radlas.store.locks import writing\n"
+        "with writing(open_store(pathlib.Path(sys.argv[1])), 'extract'):\n"
         "    print('holding', flush=True); time.sleep(30)\n"
     )
     command = [sys.executable, "-c", code, str(study_store)]

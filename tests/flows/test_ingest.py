@@ -38,13 +38,13 @@ def test_the_three_centres_arrive_whole_and_the_ledger_adds_up(study_store):
 
 
 def test_a_second_identical_run_plans_nothing_and_writes_nothing(cohort, study_store):
-    before = {p: p.stat().st_mtime_ns for p in study_store.rglob("*") if p.name != "writer.lock"}
+    before = {p: p.stat().st_mtime_ns for p in study_store.rglob("*") if p.suffix != ".lock"}
     said = radlas(
         "ingest", cohort / "centre-b", "--store", study_store, "--centre", "centre-b", "--json"
     )
     assert said.code == 0
     assert said.data["settled_before"] == said.data["inputs"] == said.data["ok"]
-    after = {p: p.stat().st_mtime_ns for p in study_store.rglob("*") if p.name != "writer.lock"}
+    after = {p: p.stat().st_mtime_ns for p in study_store.rglob("*") if p.suffix != ".lock"}
     assert before == after
 
 

@@ -21,8 +21,9 @@ from radlas.flows.ingest import IngestConfig, ingest
 from radlas.phantom import PhantomConfig, write_cohort
 from radlas.reasons import REASONS
 from radlas.store import health
-from radlas.store.layout import init_store, open_store, single_writer
+from radlas.store.layout import init_store, open_store
 from radlas.store.ledger import release
+from radlas.store.locks import writing
 from radlas.store.schemas import export_schemas
 
 
@@ -225,7 +226,7 @@ def retry(
         ]
         if dry_run:
             return show(Report(tuple(lines), {"reason": reason, "redo": redo}), as_json=as_json)
-        with single_writer(opened, "retry"):
+        with writing(opened, "retry", alone=True):
             number = release(opened, reason)
         lines.append(f"{number} tasks released")
         runs = [run for one in planned for run in one.runs]

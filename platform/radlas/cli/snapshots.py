@@ -11,7 +11,8 @@ from radlas.cli.app import JsonOption, StoreOption
 from radlas.entry import guarded, show
 from radlas.flows.base import Report
 from radlas.store.diff import diff_snapshots
-from radlas.store.layout import open_store, single_writer
+from radlas.store.layout import open_store
+from radlas.store.locks import writing
 from radlas.store.snapshots import (
     Snapshot,
     create_snapshot,
@@ -42,7 +43,7 @@ def create(
 
     def action() -> int:
         opened = open_store(store)
-        with single_writer(opened, "snapshot create"):
+        with writing(opened, "snapshot create", alone=True):
             snapshot, new = create_snapshot(
                 opened, name, cohort_sql=cohort, feature_sets=tuple(feature_set or ())
             )

@@ -14,7 +14,8 @@ from pydantic import Field
 from radlas.config import Config
 from radlas.engine.base import Done, Engine, SerialEngine
 from radlas.model import Outcome
-from radlas.store.layout import open_store, single_writer
+from radlas.store.layout import open_store
+from radlas.store.locks import writing
 
 T = TypeVar("T")
 C = TypeVar("C", bound="StoreConfig")
@@ -102,10 +103,10 @@ class Flow(Generic[C, T]):
         """Run the flow. Safe to run twice: what is stored already is not planned.
 
         Raises:
-            StoreError: Another run is writing to the store.
+            StoreError: The same verb is running, or one that must be alone with the store.
         """
         engine = engine or SerialEngine()
-        with single_writer(open_store(config.store), self.name) if self.writes else nullcontext():
+        with writing(open_store(config.store), self.name) if self.writes else nullcontext():
             plan = self.plan(config)
             done = chain(
                 engine.map(self.work, plan.tasks),

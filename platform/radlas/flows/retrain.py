@@ -17,7 +17,8 @@ from radlas.flows.train import TrainConfig, train
 from radlas.flows.validate import ModelConfig, validate
 from radlas.learn.delong import paired
 from radlas.learn.study import StudyConfig
-from radlas.store.layout import Store, open_store, single_writer
+from radlas.store.layout import Store, open_store
+from radlas.store.locks import writing
 from radlas.store.models import (
     model_path,
     move_alias,
@@ -53,7 +54,7 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     """
     engine = engine or SerialEngine()
     store, study = open_store(config.store), StudyConfig.read(config.study)
-    with single_writer(store, "retrain"):
+    with writing(store, "retrain", alone=True):
         snapshot, _ = create_snapshot(
             store, config.snapshot, cohort_sql=config.cohort, feature_sets=config.feature_sets
         )
@@ -72,7 +73,7 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
         explain(ExplainConfig.parse({**model, "weights": config.weights})),
         report(ReportConfig.parse(model)),
     ]
-    with single_writer(store, "retrain"):
+    with writing(store, "retrain", alone=True):
         decision = decide(store, study, number, config.margin)
         write_json(path, decision)
         if decision["decision"] == "promote":

@@ -1,18 +1,13 @@
-"""The store: one folder, its format, its site key, and the lock of its single writer."""
+"""The store: one folder, its format, its site key."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 from radlas.digests import pseudonym
 from radlas.errors import StoreError
@@ -126,38 +121,6 @@ def open_store(root: Path) -> Store:
             "use the radlas that made it, or ingest the sources into a new store",
         )
     return Store(root, head["store_id"], head["key_check"])
-
-
-@contextmanager
-def single_writer(store: Store, purpose: str) -> Iterator[None]:
-    """Hold the store's write lock; the system releases it if the process dies.
-
-    Raises:
-        StoreError: Another process is writing; says which, since when, and what.
-    """
-    path = store.root / "writer.lock"
-    with path.open("a+", encoding="utf-8") as stream:
-        _take(stream, path)
-        stream.seek(0)
-        stream.truncate()
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        stream.write(f"{purpose} by process {os.getpid()} on {os.uname().nodename} since {now}")
-        stream.flush()
-        yield
-        stream.truncate(0)
-
-
-def _take(stream: IO[str], path: Path) -> None:
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        stream.seek(0)
-        raise StoreError(
-            f"another run is writing: {stream.read() or 'just started'}",
-            str(path.parent),
-            "wait for it to end; reading and querying go on meanwhile",
-            "locked",
-        ) from None
 
 
 def _key_path(root: Path) -> Path:

@@ -136,7 +136,8 @@ def open_snapshot(
     return connect(
         store,
         versions=snapshot.versions,
-        cohort=snapshot.cases,
+        # Without a cohort's query the pinned version names the same cases, and faster.
+        cohort=snapshot.cases if snapshot.cohort_sql else None,
         feature_sets=snapshot.feature_sets,
         memory=memory,
     )

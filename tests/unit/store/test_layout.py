@@ -1,14 +1,11 @@
 """The store: made once, found or named as missing, one writer, one key."""
 
-import os
 import stat
-import subprocess
-import sys
 
 import pytest
 
 from radlas.errors import StoreError
-from radlas.store.layout import init_store, open_store, single_writer
+from radlas.store.layout import init_store, open_store
 
 
 def test_the_key_lies_beside_the_store_and_only_its_owner_reads_it(tmp_path):
@@ -55,26 +52,3 @@ def test_a_lost_store_is_made_again_with_the_same_key(tmp_path):
     key = init_store(tmp_path / "s").key()
     again = init_store(tmp_path / "t", key_file=tmp_path / "s.key")
     assert again.key() == key
-
-
-def test_a_second_writer_is_told_who_writes(tmp_path):
-    store = init_store(tmp_path / "s")
-    with (
-        single_writer(store, "ingest"),
-        pytest.raises(StoreError, match=f"ingest by process {os.getpid()}"),
-        single_writer(store, "extract"),
-    ):
-        pass
-
-
-def test_a_killed_writer_leaves_no_lock(tmp_path):
-    init_store(tmp_path / "s")
-    code = (
-        "import os, sys, pathlib\n"
-        "from radlas.store.layout import open_store, single_writer\n"
-        "with single_writer(open_store(pathlib.Path(sys.argv[1])), 'ingest'):\n"
-        "    os.kill(os.getpid(), 9)\n"
-    )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "s")], check=False)
-    with single_writer(open_store(tmp_path / "s"), "extract"):
-        pass

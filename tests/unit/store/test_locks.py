@@ -1,0 +1,73 @@
+"""Locks: one run of a kind, some runs alone, none left by the dead."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from radlas.errors import StoreError
+from radlas.store.layout import init_store, open_store
+from radlas.store.locks import writing
+
+
+def test_the_same_run_started_twice_is_told_who_runs(store):
+    with (
+        writing(store, "ingest"),
+        pytest.raises(StoreError, match=f"ingest by process {os.getpid()}") as caught,
+        writing(store, "ingest"),
+    ):
+        pass
+    assert caught.value.reason == "locked"
+
+
+def test_runs_of_different_kinds_write_beside_each_other(store):
+    with writing(store, "ingest"), writing(store, "extract"), writing(store, "train"):
+        pass
+
+
+@pytest.mark.parametrize("first_alone", [True, False])
+def test_a_snapshot_waits_for_writers_and_they_for_it(store, first_alone):
+    runs = [("snapshot create", True), ("extract", False)]
+    (first, one), (second, other) = runs if first_alone else reversed(runs)
+    with (
+        writing(store, first, alone=one),
+        pytest.raises(StoreError, match=f"another run is writing: {first} by process"),
+        writing(store, second, alone=other),
+    ):
+        pass
+    with writing(store, second, alone=other):
+        pass
+
+
+def test_only_those_who_live_are_named(store):
+    """A run that was killed leaves its name in the file, and no lock."""
+    code = (
+        "import os, sys, pathlib\n"
+        "from radlas.store.layout import open_store\n"
+        "from radlas.store.locks import writing\n"
+        "with writing(open_store(pathlib.Path(sys.argv[1])), 'ingest'):\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(store.root)], check=False)
+    assert "ingest by process" in (store.root / "locks" / "ingest.lock").read_text()
+    with (
+        writing(store, "extract"),
+        pytest.raises(StoreError) as caught,
+        writing(store, "snapshot create", alone=True),
+    ):
+        pass
+    assert "extract by process" in caught.value.what
+    assert "ingest" not in caught.value.what
+    with writing(store, "ingest"):
+        pass
+
+
+def test_an_old_store_gets_its_folder_of_locks(tmp_path):
+    init_store(tmp_path / "s")
+    with writing(open_store(tmp_path / "s"), "ingest of a/b"):
+        assert [path.name for path in (tmp_path / "s" / "locks").iterdir()] == [
+            "ingest-of-a-b.lock"
+        ]
