@@ -287,3 +287,8 @@ OUTCOMES = Table(
 TABLES: dict[str, Table] = {
     table.name: table for table in (CASES, ROIS, CLINICAL, RADIOMICS, DEEP, OUTCOMES)
 }
+
+# What names a row of a snapshot's views. That of clinical records shows each one's newest revision.
+VIEW_KEYS: dict[str, tuple[str, ...]] = {
+    table.name: table.key for table in (CASES, ROIS, RADIOMICS, DEEP)
+} | {"clinical": ("subject_id",)}

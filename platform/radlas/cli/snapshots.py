@@ -11,6 +11,7 @@ from radlas.cli.app import JsonOption, StoreOption
 from radlas.entry import guarded, show
 from radlas.flows.base import Report
 from radlas.store.diff import diff_snapshots
+from radlas.store.gates import Gates, said
 from radlas.store.layout import open_store
 from radlas.store.locks import writing
 from radlas.store.snapshots import (
@@ -21,6 +22,7 @@ from radlas.store.snapshots import (
     verify_snapshot,
 )
 
+_USUAL = Gates()
 Label = Annotated[str, typer.Argument(help="NAME (its newest) or NAME@N.")]
 
 
@@ -37,15 +39,40 @@ def create(
     store: StoreOption,
     cohort: Annotated[str, typer.Option(help="SQL with a column case_id; else all cases.")] = "",
     feature_set: Annotated[list[str] | None, typer.Option(help="Repeatable; else all.")] = None,
+    max_null_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="Undefined values a column may hold.")
+    ] = _USUAL.max_null_rate,
+    min_cases: Annotated[
+        int, typer.Option(min=0, help="Cases that every centre must have.")
+    ] = _USUAL.min_cases_per_centre,
+    refuse: Annotated[
+        list[str] | None,
+        typer.Option(help="Gate that refuses and not only warns, repeatable; see below."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Freeze what the store holds now; unchanged content gives the newest snapshot back."""
+    """Freeze what the store holds now; unchanged content gives the newest snapshot back.
+
+    Gates: unique_keys and finite always refuse; expected_rows, null_rate, constant and
+    cases_per_centre warn, unless they are named by --refuse.
+    """
 
     def action() -> int:
         opened = open_store(store)
+        gates = Gates.parse(
+            {
+                "max_null_rate": max_null_rate,
+                "min_cases_per_centre": min_cases,
+                "refuse": sorted({*_USUAL.refuse, *(refuse or ())}),
+            }
+        )
         with writing(opened, "snapshot create", alone=True):
             snapshot, new = create_snapshot(
-                opened, name, cohort_sql=cohort, feature_sets=tuple(feature_set or ())
+                opened,
+                name,
+                cohort_sql=cohort,
+                feature_sets=tuple(feature_set or ()),
+                gates=gates,
             )
         word = "created" if new else "unchanged since"
         lines = (f"{word} snapshot {snapshot.label}", *_lines(snapshot))
@@ -123,4 +150,5 @@ def _lines(snapshot: Snapshot) -> list[str]:
         lines.append(f"  centre {centre}: {n['cases']} cases of {n['subjects']} subjects")
     lines += [f"  feature set {name}" for name in snapshot.feature_sets]
     lines += [f"  {table}: {one['rows']} rows" for table, one in snapshot.tables.items()]
+    lines += [f"  warning: {said(one)}" for one in snapshot.validation.get("findings", ())]
     return lines

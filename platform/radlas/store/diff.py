@@ -16,10 +16,8 @@ import numpy as np
 from radlas.store.layout import Store
 from radlas.store.recipes import list_recipes, load_recipe
 from radlas.store.snapshots import PINNED, Snapshot, open_snapshot
-from radlas.tables import BOOKKEEPING, ROW_DIGEST, TABLES
+from radlas.tables import BOOKKEEPING, ROW_DIGEST, VIEW_KEYS
 
-# The view of clinical records shows the newest revision: a new one is the same record, changed.
-_KEYS = {name: TABLES[name].key for name in PINNED} | {"clinical": ("subject_id",)}
 _NO_CELLS = {*BOOKKEEPING, "revision"}
 
 
@@ -83,7 +81,7 @@ def _keys(
     name: str, connection: duckdb.DuckDBPyConnection, digests: Any
 ) -> dict[tuple[str, ...], int]:
     """Keys of the rows of these digests, each with its digest."""
-    found = _where(name, connection, [*_KEYS[name], ROW_DIGEST.name], digests.tolist())
+    found = _where(name, connection, [*VIEW_KEYS[name], ROW_DIGEST.name], digests.tolist())
     *key, of = (found.column(column).to_pylist() for column in found.column_names)
     return {tuple(map(str, values)): one for *values, one in zip(*key, of, strict=True)}
 

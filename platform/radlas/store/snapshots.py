@@ -19,6 +19,7 @@ from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.content import content_digest
+from radlas.store.gates import Gates, examine, refuse
 from radlas.store.layout import Store
 from radlas.store.parts import verify_part
 from radlas.store.query import connect, run_sql
@@ -40,6 +41,7 @@ class Snapshot:
         tables: Rows and content digest per table.
         counts: Cases and subjects per centre.
         cohort_sql: The query that chose the cases; empty for all.
+        validation: Gates and findings, as of ``store/gates.py``.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Snapshot:
     counts: Mapping[str, Mapping[str, int]]
     cohort_sql: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    validation: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -61,7 +64,12 @@ class Snapshot:
 
 
 def create_snapshot(
-    store: Store, name: str, *, cohort_sql: str = "", feature_sets: Sequence[str] = ()
+    store: Store,
+    name: str,
+    *,
+    cohort_sql: str = "",
+    feature_sets: Sequence[str] = (),
+    gates: Gates | None = None,
 ) -> tuple[Snapshot, bool]:
     """Freeze what the store holds now.
 
@@ -70,12 +78,14 @@ def create_snapshot(
         name: Letters, digits, dashes.
         cohort_sql: Query with a column ``case_id``; empty for all cases.
         feature_sets: Names to include; empty for all.
+        gates: Limits to hold it against; None for the usual ones.
 
     Returns:
         The snapshot, and whether it is new: unchanged content gives the newest one back.
 
     Raises:
         ConfigError: The name, the cohort query or a feature set is wrong, or nothing is selected.
+        StoreError: A gate refuses it; nothing is written then.
     """
     _check_name(name)
     for table in PINNED:
@@ -86,6 +96,8 @@ def create_snapshot(
     with connect(store, versions=versions, cohort=cases, feature_sets=wanted) as connection:
         tables = {table: _content(connection, table) for table in PINNED}
         counts = _counts(connection)
+        validation = examine(connection, gates or Gates())
+    refuse(validation)
     identity = {"cases": list(cases), "feature_sets": list(wanted), "tables": tables}
     previous = list_snapshots(store, name)
     if previous and previous[-1].id == digest_of(identity):
@@ -102,6 +114,7 @@ def create_snapshot(
         counts=counts,
         cohort_sql=cohort_sql,
         provenance={"radlas": __version__, "store_id": store.store_id},
+        validation=validation,
     )
     _write_once(_path(store, snapshot.name, snapshot.number), asdict(snapshot))
     return snapshot, True
