@@ -14,7 +14,7 @@ from radlas.features.radiomics import RadiomicsExtractor
 from radlas.features.settings import image_type_names
 from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
-from radlas.tables import RADIOMICS_FEATURES, ROIS
+from radlas.tables import BOOKKEEPING, RADIOMICS_FEATURES, ROIS
 
 SHAPE = (8, 32, 30)
 
@@ -121,8 +121,7 @@ def test_rings_are_described_and_their_facts_are_columns_of_the_table():
         "centre",
         "subject_id",
         "feature_set",
-        "run_id",
-        "recorded_at",
+        *BOOKKEEPING,
     }
     assert (first["origin"], first["requested_width_mm"], first["kept_fraction"]) == (
         "generated",

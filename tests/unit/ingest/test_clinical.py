@@ -44,7 +44,7 @@ def test_a_row_becomes_the_columns_of_the_clinical_table():
         "region": "thigh",
         "site_group": "lower limb",
     }
-    written_by_the_store = {"subject_id", "centre", "revision", "run_id", "recorded_at"}
+    written_by_the_store = {"subject_id", "centre", "revision", *tables.BOOKKEEPING}
     assert set(record) - {"subject"} | written_by_the_store == set(tables.CLINICAL.names)
 
 

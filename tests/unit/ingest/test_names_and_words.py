@@ -278,7 +278,7 @@ def test_facts_of_a_box_are_those_of_the_box():
     extents = [facts[f"extent_{axis}_mm"] for axis in "xyz"]
     np.testing.assert_allclose(extents, [5.0, 2.4, 8.0])
     assert facts["mask_digest"] == mask_digest(roi.mask)
-    written_by_the_store = {"case_id", "centre", "subject_id", "run_id", "recorded_at"}
+    written_by_the_store = {"case_id", "centre", "subject_id", *tables.BOOKKEEPING}
     assert set(facts) | written_by_the_store == set(tables.ROIS.names)
 
 
