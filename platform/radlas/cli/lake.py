@@ -21,8 +21,10 @@ from radlas.errors import ConfigError
 from radlas.flows.base import Report
 from radlas.store.compact import MANY, RETENTION_HOURS, compact, vacuum
 from radlas.store.layout import open_store
+from radlas.store.locks import writing
 from radlas.store.query import connect, run_sql
 from radlas.store.snapshots import list_snapshots, load_snapshot, open_snapshot
+from radlas.store.travel import export, merge
 from radlas.tables import TABLES
 
 
@@ -48,6 +50,8 @@ def register(app: typer.Typer) -> None:
     app.command("query")(query)
     app.command("sql")(sql)
     app.command("compact")(compact_)
+    app.command("export")(export_)
+    app.command("merge")(merge_)
 
 
 def query(
@@ -120,6 +124,59 @@ def compact_(
         ]
         data = {"tables": [asdict(one) | {"removed": gone[one.table]} for one in done]}
         return show(Report(tuple(lines) or ("the lake is empty",), data), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def export_(
+    out: Annotated[Path, typer.Argument(help="Folder to make, or a file that ends in .zip.")],
+    store: StoreOption,
+    features_only: Annotated[
+        bool, typer.Option("--features-only", help="Say that you know: images stay here.")
+    ] = False,
+    snapshot: SnapshotOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write features, clinical records and outcomes as a store that another site can open.
+
+    No image, no mask and no site key travels; a snapshot keeps its identity.
+    """
+
+    def action() -> int:
+        if not features_only:
+            raise ConfigError(
+                "images are never exported", hint="add --features-only to export the rest"
+            )
+        opened = open_store(store)
+        frozen = load_snapshot(opened, snapshot) if snapshot else None
+        rows = export(opened, out, frozen)
+        lines = [
+            f"exported {out}",
+            *(f"  {number} rows of {name}" for name, number in rows.items()),
+        ]
+        lines.append(f"next, where it goes: radlas merge {out.name} --store STORE")
+        return show(Report(tuple(lines), {"out": str(out), "rows": rows}), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def merge_(
+    source: Annotated[Path, typer.Argument(help="An exported store: folder or zip.")],
+    store: StoreOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Add another site's features to this store; nothing is overwritten, conflicts are named."""
+
+    def action() -> int:
+        opened = open_store(store)
+        with writing(opened, "merge", alone=True):
+            done = merge(opened, source)
+        lines = [
+            f"  {name}: {one['new']} rows are new, {one['known']} were here"
+            for name, one in done.items()
+        ]
+        report = Report((f"merged {source}", *lines), {"source": str(source), "rows": done})
+        return show(report, as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
 

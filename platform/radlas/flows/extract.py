@@ -26,6 +26,7 @@ from radlas.reasons import data_error
 from radlas.store import delta
 from radlas.store.layout import Store, open_store
 from radlas.store.recipes import save_recipe
+from radlas.store.travel import merged_cases
 from radlas.volumes.zarr import input_digests, read_record, read_rois, read_volume
 
 FEW, MANY = 4, 256  # grey levels: with fewer texture is coarse, with more it is noise
@@ -76,7 +77,8 @@ def plan(config: ExtractConfig) -> Plan[ExtractTask]:
     store = open_store(config.store)
     cases = _cases(store)
     if not cases:
-        raise ConfigError("the store holds no case", str(config.store), "radlas ingest first")
+        what = "the store holds no case whose images are here"
+        raise ConfigError(what, str(config.store), "radlas ingest first")
     tasks: list[ExtractTask] = []
     gpu: set[str] = set()
     recipes: dict[str, dict[str, Any]] = {}
@@ -189,7 +191,7 @@ def _extractor(name: str, settings: str) -> Extractor:
 
 
 def _cases(store: Store) -> list[Row]:
-    """Every case with the digest of its voxels and drawn masks, biggest tumour first."""
+    """Every case of this site with the digest of its voxels and drawn masks, biggest first."""
     columns = ["case_id", "roi", "reader", "feature_set", "voxels", "mask_digest"]
     masks: dict[str, list[Any]] = {}
     size: dict[str, int] = {}
@@ -200,7 +202,9 @@ def _cases(store: Store) -> list[Row]:
             if row["roi"] == TUMOUR:
                 size[row["case_id"]] = row["voxels"] or 0
     columns = ["case_id", "centre", "subject_id", "voxel_digest"]
-    cases = delta.read(store, "cases", columns).to_pylist()
+    elsewhere = merged_cases(store)
+    found = delta.read(store, "cases", columns).to_pylist()
+    cases = [case for case in found if case["case_id"] not in elsewhere]
     for case in cases:
         drawn = sorted(masks.get(case["case_id"], []))
         case["input_digest"] = digest_of([case["voxel_digest"], drawn])

@@ -247,6 +247,11 @@ def parts_of(log: DeltaTable, table: Table) -> list[Part]:
     ]
 
 
+def as_declared(table: Table, rows: Any) -> Any:
+    """Arrow rows under the declared types; columns that are not declared are float64."""
+    return rows.cast(_fields(table, rows.column_names))
+
+
 def schema_of(log: DeltaTable, table: Table) -> Any:
     """A table's columns as Arrow: the declared types, and float64 for features of extractors."""
     return _fields(table, pa.schema(log.schema().to_arrow()).names)
@@ -275,6 +280,7 @@ def _stamped(table: Table, rows: Iterable[Row] | pa.Table) -> Any:
         listed = list(rows)
         names = dict.fromkeys(name for row in listed for name in row)
         rows = pa.Table.from_pylist(listed, schema=_fields(table, list(names)))
+    rows = as_declared(table, rows)
     if ROW_DIGEST.name in rows.column_names:
         return rows
     return rows.append_column(ROW_DIGEST.name, row_digests(table, rows))

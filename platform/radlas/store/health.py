@@ -12,6 +12,7 @@ from radlas.store.layout import Store
 from radlas.store.ledger import case_standings, count
 from radlas.store.recipes import list_recipes
 from radlas.store.snapshots import list_snapshots, verify_snapshot
+from radlas.store.travel import merged_cases
 from radlas.volumes.zarr import input_digests, read_record, verify_case
 
 
@@ -75,10 +76,12 @@ def verify(store: Store) -> list[str]:
 
 
 def _catalogue(store: Store) -> dict[str, list[Any]]:
-    """What the tables say of every case's voxels and drawn masks."""
+    """What the tables say of every case's voxels and drawn masks, if they are at this site."""
+    elsewhere = merged_cases(store)
     found: dict[str, list[Any]] = {
         row["case_id"]: [row["voxel_digest"], []]
         for row in delta.read(store, "cases", ["case_id", "voxel_digest"]).to_pylist()
+        if row["case_id"] not in elsewhere and not store.features_only
     }
     columns = ["case_id", "roi", "reader", "feature_set", "mask_digest"]
     for row in delta.read(store, "rois", columns).to_pylist():

@@ -24,11 +24,13 @@ class Store:
         root: Its folder.
         store_id: Given once, by ``init``.
         key_check: Pseudonym of a constant under the site key: tells a wrong key from the right one.
+        features_only: True for an export: there are no volumes, and that is no damage.
     """
 
     root: Path
     store_id: str
     key_check: str
+    features_only: bool = False
 
     @property
     def key_path(self) -> Path:
@@ -120,7 +122,7 @@ def open_store(root: Path) -> Store:
             str(root),
             "use the radlas that made it, or ingest the sources into a new store",
         )
-    return Store(root, head["store_id"], head["key_check"])
+    return Store(root, head["store_id"], head["key_check"], head.get("features_only", False))
 
 
 def _key_path(root: Path) -> Path:

@@ -116,7 +116,7 @@ def create_snapshot(
         provenance={"radlas": __version__, "store_id": store.store_id},
         validation=validation,
     )
-    _write_once(_path(store, snapshot.name, snapshot.number), asdict(snapshot))
+    write_once(snapshot_path(store, snapshot.name, snapshot.number), asdict(snapshot))
     return snapshot, True
 
 
@@ -228,7 +228,8 @@ def _check_name(name: str) -> None:
         raise ConfigError(f"not a snapshot name: {name!r}", hint="letters, digits and dashes")
 
 
-def _path(store: Store, name: str, number: int) -> Path:
+def snapshot_path(store: Store, name: str, number: int) -> Path:
+    """The file of a snapshot."""
     return store.root / "snapshots" / f"{name}@{number}.json"
 
 
@@ -246,7 +247,7 @@ def _load(path: Path) -> Snapshot:
         raise StoreError(f"the snapshot is damaged: {error}", str(path), "restore it") from error
 
 
-def _write_once(path: Path, value: Mapping[str, Any]) -> None:
+def write_once(path: Path, value: Mapping[str, Any]) -> None:
     """Create a file whole or not at all, and never replace one."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     with temporary.open("w", encoding="utf-8") as stream:

@@ -1,0 +1,233 @@
+"""Rows that travel between sites: features, provenance and outcomes, never images.
+
+What is exported is itself a store, without volumes and without the site key: it can be opened,
+asked and verified where it arrives. Merging appends its rows to another store, or nothing if one
+of them contradicts a row that is there.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from radlas.errors import StoreError
+from radlas.store import delta
+from radlas.store.compact import compact
+from radlas.store.content import key_digests, row_digests
+from radlas.store.layout import FORMAT, Store, open_store
+from radlas.store.query import connect
+from radlas.store.recipes import load_recipe, save_recipe
+from radlas.store.snapshots import Snapshot, open_snapshot, snapshot_path, write_once
+from radlas.tables import ROW_DIGEST, TABLES, Table
+
+_IN_COHORT = "case_id in (select case_id from cohort)"
+_OF_RECIPES = "feature_set in (select feature_set from recipes)"
+_VISIBLE = {
+    "cases": _IN_COHORT,
+    "rois": f"{_IN_COHORT} and (feature_set = '' or {_OF_RECIPES})",
+    "clinical": f"subject_id in (select subject_id from cases_rows where {_IN_COHORT})",
+    "radiomics": f"{_IN_COHORT} and {_OF_RECIPES}",
+    "deep": f"{_IN_COHORT} and {_OF_RECIPES}",
+    "outcomes": _IN_COHORT,
+}
+_BATCH = 100_000  # rows held at once
+_SHOWN = 5
+
+
+def export(store: Store, out: Path, snapshot: Snapshot | None = None) -> dict[str, int]:
+    """Write what is seen of a store as a store of its own, whole or not at all.
+
+    Args:
+        store: The store.
+        out: Folder to make, or a file that ends in ``.zip``.
+        snapshot: Only its rows, and itself, with the same identity; None for all rows.
+
+    Returns:
+        Rows per table.
+
+    Raises:
+        StoreError: ``out`` exists, or a row is not what its digest says.
+    """
+    if out.exists():
+        raise StoreError("there is something already", str(out), "choose another name")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    stage = out.parent / f".{out.name}.{uuid.uuid4().hex}.partial"
+    try:
+        rows = _fill(store, stage, snapshot)
+        if out.suffix == ".zip":
+            packed = stage.with_suffix(".zip")
+            _pack(stage, packed)
+            packed.rename(out)
+        else:
+            stage.rename(out)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        stage.with_suffix(".zip").unlink(missing_ok=True)
+    return rows
+
+
+def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
+    """Append another store's rows; a second time it adds nothing.
+
+    Args:
+        store: The store that grows; the caller holds its lock.
+        source: An exported store, as a folder or a zip file.
+
+    Returns:
+        Per table, how many rows were ``new`` and how many ``known``.
+
+    Raises:
+        StoreError: ``source`` is damaged, or a row contradicts one that is there: nothing is
+            written then, and the rows are named.
+    """
+    with _opened(source) as other:
+        contradictions = [line for name in TABLES for line in _contradictions(store, other, name)]
+        if contradictions:
+            shown = "; ".join(contradictions[:_SHOWN])
+            raise StoreError(
+                f"{len(contradictions)} rows say something else under the same key: {shown}",
+                str(source),
+                "nothing was merged; ask that site which of the two is right",
+                "conflict",
+            )
+        for name in _recipes(other):
+            save_recipe(store, name, load_recipe(other, name))
+        appender = delta.Appender(store, f"merge-{other.store_id}")
+        done: dict[str, dict[str, int]] = {}
+        for name, table in TABLES.items():
+            counts = {"new": 0, "known": 0}
+            with connect(other) as connection:
+                for rows in _rows(connection, table):
+                    new = appender.append(name, rows)
+                    counts["new"] += new
+                    counts["known"] += rows.num_rows - new
+            done[name] = counts
+        _note(store, other, done)
+    return done
+
+
+def merged_cases(store: Store) -> frozenset[str]:
+    """Cases that came by a merge: their images are at another site."""
+    found: set[str] = set()
+    for path in (store.root / "merges").glob("*.json"):
+        found.update(json.loads(path.read_text(encoding="utf-8"))["cases"])
+    return frozenset(found)
+
+
+def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int]:
+    stage.mkdir()
+    head = {
+        "format": FORMAT,
+        "store_id": store.store_id,  # these are that store's rows
+        "key_check": store.key_check,
+        "features_only": True,
+    }
+    (stage / "radlas.json").write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
+    for folder in ("lake", "feature_sets", "snapshots"):
+        (stage / folder).mkdir()
+    made = open_store(stage)
+    counts = {}
+    with open_snapshot(store, snapshot) if snapshot else connect(store) as connection:
+        for name, table in TABLES.items():
+            appender = delta.Appender(made, f"export-{store.store_id}")
+            counts[name] = sum(appender.append(name, rows) for rows in _rows(connection, table))
+            compact(made, name, many=1)
+        sets = [row[0] for row in connection.sql("select feature_set from recipes").fetchall()]
+    for feature_set in sorted(set(sets) & set(_recipes(store))):
+        save_recipe(made, feature_set, load_recipe(store, feature_set))
+    if snapshot is not None:
+        versions = {
+            name: -1 if (at := delta.version(made, name)) is None else at for name in TABLES
+        }
+        pinned = replace(snapshot, versions={name: versions[name] for name in snapshot.versions})
+        write_once(snapshot_path(made, snapshot.name, snapshot.number), asdict(pinned))
+    return counts
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, table: Table) -> Iterator[pa.Table]:
+    """The rows of a table that a connection sees, as they were stored, each held to its digest."""
+    name = table.name
+    stream = connection.sql(f"select * from {name}_rows where {_VISIBLE[name]}")
+    for batch in stream.to_arrow_reader(_BATCH):
+        rows = delta.as_declared(table, pa.Table.from_batches([batch]))
+        if not rows.column(ROW_DIGEST.name).equals(
+            pa.chunked_array([row_digests(table, rows)], pa.int64())
+        ):
+            raise StoreError(
+                f"rows of {name} are not what their digests say",
+                hint="radlas verify",
+                reason="damage",
+            )
+        yield rows
+
+
+def _contradictions(store: Store, other: Store, name: str) -> list[str]:
+    """Rows of the other store whose key is here with another content."""
+    table = TABLES[name]
+    columns = [*table.key, ROW_DIGEST.name]
+    here, there = (delta.read(one, name, columns) for one in (store, other))
+    if not here.num_rows or not there.num_rows:
+        return []
+    ours, theirs = (key_digests(table.key, rows) for rows in (here, there))
+    _, mine, other_ = np.intersect1d(ours, theirs, return_indices=True)
+    digests = [rows.column(ROW_DIGEST.name).to_numpy() for rows in (here, there)]
+    differing = other_[digests[0][mine] != digests[1][other_]]
+    keys = there.select(list(table.key)).take(differing).to_pylist()
+    return [f"{name} {', '.join(str(value) for value in key.values() if value)}" for key in keys]
+
+
+def _recipes(store: Store) -> list[str]:
+    return sorted(path.stem for path in (store.root / "feature_sets").glob("*.json"))
+
+
+def _note(store: Store, other: Store, done: Mapping[str, Mapping[str, int]]) -> None:
+    """Keep whose cases these are: they have no volume here, and that is no damage."""
+    folder = store.root / "merges"
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{other.store_id}.json"
+    known = json.loads(path.read_text(encoding="utf-8"))["cases"] if path.exists() else []
+    cases = delta.read(other, "cases", ["case_id"]).column("case_id").to_pylist()
+    note: dict[str, Any] = {
+        "store_id": other.store_id,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "rows": done,
+        "cases": sorted({*known, *cases}),
+    }
+    partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
+    partial.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+    partial.rename(path)
+
+
+def _pack(folder: Path, out: Path) -> None:
+    with zipfile.ZipFile(out, "w") as archive:  # Parquet is compressed already
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, path.relative_to(folder).as_posix())
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[Store]:
+    if source.is_dir():
+        yield open_store(source)
+        return
+    with TemporaryDirectory() as folder:
+        try:
+            with zipfile.ZipFile(source) as archive:
+                archive.extractall(folder)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise StoreError(
+                f"not an exported store: {error}", str(source), "a folder or zip of radlas export"
+            ) from None
+        yield open_store(Path(folder))

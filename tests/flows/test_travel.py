@@ -1,0 +1,32 @@
+"""A hospital's features at the coordinating centre, through the verbs of the command line."""
+
+from __future__ import annotations
+
+from .conftest import radlas
+
+
+def test_features_travel_and_images_stay(study_store, recipe, tmp_path):
+    said = radlas("export", tmp_path / "a.zip", "--store", study_store)
+    assert said.code == 2
+    assert "images are never exported" in said.err
+    words = ("--store", study_store, "--features-only", "--snapshot", "first")
+    said = radlas("export", tmp_path / "a.zip", *words)
+    assert said.code == 0, said.err
+    assert "next, where it goes: radlas merge a.zip" in said.out
+
+    there = tmp_path / "centre"
+    assert radlas("init", there).code == 0
+    assert radlas("merge", tmp_path / "a.zip", "--store", there, "--json").code == 0
+    again = radlas("merge", tmp_path / "a.zip", "--store", there, "--json").data
+    assert {one["new"] for one in again["rows"].values()} == {0}
+    sql = "select roi, image_type, count(*) n, min(row_digest) d from radiomics"
+    sql += " group by all order by all"
+    answers = [
+        radlas("query", "--store", store, sql, "--format", "json").data
+        for store in (study_store, there)
+    ]
+    assert answers[0] == answers[1]
+    assert radlas("verify", "--store", there).code == 0
+    said = radlas("extract", "--store", there, "--config", recipe)
+    assert said.code == 2
+    assert "no case whose images are here" in said.err

@@ -1,0 +1,123 @@
+"""Export and merge: rows travel whole, identities hold, nothing is overwritten, no image leaves."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pytest
+
+from radlas.errors import StoreError
+from radlas.store import delta, health
+from radlas.store.layout import init_store, open_store
+from radlas.store.recipes import save_recipe
+from radlas.store.snapshots import create_snapshot, load_snapshot, verify_snapshot
+from radlas.store.travel import export, merge, merged_cases
+from radlas.tables import TABLES
+
+from .conftest import case_row, feature_row
+
+
+@pytest.fixture
+def hospital(filled):
+    """Three cases with features, one with a clinical record of two revisions, and a recipe."""
+    save_recipe(filled, "p-1", {"extractor": "radiomics"})
+    record = {"subject_id": "sa", "centre": "c1", "grade": "2", "revision": 1}
+    delta.append(filled, "clinical", [record, record | {"grade": "3", "revision": 2}], run_id="r")
+    return filled
+
+
+@pytest.fixture
+def centre(tmp_path):
+    """A coordinating centre with a case of its own."""
+    store = init_store(tmp_path / "centre")
+    delta.append(store, "cases", [case_row("own", "c9")], run_id="r")
+    return store
+
+
+def digests(store, name):
+    return sorted(delta.read(store, name, ["row_digest"]).column("row_digest").to_pylist())
+
+
+@pytest.mark.parametrize("name", ["out", "out.zip"])
+def test_rows_arrive_as_they_left_and_a_second_merge_adds_nothing(hospital, centre, tmp_path, name):
+    rows = export(hospital, tmp_path / name)
+    assert (rows["cases"], rows["radiomics"], rows["clinical"]) == (3, 3, 2)
+    done = merge(centre, tmp_path / name)
+    assert done["radiomics"] == {"new": 3, "known": 0}
+    for table in ("radiomics", "clinical", "rois", "outcomes"):
+        assert digests(centre, table) == digests(hospital, table)
+    before = {table: delta.version(centre, table) for table in ("cases", "radiomics", "clinical")}
+    assert merge(centre, tmp_path / name)["radiomics"] == {"new": 0, "known": 3}
+    assert {table: delta.version(centre, table) for table in before} == before
+    assert (centre.root / "feature_sets" / "p-1.json").exists()
+
+
+def test_an_exported_snapshot_has_its_identity_where_it_arrives(hospital, tmp_path):
+    snapshot, _ = create_snapshot(
+        hospital, "x", cohort_sql="select case_id from cases where case_id <> 'c'"
+    )
+    delta.append(hospital, "radiomics", [feature_row("a", "edema")], run_id="later")
+    export(hospital, tmp_path / "out", snapshot)
+    there = open_store(tmp_path / "out")
+    arrived = load_snapshot(there, "x@1")
+    assert arrived.id == snapshot.id
+    verify_snapshot(there, arrived)
+    assert delta.read(there, "radiomics").num_rows == 2
+    assert health.verify(there) == [], "volumes that were never meant to be there are no damage"
+    again, _ = create_snapshot(there, "again")
+    assert again.id == snapshot.id
+
+
+def test_no_image_and_no_key_leaves(hospital, tmp_path):
+    export(hospital, tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"radlas.json", "lake", "feature_sets", "snapshots"}
+    with pytest.raises(StoreError, match="site key is missing"):
+        open_store(tmp_path / "out").key()
+    assert not list(tmp_path.glob(".out*")), "no stage is left"
+
+
+def test_a_contradiction_is_named_and_nothing_is_written(hospital, centre, tmp_path):
+    delta.append(centre, "radiomics", [feature_row("b", firstorder_Mean=99.0)], run_id="r")
+    before = {table: delta.version(centre, table) for table in ("cases", "radiomics", "clinical")}
+    export(hospital, tmp_path / "out")
+    with pytest.raises(
+        StoreError, match=r"1 rows say something else .*: radiomics p-1, b"
+    ) as caught:
+        merge(centre, tmp_path / "out")
+    assert caught.value.reason == "conflict"
+    assert {table: delta.version(centre, table) for table in before} == before
+    assert merged_cases(centre) == frozenset()
+
+
+def test_merged_cases_are_known_to_be_elsewhere(hospital, centre, tmp_path):
+    export(hospital, tmp_path / "out")
+    merge(centre, tmp_path / "out")
+    assert merged_cases(centre) == {"a", "b", "c"}
+    damage = health.verify(centre)
+    assert len(damage) == 1, "only the case of its own lacks its volume"
+    note = json.loads((centre.root / "merges" / f"{hospital.store_id}.json").read_text())
+    assert note["rows"]["cases"] == {"new": 3, "known": 0}
+
+
+def test_what_is_there_is_not_replaced_and_what_is_no_export_is_said(hospital, centre, tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(StoreError, match="there is something already"):
+        export(hospital, tmp_path / "taken")
+    (tmp_path / "x.zip").write_bytes(b"no zip")
+    with pytest.raises(StoreError, match="not an exported store"):
+        merge(centre, tmp_path / "x.zip")
+
+
+def test_a_row_that_is_not_what_its_digest_says_does_not_leave(hospital, tmp_path):
+    row = delta.read(hospital, "radiomics").slice(0, 1).to_pylist()[0]
+    wrong = delta.as_declared(
+        TABLES["radiomics"],
+        pa.Table.from_pylist([row | {"case_id": "z", "row_digest": 1}]),
+    )
+    delta.append(hospital, "cases", [case_row("z")], run_id="r")
+    delta.append(hospital, "radiomics", wrong, run_id="r")
+    with pytest.raises(StoreError, match="rows of radiomics are not what their digests say"):
+        export(hospital, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
