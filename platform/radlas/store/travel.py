@@ -29,7 +29,7 @@ from radlas.store.compact import compact
 from radlas.store.content import key_digests, row_digests
 from radlas.store.layout import FORMAT, Store, open_store
 from radlas.store.query import connect
-from radlas.store.recipes import load_recipe, save_recipe
+from radlas.store.recipes import list_recipes, load_recipe, save_recipe
 from radlas.store.snapshots import Snapshot, open_snapshot, snapshot_path, write_once
 from radlas.tables import ROW_DIGEST, TABLES, Table
 
@@ -103,7 +103,7 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
                 "nothing was merged; ask that site which of the two is right",
                 "conflict",
             )
-        for name in _recipes(other):
+        for name in list_recipes(other):
             save_recipe(store, name, load_recipe(other, name))
         appender = delta.Appender(store, f"merge-{other.store_id}")
         done: dict[str, dict[str, int]] = {}
@@ -146,7 +146,7 @@ def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int
             counts[name] = sum(appender.append(name, rows) for rows in _rows(connection, table))
             compact(made, name, many=1)
         sets = [row[0] for row in connection.sql("select feature_set from recipes").fetchall()]
-    for feature_set in sorted(set(sets) & set(_recipes(store))):
+    for feature_set in sorted(set(sets) & set(list_recipes(store))):
         save_recipe(made, feature_set, load_recipe(store, feature_set))
     if snapshot is not None:
         versions = {
@@ -189,10 +189,6 @@ def _contradictions(store: Store, other: Store, name: str) -> list[str]:
     return [f"{name} {', '.join(str(value) for value in key.values() if value)}" for key in keys]
 
 
-def _recipes(store: Store) -> list[str]:
-    return sorted(path.stem for path in (store.root / "feature_sets").glob("*.json"))
-
-
 def _note(store: Store, other: Store, done: Mapping[str, Mapping[str, int]]) -> None:
     """Keep whose cases these are: they have no volume here, and that is no damage."""
     folder = store.root / "merges"
@@ -227,7 +223,8 @@ def _opened(source: Path) -> Iterator[Store]:
             with zipfile.ZipFile(source) as archive:
                 archive.extractall(folder)
         except (OSError, zipfile.BadZipFile) as error:
+            why = getattr(error, "strerror", None) or str(error)
             raise StoreError(
-                f"not an exported store: {error}", str(source), "a folder or zip of radlas export"
+                f"not an exported store: {why}", str(source), "a folder or zip of radlas export"
             ) from None
         yield open_store(Path(folder))
