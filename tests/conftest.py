@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import uuid
 from pathlib import Path
 
 import pytest
@@ -18,3 +21,31 @@ def real_data() -> Path:
     if os.environ.get("CI"):
         pytest.fail(f"the real data is missing at {DATA}; set RADLAS_DATA")
     pytest.skip(f"no real data at {DATA}; set RADLAS_DATA to run this test")
+
+
+@pytest.fixture(scope="session")
+def object_storage():
+    """A server that speaks S3, and the variables that lead to it.
+
+    In a process of its own, which ends with this one: clients hold the interpreter while they wait.
+    """
+    server = Path(__file__).with_name("object_storage.py")
+    with subprocess.Popen(
+        [sys.executable, str(server)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        url = process.stdout.readline().strip()
+        assert url, "the server did not begin"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ENDPOINT_URL", url)
+            patch.setenv("AWS_ACCESS_KEY_ID", "test")
+            patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+            patch.setenv("AWS_REGION", "us-east-1")
+            yield url
+        process.stdin.close()
+
+
+@pytest.fixture
+def bucket(object_storage, tmp_path, monkeypatch):
+    """An empty prefix of a bucket, as seen from a machine that never used it."""
+    monkeypatch.setenv("RADLAS_HOME", str(tmp_path / "home"))
+    return f"s3://radlas/{uuid.uuid4().hex}"

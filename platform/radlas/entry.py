@@ -156,7 +156,7 @@ def run(flow: Flow[C, Any], config_type: type[C]) -> None:
 
     def job(
         config: Annotated[Path, typer.Argument(help="YAML configuration.")],
-        store: Annotated[Path | None, typer.Option(envvar="RADLAS_STORE")] = None,
+        store: Annotated[str | None, typer.Option(envvar="RADLAS_STORE")] = None,
         engine: Annotated[str, typer.Option(help="serial, local, tcp://…")] = "local",
         dry_run: Annotated[bool, typer.Option(help="Plan only.")] = False,
         as_json: Annotated[bool, typer.Option("--json", help="Report as JSON.")] = False,

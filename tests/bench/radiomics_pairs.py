@@ -27,6 +27,7 @@ def ours(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     a mask, as PyRadiomics reads it.
     """
     from radlas.features.radiomics import RadiomicsExtractor  # noqa: PLC0415 - timed apart
+    from radlas.place import Folder  # noqa: PLC0415
     from radlas.volumes.zarr import read_rois, read_volume  # noqa: PLC0415
 
     given = {**options["settings"], "rings": [], "rois": options["rois"]}
@@ -36,8 +37,8 @@ def ours(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     }
 
     def once(way: str) -> Any:
-        volume = read_volume(folder, CASE)
-        rois = {roi.name: roi for roi in read_rois(folder, CASE)}
+        volume = read_volume(Folder(folder), CASE)
+        rois = {roi.name: roi for roi in read_rois(Folder(folder), CASE)}
         return extractors[way].describe(volume, rois)
 
     found = once("seconds")  # kernels are loaded once per worker

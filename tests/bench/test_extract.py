@@ -31,6 +31,7 @@ from radlas.geometry import make_geometry
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import IngestRules
 from radlas.model import Roi, Volume
+from radlas.place import Folder
 from radlas.volumes.zarr import input_digests, read_record, write_case
 
 from .radiomics_pairs import CASE, SIGMAS
@@ -110,7 +111,9 @@ def run_pair(folder: Path, name: str, volume: Volume, tumour: np.ndarray, **how:
             volume, masks, normalise="none", scale=1, in_plane_spacing=None, pixel_type=pixel_type
         )
         masks |= {key: made.mask for key, made in make_rings(case, [(0, 10)]).items()}
-    write_case(place, CASE, volume, [Roi(roi, mask, "image") for roi, mask in masks.items()])
+    write_case(
+        Folder(place), CASE, volume, [Roi(roi, mask, "image") for roi, mask in masks.items()]
+    )
     # Of an unsigned file upstream would cut the undershoot of splines at 0.
     kinds = {"float32": np.float32, "float64": np.float64, "int32": np.int32}
     voxels = volume.voxels.astype(kinds[pixel_type])
@@ -349,8 +352,8 @@ def test_two_cores(tmp_path, tell):
     tasks = []
     for number in range(24):
         case = f"{number:032x}"
-        write_case(tmp_path, case, volume, [Roi("tumour", tumour, "made")])
-        digest = digest_of(input_digests(read_record(tmp_path, case)))
+        write_case(Folder(tmp_path), case, volume, [Roi("tumour", tumour, "made")])
+        digest = digest_of(input_digests(read_record(Folder(tmp_path), case)))
         text = canonical_json(settings.model_dump(mode="json"))
         names = (case, "made", case, case, tmp_path, "radiomics", text, "radiomics-made", digest)
         tasks.append(extract.ExtractTask(*names))

@@ -20,7 +20,8 @@ from radlas.ingest.base import FileRef, IngestRules
 from radlas.ingest.dicom_volume import read_series
 from radlas.ingest.scan import scan_dicom
 from radlas.model import Roi, Volume
-from radlas.volumes.zarr import read_box, read_mask, verify_case, volume_path, write_case
+from radlas.place import Folder
+from radlas.volumes.zarr import read_box, read_mask, verify_case, volume_name, write_case
 
 from ..unit.ingest import dicom_corpus as corpus
 from .conftest import in_turns
@@ -64,7 +65,7 @@ def ingest_once(source: Path, root: Path) -> None:
     importer = IMPORTERS["dicom"]()
     (exam,) = importer.find(source, RULES).exams
     data = importer.read(exam, RULES)
-    write_case(root, CASE, data.volume, data.rois)
+    write_case(Folder(root), CASE, data.volume, data.rois)
 
 
 def ingest_image(source: Path, root: Path) -> None:
@@ -72,7 +73,7 @@ def ingest_image(source: Path, root: Path) -> None:
     scan = IMPORTERS["dicom"]().find(source, RULES)
     assert [refusal.error.reason for refusal in scan.refusals] == ["no_mask"]
     refs = tuple(FileRef(path) for path in sorted(source.iterdir()))
-    write_case(root, CASE, read_series(refs).volume, ())
+    write_case(Folder(root), CASE, read_series(refs).volume, ())
 
 
 def read_by_itk(folder: Path):
@@ -119,8 +120,8 @@ def test_a_region_is_read_without_the_rest(exam_folder, tmp_path, tell):
     SimpleITK.WriteImage(label, str(tmp_path / "mask.nii.gz"))
 
     def ours() -> None:
-        read_box(tmp_path, CASE, BOX)
-        read_mask(tmp_path, CASE, "tumour", BOX)
+        read_box(Folder(tmp_path), CASE, BOX)
+        read_mask(Folder(tmp_path), CASE, "tumour", BOX)
 
     def theirs() -> None:
         for name in ("image", "mask"):
@@ -132,7 +133,7 @@ def test_a_region_is_read_without_the_rest(exam_folder, tmp_path, tell):
     cost = in_turns({"ours": ours, "theirs": theirs})
     before = read_bytes()
     ours()
-    stored = sum(p.stat().st_size for p in volume_path(tmp_path, CASE).rglob("*") if p.is_file())
+    stored = sum(p.stat().st_size for p in (tmp_path / volume_name(CASE)).rglob("*") if p.is_file())
     tell(
         "one ROI's box of image and mask",
         {
@@ -199,8 +200,9 @@ def test_every_one_of_ten_thousand_faults_is_found(tmp_path, tell):
     geometry = make_geometry(shape, spacing=(0.8, 0.8, 5.0), origin=(0, 0, 0), direction=np.eye(3))
     mask = np.zeros(shape, bool)
     mask[3:8, 40:90, 50:110] = True
-    write_case(tmp_path, CASE, Volume(rician(shape), geometry), (Roi("tumour", mask, "image"),))
-    folder = volume_path(tmp_path, CASE)
+    volume = Volume(rician(shape), geometry)
+    write_case(Folder(tmp_path), CASE, volume, (Roi("tumour", mask, "image"),))
+    folder = tmp_path / volume_name(CASE)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     contents = {path: path.read_bytes() for path in files}
     rng = np.random.default_rng(0)
@@ -226,12 +228,12 @@ def test_every_one_of_ten_thousand_faults_is_found(tmp_path, tell):
             stray.write_bytes(b"x")
         tried[kind] += 1
         try:
-            verify_case(tmp_path, CASE)
+            verify_case(Folder(tmp_path), CASE)
         except StoreError:
             found[kind] += 1
         stray.unlink(missing_ok=True)
         path.write_bytes(contents[path])
-    verify_case(tmp_path, CASE)
+    verify_case(Folder(tmp_path), CASE)
     missed = {kind: tried[kind] - found[kind] for kind in tried}
     tell("faults in a stored case", {"tried": sum(tried.values()), "missed": sum(missed.values())})
     assert not any(missed.values()), missed

@@ -23,8 +23,10 @@ from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.diff import diff_snapshots
 from radlas.store.layout import init_store, open_store
+from radlas.store.parts import read_part
 from radlas.store.query import connect, run_sql
 from radlas.store.snapshots import create_snapshot, load_snapshot, open_snapshot
+from radlas.tables import TABLES
 
 from .lakes import make_lake
 
@@ -52,7 +54,7 @@ def seconds_of(action):
 
 def matrix_of(store):
     """Seconds, MiB and shape of the training matrix, in a process of its own."""
-    command = [sys.executable, "-c", MATRIX, str(store.root)]
+    command = [sys.executable, "-c", MATRIX, str(store.place)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
     return tuple(map(float, done.stdout.split()))
 
@@ -65,10 +67,9 @@ def large(tmp_path_factory):
 
 def test_two_thousand_features_of_twenty_thousand_cases(large, tmp_path, tell):
     parts = delta.parts(large, "radiomics")
-    root = delta.table_path(large, "radiomics")
     plain = 0
     for number, part in enumerate(parts):
-        rows = pq.ParquetFile(root / part.path).read()
+        rows = read_part(large.place, TABLES["radiomics"], part.path)
         pq.write_table(rows, tmp_path / f"{number}.parquet")
         plain += (tmp_path / f"{number}.parquet").stat().st_size
     with connect(large) as connection:
@@ -126,7 +127,7 @@ def test_a_training_frame_against_pandas(tmp_path, tell):
             "ratio to pandas": theirs / seconds,
         },
     )
-    X = radlas.open(store.root).snapshot("bench").matrix()
+    X = radlas.open(str(store.place)).snapshot("bench").matrix()
     frame.columns = [f"{roi}__{kind}__{name}" for name, roi, kind in frame.columns]
     expected = frame.sort_index()[list(X.columns)]
     assert (X.index == expected.index).all()
@@ -161,12 +162,12 @@ def test_kills_at_any_moment(tmp_path, tell):
     chance = random.Random(0)  # noqa: S311 - moments, not secrets
     first = {(centre, half): 0 for centre in "ab" for half in (0, 1)}
     compacting = [sys.executable, "-c", "from radlas.cli import main; main()", "compact"]
-    compacting += ["--store", str(store.root), "--many", "3", "--keep-hours", "1"]
+    compacting += ["--store", str(store.place), "--many", "3", "--keep-hours", "1"]
     started = time.perf_counter()
     for _ in range(kills // 5):
         running = [
             subprocess.Popen(
-                [sys.executable, str(WRITER), str(store.root), centre, str(at + 5 * half), "40"],
+                [sys.executable, str(WRITER), str(store.place), centre, str(at + 5 * half), "40"],
                 stdout=subprocess.PIPE,
                 text=True,
             )
@@ -180,9 +181,9 @@ def test_kills_at_any_moment(tmp_path, tell):
             told = process.communicate()[0].split()
             first[who] = max([first[who], *map(int, told)])
     for (centre, _), at in first.items():  # resumed, from the beginning, to the end
-        command = [sys.executable, str(WRITER), str(store.root), centre, "0", str(at + 1)]
+        command = [sys.executable, str(WRITER), str(store.place), centre, "0", str(at + 1)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    counted = check_every_version(open_store(store.root))
+    counted = check_every_version(open_store(str(store.place)))
     expected = {f"{c}-{n:06}" for (c, _), at in first.items() for n in range(at + 1)}
     assert counted["cases"] == len(expected)
     compact(store, "radiomics", many=1)

@@ -17,7 +17,8 @@ import SimpleITK
 
 from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
-from radlas.volumes.zarr import read_rois, read_volume, volume_path, write_case
+from radlas.place import Folder
+from radlas.volumes.zarr import read_rois, read_volume, volume_name, write_case
 
 CASE = "0" * 32
 
@@ -59,17 +60,17 @@ def test_volume_store_against_compressed_nifti(tmp_path):
             SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / name)))
 
     def write_ours(number: int) -> None:
-        write_case(tmp_path / str(number), CASE, volume, rois)
+        write_case(Folder(tmp_path / str(number)), CASE, volume, rois)
 
     def read_ours(number: int) -> None:
-        read_volume(tmp_path / str(number), CASE)
-        read_rois(tmp_path / str(number), CASE)
+        read_volume(Folder(tmp_path / str(number)), CASE)
+        read_rois(Folder(tmp_path / str(number)), CASE)
 
     rows = {
         "write, fsync, digest": (median_seconds(write_ours), median_seconds(write_nifti)),
         "read, verify digest": (median_seconds(read_ours), median_seconds(read_nifti)),
     }
-    stored = volume_path(tmp_path / "0", CASE)
+    stored = tmp_path / "0" / volume_name(CASE)
     ours = sum(path.stat().st_size for path in stored.rglob("*") if path.is_file())
     theirs = sum(path.stat().st_size for path in tmp_path.glob("0*.nii.gz"))
     figures = {

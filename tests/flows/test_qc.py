@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 from PIL import Image
 
-from radlas.volumes.zarr import volume_path
+from radlas.volumes.zarr import volume_name
 
 from ..browser import visit
 from .conftest import radlas
@@ -35,7 +35,7 @@ def test_one_centre_can_be_asked_for_and_a_wrong_one_is_told(study_store, tmp_pa
 
 def test_a_damaged_volume_stands_first_and_the_others_are_shown(own_store, tmp_path):
     case = sorted(path.stem for path in own_store.glob("volumes/*/*.zarr"))[7]
-    shutil.rmtree(volume_path(own_store, case) / "image")
+    shutil.rmtree(own_store / volume_name(case) / "image")
     said = radlas("qc", "--store", own_store, "--out", tmp_path / "qc.html", "--engine", "serial")
     assert said.code == 1
     assert "1 damaged" in said.out

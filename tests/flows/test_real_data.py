@@ -86,7 +86,7 @@ def test_upstreams_baselines_survive_the_way_through_volume_store_lake_and_sql(
     """brain1, brain2, breast1 with plain settings: 1e-6 relative, from Zarr to Parquet to SQL."""
     path = tmp_path / "plain.yaml"
     path.write_text(EXTRACT)
-    root = real_store.store.root
+    root = real_store.store.place
     assert radlas("extract", "--store", root, "--config", path, "--engine", "local").code == 0
     found = real_store.query("select * from radiomics where centre = 'upstream'")
     compared = 0

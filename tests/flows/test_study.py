@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from radlas.flows.retrain import decide
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import open_store
-from radlas.store.models import model_path, move_alias, write_json
+from radlas.store.models import keep_beside, move_alias
 
 from .conftest import radlas
 
@@ -152,9 +153,8 @@ def test_only_a_challenger_that_is_shown_not_to_be_worse_is_promoted(
     ]
     moved = [row | {"risk": row["risk"] + gain * row["label"]} for row in rows]
     for number, predictions in ((7, rows), (8, moved)):
-        model_path(store, "tiny", number).mkdir()
         found = {"models": {"dlr": {"predictions": predictions}}}
-        write_json(model_path(store, "tiny", number) / "validation.json", found)
+        keep_beside(store, "tiny", number, "validation.json", found)
     move_alias(store, "tiny", 7, "planted")
     decision = decide(store, study, 8, 0.03)
     assert decision["decision"] == verdict
@@ -190,3 +190,11 @@ def test_maps_are_chosen_by_rule_evenly_over_the_risks():
     assert [row["risk"] for row in spread(rows, 3)] == [0.0, 0.5, 1.0]
     assert spread(rows, 0) == []
     assert len(spread(rows[:2], 4)) == 2
+
+
+def test_the_readmes_table_of_the_store_names_all_that_is_in_it(study_store):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    rows = [line.split("|")[1] for line in readme.splitlines() if line.startswith("| `")]
+    told = {name for row in rows for name in re.findall(r"`(\w[\w.]*)", row)}
+    found = {path.name for path in study_store.iterdir()}
+    assert {"volumes", "lake", "snapshots", "models"} <= found <= told

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +17,8 @@ app = typer.Typer(
 )
 
 StoreOption = Annotated[
-    Path, typer.Option("--store", envvar="RADLAS_STORE", help="Folder of the store.")
+    str,
+    typer.Option("--store", envvar="RADLAS_STORE", help="Folder of the store, or s3://bucket/…."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the same as JSON.")]
 EngineOption = Annotated[

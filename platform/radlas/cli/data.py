@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 
 def init(
-    store: Annotated[Path, typer.Argument(help="Folder to make.")],
+    store: Annotated[str, typer.Argument(help="Folder to make, or s3://bucket/prefix.")],
     key: Annotated[Path | None, typer.Option(help="Site key to copy; else one is drawn.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,11 +46,11 @@ def init(
     def action() -> int:
         made = init_store(store, key)
         lines = (
-            f"made store {made.root}",
+            f"made store {made.place}",
             f"  site key: {made.key_path}: keep it safe and apart; who has it can tell who is who",
-            f"next: radlas ingest SOURCE --store {made.root} --centre NAME",
+            f"next: radlas ingest SOURCE --store {made.place} --centre NAME",
         )
-        data = {"store": str(made.root), "store_id": made.store_id, "key": str(made.key_path)}
+        data = {"store": str(made.place), "store_id": made.store_id, "key": str(made.key_path)}
         return show(Report(lines, data), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
@@ -171,7 +171,7 @@ def status(store: StoreOption, as_json: JsonOption = False) -> None:
     raise typer.Exit(guarded(action, as_json=as_json))
 
 
-def _status_lines(data: dict[str, Any], store: Path) -> Iterator[str]:
+def _status_lines(data: dict[str, Any], store: str) -> Iterator[str]:
     yield f"store {data['store']}"
     for centre, number in data["cases"].items():
         yield f"  centre {centre}: {number} cases stored"

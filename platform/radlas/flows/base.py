@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic import Field
@@ -14,6 +13,7 @@ from pydantic import Field
 from radlas.config import Config
 from radlas.engine.base import Done, Engine, SerialEngine
 from radlas.model import Outcome
+from radlas.place import Address
 from radlas.store.layout import open_store
 from radlas.store.locks import writing
 
@@ -24,7 +24,14 @@ C = TypeVar("C", bound="StoreConfig")
 class StoreConfig(Config):
     """Base of all flow configurations: which store."""
 
-    store: Path = Field(description="Folder of the store, made by `radlas init`.")
+    store: Address = Field(
+        description="Folder of the store, or s3://bucket/prefix, made by `radlas init`."
+    )
+
+    @property
+    def purpose(self) -> str:
+        """What of a verb one run at a time may do; empty for all of it."""
+        return ""
 
 
 @dataclass(frozen=True)
@@ -103,10 +110,11 @@ class Flow(Generic[C, T]):
         """Run the flow. Safe to run twice: what is stored already is not planned.
 
         Raises:
-            StoreError: The same verb is running, or one that must be alone with the store.
+            StoreError: The same run is going on, or one that must be alone with the store.
         """
         engine = engine or SerialEngine()
-        with writing(open_store(config.store), self.name) if self.writes else nullcontext():
+        purpose = f"{self.name} {config.purpose}".strip()
+        with writing(open_store(config.store), purpose) if self.writes else nullcontext():
             plan = self.plan(config)
             done = chain(
                 engine.map(self.work, plan.tasks),

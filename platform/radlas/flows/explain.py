@@ -31,7 +31,7 @@ from radlas.roi.body import body_mask
 from radlas.roi.mass import cam_mass
 from radlas.roi.ring import ring, ring_name
 from radlas.store.layout import Store, open_store
-from radlas.store.models import model_path, read_card, read_json, write_json
+from radlas.store.models import find_beside, keep_beside, model_folder, read_beside, read_card
 from radlas.store.recipes import load_recipe
 from radlas.store.snapshots import load_snapshot
 from radlas.volumes.zarr import read_rois, read_volume
@@ -54,7 +54,7 @@ class ExplainConfig(ModelConfig):
 class ExplainTask:
     """SHAP of all external cases (no case given), or the Grad-CAM of one."""
 
-    store: Path
+    store: str
     name: str
     number: int
     case_id: str = ""
@@ -67,18 +67,16 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
     Raises:
         ConfigError: The version was not validated: its external cases may not be looked at yet.
     """
-    target = model_task(config)
-    folder = model_path(open_store(config.store), target.name, target.number)
-    if (folder / RESULT).exists():
+    store, target = open_store(config.store), model_task(config)
+    if find_beside(store, target.name, target.number, RESULT):
         return Plan(known={"ok": 1}, extra=(target, []))
-    if not (folder / VALIDATION).exists():
+    validation = find_beside(store, target.name, target.number, VALIDATION)
+    if not validation:
         raise ConfigError(
             "not validated yet", f"{target.name}@{target.number}", "radlas validate first"
         )
-    study = StudyConfig.parse(
-        read_card(open_store(config.store), target.name, target.number)["study"]
-    )
-    rows = read_json(folder / VALIDATION)["models"][study.primary]["predictions"]
+    study = StudyConfig.parse(read_card(store, target.name, target.number)["study"])
+    rows = validation["models"][study.primary]["predictions"]
     deep = any(study.blocks[block].deep for block in study.models[study.primary])
     chosen = spread(rows, config.maps) if deep else []
     task = ExplainTask(target.store, target.name, target.number, weights=config.weights)
@@ -102,21 +100,21 @@ def commit(
 ) -> Report:
     """Write all explanations beside the model."""
     target, chosen = plan.extra
-    folder = model_path(open_store(config.store), target.name, target.number)
+    store, version = open_store(config.store), (target.name, target.number)
     label = f"{target.name}@{target.number}"
     found = {one.task.case_id: fitted_or_raise(one) for one in done}
     if not found:
-        return Report((f"explain: {label} is explained already",), read_json(folder / RESULT))
-    (folder / CAM_FOLDER).mkdir(exist_ok=True)
+        known = read_beside(store, *version, RESULT)
+        return Report((f"explain: {label} is explained already",), known)
     cases = []
     for row in chosen:
         part = found[row["case"]]
-        (folder / CAM_FOLDER / f"{row['case']}.npz").write_bytes(part.pop("slice"))
+        keep_beside(store, *version, f"{CAM_FOLDER}/{row['case']}.npz", part.pop("slice"))
         cases.append({"case_id": row["case"], "label": row["label"], "risk": row["risk"], **part})
     result = {"shap": found[""], "cam": _montage(found[""]["model"], cases), "missing": {}}
     if not cases:
         result["missing"] = {"cam": "the primary model has no deep block, or no map was asked for"}
-    write_json(folder / RESULT, result)
+    keep_beside(store, *version, RESULT, result)
     shares = ", ".join(f"{b['block']} {b['share']:.0%}" for b in found[""]["blocks"])
     lines = [f"explain: {label}, share of |SHAP| by block: {shares or 'none'}"]
     lines += [f"  Grad-CAM of {len(cases)} cases, evenly spaced over the risks"] if cases else []
@@ -133,7 +131,7 @@ def spread(rows: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
 def _shap(store: Store, task: ExplainTask) -> dict[str, Any]:
     card = read_card(store, task.name, task.number)
     study, snapshot = StudyConfig.parse(card["study"]), load_snapshot(store, card["snapshot"])
-    model = load(model_path(store, task.name, task.number) / study.primary)
+    model = load(model_folder(store, task.name, task.number) / study.primary)
     external = load_dataset(store, snapshot, study, (str(study.external_centre),))
     training = load_dataset(store, snapshot, study, study.training_centres)
     columns = list(model.columns)
@@ -166,8 +164,8 @@ def _shap(store: Store, task: ExplainTask) -> dict[str, Any]:
 def _cam(store: Store, task: ExplainTask) -> dict[str, Any]:
     card = read_card(store, task.name, task.number)
     primary = card["study"]["primary"]
-    model = load(model_path(store, task.name, task.number) / primary)
-    volume = read_volume(store.root, task.case_id)
+    model = load(model_folder(store, task.name, task.number) / primary)
+    volume = read_volume(store.place, task.case_id)
     extractor = _extractor(store, card, task.weights)
     seen, cam = extractor.class_activation(volume, *deep_head(model))
     masks = _regions(store, task.case_id, volume, seen.geometry)
@@ -208,7 +206,7 @@ def _extractor(store: Store, card: Mapping[str, Any], weights: Path | None) -> A
 
 def _regions(store: Store, case_id: str, volume: Volume, grid: Geometry) -> dict[str, Any]:
     """Tumour, body and rings, made on the volume's own grid, taken to the network's."""
-    tumour = next(roi for roi in read_rois(store.root, case_id) if roi.name == TUMOUR).mask
+    tumour = next(roi for roi in read_rois(store.place, case_id) if roi.name == TUMOUR).mask
     body = body_mask(volume.voxels.astype(np.float32), volume.geometry.spacing)
     masks = {TUMOUR: tumour, "body": body}
     for inner, outer in (*RINGS_MM, SHOWN_MM):

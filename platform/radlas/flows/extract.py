@@ -22,6 +22,7 @@ from radlas.features.params import is_parameter_file, recipe_of
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
 from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row
+from radlas.place import Place, open_place
 from radlas.reasons import data_error
 from radlas.store import delta
 from radlas.store.layout import Store, open_store
@@ -61,7 +62,7 @@ class ExtractTask:
     centre: str
     case_id: str
     subject_id: str
-    store: Path
+    place: Place
     extractor: str
     settings: str  # canonical JSON: hashable, so that a worker keeps the extractor
     feature_set: str
@@ -109,13 +110,13 @@ def work(task: ExtractTask) -> dict[str, tuple[Row, ...]]:
         StoreError: Its volume is missing or damaged.
     """
     extractor = _extractor(task.extractor, task.settings)
-    stored = digest_of(input_digests(read_record(task.store, task.case_id)))
+    stored = digest_of(input_digests(read_record(task.place, task.case_id)))
     if stored != task.input_digest:
         raise StoreError(
             "the volume is not the one the tables speak of", f"case {task.case_id}", "radlas verify"
         )
-    volume = read_volume(task.store, task.case_id)
-    rois = read_rois(task.store, task.case_id)
+    volume = read_volume(task.place, task.case_id)
+    rois = read_rois(task.place, task.case_id)
     try:
         description = extractor.describe(volume, _by_name(rois))
     except DataError as error:
@@ -219,7 +220,7 @@ def _task(
         centre=case["centre"],
         case_id=case["case_id"],
         subject_id=case["subject_id"],
-        store=config.store.absolute(),
+        place=open_place(config.store),
         extractor=name,
         settings=settings,
         feature_set=feature_set,

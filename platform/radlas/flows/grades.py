@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
@@ -60,13 +61,9 @@ def tell_grades(store: Store, outcome: Outcome | None) -> tuple[list[str], dict[
 def keep_mapping(store: Store, outcome: Outcome) -> str:
     """Write a mapping once under its digest; its place in the store."""
     name = f"labels/{outcome.digest()[:12]}.json"
-    path = store.root / name
-    path.parent.mkdir(exist_ok=True)
-    if not path.exists():
-        text = json.dumps(outcome.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
-        partial = path.with_suffix(".partial")
-        partial.write_text(text, encoding="utf-8")
-        partial.rename(path)
+    text = json.dumps(outcome.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+    with suppress(FileExistsError):
+        store.place.create(name, text.encode())
     return name
 
 

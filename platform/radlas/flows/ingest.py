@@ -25,13 +25,14 @@ from radlas.ingest.roi_names import RoiMap, read_roi_map
 from radlas.learn.study import Outcome
 from radlas.model import Outcome as Ended
 from radlas.model import Row
+from radlas.place import Place, open_place
 from radlas.reasons import data_error
 from radlas.store import delta
 from radlas.store.clinical import newest_records, revisions
 from radlas.store.layout import Store, open_store
 from radlas.store.ledger import Recorder, standings
 from radlas.store.sources import note_source
-from radlas.volumes.zarr import is_committed, roi_key, sweep, write_case
+from radlas.volumes.zarr import is_committed, roi_key, write_case
 
 _CLOCKS = 36_525  # a subject's secret clock starts on any day of a century
 
@@ -58,6 +59,11 @@ class IngestConfig(StoreConfig):
         default=None, description="YAML: which grades are positive, negative or excluded."
     )
     tolerated: NonNegativeInt = Field(default=0, description="Troubled cases before exit code 1.")
+
+    @property
+    def purpose(self) -> str:
+        """Centres may be ingested beside each other."""
+        return self.centre
 
     def rules(self) -> IngestRules:
         """The part that decides what a case is."""
@@ -93,7 +99,7 @@ class IngestTask:
     centre: str
     case_id: str
     subject_id: str
-    store: Path
+    place: Place
     exam: Exam
     rules: IngestRules
     study_day: int | None = None
@@ -112,7 +118,7 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
     tasks = [_task(config, rules, key, exam) for exam in scan.exams]
     open_tasks, known = unsettled(
-        store, "ingest", tasks, is_there=lambda task: is_committed(store.root, task.case_id)
+        store, "ingest", tasks, is_there=lambda task: is_committed(store.place, task.case_id)
     )
     refused = [_refused(config.centre, key, refusal) for refusal in scan.refusals]
     seen = standings(store, "ingest")
@@ -151,7 +157,7 @@ def work(task: IngestTask) -> dict[str, tuple[Row, ...]]:
     try:
         data: ExamData = IMPORTERS[task.exam.importer]().read(task.exam, task.rules)
         _check_readers(data)
-        commit_record = write_case(task.store, task.case_id, data.volume, data.rois)
+        commit_record = write_case(task.place, task.case_id, data.volume, data.rois)
     except DataError as error:
         raise error.at(f"case {task.case_id[:8]}") from error
     names = {"case_id": task.case_id, "centre": task.centre, "subject_id": task.subject_id}
@@ -170,7 +176,7 @@ def commit(
 ) -> Report:
     """Store every outcome and the clinical records; count them all."""
     store = open_store(config.store)
-    sweep(store.root)
+    store.place.sweep("volumes")
     noted = _note_source(store, config)
     clinical: _Clinical = plan.extra
     new = revisions(newest_records(store), clinical.records)
@@ -201,7 +207,7 @@ def _task(config: IngestConfig, rules: IngestRules, key: bytes, exam: Exam) -> I
         centre=config.centre,
         case_id=case_id,
         subject_id=pseudonym(key, "subject", config.centre, exam.subject),
-        store=config.store.absolute(),
+        place=open_place(config.store),
         exam=exam,
         rules=rules,
         study_day=study_day(exam.study_date, clock),

@@ -17,7 +17,7 @@ def noted_ingests(store: Store) -> list[IngestConfig]:
     configs = []
     for one in read_sources(store):
         try:
-            configs.append(IngestConfig.parse({**one, "store": store.root}, "sources"))
+            configs.append(IngestConfig.parse({**one, "store": str(store.place)}, "sources"))
         except ConfigError:  # of an older version: must not stand in the way of the others
             continue
     return configs

@@ -17,7 +17,7 @@ from radlas.learn.explain import explain as shap_values
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import open_store
-from radlas.store.models import model_path, read_card
+from radlas.store.models import model_folder, read_card
 from radlas.store.query import connect
 from radlas.store.snapshots import load_snapshot
 
@@ -38,7 +38,7 @@ def predict(config: PredictConfig) -> Report:
     store, task = open_store(config.store), model_task(config)
     card = read_card(store, task.name, task.number)
     study = StudyConfig.parse(card["study"])
-    model = load(model_path(store, task.name, task.number) / study.primary)
+    model = load(model_folder(store, task.name, task.number) / study.primary)
     primary = study.model_copy(update={"models": {study.primary: study.models[study.primary]}})
     with connect(store) as live:
         centres = _centres(live, config.cases)

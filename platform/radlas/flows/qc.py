@@ -13,6 +13,7 @@ from radlas.engine.base import Done
 from radlas.errors import ConfigError, StoreError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.model import TUMOUR, Row
+from radlas.place import Place, open_place
 from radlas.report.qc import Card, Trouble, render_qc
 from radlas.report.qc_concerns import concerns_of
 from radlas.report.qc_slice import Thumbnail, busiest_slice, make_thumbnail
@@ -34,7 +35,7 @@ class QcConfig(StoreConfig):
 class QcTask:
     """One case to draw."""
 
-    store: Path
+    place: Place
     case_id: str
     pixels: int
 
@@ -74,8 +75,8 @@ def plan(config: QcConfig) -> Plan[QcTask]:
         raise ConfigError(
             what, str(config.store), "radlas ingest first; radlas status lists centres"
         )
-    root = config.store.absolute()
-    tasks = tuple(QcTask(root, row["case_id"], config.pixels) for row in cases)
+    place = open_place(config.store)
+    tasks = tuple(QcTask(place, row["case_id"], config.pixels) for row in cases)
     return Plan(tasks, extra=_Found({row["case_id"]: row for row in cases}, rois, trouble))
 
 
@@ -85,13 +86,13 @@ def work(task: QcTask) -> Thumbnail:
     Raises:
         StoreError: The volume is damaged.
     """
-    rois = {roi_key(roi): roi.mask for roi in read_rois(task.store, task.case_id)}
+    rois = {roi_key(roi): roi.mask for roi in read_rois(task.place, task.case_id)}
     tumours = [mask for name, mask in rois.items() if name.partition("@")[0] == TUMOUR]
     if not tumours:
         raise StoreError("no tumour is stored", f"case {task.case_id}", "radlas verify")
     number, slices = busiest_slice(tumours[0]), len(tumours[0])
     whole = slice(None)
-    volume = read_box(task.store, task.case_id, (slice(number, number + 1), whole, whole))
+    volume = read_box(task.place, task.case_id, (slice(number, number + 1), whole, whole))
     x, y, _ = volume.geometry.spacing
     return make_thumbnail(
         volume.voxels[0],

@@ -22,7 +22,7 @@ from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.report.render import render
 from radlas.store.layout import open_store
-from radlas.store.models import model_path, read_card, read_json, write_json
+from radlas.store.models import find_beside, keep_beside, model_folder, model_name, read_card
 from radlas.store.snapshots import load_snapshot
 
 PAGE, NUMBERS = "report.html", "results.json"
@@ -58,20 +58,21 @@ def commit(
     done: Iterator[Done[ModelTask, tuple[dict[str, Any], str]]],
 ) -> Report:
     """Write the page and its numbers beside the model, and a copy where it was asked for."""
-    folder = model_path(open_store(config.store), plan.extra.name, plan.extra.number)
+    store, version = open_store(config.store), (plan.extra.name, plan.extra.number)
+    folder, size = f"{store.place}/{model_name(*version)}", 0
     for one in done:
         found, page = fitted_or_raise(one)
-        write_json(folder / NUMBERS, found)
-        (folder / PAGE).write_text(page, encoding="utf-8")
+        size = len(page.encode())
+        keep_beside(store, *version, NUMBERS, found)
+        keep_beside(store, *version, PAGE, page.encode())
         if config.out is not None:
             config.out.write_text(page, encoding="utf-8")
-    path = config.out or folder / PAGE
-    size = path.stat().st_size / 1e6
+    path = str(config.out or f"{folder}/{PAGE}")
     lines = (
-        f"report: {path} ({size:.1f} MB, one file, opens without network)",
-        f"  every number of it: {folder / NUMBERS}",
+        f"report: {path} ({size / 1e6:.1f} MB, one file, opens without network)",
+        f"  every number of it: {folder}/{NUMBERS}",
     )
-    return Report(lines, {"report": str(path), "results": str(folder / NUMBERS)})
+    return Report(lines, {"report": path, "results": f"{folder}/{NUMBERS}"})
 
 
 def gather(task: ModelTask) -> dict[str, Any]:
@@ -81,9 +82,9 @@ def gather(task: ModelTask) -> dict[str, Any]:
     study = StudyConfig.parse(card["study"])
     outcome = study.outcome
     snapshot = load_snapshot(store, card["snapshot"])
-    folder = model_path(store, task.name, task.number)
-    validated = _optional(folder / VALIDATION)
-    explained = _optional(folder / EXPLANATION) or {}
+    folder = model_folder(store, task.name, task.number)
+    validated = find_beside(store, task.name, task.number, VALIDATION)
+    explained = find_beside(store, task.name, task.number, EXPLANATION) or {}
     part = evidence.cohort(store, snapshot, study, card)
     looks = validated["look"] if validated else 0
     return {
@@ -118,7 +119,7 @@ def gather(task: ModelTask) -> dict[str, Any]:
 
 def cam_images(task: ModelTask) -> dict[str, Any]:
     """The slices of the Grad-CAM montage, as the flow `explain` stored them."""
-    folder = model_path(open_store(task.store), task.name, task.number) / CAM_FOLDER
+    folder = model_folder(open_store(task.store), task.name, task.number) / CAM_FOLDER
     images = {}
     for path in sorted(folder.glob("*.npz")):
         with np.load(path, allow_pickle=False) as stored:
@@ -158,10 +159,6 @@ def _unexplained(validated: dict[str, Any] | None, explained: dict[str, Any]) ->
     if validated is None:
         missing |= {"external": "radlas validate was not run"}
     return missing
-
-
-def _optional(path: Path) -> dict[str, Any] | None:
-    return read_json(path) if path.exists() else None
 
 
 report = Flow("report", ReportConfig, plan, work, commit)

@@ -14,18 +14,13 @@ from radlas.flows.base import Report, StoreConfig
 from radlas.flows.explain import ExplainConfig, explain
 from radlas.flows.report import ReportConfig, report
 from radlas.flows.train import TrainConfig, train
+from radlas.flows.validate import RESULT as VALIDATION
 from radlas.flows.validate import ModelConfig, validate
 from radlas.learn.delong import paired
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store, open_store
 from radlas.store.locks import writing
-from radlas.store.models import (
-    model_path,
-    move_alias,
-    read_alias,
-    read_json,
-    write_json,
-)
+from radlas.store.models import find_beside, keep_beside, move_alias, read_alias, read_beside
 from radlas.store.snapshots import create_snapshot
 
 DECISION = "decision.json"
@@ -61,9 +56,8 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     values = {"store": config.store, "study": config.study, "snapshot": snapshot.label}
     trained = train(TrainConfig.parse(values), engine=engine)
     number = int(trained.data["version"])
-    path = model_path(store, study.name, number) / DECISION
-    if path.exists():
-        decision = read_json(path)
+    decision = find_beside(store, study.name, number, DECISION)
+    if decision:
         line = f"retrain: nothing new; {study.name}@{number} stands: {decision['why']}"
         return Report((line,), {"new": False, **decision})
     model = {"store": config.store, "model": f"{study.name}@{number}"}
@@ -75,7 +69,7 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     ]
     with writing(store, "retrain", alone=True):
         decision = decide(store, study, number, config.margin)
-        write_json(path, decision)
+        keep_beside(store, study.name, number, DECISION, decision)
         if decision["decision"] == "promote":
             move_alias(store, study.name, number, decision["why"])
     lines = [line for step in steps for line in step.lines]
@@ -124,6 +118,6 @@ def _in_common(new: Any, old: Any) -> tuple[Any, Any]:
 
 
 def _risks(store: Store, study: StudyConfig, number: int) -> Any:
-    result = read_json(model_path(store, study.name, number) / "validation.json")
+    result = read_beside(store, study.name, number, VALIDATION)
     rows = pd.DataFrame(result["models"][study.primary]["predictions"])
     return rows.set_index("subject").sort_index()

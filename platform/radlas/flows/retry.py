@@ -56,7 +56,7 @@ def plan_retry(store: Store, reason: str) -> tuple[Redo, ...]:
         hint = f"there are: {told}"
         if open_ := sum(one.state == "released" for one in standings(store).values()):
             hint += f"; {open_} released tasks wait for the next run of ingest or extract"
-        raise ConfigError(f"nothing stands under {reason!r}", str(store.root), hint)
+        raise ConfigError(f"nothing stands under {reason!r}", str(store.place), hint)
     centres = Counter(one.centre for one in held if one.stage == "ingest")
     sets = Counter(one.feature_set for one in held if one.stage == "extract")
     return (
@@ -69,7 +69,7 @@ def _ingest(store: Store, centre: str, tasks: int) -> Redo:
     configs = [one for one in noted_ingests(store) if one.centre == centre]
     runs = tuple((ingest, config) for config in configs if config.source.exists())
     importer = configs[-1].importer if configs else "IMPORTER"
-    command = f"radlas ingest SOURCE --centre {centre} --importer {importer} --store {store.root}"
+    command = f"radlas ingest SOURCE --centre {centre} --importer {importer} --store {store.place}"
     return Redo("ingest", centre, "", tasks, command, runs)
 
 
@@ -79,7 +79,7 @@ def _extract(store: Store, feature_set: str, tasks: int) -> Redo:
     extractor = make_extractor(EXTRACTORS, recipe["extractor"], recipe["settings"])
     # A recipe keeps no paths: with a network's weights it is not the whole configuration.
     whole = feature_set_name(recipe["extractor"], extractor) == feature_set
-    config = ExtractConfig.parse({"store": store.root, "extractors": settings}, feature_set)
-    command = f"radlas extract --config RECIPE.yaml --store {store.root}"
+    config = ExtractConfig.parse({"store": str(store.place), "extractors": settings}, feature_set)
+    command = f"radlas extract --config RECIPE.yaml --store {store.place}"
     runs = ((extract, config),) if whole else ()
     return Redo("extract", "", feature_set, tasks, command, runs)

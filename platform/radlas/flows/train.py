@@ -25,7 +25,7 @@ from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import save
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import open_store
-from radlas.store.models import find_version, model_path, publish
+from radlas.store.models import find_version, model_name, publish
 from radlas.store.snapshots import load_snapshot
 from radlas.version import __version__
 
@@ -43,7 +43,7 @@ class TrainConfig(StoreConfig):
 class TrainTask:
     """One model of the study."""
 
-    store: Path
+    store: str
     snapshot: str
     study: StudyConfig
     model: str
@@ -79,7 +79,7 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     if number is not None:
         return Plan(known={"ok": len(study.models)}, notes=tuple(notes), extra=(card, number))
     load_dataset(store, snapshot, study, study.training_centres)  # refuses before anything runs
-    root = config.store.absolute()
+    root = config.store
     tasks = tuple(TrainTask(root, snapshot.label, study, model) for model in study.models)
     return Plan(tasks=tasks, notes=tuple(notes), extra=(card, None))
 
@@ -108,7 +108,7 @@ def commit(
     card, number = plan.extra
     name, store = card["study"]["name"], open_store(config.store)
     if number is not None:
-        path = model_path(store, name, number)
+        path = f"{store.place}/{model_name(name, number)}"
         line = f"train: {name}@{number} was made from just this already: {path}"
         return Report((*plan.notes, line), {"model": name, "version": number, "new": False})
     models = {one.task.model: fitted_or_raise(one) for one in done}

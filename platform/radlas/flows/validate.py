@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -21,10 +20,19 @@ from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.learn.subgroups import subgroups
 from radlas.store.layout import Store, open_store
-from radlas.store.models import model_path, read_card, read_json, resolve, write_json
+from radlas.store.models import (
+    find_beside,
+    find_json,
+    keep_beside,
+    model_folder,
+    read_beside,
+    read_card,
+    resolve,
+    write_json,
+)
 from radlas.store.snapshots import load_snapshot
 
-RESULT = "validation.json"
+RESULT, LOOKS = "validation.json", "models/looks.json"
 
 
 class ModelConfig(StoreConfig):
@@ -37,7 +45,7 @@ class ModelConfig(StoreConfig):
 class ModelTask:
     """One published version, by address."""
 
-    store: Path
+    store: str
     name: str
     number: int
 
@@ -49,7 +57,7 @@ def model_task(config: ModelConfig) -> ModelTask:
         ConfigError: There is none.
     """
     name, number = resolve(open_store(config.store), config.model)
-    return ModelTask(config.store.absolute(), name, number)
+    return ModelTask(config.store, name, number)
 
 
 def plan(config: ModelConfig) -> Plan[ModelTask]:
@@ -62,7 +70,7 @@ def plan(config: ModelConfig) -> Plan[ModelTask]:
     study = StudyConfig.parse(read_card(store, task.name, task.number)["study"])
     if study.external_centre is None:
         raise StudyError("the study names no external centre", study.name, "set external_centre")
-    if (model_path(store, task.name, task.number) / RESULT).exists():
+    if find_beside(store, task.name, task.number, RESULT):
         return Plan(known={"ok": 1}, extra=task)
     return Plan(tasks=(task,), extra=task)
 
@@ -75,7 +83,7 @@ def work(task: ModelTask) -> dict[str, Any]:
     rows = load_dataset(
         store, load_snapshot(store, card["snapshot"]), study, (str(study.external_centre),)
     )
-    folder = model_path(store, task.name, task.number)
+    folder = model_folder(store, task.name, task.number)
     models = {name: load(folder / name) for name in study.models}
     # What nobody here has is missing here; it is the training medians' turn.
     X = {name: rows.X.reindex(columns=list(model.columns)) for name, model in models.items()}
@@ -108,12 +116,11 @@ def commit(
     """Write the result beside the models and count the look."""
     store, task = open_store(config.store), plan.extra
     label = f"{task.name}@{task.number}"
-    path = model_path(store, task.name, task.number) / RESULT
     for one in done:
         result = fitted_or_raise(one)
         look = _count_look(store, result["centre"], label)
-        write_json(path, {"look": look, **result})
-    result = read_json(path)
+        keep_beside(store, task.name, task.number, RESULT, {"look": look, **result})
+    result = read_beside(store, task.name, task.number, RESULT)
     lines = [f"validate: {label} on centre {result['centre']} (look {result['look']} at it)"]
     lines += [_told(name, found) for name, found in result["models"].items()]
     return Report(tuple(lines), {"model": task.name, "version": task.number, **result})
@@ -121,10 +128,9 @@ def commit(
 
 def _count_look(store: Store, centre: str, label: str) -> int:
     """Note that a centre's labels were looked at, by whatever study: a holdout wears out."""
-    path = store.root / "models" / "looks.json"
-    looks = read_json(path)["looks"] if path.exists() else []
+    looks = (find_json(store, LOOKS) or {"looks": []})["looks"]
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(path, {"looks": [*looks, {"at": now, "centre": centre, "model": label}]})
+    write_json(store, LOOKS, {"looks": [*looks, {"at": now, "centre": centre, "model": label}]})
     return 1 + len([look for look in looks if look["centre"] == centre])
 
 

@@ -50,7 +50,7 @@ def who_is(store: Store, digits: str) -> tuple[Identity, ...]:
     reachable = [config for config in noted if config.source.exists()]
     if not reachable:
         hint = "run `radlas ingest` again where the sources are; it notes where they lie"
-        raise ConfigError(f"none of {len(noted)} sources can be reached", str(store.root), hint)
+        raise ConfigError(f"none of {len(noted)} sources can be reached", str(store.place), hint)
     found = [
         one
         for config in reachable

@@ -70,15 +70,16 @@ def vacuum(
     Returns:
         Paths that were removed.
     """
-    newest = delta.version(store, name)
-    if newest is None:
+    log = delta.open_log(store, name)
+    if log is None:
         return []
-    return DeltaTable(str(delta.table_path(store, name))).vacuum(
+    store.place.sweep("lake")
+    return log.vacuum(
         retention_hours=hours,
         dry_run=False,
         enforce_retention_duration=False,
         full=True,
-        keep_versions=sorted({version for version in pinned if version >= 0} | {newest}),
+        keep_versions=sorted({version for version in pinned if version >= 0} | {log.version()}),
     )
 
 
@@ -86,11 +87,10 @@ def _merge(store: Store, table: Table, bundle: Sequence[Part], log: DeltaTable) 
     here = {part.path for part in delta.parts_of(log, table)}
     if not here.issuperset(part.path for part in bundle):
         return  # another compaction came first
-    root = delta.table_path(store, table.name)
     rows = pa.concat_tables(
-        (read_part(root, table, part.path) for part in bundle), promote_options="default"
+        (read_part(store.place, table, part.path) for part in bundle), promote_options="default"
     )
-    merged = [delta.added(part) for part in write_parts(root, table, rows)]
+    merged = [delta.added(part) for part in write_parts(store.place, table, rows)]
     replaced = [delta.removed(part) for part in bundle]
     schema = delta.schema_of(log, table)
     delta.write_log(log, table, schema, [*replaced, *merged], {"compaction": table.name})

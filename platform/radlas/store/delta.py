@@ -12,7 +12,6 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -20,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Schema
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 from numpy.typing import NDArray
 
@@ -28,7 +27,7 @@ from radlas.errors import StoreError
 from radlas.model import Row
 from radlas.store.content import key_digests, row_digests
 from radlas.store.layout import Store
-from radlas.store.parts import Part, read_part, write_parts
+from radlas.store.parts import Part, part_name, read_part, write_parts
 from radlas.store.schema import arrow_schema
 from radlas.tables import ROW_DIGEST, TABLES, Table
 
@@ -42,14 +41,9 @@ _PATIENCE = 120.0  # other writers' commits take a tenth of a second each [s]
 _OWNER = os.getpid()
 
 
-def table_path(store: Store, name: str) -> Path:
-    """Folder of a table."""
-    return store.root / "lake" / name
-
-
 def version(store: Store, name: str) -> int | None:
     """Newest version of a table; None if nothing was ever written."""
-    log = _open(store, name)
+    log = open_log(store, name)
     return None if log is None else log.version()
 
 
@@ -61,22 +55,23 @@ def parts(store: Store, name: str, at: int | None = None) -> list[Part]:
         name: Table of ``radlas.tables``.
         at: Version; -1 for that of a table nothing was ever written to.
     """
-    log = None if at == -1 else _open(store, name, at)
+    log = None if at == -1 else open_log(store, name, at)
     return [] if log is None else parts_of(log, TABLES[name])
 
 
 def files(store: Store, name: str, at: int | None = None) -> list[str]:
-    """Paths of a table's parts at a version; see ``parts``."""
-    return sorted(str(table_path(store, name) / part.path) for part in parts(store, name, at))
+    """Paths of a table's parts at a version, on this machine; see ``parts``."""
+    names = [part_name(TABLES[name], part.path) for part in parts(store, name, at)]
+    return [str(path) for path in store.place.local(sorted(names))]
 
 
 def read(
     store: Store, name: str, columns: Sequence[str] | None = None, at: int | None = None
 ) -> Any:
     """A table as Arrow, with its partition columns, by default whole and newest."""
-    table, root = TABLES[name], table_path(store, name)
+    table = TABLES[name]
     found = [
-        read_part(root, table, part.path, columns)
+        read_part(store.place, table, part.path, columns)
         for part in sorted(parts(store, name, at), key=lambda part: part.path)
     ]
     if not found:
@@ -128,7 +123,7 @@ class Appender:
             return 0
         schema = _widened(log, table, given)
         rows = given.take(new)
-        written = write_parts(table_path(self._store, table.name), table, rows)
+        written = write_parts(self._store.place, table, rows)
         write_log(log, table, schema, [added(part) for part in written], {"run_id": self._run_id})
         return len(new)
 
@@ -146,11 +141,11 @@ class Appender:
         return np.sort(first[new])
 
     def _keys_of(self, table: Table, part: Part) -> NDArray[np.bytes_]:
-        place = (table.name, part.path)
-        if place not in self._keys:
-            root = table_path(self._store, table.name)
-            self._keys[place] = key_digests(table.key, read_part(root, table, part.path, table.key))
-        return self._keys[place]
+        path = (table.name, part.path)
+        if path not in self._keys:
+            rows = read_part(self._store.place, table, part.path, table.key)
+            self._keys[path] = key_digests(table.key, rows)
+        return self._keys[path]
 
 
 def append(store: Store, name: str, rows: Iterable[Row] | pa.Table, *, run_id: str) -> int:
@@ -177,7 +172,7 @@ def commit(store: Store, table: Table, change: Callable[[DeltaTable], T]) -> T:
             time.sleep(random.uniform(0.01, 0.2))  # noqa: S311 - so that two do not keep step
     raise StoreError(
         f"other runs kept table {table.name} busy for {_PATIENCE:g} s",
-        str(store.root),
+        str(store.place),
         "run again: what is stored is not done twice",
         "locked",
     )
@@ -257,21 +252,31 @@ def schema_of(log: DeltaTable, table: Table) -> Any:
     return _fields(table, pa.schema(log.schema().to_arrow()).names)
 
 
-def _open(store: Store, name: str, at: int | None = None) -> DeltaTable | None:
+def open_log(store: Store, name: str, at: int | None = None) -> DeltaTable | None:
+    """A table's log at a version, by default the newest; None if nothing was ever written."""
     if os.getpid() != _OWNER:
         raise StoreError("the lake was opened after a fork", name, "start processes by spawn")
-    path = str(table_path(store, name))
-    return DeltaTable(path, version=at) if DeltaTable.is_deltatable(path) else None
+    uri, options = _address(store, name)
+    try:
+        return DeltaTable(uri, version=at, storage_options=options)
+    except TableNotFoundError:
+        return None
 
 
 def _open_or_create(store: Store, table: Table) -> DeltaTable:
-    return _open(store, table.name) or DeltaTable.create(
-        str(table_path(store, table.name)),
+    uri, options = _address(store, table.name)
+    return open_log(store, table.name) or DeltaTable.create(
+        uri,
+        storage_options=options,
         schema=Schema.from_arrow(arrow_schema(table)),
         partition_by=list(table.partitions),
         configuration=_CONFIGURATION,
         mode="ignore",
     )
+
+
+def _address(store: Store, name: str) -> tuple[str, dict[str, str]]:
+    return store.place.uri(part_name(TABLES[name])), dict(store.place.delta_options)
 
 
 def _stamped(table: Table, rows: Iterable[Row] | pa.Table) -> Any:

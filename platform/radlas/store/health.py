@@ -29,7 +29,7 @@ def status(store: Store) -> dict[str, Any]:
             key = (one.stage, one.state, one.reason)
             trouble[key] = trouble.get(key, 0) + 1
     return {
-        "store": str(store.root),
+        "store": str(store.place),
         "cases": {centre: cases.count(centre) for centre in sorted(set(cases))},
         "stages": {stage: dict(states) for stage, states in count(standing).items()},
         "centres": {
@@ -63,8 +63,8 @@ def verify(store: Store) -> list[str]:
     damage = []
     for case_id, digests in sorted(_catalogue(store).items()):
         try:
-            verify_case(store.root, case_id)
-            _check_catalogue(case_id, digests, input_digests(read_record(store.root, case_id)))
+            verify_case(store.place, case_id)
+            _check_catalogue(case_id, digests, input_digests(read_record(store.place, case_id)))
         except StoreError as error:
             damage.append(str(error))
     for snapshot in list_snapshots(store):

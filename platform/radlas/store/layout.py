@@ -1,4 +1,4 @@
-"""The store: one folder, its format, its site key."""
+"""The store: one place, its format, its site key."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from pathlib import Path
 
 from radlas.digests import pseudonym
 from radlas.errors import StoreError
+from radlas.place import Place, open_place
 
 FORMAT = 3
-_FOLDERS = ("volumes", "lake", "feature_sets", "snapshots", "models")
+HEAD = "radlas.json"
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,13 @@ class Store:
     """An open store.
 
     Attributes:
-        root: Its folder.
+        place: Where its files lie.
         store_id: Given once, by ``init``.
         key_check: Pseudonym of a constant under the site key: tells a wrong key from the right one.
         features_only: True for an export: there are no volumes, and that is no damage.
     """
 
-    root: Path
+    place: Place
     store_id: str
     key_check: str
     features_only: bool = False
@@ -35,7 +36,7 @@ class Store:
     @property
     def key_path(self) -> Path:
         """Where the site key is looked for: beside the store, never in it."""
-        return _key_path(self.root)
+        return _key_path(self.place)
 
     def key(self) -> bytes:
         """The site's secret for pseudonyms.
@@ -62,23 +63,26 @@ class Store:
         return key
 
 
-def init_store(root: Path, key_file: Path | None = None) -> Store:
+def init_store(address: str | Path, key_file: Path | None = None) -> Store:
     """Make an empty store and its site key beside it.
 
     Args:
-        root: Folder to make; may exist if empty.
+        address: Folder to make, which may exist if empty; or ``s3://bucket/prefix``.
         key_file: A site key to copy; otherwise one is drawn.
 
     Raises:
-        StoreError: There is a store, or something else, already.
+        StoreError: There is a store, or something else, already; or the object storage does not
+            honour conditional writes.
     """
-    if "%" in str(root.absolute()):
-        raise StoreError("a path with % cannot hold a lake", str(root), "choose another folder")
-    if (root / "radlas.json").exists():
-        raise StoreError("there is a store already", str(root), "use it, or choose another folder")
-    if root.exists() and any(root.iterdir()):
-        raise StoreError("the folder is not empty", str(root), "choose an empty folder")
-    key_path = _key_path(root)
+    place = open_place(address)
+    if "%" in str(place):
+        raise StoreError("a path with % cannot hold a lake", str(place), "choose another place")
+    if place.size(HEAD) is not None:
+        raise StoreError("there is a store already", str(place), "use it, or choose another place")
+    if not place.is_free():
+        raise StoreError("the place is not empty", str(place), "choose an empty one")
+    place.check()
+    key_path = _key_path(place)
     if key_file is None and key_path.exists():
         key_file = key_path
     text = _read_key(key_file) if key_file else secrets.token_hex(32)
@@ -86,47 +90,56 @@ def init_store(root: Path, key_file: Path | None = None) -> Store:
         raise StoreError(
             "another site key lies where this store's key belongs: somebody may still need it",
             str(key_path),
-            "move it away, or choose another folder for the store",
+            "move it away, or choose another place for the store",
         )
-    for folder in _FOLDERS:
-        (root / folder).mkdir(parents=True, exist_ok=True)
     if key_file != key_path:
+        key_path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(key_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as stream:
             stream.write(text + "\n")
-    head = {
-        "format": FORMAT,
-        "store_id": uuid.uuid4().hex,
-        "key_check": _check(bytes.fromhex(text)),
-    }
-    (root / "radlas.json").write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
-    return open_store(root)
+    write_head(place, uuid.uuid4().hex, _check(bytes.fromhex(text)))
+    return open_store(address)
 
 
-def open_store(root: Path) -> Store:
+def write_head(place: Place, store_id: str, key_check: str, *, features_only: bool = False) -> None:
+    """Write the file that makes a place a store; it is there once.
+
+    Raises:
+        StoreError: Somebody was faster.
+    """
+    head = {"format": FORMAT, "store_id": store_id, "key_check": key_check}
+    head |= {"features_only": True} if features_only else {}
+    try:
+        place.create(HEAD, (json.dumps(head, indent=1) + "\n").encode())
+    except FileExistsError:
+        raise StoreError("there is a store already", str(place), "somebody just made it") from None
+
+
+def open_store(address: str | Path) -> Store:
     """Open a store.
 
     Raises:
         StoreError: There is none, or it is of another format version.
     """
-    root = root.absolute()
+    place = open_place(address)
     try:
-        head = json.loads((root / "radlas.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise StoreError("no store here", str(root), f"make one: radlas init {root}") from None
+        head = json.loads(place.read(HEAD))
+    except FileNotFoundError:
+        raise StoreError("no store here", str(place), f"make one: radlas init {place}") from None
     except ValueError as error:
-        raise StoreError(f"radlas.json is damaged: {error}", str(root), "restore it") from error
+        raise StoreError(f"radlas.json is damaged: {error}", str(place), "restore it") from error
     if head.get("format") != FORMAT:
         raise StoreError(
             f"format {head.get('format')}, this radlas reads {FORMAT}",
-            str(root),
+            str(place),
             "use the radlas that made it, or ingest the sources into a new store",
         )
-    return Store(root, head["store_id"], head["key_check"], head.get("features_only", False))
+    return Store(place, head["store_id"], head["key_check"], head.get("features_only", False))
 
 
-def _key_path(root: Path) -> Path:
-    return Path(os.environ.get("RADLAS_KEY") or f"{root}.key")
+def _key_path(place: Place) -> Path:
+    named = os.environ.get("RADLAS_KEY")
+    return Path(named) if named else place.beside(".key")
 
 
 def _check(key: bytes) -> str:

@@ -1,7 +1,8 @@
 """Who may write: runs of different purposes beside each other, some only when nobody else does.
 
 Tables guard themselves (``store/delta.py``); these locks keep two people from starting one run,
-and snapshots from freezing half of one. The system releases them if a process dies.
+and snapshots from freezing half of one. In a folder the system releases them if a process dies; in
+a bucket they run out (``store/leases.py``).
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING, cast
 
 from radlas.errors import StoreError
+from radlas.place import Folder, Place
 from radlas.store.layout import Store
+
+if TYPE_CHECKING:
+    from radlas.bucket import Bucket
 
 
 @contextmanager
@@ -25,46 +30,64 @@ def writing(store: Store, purpose: str, *, alone: bool = False) -> Iterator[None
 
     Args:
         store: The store.
-        purpose: What for, as ``ingest``: one run at a time has it.
+        purpose: What for, as ``ingest B``: one run at a time has it.
         alone: Refuse if any other run writes, and keep others from beginning.
 
     Raises:
         StoreError: Another process is writing; says which, since when, and what.
     """
-    folder = store.root / "locks"
-    folder.mkdir(exist_ok=True)
     name = re.sub(r"[^A-Za-z0-9]+", "-", purpose)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    told = f"{purpose} by process {os.getpid()} on {os.uname().nodename} since {now}"
+    if isinstance(store.place, Folder):
+        with _locked(store.place, name, told, alone=alone):
+            yield
+    else:
+        from radlas.store.leases import leased  # noqa: PLC0415 - most stores are folders
+
+        with leased(cast("Bucket", store.place), name, told, alone=alone):
+            yield
+
+
+def locked(place: Place, holders: list[str]) -> StoreError:
+    """The error of one who comes second."""
+    return StoreError(
+        f"another run is writing: {'; '.join(holders) or 'just started'}",
+        str(place),
+        "wait for it to end; reading and querying go on meanwhile",
+        "locked",
+    )
+
+
+@contextmanager
+def _locked(place: Folder, name: str, told: str, *, alone: bool) -> Iterator[None]:
+    folder = place.root / "locks"
+    folder.mkdir(exist_ok=True)
     with (
-        (store.root / "writer.lock").open("a+", encoding="utf-8") as gate,
+        (place.root / "writer.lock").open("a+", encoding="utf-8") as gate,
         (folder / f"{name}.lock").open("a+", encoding="utf-8") as own,
     ):
-        _take(own, fcntl.LOCK_EX, store)
-        _take(gate, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, store)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        _take(own, fcntl.LOCK_EX, place)
+        _take(gate, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, place)
         own.seek(0)
         own.truncate()
-        own.write(f"{purpose} by process {os.getpid()} on {os.uname().nodename} since {now}")
+        own.write(told)
         own.flush()
         yield
         own.truncate(0)
 
 
-def _take(stream: IO[str], how: int, store: Store) -> None:
+def _take(stream: IO[str], how: int, place: Folder) -> None:
     try:
         fcntl.flock(stream, how | fcntl.LOCK_NB)
     except BlockingIOError:
         stream.close()  # not to find ourselves among those who hold a lock
-        raise StoreError(
-            f"another run is writing: {'; '.join(_holders(store)) or 'just started'}",
-            str(store.root),
-            "wait for it to end; reading and querying go on meanwhile",
-            "locked",
-        ) from None
+        raise locked(place, list(_holders(place))) from None
 
 
-def _holders(store: Store) -> Iterator[str]:
+def _holders(place: Folder) -> Iterator[str]:
     """What the runs that live say of themselves."""
-    for path in sorted((store.root / "locks").glob("*.lock")):
+    for path in sorted((place.root / "locks").glob("*.lock")):
         if text := _held(path):
             yield text
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from radlas.errors import ConfigError, StoreError
@@ -16,17 +13,22 @@ from radlas.store.layout import Store
 
 CARD = "version.json"
 CHAMPION = "champion"
+_FOLDER = "models"
 
 
-def model_path(store: Store, name: str, number: int) -> Path:
-    """Folder of one version."""
-    return store.root / "models" / name / str(number)
+def model_name(name: str, number: int) -> str:
+    """Where in a store a version lies."""
+    return f"{_FOLDER}/{name}/{number}"
+
+
+def model_folder(store: Store, name: str, number: int) -> Path:
+    """A version's folder on this machine, with all that is kept beside it by now; to read only."""
+    return store.place.fetched(model_name(name, number))
 
 
 def versions(store: Store, name: str) -> list[int]:
     """Numbers of all published versions."""
-    folder = store.root / "models" / name
-    return sorted(int(path.parent.name) for path in folder.glob(f"*/{CARD}"))
+    return sorted(number for known, number in _published(store) if known == name)
 
 
 def find_version(store: Store, name: str, key: str) -> int | None:
@@ -39,7 +41,25 @@ def find_version(store: Store, name: str, key: str) -> int | None:
 
 def read_card(store: Store, name: str, number: int) -> dict[str, Any]:
     """What a version was made from and what it holds."""
-    return read_json(model_path(store, name, number) / CARD)
+    return read_beside(store, name, number, CARD)
+
+
+def find_beside(store: Store, name: str, number: int, file: str) -> dict[str, Any] | None:
+    """A JSON file that a later verb kept beside a version, if it did."""
+    return find_json(store, f"{model_name(name, number)}/{file}")
+
+
+def read_beside(store: Store, name: str, number: int, file: str) -> dict[str, Any]:
+    """The same, where it must be there; StoreError if it is not."""
+    return read_json(store, f"{model_name(name, number)}/{file}")
+
+
+def keep_beside(
+    store: Store, name: str, number: int, file: str, value: bytes | Mapping[str, Any]
+) -> None:
+    """Put a file beside a published version, or another in its place; a mapping as JSON."""
+    data = value if isinstance(value, bytes) else json_bytes(value)
+    store.place.replace(f"{model_name(name, number)}/{file}", data)
 
 
 def publish(store: Store, name: str, card: Mapping[str, Any], fill: Callable[[Path], None]) -> int:
@@ -52,15 +72,12 @@ def publish(store: Store, name: str, card: Mapping[str, Any], fill: Callable[[Pa
         fill: Writes the version's files into the folder it is given.
     """
     number = max(versions(store, name), default=0) + 1
-    target = model_path(store, name, number)
-    stage = target.parent / f".{number}.{uuid.uuid4().hex}.partial"
-    stage.mkdir(parents=True)
-    try:
+    folder = model_name(name, number)
+    store.place.clear(folder)  # without a card: somebody died who was about to publish it
+    with store.place.staging(folder) as stage:
         fill(stage)
-        write_json(stage / CARD, card)
-        stage.rename(target)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        (stage / CARD).write_bytes(json_bytes(card))
+        store.place.publish(stage, folder, CARD)
     return number
 
 
@@ -74,10 +91,10 @@ def resolve(store: Store, label: str) -> tuple[str, int]:
     known = versions(store, name)
     number = _number(which, read_alias(store, name), known)
     if number not in known or number is None:
-        names = sorted(p.name for p in (store.root / "models").iterdir() if versions(store, p.name))
+        names = sorted({known for known, _ in _published(store)})
         raise ConfigError(
             f"no model {label!r}",
-            str(store.root),
+            str(store.place),
             f"there are: {', '.join(names) or 'none yet; run radlas train'}",
         )
     return name, number
@@ -93,45 +110,66 @@ def _number(which: str, champion: int | None, known: list[int]) -> int | None:
 
 def read_alias(store: Store, name: str) -> int | None:
     """The champion's version; None before the first promotion."""
-    path = _alias_path(store, name)
-    return read_json(path)["version"] if path.exists() else None
+    found = find_json(store, _alias_name(name))
+    return None if found is None else found["version"]
 
 
 def move_alias(store: Store, name: str, number: int, why: str) -> None:
     """Make a version the champion; the file keeps every earlier one with its reason."""
-    path = _alias_path(store, name)
-    history = read_json(path)["history"] if path.exists() else []
+    history = (find_json(store, _alias_name(name)) or {"history": []})["history"]
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(
-        path, {"version": number, "history": [*history, {"version": number, "at": now, "why": why}]}
-    )
+    value = {"version": number, "history": [*history, {"version": number, "at": now, "why": why}]}
+    write_json(store, _alias_name(name), value)
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def find_json(store: Store, name: str) -> dict[str, Any] | None:
+    """A JSON file of the registry, if it is there.
+
+    Raises:
+        StoreError: It is damaged.
+    """
+    try:
+        value: dict[str, Any] = json.loads(store.place.read(name))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        where = f"{store.place}/{name}"
+        raise StoreError(f"damaged: {error}", where, "restore it from a backup") from error
+    return value
+
+
+def read_json(store: Store, name: str) -> dict[str, Any]:
     """A JSON file of the registry.
 
     Raises:
         StoreError: It is missing or damaged.
     """
-    try:
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StoreError("a file of the model is missing", str(path), "train again") from None
-    except ValueError as error:
-        raise StoreError(f"damaged: {error}", str(path), "restore it from a backup") from error
+    value = find_json(store, name)
+    if value is None:
+        where = f"{store.place}/{name}"
+        raise StoreError("a file of the model is missing", where, "train again")
     return value
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write a JSON file whole, replacing what was there in one step."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    text = json.dumps(value, indent=1, allow_nan=False)  # keeps the order of models and features
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+def write_json(store: Store, name: str, value: Mapping[str, Any]) -> None:
+    """Write a JSON file of the registry, replacing what was there in one step."""
+    store.place.replace(name, json_bytes(value))
 
 
-def _alias_path(store: Store, name: str) -> Path:
-    return store.root / "models" / name / f"{CHAMPION}.json"
+def json_bytes(value: Mapping[str, Any]) -> bytes:
+    """The text of a JSON file of the registry; keeps the order of models and features."""
+    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _published(store: Store) -> list[tuple[str, int]]:
+    """Name and number of every version that has its card."""
+    paths = [PurePosixPath(name) for name in store.place.names(_FOLDER)]
+    return [
+        (path.parts[1], int(path.parts[2]))
+        for path in paths
+        if len(path.parts) == 4 and path.name == CARD
+    ]
+
+
+def _alias_name(name: str) -> str:
+    return f"{_FOLDER}/{name}/{CHAMPION}.json"

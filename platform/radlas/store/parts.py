@@ -6,19 +6,18 @@ damage to any byte of it can be told.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from radlas.digests import file_digest
 from radlas.errors import StoreError
+from radlas.place import Place
 from radlas.tables import Table
 
 ROW_GROUP = 20_000  # rows: about a thousand cases
@@ -44,53 +43,59 @@ class Part:
     cases: tuple[str, str] | tuple[()] = ()
 
 
-def write_parts(root: Path, table: Table, rows: Any) -> list[Part]:
+def part_name(table: Table, path: str = "") -> str:
+    """Where in a store a part lies, or its table's folder."""
+    return f"lake/{table.name}/{path}".rstrip("/")
+
+
+def write_parts(place: Place, table: Table, rows: Any) -> list[Part]:
     """Write rows, one part per partition, sorted by key.
 
     Args:
-        root: The table's folder.
+        place: The store's.
         table: Declares key and partitions.
         rows: Arrow table with all columns, partitions included.
     """
     order = [(name, "ascending") for name in _order(table) if name in rows.column_names]
     return [
-        _write_part(root, table, values, part.sort_by(order))
+        _write_part(place, table, values, part.sort_by(order))
         for values, part in _by_partition(table, rows)
     ]
 
 
-def read_part(root: Path, table: Table, path: str, columns: Sequence[str] | None = None) -> Any:
+def read_part(place: Place, table: Table, path: str, columns: Sequence[str] | None = None) -> Any:
     """A part as Arrow, with its partition columns.
 
     Raises:
         StoreError: It is missing or damaged.
     """
     try:
-        part = pq.ParquetFile(root / path)
+        (file,) = place.local([part_name(table, path)])
+        part = pq.ParquetFile(file)
         here = [n for n in part.schema_arrow.names if columns is None or n in columns]
         data = part.read(columns=here)
     except (OSError, pa.ArrowInvalid) as error:
-        raise _damaged(root / path, f"cannot be read: {error}") from error
-    for folder in Path(path).parts:
+        raise _damaged(place, table, path, f"cannot be read: {error}") from error
+    for folder in PurePosixPath(path).parts:
         name, equals, value = folder.partition("=")
         if equals and name in table.partitions and (columns is None or name in columns):
             data = data.append_column(name, pa.array([value] * data.num_rows, pa.string()))
     return data
 
 
-def verify_part(root: Path, path: str) -> None:
+def verify_part(place: Place, table: Table, path: str) -> None:
     """Hold a part's bytes against its name.
 
     Raises:
         StoreError: It is missing, or a byte has changed.
     """
     try:
-        with (root / path).open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = place.sha256(part_name(table, path))
     except OSError as error:
-        raise _damaged(root / path, f"cannot be read: {error.strerror}") from error
-    if _name(found) != Path(path).name:
-        raise _damaged(root / path, "holds other bytes than were written")
+        why = error.strerror or "it is missing"
+        raise _damaged(place, table, path, f"cannot be read: {why}") from error
+    if _name(found) != PurePosixPath(path).name:
+        raise _damaged(place, table, path, "holds other bytes than were written")
 
 
 def _order(table: Table) -> list[str]:
@@ -113,24 +118,18 @@ def _by_partition(table: Table, rows: Any) -> list[tuple[dict[str, str], Any]]:
     return groups
 
 
-def _write_part(root: Path, table: Table, partition: dict[str, str], rows: Any) -> Part:
-    folder = root.joinpath(*(f"{name}={value}" for name, value in partition.items()))
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{uuid.uuid4().hex}.partial"
-    try:
-        _write_parquet(temporary, rows.drop_columns(list(partition)))
-        with temporary.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            os.fsync(stream.fileno())
-        path = folder / _name(digest)
-        temporary.rename(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync(folder)
+def _write_part(place: Place, table: Table, partition: dict[str, str], rows: Any) -> Part:
+    with place.staging(part_name(table)) as stage:
+        file = stage / "part.parquet"
+        _write_parquet(file, rows.drop_columns(list(partition)))
+        folders = [f"{name}={value}" for name, value in partition.items()]
+        path = "/".join([*folders, _name(file_digest(file))])
+        size = file.stat().st_size
+        place.keep(file, part_name(table, path))
     cases = pc.min_max(rows.column("case_id")).as_py() if "case_id" in rows.column_names else {}
     return Part(
-        path=path.relative_to(root).as_posix(),
-        size=path.stat().st_size,
+        path=path,
+        size=size,
         rows=rows.num_rows,
         partition=partition,
         cases=(cases["min"], cases["max"]) if cases else (),
@@ -154,15 +153,7 @@ def _name(digest: str) -> str:
     return f"part-{digest[:_DIGITS]}.parquet"
 
 
-def _sync(folder: Path) -> None:
-    """The name of a file is safe only when its folder is on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _damaged(path: Path, why: str) -> StoreError:
+def _damaged(place: Place, table: Table, path: str, why: str) -> StoreError:
     hint = "restore the file from a backup; radlas verify names all that are damaged"
-    return StoreError(f"a part {why}", str(path), hint, "damaged_part")
+    where = f"{place}/{part_name(table, path)}"
+    return StoreError(f"a part {why}", where, hint, "damaged_part")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import PurePosixPath
 from typing import Any
 
 from radlas.digests import canonical_json
 from radlas.errors import ConfigError, StoreError
 from radlas.store.layout import Store
+
+_FOLDER = "feature_sets"
 
 
 def save_recipe(store: Store, feature_set: str, recipe: Mapping[str, Any]) -> None:
@@ -17,13 +21,12 @@ def save_recipe(store: Store, feature_set: str, recipe: Mapping[str, Any]) -> No
     Raises:
         StoreError: Another recipe has that name (a digest collision or an edited file).
     """
-    path = store.root / "feature_sets" / f"{feature_set}.json"
-    if not path.exists():
-        temporary = path.with_suffix(".partial")
-        temporary.write_text(json.dumps(recipe, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        temporary.rename(path)
+    text = json.dumps(recipe, indent=1, sort_keys=True) + "\n"
+    with suppress(FileExistsError):
+        store.place.create(_name(feature_set), text.encode())
     if canonical_json(load_recipe(store, feature_set)) != canonical_json(dict(recipe)):
-        raise StoreError("another recipe has this name", str(path), "was the file edited?")
+        where = f"{store.place}/{_name(feature_set)}"
+        raise StoreError("another recipe has this name", where, "was the file edited?")
 
 
 def load_recipe(store: Store, feature_set: str) -> dict[str, Any]:
@@ -32,14 +35,19 @@ def load_recipe(store: Store, feature_set: str) -> dict[str, Any]:
     Raises:
         ConfigError: There is none.
     """
-    path = store.root / "feature_sets" / f"{feature_set}.json"
-    if not path.exists():
+    try:
+        recipe: dict[str, Any] = json.loads(store.place.read(_name(feature_set)))
+    except FileNotFoundError:
         known = ", ".join(list_recipes(store)) or "none yet; run radlas extract"
-        raise ConfigError(f"no feature set {feature_set!r}", str(store.root), f"there are: {known}")
-    recipe: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        where = str(store.place)
+        raise ConfigError(f"no feature set {feature_set!r}", where, f"there are: {known}") from None
     return recipe
 
 
 def list_recipes(store: Store) -> list[str]:
     """Names of all feature sets."""
-    return sorted(path.stem for path in (store.root / "feature_sets").glob("*.json"))
+    return sorted(PurePosixPath(name).stem for name in store.place.names(_FOLDER))
+
+
+def _name(feature_set: str) -> str:
+    return f"{_FOLDER}/{feature_set}.json"

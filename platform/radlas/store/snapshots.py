@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -23,9 +20,11 @@ from radlas.store.gates import Gates, examine, refuse
 from radlas.store.layout import Store
 from radlas.store.parts import verify_part
 from radlas.store.query import connect, run_sql
+from radlas.tables import TABLES
 from radlas.version import __version__
 
 PINNED = ("cases", "rois", "clinical", "radiomics", "deep")  # make a snapshot's identity
+_FOLDER = "snapshots"
 VERSIONED = (*PINNED, "outcomes")  # the ledger is kept beside it, to tell what was left out
 
 
@@ -116,7 +115,7 @@ def create_snapshot(
         provenance={"radlas": __version__, "store_id": store.store_id},
         validation=validation,
     )
-    write_once(snapshot_path(store, snapshot.name, snapshot.number), asdict(snapshot))
+    save_snapshot(store, snapshot)
     return snapshot, True
 
 
@@ -132,13 +131,15 @@ def load_snapshot(store: Store, label: str) -> Snapshot:
     chosen = known[-1:] if not number else [s for s in known if str(s.number) == number]
     if not chosen:
         labels = ", ".join(s.label for s in list_snapshots(store)) or "none yet"
-        raise ConfigError(f"no snapshot {label!r}", str(store.root), f"there are: {labels}")
+        raise ConfigError(f"no snapshot {label!r}", str(store.place), f"there are: {labels}")
     return chosen[0]
 
 
-def list_snapshots(store: Store, name: str = "*") -> list[Snapshot]:
-    """Snapshots by name and number."""
-    found = [_load(path) for path in (store.root / "snapshots").glob(f"{name}@*.json")]
+def list_snapshots(store: Store, name: str = "") -> list[Snapshot]:
+    """Snapshots by name and number: of one name, or all."""
+    paths = store.place.names(_FOLDER)
+    wanted = f"{_FOLDER}/{name}@" if name else ""
+    found = [_load(store, path) for path in paths if path.startswith(wanted)]
     return sorted(found, key=lambda snapshot: (snapshot.name, snapshot.number))
 
 
@@ -164,7 +165,7 @@ def verify_snapshot(store: Store, snapshot: Snapshot) -> None:
     """
     for table in snapshot.tables:
         for part in delta.parts(store, table, snapshot.versions[table]):
-            verify_part(delta.table_path(store, table), part.path)
+            verify_part(store.place, TABLES[table], part.path)
     with open_snapshot(store, snapshot) as connection:
         for table, recorded in snapshot.tables.items():
             if _content(connection, table) != recorded:
@@ -217,7 +218,7 @@ def _feature_sets(
     if missing:
         raise ConfigError(
             f"no rows of feature set {', '.join(sorted(missing))}",
-            str(store.root),
+            str(store.place),
             f"there are: {', '.join(sorted(known)) or 'none; run radlas extract'}",
         )
     return tuple(sorted(wanted or known))
@@ -228,35 +229,25 @@ def _check_name(name: str) -> None:
         raise ConfigError(f"not a snapshot name: {name!r}", hint="letters, digits and dashes")
 
 
-def snapshot_path(store: Store, name: str, number: int) -> Path:
-    """The file of a snapshot."""
-    return store.root / "snapshots" / f"{name}@{number}.json"
+def save_snapshot(store: Store, snapshot: Snapshot) -> None:
+    """Write a snapshot, once and for good.
 
-
-def _load(path: Path) -> Snapshot:
+    Raises:
+        StoreError: There is one of that name and number.
+    """
+    text = json.dumps(asdict(snapshot), indent=1, sort_keys=True) + "\n"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return Snapshot(
-            **{
-                **values,
-                "cases": tuple(values["cases"]),
-                "feature_sets": tuple(values["feature_sets"]),
-            }
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(f"the snapshot is damaged: {error}", str(path), "restore it") from error
-
-
-def write_once(path: Path, value: Mapping[str, Any]) -> None:
-    """Create a file whole or not at all, and never replace one."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(json.dumps(value, indent=1, sort_keys=True) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    try:
-        os.link(temporary, path)
+        store.place.create(f"{_FOLDER}/{snapshot.label}.json", text.encode())
     except FileExistsError:
-        raise StoreError("the snapshot exists already", str(path), "run again") from None
-    finally:
-        temporary.unlink()
+        where = f"{store.place}, snapshot {snapshot.label}"
+        raise StoreError("the snapshot exists already", where, "run again") from None
+
+
+def _load(store: Store, path: str) -> Snapshot:
+    try:
+        values = json.loads(store.place.read(path))
+        lists = {name: tuple(values[name]) for name in ("cases", "feature_sets")}
+        return Snapshot(**{**values, **lists})
+    except (ValueError, TypeError, KeyError) as error:
+        where = f"{store.place}/{path}"
+        raise StoreError(f"the snapshot is damaged: {error}", where, "restore it") from error

@@ -6,6 +6,7 @@ again, or tell at the hospital which exam a pseudonym is.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -19,11 +20,11 @@ from radlas.store.layout import Store
 
 def book_path(store: Store) -> Path:
     """The file beside the store that lists its sources, mode 600."""
-    return Path(f"{store.root}.sources.json")
+    return store.place.beside(".sources.json")
 
 
 def note_source(store: Store, ingest: Mapping[str, Any]) -> None:
-    """Remember how a source was read; the caller holds the store's write lock.
+    """Remember how a source was read; others may do the same meanwhile.
 
     Args:
         store: The store.
@@ -32,14 +33,17 @@ def note_source(store: Store, ingest: Mapping[str, Any]) -> None:
     Raises:
         OSError: The folder beside the store cannot be written.
     """
-    known = [one for one in read_sources(store) if _place(one) != _place(ingest)]
     path = book_path(store)
-    partial = path.with_suffix(".partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump([*known, dict(ingest)], stream, indent=1, sort_keys=True)
-        stream.write("\n")
-    partial.rename(path)
+    # The lock is on a file of its own: the book itself is another file after each note.
+    with path.with_suffix(".lock").open("a", encoding="utf-8") as gate:
+        fcntl.flock(gate, fcntl.LOCK_EX)
+        known = [one for one in read_sources(store) if _place(one) != _place(ingest)]
+        partial = path.with_suffix(".partial")
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            json.dump([*known, dict(ingest)], stream, indent=1, sort_keys=True)
+            stream.write("\n")
+        partial.rename(path)
 
 
 def read_sources(store: Store) -> list[dict[str, Any]]:

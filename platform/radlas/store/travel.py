@@ -13,7 +13,7 @@ import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,13 +24,14 @@ import numpy as np
 import pyarrow as pa
 
 from radlas.errors import StoreError
+from radlas.place import open_place
 from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.content import key_digests, row_digests
-from radlas.store.layout import FORMAT, Store, open_store
+from radlas.store.layout import Store, open_store, write_head
 from radlas.store.query import connect
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe
-from radlas.store.snapshots import Snapshot, open_snapshot, snapshot_path, write_once
+from radlas.store.snapshots import Snapshot, open_snapshot, save_snapshot
 from radlas.tables import ROW_DIGEST, TABLES, Table
 
 _IN_COHORT = "case_id in (select case_id from cohort)"
@@ -122,22 +123,15 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
 def merged_cases(store: Store) -> frozenset[str]:
     """Cases that came by a merge: their images are at another site."""
     found: set[str] = set()
-    for path in (store.root / "merges").glob("*.json"):
-        found.update(json.loads(path.read_text(encoding="utf-8"))["cases"])
+    for name in store.place.names("merges"):
+        found.update(json.loads(store.place.read(name))["cases"])
     return frozenset(found)
 
 
 def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int]:
     stage.mkdir()
-    head = {
-        "format": FORMAT,
-        "store_id": store.store_id,  # these are that store's rows
-        "key_check": store.key_check,
-        "features_only": True,
-    }
-    (stage / "radlas.json").write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
-    for folder in ("lake", "feature_sets", "snapshots"):
-        (stage / folder).mkdir()
+    # These are that store's rows: they keep its name.
+    write_head(open_place(stage), store.store_id, store.key_check, features_only=True)
     made = open_store(stage)
     counts = {}
     with open_snapshot(store, snapshot) if snapshot else connect(store) as connection:
@@ -153,7 +147,7 @@ def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int
             name: -1 if (at := delta.version(made, name)) is None else at for name in TABLES
         }
         pinned = replace(snapshot, versions={name: versions[name] for name in snapshot.versions})
-        write_once(snapshot_path(made, snapshot.name, snapshot.number), asdict(pinned))
+        save_snapshot(made, pinned)
     return counts
 
 
@@ -191,10 +185,8 @@ def _contradictions(store: Store, other: Store, name: str) -> list[str]:
 
 def _note(store: Store, other: Store, done: Mapping[str, Mapping[str, int]]) -> None:
     """Keep whose cases these are: they have no volume here, and that is no damage."""
-    folder = store.root / "merges"
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{other.store_id}.json"
-    known = json.loads(path.read_text(encoding="utf-8"))["cases"] if path.exists() else []
+    name = f"merges/{other.store_id}.json"
+    known = json.loads(store.place.read(name))["cases"] if store.place.size(name) else []
     cases = delta.read(other, "cases", ["case_id"]).column("case_id").to_pylist()
     note: dict[str, Any] = {
         "store_id": other.store_id,
@@ -202,9 +194,7 @@ def _note(store: Store, other: Store, done: Mapping[str, Mapping[str, int]]) -> 
         "rows": done,
         "cases": sorted({*known, *cases}),
     }
-    partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
-    partial.write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
-    partial.rename(path)
+    store.place.replace(name, (json.dumps(note, indent=1) + "\n").encode())
 
 
 def _pack(folder: Path, out: Path) -> None:

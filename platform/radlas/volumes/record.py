@@ -7,15 +7,15 @@ the files mean. Files of chunks carry checksums of their own, and are decoded to
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 from radlas.digests import digest_of
 from radlas.errors import StoreError
+from radlas.place import Place
 
 COMMIT = "commit.json"
 _REMEDY = "restore the folder from a backup, or delete it and ingest the exam again"
@@ -40,25 +40,26 @@ class Record:
         return json.dumps(sealed, indent=1, sort_keys=True) + "\n"
 
 
-def file_table(folder: Path) -> dict[str, tuple[int, str]]:
+def file_table(place: Place, folder: str = "") -> dict[str, tuple[int, str]]:
     """Size and SHA-256 of every file below a folder, without the record itself; see ``Record``."""
     found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != COMMIT:
-            is_chunk = path.name.isdigit()
-            sha = "" if is_chunk else hashlib.sha256(path.read_bytes()).hexdigest()
-            found[path.relative_to(folder).as_posix()] = (path.stat().st_size, sha)
+    for name in place.names(folder):
+        below = PurePosixPath(name).relative_to(folder)
+        if below.name != COMMIT:
+            is_chunk = below.name.isdigit()
+            sha = "" if is_chunk else place.sha256(name)
+            found[below.as_posix()] = (place.size(name) or 0, sha)
     return found
 
 
-def load_record(folder: Path, case_id: str) -> Record:
+def load_record(place: Place, folder: str, case_id: str) -> Record:
     """The record in a case's folder.
 
     Raises:
         StoreError: There is none, or it is not, byte for byte, a record under its own seal.
     """
     try:
-        text = (folder / COMMIT).read_text(encoding="utf-8")
+        text = place.read(f"{folder}/{COMMIT}").decode()
         sealed = json.loads(text)
         files = {name: (int(size), str(sha)) for name, (size, sha) in sealed["files"].items()}
         record = Record(sealed["content"], files)
@@ -71,13 +72,13 @@ def load_record(folder: Path, case_id: str) -> Record:
     return record
 
 
-def check_files(folder: Path, case_id: str, record: Record) -> None:
+def check_files(place: Place, folder: str, case_id: str, record: Record) -> None:
     """Hold every file of a case against its record, to the byte.
 
     Raises:
         StoreError: A file is missing, was changed, or was added; names all of them.
     """
-    there = file_table(folder)
+    there = file_table(place, folder)
     wrong = [
         f"{name} {_what(there.get(name), record.files.get(name))}"
         for name in sorted(there.keys() | record.files.keys())
@@ -87,14 +88,13 @@ def check_files(folder: Path, case_id: str, record: Record) -> None:
         raise damaged(", ".join(wrong), case_id)
 
 
-def check_size(folder: Path, case_id: str, record: Record, name: str) -> None:
+def check_size(place: Place, folder: str, case_id: str, record: Record, name: str) -> None:
     """Hold one file's size against the record: cheap, and enough before a read with checksums.
 
     Raises:
         StoreError: The file is missing or of another size.
     """
-    path = folder / name
-    size = path.stat().st_size if path.is_file() else None
+    size = place.size(f"{folder}/{name}")
     told = record.files.get(name, (None, ""))[0]
     if size is None or size != told:
         raise damaged(f"{name} holds {size} of {told} bytes", case_id)

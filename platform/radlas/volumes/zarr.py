@@ -8,11 +8,8 @@ the size of its file and the checksums of the chunks.
 
 from __future__ import annotations
 
-import os
-import shutil
-import uuid
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +23,7 @@ from radlas.digests import digest_of, mask_digest, voxel_digest
 from radlas.errors import StoreError
 from radlas.geometry import Geometry
 from radlas.model import Roi, Volume
+from radlas.place import Folder, Place
 from radlas.reasons import data_error
 from radlas.volumes.chunks import image_chunks, image_shard
 from radlas.volumes.record import (
@@ -50,9 +48,9 @@ numcodecs.blosc.use_threads = False  # a worker is one process on one core
 _AXES = [{"name": name, "type": "space", "unit": "millimeter"} for name in "zyx"]
 
 
-def volume_path(root: Path, case_id: str) -> Path:
+def volume_name(case_id: str) -> str:
     """``volumes/<hh>/<case>.zarr``: spread over 256 folders by the case's first digits."""
-    return root / "volumes" / case_id[:2] / f"{case_id}.zarr"
+    return f"volumes/{case_id[:2]}/{case_id}.zarr"
 
 
 def roi_key(roi: Roi) -> str:
@@ -60,7 +58,7 @@ def roi_key(roi: Roi) -> str:
     return f"{roi.name}@{roi.reader}" if roi.reader else roi.name
 
 
-def write_case(root: Path, case_id: str, volume: Volume, rois: Sequence[Roi]) -> dict[str, Any]:
+def write_case(place: Place, case_id: str, volume: Volume, rois: Sequence[Roi]) -> dict[str, Any]:
     """Store one case so that it is either whole or absent.
 
     Returns:
@@ -69,22 +67,18 @@ def write_case(root: Path, case_id: str, volume: Volume, rois: Sequence[Roi]) ->
     Raises:
         DataError: ``case_conflict``: the case is stored already with other content.
     """
-    target = volume_path(root, case_id)
+    folder = volume_name(case_id)
     content = {
         "affine": digest_of(volume.geometry.affine.tolist()),
         "image": voxel_digest(volume.voxels),
         "masks": {roi_key(roi): mask_digest(roi.mask) for roi in rois},
     }
-    if target.exists() and not is_committed(root, case_id):
-        shutil.rmtree(target)  # damaged or half removed: nothing vouches for what is left
-    if not target.exists():
-        stage = target.parent / f".{case_id}.{uuid.uuid4().hex}.partial"
-        try:
+    if not is_committed(place, case_id):
+        place.clear(folder)  # damaged or half removed: nothing vouches for what is left
+        with place.staging(folder) as stage, suppress(FileExistsError):  # someone was faster
             _write(stage, volume, rois, content)
-            _publish(stage, target)
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
-    stored = read_record(root, case_id)
+            place.publish(stage, folder, COMMIT)
+    stored = read_record(place, case_id)
     if stored != content:
         raise data_error(
             "case_conflict",
@@ -94,23 +88,23 @@ def write_case(root: Path, case_id: str, volume: Volume, rois: Sequence[Roi]) ->
     return content
 
 
-def read_record(root: Path, case_id: str) -> dict[str, Any]:
+def read_record(place: Place, case_id: str) -> dict[str, Any]:
     """What a case is: the digests of ``affine``, ``image`` and ``masks``.
 
     Raises:
         StoreError: The case is not in the store, or its record is damaged.
     """
-    return dict(load_record(volume_path(root, case_id), case_id).content)
+    return dict(load_record(place, volume_name(case_id), case_id).content)
 
 
-def read_volume(root: Path, case_id: str) -> Volume:
+def read_volume(place: Place, case_id: str) -> Volume:
     """The image of a case, held against its digest.
 
     Raises:
         StoreError: The case is missing, its voxels changed, or its geometry contradicts itself.
     """
-    record = read_record(root, case_id)
-    group = _open(root, case_id)
+    record = read_record(place, case_id)
+    group = _open(place, case_id)
     voxels = _array(group, "image", case_id)
     geometry = _geometry(group, case_id, record["affine"])
     if voxel_digest(voxels) != record["image"]:
@@ -123,18 +117,18 @@ def read_volume(root: Path, case_id: str) -> Volume:
     return Volume(voxels, geometry)
 
 
-def read_box(root: Path, case_id: str, box: Box) -> Volume:
+def read_box(place: Place, case_id: str, box: Box) -> Volume:
     """A part of a case's image: only the chunks that it touches are read.
 
     Args:
-        root: Folder of the store.
+        place: The store's.
         case_id: The case.
         box: Voxels along ``(z, y, x)``, each from a start to a stop.
 
     Raises:
         StoreError: The case is missing, a chunk is damaged, or the geometry contradicts itself.
     """
-    record, group = _open_part(root, case_id, "image")
+    record, group = _open_part(place, case_id, "image")
     whole = _geometry(group, case_id, record.content["affine"])
     part = _array(group, "image", case_id, box)
     affine = whole.affine.copy()
@@ -143,20 +137,20 @@ def read_box(root: Path, case_id: str, box: Box) -> Volume:
     return Volume(part, Geometry((part.shape[0], part.shape[1], part.shape[2]), affine))
 
 
-def read_mask(root: Path, case_id: str, key: str, box: Box) -> NDArray[np.bool_]:
+def read_mask(place: Place, case_id: str, key: str, box: Box) -> NDArray[np.bool_]:
     """A part of one drawn mask; arguments and errors as for ``read_box``."""
-    _, group = _open_part(root, case_id, f"masks/{key}")
+    _, group = _open_part(place, case_id, f"masks/{key}")
     return _array(group, f"masks/{key}", case_id, box).astype(bool)
 
 
-def read_rois(root: Path, case_id: str) -> tuple[Roi, ...]:
+def read_rois(place: Place, case_id: str) -> tuple[Roi, ...]:
     """All drawn ROIs of a case, by name and reader, held against their digests.
 
     Raises:
         StoreError: A mask is missing or has changed.
     """
-    record = read_record(root, case_id)
-    group = _open(root, case_id)
+    record = read_record(place, case_id)
+    group = _open(place, case_id)
     rois = []
     for key, digest in sorted(record["masks"].items()):
         mask = _array(group, f"masks/{key}", case_id).astype(bool)
@@ -172,10 +166,10 @@ def read_rois(root: Path, case_id: str) -> tuple[Roi, ...]:
     return tuple(rois)
 
 
-def is_committed(root: Path, case_id: str) -> bool:
+def is_committed(place: Place, case_id: str) -> bool:
     """True if the case's folder holds a sound commit record."""
     try:
-        read_record(root, case_id)
+        read_record(place, case_id)
     except StoreError:
         return False
     return True
@@ -187,28 +181,22 @@ def input_digests(record: Mapping[str, Any]) -> list[Any]:
     return [record["image"], sorted(masks)]
 
 
-def sweep(root: Path) -> None:
-    """Remove what killed writers left; the caller holds the store's write lock."""
-    for partial in (root / "volumes").glob("*/.*.partial"):
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def verify_case(root: Path, case_id: str) -> None:
+def verify_case(place: Place, case_id: str) -> None:
     """Read everything of a case and hold it against its commit record, to the byte.
 
     Raises:
         StoreError: Something is missing, has changed, or was added.
     """
-    folder = volume_path(root, case_id)
-    check_files(folder, case_id, load_record(folder, case_id))
-    read_volume(root, case_id)
-    read_rois(root, case_id)
+    folder = volume_name(case_id)
+    check_files(place, folder, case_id, load_record(place, folder, case_id))
+    read_volume(place, case_id)
+    read_rois(place, case_id)
 
 
 def _write(stage: Path, volume: Volume, rois: Sequence[Roi], content: Mapping[str, Any]) -> None:
     with _one_thread():
         _write_arrays(stage, volume, rois)
-    text = Record(content, file_table(stage)).text()
+    text = Record(content, file_table(Folder(stage))).text()
     (stage / COMMIT).write_text(text, encoding="utf-8")
 
 
@@ -264,39 +252,19 @@ def _attributes(geometry: Geometry) -> dict[str, Any]:
     }
 
 
-def _publish(stage: Path, target: Path) -> None:
-    for path in sorted(stage.rglob("*")):
-        _fsync(path)
-    _fsync(stage)
+def _open(place: Place, case_id: str) -> zarr.Group:
     try:
-        stage.rename(target)
-    except OSError:
-        if not target.exists():  # a rename onto a folder that is not empty: someone was faster
-            raise
-    _fsync(target.parent)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _open(root: Path, case_id: str) -> zarr.Group:
-    try:
-        return zarr.open_group(volume_path(root, case_id), mode="r")
+        return zarr.open_group(place.zarr(volume_name(case_id)), mode="r")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unreadable("the group", case_id, error) from error
 
 
-def _open_part(root: Path, case_id: str, name: str) -> tuple[Record, zarr.Group]:
+def _open_part(place: Place, case_id: str, name: str) -> tuple[Record, zarr.Group]:
     """The case, once the file of one array is shown to be whole."""
-    folder = volume_path(root, case_id)
-    record = load_record(folder, case_id)
-    check_size(folder, case_id, record, f"{name}/{CHUNK}")
-    return record, _open(root, case_id)
+    folder = volume_name(case_id)
+    record = load_record(place, folder, case_id)
+    check_size(place, folder, case_id, record, f"{name}/{CHUNK}")
+    return record, _open(place, case_id)
 
 
 def _array(group: zarr.Group, name: str, case_id: str, box: Box | None = None) -> NDArray[Any]:

@@ -25,7 +25,6 @@ from radlas.model import Roi, Volume
 from radlas.reasons import REASONS
 from radlas.registry import Registry
 from radlas.roi.ring import ring
-from radlas.store.layout import init_store
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "platform" / "radlas"
@@ -201,12 +200,6 @@ def test_the_table_of_reasons_is_the_one_of_the_code():
     rows = table_rows(inside[1])[1:]
     expected = [[f"`{code}`", one.meaning, one.remedy] for code, one in REASONS.items()]
     assert rows == expected
-
-
-def test_the_table_of_the_store_names_every_folder_of_a_store(tmp_path):
-    made = init_store(tmp_path / "store").root
-    told = set(re.findall(r"^\| `(\w[\w.]*)", text_of("README.md"), re.MULTILINE))
-    assert {path.name for path in made.iterdir()} <= told
 
 
 @pytest.fixture

@@ -4,8 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from radlas.bucket import Bucket
 from radlas.store import delta
 from radlas.store.layout import init_store
+from radlas.store.parts import part_name
+from radlas.tables import TABLES
 
 
 def feature_row(case, roi="tumour", image_type="original", feature_set="p-1", **values):
@@ -29,9 +32,35 @@ def case_row(case, centre="c1"):
     return row | {"run_id": "r", "recorded_at": datetime.now(UTC)}
 
 
+@pytest.fixture(params=["folder", "bucket"])
+def address(request, tmp_path):
+    """Where a store may be: all of its promises hold in both."""
+    return (
+        str(tmp_path / "store") if request.param == "folder" else request.getfixturevalue("bucket")
+    )
+
+
 @pytest.fixture
-def store(tmp_path):
-    return init_store(tmp_path / "store")
+def store(address):
+    return init_store(address)
+
+
+@pytest.fixture
+def new_store(address):
+    """Makes another store of the same kind."""
+    return lambda name: init_store(f"{address}-{name}")
+
+
+def part_names(store, table):
+    """Where the parts of a table's newest version lie in the store."""
+    return sorted(part_name(TABLES[table], part.path) for part in delta.parts(store, table))
+
+
+def overwrite(store, name, data):
+    """What nobody should do: change a file that never changes, as this machine will see it."""
+    store.place.replace(name, data)
+    if isinstance(store.place, Bucket):
+        (store.place.near / name).unlink(missing_ok=True)
 
 
 @pytest.fixture

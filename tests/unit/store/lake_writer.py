@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 from radlas.store.delta import Appender
 from radlas.store.layout import open_store
@@ -35,7 +34,7 @@ def rows_of(centre: str, number: int) -> list[dict[str, object]]:
 
 
 def main(root: str, centre: str, first: str, count: str) -> None:
-    appender = Appender(open_store(Path(root)), f"run-{centre}-{first}")
+    appender = Appender(open_store(root), f"run-{centre}-{first}")
     for number in range(int(first), int(first) + int(count)):
         appender.append("radiomics", rows_of(centre, number))
         print(number, flush=True)

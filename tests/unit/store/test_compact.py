@@ -6,11 +6,11 @@ import os
 import time
 
 import pytest
-from deltalake import DeltaTable
 
 from radlas.store import compact as compaction
 from radlas.store import delta
 from radlas.store.compact import compact, vacuum
+from radlas.store.layout import init_store
 from radlas.store.snapshots import create_snapshot, verify_snapshot
 
 from .conftest import case_row, feature_row
@@ -52,18 +52,24 @@ def test_a_snapshots_identity_outlives_compaction_and_vacuum(crowded):
 def test_vacuum_removes_replaced_parts_and_orphans_but_not_young_ones(crowded):
     first = delta.version(crowded, "radiomics")
     compact(crowded, "radiomics", many=2)
-    root = delta.table_path(crowded, "radiomics")
-    orphan = root / "feature_set=p-1" / "centre=a" / "part-orphan.parquet"
-    orphan.write_bytes(b"of a writer that was killed")
+    orphan = "lake/radiomics/feature_set=p-1/centre=a/part-orphan.parquet"
+    crowded.place.replace(orphan, b"of a writer that was killed")
     assert vacuum(crowded, "radiomics", [], hours=72) == []
+    gone = vacuum(crowded, "radiomics", [], hours=0)
+    assert sum(name.endswith("part-orphan.parquet") for name in gone) == 1
+    assert len(gone) == 11, "the orphan, and the ten parts that were merged"
+    assert len(rows(crowded)) == 10
+    assert delta.version(crowded, "radiomics") > first, "the log is kept"
+
+
+def test_an_orphan_goes_when_it_is_old(tmp_path):
+    store = init_store(tmp_path / "s")
+    delta.append(store, "cases", [case_row("a")], run_id="r")
+    orphan = tmp_path / "s" / "lake" / "cases" / "part-orphan.parquet"
+    orphan.write_bytes(b"of a writer that was killed")
     old = time.time() - 80 * 3600
     os.utime(orphan, (old, old))
-    assert [one.rpartition("/")[2] for one in vacuum(crowded, "radiomics", [], hours=72)] == [
-        orphan.name
-    ]
-    assert len(vacuum(crowded, "radiomics", [], hours=0)) == 10
-    assert len(rows(crowded)) == 10
-    assert DeltaTable(str(root)).version() > first, "the log is kept"
+    assert vacuum(store, "cases", [], hours=72) == [orphan.name]
 
 
 def test_an_append_between_reading_and_committing_is_not_lost(crowded, monkeypatch):

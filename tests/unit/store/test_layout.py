@@ -8,20 +8,31 @@ from radlas.errors import StoreError
 from radlas.store.layout import init_store, open_store
 
 
-def test_the_key_lies_beside_the_store_and_only_its_owner_reads_it(tmp_path):
-    store = init_store(tmp_path / "s")
-    assert store.key_path == tmp_path / "s.key"
+def test_the_key_lies_beside_the_store_and_only_its_owner_reads_it(store, address, tmp_path):
+    beside = tmp_path if address.startswith("/") else tmp_path / "home"
+    assert store.key_path.parent == beside
     assert stat.S_IMODE(store.key_path.stat().st_mode) == 0o600
     key = store.key().hex()
-    stored = b"".join(p.read_bytes() for p in store.root.rglob("*") if p.is_file())
+    stored = b"".join(map(store.place.read, store.place.names()))
     assert key.encode() not in stored
 
 
-def test_a_second_init_refuses_and_changes_nothing(tmp_path):
-    first = init_store(tmp_path / "s")
+def test_a_second_init_refuses_and_changes_nothing(address):
+    first = init_store(address)
     with pytest.raises(StoreError, match="there is a store already"):
-        init_store(tmp_path / "s")
-    assert open_store(tmp_path / "s") == first
+        init_store(address)
+    assert open_store(address).store_id == first.store_id
+
+
+def test_of_two_that_make_a_store_at_once_one_is_told(address, monkeypatch):
+    """Both saw an empty place."""
+    init_store(address)
+    monkeypatch.setattr("radlas.place.Folder.size", lambda *_: None)
+    monkeypatch.setattr("radlas.bucket.Bucket.size", lambda *_: None)
+    monkeypatch.setattr("radlas.place.Folder.is_free", lambda _: True)
+    monkeypatch.setattr("radlas.bucket.Bucket.is_free", lambda _: True)
+    with pytest.raises(StoreError, match="there is a store already"):
+        init_store(address)
 
 
 def test_a_folder_with_other_things_is_not_taken_over(tmp_path):
@@ -38,8 +49,7 @@ def test_no_store_names_the_folder_and_the_remedy(tmp_path):
     )
 
 
-def test_another_sites_key_is_refused_before_it_makes_second_names(tmp_path):
-    store = init_store(tmp_path / "s")
+def test_another_sites_key_is_refused_before_it_makes_second_names(store):
     store.key_path.write_text("00" * 32)
     with pytest.raises(StoreError, match="not the key the store was made with"):
         store.key()

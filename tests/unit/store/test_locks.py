@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 
 from radlas.errors import StoreError
+from radlas.store import leases
 from radlas.store.layout import init_store, open_store
 from radlas.store.locks import writing
 
@@ -42,17 +45,20 @@ def test_a_snapshot_waits_for_writers_and_they_for_it(store, first_alone):
         pass
 
 
-def test_only_those_who_live_are_named(store):
-    """A run that was killed leaves its name in the file, and no lock."""
+def test_only_those_who_live_are_named(store, monkeypatch):
+    """A run that was killed leaves its name in the file, and no lock, in a bucket after a while."""
     code = (
-        "import os, sys, pathlib\n"
+        "import os, sys\n"
         "from radlas.store.layout import open_store\n"
         "from radlas.store.locks import writing\n"
-        "with writing(open_store(pathlib.Path(sys.argv[1])), 'ingest'):\n"
+        "with writing(open_store(sys.argv[1]), 'ingest'):\n"
         "    os.kill(os.getpid(), 9)\n"
     )
-    subprocess.run([sys.executable, "-c", code, str(store.root)], check=False)
-    assert "ingest by process" in (store.root / "locks" / "ingest.lock").read_text()
+    subprocess.run([sys.executable, "-c", code, str(store.place)], check=False)
+    (name,) = (name for name in store.place.names("locks") if "ingest" in name)
+    assert b"ingest by process" in store.place.read(name)
+    later = SimpleNamespace(time=lambda: time.time() + leases.LEASE)
+    monkeypatch.setattr(leases, "time", later)
     with (
         writing(store, "extract"),
         pytest.raises(StoreError) as caught,

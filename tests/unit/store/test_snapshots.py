@@ -1,15 +1,11 @@
 """Snapshots: what was frozen stays, whatever is written later; identity is content."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
 from radlas.store.diff import diff_snapshots
-from radlas.store.layout import init_store
 from radlas.store.matrix import feature_matrix
 from radlas.store.recipes import save_recipe
 from radlas.store.snapshots import (
@@ -20,7 +16,9 @@ from radlas.store.snapshots import (
     verify_snapshot,
 )
 
-from .conftest import case_row, feature_row
+from .conftest import case_row, feature_row, overwrite, part_names
+
+SNAPSHOT = "snapshots/x@1.json"
 
 
 def test_later_rows_do_not_move_a_snapshot(filled):
@@ -41,9 +39,9 @@ def test_unchanged_content_gives_the_same_snapshot_back(filled):
     assert [s.label for s in list_snapshots(filled)] == ["x@1"]
 
 
-def test_the_same_rows_in_other_files_have_the_same_identity(filled, tmp_path):
+def test_the_same_rows_in_other_files_have_the_same_identity(filled, new_store):
     """One commit of three rows, or three commits in another order: one content, one id."""
-    other = init_store(tmp_path / "other")
+    other = new_store("other")
     for i, case in reversed(list(enumerate("abc"))):
         delta.append(other, "cases", [case_row(case)], run_id="q")
         row = feature_row(case, firstorder_Mean=float(i))
@@ -58,8 +56,8 @@ def test_a_column_another_recipe_added_changes_no_identity(filled):
     assert create_snapshot(filled, "x", feature_sets=["p-1"]) == (first, False)
 
 
-def test_one_changed_value_is_another_snapshot(filled, tmp_path):
-    other = init_store(tmp_path / "other")
+def test_one_changed_value_is_another_snapshot(filled, new_store):
+    other = new_store("other")
     delta.append(other, "cases", [case_row(case) for case in "abc"], run_id="r")
     rows = [
         feature_row(c, firstorder_Mean=float(i) + (c == "b") * 1e-9) for i, c in enumerate("abc")
@@ -87,31 +85,30 @@ def test_a_cohort_query_selects_cases_and_their_rows(filled):
 )
 def test_a_wrong_selection_is_refused_with_its_reason(filled, kwargs, message):
     with pytest.raises(ConfigError, match=message):
-        create_snapshot(filled, kwargs.pop("name"), **kwargs)
+        create_snapshot(filled, **kwargs)
     assert list_snapshots(filled) == []
 
 
 def test_a_snapshot_file_is_never_rewritten(filled, monkeypatch):
     create_snapshot(filled, "x")
-    path = filled.root / "snapshots" / "x@1.json"
-    before = path.read_bytes()
+    before = filled.place.read(SNAPSHOT)
     delta.append(filled, "cases", [case_row("d")], run_id="r")
     monkeypatch.setattr("radlas.store.snapshots.list_snapshots", lambda *_: [])  # a lost race
     with pytest.raises(StoreError, match="exists already"):
         create_snapshot(filled, "x")
-    assert path.read_bytes() == before
-    assert len(list(path.parent.iterdir())) == 1
+    assert filled.place.read(SNAPSHOT) == before
+    assert filled.place.names("snapshots") == [SNAPSHOT]
 
 
 def test_verify_finds_one_changed_byte(filled):
     snapshot, _ = create_snapshot(filled, "x")
-    (path,) = map(Path, delta.files(filled, "radiomics"))
-    whole = path.read_bytes()
-    for place in np.random.default_rng(0).choice(len(whole), 20, replace=False):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    (name,) = part_names(filled, "radiomics")
+    whole = filled.place.read(name)
+    for at in np.random.default_rng(0).choice(len(whole), 20, replace=False):
+        overwrite(filled, name, whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         with pytest.raises(StoreError, match="a part holds other bytes than were written"):
             verify_snapshot(filled, snapshot)
-    path.write_bytes(whole)
+    overwrite(filled, name, whole)
     verify_snapshot(filled, snapshot)
 
 
@@ -119,10 +116,10 @@ def test_verify_finds_rows_that_were_taken_out_of_a_version(filled):
     """The files are whole; the log was made to name fewer of them."""
     delta.append(filled, "radiomics", [feature_row("a", "edema")], run_id="r")
     snapshot, _ = create_snapshot(filled, "x")
-    log = delta.table_path(filled, "radiomics") / "_delta_log"
-    newest = sorted(log.glob("*.json"))[-1]
-    lines = [line for line in newest.read_text().splitlines() if '"add"' not in line]
-    newest.write_text("\n".join(lines) + "\n")
+    newest = f"lake/radiomics/_delta_log/{snapshot.versions['radiomics']:020}.json"
+    lines = filled.place.read(newest).decode().splitlines()
+    kept = [line for line in lines if '"add"' not in line]
+    filled.place.replace(newest, ("\n".join(kept) + "\n").encode())
     with pytest.raises(StoreError, match="table radiomics no longer holds what was frozen"):
         verify_snapshot(filled, snapshot)
 
@@ -136,8 +133,7 @@ def test_an_unknown_label_lists_what_there_is(filled):
 
 def test_a_damaged_snapshot_file_is_named(filled):
     create_snapshot(filled, "x")
-    path = filled.root / "snapshots" / "x@1.json"
-    path.write_text(json.dumps({"name": "x"}))
+    filled.place.replace(SNAPSHOT, b'{"name": "x"}')
     with pytest.raises(StoreError, match="the snapshot is damaged"):
         load_snapshot(filled, "x")
 

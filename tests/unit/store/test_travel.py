@@ -9,8 +9,8 @@ import pytest
 
 from radlas.errors import StoreError
 from radlas.store import delta, health
-from radlas.store.layout import init_store, open_store
-from radlas.store.recipes import save_recipe
+from radlas.store.layout import open_store
+from radlas.store.recipes import list_recipes, save_recipe
 from radlas.store.snapshots import create_snapshot, load_snapshot, verify_snapshot
 from radlas.store.travel import export, merge, merged_cases
 from radlas.tables import TABLES
@@ -28,9 +28,9 @@ def hospital(filled):
 
 
 @pytest.fixture
-def centre(tmp_path):
+def centre(new_store):
     """A coordinating centre with a case of its own."""
-    store = init_store(tmp_path / "centre")
+    store = new_store("centre")
     delta.append(store, "cases", [case_row("own", "c9")], run_id="r")
     return store
 
@@ -50,7 +50,7 @@ def test_rows_arrive_as_they_left_and_a_second_merge_adds_nothing(hospital, cent
     before = {table: delta.version(centre, table) for table in ("cases", "radiomics", "clinical")}
     assert merge(centre, tmp_path / name)["radiomics"] == {"new": 0, "known": 3}
     assert {table: delta.version(centre, table) for table in before} == before
-    assert (centre.root / "feature_sets" / "p-1.json").exists()
+    assert list_recipes(centre) == ["p-1"]
 
 
 def test_an_exported_snapshot_has_its_identity_where_it_arrives(hospital, tmp_path):
@@ -70,7 +70,8 @@ def test_an_exported_snapshot_has_its_identity_where_it_arrives(hospital, tmp_pa
 
 
 def test_no_image_and_no_key_leaves(hospital, tmp_path):
-    export(hospital, tmp_path / "out")
+    create_snapshot(hospital, "x")
+    export(hospital, tmp_path / "out", load_snapshot(hospital, "x"))
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"radlas.json", "lake", "feature_sets", "snapshots"}
     with pytest.raises(StoreError, match="site key is missing"):
@@ -97,7 +98,7 @@ def test_merged_cases_are_known_to_be_elsewhere(hospital, centre, tmp_path):
     assert merged_cases(centre) == {"a", "b", "c"}
     damage = health.verify(centre)
     assert len(damage) == 1, "only the case of its own lacks its volume"
-    note = json.loads((centre.root / "merges" / f"{hospital.store_id}.json").read_text())
+    note = json.loads(centre.place.read(f"merges/{hospital.store_id}.json"))
     assert note["rows"]["cases"] == {"new": 3, "known": 0}
 
 

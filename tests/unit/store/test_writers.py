@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from deltalake.exceptions import CommitFailedError
 
 from radlas.errors import StoreError
 from radlas.store import delta
+from radlas.store.parts import read_part
 from radlas.store.query import connect, run_sql
 from radlas.tables import TABLES
 
-from .conftest import case_row, feature_row
+from .conftest import case_row, feature_row, part_names
 from .lake_writer import IMAGE_TYPES
 
 
@@ -29,7 +28,7 @@ def keys(store, at=None):
 
 def begin_writer(store, *words):
     script = Path(__file__).with_name("lake_writer.py")
-    command = [sys.executable, str(script), str(store.root), *map(str, words)]
+    command = [sys.executable, str(script), str(store.place), *map(str, words)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -117,21 +116,18 @@ def test_a_centre_of_digits_stays_text(store):
 
 def test_a_parts_name_is_the_digest_of_its_bytes_and_nothing_half_written_stays(filled):
     for name in ("cases", "radiomics"):
-        root = delta.table_path(filled, name)
-        found = sorted(path.name for path in root.rglob("*") if path.is_file())
-        assert not [one for one in found if one.endswith(".partial")]
-        assert sorted(path.name for path in root.rglob("part-*")) == sorted(
-            os.path.basename(one.path)  # noqa: PTH119 - a path of the log
-            for one in delta.parts(filled, name)
-        )
+        parts = [one for one in filled.place.names(f"lake/{name}") if one.endswith(".parquet")]
+        assert parts == part_names(filled, name)
+        for part in parts:
+            assert f"part-{filled.place.sha256(part)[:32]}.parquet" == part.rpartition("/")[2]
+    assert not list(filled.place.near.rglob("*.partial"))
 
 
 def test_rows_of_a_case_lie_together_in_a_part(filled):
     rows = [feature_row(case, roi) for roi in ("ring", "edema") for case in ("f", "e")]
     delta.append(filled, "radiomics", rows, run_id="r")
-    root = delta.table_path(filled, "radiomics")
     newest = max(delta.parts(filled, "radiomics"), key=lambda part: part.rows)
-    cases = pq.read_table(root / newest.path, columns=["case_id"], partitioning=None)
+    cases = read_part(filled.place, TABLES["radiomics"], newest.path, ["case_id"])
     assert cases.column(0).to_pylist() == ["e", "e", "f", "f"]
     assert newest.cases == ("e", "f")
     assert set(newest.partition) == set(TABLES["radiomics"].partitions)

@@ -14,7 +14,8 @@ from ome_zarr_models.v05 import Image
 
 from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
-from radlas.volumes.zarr import volume_path, write_case
+from radlas.place import Folder
+from radlas.volumes.zarr import volume_name, write_case
 
 CASE = "cd" * 16
 
@@ -27,8 +28,8 @@ def stored(root, shape=(5, 140, 150), dtype=np.int16):
     mask = np.zeros(shape, bool)
     mask[1:3, 2:9, 3:8] = True
     rois = (Roi("tumour", mask, "image"), Roi("tumour", ~mask, "image", reader="two"))
-    write_case(root, CASE, Volume(voxels, geometry), rois)
-    return volume_path(root, CASE), voxels, mask
+    write_case(Folder(root), CASE, Volume(voxels, geometry), rois)
+    return root / volume_name(CASE), voxels, mask
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.uint16, np.int32, np.float32, np.uint8])

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from radlas.errors import DataError, StoreError
 from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
+from radlas.place import Folder, open_place
 from radlas.volumes.chunks import image_chunks, image_shard
 from radlas.volumes.zarr import (
     read_box,
@@ -18,11 +19,19 @@ from radlas.volumes.zarr import (
     read_rois,
     read_volume,
     verify_case,
-    volume_path,
+    volume_name,
     write_case,
 )
 
 CASE = "ab" * 16
+NAME = volume_name(CASE)
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(request, tmp_path):
+    """Where a volume may be: all of its promises hold in both."""
+    kind = request.param
+    return Folder(tmp_path) if kind == "folder" else open_place(request.getfixturevalue("bucket"))
 
 
 def sample(seed=0, dtype=np.int16):
@@ -38,28 +47,29 @@ def sample(seed=0, dtype=np.int16):
     return Volume(voxels, geometry), (Roi("tumour", mask, "image"),)
 
 
-def test_what_is_read_is_what_was_written_oblique_affine_included(tmp_path):
+def test_what_is_read_is_what_was_written_oblique_affine_included(place):
     volume, rois = sample()
-    write_case(tmp_path, CASE, volume, rois)
-    back, (tumour,) = read_volume(tmp_path, CASE), read_rois(tmp_path, CASE)
+    write_case(place, CASE, volume, rois)
+    back, (tumour,) = read_volume(place, CASE), read_rois(place, CASE)
     np.testing.assert_array_equal(back.voxels, volume.voxels)
     assert back.voxels.dtype == np.int16
     assert (back.geometry.affine == volume.geometry.affine).all()  # to the last bit
     np.testing.assert_array_equal(tumour.mask, rois[0].mask)
 
 
-def test_writing_the_same_case_again_changes_no_byte(tmp_path):
+def test_writing_the_same_case_again_changes_no_byte(place, monkeypatch):
     volume, rois = sample()
-    write_case(tmp_path, CASE, volume, rois)
-    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
-    write_case(tmp_path, CASE, volume, rois)
-    assert before == {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    write_case(place, CASE, volume, rois)
+    monkeypatch.setattr(type(place), "publish", None)  # nothing is published any more
+    before = {name: place.sha256(name) for name in place.names()}
+    write_case(place, CASE, volume, rois)
+    assert before == {name: place.sha256(name) for name in place.names()}
 
 
-def test_the_same_case_with_other_voxels_is_a_named_conflict(tmp_path):
-    write_case(tmp_path, CASE, *sample())
+def test_the_same_case_with_other_voxels_is_a_named_conflict(place):
+    write_case(place, CASE, *sample())
     with pytest.raises(DataError) as caught:
-        write_case(tmp_path, CASE, *sample(seed=1))
+        write_case(place, CASE, *sample(seed=1))
     assert caught.value.reason == "case_conflict"
 
 
@@ -69,8 +79,8 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
-        write_case(tmp_path, CASE, *sample())
-    assert not volume_path(tmp_path, CASE).exists()
+        write_case(Folder(tmp_path), CASE, *sample())
+    assert not (tmp_path / NAME).exists()
     assert not list(tmp_path.rglob("*.partial"))
 
 
@@ -79,7 +89,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
 def test_every_damage_to_a_stored_file_is_found(tmp_path_factory, data):
     """Bit flips, deletions, truncations and emptied files, anywhere in a case."""
     root = tmp_path_factory.mktemp("store")
-    write_case(root, CASE, *sample())
+    write_case(Folder(root), CASE, *sample())
     files = sorted(p for p in root.rglob("*") if p.is_file())
     path = data.draw(st.sampled_from(files))
     content = bytearray(path.read_bytes())
@@ -92,24 +102,24 @@ def test_every_damage_to_a_stored_file_is_found(tmp_path_factory, data):
     else:
         path.write_bytes(content[: len(content) // 2] if kind == "cut" else b"")
     with pytest.raises(StoreError):
-        verify_case(root, CASE)
+        verify_case(Folder(root), CASE)
 
 
-def test_a_scale_that_contradicts_the_affine_is_refused(tmp_path):
-    write_case(tmp_path, CASE, *sample())
-    path = volume_path(tmp_path, CASE) / "zarr.json"
-    path.write_text(path.read_text().replace("6.5,\n", "6.0,\n", 1))
+def test_a_scale_that_contradicts_the_affine_is_refused(place):
+    write_case(place, CASE, *sample())
+    text = place.read(f"{NAME}/zarr.json").decode()
+    place.replace(f"{NAME}/zarr.json", text.replace("6.5,\n", "6.0,\n", 1).encode())
     with pytest.raises(StoreError, match="not what was committed"):
-        read_volume(tmp_path, CASE)
+        read_volume(place, CASE)
     with pytest.raises(StoreError, match=r"zarr\.json was changed"):
-        verify_case(tmp_path, CASE)
+        verify_case(place, CASE)
 
 
-def test_a_file_that_was_added_is_found(tmp_path):
-    write_case(tmp_path, CASE, *sample())
-    (volume_path(tmp_path, CASE) / "notes.txt").write_text("by hand")
+def test_a_file_that_was_added_is_found(place):
+    write_case(place, CASE, *sample())
+    place.create(f"{NAME}/notes.txt", b"by hand")
     with pytest.raises(StoreError, match=r"notes\.txt was added"):
-        verify_case(tmp_path, CASE)
+        verify_case(place, CASE)
 
 
 BOXES = st.tuples(
@@ -122,29 +132,29 @@ BOXES = st.tuples(
 def test_a_box_is_the_part_of_the_whole_and_lies_where_it_lies(edges, tmp_path_factory):
     root = tmp_path_factory.mktemp("store")
     volume, rois = sample()
-    write_case(root, CASE, volume, rois)
+    write_case(Folder(root), CASE, volume, rois)
     box = tuple(slice(start, max(start + 1, stop)) for start, stop in edges)
-    part = read_box(root, CASE, box)
+    part = read_box(Folder(root), CASE, box)
     np.testing.assert_array_equal(part.voxels, volume.voxels[box])
-    np.testing.assert_array_equal(read_mask(root, CASE, "tumour", box), rois[0].mask[box])
+    np.testing.assert_array_equal(read_mask(Folder(root), CASE, "tumour", box), rois[0].mask[box])
     corner = volume.geometry.affine @ np.array([*(edge.start for edge in box[::-1]), 1.0])
     np.testing.assert_allclose(part.geometry.origin, corner[:3], atol=1e-9)
 
 
 @pytest.mark.parametrize("damage", ["delete", "empty", "cut", "flip"])
-def test_a_damaged_part_is_never_read_as_zeros(damage, tmp_path):
-    write_case(tmp_path, CASE, *sample())
-    path = volume_path(tmp_path, CASE) / "image" / "c" / "0" / "0" / "0"
-    content = bytearray(path.read_bytes())
+def test_a_damaged_part_is_never_read_as_zeros(damage, place):
+    write_case(place, CASE, *sample())
+    name = f"{NAME}/image/c/0/0/0"
+    content = bytearray(place.read(name))
     if damage == "delete":
-        path.unlink()
+        place.remove(name)
     elif damage == "flip":
         content[100] ^= 1
-        path.write_bytes(content)
+        place.replace(name, bytes(content))
     else:
-        path.write_bytes(b"" if damage == "empty" else content[:-40])
+        place.replace(name, b"" if damage == "empty" else bytes(content[:-40]))
     with pytest.raises(StoreError) as caught:
-        read_box(tmp_path, CASE, (slice(0, 7), slice(0, 20), slice(0, 20)))
+        read_box(place, CASE, (slice(0, 7), slice(0, 20), slice(0, 20)))
     assert caught.value.reason == "damaged"
 
 
@@ -154,3 +164,26 @@ def test_a_shard_is_a_whole_number_of_chunks_and_covers_the_volume(shape):
     for size, chunk, whole in zip(shape, chunks, shard, strict=True):
         assert whole % chunk == 0
         assert size <= whole < size + chunk
+
+
+def test_what_a_writer_that_died_left_is_swept_and_what_one_that_lives_prepares_is_not(tmp_path):
+    """Two centres are ingested beside each other: neither takes the other's half-written case."""
+    place = Folder(tmp_path)
+    dead = tmp_path / "volumes" / "ab" / ".0123.partial"
+    dead.mkdir(parents=True)
+    with place.staging(NAME) as stage:
+        place.sweep("volumes")
+        assert stage.exists()
+        assert not dead.exists()
+    assert not stage.exists()
+
+
+def test_a_write_that_ended_before_its_record_is_no_case_and_is_done_again(bucket):
+    """In a bucket files appear one by one; the record is the last."""
+    place = open_place(bucket)
+    place.create(f"{NAME}/image/c/0/0/0", b"half of an image")
+    place.create(f"{NAME}/masks/old/c/0/0/0", b"a mask that is no more")
+    with pytest.raises(StoreError, match="no such case"):
+        read_volume(place, CASE)
+    write_case(place, CASE, *sample())
+    verify_case(place, CASE)

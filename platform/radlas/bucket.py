@@ -1,0 +1,284 @@
+"""A store in a bucket: S3, or whatever speaks it and honours conditional writes.
+
+Where and who is said by the usual variables: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
+AWS_REGION, AWS_ENDPOINT_URL. Files that never change are fetched once, to a cache of this machine:
+queries then read local files, confined as ever, and need no extension.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import S3Store
+
+from radlas.errors import ConfigError, StoreError
+
+T = TypeVar("T")
+_RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
+_AT_ONCE = 8  # files fetched beside each other
+
+
+class Bucket:
+    """A prefix of a bucket; see ``place.Place`` for what it does.
+
+    Args:
+        url: ``s3://bucket/prefix``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __str__(self) -> str:
+        return self.url
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Bucket, (self.url,)  # no credentials travel to a worker: it has its own
+
+    @property
+    def near(self) -> Path:
+        """See ``Place``: the cache."""
+        return home() / "cache" / self._slug
+
+    def read(self, name: str) -> bytes:
+        """See ``Place``."""
+        return self._ask(lambda: bytes(obstore.get(self._objects, name).bytes()))
+
+    def read_tagged(self, name: str) -> tuple[bytes, str]:
+        """A file's bytes, and the tag that names this state of it."""
+        found = self._ask(lambda: obstore.get(self._objects, name))
+        return self._ask(lambda: bytes(found.bytes())), str(found.meta["e_tag"])
+
+    def create(self, name: str, data: bytes) -> None:
+        """See ``Place``."""
+        self._put(name, data, "create")
+
+    def replace(self, name: str, data: bytes) -> None:
+        """See ``Place``."""
+        self._put(name, data, "overwrite")
+
+    def exchange(self, name: str, data: bytes, tag: str) -> None:
+        """Replace a file that is still in the state of ``tag``; FileExistsError if it is not."""
+        self._put(name, data, {"e_tag": tag})
+
+    def remove(self, name: str) -> None:
+        """See ``Place``."""
+        with suppress(FileNotFoundError):  # some servers say so, S3 does not
+            self._ask(lambda: obstore.delete(self._objects, name))
+
+    def names(self, folder: str = "") -> list[str]:
+        """See ``Place``."""
+        prefix = f"{folder}/" if folder else None
+        found = self._ask(lambda: obstore.list(self._objects, prefix).collect())
+        return sorted(one["path"] for one in found)
+
+    def size(self, name: str) -> int | None:
+        """See ``Place``."""
+        try:
+            return int(self._ask(lambda: obstore.head(self._objects, name))["size"])
+        except FileNotFoundError:
+            return None
+
+    def sha256(self, name: str) -> str:
+        """See ``Place``."""
+        digest = hashlib.sha256()
+        self._stream(name, digest.update)
+        return digest.hexdigest()
+
+    def local(self, names: Sequence[str]) -> list[Path]:
+        """See ``Place``: fetched, unless they were before."""
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            return list(threads.map(self._fetch, names))
+
+    def fetched(self, folder: str) -> Path:
+        """See ``Place``: files are compared by their tags, and those that changed fetched again."""
+        known = self.near / folder
+        for one in self._ask(lambda: obstore.list(self._objects, f"{folder}/").collect()):
+            tag = self.near / ".tags" / one["path"]
+            if not tag.exists() or tag.read_text() != str(one["e_tag"]):
+                (self.near / one["path"]).unlink(missing_ok=True)
+                self._fetch(one["path"])
+                tag.parent.mkdir(parents=True, exist_ok=True)
+                tag.write_text(str(one["e_tag"]))
+        return known
+
+    @contextmanager
+    def staging(self, folder: str) -> Iterator[Path]:
+        """See ``Place``: on this machine."""
+        with tempfile.TemporaryDirectory(prefix=f"radlas-{Path(folder).name}-") as stage:
+            prepared = Path(stage) / "prepared"
+            prepared.mkdir()
+            yield prepared
+
+    def keep(self, file: Path, name: str) -> None:
+        """See ``Place``. This machine is likely to read it again, and has it already."""
+        self._upload(file, name)
+        cached = self.near / name
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        temporary = cached.with_name(f".{cached.name}.{uuid.uuid4().hex}")
+        shutil.move(file, temporary)
+        temporary.replace(cached)
+
+    def publish(self, prepared: Path, folder: str, seal: str) -> None:
+        """See ``Place``. Nothing vouches for files without their seal, which is written last."""
+        if self.size(f"{folder}/{seal}") is not None:
+            raise FileExistsError(folder)
+        for path in sorted(prepared.rglob("*")):
+            if path.is_file() and path != prepared / seal:
+                self._upload(path, f"{folder}/{path.relative_to(prepared).as_posix()}")
+        self.create(f"{folder}/{seal}", (prepared / seal).read_bytes())
+
+    def clear(self, folder: str) -> None:
+        """See ``Place``."""
+        for name in self.names(folder):
+            self.remove(name)
+
+    def sweep(self, folder: str) -> None:
+        """See ``Place``: what is prepared lies on other machines, in their temporary folders."""
+
+    def uri(self, name: str) -> str:
+        """See ``Place``."""
+        return f"{self.url}/{name}"
+
+    def zarr(self, name: str) -> Any:
+        """See ``Place``."""
+        from zarr.storage import ObjectStore  # noqa: PLC0415 - only to read volumes
+
+        return ObjectStore(self._at(name), read_only=True)
+
+    def beside(self, ending: str) -> Path:
+        """See ``Place``: in the person's own folder."""
+        home().mkdir(mode=0o700, parents=True, exist_ok=True)
+        return home() / f"{self._slug}{ending}"
+
+    def is_free(self) -> bool:
+        """See ``Place``."""
+        return not self.names()
+
+    def check(self) -> None:
+        """Show that a file can be created once only, as all that keeps rows single rests on it.
+
+        Raises:
+            StoreError: The second of two creations was not refused.
+        """
+        name = f".probe-{uuid.uuid4().hex}"
+        self.create(name, b"first")
+        try:
+            self.create(name, b"second")
+        except FileExistsError:
+            return
+        finally:
+            self.remove(name)
+        raise StoreError(
+            "this object storage takes a file twice: it ignores If-None-Match, so two writers"
+            " could overwrite each other",
+            self.url,
+            "use one with conditional writes (AWS S3, MinIO, Ceph, Cloudflare R2), or a folder",
+            "no_conditional_writes",
+        )
+
+    @property
+    def delta_options(self) -> dict[str, str]:
+        """See ``Place``."""
+        return {"AWS_ALLOW_HTTP": "true"} if is_plain() else {}
+
+    @property
+    def _slug(self) -> str:
+        plain = re.sub(r"[^A-Za-z0-9]+", "-", self.url.partition("://")[2]).strip("-")
+        return f"{plain}-{hashlib.sha256(self.url.encode()).hexdigest()[:8]}"
+
+    @cached_property
+    def _objects(self) -> Any:
+        return self._at("")
+
+    def _at(self, name: str) -> Any:
+        _check_endpoint()
+        bucket, _, prefix = self.url.partition("://")[2].partition("/")
+        below = "/".join(part for part in (prefix, name) if part)
+        return S3Store(
+            bucket,
+            prefix=below or None,
+            client_options={"allow_http": is_plain()},
+            retry_config=_RETRIES,
+        )
+
+    def _fetch(self, name: str) -> Path:
+        path = self.near / name
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+            try:
+                with temporary.open("wb") as stream:
+                    self._stream(name, stream.write)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        return path
+
+    def _stream(self, name: str, take: Callable[[Any], Any]) -> None:
+        def pass_on() -> None:
+            for piece in obstore.get(self._objects, name).stream():
+                take(piece)
+
+        self._ask(pass_on)
+
+    def _upload(self, file: Path, name: str) -> None:
+        self._ask(lambda: obstore.put(self._objects, name, file))
+
+    def _put(self, name: str, data: bytes, mode: Any) -> None:
+        try:
+            self._ask(lambda: obstore.put(self._objects, name, data, mode=mode))
+        except (AlreadyExistsError, PreconditionError) as error:
+            raise FileExistsError(name) from error
+        except FileNotFoundError as error:
+            what = "the bucket cannot be used: there is no such bucket"
+            raise StoreError(
+                what, self.url, "make it first, or look at AWS_ENDPOINT_URL"
+            ) from error
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        """An answer of the server; what went wrong otherwise, in words."""
+        try:
+            return question()
+        except (AlreadyExistsError, PreconditionError):
+            raise
+        except BaseError as error:
+            said = str(error).partition("<?xml")[0].splitlines()[0].strip(" :")
+            if "NoSuchBucket" in str(error):
+                said = "there is no such bucket"
+            raise StoreError(
+                f"the bucket cannot be used: {said}",
+                self.url,
+                "look at AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and the key's rights",
+                "bucket",
+            ) from error
+
+
+def home() -> Path:
+    """Folder of what this machine keeps for stores in buckets: keys, lists of sources, caches."""
+    return Path(os.environ.get("RADLAS_HOME") or Path.home() / ".radlas")
+
+
+def _check_endpoint() -> None:
+    """The library dies of an address that is none."""
+    found = os.environ.get("AWS_ENDPOINT_URL")
+    if found is not None and not re.match(r"https?://[^/\s]+", found):
+        raise ConfigError(f"no address of a server: {found!r}", "AWS_ENDPOINT_URL", "https://…")
+
+
+def is_plain() -> bool:
+    """Whether the server is spoken to without encryption, as its address says."""
+    return os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")

@@ -1,0 +1,310 @@
+"""Where a store's files lie: a folder, or a prefix of a bucket (``bucket.py``).
+
+All that the store asks of either is here. Files are created whole or not at all; what is named by
+its content, or sealed, never changes; the few files that do are replaced in one step.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+from pydantic import BeforeValidator
+
+from radlas.digests import file_digest
+
+SCHEME = "s3://"
+
+
+class Place(Protocol):
+    """A folder or a prefix. Names are relative to it, with ``/`` between their parts."""
+
+    @property
+    def near(self) -> Path:
+        """The folder that ``local`` gives files of."""
+
+    def read(self, name: str) -> bytes:
+        """A file's bytes; FileNotFoundError if there is none."""
+
+    def create(self, name: str, data: bytes) -> None:
+        """Make a file, whole and for good; FileExistsError if there is one."""
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Make a file, or put another content in its place in one step."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+
+    def names(self, folder: str = "") -> list[str]:
+        """Every file below a folder, sorted; empty if there is no such folder."""
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file; None if there is none."""
+
+    def sha256(self, name: str) -> str:
+        """Digest of the bytes as they are stored, not of a copy; FileNotFoundError as in read."""
+
+    def local(self, names: Sequence[str]) -> list[Path]:
+        """Files to read that never change; FileNotFoundError if one is not there."""
+
+    def fetched(self, folder: str) -> Path:
+        """A folder to read, as it is now, on this machine."""
+
+    def staging(self, folder: str) -> Any:
+        """A context with a new local folder to prepare files in, near ``folder``."""
+
+    def keep(self, file: Path, name: str) -> None:
+        """Take a prepared file over; one of that name is the same, as names say what they hold."""
+
+    def publish(self, prepared: Path, folder: str, seal: str) -> None:
+        """Take a prepared folder over: it is there once its file ``seal`` is.
+
+        Raises FileExistsError if there is a sealed one already.
+        """
+
+    def clear(self, folder: str) -> None:
+        """Remove everything below a folder."""
+
+    def sweep(self, folder: str) -> None:
+        """Remove what writers that died had prepared near ``folder``; those that live keep it."""
+
+    def uri(self, name: str) -> str:
+        """A folder's address, as Delta wants it."""
+
+    @property
+    def delta_options(self) -> dict[str, str]:
+        """What Delta must know besides."""
+
+    def zarr(self, name: str) -> Any:
+        """A folder as a store that zarr reads."""
+
+    def beside(self, ending: str) -> Path:
+        """A file of this machine that belongs to the place and must not be in it."""
+
+    def is_free(self) -> bool:
+        """Whether nothing at all is there."""
+
+    def check(self) -> None:
+        """StoreError if the place cannot keep what ``create`` promises."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A place in a file system.
+
+    Attributes:
+        root: Its folder, absolute.
+    """
+
+    root: Path
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    @property
+    def near(self) -> Path:
+        """See ``Place``."""
+        return self.root
+
+    def read(self, name: str) -> bytes:
+        """See ``Place``."""
+        try:
+            return (self.root / name).read_bytes()
+        except NotADirectoryError as error:  # a file stands where a folder should
+            raise FileNotFoundError(*error.args) from error
+
+    def create(self, name: str, data: bytes) -> None:
+        """See ``Place``."""
+        with self._written(name, data) as temporary:
+            os.link(temporary, self.root / name)
+
+    def replace(self, name: str, data: bytes) -> None:
+        """See ``Place``."""
+        with self._written(name, data) as temporary:
+            temporary.replace(self.root / name)
+
+    def remove(self, name: str) -> None:
+        """See ``Place``."""
+        (self.root / name).unlink(missing_ok=True)
+
+    def names(self, folder: str = "") -> list[str]:
+        """See ``Place``; what is being prepared does not count."""
+        found = (
+            path.relative_to(self.root)
+            for path in (self.root / folder).rglob("*")
+            if path.is_file()
+        )
+        return sorted(
+            path.as_posix() for path in found if not any(_is_stage(part) for part in path.parts)
+        )
+
+    def size(self, name: str) -> int | None:
+        """See ``Place``."""
+        path = self.root / name
+        return path.stat().st_size if path.is_file() else None
+
+    def sha256(self, name: str) -> str:
+        """See ``Place``."""
+        return file_digest(self.root / name)
+
+    def local(self, names: Sequence[str]) -> list[Path]:
+        """See ``Place``."""
+        return [self.root / name for name in names]
+
+    def fetched(self, folder: str) -> Path:
+        """See ``Place``."""
+        return self.root / folder
+
+    @contextmanager
+    def staging(self, folder: str) -> Iterator[Path]:
+        """See ``Place``. The lock on the folder tells a writer that lives from one that died."""
+        parent = (self.root / folder).parent
+        parent.mkdir(parents=True, exist_ok=True)
+        stage, held = _new_stage(parent)
+        try:
+            yield stage
+        finally:
+            os.close(held)
+            shutil.rmtree(stage, ignore_errors=True)
+
+    def keep(self, file: Path, name: str) -> None:
+        """See ``Place``."""
+        target = self.root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sync(file)
+        file.replace(target)
+        _sync(target.parent)
+
+    def publish(self, prepared: Path, folder: str, seal: str) -> None:
+        """See ``Place``. All of it appears by one rename; the seal is among it."""
+        target = self.root / folder
+        for path in sorted(prepared.rglob("*")):
+            _sync(path)
+        _sync(prepared)
+        try:
+            prepared.rename(target)
+        except OSError as error:  # a rename onto a folder that is not empty
+            if not (target / seal).exists():
+                raise
+            raise FileExistsError(str(target)) from error
+        _sync(target.parent)
+
+    def clear(self, folder: str) -> None:
+        """See ``Place``."""
+        shutil.rmtree(self.root / folder, ignore_errors=True)
+
+    def sweep(self, folder: str) -> None:
+        """See ``Place``."""
+        for pattern in (".*.partial", "*/.*.partial"):
+            for stage in (self.root / folder).glob(pattern):
+                with _unless_held(stage) as is_dead:
+                    if is_dead:
+                        shutil.rmtree(stage, ignore_errors=True)
+
+    def uri(self, name: str) -> str:
+        """See ``Place``."""
+        return str(self.root / name)
+
+    @property
+    def delta_options(self) -> dict[str, str]:
+        """See ``Place``."""
+        return {}
+
+    def zarr(self, name: str) -> Any:
+        """See ``Place``."""
+        return self.root / name
+
+    def beside(self, ending: str) -> Path:
+        """See ``Place``."""
+        return Path(f"{self.root}{ending}")
+
+    def is_free(self) -> bool:
+        """See ``Place``."""
+        return not self.root.exists() or (self.root.is_dir() and not any(self.root.iterdir()))
+
+    def check(self) -> None:
+        """See ``Place``: a file system can."""
+
+    @contextmanager
+    def _written(self, name: str, data: bytes) -> Iterator[Path]:
+        """A file on disk, not yet in its place; the place is synced when it is."""
+        with self.staging(name) as stage:
+            temporary = stage / "file"
+            temporary.write_bytes(data)
+            _sync(temporary)
+            yield temporary
+        _sync((self.root / name).parent)
+
+
+def open_place(address: str | Path) -> Place:
+    """The place of an address: ``s3://bucket/prefix``, else a folder."""
+    text = plain_address(address)
+    if not text.startswith(SCHEME):
+        return Folder(Path(text))
+    from radlas.bucket import Bucket  # noqa: PLC0415 - most stores are folders
+
+    return Bucket(text)
+
+
+def plain_address(address: str | Path) -> str:
+    """An address in its one spelling: a folder's path is absolute, none ends with ``/``."""
+    text = str(address)
+    if text.startswith(SCHEME):
+        return text.rstrip("/")
+    return str(Path(text).absolute())
+
+
+Address = Annotated[str, BeforeValidator(plain_address)]
+
+
+def _is_stage(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".partial")
+
+
+def _new_stage(parent: Path) -> tuple[Path, int]:
+    """A folder, and the descriptor that holds its lock for as long as it is open."""
+    while True:
+        stage = parent / f".{uuid.uuid4().hex}.partial"
+        stage.mkdir()
+        try:
+            held = os.open(stage, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # swept before it was locked
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if stage.exists():
+            return stage, held
+        os.close(held)
+
+
+@contextmanager
+def _unless_held(stage: Path) -> Iterator[bool]:
+    """Whether no writer lives that prepares this folder; none can begin meanwhile."""
+    try:
+        held = os.open(stage, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False  # published or removed just now
+        return
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(held)
+
+
+def _sync(path: Path) -> None:
+    """On disk: a file's bytes, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

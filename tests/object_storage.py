@@ -1,0 +1,48 @@
+"""moto's server with two buckets: ``radlas``, and ``careless``, which takes a file twice.
+
+Prints its address, and ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+
+class Quiet(WSGIRequestHandler):
+    def log_request(self, *_: object) -> None:
+        pass
+
+
+class Server:
+    """moto; in one bucket as if it did not know conditional writes."""
+
+    def __init__(self) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, request: dict[str, Any], answer: Callable[..., Any]) -> Iterable[bytes]:
+        if request["PATH_INFO"].startswith("/careless/"):
+            request.pop("HTTP_IF_NONE_MATCH", None)
+        found: Iterable[bytes] = self._moto(request, answer)
+        return found
+
+
+def main() -> None:
+    server = make_server("127.0.0.1", 0, Server(), threaded=True, request_handler=Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    for bucket in ("radlas", "careless"):
+        make = urllib.request.Request(f"{url}/{bucket}", method="PUT")  # noqa: S310
+        urllib.request.urlopen(make).close()  # noqa: S310 - the server above
+    print(url, flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""What is different in a bucket: its promises are probed, its files cached, its locks run out."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from radlas.bucket import Bucket
+from radlas.errors import ConfigError, StoreError
+from radlas.store import delta, leases
+from radlas.store.layout import init_store, open_store
+from radlas.store.locks import writing
+from radlas.store.query import connect, run_sql
+
+from .conftest import case_row, overwrite, part_names
+
+
+@pytest.fixture
+def kept(bucket):
+    """A store in a bucket with one case."""
+    store = init_store(bucket)
+    delta.append(store, "cases", [case_row("a")], run_id="r")
+    return store
+
+
+def count(store):
+    with connect(store) as connection:
+        return run_sql(connection, "select count(*) from cases").fetchall()[0][0]
+
+
+def test_object_storage_without_conditional_writes_is_refused_and_left_clean(bucket):
+    address = bucket.replace("s3://radlas/", "s3://careless/")
+    with pytest.raises(StoreError, match="it ignores If-None-Match") as caught:
+        init_store(address)
+    assert caught.value.reason == "no_conditional_writes"
+    assert "MinIO" in caught.value.hint
+    assert Bucket(address).names() == []
+
+
+def test_a_bucket_that_is_not_there_is_named(bucket):
+    with pytest.raises(StoreError, match="there is no such bucket"):
+        init_store("s3://nobodys/store")
+    with pytest.raises(StoreError, match="no store here"):
+        open_store(bucket)
+
+
+def test_a_server_that_is_not_there_is_told_and_not_waited_for(bucket, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    began = time.monotonic()
+    with pytest.raises(StoreError, match="the bucket cannot be used") as caught:
+        open_store(bucket)
+    assert "AWS_ENDPOINT_URL" in caught.value.hint
+    assert time.monotonic() - began < 30
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "127.0.0.1:9")
+    with pytest.raises(ConfigError, match="no address of a server"):
+        open_store(bucket)
+
+
+def test_another_machine_reads_what_this_one_wrote_and_fetches_it_once(kept, tmp_path, monkeypatch):
+    monkeypatch.setenv("RADLAS_HOME", str(tmp_path / "another"))
+    there = open_store(str(kept.place))
+    assert count(there) == 1
+    monkeypatch.setattr(Bucket, "_stream", None)  # nothing more is fetched
+    assert count(there) == 1
+    assert len(list(there.place.near.rglob("*.parquet"))) == 1
+
+
+def test_a_part_that_is_lost_is_named(kept):
+    (name,) = part_names(kept, "cases")
+    overwrite(kept, name, b"")
+    kept.place.remove(name)
+    with pytest.raises(StoreError, match="a part cannot be read"):
+        delta.read(kept, "cases")
+
+
+def test_no_credentials_travel_with_a_task(kept):
+    assert len(kept.place.names()) > 2
+    sent = pickle.dumps(kept.place)
+    assert b"test" not in sent.replace(str(kept.place).encode(), b"")
+    assert pickle.loads(sent).names() == kept.place.names()  # noqa: S301 - our own
+
+
+def test_what_belongs_to_the_machine_is_for_its_owner_alone(kept, tmp_path):
+    assert kept.key_path.parent == tmp_path / "home"
+    assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_lock_runs_out_if_nobody_renews_it(kept, monkeypatch):
+    """Its holder was killed: another takes it over, once."""
+    monkeypatch.setattr(Bucket, "remove", lambda *_: None)
+    with writing(kept, "extract"):
+        pass
+    with (
+        pytest.raises(StoreError, match=f"extract by process {os.getpid()}"),
+        writing(kept, "extract"),
+    ):
+        pass
+    later = SimpleNamespace(time=lambda: time.time() + leases.LEASE + 1)
+    monkeypatch.setattr(leases, "time", later)
+    with writing(kept, "extract"):
+        pass
+
+
+def test_of_two_that_take_a_dead_ones_lock_over_one_is_told(kept, monkeypatch):
+    kept.place.create("locks/extract.json", b'{"told": "x", "alone": false, "until": 0}')
+    seen = kept.place.read_tagged("locks/extract.json")
+    monkeypatch.setattr(Bucket, "read_tagged", lambda *_: seen)
+    with (
+        writing(kept, "extract"),
+        pytest.raises(StoreError, match="another run is writing"),
+        writing(kept, "extract"),
+    ):
+        pass
+
+
+def test_a_lock_is_renewed_while_its_holder_lives(kept, monkeypatch):
+    monkeypatch.setattr(leases, "LEASE", 0.4)
+    with writing(kept, "extract"):
+        time.sleep(1.0)
+        with pytest.raises(StoreError, match="another run is writing"), writing(kept, "extract"):
+            pass
