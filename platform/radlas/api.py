@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from radlas.errors import ConfigError
+from radlas.model import Volume
 from radlas.store.layout import Store, open_store
 from radlas.store.matrix import feature_matrix
 from radlas.store.query import connect, run_sql
 from radlas.store.snapshots import Snapshot, list_snapshots, load_snapshot, open_snapshot
+from radlas.volumes.zarr import read_rois, read_volume, roi_key
+
+Form = Literal["pandas", "polars", "arrow"]
 
 
 class OpenStore:
@@ -36,28 +44,45 @@ class OpenStore:
         """
         return OpenStore(self.store, load_snapshot(self.store, label))
 
-    def query(self, sql: str, params: Sequence[Any] = ()) -> Any:
-        """The answer to one SELECT over the views, as a pandas frame.
+    def query(self, sql: str, params: Sequence[Any] = (), *, to: Form = "pandas") -> Any:
+        """The answer to one SELECT over the views.
+
+        Args:
+            sql: In DuckDB's SQL.
+            params: Values for its question marks.
+            to: ``pandas``, ``polars`` or ``arrow``.
 
         Raises:
-            ConfigError: The SQL is wrong, or wants more than to read the store.
+            ConfigError: The SQL is wrong, or wants more than to read the store; or polars is not
+                installed.
         """
         with self._connect() as connection:
-            return run_sql(connection, sql, params).to_arrow_table().to_pandas()
+            return _given(run_sql(connection, sql, params).to_arrow_table(), to)
 
     def matrix(
         self,
         roi: str | None = None,
         image_type: str | None = None,
         *,
+        deep: bool | None = None,
         feature_sets: Sequence[str] | None = None,
+        to: Form | Literal["numpy"] = "pandas",
     ) -> Any:
-        """Features as a frame: one row per case, columns ``roi__image_type__feature``.
+        """Features: one row per case, columns ``roi__image_type__feature``.
 
         Args:
             roi: Only this ROI; ``whole`` for deep features.
             image_type: Only this image type, or layer.
+            deep: True for all deep features besides, False for none; None for those that ``roi``
+                and ``image_type`` let through.
             feature_sets: Only these; None for all of the snapshot.
+            to: ``pandas`` for a frame with index ``case_id``, ``polars`` or ``arrow`` for tables
+                with a column ``case_id``, ``numpy`` for ``values, cases, columns``: an array of
+                float64, shape ``(case, column)``, and two lists.
+
+        Returns:
+            NaN, or NULL in polars and Arrow, where a value is undefined or a row is not there;
+            ``missing`` says why.
 
         Raises:
             ConfigError: A live store holds no single answer to "all": name the feature sets.
@@ -65,15 +90,56 @@ class OpenStore:
         if feature_sets is None and self.frozen is None:
             raise ConfigError(
                 "a live store may hold several recipes",
-                str(self.store.root),
+                str(self.store.place),
                 "open a snapshot, or name the feature_sets",
             )
         chosen = tuple(feature_sets if feature_sets is not None else self.frozen.feature_sets)  # type: ignore[union-attr]  # shown above
         with self._connect() as connection:
-            return feature_matrix(connection, chosen, roi=roi, image_type=image_type)
+            X = feature_matrix(connection, chosen, roi=roi, image_type=image_type, deep=deep)
+        if to == "pandas":
+            return X
+        if to == "numpy":
+            return X.to_numpy(), X.index.to_list(), X.columns.to_list()
+        return _given(pa.Table.from_pandas(X.reset_index(), preserve_index=False), to)
+
+    def missing(self, *, to: Form = "pandas") -> Any:
+        """What cases lack of the rows that others have, or hold undefined, each with its reason."""
+        sql = "select * from missing order by feature_set, roi, image_type, case_id"
+        return self.query(sql, to=to)
+
+    def volume(self, case_id: str) -> Volume:
+        """The image of a case on its own grid, held against its digest.
+
+        Raises:
+            StoreError: There is no such case, or it is damaged.
+        """
+        return read_volume(self.store.place, case_id)
+
+    def masks(self, case_id: str) -> dict[str, NDArray[np.bool_]]:
+        """The drawn masks of a case, shape ``(z, y, x)``, by ROI, or ``roi@reader``.
+
+        Raises:
+            StoreError: As for ``volume``.
+        """
+        return {roi_key(roi): roi.mask for roi in read_rois(self.store.place, case_id)}
 
     def _connect(self) -> Any:
         return open_snapshot(self.store, self.frozen) if self.frozen else connect(self.store)
+
+
+def _given(table: Any, to: str) -> Any:
+    """An Arrow table in the form that was asked for."""
+    if to == "arrow":
+        return table
+    if to == "pandas":
+        return table.to_pandas()
+    if to != "polars":
+        raise ConfigError(f"no form {to!r}", hint="pandas, polars or arrow")
+    try:
+        import polars  # noqa: PLC0415 - not everybody has it
+    except ImportError:
+        raise ConfigError("polars is not installed", hint="pip install polars") from None
+    return polars.from_arrow(table)
 
 
 def open_path(path: str | Path) -> OpenStore:
@@ -82,4 +148,4 @@ def open_path(path: str | Path) -> OpenStore:
     Raises:
         StoreError: There is none, or it is of another format version.
     """
-    return OpenStore(open_store(Path(path)))
+    return OpenStore(open_store(path))

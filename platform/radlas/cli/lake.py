@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from enum import StrEnum
 from io import StringIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 import typer
@@ -64,7 +64,8 @@ def query(
 ) -> None:
     """Ask the store or a snapshot in SQL.
 
-    Views: cases, rois, prepared, clinical, radiomics, radiomics_wide, deep, outcomes, latest.
+    Views: cases, rois, prepared, clinical, radiomics, radiomics_wide, deep, outcomes, latest,
+    missing (what cases lack, and why).
     Read-only. `radlas sql` is the same, to talk to.
     """
 
@@ -85,7 +86,7 @@ def sql(store: StoreOption, snapshot: SnapshotOption = None, memory: MemoryOptio
         with _connected(store, snapshot, memory) as connection:
             shell = Shell(connection, lambda relation, name: _give(relation, Format(name), None))
             if sys.stdin.isatty():
-                shell.talk(f"{store.name}{f' {snapshot}' if snapshot else ''}> ")
+                shell.talk(f"{PurePosixPath(store).name}{f' {snapshot}' if snapshot else ''}> ")
                 return 0
             return shell.read(sys.stdin.read())
 
@@ -182,7 +183,7 @@ def merge_(
 
 
 @contextmanager
-def _connected(store: Path, snapshot: str | None, memory: str) -> Iterator[Any]:
+def _connected(store: str, snapshot: str | None, memory: str) -> Iterator[Any]:
     opened = open_store(store)
     if snapshot:
         with open_snapshot(opened, load_snapshot(opened, snapshot), memory=memory) as connection:

@@ -1,10 +1,11 @@
-"""Verbs of the study: train, validate, explain, report, predict, retrain.
+"""Verbs of the study: train, validate, explain, report, predict, lineage, retrain.
 
 Each imports its flow when it is called: scikit-learn, shap and torch take seconds.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -14,13 +15,14 @@ from radlas.cli.app import DryRunOption, EngineOption, JsonOption, StoreOption
 from radlas.config import Config
 from radlas.entry import WatchedEngine, execute, guarded, make_engine, show
 from radlas.errors import ConfigError
+from radlas.store.layout import open_store
 
 Model = Annotated[str, typer.Argument(help="NAME (champion or newest), NAME@champion or NAME@N.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the application."""
-    for verb in (train_, validate_, explain_, report_, predict_, retrain_):
+    for verb in (train_, validate_, explain_, report_, predict_, lineage_, retrain_):
         app.command(verb.__name__.rstrip("_"))(verb)
 
 
@@ -96,9 +98,37 @@ def predict_(
     raise typer.Exit(guarded(action, as_json=as_json))
 
 
+def lineage_(
+    model: Model,
+    store: StoreOption,
+    case: Annotated[str, typer.Argument(help="A case of its snapshot, or first digits.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """From a report's figures back to the voxels of a CASE, every link computed again.
+
+    Exit code 1 if one does not hold.
+    """
+
+    def action() -> int:
+        from radlas.flows.base import Report
+        from radlas.flows.lineage import trace
+
+        links = trace(open_store(store), model, case)
+        lines = []
+        for one in links:
+            word = f"BROKEN: {one.broken}" if one.broken else one.unseen or "holds"
+            lines.append(f"{one.step:<8}  {one.claim}: {word}\n            {one.name}")
+        broken = sum(bool(one.broken) for one in links)
+        lines.append(f"lineage: {len(links)} links, {broken} broken")
+        data = {"links": [asdict(one) for one in links], "broken": broken}
+        return show(Report(tuple(lines), data, 1 if broken else 0), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
 def retrain_(
     config: Annotated[Path, typer.Argument(help="YAML: study, cohort, rule.")],
-    store: Annotated[Path | None, typer.Option(envvar="RADLAS_STORE")] = None,
+    store: Annotated[str | None, typer.Option(envvar="RADLAS_STORE")] = None,
     once: Annotated[bool, typer.Option("--once", help="One round, then end.")] = False,
     engine: EngineOption = "local",
     as_json: JsonOption = False,

@@ -7,7 +7,7 @@ takes minutes and gigabytes for a thousand columns.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,6 +23,7 @@ from radlas.tables import RADIOMICS_FACTS
 
 Values = NDArray[np.float64]
 Block = tuple[list[str], Values]  # names of columns; their values, shape (column, case)
+_Reader = Callable[..., Block | None]
 _BATCH = 20_000  # rows of the stream held at once
 
 
@@ -32,6 +33,7 @@ def feature_matrix(
     *,
     roi: str | None = None,
     image_type: str | None = None,
+    deep: bool | None = None,
 ) -> Any:
     """All features of the given sets.
 
@@ -41,21 +43,27 @@ def feature_matrix(
             ``roi__layer__017`` for embeddings.
         roi: Only this ROI.
         image_type: Only this image type, or layer.
+        deep: True for all embeddings besides, False for none; None for those that ``roi`` and
+            ``image_type`` let through.
 
     Returns:
         Frame of float64, index ``case_id`` sorted, every case of the cohort a row; NaN where the
-        lake holds NULL or no row (a ring that could not be made stays visible as missing).
+        lake holds NULL or no row (a ring that could not be made stays visible as missing; the
+        view ``missing`` says why).
         Columns are sorted by name; those without a single value are left out.
 
     Raises:
         ConfigError: Two feature sets have columns of the same name: choose one.
     """
     cases = connection.sql("select case_id from cases order by 1").to_arrow_table().column(0)
+    wanted: list[tuple[_Reader, str | None, str | None]] = [(_radiomics, roi, image_type)]
+    if deep is not False:
+        wanted.append((_deep, None, None) if deep else (_deep, roi, image_type))
     blocks = [
         found
         for feature_set in sorted(feature_sets)
-        for block in (_radiomics, _deep)
-        if (found := block(connection, cases, feature_set, roi, image_type)) is not None
+        for read, *filters in wanted
+        if (found := read(connection, cases, feature_set, *filters)) is not None
     ]
     index = pd.Index(cases.to_pylist(), name="case_id")
     if not blocks:

@@ -24,6 +24,7 @@ VIEWS = (
     "deep",
     "outcomes",
     "latest",
+    "missing",
 )
 _WIDE = "radiomics_wide"  # made when it is asked for: it has thousands of columns
 _SQL_TYPES = {
@@ -176,6 +177,6 @@ def _restrict(
 
 def _confine(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
     """From here on: no file but the lake's, no network, no extension, no change of settings."""
-    connection.execute("set allowed_directories = ?", [[f"{store.root / 'lake'}/"]])
+    connection.execute("set allowed_directories = ?", [[f"{store.place.near / 'lake'}/"]])
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

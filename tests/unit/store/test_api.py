@@ -1,0 +1,108 @@
+"""The store from Python: one matrix in four forms, what is missing told with its reason."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+import radlas
+from radlas.errors import ConfigError
+from radlas.store import delta
+from radlas.store.snapshots import create_snapshot
+
+from .conftest import feature_row
+
+
+@pytest.fixture
+def frozen(filled):
+    """Three cases: a ring for one, a ring of undefined values for one, none for the third."""
+    rows = [
+        feature_row("a", "ring_0_10", firstorder_Mean=1.5),
+        feature_row("b", "ring_0_10") | {"reason": "empty_ring"},
+    ]
+    delta.append(filled, "radiomics", rows, run_id="r")
+    vectors = []
+    for place, case in enumerate("ab"):
+        row = feature_row(case, "whole", feature_set="d-1", layer="layer4")
+        row.pop("image_type")
+        vectors.append(row | {"vector": [1.0, float(place)]})
+    delta.append(filled, "deep", vectors, run_id="r")
+    ended = {
+        "run_id": "r",
+        "task_key": "k",
+        "stage": "extract",
+        "centre": "c1",
+        "case_id": "c",
+        "feature_set": "d-1",
+        "attempt": 1,
+        "state": "quarantined",
+        "reason": "flat_image",
+        "message": "",
+        "recorded_at": datetime.now(UTC),
+    }
+    delta.append(filled, "outcomes", [ended], run_id="r")
+    create_snapshot(filled, "x")
+    return radlas.open(str(filled.place)).snapshot("x")
+
+
+RING = "ring_0_10__original__firstorder_Mean"
+TUMOUR = "tumour__original__firstorder_Mean"
+DEEP = ["whole__layer4__000", "whole__layer4__001"]
+
+
+def test_what_is_missing_has_its_reason(frozen):
+    found = frozen.missing().set_index(["case_id", "roi"])
+    assert found["reason"].to_dict() == {
+        ("b", "ring_0_10"): "empty_ring",
+        ("c", "ring_0_10"): "no_row",
+        ("c", "whole"): "flat_image",
+    }
+    assert found.index[found["has_row"]].to_list() == [("b", "ring_0_10")]
+    X = frozen.matrix()
+    assert X[RING].isna().to_dict() == {"a": False, "b": True, "c": True}
+
+
+def test_the_matrix_is_the_same_in_every_form(frozen):
+    X = frozen.matrix()
+    assert list(X.columns) == [RING, TUMOUR, *DEEP]
+    values, cases, columns = frozen.matrix(to="numpy")
+    np.testing.assert_array_equal(values, X.to_numpy())
+    assert (cases, columns) == (["a", "b", "c"], list(X.columns))
+    arrow = frozen.matrix(to="arrow")
+    assert arrow.column_names == ["case_id", *columns]
+    assert arrow.column(RING).to_pylist() == [1.5, None, None]
+    polars = frozen.matrix(to="polars")
+    assert polars[RING].to_list() == [1.5, None, None]
+    assert polars[TUMOUR].to_list() == X[TUMOUR].to_list()
+
+
+@pytest.mark.parametrize(
+    ("asked", "columns"),
+    [
+        ({"deep": False}, [RING, TUMOUR]),
+        ({"roi": "tumour"}, [TUMOUR]),
+        ({"roi": "tumour", "deep": True}, [TUMOUR, *DEEP]),
+        ({"roi": "whole"}, DEEP),
+        ({"roi": "tumour", "image_type": "original", "deep": True}, [TUMOUR, *DEEP]),
+        ({"feature_sets": ["d-1"]}, DEEP),
+    ],
+)
+def test_blocks_are_chosen_by_roi_image_type_and_depth(frozen, asked, columns):
+    assert list(frozen.matrix(**asked).columns) == columns
+
+
+def test_rows_are_given_in_the_form_that_was_asked_for(frozen):
+    sql = "select case_id, firstorder_Mean from radiomics where roi = ? order by case_id"
+    frame = frozen.query(sql, ["tumour"])
+    assert frame["firstorder_Mean"].tolist() == [0.0, 1.0, 2.0]
+    assert frozen.query(sql, ["tumour"], to="arrow").column("case_id").to_pylist() == list("abc")
+    assert frozen.query(sql, ["tumour"], to="polars").rows() == [("a", 0.0), ("b", 1.0), ("c", 2.0)]
+    with pytest.raises(ConfigError, match="no form 'excel'"):
+        frozen.query(sql, ["tumour"], to="excel")
+
+
+def test_a_live_store_has_no_single_answer_to_all(filled):
+    with pytest.raises(ConfigError, match="several recipes"):
+        radlas.open(str(filled.place)).matrix()
