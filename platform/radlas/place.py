@@ -168,8 +168,10 @@ class Folder:
         parent = (self.root / folder).parent
         parent.mkdir(parents=True, exist_ok=True)
         stage, held = _new_stage(parent)
+        prepared = stage / "prepared"  # who fills it may remove it and make it anew
         try:
-            yield stage
+            prepared.mkdir()
+            yield prepared
         finally:
             os.close(held)
             shutil.rmtree(stage, ignore_errors=True)

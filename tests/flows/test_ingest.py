@@ -16,8 +16,9 @@ import SimpleITK
 from radlas.digests import digest_of
 from radlas.store import delta
 from radlas.store.layout import open_store
+from radlas.store.sources import read_sources
 
-from .conftest import ingest_all, radlas
+from .conftest import SOURCES, ingest_all, radlas
 
 
 def contents(store):
@@ -52,6 +53,24 @@ def test_serial_and_dask_store_the_same(cohort, study_store, tmp_path):
     """`study_store` was ingested in one process, this one by two workers."""
     ingest_all(cohort, tmp_path / "store", engine="local:2")
     assert contents(tmp_path / "store") == contents(study_store)
+
+
+def test_centres_are_ingested_beside_each_other(cohort, study_store, tmp_path):
+    """Three processes at once on one store: nothing lost, nothing twice, every source noted."""
+    store = tmp_path / "store"
+    assert radlas("init", store, "--key", cohort / "site.key").code == 0
+    running = []
+    for centre, importer in SOURCES.items():
+        command = [sys.executable, "-c", "from radlas.cli import main; main()", "ingest"]
+        command += [str(cohort / centre), "--store", str(store), "--centre", centre]
+        command += ["--importer", importer, "--engine", "serial"]
+        running.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+    for process in running:
+        said = process.communicate(timeout=240)[1]
+        assert process.returncode == 0, said
+    assert contents(store) == contents(study_store)
+    assert {one["centre"] for one in read_sources(open_store(store))} == set(SOURCES)
+    assert radlas("verify", "--store", store).code == 0
 
 
 def test_no_identifier_of_the_source_is_in_the_store(study_store):

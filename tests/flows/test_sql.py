@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
 
+import numpy as np
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
@@ -16,8 +20,9 @@ from typer.testing import CliRunner
 
 from radlas.cli import app
 from radlas.cli.shell import Shell, SqlCompleter, columns_of
-from radlas.store.layout import open_store
-from radlas.store.query import VIEWS, connect
+from radlas.store import delta
+from radlas.store.layout import init_store, open_store
+from radlas.store.query import VIEWS, connect, run_sql
 
 from .conftest import radlas
 
@@ -142,3 +147,41 @@ def test_compact_says_what_it_did_and_changes_no_answer(own_store):
     assert after[0]["n"] == before[0]["n"]
     assert after[0]["s"] == pytest.approx(before[0]["s"], rel=1e-12)
     assert radlas("verify", "--store", own_store).code == 0
+
+
+def readme_queries():
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    return re.findall(r'^radlas query (?:--snapshot demo )?"(.*?)"', text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("sql", readme_queries())
+def test_every_query_of_the_readme_is_one(connection, sql):
+    relation = run_sql(connection, sql)
+    assert relation.columns
+
+
+def test_features_that_differ_between_centres_are_found_by_the_readmes_query(tmp_path):
+    """Planted: one wavelet's contrast is three deviations higher at one of two centres."""
+    store = init_store(tmp_path / "store")
+    chance = np.random.default_rng(0)
+    cases, rows = [], []
+    for number in range(400):
+        centre = "ab"[number % 2]
+        who = {"case_id": f"{number:03}", "centre": centre, "subject_id": f"s{number}"}
+        cases.append({**who, "voxel_digest": "v"})
+        for kind in ("original", "wavelet-LLH", "wavelet-HHH"):
+            shift = 3.0 if (kind, centre) == ("wavelet-LLH", "b") else 0.0
+            features = {"glcm_Contrast": shift, "glcm_Id": 0.0, "firstorder_Mean": 9 * shift}
+            values = {name: at + chance.normal() for name, at in features.items()}
+            which = {"feature_set": "p-1", "roi": "ring_0_10", "image_type": kind}
+            rows.append({**who, **which, "reason": "", "input_digest": "x", **values})
+    for table, given in (("cases", cases), ("radiomics", rows)):
+        stamp = {"run_id": "r", "recorded_at": datetime.now(UTC)}
+        delta.append(store, table, [row | stamp for row in given], run_id="r")
+    (sql,) = (one for one in readme_queries() if "apart" in one)
+    with connect(store) as opened:
+        (kind, feature, apart), *others = run_sql(opened, sql).fetchall()
+    assert (kind, feature) == ("wavelet-LLH", "glcm_Contrast")
+    assert apart == pytest.approx(3, abs=0.4)
+    assert max(one[2] for one in others) < 0.5
+    assert {one[1] for one in others} == {"glcm_Contrast", "glcm_Id"}

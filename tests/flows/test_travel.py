@@ -30,3 +30,14 @@ def test_features_travel_and_images_stay(study_store, recipe, tmp_path):
     said = radlas("extract", "--store", there, "--config", recipe)
     assert said.code == 2
     assert "no case whose images are here" in said.err
+
+
+def test_a_snapshot_is_exported_to_a_folder_that_another_site_opens(study_store, tmp_path):
+    said = radlas("snapshot", "export", "first", tmp_path / "out", "--store", study_store)
+    assert said.code == 0, said.err
+    assert "no image, no mask, no site key" in said.out
+    here = radlas("snapshot", "show", "first", "--store", study_store, "--json").data
+    there = radlas("snapshot", "show", "first@1", "--store", tmp_path / "out", "--json").data
+    assert there["id"] == here["id"]
+    verified = radlas("snapshot", "verify", "first", "--store", tmp_path / "out")
+    assert verified.code == 0, verified.err

@@ -1,8 +1,9 @@
-"""Verbs of snapshots: create, list, show, diff, verify."""
+"""Verbs of snapshots: create, list, show, diff, verify, export."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +22,7 @@ from radlas.store.snapshots import (
     load_snapshot,
     verify_snapshot,
 )
+from radlas.store.travel import export
 
 _USUAL = Gates()
 Label = Annotated[str, typer.Argument(help="NAME (its newest) or NAME@N.")]
@@ -29,7 +31,7 @@ Label = Annotated[str, typer.Argument(help="NAME (its newest) or NAME@N.")]
 def register(app: typer.Typer) -> None:
     """Add the group to the application."""
     group = typer.Typer(help="Named, immutable selections of rows.", no_args_is_help=True)
-    for verb in (create, list_, show_, diff, verify):
+    for verb in (create, list_, show_, diff, verify, export_):
         group.command(verb.__name__.rstrip("_"))(verb)
     app.add_typer(group, name="snapshot")
 
@@ -140,6 +142,30 @@ def verify(label: Label, store: StoreOption, as_json: JsonOption = False) -> Non
         verify_snapshot(opened, snapshot)
         line = f"snapshot {snapshot.label} reads as it was frozen"
         return show(Report((line,), {"snapshot": snapshot.label, "ok": True}), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def export_(
+    label: Label,
+    out: Annotated[Path, typer.Argument(help="Folder to make, or a file that ends in .zip.")],
+    store: StoreOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a snapshot as a store of its own, with its identity: rows and recipes, no images."""
+
+    def action() -> int:
+        opened = open_store(store)
+        snapshot = load_snapshot(opened, label)
+        rows = export(opened, out, snapshot)
+        lines = [
+            f"exported snapshot {snapshot.label}, id {snapshot.id[:16]}, to {out}",
+            *(f"  {number} rows of {name}" for name, number in rows.items()),
+            "  no image, no mask, no site key",
+            f"next, where it goes: radlas snapshot verify {snapshot.label} --store {out.stem}",
+        ]
+        data = {"out": str(out), "snapshot": snapshot.label, "id": snapshot.id, "rows": rows}
+        return show(Report(tuple(lines), data), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from importlib.resources import files as resources
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -26,6 +29,7 @@ VIEWS = (
     "latest",
     "missing",
 )
+_MEMORY = "allow more by --memory, or ask for fewer columns or groups at once"
 _WIDE = "radiomics_wide"  # made when it is asked for: it has thousands of columns
 _SQL_TYPES = {
     "string": "varchar",
@@ -59,8 +63,11 @@ def connect(
     """
     connection = duckdb.connect(":memory:")
     connection.execute("set TimeZone = 'UTC'")
-    if memory:
-        _limit(connection, memory)
+    connection.execute("set enable_progress_bar = false")  # it is drawn on stdout, among rows
+    # What a query cannot hold goes there and is gone with the connection; else to the folder that
+    # somebody happens to stand in.
+    spill = Path(tempfile.gettempdir()) / f"radlas-sql-{uuid.uuid4().hex}"
+    connection.execute("set temp_directory = ?", [str(spill)])
     for table in TABLES.values():
         pinned = None if versions is None else versions.get(table.name, -1)
         _bind(connection, table, delta.files(store, table.name, pinned))
@@ -69,6 +76,8 @@ def connect(
     for view in VIEWS:
         if view != _WIDE:
             connection.execute(view_sql(view))
+    if memory:
+        _limit(connection, memory)
     _confine(connection, store)
     return connection
 
@@ -124,6 +133,8 @@ def run_sql(
         relation.execute()  # now, so that an error of a row is an error of the query
     except duckdb.PermissionException as error:
         raise ConfigError(str(error), "query", "a query reads the store and nothing else") from None
+    except duckdb.OutOfMemoryException as error:
+        raise ConfigError(str(error).splitlines()[0], "query", _MEMORY) from None
     except duckdb.Error as error:
         raise ConfigError(str(error), "query", f"views: {', '.join(VIEWS)}") from None
     return relation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -235,7 +235,7 @@ def save_snapshot(store: Store, snapshot: Snapshot) -> None:
     Raises:
         StoreError: There is one of that name and number.
     """
-    text = json.dumps(asdict(snapshot), indent=1, sort_keys=True) + "\n"
+    text = json.dumps(vars(snapshot), indent=1, sort_keys=True) + "\n"
     try:
         store.place.create(f"{_FOLDER}/{snapshot.label}.json", text.encode())
     except FileExistsError:

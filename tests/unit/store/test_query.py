@@ -47,15 +47,89 @@ def test_rows_come_back_with_partitions_as_text(filled):
         "select 1; drop view cases",
         "export database '{host}/dump'",
         "pragma database_list; select 1",
+        "copy radiomics to '{host}/x.parquet' (format parquet)",
+        "copy cases from '{host}/secret.csv'",
+        "select * from '{host}/secret.csv'",
+        "select * from read_csv_auto(['{host}/secret.csv'])",
+        "select * from sniff_csv('{host}/secret.csv')",
+        "select * from read_json('{host}/secret.csv')",
+        "select * from read_parquet('{host}/*.parquet')",
+        "select * from parquet_schema('{host}/secret.csv')",
+        "select * from glob('{host}/*')",
+        "select * from glob('{store}/../*')",
+        "select * from read_text('{near}/lake/../../secret.csv')",
+        "select * from read_text('{near}/lake/../radlas.json')",
+        "select * from read_text('/etc/passwd')",
+        "select * from read_text('file:///etc/passwd')",
+        "select * from read_csv('/dev/stdin')",
+        "select * from read_text('http://127.0.0.1:9/x')",
+        "select * from read_parquet('https://example.org/x.parquet')",
+        "select * from read_parquet('s3://elsewhere/x.parquet')",
+        "select getenv('HOME')",
+        "select content from read_text((select '{host}/secret.csv'))",
+        "create secret (type s3, key_id 'a', secret 'b')",
+        "create persistent secret (type http, extra_http_headers map {{}})",
+        "call pragma_version()",
+        "import database '{host}'",
+        "attach 'https://example.org/x.duckdb' as x (read_only)",
+        "select * from sqlite_scan('{host}/x.db', 't')",
+        "select * from postgres_scan('host=127.0.0.1', 'public', 't')",
+        "insert into cases_rows select * from cases_rows",
+        "delete from cohort",
+        "update cohort set case_id = 'a'",
+        "with x as (select 1) delete from cohort",
+        "truncate cohort",
+        "alter table cohort add column x int",
+        "create or replace view cases as select 1",
+        "create macro f() as 1",
+        "create temp table t as select 1",
+        "prepare p as select 1",
+        "explain analyze copy (select 1) to '{host}/x.csv'",
+        "vacuum",
+        "checkpoint",
+        "use memory",
+        "set memory_limit = '1TB'",
+        "reset enable_external_access",
+        "set temp_directory = '{host}/spill'",
+        "set home_directory = '{host}'",
+        "load '{host}/evil.duckdb_extension'",
+        "force install spatial from 'http://127.0.0.1:9'",
+        "select 1 into outfile '{host}/x'",
     ],
 )
 def test_a_query_can_only_read_the_store(filled, tmp_path, sql):
     (tmp_path / "secret.csv").write_text("name\nJane Doe\n")
     with connect(filled) as connection, pytest.raises(ConfigError) as caught:
-        run_sql(connection, sql.format(host=tmp_path, store=filled.place)).fetchall()
+        run_sql(
+            connection, sql.format(host=tmp_path, store=filled.place, near=filled.place.near)
+        ).fetchall()
     assert "Jane" not in str(caught.value)
     kept = {"secret.csv", "store", "store.key", "home"}
     assert {path.name for path in tmp_path.iterdir()} <= kept
+
+
+ORDERED = "select last(t) from (select md5(i::text) t from range(3000000) r(i) order by t)"
+
+
+def test_what_does_not_fit_goes_to_disk_and_leaves_nothing(filled, tmp_path, monkeypatch):
+    """Three million words take 100 MB; nothing is written where the person stands."""
+    spill, here = tmp_path / "spill", tmp_path / "here"
+    spill.mkdir()
+    here.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(spill))
+    monkeypatch.chdir(here)
+    with connect(filled, memory="60MB") as connection:
+        run_sql(connection, ORDERED).fetchall()
+        assert list(spill.iterdir()), "it was too little to hold them"
+        assert list(here.iterdir()) == []
+    assert list(spill.iterdir()) == []
+
+
+def test_too_little_memory_is_said_with_the_remedy(filled):
+    with connect(filled, memory="1MB") as connection, pytest.raises(ConfigError) as caught:
+        run_sql(connection, ORDERED)
+    assert "emory" in caught.value.what
+    assert "--memory" in caught.value.hint
 
 
 def test_a_typing_error_lists_the_views(filled):
