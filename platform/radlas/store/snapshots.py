@@ -90,21 +90,27 @@ def create_snapshot(
     for table in PINNED:
         compact(store, table)  # what is pinned is read for years
     versions = {table: _version(store, table) for table in VERSIONED}
-    cases = _cohort(store, versions, cohort_sql)
-    wanted = _feature_sets(store, versions, feature_sets)
-    with connect(store, versions=versions, cohort=cases, feature_sets=wanted) as connection:
+    with connect(store, versions=versions) as everything:
+        cases = _cohort(everything, cohort_sql)
+        wanted = _feature_sets(everything, str(store.place), feature_sets)
+    with connect(
+        store,
+        versions=versions,
+        cohort=cases if cohort_sql else None,
+        feature_sets=wanted if feature_sets else None,
+    ) as connection:
         tables = {table: _content(connection, table) for table in PINNED}
         counts = _counts(connection)
         validation = examine(connection, gates or Gates())
     refuse(validation)
     identity = {"cases": list(cases), "feature_sets": list(wanted), "tables": tables}
-    previous = list_snapshots(store, name)
-    if previous and previous[-1].id == digest_of(identity):
+    digest, previous = digest_of(identity), list_snapshots(store, name)
+    if previous and previous[-1].id == digest:
         return previous[-1], False
     snapshot = Snapshot(
         name=name,
         number=previous[-1].number + 1 if previous else 1,
-        id=digest_of(identity),
+        id=digest,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions,
         cases=cases,
@@ -193,13 +199,14 @@ def _version(store: Store, table: str) -> int:
     return -1 if version is None else version
 
 
-def _cohort(store: Store, versions: Mapping[str, int], sql: str) -> tuple[str, ...]:
-    with connect(store, versions=versions) as connection:
-        relation = run_sql(connection, sql or "select case_id from cases")
+def _cohort(everything: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, ...]:
+    known = _values(everything.sql("select case_id from cases"))
+    chosen = known
+    if sql:
+        relation = run_sql(everything, sql)
         if "case_id" not in relation.columns:
             raise ConfigError("the cohort query has no column `case_id`", sql, "select case_id …")
-        known = {row[0] for row in connection.sql("select case_id from cases").fetchall()}
-        chosen = {row[0] for row in relation.select("case_id").fetchall()}
+        chosen = _values(relation.select("case_id"))
     if not chosen or not chosen <= known:
         raise ConfigError(
             f"the cohort query gives {len(chosen)} cases, {len(chosen - known)} of them unknown",
@@ -210,18 +217,21 @@ def _cohort(store: Store, versions: Mapping[str, int], sql: str) -> tuple[str, .
 
 
 def _feature_sets(
-    store: Store, versions: Mapping[str, int], wanted: Sequence[str]
+    everything: duckdb.DuckDBPyConnection, where: str, wanted: Sequence[str]
 ) -> tuple[str, ...]:
-    with connect(store, versions=versions) as connection:
-        known = {row[0] for row in connection.sql("select feature_set from recipes").fetchall()}
+    known = _values(everything.sql("select feature_set from recipes"))
     missing = set(wanted) - known
     if missing:
         raise ConfigError(
             f"no rows of feature set {', '.join(sorted(missing))}",
-            str(store.place),
+            where,
             f"there are: {', '.join(sorted(known)) or 'none; run radlas extract'}",
         )
     return tuple(sorted(wanted or known))
+
+
+def _values(relation: duckdb.DuckDBPyRelation) -> set[str]:
+    return set(relation.to_arrow_table().column(0).to_pylist())
 
 
 def _check_name(name: str) -> None:
