@@ -154,12 +154,6 @@ def readme_queries():
     return re.findall(r'^radlas query (?:--snapshot demo )?"(.*?)"', text, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("sql", readme_queries())
-def test_every_query_of_the_readme_is_one(connection, sql):
-    relation = run_sql(connection, sql)
-    assert relation.columns
-
-
 def test_features_that_differ_between_centres_are_found_by_the_readmes_query(tmp_path):
     """Planted: one wavelet's contrast is three deviations higher at one of two centres."""
     store = init_store(tmp_path / "store")
