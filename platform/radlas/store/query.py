@@ -63,8 +63,6 @@ def connect(
     """
     connection = duckdb.connect(":memory:")
     connection.execute("set TimeZone = 'UTC'")
-    # A bar would be drawn on stdout, among rows; switching it off needs a package in notebooks.
-    connection.execute("set enable_progress_bar_print = false")
     # What a query cannot hold goes there and is gone with the connection; else to the folder that
     # somebody happens to stand in.
     spill = Path(tempfile.gettempdir()) / f"radlas-sql-{uuid.uuid4().hex}"
