@@ -139,7 +139,7 @@ def test_memory_is_bounded_and_no_amount_is_told(study_store):
 def test_compact_says_what_it_did_and_changes_no_answer(own_store):
     sql = "select count(*) n, sum(glcm_Contrast) s from radiomics"
     before = radlas("query", "--store", own_store, sql, "--format", "json").data
-    said = radlas("compact", "--store", own_store, "--many", "1", "--keep-hours", "0", "--json")
+    said = radlas("compact", "--store", own_store, "--many", "1", "--keep-hours", "1", "--json")
     assert said.code == 0
     tables = {one["table"]: one for one in said.data["tables"]}
     assert tables["outcomes"]["parts_before"] > tables["outcomes"]["parts_after"] == 1

@@ -99,7 +99,7 @@ def compact_(
         int, typer.Option(min=1, help="Parts of a partition that are few enough.")
     ] = MANY,
     keep_hours: Annotated[
-        int, typer.Option(min=0, help="Replaced files and orphans stay so long.")
+        int, typer.Option(min=1, help="Replaced files and orphans stay so long [h].")
     ] = RETENTION_HOURS,
     as_json: JsonOption = False,
 ) -> None:

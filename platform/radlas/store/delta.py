@@ -7,6 +7,7 @@ carry them, that nobody committed since we looked. ``deltalake`` must not be use
 
 from __future__ import annotations
 
+import bisect
 import json
 import os
 import random
@@ -131,21 +132,30 @@ class Appender:
         self, log: DeltaTable, table: Table, given: Any, keys: NDArray[np.bytes_]
     ) -> NDArray[np.int64]:
         """Places of the rows that are new, the first of each key."""
-        _, first = np.unique(keys, return_index=True)
+        asked, first = np.unique(keys, return_index=True)
         shared = [name for name in table.partitions if name in table.key]
         wanted = {name: set(given.column(name).to_pylist()) for name in shared}
+        cases = sorted(set(given.column("case_id").to_pylist())) if "case_id" in table.key else []
         new = np.ones(len(first), dtype=bool)
         for part in parts_of(log, table):
-            if all(part.partition[name] in values for name, values in wanted.items()):
-                new &= ~np.isin(keys[first], self._keys_of(table, part))
+            fits = all(part.partition[name] in values for name, values in wanted.items())
+            if fits and not (cases and part.cases and _apart(cases, *part.cases)):
+                known = self._keys_of(table, part)
+                place = np.searchsorted(known, asked)
+                new &= known[np.minimum(place, len(known) - 1)] != asked
         return np.sort(first[new])
 
     def _keys_of(self, table: Table, part: Part) -> NDArray[np.bytes_]:
         path = (table.name, part.path)
         if path not in self._keys:
             rows = read_part(self._store.place, table, part.path, table.key)
-            self._keys[path] = key_digests(table.key, rows)
+            self._keys[path] = np.sort(key_digests(table.key, rows))
         return self._keys[path]
+
+
+def _apart(cases: Sequence[str], lowest: str, highest: str) -> bool:
+    """Whether no case, of a sorted list, lies between a part's lowest and highest."""
+    return bisect.bisect_left(cases, lowest) == bisect.bisect_right(cases, highest)
 
 
 def append(store: Store, name: str, rows: Iterable[Row] | pa.Table, *, run_id: str) -> int:

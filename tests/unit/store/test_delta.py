@@ -10,7 +10,7 @@ from radlas.store import delta
 from radlas.store.layout import init_store
 from radlas.tables import RADIOMICS, RADIOMICS_FEATURES, TABLES
 
-from .conftest import feature_row, overwrite, part_names
+from .conftest import case_row, feature_row, overwrite, part_names
 
 
 def test_what_is_appended_is_read_back_with_its_partitions(filled):
@@ -61,6 +61,36 @@ def test_a_crash_before_the_commit_is_invisible_and_harmless(filled, monkeypatch
     assert delta.read(filled, "radiomics").num_rows == 3
     assert delta.append(filled, "radiomics", [feature_row("d")], run_id="r") == 1
     assert delta.read(filled, "radiomics").num_rows == 4
+
+
+@settings(max_examples=30, deadline=None)
+@given(batches=st.lists(st.lists(st.text("abcz", min_size=1, max_size=2), max_size=6), max_size=6))
+def test_every_case_is_stored_once_whatever_the_batches(tmp_path_factory, batches):
+    """Also those that are a part's lowest or highest, or twice in one batch."""
+    store = init_store(str(tmp_path_factory.mktemp("lake") / "store"))
+    appender, seen = delta.Appender(store, "r"), set()
+    for batch in batches:
+        assert appender.append("cases", map(case_row, batch)) == len(set(batch) - seen)
+        seen |= set(batch)
+    assert sorted(delta.read(store, "cases", ["case_id"])["case_id"].to_pylist()) == sorted(seen)
+
+
+def test_only_parts_that_may_hold_a_case_are_looked_into(filled, monkeypatch):
+    """So that one more case costs the same in a lake of a million."""
+    delta.append(filled, "radiomics", [feature_row(case) for case in "mnop"], run_id="r")
+    read, looked_into = delta.read_part, []
+    monkeypatch.setattr(delta, "read_part", lambda *a: looked_into.append(a[2]) or read(*a))
+    assert delta.append(filled, "radiomics", [feature_row("d"), feature_row("n")], run_id="r") == 1
+    assert len(looked_into) == 1
+    assert delta.append(filled, "radiomics", [feature_row("e")], run_id="r") == 1
+    assert len(looked_into) == 1
+
+
+def test_the_log_keeps_every_version(filled):
+    """Delta's own default forgets versions after a month, and with them what snapshots stand on."""
+    log = filled.place.read(f"lake/radiomics/_delta_log/{0:020}.json").decode()
+    assert '"delta.enableExpiredLogCleanup":"false"' in log.replace(" ", "")
+    assert '"delta.logRetentionDuration":"interval36500days"' in log.replace(" ", "")
 
 
 def test_a_damaged_part_is_named(filled):
