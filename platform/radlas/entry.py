@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from radlas.engine.base import Done, Engine, SerialEngine
+from radlas.engine.base import Bundle, Done, Engine, SerialEngine
 from radlas.engine.dask import DaskEngine
 from radlas.errors import ConfigError, RadlasError, WorkerError
 from radlas.flows.base import Flow, Listing, Plan, Report, StoreConfig
@@ -44,7 +44,11 @@ class WatchedEngine:
         if not tasks:
             return done
         watch = _bar if sys.stderr.isatty() else _lines
-        return watch(done, len(tasks), self._label)
+        return watch(done, sum(map(_weight, tasks)), self._label)
+
+    def bundle(self, tasks: int) -> int:
+        """As the engine that does the work."""
+        return self._engine.bundle(tasks)
 
     def close(self) -> None:
         """Close the engine that does the work."""
@@ -210,6 +214,17 @@ def _planned(name: str, plan: Plan[Any]) -> Report:
     return Report(lines, data)
 
 
+def _weight(task: Any) -> int:
+    return len(task) if isinstance(task, Bundle) else 1
+
+
+def _troubled(done: Done[Any, Any]) -> int:
+    """How many of a call's tasks went wrong."""
+    if isinstance(done.task, Bundle) and done.error is None:
+        return sum(one.error is not None for one in done.result or ())
+    return int(done.error is not None)
+
+
 def _bar(done: Iterator[Done[T, R]], total: int, label: str) -> Iterator[Done[T, R]]:
     columns = (
         TextColumn("{task.description}"),
@@ -222,16 +237,17 @@ def _bar(done: Iterator[Done[T, R]], total: int, label: str) -> Iterator[Done[T,
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task(label, total=total, trouble="")
         for one in done:
-            trouble += one.error is not None
+            trouble += _troubled(one)
             told = f"{trouble} in trouble" if trouble else ""
-            progress.update(bar, advance=1, trouble=told)
+            progress.update(bar, advance=_weight(one.task), trouble=told)
             yield one
 
 
 def _lines(done: Iterator[Done[T, R]], total: int, label: str) -> Iterator[Done[T, R]]:
-    start, spoken, trouble = time.monotonic(), 0.0, 0
-    for number, one in enumerate(done, 1):
-        trouble += one.error is not None
+    start, spoken, trouble, number = time.monotonic(), 0.0, 0, 0
+    for one in done:
+        number += _weight(one.task)
+        trouble += _troubled(one)
         passed = time.monotonic() - start
         if passed - spoken >= 10 or number == total:
             spoken, rate = passed, number / max(passed, 1e-9)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +106,40 @@ def worst_corner_displacement(one: Geometry, other: Geometry) -> float:
     homogeneous = np.c_[corners, np.ones(len(corners))]
     gap = homogeneous @ (one.affine - other.affine).T
     return float(np.linalg.norm(gap[:, :3], axis=1).max())
+
+
+def to_patient_axes(
+    geometry: Geometry, *images: NDArray[Any]
+) -> tuple[Geometry, tuple[NDArray[Any], ...]]:
+    """Images with their axes turned to those of the patient: no voxel moves, none is made.
+
+    Args:
+        geometry: Their grid.
+        *images: Each of shape ``(z, y, x)``.
+
+    Returns:
+        The grid whose array axes run as nearly as they can to the head, the back and the left, and
+        the images on it.
+    """
+    cosines = geometry.direction
+    order = max(
+        itertools.permutations(range(3)),
+        key=lambda taken: sum(abs(cosines[axis, k]) for axis, k in enumerate(taken)),
+    )  # patient axis x, y, z to the voxel index that runs along it
+    steps = tuple(1 if cosines[axis, k] > 0 else -1 for axis, k in enumerate(order))
+    ends = [geometry.shape[2 - k] - 1 for k in order]
+    corner = np.where(np.array(steps) < 0, ends, 0)
+    affine = geometry.affine.copy()
+    affine[:3, :3] = geometry.affine[:3, order] * steps
+    affine[:3, 3] += geometry.affine[:3, order] @ corner
+    turned = tuple(
+        image.transpose([2 - k for k in order[::-1]])[
+            tuple(slice(None, None, s) for s in steps[::-1])
+        ]
+        for image in images
+    )
+    shape = tuple(geometry.shape[2 - k] for k in order[::-1])
+    return Geometry((shape[0], shape[1], shape[2]), affine), turned
 
 
 def world_to_index(geometry: Geometry, points: NDArray[np.float64]) -> NDArray[np.float64]:

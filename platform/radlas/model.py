@@ -68,6 +68,7 @@ class FeatureRow:
         grey_levels: Grey levels that occur in the ROI; ``None`` where there are none.
         aggregation: How texture matrices were merged, as ``3d_average``; empty without texture.
         perturbation: How image or mask were changed; empty for not at all.
+        device: Device and precision that computed an embedding, as ``cpu float32``.
     """
 
     roi: str
@@ -78,6 +79,7 @@ class FeatureRow:
     grey_levels: int | None = None
     aggregation: str = ""
     perturbation: str = ""
+    device: str = ""
 
 
 @dataclass(frozen=True)

@@ -254,11 +254,13 @@ DEEP = Table(
         Column("vector", "list<float32>", "Embedding.", "1"),
         _ROW_REASON,
         _INPUT,
+        _text("device", "Device and precision that computed it, as `cpu float32`."),
         RUN,
         RECORDED,
         ROW_DIGEST,
     ),
     partitions=("feature_set", "centre"),
+    volatile=("run_id", "recorded_at", "device"),
 )
 
 OUTCOMES = Table(

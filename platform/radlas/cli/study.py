@@ -56,7 +56,13 @@ def validate_(model: Model, store: StoreOption, as_json: JsonOption = False) -> 
 def explain_(
     model: Model,
     store: StoreOption,
-    maps: Annotated[int, typer.Option(min=0, help="Grad-CAM cases.")] = 4,
+    maps: Annotated[
+        int | None, typer.Option(min=0, help="Grad-CAM cases, evenly spaced over the risks [all].")
+    ] = None,
+    region: Annotated[
+        str, typer.Option(help="whole, roi_box or ring_box [the first that the model takes].")
+    ] = "",
+    layer: Annotated[str, typer.Option(help="layer4, or layer3.")] = "layer4",
     weights: Annotated[Path | None, typer.Option(help="The network's file, if any.")] = None,
     engine: EngineOption = "serial",  # a few maps: a cluster would cost more than it saves
     as_json: JsonOption = False,
@@ -65,6 +71,7 @@ def explain_(
     from radlas.flows.explain import ExplainConfig, explain
 
     values = {"store": store, "model": model, "maps": maps, "weights": weights}
+    values |= {"region": region, "layer": layer}
     _on_model(explain, ExplainConfig, values, engine, as_json)
 
 

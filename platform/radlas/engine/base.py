@@ -16,6 +16,7 @@ from radlas.errors import RadlasError, WorkerError
 T = TypeVar("T")
 R = TypeVar("R")
 Work = Callable[[Any], Any]
+MANY = 32  # tasks of a bundle: a GPU has its batches, and a crash costs few a second try
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,16 @@ class Done(Generic[T, R]):
     attempt: int = 1
 
 
+@dataclass(frozen=True)
+class Bundle(Generic[T]):
+    """Several tasks for one call: they share a device, and some are read while one is computed."""
+
+    tasks: tuple[T, ...]
+
+    def __len__(self) -> int:
+        return len(self.tasks)
+
+
 class Engine(Protocol):
     """Runs work on tasks. The order of results is free; a flow may not depend on it."""
 
@@ -57,6 +68,9 @@ class Engine(Protocol):
             gpu: Prefer workers that offer a GPU, where there are any.
         """
 
+    def bundle(self, tasks: int) -> int:
+        """How many of so many tasks one call should take, where work can take several at once."""
+
     def close(self) -> None:
         """Stop what was started."""
 
@@ -71,6 +85,10 @@ class SerialEngine:
     ) -> Iterator[Done[T, R]]:
         """See ``Engine.map``; ``gpu`` makes no difference here."""
         return (measure(work, task) for task in tasks)
+
+    def bundle(self, tasks: int) -> int:
+        """See ``Engine.bundle``."""
+        return min(tasks, MANY)
 
     def close(self) -> None:
         """Nothing was started."""

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import dask
 from distributed import Client, Future, LocalCluster, WorkerPlugin, as_completed, get_worker
 
-from radlas.engine.base import Done
+from radlas.engine.base import MANY, Done
 from radlas.engine.isolate import Child
 from radlas.errors import ConfigError, WorkerError
 
@@ -88,6 +88,12 @@ class DaskEngine:
                 yield done
         for task in crashed:
             yield _collect(submit(task), task, attempt=2)
+
+    def bundle(self, tasks: int) -> int:
+        """See ``Engine.bundle``: large for a GPU, else so that every worker has a few."""
+        if self._resources(gpu=True):
+            return min(tasks, MANY)
+        return max(1, min(MANY, tasks // self._window()))
 
     def close(self) -> None:
         """Leave the scheduler, and end the local cluster."""

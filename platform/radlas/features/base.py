@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, get_args
+from typing import Any, ClassVar, Protocol, get_args, runtime_checkable
 
 from radlas.config import Config
 from radlas.digests import digest_of
@@ -54,6 +54,17 @@ class Extractor(Protocol):
         """
 
 
+@runtime_checkable
+class PreparingExtractor(Protocol):
+    """An extractor that parts what any thread can do from what its device does for many at once."""
+
+    def prepare(self, volume: Volume, rois: Mapping[str, Roi]) -> Any:
+        """What the device needs of a case; as ``describe``, without the device."""
+
+    def describe_prepared(self, cases: Sequence[Any]) -> list[Description]:
+        """What ``describe`` says of each case; the other cases do not matter."""
+
+
 def make_extractor(registry: Registry, name: str, params: Mapping[str, Any]) -> Extractor:
     """The extractor ``name`` with validated settings.
 
@@ -68,9 +79,10 @@ def make_extractor(registry: Registry, name: str, params: Mapping[str, Any]) -> 
 def recipe(name: str, extractor: Extractor) -> dict[str, Any]:
     """Everything that defines a feature set, ready to be stored as JSON.
 
-    Paths are addresses, not settings: the digest of what lies there stands among the versions.
+    Paths are addresses, not settings: the digest of what lies there stands among the versions, and
+    an extractor's ``provenance``, if it has one, tells where that comes from.
     """
-    settings = extractor.settings
+    settings, provenance = extractor.settings, getattr(extractor, "provenance", None)
     fields = type(settings).model_fields.items()
     paths = {
         key for key, field in fields if Path in (field.annotation, *get_args(field.annotation))
@@ -81,7 +93,7 @@ def recipe(name: str, extractor: Extractor) -> dict[str, Any]:
         "settings": settings.model_dump(mode="json", exclude=paths),
         "table": extractor.table,
         "versions": dict(extractor.versions),
-    }
+    } | ({"provenance": dict(provenance)} if provenance else {})
 
 
 def feature_set_name(name: str, extractor: Extractor) -> str:

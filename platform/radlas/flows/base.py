@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import Field
 
 from radlas.config import Config
-from radlas.engine.base import Done, Engine, SerialEngine
+from radlas.engine.base import Bundle, Done, Engine, SerialEngine
 from radlas.model import Outcome
 from radlas.place import Address
 from radlas.store.layout import open_store
@@ -97,6 +97,7 @@ class Flow(Generic[C, T]):
         work: One task; runs on workers, returns small rows, never writes to tables.
         commit: The single writer: takes every finished task, stores, reports.
         writes: False for a flow that leaves the store as it is: it waits for nobody.
+        work_many: Several GPU tasks in one call, one ``Done`` for each; None if work takes one.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Flow(Generic[C, T]):
     work: Callable[[T], Any]
     commit: Callable[[C, Plan[T], Iterator[Done[T, Any]]], Report]
     writes: bool = True
+    work_many: Callable[[Bundle[T]], list[Done[T, Any]]] | None = None
 
     def __call__(self, config: C, *, engine: Engine | None = None) -> Report:
         """Run the flow. Safe to run twice: what is stored already is not planned.
@@ -118,6 +120,24 @@ class Flow(Generic[C, T]):
             plan = self.plan(config)
             done = chain(
                 engine.map(self.work, plan.tasks),
-                engine.map(self.work, plan.gpu_tasks, gpu=True),
+                self._on_gpu(engine, plan.gpu_tasks),
             )
             return self.commit(config, plan, done)
+
+    def _on_gpu(self, engine: Engine, tasks: tuple[T, ...]) -> Iterator[Done[T, Any]]:
+        """In bundles, where work can; those of a call that was lost as a whole go one by one."""
+        if self.work_many is None or not tasks:
+            yield from engine.map(self.work, tasks, gpu=True)
+            return
+        lost: list[T] = []
+        for done in engine.map(self.work_many, bundles(tasks, engine.bundle(len(tasks))), gpu=True):
+            if done.result is None:
+                lost += done.task.tasks
+            else:
+                yield from done.result
+        yield from engine.map(self.work, lost, gpu=True)
+
+
+def bundles(tasks: Sequence[T], size: int) -> list[Bundle[T]]:
+    """Tasks in their order, ``size`` at a time."""
+    return [Bundle(tuple(tasks[start : start + size])) for start in range(0, len(tasks), size)]

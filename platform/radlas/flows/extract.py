@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,14 +15,21 @@ from pydantic import Field, NonNegativeInt
 
 from radlas.config import read_yaml
 from radlas.digests import canonical_json, digest_of
-from radlas.engine.base import Done
+from radlas.engine.base import Bundle, Done, measure
 from radlas.errors import ConfigError, DataError, StoreError
 from radlas.features import EXTRACTORS
-from radlas.features.base import Extractor, feature_set_name, make_extractor, recipe
+from radlas.features.base import (
+    Extractor,
+    PreparingExtractor,
+    feature_set_name,
+    make_extractor,
+    recipe,
+)
 from radlas.features.params import is_parameter_file, recipe_of
+from radlas.features.preprocess import one_itk_thread
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
-from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row
+from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
 from radlas.place import Place, open_place
 from radlas.reasons import data_error
 from radlas.store import delta
@@ -30,6 +38,8 @@ from radlas.store.recipes import save_recipe
 from radlas.store.travel import merged_cases
 from radlas.volumes.zarr import input_digests, read_record, read_rois, read_volume
 
+READERS = 2  # threads that read and prepare cases for one device
+GROUP = 4  # cases that are described together: their inputs are in memory at once
 FEW, MANY = 4, 256  # grey levels: with fewer texture is coarse, with more it is noise
 
 
@@ -110,18 +120,61 @@ def work(task: ExtractTask) -> dict[str, tuple[Row, ...]]:
         StoreError: Its volume is missing or damaged.
     """
     extractor = _extractor(task.extractor, task.settings)
+    try:
+        description = extractor.describe(*_read(task))
+    except DataError as error:
+        raise _placed(error, task) from error
+    return _rows(task, extractor.table, description)
+
+
+def _read(task: ExtractTask) -> tuple[Volume, dict[str, Roi]]:
     stored = digest_of(input_digests(read_record(task.place, task.case_id)))
     if stored != task.input_digest:
         raise StoreError(
             "the volume is not the one the tables speak of", f"case {task.case_id}", "radlas verify"
         )
-    volume = read_volume(task.place, task.case_id)
     rois = read_rois(task.place, task.case_id)
+    return read_volume(task.place, task.case_id), _by_name(rois)
+
+
+def work_many(bundle: Bundle[ExtractTask]) -> list[Done[ExtractTask, Any]]:
+    """Describe several cases of one feature set: while one is described the next are read."""
+    extractors = {_extractor(task.extractor, task.settings) for task in bundle.tasks}
+    if len(extractors) > 1 or not all(isinstance(one, PreparingExtractor) for one in extractors):
+        return [measure(work, task) for task in bundle.tasks]
+    (extractor,) = extractors
+    with one_itk_thread(), ThreadPoolExecutor(READERS) as readers:
+        waiting = deque(readers.submit(measure, _prepared, task) for task in bundle.tasks)
+        found: list[Done[ExtractTask, Any]] = []
+        while waiting:
+            group = [waiting.popleft().result() for _ in range(min(len(waiting), GROUP))]
+            found += _described(extractor, group)
+    return found
+
+
+def _prepared(task: ExtractTask) -> Any:
+    extractor: Any = _extractor(task.extractor, task.settings)
     try:
-        description = extractor.describe(volume, _by_name(rois))
+        return extractor.prepare(*_read(task))
     except DataError as error:
-        raise error.at(f"case {task.case_id[:8]}, feature set {task.feature_set}") from error
-    return _rows(task, extractor.table, description)
+        raise _placed(error, task) from error
+
+
+def _described(
+    extractor: Any, group: Sequence[Done[ExtractTask, Any]]
+) -> Iterator[Done[ExtractTask, Any]]:
+    """Outcomes of cases that are ready, described together; the time is shared among them."""
+    ready = [done for done in group if done.error is None]
+    inputs = [done.result for done in ready]
+    together: Done[Any, list[Description]] = measure(extractor.describe_prepared, inputs)
+    described = iter(together.result or ())
+    for done in group:
+        if done.error is None and together.error is None:
+            rows = _rows(done.task, extractor.table, next(described))
+            seconds = done.seconds + together.seconds / len(ready)
+            yield replace(done, result=rows, seconds=seconds, peak_rss_mib=together.peak_rss_mib)
+        else:
+            yield replace(done, result=None, error=done.error or together.error)
 
 
 def commit(
@@ -257,9 +310,14 @@ def _rows(task: ExtractTask, table: str, description: Description) -> dict[str, 
 def _row(table: str, row: FeatureRow) -> Row:
     common = {"roi": row.roi, "reason": row.reason}
     if table == "deep":
-        return common | {"layer": row.image_type, "vector": list(row.vector)}
+        vector = list(row.vector)
+        return common | {"layer": row.image_type, "vector": vector, "device": row.device}
     told = {name: getattr(row, name) for name in ("perturbation", "aggregation", "grey_levels")}
     return common | {"image_type": row.image_type, **told, **row.values}
 
 
-extract = Flow("extract", ExtractConfig, plan, work, commit)
+def _placed(error: DataError, task: ExtractTask) -> DataError:
+    return error.at(f"case {task.case_id[:8]}, feature set {task.feature_set}")
+
+
+extract = Flow("extract", ExtractConfig, plan, work, commit, work_many=work_many)

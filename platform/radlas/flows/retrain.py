@@ -61,10 +61,10 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
         line = f"retrain: nothing new; {study.name}@{number} stands: {decision['why']}"
         return Report((line,), {"new": False, **decision})
     model = {"store": config.store, "model": f"{study.name}@{number}"}
-    steps = [  # few tasks each: no cluster is started for them
+    steps = [
         trained,
         validate(ModelConfig.parse(model)),
-        explain(ExplainConfig.parse({**model, "weights": config.weights})),
+        explain(ExplainConfig.parse({**model, "weights": config.weights}), engine=engine),
         report(ReportConfig.parse(model)),
     ]
     with writing(store, "retrain", alone=True):

@@ -90,8 +90,15 @@ def block_shares(explanation: Explanation) -> dict[str, Any]:
     return {"base": explanation.base, "share": share, "rows": rows, "note": note}
 
 
+def deep_parts(model: FittedModel) -> list[tuple[str, str]]:
+    """Region and layer of the deep features a model takes, the whole image first."""
+    parsed = (parse_column(name) for name in model.columns)
+    found = {(column.roi, column.image_type) for column in parsed if column.deep}
+    return sorted(found, key=lambda one: (one[0] != "whole", one))
+
+
 def deep_head(
-    model: FittedModel, *, layer: str | None = None, width: int = 512
+    model: FittedModel, *, region: str | None = None, layer: str | None = None, width: int = 512
 ) -> tuple[NDArray[np.float64], float]:
     """The model's deep part as a linear head on raw deep features.
 
@@ -100,6 +107,7 @@ def deep_head(
 
     Args:
         model: A model with deep columns.
+        region: Whose features, as ``whole``; needed if the model takes those of several.
         layer: Which layer; needed if the model takes several.
         width: Length of the layer's feature vector.
 
@@ -107,21 +115,23 @@ def deep_head(
         Weights, shape ``(width,)``, zero where a feature was not selected, and the bias.
 
     Raises:
-        StudyError: The model has no deep columns, several layers, or more than ``width``.
+        StudyError: The model has no deep columns, those of several, or more than ``width``.
     """
     parsed = {name: parse_column(name) for name in model.columns}
-    layers = sorted({column.image_type for column in parsed.values() if column.deep})
-    if layer is None and len(layers) != 1:
+    there = deep_parts(model)
+    fitting = [one for one in there if region in (None, one[0]) and layer in (None, one[1])]
+    if len(fitting) != 1:
+        names = ", ".join(f"{roi} at {layer}" for roi, layer in there)
         raise StudyError(
-            f"the model takes deep features of {len(layers)} layers",
+            f"the model takes deep features of {len(fitting)} layers and regions",
             f"model {model.model}",
-            f"name one of: {', '.join(layers)}" if layers else "explain a model with a deep block",
+            f"name one of: {names}" if there else "explain a model with a deep block",
         )
-    wanted = layer or layers[0]
+    (wanted,) = fitting
     weights, bias = np.zeros(width), 0.0
     for row in model.signature.iloc[:-1].itertuples():
         column = parsed[row.feature]
-        if not column.deep or column.image_type != wanted:
+        if not column.deep or (column.roi, column.image_type) != wanted:
             continue
         if int(column.feature) >= width:
             raise StudyError(f"deep feature {row.feature} lies beyond the width {width}")

@@ -240,11 +240,15 @@ class Shap(TypedDict):
 
 
 class Mass(TypedDict):
-    """Share of a map's mass in one region, and that share over the region's volume share."""
+    """Share of a map's mass in one region, and that share over the region's volume share.
+
+    ``p`` tells how often the region is as enriched at a random place of the body.
+    """
 
     region: str
     share: float | None
     enrichment: float | None
+    p: NotRequired[float | None]
 
 
 class CamCase(TypedDict):
@@ -257,6 +261,26 @@ class CamCase(TypedDict):
     note: NotRequired[str]
 
 
+class CamComparison(TypedDict):
+    """Enrichment of one region in the two classes."""
+
+    region: str
+    positives: int
+    negatives: int
+    median_positive: float | None
+    median_negative: float | None
+    superiority: float | None
+    p: float | None
+    p_holm: float | None
+
+
+class CamSanity(TypedDict):
+    """A map against that of a network whose layers from ``stage`` on are random."""
+
+    stage: str
+    correlation: float | None
+
+
 class Cam(TypedDict):
     """Grad-CAM of the score's deep part; ``cell_mm`` is ``[z, y, x]`` of one map cell."""
 
@@ -265,6 +289,9 @@ class Cam(TypedDict):
     layer: str
     cases: list[CamCase]
     note: NotRequired[str]
+    region: NotRequired[str]
+    comparison: NotRequired[list[CamComparison]]
+    sanity: NotRequired[list[CamSanity]]
 
 
 class Outcome(TypedDict):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from radlas.features.resnet.cam import grad_cam
-from radlas.features.resnet.extractor import embed
+from radlas.features.resnet.device import runner_of
 from radlas.features.resnet.network import ResNet18
 from radlas.features.resnet.weights import random_network
 from radlas.geometry import Geometry
@@ -67,7 +67,12 @@ def mask_of(box) -> np.ndarray:
 def test_a_score_that_sees_one_box_has_its_map_there(layer):
     """In place to the voxel: maps stretched over the image lie half a cell off."""
     cam = grad_cam(
-        passing_network(), lit_box(), GRID, weights=first_channel(2.0), bias=0.3, layer=layer
+        runner_of(passing_network()),
+        lit_box(),
+        GRID,
+        weights=first_channel(2.0),
+        bias=0.3,
+        layer=layer,
     )
     masses = cam_mass(cam.map, np.ones(SIZE, dtype=bool), mask_of(AROUND), {})
     assert masses["tumour"].mass_share > 0.95
@@ -76,9 +81,10 @@ def test_a_score_that_sees_one_box_has_its_map_there(layer):
 
 
 def test_the_score_is_the_folded_models_on_the_features():
-    network, image = network_of(seed=4), np.random.default_rng(1).normal(size=SIZE)
-    features = embed(network, image.astype(np.float32)).astype(np.float64)
-    cam = grad_cam(network, image.astype(np.float32), GRID, weights=head(), bias=-1.5)
+    runner, image = runner_of(network_of(seed=4)), np.random.default_rng(1).normal(size=SIZE)
+    image = image.astype(np.float32)
+    features = runner.features([image])[0].astype(np.float64)
+    cam = grad_cam(runner, image, GRID, weights=head(), bias=-1.5)
     assert cam.score == pytest.approx(features @ head() - 1.5, rel=1e-5)
 
 
@@ -89,7 +95,7 @@ def test_at_layer4_the_weights_of_the_channels_are_the_heads():
     with torch.inference_mode():
         cells = network.run(torch.from_numpy(image)[None, None])[0].numpy().astype(np.float64)
     expected = np.maximum(np.tensordot(head(), cells, axes=1) / cells[0].size, 0)
-    cam = grad_cam(network, image, GRID, weights=head(), bias=0)
+    cam = grad_cam(runner_of(network), image, GRID, weights=head(), bias=0)
     np.testing.assert_allclose(cam.map[::8, ::8, ::8], expected, rtol=1e-3, atol=1e-6)
 
 
@@ -103,13 +109,17 @@ def test_at_layer4_the_weights_of_the_channels_are_the_heads():
     ],
 )
 def test_the_size_of_a_cell_is_its_stride_in_millimetres(variant, layer, cell):
-    cam = grad_cam(network_of(variant), lit_box(), GRID, weights=head(), bias=0, layer=layer)
+    cam = grad_cam(
+        runner_of(network_of(variant)), lit_box(), GRID, weights=head(), bias=0, layer=layer
+    )
     assert cam.cell_mm == cell
     assert cam.map.shape == SIZE
 
 
 def test_evidence_against_leaves_an_empty_map_not_an_undefined_one():
-    cam = grad_cam(passing_network(), lit_box(), GRID, weights=first_channel(-1.0), bias=0)
+    cam = grad_cam(
+        runner_of(passing_network()), lit_box(), GRID, weights=first_channel(-1.0), bias=0
+    )
     assert not cam.map.any()
     everywhere = np.ones(SIZE, dtype=bool)
     masses = cam_mass(cam.map, everywhere, mask_of(BOX), {})
@@ -122,7 +132,7 @@ def test_randomising_the_network_changes_the_map():
     network = network_of()
     image = np.random.default_rng(3).normal(size=SIZE).astype(np.float32)
     before, after = (
-        grad_cam(each, image, GRID, weights=head(), bias=0).map
+        grad_cam(runner_of(each), image, GRID, weights=head(), bias=0).map
         for each in (network, network_of(seed=4))
     )
     assert before.any()
@@ -132,7 +142,7 @@ def test_randomising_the_network_changes_the_map():
 
 def test_a_head_of_another_length_is_a_bug():
     with pytest.raises(ValueError, match="do not fit"):
-        grad_cam(passing_network(), lit_box(), GRID, weights=np.ones(3), bias=0)
+        grad_cam(runner_of(passing_network()), lit_box(), GRID, weights=np.ones(3), bias=0)
 
 
 def test_a_uniform_map_is_enriched_nowhere():

@@ -7,11 +7,15 @@ import pytest
 import torch
 
 from radlas.errors import ConfigError, DataError
-from radlas.features.resnet.extractor import DeepExtractor, embed, round_significant
-from radlas.features.resnet.grid import input_grid, prepare
+from radlas.features.resnet.device import runner_of
+from radlas.features.resnet.extractor import DeepExtractor, round_significant
+from radlas.features.resnet.grid import input_grid, make_scene, on_grid
 from radlas.features.resnet.weights import random_network
 from radlas.geometry import make_geometry, world_to_index
 from radlas.model import Volume
+from radlas.roi.facts import bounding_box
+
+from .test_network import trained
 
 SMALL = (16, 24, 16)
 
@@ -27,6 +31,12 @@ def limb():
 
 def extractor(**settings):
     return DeepExtractor(DeepExtractor.Settings.parse({"size": SMALL} | settings))
+
+
+def seen_of(volume, spacing):
+    scene = make_scene(volume, {}, axes="acquisition", background=-2.5)
+    seen = on_grid(scene, bounding_box(scene.body), size=SMALL, spacing=spacing)
+    return seen.voxels, seen.geometry
 
 
 def vector(volume, **settings):
@@ -61,12 +71,16 @@ def test_random_weights_are_announced_and_never_called_trained():
 
 def test_weights_from_a_file_name_the_feature_set_by_their_digest(tmp_path):
     path = tmp_path / "weights.pth"
-    torch.save({"state_dict": random_network("medicalnet", 11).state_dict()}, path)
+    network = trained("medicalnet", 11)
+    torch.save({"state_dict": network.state_dict()}, path)
     made = extractor(weights=path)
     assert made.label == f"resnet18-medicalnet-{made.weights_digest[:8]}"
     assert made.versions["weights"] == made.weights_digest
     assert made.banner == ""
-    np.testing.assert_array_equal(vector(limb(), weights=path), vector(limb(), seed=11))
+    (seen,) = made.prepare(limb(), {}).inputs.values()
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(seen.voxels)[None, None])[0].numpy()
+    np.testing.assert_allclose(vector(limb(), weights=path), expected, rtol=2e-5, atol=1e-5)
 
 
 def test_missing_weights_are_noticed_before_any_case_is_read(tmp_path):
@@ -101,8 +115,7 @@ def test_a_grid_of_fixed_spacing_is_centred_on_the_body():
 
 def test_outside_the_body_there_is_one_value_and_no_noise():
     volume = limb()
-    image, grid = prepare(volume, size=SMALL, spacing=(4, 4, 4), background=-2.5)
-    again, _ = prepare(volume, size=SMALL, spacing=(4, 4, 4), background=-2.5)
+    (image, grid), (again, _) = (seen_of(volume, (4, 4, 4)) for _ in range(2))
     np.testing.assert_array_equal(image, again)
     assert image.shape == grid.shape == SMALL
     assert (image[0, 0] == -2.5).all()
@@ -128,8 +141,7 @@ def test_rounding_keeps_significant_digits_of_any_size_and_sign(digits):
 
 
 def test_features_do_not_depend_on_the_memory_layout_of_the_weights():
-    plain = random_network("medicalnet", 0)
+    plain = runner_of(random_network("medicalnet", 0))
     image = np.random.default_rng(3).normal(size=(16, 16, 16)).astype(np.float32)
-    np.testing.assert_allclose(
-        embed(extractor().network(), image), embed(plain, image), rtol=1e-4, atol=1e-5
-    )
+    (found,), (expected,) = (one.features([image]) for one in (extractor().runner(), plain))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from radlas.errors import ConfigError
-from radlas.features.resnet.network import STAGES, ResNet18, shortcut
+from radlas.features.resnet.network import FORMS, STAGES, ResNet18, shortcut
 from radlas.features.resnet.weights import cached_network, load_network, random_network
+
+
+def trained(variant, seed=0):
+    """A network whose normalisations have seen images, as those of any trained one have."""
+    network, chance = random_network(variant, seed), torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            module.running_mean.normal_(0, 0.1, generator=chance)
+            module.running_var.uniform_(0.5, 1.5, generator=chance)
+    return network
 
 
 @pytest.fixture(scope="module")
 def networks():
-    return {variant: random_network(variant, 0) for variant in ("medicalnet", "monai")}
+    return {variant: trained(variant) for variant in FORMS}
 
 
 @pytest.mark.parametrize("variant", ["medicalnet", "monai"])
@@ -35,14 +46,20 @@ def test_both_variants_take_the_same_weights(networks):
 
 
 @pytest.mark.parametrize(
-    ("variant", "strides"), [("medicalnet", (4, 4, 8, 8, 8)), ("monai", (2, 2, 4, 8, 16))]
+    ("variant", "strides"),
+    [
+        ("medicalnet", [(4, 4, 4), (4, 4, 4), (8, 8, 8), (8, 8, 8), (8, 8, 8)]),
+        ("monai", [(2, 2, 2), (2, 2, 2), (4, 4, 4), (8, 8, 8), (16, 16, 16)]),
+        ("r3d_18", [(1, 2, 2), (1, 2, 2), (2, 4, 4), (4, 8, 8), (8, 16, 16)]),
+    ],
 )
 def test_every_stage_shrinks_the_grid_by_its_stride(networks, variant, strides):
     image = torch.zeros(1, 1, 16, 32, 16)
     with torch.inference_mode():
         for stage, stride in zip(STAGES, strides, strict=True):
             cells = networks[variant].run(image, until=stage).shape[2:]
-            assert tuple(cells) == (16 // stride, 32 // stride, 16 // stride)
+            assert networks[variant].strides[stage] == stride
+            assert tuple(cells) == tuple(np.array([16, 32, 16]) // stride)
 
 
 @pytest.mark.parametrize(
@@ -89,13 +106,13 @@ def test_a_network_continued_after_a_stage_is_the_network(networks):
         torch.testing.assert_close(network.run(middle, after="layer2"), network.run(image))
 
 
-def test_random_weights_follow_the_seed_and_leave_the_global_state_alone(networks):
+def test_random_weights_follow_the_seed_and_leave_the_global_state_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
     again, other = random_network("medicalnet", 0), random_network("medicalnet", 1)
     torch.testing.assert_close(torch.rand(3), expected, rtol=0, atol=0)
-    first = networks["medicalnet"].state_dict()
+    first = random_network("medicalnet", 0).state_dict()
     assert all(torch.equal(tensor, first[name]) for name, tensor in again.state_dict().items())
     assert not torch.equal(other.conv1.weight, again.conv1.weight)
 
@@ -131,8 +148,12 @@ def test_safetensors_hold_the_same_weights(tmp_path, networks):
     [
         (lambda state: state.pop("layer3.1.conv2.weight"), "1 missing (layer3.1.conv2.weight)"),
         (
-            lambda state: state.update({"conv_seg.0.weight": torch.zeros(2)}),
-            "1 unexpected (conv_seg.0.weight)",
+            lambda state: state.update({"layer5.0.conv1.weight": torch.zeros(2)}),
+            "1 unexpected (layer5.0.conv1.weight)",
+        ),
+        (
+            lambda state: state.update({"layer2.0.downsample.0.weight": torch.zeros(2)}),
+            "its shortcuts have weights (shortcut B)",
         ),
         (
             lambda state: state.update({"conv1.weight": torch.zeros(64, 3, 7, 7, 7)}),
@@ -177,7 +198,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_weights_that_changed_since_the_recipe_was_made_are_refused(tmp_path):
     path = tmp_path / "weights.pth"
-    torch.save({}, path)
+    torch.save(trained("medicalnet").state_dict(), path)
     with pytest.raises(ConfigError, match="have changed"):
         cached_network("monai", str(path), "0" * 64, 0, "cpu")
 

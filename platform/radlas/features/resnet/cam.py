@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from radlas.features.resnet.network import FEATURES, STAGES, ResNet18, pool
+from radlas.features.resnet.device import Runner
+from radlas.features.resnet.network import FEATURES, STAGES, Steps, pool
 from radlas.geometry import Geometry
 
 
@@ -26,19 +27,21 @@ class Cam:
     Attributes:
         map: Shape of the input grid ``(z, y, x)``, at least 0, in units of the score; all zero if
             nothing speaks for a higher score.
+        cells: The same before it was interpolated, one value per cell of the layer.
         cell_mm: Edges of one cell of the layer along ``(z, y, x)`` [mm]: no detail is finer.
         score: The head's score of this image.
         layer: The layer whose activations were weighed.
     """
 
     map: NDArray[np.float32]
+    cells: NDArray[np.float32]
     cell_mm: tuple[float, float, float]
     score: float
     layer: str
 
 
 def grad_cam(
-    network: ResNet18,
+    runner: Runner,
     image: NDArray[np.float32],
     grid: Geometry,
     *,
@@ -49,7 +52,7 @@ def grad_cam(
     """Weigh the channels of a layer by the score's gradient, and keep what raises the score.
 
     Args:
-        network: In evaluation mode.
+        runner: The network on its device.
         image: Its input, shape ``(z, y, x)``, as ``prepare`` makes it.
         grid: The grid of the input.
         weights: The score's weight of each feature, shape ``(512,)``, scaling folded in.
@@ -62,12 +65,9 @@ def grad_cam(
     """
     if weights.shape != (FEATURES,) or layer not in STAGES:
         raise ValueError(f"weights {weights.shape} or layer {layer!r} do not fit the network")
-    device = next(network.parameters()).device
-    inputs = torch.from_numpy(image)[None, None].to(device)
-    head = torch.as_tensor(weights, dtype=torch.float32, device=device)
-    with torch.no_grad():
-        activations = network.run(inputs, until=layer)
-    activations.requires_grad_(True)  # the tape begins here: lower layers need no gradient
+    network = runner.network
+    activations = runner.activations(image, layer).requires_grad_(True)  # the tape begins here
+    head = torch.as_tensor(weights, dtype=torch.float32, device=activations.device)
     features = pool(network.run(activations, after=layer))[0]
     score = features @ head + bias
     final = float(score.detach())
@@ -77,11 +77,13 @@ def grad_cam(
         channel_weights = gradient.mean(dim=(2, 3, 4), keepdim=True)
         raw = functional.relu((channel_weights * activations).sum(dim=1, keepdim=True))
         fine = upsample(raw, image.shape, network.strides[layer])
-    z, y, x = (edge * network.strides[layer] for edge in grid.spacing_zyx)
-    return Cam(fine[0, 0].cpu().numpy(), (z, y, x), final, layer)
+    steps = network.strides[layer]
+    z, y, x = (edge * step for edge, step in zip(grid.spacing_zyx, steps, strict=True))
+    cells = raw[0, 0].cpu().numpy()
+    return Cam(fine[0, 0].cpu().numpy(), cells, (z, y, x), final, layer)
 
 
-def upsample(cells: Tensor, size: tuple[int, ...], stride: int) -> Tensor:
+def upsample(cells: Tensor, size: tuple[int, ...], strides: Steps) -> Tensor:
     """Cells on the grid of the input, trilinear, each at the voxel its receptive field centres on.
 
     With odd kernels and symmetric padding, cell ``k`` looks at voxel ``k * stride``. Stretching
@@ -90,9 +92,9 @@ def upsample(cells: Tensor, size: tuple[int, ...], stride: int) -> Tensor:
     Args:
         cells: Shape ``(batch, channel, z, y, x)``.
         size: Voxels of the input along ``(z, y, x)``.
-        stride: Input voxels per cell.
+        strides: Input voxels per cell along ``(z, y, x)``.
     """
-    knots = [(count - 1) * stride + 1 for count in cells.shape[2:]]
+    knots = [(n - 1) * step + 1 for n, step in zip(cells.shape[2:], strides, strict=True)]
     fine = functional.interpolate(cells, size=knots, mode="trilinear", align_corners=True)
     z, y, x = (voxels - count for voxels, count in zip(size, knots, strict=True))
     return functional.pad(fine, (0, x, 0, y, 0, z), mode="replicate")

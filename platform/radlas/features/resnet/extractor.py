@@ -1,49 +1,70 @@
-"""Deep features of the whole image: the body on a fixed grid, through a 3D ResNet18."""
+"""Deep features: parts of the image on a fixed grid, through a 3D ResNet18."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from radlas.config import Config
-from radlas.digests import file_digest
-from radlas.errors import ConfigError
 from radlas.features.preprocess import one_itk_thread
 from radlas.features.resnet.cam import Cam, grad_cam
-from radlas.features.resnet.grid import prepare
-from radlas.features.resnet.network import ResNet18, Variant
-from radlas.features.resnet.weights import cached_network
-from radlas.geometry import Geometry
+from radlas.features.resnet.device import Runner, runner
+from radlas.features.resnet.grid import Axes, Scene, make_scene, on_grid, tumour_box
+from radlas.features.resnet.network import Variant
+from radlas.features.resnet.sanity import cascade
+from radlas.features.resnet.weights import read_weights
 from radlas.model import Description, FeatureRow, Roi, Volume
+from radlas.roi.facts import bounding_box
 
 Size = Annotated[int, Field(ge=16)]  # below, layer4 has no cell left
+Sizes = tuple[Size, Size, Size]
+Edges = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+Region = Literal["whole", "roi_box", "ring_box"]
 
 
 class DeepSettings(Config):
-    """Which network, with which weights, sees the image on which grid."""
+    """Which network, with which weights, sees which part of the image on which grid."""
 
     variant: Variant = Field(
-        default="medicalnet", description="Form of ResNet18: output stride 8, or monai's 16."
+        default="medicalnet",
+        description="Form of ResNet18: output stride 8, or monai's 16; r3d_18 was made for video.",
     )
     weights: Path | None = Field(
         default=None, description="Checkpoint; none gives random weights, as a control."
     )
     seed: NonNegativeInt = Field(default=0, description="Seed of random weights.")
-    region: Literal["whole"] = Field(default="whole", description="The whole image.")
-    size: tuple[Size, Size, Size] = Field(
-        default=(48, 224, 224), description="Voxels of the input grid along (z, y, x)."
+    regions: tuple[Region, ...] = Field(
+        default=("whole",),
+        min_length=1,
+        description="The body, the tumour's box, the box of the tumour and what is around it.",
     )
-    spacing: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = Field(
+    axes: Axes = Field(
+        default="patient",
+        description="Array axes run to the head, back and left; or stay as they were acquired.",
+    )
+    size: Sizes = Field(
+        default=(48, 224, 224), description="Voxels of the body's grid along (z, y, x)."
+    )
+    spacing: Edges | None = Field(
         default=None,
-        description="Voxel edges of the input grid along (z, y, x) [mm], centred on the body;"
+        description="Voxel edges of the body's grid along (z, y, x) [mm], centred on the body;"
         " none fits the body's box into the grid.",
+    )
+    box_size: Sizes = Field(
+        default=(32, 96, 96), description="Voxels of a box's grid along (z, y, x)."
+    )
+    box_spacing: Edges | None = Field(
+        default=None, description="The same for boxes [mm]; none fits the box into the grid."
+    )
+    ring_mm: NonNegativeFloat = Field(
+        default=10.0, description="What `ring_box` sees around the tumour's box [mm]."
     )
     background: float = Field(default=0.0, description="Value outside the body [z-score].")
     round_digits: PositiveInt = Field(
@@ -51,8 +72,15 @@ class DeepSettings(Config):
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A case that is ready for the network: one input for each region."""
+
+    inputs: Mapping[str, Volume]
+
+
 class DeepExtractor:
-    """512 features of layer4, averaged over the whole image."""
+    """512 features of layer4 for each region, averaged over what the network saw of it."""
 
     Settings: ClassVar[type[Config]] = DeepSettings
     table: ClassVar[str] = "deep"
@@ -61,13 +89,19 @@ class DeepExtractor:
 
     def __init__(self, settings: DeepSettings) -> None:
         self.settings = settings
-        self.weights_digest = _digest(settings.weights)
+        weights = read_weights(settings.weights) if settings.weights else None
+        self.weights_digest = weights.digest if weights else ""
+        self.provenance: Mapping[str, Any] = dict(weights.note) if weights else {}
 
     @property
     def label(self) -> str:
-        """Network and weights: ``resnet18-medicalnet-rand0``, or digits of the file's SHA-256."""
+        """Network and weights: ``resnet18-medicalnet-rand0``, or digits of the weights' SHA-256.
+
+        Weights that were made by ``radlas pretrain`` say so: ``resnet18-medicalnet-ssl-3f2a...``.
+        """
+        kind = "ssl-" if "subjects" in self.provenance else ""
         weights = self.weights_digest[:8] or f"rand{self.settings.seed}"
-        return f"resnet18-{self.settings.variant}-{weights}"
+        return f"resnet18-{self.settings.variant}-{kind}{weights}"
 
     @property
     def banner(self) -> str:
@@ -86,80 +120,85 @@ class DeepExtractor:
         torch_version = version("torch").partition("+")[0]  # the same on CPU and GPU builds
         return {**found, "torch": torch_version, "weights": self.weights_digest or "random"}
 
-    def network(self) -> ResNet18:
+    def runner(self) -> Runner:
         """The network on this process's device, loaded once.
 
         Raises:
             ConfigError: The weights do not fit, or have changed since this extractor was made.
         """
         wanted = self.settings
-        return cached_network(
-            wanted.variant,
-            str(wanted.weights or ""),
-            self.weights_digest,
-            wanted.seed,
-            "cuda" if torch.cuda.is_available() else "cpu",
-        )
+        return runner(wanted.variant, str(wanted.weights or ""), self.weights_digest, wanted.seed)
 
-    def prepare(self, volume: Volume) -> tuple[NDArray[np.float32], Geometry]:
-        """What the network sees of a volume, and the grid that lies on; Grad-CAM needs both.
-
-        Raises:
-            DataError: ``not_finite`` or ``flat_image``.
-        """
-        wanted = self.settings
-        with one_itk_thread():
-            return prepare(
-                volume, size=wanted.size, spacing=wanted.spacing, background=wanted.background
-            )
-
-    def describe(self, volume: Volume, rois: Mapping[str, Roi]) -> Description:
-        """One row of 512 features for the whole image; the ROIs are not looked at.
+    def prepare(self, volume: Volume, rois: Mapping[str, Roi]) -> Prepared:
+        """What the network sees of a case; needs no device, and any thread may do it.
 
         Args:
             volume: Image as stored, voxels ``(z, y, x)``, any real dtype.
-            rois: Ignored.
+            rois: Drawn ROIs by name; the tumour is needed for its boxes.
 
         Raises:
-            DataError: ``not_finite`` or ``flat_image``.
+            DataError: ``not_finite``, ``flat_image``, ``no_tumour`` or ``empty_mask``.
         """
-        image, _ = self.prepare(volume)
-        features = round_significant(embed(self.network(), image), self.settings.round_digits)
-        vector = tuple(float(value) for value in features)
-        return Description((FeatureRow("whole", "layer4", vector=vector),))
+        wanted = self.settings
+        scene = make_scene(volume, rois, axes=wanted.axes, background=wanted.background)
+        return Prepared({region: self._region(scene, region) for region in wanted.regions})
+
+    def describe_prepared(self, cases: Sequence[Prepared]) -> list[Description]:
+        """One row of 512 features for each region of each case."""
+        images = [volume.voxels for case in cases for volume in case.inputs.values()]
+        device = self.runner()
+        vectors = iter(device.features(images))
+        return [
+            Description(tuple(self._row(name, next(vectors), device.name) for name in case.inputs))
+            for case in cases
+        ]
+
+    def describe(self, volume: Volume, rois: Mapping[str, Roi]) -> Description:
+        """One row of 512 features for each region; see ``prepare``."""
+        with one_itk_thread():
+            return self.describe_prepared([self.prepare(volume, rois)])[0]
 
     def class_activation(
-        self, volume: Volume, weights: NDArray[np.float64], bias: float
-    ) -> tuple[Volume, Cam]:
+        self,
+        prepared: Prepared,
+        weights: NDArray[np.float64],
+        bias: float,
+        *,
+        region: str = "whole",
+        layer: str = "layer4",
+    ) -> Cam:
         """Where in an image a linear score of its features comes from.
 
         Args:
-            volume: Image as stored.
+            prepared: As ``prepare`` makes it.
             weights: The score's weight of each feature, shape ``(512,)``.
             bias: The score without features.
-
-        Returns:
-            What the network saw, on its grid, and the map on that grid.
+            region: Whose features they are.
+            layer: Whose cells the map is made of.
         """
-        image, grid = self.prepare(volume)
-        return Volume(image, grid), grad_cam(
-            self.network(), image, grid, weights=weights, bias=bias
+        seen = prepared.inputs[region]
+        return grad_cam(
+            self.runner(), seen.voxels, seen.geometry, weights=weights, bias=bias, layer=layer
         )
 
+    def sanity(
+        self, prepared: Prepared, cam: Cam, weights: NDArray[np.float64], *, region: str = "whole"
+    ) -> list[tuple[str, float | None]]:
+        """How alike the map stays while the network is randomised; see ``cascade``."""
+        return cascade(self.runner(), prepared.inputs[region], cam, weights)
 
-def embed(network: ResNet18, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Features of one image, shape ``(512,)``, by the network's device, without gradients.
+    def _region(self, scene: Scene, region: str) -> Volume:
+        wanted = self.settings
+        if region == "whole":
+            box = bounding_box(scene.body)
+            return on_grid(scene, box, size=wanted.size, spacing=wanted.spacing)
+        box = tumour_box(scene, wanted.ring_mm if region == "ring_box" else 0.0)
+        return on_grid(scene, box, size=wanted.box_size, spacing=wanted.box_spacing)
 
-    Args:
-        network: In evaluation mode.
-        image: Shape ``(z, y, x)``, as ``prepare`` makes it.
-    """
-    device = next(network.parameters()).device
-    inputs = torch.from_numpy(image)[None, None].to(device, memory_format=torch.channels_last_3d)
-    exact = torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False)
-    with torch.inference_mode(), exact:
-        features: NDArray[np.float32] = network(inputs)[0].cpu().numpy()
-    return features
+    def _row(self, region: str, features: NDArray[np.float32], device: str) -> FeatureRow:
+        rounded = round_significant(features, self.settings.round_digits)
+        vector = tuple(float(value) for value in rounded)
+        return FeatureRow(region, "layer4", vector=vector, device=device)
 
 
 def round_significant(values: NDArray[np.float32], digits: int) -> NDArray[np.float32]:
@@ -173,11 +212,3 @@ def round_significant(values: NDArray[np.float32], digits: int) -> NDArray[np.fl
     magnitude = np.floor(np.log10(np.abs(wide), where=wide != 0, out=np.zeros_like(wide)))
     unit = 10.0 ** (magnitude - digits + 1)
     return (np.round(wide / unit) * unit).astype(np.float32)
-
-
-def _digest(weights: Path | None) -> str:
-    if weights is None:
-        return ""
-    if not weights.is_file():
-        raise ConfigError("no such weights file", str(weights), "check `weights`")
-    return file_digest(weights)

@@ -1,37 +1,57 @@
-"""The network's input: the body of a whole image on a grid of fixed size. Pure, without torch."""
+"""The network's input: parts of an image on grids of fixed size. Pure, without torch."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radlas.features.preprocess import as_floats, body_z_score, resample_linear
-from radlas.geometry import Geometry
-from radlas.model import Volume
+from radlas.geometry import Geometry, to_patient_axes
+from radlas.model import TUMOUR, Roi, Volume
+from radlas.reasons import data_error
 from radlas.roi.body import body_mask
 from radlas.roi.facts import Box, bounding_box
 
 Sizes = tuple[int, int, int]
 Edges = tuple[float, float, float]
+Axes = Literal["patient", "acquisition"]
 
 
-def prepare(
-    volume: Volume, *, size: Sizes, spacing: Edges | None, background: float
-) -> tuple[NDArray[np.float32], Geometry]:
-    """The body of an image, z-scored, on the network's grid.
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """An image as the network may look at it, on its own voxels.
+
+    Attributes:
+        scores: z-scores inside the body, one value outside, shape ``(z, y, x)``.
+        body: Where there is tissue, same shape.
+        tumour: Same shape; ``None`` if nobody drew one.
+        geometry: Their grid.
+        background: The value outside the body.
+    """
+
+    scores: NDArray[np.float32]
+    body: NDArray[np.bool_]
+    tumour: NDArray[np.bool_] | None
+    geometry: Geometry
+    background: float
+
+
+def make_scene(volume: Volume, rois: Mapping[str, Roi], *, axes: Axes, background: float) -> Scene:
+    """The body of an image, z-scored.
 
     MedicalNet fills the background with fresh noise at every call; here it has one value, so that
-    the same image has the same features. The axes stay those of the acquisition.
+    the same image has the same features.
 
     Args:
         volume: Image as stored, voxels ``(z, y, x)``.
-        size: Voxels of the grid along ``(z, y, x)``.
-        spacing: Voxel edges along ``(z, y, x)`` [mm], the grid centred on the body; ``None`` fits
-            the body's box into the grid, each axis by its own factor.
+        rois: Drawn ROIs by name.
+        axes: ``patient`` turns the array so that its axes run to the head, the back and the left;
+            ``acquisition`` leaves them, and a sagittal image is seen from another side.
         background: Value outside the body [z-score].
-
-    Returns:
-        Voxels, shape ``size``, and the grid they lie on.
 
     Raises:
         DataError: ``not_finite`` or ``flat_image``.
@@ -40,8 +60,42 @@ def prepare(
     body = body_mask(voxels, volume.geometry.spacing)
     scores = body_z_score(voxels, body, scale=1.0)
     scores[~body] = background
-    grid = input_grid(volume.geometry, bounding_box(body), size=size, spacing=spacing)
-    return resample_linear(scores, volume.geometry, grid, outside=background), grid
+    masks = [rois[TUMOUR].mask] if TUMOUR in rois else []
+    geometry, images = volume.geometry, (scores, body, *masks)
+    if axes == "patient":
+        geometry, images = to_patient_axes(geometry, *images)
+    return Scene(images[0], images[1], images[2] if masks else None, geometry, background)
+
+
+def tumour_box(scene: Scene, margin_mm: float) -> Box:
+    """The box around the tumour and so much more on every side, as far as the image goes.
+
+    Raises:
+        DataError: ``no_tumour`` or ``empty_mask``.
+    """
+    if scene.tumour is None:
+        raise data_error("no_tumour", "a box around the tumour needs one")
+    box = bounding_box(scene.tumour)
+    if box is None:
+        raise data_error("empty_mask", "the tumour has no voxel")
+    sides = zip(box, scene.geometry.spacing_zyx, scene.geometry.shape, strict=True)
+    z, y, x = (_wider(side, int(np.ceil(margin_mm / edge)), size) for side, edge, size in sides)
+    return z, y, x
+
+
+def on_grid(scene: Scene, box: Box | None, *, size: Sizes, spacing: Edges | None) -> Volume:
+    """A part of a scene on a grid of fixed size, interpolated linearly.
+
+    Args:
+        scene: The image.
+        box: Slices ``(z, y, x)``; ``None`` is the whole image.
+        size: Voxels of the grid along ``(z, y, x)``.
+        spacing: Voxel edges along ``(z, y, x)`` [mm], the grid centred on the box; ``None`` fits
+            the box into the grid, each axis by its own factor.
+    """
+    grid = input_grid(scene.geometry, box, size=size, spacing=spacing)
+    sampled = resample_linear(scene.scores, scene.geometry, grid, outside=scene.background)
+    return Volume(sampled, grid)
 
 
 def input_grid(
@@ -68,3 +122,7 @@ def input_grid(
     offset = affine[:3, :3] @ (np.array(size[::-1]) - 1) / 2
     affine[:3, 3] = centre[:3] - offset
     return Geometry(size, affine)
+
+
+def _wider(side: slice, by: int, size: int) -> slice:
+    return slice(max(0, side.start - by), min(size, side.stop + by))

@@ -1,39 +1,48 @@
-"""3D ResNet18 with parameter-free shortcuts, in the two forms that share one set of weights.
+"""3D ResNet18 in the forms whose published weights are known.
 
-MedicalNet's checkpoints fit both, but the features and the size of a cell differ, so the variant
-is part of a feature set's name. The published code cuts the gradient through the shortcut
-(``tensor.data``); here it flows, as fine-tuning and Grad-CAM below layer4 need it to.
+``medicalnet`` and ``monai`` share one set of weights, with parameter-free shortcuts; the features
+and the size of a cell differ, so the variant is part of a feature set's name. The published code
+cuts the gradient through the shortcut (``tensor.data``); here it flows, as training and Grad-CAM
+below layer4 need it to. ``r3d_18`` was made for video: another stem, convolved shortcuts.
 
 Source: Chen, Ma, Zheng, "Med3D: Transfer Learning for 3D Medical Image Analysis", 2019, and the
-layer table of its published network; MONAI's ``resnet18`` for the other form.
+layer table of its published network; MONAI's ``resnet18``; Tran et al., "A Closer Look at
+Spatiotemporal Convolutions for Action Recognition", CVPR 2018, and torchvision's ``r3d_18``.
 """
 
 from __future__ import annotations
 
-import itertools
-import operator
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Variant = Literal["medicalnet", "monai"]
+Variant = Literal["medicalnet", "monai", "r3d_18"]
+Steps = tuple[int, int, int]
 FEATURES = 512
 STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 
 
-class _Form(NamedTuple):
-    """Where a variant shrinks its grid: a stride, or a dilation instead of one."""
+class Form(NamedTuple):
+    """What sets a variant apart: its stem, and where it strides or dilates."""
 
-    stem_stride: int
+    stem_kernel: Steps
+    stem_stride: Steps
+    pooled: bool
     strides: tuple[int, int, int, int]
     dilations: tuple[int, int, int, int]
+    projected: bool  # shortcuts that change shape are convolutions
 
 
-_FORMS: dict[Variant, _Form] = {
-    "medicalnet": _Form(2, (1, 2, 1, 1), (1, 1, 2, 4)),  # output stride 8
-    "monai": _Form(1, (1, 2, 2, 2), (1, 1, 1, 1)),  # output stride 16
+FORMS: dict[Variant, Form] = {
+    # output stride 8
+    "medicalnet": Form((7, 7, 7), (2, 2, 2), True, (1, 2, 1, 1), (1, 1, 2, 4), False),
+    # output stride 16
+    "monai": Form((7, 7, 7), (1, 1, 1), True, (1, 2, 2, 2), (1, 1, 1, 1), False),
+    # output stride 8 across slices, 16 within
+    "r3d_18": Form((3, 7, 7), (1, 2, 2), False, (1, 2, 2, 2), (1, 1, 1, 1), True),
 }
 
 
@@ -52,47 +61,62 @@ def shortcut(x: Tensor, planes: int, stride: int) -> Tensor:
 class Block(nn.Module):
     """Two 3x3x3 convolutions and the shortcut around them."""
 
-    def __init__(self, inputs: int, planes: int, *, stride: int, dilation: int) -> None:
+    def __init__(
+        self, inputs: int, planes: int, *, stride: int, dilation: int, projected: bool
+    ) -> None:
         super().__init__()
         self.conv1 = _conv(inputs, planes, stride, dilation)
         self.bn1 = nn.BatchNorm3d(planes)
         self.conv2 = _conv(planes, planes, 1, dilation)
         self.bn2 = nn.BatchNorm3d(planes)
         self.planes, self.stride = planes, stride
+        self.downsample: nn.Sequential | None = None
+        if projected and (stride > 1 or inputs != planes):
+            narrow = nn.Conv3d(inputs, planes, 1, stride=stride, bias=False)
+            self.downsample = nn.Sequential(narrow, nn.BatchNorm3d(planes))
 
     def forward(self, x: Tensor) -> Tensor:
         """Activations ``(batch, channel, z, y, x)`` to the next ones."""
         inner = functional.relu(self.bn1(self.conv1(x)))
         outer: Tensor = self.bn2(self.conv2(inner))
-        return functional.relu(outer + shortcut(x, self.planes, self.stride))
+        return functional.relu(outer + self.around(x))
+
+    def around(self, x: Tensor) -> Tensor:
+        """What is added to the two convolutions' result."""
+        if self.downsample is not None:
+            projected: Tensor = self.downsample(x)
+            return projected
+        return x if x.shape[1] == self.planes else shortcut(x, self.planes, self.stride)
 
 
 class ResNet18(nn.Module):
     """The backbone: one channel in, 512 features out.
 
     Args:
-        variant: ``medicalnet`` (output stride 8) or ``monai`` (output stride 16).
+        variant: One of ``FORMS``.
     """
 
     def __init__(self, variant: Variant) -> None:
         super().__init__()
-        form = _FORMS[variant]
-        steps = itertools.accumulate((2 * form.stem_stride, *form.strides), operator.mul)
-        self.strides = dict(zip(STAGES, steps, strict=True))  # input voxels per cell of a stage
-        self.conv1 = nn.Conv3d(1, 64, 7, stride=form.stem_stride, padding=3, bias=False)
+        self.variant, self.form = variant, FORMS[variant]
+        form = self.form
+        self.strides = _strides(form)  # input voxels per cell of a stage, along (z, y, x)
+        z, y, x = (edge // 2 for edge in form.stem_kernel)
+        self.conv1 = nn.Conv3d(
+            1, 64, form.stem_kernel, stride=form.stem_stride, padding=(z, y, x), bias=False
+        )
         self.bn1 = nn.BatchNorm3d(64)
         planes = (64, 64, 128, 256, FEATURES)
         for k, (stride, dilation) in enumerate(zip(form.strides, form.dilations, strict=True)):
-            blocks = (
-                Block(planes[k], planes[k + 1], stride=stride, dilation=dilation),
-                Block(planes[k + 1], planes[k + 1], stride=1, dilation=dilation),
-            )
-            self.add_module(f"layer{k + 1}", nn.Sequential(*blocks))
+            block = partial(Block, dilation=dilation, projected=form.projected)
+            first = block(planes[k], planes[k + 1], stride=stride)
+            second = block(planes[k + 1], planes[k + 1], stride=1)
+            self.add_module(f"layer{k + 1}", nn.Sequential(first, second))
 
     def stem(self, x: Tensor) -> Tensor:
-        """The first convolution and the pooling after it."""
+        """The first convolution, and the pooling after it where the form has one."""
         x = functional.relu(self.bn1(self.conv1(x)))
-        return functional.max_pool3d(x, 3, stride=2, padding=1)
+        return functional.max_pool3d(x, 3, stride=2, padding=1) if self.form.pooled else x
 
     def run(self, x: Tensor, *, after: str = "", until: str = "layer4") -> Tensor:
         """Activations of stage ``until``, from the image or from those of stage ``after``.
@@ -115,6 +139,15 @@ class ResNet18(nn.Module):
 def pool(activations: Tensor) -> Tensor:
     """Global average: ``(batch, channel, z, y, x)`` to ``(batch, channel)``."""
     return torch.mean(activations, dim=(2, 3, 4))
+
+
+def _strides(form: Form) -> dict[str, Steps]:
+    steps = tuple(edge * (2 if form.pooled else 1) for edge in form.stem_stride)
+    found = {"stem": steps}
+    for name, stride in zip(STAGES[1:], form.strides, strict=True):
+        steps = tuple(edge * stride for edge in steps)
+        found[name] = steps
+    return {name: (z, y, x) for name, (z, y, x) in found.items()}
 
 
 def _conv(inputs: int, outputs: int, stride: int, dilation: int) -> nn.Conv3d:

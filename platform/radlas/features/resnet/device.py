@@ -1,0 +1,171 @@
+"""Where the network runs: on the processor by ``LeanNetwork``, on a GPU by torch in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from radlas.errors import WorkerError
+from radlas.features.resnet.lean import LeanNetwork
+from radlas.features.resnet.network import ResNet18, Variant
+from radlas.features.resnet.weights import cached_network
+
+Array = NDArray[np.float32]
+BATCH = 16  # images at once on a GPU, at first
+PARITY = 1e-3  # most that half precision may differ, of the largest feature
+
+
+class Runner(Protocol):
+    """A network ready to look at images.
+
+    Attributes:
+        network: The same in torch, for gradients.
+    """
+
+    network: ResNet18
+
+    @property
+    def name(self) -> str:
+        """Device and precision, as ``cpu float32``; kept with every row."""
+
+    def features(self, images: Sequence[Array]) -> list[Array]:
+        """512 features of each image, shape ``(z, y, x)``; the other images do not matter."""
+
+    def activations(self, image: Array, until: str) -> Tensor:
+        """Activations ``(1, channel, z, y, x)`` of a stage, float32, without their history."""
+
+
+@lru_cache(maxsize=2)
+def runner(variant: Variant, path: str, digest: str, seed: int) -> Runner:
+    """One network per process, on its GPU if it has one; see ``cached_network``."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return runner_of(cached_network(variant, path, digest, seed, device))
+
+
+def runner_of(network: ResNet18) -> Runner:
+    """A runner of a network where it is."""
+    if next(network.parameters()).device.type == "cpu":
+        return CpuRunner(network)
+    return TorchRunner(network, torch.float16)
+
+
+class CpuRunner:
+    """One image after the other, float32."""
+
+    name = "cpu float32"
+
+    def __init__(self, network: ResNet18) -> None:
+        self.network = network
+        self._lean = LeanNetwork(network)
+
+    def features(self, images: Sequence[Array]) -> list[Array]:
+        """See ``Runner``."""
+        return [self._lean.features(image) for image in images]
+
+    def activations(self, image: Array, until: str) -> Tensor:
+        """See ``Runner``."""
+        values = torch.from_numpy(self._lean.run(image, until=until))
+        return values.permute(3, 0, 1, 2)[None]
+
+
+class TorchRunner:
+    """In batches, in half precision as long as that changes no feature by more than ``PARITY``.
+
+    Every batch has the same size, filled up with zeros: how a device sums depends on it. If memory
+    does not suffice, the size is halved, for good.
+
+    Args:
+        network: On its device.
+        half: ``float16``, or ``bfloat16`` where sums need its range.
+    """
+
+    def __init__(self, network: ResNet18, half: torch.dtype, batch: int = BATCH) -> None:
+        self.network = network
+        self._device = next(network.parameters()).device
+        self._half: torch.dtype | None = half
+        self._compared = False
+        self._batch = batch
+
+    @property
+    def name(self) -> str:
+        """Device and precision."""
+        return f"{self._device.type} {str(self._half or torch.float32).removeprefix('torch.')}"
+
+    def features(self, images: Sequence[Array]) -> list[Array]:
+        """See ``Runner``.
+
+        Raises:
+            WorkerError: ``memory``: not even one image fits.
+        """
+        if images and not self._compared:
+            self._compare(images[0])
+        found: list[Array] = []
+        while len(found) < len(images):
+            waiting = images[len(found) :][: self._batch]
+            try:
+                found += self._infer(waiting[: _alike(waiting)])
+            except torch.OutOfMemoryError:
+                self._halve()
+        return found
+
+    def activations(self, image: Array, until: str) -> Tensor:
+        """See ``Runner``. Always float32: gradients follow."""
+        with torch.no_grad(), _exactly():
+            return self.network.run(self._on_device([image]), until=until)
+
+    def _infer(self, images: Sequence[Array]) -> list[Array]:
+        inputs = self._on_device(images)
+        found = self._forward(inputs, self._half)
+        if self._half is not None and not np.isfinite(found).all():
+            found = self._forward(inputs, None)  # beyond the range of half precision
+        return list(found[: len(images)])
+
+    def _forward(self, inputs: Tensor, half: torch.dtype | None) -> Array:
+        cast = torch.autocast(self._device.type, dtype=half, enabled=half is not None)
+        with torch.inference_mode(), _exactly(), cast:
+            features: Array = self.network(inputs).float().cpu().numpy()
+        return features
+
+    def _compare(self, image: Array) -> None:
+        """Whether half precision is near enough, by the first image there is."""
+        inputs = self._on_device([image])
+        exact, quick = self._forward(inputs, None)[0], self._forward(inputs, self._half)[0]
+        if not np.abs(exact - quick).max() <= PARITY * np.abs(exact).max():
+            self._half = None
+        self._compared = True
+
+    def _on_device(self, images: Sequence[Array]) -> Tensor:
+        size = self._batch if len(images) > 1 else 1
+        batch = torch.zeros((size, 1, *images[0].shape), pin_memory=self._device.type == "cuda")
+        for place, image in zip(batch, images, strict=False):
+            place[0] = torch.from_numpy(image)
+        moved = batch.to(self._device, non_blocking=True)
+        return moved.contiguous(memory_format=torch.channels_last_3d)
+
+    def _halve(self) -> None:
+        if self._batch == 1:
+            raise WorkerError(
+                "the device's memory does not hold one image",
+                self.name,
+                "a smaller `size` in the recipe, or another GPU",
+                "memory",
+            )
+        self._batch //= 2
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _alike(images: Sequence[Array]) -> int:
+    """How many images, from the first on, have its shape."""
+    return next((k for k, one in enumerate(images) if one.shape != images[0].shape), len(images))
+
+
+def _exactly() -> Any:
+    """Algorithms that give the same sums every time, and no shortened factors."""
+    return torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False)

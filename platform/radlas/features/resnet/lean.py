@@ -1,0 +1,166 @@
+"""The network on a processor, without what a forward pass there does in vain.
+
+The same function as ``ResNet18`` in evaluation mode, without gradients: normalisation is folded
+into the convolutions, values lie channel by channel for each voxel, and convolutions of stride 1
+become matrix products (``kernels/winograd.py``). Zeros beyond the first and last slice, which
+dilated taps mostly meet, are not multiplied. A half to a third of the time.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from radlas.features.kernels import winograd
+from radlas.features.resnet.network import STAGES, Block, ResNet18
+
+Array = NDArray[np.float32]
+_SLAB = 4 << 20  # values of transformed slices at once: more is slower than the caches
+
+
+class LeanNetwork:
+    """A network that only infers, one image at a time, so that no answer depends on a batch.
+
+    Args:
+        network: In evaluation mode, on the CPU, float32.
+    """
+
+    def __init__(self, network: ResNet18) -> None:
+        self.strides, self._pooled = network.strides, network.form.pooled
+        self._stem = _channels_last(fuse_conv_bn_eval(network.conv1, network.bn1))
+        room = _Room()
+        self._blocks: dict[str, list[_LeanBlock]] = {
+            stage: [_LeanBlock(block, room) for block in getattr(network, stage)]
+            for stage in STAGES[1:]
+        }
+
+    def run(self, image: Array, *, until: str = "layer4") -> Array:
+        """Activations of a stage.
+
+        Args:
+            image: Shape ``(z, y, x)``.
+            until: One of ``STAGES``.
+
+        Returns:
+            Shape ``(z, y, x, channel)``.
+        """
+        with torch.inference_mode():
+            found = self._stem(torch.from_numpy(image)[None, None])
+            if self._pooled:
+                found = functional.max_pool3d(found, 3, stride=2, padding=1)
+            values = _values(functional.relu(found))  # of fewer voxels; maxima stay in their order
+            for stage in STAGES[1 : STAGES.index(until) + 1]:
+                for block in self._blocks[stage]:
+                    values = block(values)
+        return values
+
+    def features(self, image: Array) -> Array:
+        """Means of layer4, shape ``(512,)``; see ``run``."""
+        means: Array = self.run(image).mean(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
+        return means
+
+
+class _LeanBlock:
+    """Two convolutions and what goes around them."""
+
+    def __init__(self, block: Block, room: _Room) -> None:
+        first = fuse_conv_bn_eval(block.conv1, block.bn1)
+        self._first: Any = _channels_last(first) if block.stride > 1 else _Convolution(first, room)
+        self._second = _Convolution(fuse_conv_bn_eval(block.conv2, block.bn2), room)
+        self._stride = block.stride
+        self._around: nn.Module | None = None
+        if block.downsample is not None:
+            self._around = _channels_last(fuse_conv_bn_eval(*block.downsample))
+
+    def __call__(self, values: Array) -> Array:
+        around = values[:: self._stride, :: self._stride, :: self._stride]
+        if self._around is not None:
+            around = _values(self._around(_tensor(values)))
+        if self._stride > 1:
+            inner = _values(functional.relu(self._first(_tensor(values))))
+        else:
+            inner = self._first(values, around[..., :0])
+        result: Array = self._second(inner, around)
+        return result
+
+
+class _Convolution:
+    """A convolution of 3 x 3 x 3 with stride 1, a bias, something added, and nothing below 0."""
+
+    def __init__(self, fused: nn.Conv3d, room: _Room) -> None:
+        weights = fused.weight.detach().double().numpy()
+        self._matrices = torch.from_numpy(winograd.transformed_filters(weights))
+        assert fused.bias is not None  # noqa: S101 - folding always makes one
+        self._bias: Array = fused.bias.detach().numpy()
+        self._dilation = int(fused.dilation[0])
+        self._room = room
+
+    def __call__(self, values: Array, around: Array) -> Array:
+        depth, height, width, inputs = values.shape
+        d, outputs = self._dilation, self._matrices.shape[3]
+        image = np.empty((depth, height, width, outputs), np.float32)
+        sides = (d, d, winograd.tiles(height, d), winograd.tiles(width, d))
+        slab = max(4 * d, _SLAB // (winograd.PLACES * math.prod(sides) * max(inputs, outputs)))
+        for start in range(0, depth, slab):
+            stop = min(start + slab, depth)
+            first, last = max(start - d, 0), min(stop + d, depth)
+            tiles = self._room.take("tiles", (winograd.PLACES, last - first, *sides, inputs))
+            winograd.to_tiles(values[first:last], d, tiles)
+            made = self._room.take("made", (winograd.PLACES, stop - start, *sides, outputs))
+            self._multiply(tiles, made, first - start, math.prod(sides))
+            near = np.ascontiguousarray(around[start:stop])
+            winograd.from_tiles(made, d, self._bias, near, image[start:stop])
+        return image
+
+    def _multiply(self, tiles: Array, made: Array, first: int, row: int) -> None:
+        """Each place's matrix product, summed over the taps along z.
+
+        Args:
+            tiles: Transformed slices, some before and behind those wanted among them.
+            made: Filled, for the slices wanted.
+            first: First slice of ``tiles``, counted from the first wanted: 0 or negative.
+            row: Tiles of a slice.
+        """
+        rows = torch.from_numpy(tiles).view(winograd.PLACES, -1, tiles.shape[-1])
+        found = torch.from_numpy(made).view(winograd.PLACES, -1, made.shape[-1])
+        wanted, there = made.shape[1], range(first, first + tiles.shape[1])
+        torch.bmm(rows[:, -first * row : (wanted - first) * row], self._matrices[:, 1], out=found)
+        for tap, step in ((0, -self._dilation), (2, self._dilation)):
+            low, high = max(0, there.start - step), min(wanted, there.stop - step)
+            if low < high:  # else all that this tap meets are the zeros beyond the image
+                met = rows[:, (low + step - first) * row : (high + step - first) * row]
+                found[:, low * row : high * row].baddbmm_(met, self._matrices[:, tap])
+
+
+class _Room:
+    """Memory that is used again: fresh pages for every convolution would cost as much as it."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Array] = {}
+
+    def take(self, name: str, shape: tuple[int, ...]) -> Array:
+        """An array whose content is anything."""
+        size = math.prod(shape)
+        if name not in self._kept or self._kept[name].size < size:
+            self._kept[name] = np.empty(size, np.float32)
+        return self._kept[name][:size].reshape(shape)
+
+
+def _tensor(values: Array) -> Tensor:
+    return torch.from_numpy(values).permute(3, 0, 1, 2)[None]
+
+
+def _values(activations: Tensor) -> Array:
+    values: Array = activations[0].permute(1, 2, 3, 0).contiguous().numpy()
+    return values
+
+
+def _channels_last(module: nn.Conv3d) -> nn.Conv3d:
+    return module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload,no-any-return]

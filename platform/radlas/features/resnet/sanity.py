@@ -1,0 +1,64 @@
+"""Whether a map is one of the network: it must not survive that the network is forgotten.
+
+Source: Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018: layers are randomised one
+after the other, from the head down, and the map is compared with the first.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from radlas.features.resnet.cam import Cam, grad_cam
+from radlas.features.resnet.device import Runner, runner_of
+from radlas.features.resnet.network import STAGES, ResNet18
+from radlas.features.resnet.weights import initialise
+from radlas.model import Volume
+
+
+def cascade(
+    runner: Runner, seen: Volume, first: Cam, weights: NDArray[np.float64], *, seed: int = 0
+) -> list[tuple[str, float | None]]:
+    """Rank correlation of a map with those of a network that is randomised from the head down.
+
+    Args:
+        runner: The network that made the map; it is left as it is.
+        seen: Its input.
+        first: The map.
+        weights: Of the head, shape ``(512,)``.
+        seed: Of the random weights.
+
+    Returns:
+        ``head``, then the stages from the last to the stem, each with the correlation over the
+        cells once it is randomised too; ``None`` where a map is all of one value.
+    """
+    chance = np.random.default_rng(seed)
+    head = chance.permutation(weights)
+    found = [("head", _alike(first, _map(runner, seen, first, head)))]
+    network = copy.deepcopy(runner.network)
+    for number, stage in enumerate(reversed(STAGES)):
+        forget(network, stage, seed + number)
+        found.append((stage, _alike(first, _map(runner_of(network), seen, first, head))))
+    return found
+
+
+def forget(network: ResNet18, stage: str, seed: int) -> None:
+    """Give one stage the weights of a network that was never trained."""
+    modules = [network.conv1, network.bn1] if stage == "stem" else [getattr(network, stage)]
+    for number, module in enumerate(modules):
+        initialise(module, seed + number)
+
+
+def _map(runner: Runner, seen: Volume, first: Cam, weights: NDArray[np.float64]) -> Cam:
+    return grad_cam(
+        runner, seen.voxels, seen.geometry, weights=weights, bias=0.0, layer=first.layer
+    )
+
+
+def _alike(one: Cam, other: Cam) -> float | None:
+    if one.cells.std() == 0 or other.cells.std() == 0:
+        return None
+    return float(spearmanr(one.cells.ravel(), other.cells.ravel()).statistic)
