@@ -6,12 +6,14 @@ from radlas.cli.features import register as _features
 from radlas.cli.lake import register as _lake
 from radlas.cli.snapshots import register as _snapshots
 from radlas.cli.study import register as _study
+from radlas.cli.weights import register as _weights
 
 _data(app)
 _lake(app)
 _features(app)
 _snapshots(app)
 _study(app)
+_weights(app)
 
 
 def main() -> None:

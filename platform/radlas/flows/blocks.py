@@ -80,6 +80,56 @@ def block_sets(store: Store, available: Sequence[str], study: StudyConfig) -> di
     return chosen
 
 
+def random_weights(store: Store, feature_sets: Sequence[str]) -> list[str]:
+    """What must be said wherever a number of them appears: one line for each random network."""
+    recipes = ((name, load_recipe(store, name)) for name in feature_sets)
+    return [
+        f"  !! the deep features of {name} come from a network with random weights: a null model"
+        for name, recipe in recipes
+        if recipe["versions"].get("weights") == "random"
+    ]
+
+
+def pretrained_on(store: Store, feature_sets: Sequence[str]) -> set[str]:
+    """Subjects whose images a network of these feature sets was trained on; empty if unknown."""
+    notes = (load_recipe(store, name).get("provenance", {}) for name in feature_sets)
+    return {str(subject) for note in notes for subject in note.get("subjects", ())}
+
+
+def check_pretraining(
+    store: Store, feature_sets: Sequence[str], people: pd.DataFrame, study: StudyConfig
+) -> list[str]:
+    """Whether a network has seen patients it will be judged on.
+
+    Args:
+        store: The store.
+        feature_sets: Those that the study uses.
+        people: ``subject_id`` and ``centre`` of the study's subjects.
+        study: Its external centre must be new to every network.
+
+    Returns:
+        What a reader should know, one line each.
+
+    Raises:
+        StudyError: A network was trained on images of the external centre.
+    """
+    seen = people[people["subject_id"].isin(pretrained_on(store, feature_sets))]
+    external = seen[seen["centre"] == study.external_centre]
+    if len(external):
+        raise StudyError(
+            f"the network was trained on images of {external['subject_id'].nunique()} subjects of"
+            f" the external centre {study.external_centre}",
+            f"study {study.name}",
+            "radlas pretrain on the training centres alone, and extract with those weights",
+        )
+    if not len(seen):
+        return []
+    return [
+        f"  the network was trained, without labels, on images of {seen['subject_id'].nunique()} of"
+        " the training subjects: out-of-fold figures of deep features may flatter them"
+    ]
+
+
 def _check_extracted(
     part: Any, block: str, feature_set: str, study: StudyConfig, centres: Any
 ) -> None:

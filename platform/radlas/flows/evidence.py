@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -34,7 +34,7 @@ def banners(store: Store, card: Mapping[str, Any]) -> list[Json]:
         text = "Synthetic cohort: these are not patients. No number here says anything about one."
         found.append({"level": "danger", "kind": "synthetic", "text": text})
     for name in card["feature_sets"]:
-        if "-rand" in load_recipe(store, name)["label"]:
+        if load_recipe(store, name)["versions"].get("weights") == "random":
             text = (
                 f"Random network weights: the deep features of {name} come from a network that was"
                 " never trained. They are a null model, not the published method."
@@ -125,7 +125,9 @@ def subgroup_rows(found: Mapping[str, Json]) -> list[Json]:
     return rows
 
 
-def provenance(card: Mapping[str, Any], snapshot: Snapshot, label: str, study: StudyConfig) -> Json:
+def provenance(
+    store: Store, card: Mapping[str, Any], snapshot: Snapshot, label: str, study: StudyConfig
+) -> Json:
     """What is needed to run the study again."""
     return {
         "radlas": card["radlas"],
@@ -136,7 +138,31 @@ def provenance(card: Mapping[str, Any], snapshot: Snapshot, label: str, study: S
         "command": f"radlas train STUDY.yaml --snapshot {snapshot.label}; radlas report {label}",
         "seed": study.seed,
         "feature_sets": list(card["feature_sets"]),
+        "weights": _weights(store, card["feature_sets"]),
     }
+
+
+def _weights(store: Store, feature_sets: Sequence[str]) -> str:
+    """Where the network's weights come from, in words; empty without a network."""
+    told = []
+    for name in feature_sets:
+        recipe = load_recipe(store, name)
+        digest, note = recipe["versions"].get("weights", ""), recipe.get("provenance", {})
+        if recipe["table"] != "deep":
+            continue
+        if digest == "random":
+            told.append(f"{name}: random, seed {recipe['settings'].get('seed')}")
+        elif "subjects" in note:
+            told.append(
+                f"{name}: {note['objective']} on images of {len(note['subjects'])} subjects of"
+                f" {', '.join(note['centres'])}, no labels, {note['steps']} steps; SHA-256 {digest}"
+            )
+        else:
+            told.append(
+                f"{name}: {note.get('source', 'a file')}, whose SHA-256 is"
+                f" {note.get('source_sha256', 'not known')}; of the weights {digest}"
+            )
+    return "; ".join(told)
 
 
 def limits(study: StudyConfig, cohort_part: Json, looks: int) -> list[str]:

@@ -15,6 +15,7 @@ from radlas.engine.base import Done
 from radlas.errors import ConfigError
 from radlas.flows.activation import case_map, compare, in_words, model_extractor
 from radlas.flows.base import Flow, Plan, Report
+from radlas.flows.blocks import random_weights
 from radlas.flows.dataset import load_dataset
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import RESULT as VALIDATION
@@ -132,6 +133,8 @@ def commit(
     keep_beside(store, *version, RESULT, result)
     shares = ", ".join(f"{b['block']} {b['share']:.0%}" for b in found[""]["blocks"])
     lines = [f"explain: {label}, share of |SHAP| by block: {shares or 'none'}"]
+    card = read_card(store, *version)
+    lines += random_weights(store, card["feature_sets"]) if cases else []
     return Report((*lines, *in_words(result["cam"], f"{label}/{CAM_FOLDER}")), result)
 
 

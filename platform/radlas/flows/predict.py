@@ -10,7 +10,7 @@ from pydantic import Field
 
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
-from radlas.flows.blocks import study_matrix
+from radlas.flows.blocks import random_weights, study_matrix
 from radlas.flows.dataset import load_dataset
 from radlas.flows.validate import ModelConfig, model_task
 from radlas.learn.explain import explain as shap_values
@@ -62,7 +62,9 @@ def predict(config: PredictConfig) -> Report:
         for case, centre in centres.items()
     ]
     label = f"{task.name}@{task.number}"
-    return Report(tuple(_told(label, card, rows)), {"model": label, "rows": rows})
+    warnings = random_weights(store, card["feature_sets"])
+    data = {"model": label, "rows": rows, "warnings": warnings}
+    return Report(tuple(_told(label, card, rows, warnings)), data)
 
 
 def _centres(connection: Any, given: Sequence[str]) -> Any:
@@ -100,8 +102,8 @@ def _unusual(row: Any, background: Any, model: Any) -> dict[str, list[str]]:
     }
 
 
-def _told(label: str, card: Any, rows: list[dict[str, Any]]) -> list[str]:
-    lines = [f"predict: {label}, model {card['study']['primary']}"]
+def _told(label: str, card: Any, rows: list[dict[str, Any]], warnings: list[str]) -> list[str]:
+    lines = [f"predict: {label}, model {card['study']['primary']}", *warnings]
     if card["synthetic"]:
         lines.append("  !! trained on a synthetic cohort: not for patients")
     for row in rows:

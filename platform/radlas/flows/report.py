@@ -102,7 +102,9 @@ def gather(task: ModelTask) -> dict[str, Any]:
             "created_at": snapshot.created_at,
             "cases_per_centre": {c: n["cases"] for c, n in snapshot.counts.items()},
         },
-        "provenance": evidence.provenance(card, snapshot, f"{task.name}@{task.number}", study),
+        "provenance": evidence.provenance(
+            store, card, snapshot, f"{task.name}@{task.number}", study
+        ),
         "banners": evidence.banners(store, card),
         **part,
         "models": _models(folder, card, study, validated),

@@ -16,7 +16,7 @@ from radlas.digests import digest_of
 from radlas.engine.base import Done
 from radlas.errors import StudyError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
-from radlas.flows.blocks import block_sets
+from radlas.flows.blocks import block_sets, check_pretraining, random_weights
 from radlas.flows.dataset import load_dataset, load_people
 from radlas.learn.design import class_tables
 from radlas.learn.evaluate import internal
@@ -63,19 +63,21 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     people = load_people(store, snapshot).reset_index()
     used = people[people["centre"].isin([*study.training_centres, study.external_centre])]
     classes = [table._asdict() for table in class_tables(used, study.outcome)]
+    sets = sorted(set(block_sets(store, snapshot.feature_sets, study).values()))
     card = {
         "key": key,
         "study": study.model_dump(mode="json"),
         "study_digest": study.digest(),
         "snapshot": snapshot.label,
         "snapshot_id": snapshot.id,
-        "feature_sets": sorted(set(block_sets(store, snapshot.feature_sets, study).values())),
+        "feature_sets": sets,
         "packages": packages(),
         "synthetic": bool(used["synthetic"].fillna(False).any()),
         "classes": classes,
         "radlas": __version__,
     }
     notes = [f"study {study.name} on snapshot {snapshot.label}", *_class_lines(study, classes)]
+    notes += [*check_pretraining(store, sets, used, study), *random_weights(store, sets)]
     if number is not None:
         return Plan(known={"ok": len(study.models)}, notes=tuple(notes), extra=(card, number))
     load_dataset(store, snapshot, study, study.training_centres)  # refuses before anything runs

@@ -13,6 +13,7 @@ from pydantic import Field
 from radlas.engine.base import Done
 from radlas.errors import StudyError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
+from radlas.flows.blocks import random_weights
 from radlas.flows.dataset import load_dataset
 from radlas.flows.train import fitted_or_raise
 from radlas.learn.evaluate import compare, evaluate
@@ -123,6 +124,8 @@ def commit(
     result = read_beside(store, task.name, task.number, RESULT)
     lines = [f"validate: {label} on centre {result['centre']} (look {result['look']} at it)"]
     lines += [_told(name, found) for name, found in result["models"].items()]
+    card = read_card(store, task.name, task.number)
+    lines += random_weights(store, card["feature_sets"])
     return Report(tuple(lines), {"model": task.name, "version": task.number, **result})
 
 

@@ -40,6 +40,7 @@ class Provenance(TypedDict):
     command: str
     seed: int
     feature_sets: list[str]
+    weights: NotRequired[str]
 
 
 class Banner(TypedDict):

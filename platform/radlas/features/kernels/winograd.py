@@ -17,6 +17,7 @@ from radlas.compiled import kernel
 
 TILE = 4  # outputs a side; a tile looks at two more
 PLACES = 36
+_AT_ONCE = 64  # outputs whose filters are transformed together
 Array = NDArray[np.float32]
 
 _FILTERS = np.array(
@@ -37,8 +38,8 @@ def tiles(extent: int, dilation: int) -> int:
     return -(-longest // TILE)
 
 
-def transformed_filters(weights: NDArray[np.float64]) -> Array:
-    """Filters as matrices.
+def transformed_filters(weights: Array) -> Array:
+    """Filters as matrices, transformed in double precision.
 
     Args:
         weights: Shape ``(outputs, inputs, 3, 3, 3)``.
@@ -47,8 +48,14 @@ def transformed_filters(weights: NDArray[np.float64]) -> Array:
         Shape ``(36, 3, inputs, outputs)``: for each place of a tile and each tap along z a matrix.
     """
     outputs, inputs = weights.shape[:2]
-    found = np.einsum("iy,jx,oczyx->ijzco", _FILTERS, _FILTERS, weights, optimize=True)
-    return np.ascontiguousarray(found.reshape(PLACES, 3, inputs, outputs), dtype=np.float32)
+    found = np.empty((PLACES, 3, inputs, outputs), np.float32)
+    both = np.kron(_FILTERS, _FILTERS)  # of rows, then columns
+    for start in range(0, outputs, _AT_ONCE):
+        part = weights[start : start + _AT_ONCE].astype(np.float64)
+        flat = part.transpose(3, 4, 2, 1, 0).reshape(9, -1)
+        made = (both @ flat).reshape(PLACES, 3, inputs, -1)
+        found[..., start : start + _AT_ONCE] = made
+    return found
 
 
 @kernel

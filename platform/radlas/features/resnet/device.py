@@ -44,8 +44,12 @@ class Runner(Protocol):
 @lru_cache(maxsize=2)
 def runner(variant: Variant, path: str, digest: str, seed: int) -> Runner:
     """One network per process, on its GPU if it has one; see ``cached_network``."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return runner_of(cached_network(variant, path, digest, seed, device))
+    return runner_of(cached_network(variant, path, digest, seed, default_device()))
+
+
+def default_device() -> str:
+    """``cuda`` where there is a GPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def runner_of(network: ResNet18) -> Runner:
@@ -82,14 +86,17 @@ class TorchRunner:
 
     Args:
         network: On its device.
-        half: ``float16``, or ``bfloat16`` where sums need its range.
+        half: ``float16``, or ``bfloat16`` where sums need its range; ``None`` for float32 alone.
+        batch: Images at once, at first.
     """
 
-    def __init__(self, network: ResNet18, half: torch.dtype, batch: int = BATCH) -> None:
+    def __init__(
+        self, network: ResNet18, half: torch.dtype | None = None, batch: int = BATCH
+    ) -> None:
         self.network = network
         self._device = next(network.parameters()).device
-        self._half: torch.dtype | None = half
-        self._compared = False
+        self._half = half
+        self._compared = half is None
         self._batch = batch
 
     @property

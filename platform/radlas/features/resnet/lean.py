@@ -22,7 +22,7 @@ from radlas.features.kernels import winograd
 from radlas.features.resnet.network import STAGES, Block, ResNet18
 
 Array = NDArray[np.float32]
-_SLAB = 4 << 20  # values of transformed slices at once: more is slower than the caches
+_SLAB = 2 << 20  # values of transformed slices at once: more is slower than the caches
 
 
 class LeanNetwork:
@@ -95,8 +95,8 @@ class _Convolution:
     """A convolution of 3 x 3 x 3 with stride 1, a bias, something added, and nothing below 0."""
 
     def __init__(self, fused: nn.Conv3d, room: _Room) -> None:
-        weights = fused.weight.detach().double().numpy()
-        self._matrices = torch.from_numpy(winograd.transformed_filters(weights))
+        filters = winograd.transformed_filters(fused.weight.detach().numpy())
+        self._matrices = torch.from_numpy(filters)
         assert fused.bias is not None  # noqa: S101 - folding always makes one
         self._bias: Array = fused.bias.detach().numpy()
         self._dilation = int(fused.dilation[0])

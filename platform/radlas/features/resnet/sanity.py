@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from radlas.features.resnet.cam import Cam, grad_cam
-from radlas.features.resnet.device import Runner, runner_of
+from radlas.features.resnet.device import Runner, TorchRunner
 from radlas.features.resnet.network import STAGES, ResNet18
 from radlas.features.resnet.weights import initialise
 from radlas.model import Volume
@@ -41,7 +41,7 @@ def cascade(
     network = copy.deepcopy(runner.network)
     for number, stage in enumerate(reversed(STAGES)):
         forget(network, stage, seed + number)
-        found.append((stage, _alike(first, _map(runner_of(network), seen, first, head))))
+        found.append((stage, _alike(first, _map(TorchRunner(network), seen, first, head))))
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from radlas.digests import file_digest
@@ -148,7 +148,8 @@ def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, Any
         raise ConfigError("there is a file already", str(path), "name another, or remove it")
     temporary = path.with_name(f".{path.name}.part")
     tensors = {name: tensor.contiguous().cpu() for name, tensor in state.items()}
-    save_file(tensors, temporary, metadata={_NOTE: json.dumps(dict(note), sort_keys=True)})
+    note_text = json.dumps(dict(note), sort_keys=True)
+    temporary.write_bytes(save(tensors, metadata={_NOTE: note_text}))
     temporary.rename(path)
 
 

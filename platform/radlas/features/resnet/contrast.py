@@ -1,0 +1,202 @@
+"""Self-supervised training on images alone: two crops of one patient should look alike.
+
+For sites without published weights. Nothing is told of outcomes or outlines. What a step sees
+follows from the seed and the step's number alone, so a run that was interrupted goes on as if it
+had not been.
+
+Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML
+2020 (NT-Xent).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from radlas.errors import ConfigError
+from radlas.features.resnet.network import FEATURES, Variant
+from radlas.features.resnet.weights import random_network
+
+Array = NDArray[np.floating[Any]]
+_LAST = 50  # steps that figures are means of
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained.
+
+    Attributes:
+        variant: Form of the network.
+        crop: Voxels of a crop along ``(z, y, x)``.
+        batch: Patients of a step, two crops of each.
+        steps: Steps in all.
+        learning_rate: Of AdamW, falling to 0 along a cosine.
+        temperature: Of NT-Xent: lower parts near ones more strongly.
+        seed: Of weights, crops and changes of grey levels.
+    """
+
+    variant: Variant
+    crop: tuple[int, int, int]
+    batch: int
+    steps: int
+    learning_rate: float
+    temperature: float
+    seed: int
+
+
+class Trainer:
+    """A network and how far its training has come.
+
+    Args:
+        images: What to crop from: shape ``(patient, z, y, x)``, z-scores; may be a memory map.
+        training: How.
+        device: ``cpu`` or ``cuda``.
+
+    Attributes:
+        step: Steps done.
+        last: Loss, and share of crops that found their like, of the last steps.
+
+    Raises:
+        ConfigError: There are fewer patients than a step needs, or a crop is larger than an image.
+    """
+
+    def __init__(self, images: Array, training: Training, device: str = "cpu") -> None:
+        _check(images, training)
+        self.step, self.last = 0, list[tuple[float, float]]()
+        self._images, self._training, self._device = images, training, device
+        self.network = random_network(training.variant, training.seed).to(device)
+        self._projection = _projection(training.seed).to(device)
+        parts = [*self.network.parameters(), *self._projection.parameters()]
+        self._optimiser = torch.optim.AdamW(parts, lr=training.learning_rate)
+
+    def run(self, seen: Callable[[int, float, float], None], every: int, path: Path) -> None:
+        """Train to the end, from wherever it stands.
+
+        Args:
+            seen: Told of each step: its number from 1, the loss, and the share of crops whose
+                nearest other crop is of the same patient.
+            every: Steps between checkpoints.
+            path: Where checkpoints go.
+        """
+        self.network.train()
+        while self.step < self._training.steps:
+            loss, share = self._one_step()
+            self.step += 1
+            self.last = [*self.last[1 - _LAST :], (loss, share)]
+            seen(self.step, loss, share)
+            if self.step % every == 0 or self.step == self._training.steps:
+                self.save(path)
+        self.network.eval()
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint that is whole or not there."""
+        temporary = path.with_name(f".{path.name}.part")
+        torch.save(self._state(), temporary)
+        temporary.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        state = torch.load(path, map_location=self._device, weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self._projection.load_state_dict(state["projection"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.step, self.last = int(state["step"]), list(map(tuple, state["last"]))
+
+    def _state(self) -> Mapping[str, Any]:
+        return {
+            "network": self.network.state_dict(),
+            "projection": self._projection.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "step": self.step,
+            "last": self.last,
+        }
+
+    def _one_step(self) -> tuple[float, float]:
+        wanted = self._training
+        for group in self._optimiser.param_groups:
+            group["lr"] = wanted.learning_rate * (1 + np.cos(np.pi * self.step / wanted.steps)) / 2
+        batch = torch.from_numpy(views(self._images, wanted, self.step))[:, None].to(self._device)
+        with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+            found = self._projection(self.network(batch))
+            loss, share = nt_xent(found, wanted.temperature)
+            self._optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._optimiser.step()
+        return float(loss.detach()), share
+
+
+def views(images: Array, training: Training, step: int) -> NDArray[np.float32]:
+    """Two crops of each patient of a step, changed as scanners change them.
+
+    Each has a place, a side and a brightness of its own: what stays is the tissue.
+
+    Returns:
+        Shape ``(2 * batch, z, y, x)``: first one crop of each patient, then the other.
+    """
+    per_round = len(images) // training.batch
+    order = np.random.default_rng([training.seed, step // per_round]).permutation(len(images))
+    start = (step % per_round) * training.batch
+    chosen = order[start : start + training.batch]
+    chance = np.random.default_rng([training.seed, step, 1])
+    found = [_view(images[patient], training.crop, chance) for _ in range(2) for patient in chosen]
+    return np.stack(found)
+
+
+def nt_xent(found: Tensor, temperature: float) -> tuple[Tensor, float]:
+    """Cross-entropy of finding, among all other crops, the one of the same patient.
+
+    Args:
+        found: Shape ``(2 * patient, feature)``: one crop of each patient, then the other.
+        temperature: Cosines are divided by it.
+
+    Returns:
+        The loss, and the share of crops whose nearest is the right one; by chance that share is
+        ``1 / (2 * patient - 1)``.
+    """
+    unit = functional.normalize(found, dim=1)
+    alike = unit @ unit.T / temperature
+    alike = alike.masked_fill(torch.eye(len(unit), dtype=torch.bool, device=unit.device), -1e9)
+    right = torch.arange(len(unit), device=unit.device).roll(len(unit) // 2)
+    share = (alike.argmax(dim=1) == right).float().mean()
+    return functional.cross_entropy(alike, right), float(share)
+
+
+def _view(image: Array, crop: tuple[int, ...], chance: np.random.Generator) -> NDArray[np.float32]:
+    starts = [int(chance.integers(n - m + 1)) for n, m in zip(image.shape, crop, strict=True)]
+    part = image[tuple(slice(a, a + m) for a, m in zip(starts, crop, strict=True))]
+    part = part.astype(np.float32)
+    if chance.random() < 0.5:
+        part = part[..., ::-1]
+    gain, offset = chance.uniform(0.8, 1.25), chance.normal(0, 0.1)
+    noise = chance.normal(0, 0.05, part.shape)
+    return (part * gain + offset + noise).astype(np.float32)
+
+
+def _projection(seed: int) -> nn.Sequential:
+    """From features to what is compared; thrown away afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Linear(FEATURES, FEATURES), nn.ReLU(), nn.Linear(FEATURES, 128, bias=False)
+        )
+
+
+def _check(images: Array, training: Training) -> None:
+    if len(images) < training.batch:
+        raise ConfigError(
+            f"a step takes {training.batch} patients, there are {len(images)}",
+            hint="a smaller `batch`, or more centres",
+        )
+    if any(m > n for n, m in zip(images.shape[1:], training.crop, strict=True)):
+        raise ConfigError(
+            f"a crop of {training.crop} voxels is larger than images of {images.shape[1:]}",
+            hint="a smaller `crop`, or a larger `size`",
+        )

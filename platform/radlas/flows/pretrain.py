@@ -1,0 +1,236 @@
+"""Pretrain: weights for the network from the images of training centres, without any label."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from radlas.config import Config
+from radlas.digests import digest_of
+from radlas.errors import ConfigError, DataError
+from radlas.features import EXTRACTORS
+from radlas.features.base import make_extractor
+from radlas.features.preprocess import one_itk_thread
+from radlas.flows.base import Report, StoreConfig
+from radlas.model import Row
+from radlas.store import delta
+from radlas.store.layout import Store, open_store
+from radlas.store.snapshots import load_snapshot
+from radlas.store.travel import merged_cases
+from radlas.volumes.zarr import read_volume
+
+OBJECTIVE = "contrastive (NT-Xent)"
+READERS = 2
+
+
+class PretrainConfig(StoreConfig):
+    """Which centres, which network, for how long."""
+
+    out: Path = Field(description="Weights file to make, as `sarcoma.safetensors`.")
+    centres: tuple[str, ...] = Field(
+        min_length=1, description="Whose images are used: the study's training centres."
+    )
+    snapshot: str = Field(default="", description="Only cases of this snapshot; empty for all.")
+    input: dict[str, Any] = Field(
+        default_factory=dict,
+        description="`variant`, `axes`, `size`, `spacing`, `background` as under `deep:` in the"
+        " extraction recipe that will use the weights.",
+    )
+    crop: tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
+        default=(32, 112, 112), description="Voxels of a crop along (z, y, x)."
+    )
+    batch: int = Field(default=16, ge=2, description="Patients of a step, two crops of each.")
+    steps: PositiveInt = Field(default=3000, description="Steps in all.")
+    learning_rate: PositiveFloat = Field(
+        default=1e-3, description="Of AdamW, at the beginning [1]."
+    )
+    temperature: PositiveFloat = Field(default=0.2, description="Of the loss NT-Xent [1].")
+    seed: NonNegativeInt = Field(default=0, description="Of weights, crops and changes.")
+    checkpoint_every: PositiveInt = Field(default=50, description="Steps lost by a kill, at most.")
+
+
+def pretrain(
+    config: PretrainConfig, *, watch: Callable[[int, float, float], None] | None = None
+) -> Report:
+    """Train until the last step, or go on where an interrupted run stood.
+
+    What the network has seen is noted in the weights file, so that a study whose external centre is
+    among it can be refused.
+
+    Args:
+        config: What to do.
+        watch: Told of each step: number, loss, share of crops that found their like.
+
+    Raises:
+        ConfigError: The file is there already, no case is of these centres, or another process is
+            at it, or a run with other settings was left unfinished there.
+    """
+    from radlas.features.resnet.contrast import Trainer, Training  # noqa: PLC0415 - torch
+    from radlas.features.resnet.device import default_device  # noqa: PLC0415
+    from radlas.features.resnet.weights import save_weights  # noqa: PLC0415
+
+    if config.out.suffix != ".safetensors":
+        raise ConfigError("the weights file must end in .safetensors", str(config.out))
+    if config.out.exists():
+        raise ConfigError("there is a file already", str(config.out), "name another, or remove it")
+    cases = _cases(open_store(config.store), config)
+    work = config.out.with_suffix(".unfinished")
+    with _alone(work):
+        _same_run(work, config, cases)
+        images = _images(config, cases, work)
+        training = Training(
+            variant=_extractor(config).settings.variant,
+            crop=config.crop,
+            batch=config.batch,
+            steps=config.steps,
+            learning_rate=config.learning_rate,
+            temperature=config.temperature,
+            seed=config.seed,
+        )
+        trainer, checkpoint = Trainer(images, training, default_device()), work / "checkpoint.pt"
+        resumed = checkpoint.exists()
+        if resumed:
+            trainer.load(checkpoint)
+        trainer.run(watch or _nobody, config.checkpoint_every, checkpoint)
+        note = _note(config, cases) | _figures(trainer.last, config.batch)
+        save_weights(config.out, trainer.network.state_dict(), note)
+    shutil.rmtree(work)
+    lines = [
+        f"pretrain: {config.out} from images of {len(cases)} subjects of"
+        f" {', '.join(sorted(config.centres))}, {config.steps} steps"
+        + (" (went on where an earlier run stood)" if resumed else ""),
+        f"  a crop found its like in {note['found']:.0%} of cases, by chance {note['chance']:.0%};"
+        f" loss {note['loss']:.3f}",
+        "  name it in the recipe, deep: {weights: FILE}; a study whose external centre is among"
+        " these centres will be refused",
+    ]
+    if note["found"] <= 2 * note["chance"]:
+        lines.append("  !! it learned next to nothing: more steps, or another learning rate")
+    return Report(tuple(lines), {**note, "out": str(config.out), "resumed": resumed})
+
+
+def _nobody(step: int, loss: float, share: float) -> None:
+    """Nobody watches."""
+
+
+def _figures(last: Sequence[tuple[float, float]], batch: int) -> dict[str, float]:
+    """Means over the last steps; and what chance would give."""
+    loss, found = np.mean(last, axis=0)
+    figures = {"loss": loss, "found": found, "chance": 1 / (2 * batch - 1)}
+    return {name: round(float(value), 6) for name, value in figures.items()}
+
+
+def _cases(store: Store, config: PretrainConfig) -> list[Row]:
+    """One case of each subject, the first by its id: of two, one would count as another patient."""
+    columns = ["case_id", "centre", "subject_id", "voxel_digest"]
+    rows = delta.read(store, "cases", columns).to_pylist()
+    elsewhere = merged_cases(store)
+    wanted = set(load_snapshot(store, config.snapshot).cases) if config.snapshot else None
+    there = {row["centre"] for row in rows}
+    if absent := sorted(set(config.centres) - there):
+        raise ConfigError(
+            f"no case is of {', '.join(absent)}",
+            config.store,
+            f"centres: {', '.join(sorted(there))}",
+        )
+    found: dict[str, Row] = {}
+    for row in sorted(rows, key=lambda row: row["case_id"]):
+        known = wanted is None or row["case_id"] in wanted
+        if known and row["centre"] in config.centres and row["case_id"] not in elsewhere:
+            found.setdefault(row["subject_id"], row)
+    if not found:
+        raise ConfigError("no image of these centres is here", config.store, "radlas ingest first")
+    return sorted(found.values(), key=lambda row: row["case_id"])
+
+
+def _images(config: PretrainConfig, cases: Sequence[Row], work: Path) -> NDArray[np.float16]:
+    """What is cropped from, made once and kept on disk: shape ``(case, z, y, x)``."""
+    path = work / "images.npy"
+    if path.exists():
+        return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+    temporary = work / ".images.npy"
+    shape = (len(cases), *_extractor(config).settings.size)
+    kept = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
+    place = open_store(config.store).place
+    with one_itk_thread(), ThreadPoolExecutor(READERS) as readers:
+        read = partial(_image, _extractor(config), place)
+        for number, image in enumerate(readers.map(read, [case["case_id"] for case in cases])):
+            kept[number] = image
+    kept.flush()
+    temporary.rename(path)
+    return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+
+
+def _image(extractor: Any, place: Any, case_id: str) -> NDArray[np.float32]:
+    try:
+        seen = extractor.prepare(read_volume(place, case_id), {}).inputs["whole"]
+    except DataError as error:
+        raise error.at(f"case {case_id[:8]}") from error
+    voxels: NDArray[np.float32] = seen.voxels
+    return voxels
+
+
+def _extractor(config: PretrainConfig) -> Any:
+    """The extractor whose inputs the network is trained on.
+
+    Raises:
+        ConfigError: ``input`` names weights, a region, or what no recipe has.
+    """
+    if wrong := sorted(set(config.input) & {"weights", "seed", "regions"}):
+        raise ConfigError(f"`input` may not name {', '.join(wrong)}", "radlas pretrain")
+    return make_extractor(EXTRACTORS, "deep", config.input)
+
+
+def _note(config: PretrainConfig, cases: Sequence[Row]) -> dict[str, Any]:
+    """What is told of the weights, wherever they go: pseudonyms, never names."""
+    return {
+        "source": "radlas pretrain",
+        "objective": OBJECTIVE,
+        "centres": sorted(config.centres),
+        "subjects": sorted(case["subject_id"] for case in cases),
+        "images_digest": digest_of([case["voxel_digest"] for case in cases]),
+        "settings": _settings(config),
+        "steps": config.steps,
+        "seed": config.seed,
+    }
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    return config.model_dump(mode="json", exclude={"store", "out", "checkpoint_every"})
+
+
+def _same_run(work: Path, config: PretrainConfig, cases: Sequence[Row]) -> None:
+    """What lies there must be of this very run, else it would go on from other images."""
+    path, mine = work / "run.json", _note(config, cases)
+    if not path.exists():
+        path.write_text(json.dumps(mine, sort_keys=True))
+    elif json.loads(path.read_text()) != json.loads(json.dumps(mine)):
+        raise ConfigError(
+            "an unfinished run with other settings or images lies there",
+            str(work),
+            "remove the folder to start anew, or name another file",
+        )
+
+
+@contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                "another process is making these weights", str(work), "wait for it to end"
+            ) from None
+        yield

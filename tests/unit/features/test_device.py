@@ -1,0 +1,80 @@
+"""Batches on a device: full or not, halved or not, in half precision or not, the same features."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from radlas.errors import WorkerError
+from radlas.features.resnet.device import PARITY, CpuRunner, TorchRunner, runner_of
+
+from .test_network import trained
+
+
+@pytest.fixture(scope="module")
+def network():
+    return trained("medicalnet").requires_grad_(False)
+
+
+def images(number, shape=(16, 24, 16)):
+    return list(np.random.default_rng(0).normal(size=(number, *shape)).astype(np.float32))
+
+
+class Narrow(torch.nn.Module):
+    """A device on which so many images find room and no more."""
+
+    def __init__(self, network, room):
+        super().__init__()
+        self.inner, self.room, self.asked = network, room, []
+
+    def forward(self, x):
+        self.asked.append(len(x))
+        if len(x) > self.room:
+            raise torch.OutOfMemoryError
+        return self.inner(x)
+
+
+def test_features_do_not_depend_on_the_batch(network):
+    many = images(5)
+    alone = [TorchRunner(network, batch=4).features([one])[0] for one in many]
+    together = TorchRunner(network, batch=4).features(many)
+    bound = 1e-6 * np.abs(alone).max()
+    np.testing.assert_allclose(together, alone, atol=bound)
+    np.testing.assert_allclose(CpuRunner(network).features(many), alone, atol=10 * bound)
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on(network):
+    narrow = Narrow(network, 2)
+    runner = TorchRunner(narrow, batch=8)
+    found = runner.features(images(5))
+    np.testing.assert_array_equal(found, TorchRunner(network, batch=2).features(images(5)))
+    assert narrow.asked == [8, 4, 2, 2, 1]  # the batch is full or of one
+    narrow.asked.clear()
+    runner.features(images(3))
+    assert max(narrow.asked) == 2  # it is not tried again
+
+
+def test_a_device_too_small_for_one_image_says_so(network):
+    with pytest.raises(WorkerError, match="does not hold one image") as caught:
+        TorchRunner(Narrow(network, 0), batch=2).features(images(2))
+    assert caught.value.reason == "memory"
+
+
+def test_half_precision_is_used_only_where_it_is_near_enough(network):
+    """bfloat16 has eight bits: on a network of noise it is not."""
+    runner = TorchRunner(network, torch.bfloat16)
+    found, expected = runner.features(images(2)), TorchRunner(network).features(images(2))
+    assert np.abs(np.subtract(found, expected)).max() <= PARITY * np.abs(expected).max()
+    assert runner.name == "cpu float32"
+
+
+def test_images_of_several_sizes_come_back_in_their_order(network):
+    mixed = [*images(2), *images(1, (16, 16, 16)), *images(2)]
+    found = TorchRunner(network, batch=4).features(mixed)
+    expected = [TorchRunner(network).features([one])[0] for one in mixed]
+    np.testing.assert_allclose(found, expected, atol=1e-6 * np.abs(expected).max())
+
+
+def test_no_image_has_no_feature(network):
+    assert runner_of(network).features([]) == TorchRunner(network).features([]) == []

@@ -1,0 +1,106 @@
+"""Weights files: what they hold is known, converted once, and never random in disguise."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+
+from radlas.digests import file_digest
+from radlas.errors import ConfigError
+from radlas.features.base import feature_set_name, recipe
+from radlas.features.resnet.extractor import DeepExtractor
+from radlas.features.resnet.weights import (
+    fitting,
+    load_network,
+    random_network,
+    read_weights,
+    save_weights,
+)
+
+from .test_network import trained
+from .test_network_oracles import video_state
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    path = tmp_path / "resnet_18_23dataset.pth"
+    state = {
+        f"module.{name}": tensor for name, tensor in trained("medicalnet").state_dict().items()
+    }
+    torch.save({"state_dict": state}, path)
+    return path
+
+
+def extractor(path):
+    return DeepExtractor(DeepExtractor.Settings.parse({"weights": path, "size": (16, 16, 16)}))
+
+
+def test_a_converted_file_is_the_same_feature_set(tmp_path, checkpoint):
+    """So that a site may convert its file and rows of both stay comparable."""
+    converted = tmp_path / "own.safetensors"
+    weights = read_weights(checkpoint)
+    save_weights(converted, weights.state, weights.note)
+    one, other = extractor(checkpoint), extractor(converted)
+    assert recipe("deep", one) == recipe("deep", other)
+    assert feature_set_name("deep", one) == feature_set_name("deep", other)
+    source = {"source": checkpoint.name, "source_sha256": file_digest(checkpoint)}
+    assert one.provenance == other.provenance == source
+
+
+@pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"state_dict": state}])
+def test_random_weights_in_a_file_are_refused(tmp_path, wrap):
+    """A network that never saw an image could otherwise be called by its file's name."""
+    path = tmp_path / "pretrained.pth"
+    torch.save(wrap(random_network("medicalnet", 0).state_dict()), path)
+    with pytest.raises(ConfigError, match="never trained"):
+        read_weights(path)
+    with pytest.raises(ConfigError, match="never trained"):
+        extractor(path)
+
+
+def test_old_files_without_counts_of_training_are_whole(tmp_path):
+    path, state = tmp_path / "old.pth", trained("monai").state_dict()
+    kept = {name: tensor for name, tensor in state.items() if "num_batches" not in name}
+    torch.save(kept, path)
+    whole = tmp_path / "whole.pth"
+    torch.save(state, whole)
+    assert read_weights(path).digest == read_weights(whole).digest
+    assert load_network("monai", path)
+
+
+def test_heads_are_left_out_and_told(tmp_path, checkpoint):
+    path = tmp_path / "with_head.pth"
+    state = dict(torch.load(checkpoint, weights_only=True)["state_dict"])
+    state["module.conv_seg.0.weight"] = torch.zeros(2)
+    torch.save(state, path)
+    weights = read_weights(path)
+    assert weights.heads == ("conv_seg.0.weight",)
+    assert weights.digest == read_weights(checkpoint).digest
+
+
+def test_a_file_tells_which_variants_take_it(tmp_path, checkpoint):
+    video = tmp_path / "r3d_18.pth"
+    torch.save(video_state(), video)
+    assert fitting(read_weights(checkpoint), checkpoint) == ("medicalnet", "monai")
+    assert fitting(read_weights(video), video) == ("r3d_18",)
+    with pytest.raises(ConfigError, match="are weights for r3d_18, not for medicalnet"):
+        load_network("medicalnet", video)
+    with pytest.raises(ConfigError, match="are weights for medicalnet or monai, not for r3d_18"):
+        load_network("r3d_18", checkpoint)
+
+
+def test_a_changed_value_changes_the_digest(checkpoint, tmp_path):
+    state = torch.load(checkpoint, weights_only=True)["state_dict"]
+    state["module.layer1.0.conv1.weight"][0, 0, 0, 0, 0] += 1e-3
+    other = tmp_path / "other.pth"
+    torch.save({"state_dict": state}, other)
+    assert read_weights(other).digest != read_weights(checkpoint).digest
+
+
+def test_a_file_that_is_there_is_not_written_over(tmp_path, checkpoint):
+    weights = read_weights(checkpoint)
+    with pytest.raises(ConfigError, match=re.escape("there is a file already")):
+        save_weights(checkpoint, weights.state, weights.note)
+    assert read_weights(checkpoint).digest == weights.digest

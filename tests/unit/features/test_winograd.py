@@ -1,0 +1,83 @@
+"""The network on a processor says what torch's own says; each convolution too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from radlas.features.kernels import winograd
+from radlas.features.resnet import lean
+from radlas.features.resnet.lean import LeanNetwork
+from radlas.features.resnet.network import FORMS, STAGES
+
+from .test_network import trained
+
+
+@pytest.fixture(scope="module", params=list(FORMS))
+def network(request):
+    return trained(request.param).requires_grad_(False)
+
+
+def image(shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 16), (17, 40, 33), (32, 23, 50)])
+def test_features_are_those_of_torch(network, shape):
+    """Within 1e-5 of the largest; 1e-4 is what may be given up for speed."""
+    seen = image(shape)
+    with torch.inference_mode():
+        expected = network(torch.from_numpy(seen)[None, None])[0].numpy()
+    found = LeanNetwork(network).features(seen)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_activations_of_every_stage_are_those_of_torch(network, stage):
+    seen = image((16, 24, 40), seed=1)
+    with torch.inference_mode():
+        expected = network.run(torch.from_numpy(seen)[None, None], until=stage)[0].numpy()
+    found = LeanNetwork(network).run(seen, until=stage).transpose(3, 0, 1, 2)
+    np.testing.assert_allclose(found, expected, atol=2e-5 * np.abs(expected).max())
+
+
+def test_an_image_says_the_same_after_another_of_any_size(network):
+    """Memory that is used again leaves nothing behind."""
+    net, first = LeanNetwork(network), image((16, 24, 20))
+    alone = net.features(first)
+    net.features(image((32, 48, 40), seed=2))
+    net.features(image((16, 16, 16), seed=3))
+    np.testing.assert_array_equal(net.features(first), alone)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 14), st.integers(1, 14)),
+    dilation=st.sampled_from([1, 2, 4]),
+    channels=st.sampled_from([(1, 1), (3, 5), (8, 4)]),
+    around=st.booleans(),
+    slab=st.sampled_from([1, 1 << 20]),
+)
+def test_a_convolution_is_torchs_at_any_size(shape, dilation, channels, around, slab):
+    """Whatever the grid, the dilation, what is added, and how many slices are done at once."""
+    inputs, outputs = channels
+    torch.manual_seed(0)
+    convolution = torch.nn.Conv3d(inputs, outputs, 3, padding=dilation, dilation=dilation)
+    convolution.requires_grad_(False)
+    values = image((*shape, inputs))
+    added = image((*shape, min(inputs, outputs)), seed=1) if around else values[..., :0]
+    expected = convolution(torch.from_numpy(values).permute(3, 0, 1, 2)[None])[0]
+    expected = expected.permute(1, 2, 3, 0).numpy().copy()
+    expected[..., : added.shape[-1]] += added
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lean, "_SLAB", slab)
+        found = lean._Convolution(convolution, lean._Room())(values, added)
+    np.testing.assert_allclose(found, np.maximum(expected, 0), atol=2e-5)
+
+
+def test_tiles_cover_every_voxel():
+    assert [winograd.tiles(extent, 1) for extent in (1, 4, 5, 28)] == [1, 1, 2, 7]
+    assert [winograd.tiles(extent, 4) for extent in (1, 16, 17, 28)] == [1, 1, 2, 2]
