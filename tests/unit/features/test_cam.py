@@ -12,8 +12,10 @@ import torch
 from radlas.features.resnet.cam import grad_cam
 from radlas.features.resnet.device import runner_of
 from radlas.features.resnet.network import ResNet18
+from radlas.features.resnet.sanity import cascade
 from radlas.features.resnet.weights import random_network
 from radlas.geometry import Geometry
+from radlas.model import Volume
 from radlas.roi.mass import cam_mass
 
 SIZE = (24, 40, 32)
@@ -169,3 +171,71 @@ def test_enrichment_is_mass_over_volume():
     heat[~tumour] = 1
     mass = cam_mass(heat, np.ones(SIZE, dtype=bool), tumour, {})["tumour"]
     assert (mass.mass_share, mass.volume_share, mass.enrichment) == pytest.approx((0.5, 0.25, 2))
+
+
+def test_a_map_on_the_tumour_is_where_no_chance_would_put_it():
+    heat, body = np.zeros(SIZE, np.float32), np.ones(SIZE, bool)
+    heat[BOX] = 1
+    ring = mask_of(AROUND) & ~mask_of(BOX)
+    found = cam_mass(heat, body, mask_of(BOX), {"ring": ring}, shifts=200)
+    assert found["tumour"].p == pytest.approx(1 / 201)
+    assert found["ring"].p > 0.5
+    assert found["rest"].p is None
+
+
+def test_an_inverted_map_fails_where_the_map_succeeds():
+    """The error of scaling to 0..1 the wrong way round: everything but the evidence lights up."""
+    runner = runner_of(passing_network())
+    heat = grad_cam(runner, lit_box(), GRID, weights=first_channel(2.0), bias=0.3).map
+    body, around = np.ones(SIZE, dtype=bool), mask_of(AROUND)
+    right = cam_mass(heat, body, around, {}, shifts=200)["tumour"]
+    wrong = cam_mass(heat.max() - heat, body, around, {}, shifts=200)["tumour"]
+    assert right.mass_share > 0.95
+    assert right.p < 0.05
+    assert wrong.mass_share < 0.5
+    assert wrong.p > 0.5
+
+
+def test_a_map_that_knows_nothing_of_the_tumour_has_p_values_all_over():
+    """Over many maps of noise, p is about uniform: a tenth of them lie below a tenth."""
+    chance = np.random.default_rng(0)
+    body, tumour = np.ones(SIZE, dtype=bool), mask_of((slice(8, 12), slice(16, 24), slice(12, 20)))
+    found = [
+        cam_mass(chance.random(SIZE, dtype=np.float32), body, tumour, {}, shifts=60, seed=number)[
+            "tumour"
+        ].p
+        for number in range(200)
+    ]
+    assert 0.4 < np.mean(found) < 0.6
+    assert 0.03 < np.mean(np.array(found) < 0.1) < 0.2
+
+
+def test_moved_regions_lose_what_sticks_out_of_the_body_and_nothing_else():
+    """A map of one value is enriched nowhere, at no place: every p is 1."""
+    body = mask_of((slice(2, 20), slice(4, 30), slice(3, 28)))
+    found = cam_mass(
+        np.full(SIZE, 2, np.float32), body, mask_of(BOX), {"ring": mask_of(AROUND)}, shifts=100
+    )
+    assert found["tumour"].p == found["ring"].p == 1
+
+
+def test_a_map_does_not_survive_that_its_network_is_forgotten():
+    """Adebayo et al. 2018, from the head down; the network itself stays as it was."""
+    network = network_of(seed=4)
+    image = np.random.default_rng(2).normal(size=(24, 64, 64)).astype(np.float32)
+    grid = Geometry(image.shape, np.diag([2.0, 2.0, 4.0, 1.0]))
+    before = network.layer4[0].conv1.weight.clone()
+    runner = runner_of(network)
+    cam = grad_cam(runner, image, grid, weights=head(), bias=0)
+    checked = cascade(runner, Volume(image, grid), cam, head())
+    assert [stage for stage, _ in checked] == [
+        "head",
+        "layer4",
+        "layer3",
+        "layer2",
+        "layer1",
+        "stem",
+    ]
+    assert all(value is None or abs(value) < 0.8 for _, value in checked)
+    assert any(value is not None for _, value in checked)
+    assert torch.equal(before, network.layer4[0].conv1.weight)

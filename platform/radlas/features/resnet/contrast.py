@@ -10,6 +10,7 @@ Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Repr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +123,9 @@ class Trainer:
     def _one_step(self) -> tuple[float, float]:
         wanted = self._training
         for group in self._optimiser.param_groups:
-            group["lr"] = wanted.learning_rate * (1 + np.cos(np.pi * self.step / wanted.steps)) / 2
+            group["lr"] = (
+                wanted.learning_rate * (1 + math.cos(math.pi * self.step / wanted.steps)) / 2
+            )
         batch = torch.from_numpy(views(self._images, wanted, self.step))[:, None].to(self._device)
         with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
             found = self._projection(self.network(batch))

@@ -56,15 +56,17 @@ def make_scene(volume: Volume, rois: Mapping[str, Roi], *, axes: Axes, backgroun
     Raises:
         DataError: ``not_finite`` or ``flat_image``.
     """
-    voxels = as_floats(volume.voxels)
-    body = body_mask(voxels, volume.geometry.spacing)
+    geometry, voxels = volume.geometry, as_floats(volume.voxels)
+    tumour = rois[TUMOUR].mask if TUMOUR in rois else None
+    if axes == "patient":  # first of all: the search for the body goes slice by slice
+        geometry, (voxels,) = to_patient_axes(volume.geometry, voxels)
+        voxels = np.ascontiguousarray(voxels)
+        if tumour is not None:
+            _, (tumour,) = to_patient_axes(volume.geometry, tumour)
+    body = body_mask(voxels, geometry.spacing)
     scores = body_z_score(voxels, body, scale=1.0)
     scores[~body] = background
-    masks = [rois[TUMOUR].mask] if TUMOUR in rois else []
-    geometry, images = volume.geometry, (scores, body, *masks)
-    if axes == "patient":
-        geometry, images = to_patient_axes(geometry, *images)
-    return Scene(images[0], images[1], images[2] if masks else None, geometry, background)
+    return Scene(scores, body, tumour, geometry, background)
 
 
 def tumour_box(scene: Scene, margin_mm: float) -> Box:

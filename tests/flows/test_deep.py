@@ -1,0 +1,289 @@
+"""Deep features through the flows: bundles, weights of one's own, and their maps."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from radlas import open as open_store_for_reading
+from radlas.engine.base import Bundle, Done, SerialEngine
+from radlas.errors import ConfigError, WorkerError
+from radlas.features.resnet.weights import read_weights
+from radlas.flows.activation import case_map, compare, model_extractor
+from radlas.flows.base import bundles
+from radlas.flows.extract import ExtractConfig, extract, plan, work, work_many
+from radlas.flows.pretrain import PretrainConfig, pretrain
+from radlas.learn.persist import load
+from radlas.store.layout import open_store
+from radlas.store.models import model_folder, read_card
+from radlas.volumes.zarr import read_volume
+
+from .conftest import radlas
+
+DEEP = {"deep": {"size": [16, 32, 32], "box_size": [16, 16, 16], "regions": ["whole", "roi_box"]}}
+
+
+def extraction(store):
+    return ExtractConfig.parse({"store": str(store), "extractors": DEEP})
+
+
+def test_a_bundle_says_of_each_case_what_the_case_says_alone(study_store):
+    tasks = plan(extraction(study_store)).gpu_tasks[:5]
+    together = work_many(Bundle(tasks))
+    assert [done.task for done in together] == list(tasks)
+    for done in together:
+        assert done.result == work(done.task)
+        assert {row["roi"] for row in done.result["deep"]} == {"whole", "roi_box"}
+        assert {row["device"] for row in done.result["deep"]} == {"cpu float32"}
+        assert done.seconds > 0
+
+
+def test_a_case_that_cannot_be_read_costs_its_bundle_nothing(study_store):
+    good = plan(extraction(study_store)).gpu_tasks[:4]
+    lost = replace(good[1], case_id="0" * 32)
+    found = work_many(Bundle((good[0], lost, *good[2:])))
+    assert [done.error is None for done in found] == [True, False, True, True]
+    assert "no such case" in str(found[1].error)
+
+
+class CrashingEngine(SerialEngine):
+    """Loses every call with several tasks, as a GPU does that falls off its bus."""
+
+    def bundle(self, tasks):
+        return 3
+
+    def map(self, work, tasks, *, gpu=False):
+        for task in tasks:
+            if isinstance(task, Bundle):
+                yield Done(task, error=WorkerError("the process died", reason="crashed"))
+            else:
+                yield from super().map(work, [task])
+
+
+def test_cases_of_a_lost_bundle_are_done_one_by_one(own_store):
+    report = extract(extraction(own_store), engine=CrashingEngine())
+    assert report.data["ok"] == report.data["inputs"] == 18
+    again = extract(extraction(own_store), engine=SerialEngine())
+    assert again.data["settled_before"] == 18
+
+
+def test_bundles_hold_every_task_once_in_order():
+    assert [one.tasks for one in bundles("abcdefg", 3)] == [tuple("abc"), tuple("def"), ("g",)]
+
+
+def test_maps_of_a_model_lie_in_patient_space_and_add_up(study_store):
+    """A NIfTI reader that knows nothing of us finds the map's mass where the numbers say it is."""
+    store = open_store(str(study_store))
+    folder = model_folder(store, "tiny", 1)
+    explained = json.loads((folder / "explanation.json").read_text())["cam"]
+    maps = sorted((folder / "cam").glob("*.nii.gz"))
+    assert len(maps) == len(explained["cases"]) == 2
+    for case in explained["cases"]:
+        image = nibabel.load(folder / "cam" / f"{case['case_id']}.nii.gz")
+        values = np.asarray(image.dataobj)
+        assert values.shape == (48, 48, 16)
+        assert values.min() >= 0
+        volume = read_volume(store.place, case["case_id"])
+        ends = np.array([[0, 0, 0, 1], [*(np.array(volume.geometry.shape[::-1]) - 1), 1]])
+        corners = ends @ volume.geometry.affine.T @ np.diag([-1, -1, 1, 1])
+        centre = image.affine @ np.array([23.5, 23.5, 7.5, 1])
+        low, high = np.sort(corners[:, :3], axis=0)
+        assert (low - 1 <= centre[:3]).all()
+        assert (centre[:3] <= high + 1).all()
+        shares = {one["region"]: one for one in case["mass"]}
+        told = [shares[name]["share"] for name in ("tumour", "ring_0_20", "rest")]
+        if None not in told:
+            assert sum(told) == pytest.approx(1, abs=1e-6)
+        for name in ("ring_0_5", "ring_5_10"):  # a cell is wider: nothing is said
+            assert shares[name]["share"] is shares[name]["p"] is None
+        assert "ring_0_5" in case["note"] or "all zero" in case["note"]
+    assert [one["stage"] for one in explained["sanity"]][:2] == ["head", "layer4"]
+    assert explained["region"] == "whole"
+
+
+def test_a_second_map_of_a_case_is_the_same(study_store):
+    store = open_store(str(study_store))
+    card = read_card(store, "tiny", 1)
+    model = load(model_folder(store, "tiny", 1) / "dlr")
+    case = json.loads((model_folder(store, "tiny", 1) / "explanation.json").read_text())
+    case_id = case["cam"]["cases"][0]["case_id"]
+    arguments = {"region": "whole", "layer": "layer4", "sanity": False}
+    made = case_map(store, case_id, model, model_extractor(store, card, None), **arguments)
+    kept = model_folder(store, "tiny", 1) / "cam" / f"{case_id}.nii.gz"
+    assert made["nifti"] == kept.read_bytes()
+
+
+def test_high_grade_against_low_is_compared_region_by_region():
+    """Planted: maps of high grade lie on the ring; Holm pays for every region that was asked."""
+    chance = np.random.default_rng(0)
+    cases = [
+        {
+            "label": label,
+            "mass": [
+                {"region": "tumour", "enrichment": chance.normal(1, 0.2)},
+                {"region": "ring_0_20", "enrichment": chance.normal(1 + label, 0.2)},
+                {"region": "ring_0_5", "enrichment": None},
+            ],
+        }
+        for label in [0, 1] * 15
+    ] + [{"label": None, "mass": [{"region": "tumour", "enrichment": 99.0}]}]
+    tumour, ring, fine = compare(cases)
+    assert (ring["positives"], ring["negatives"]) == (15, 15)
+    assert ring["superiority"] > 0.95
+    assert ring["p"] < ring["p_holm"] == pytest.approx(2 * ring["p"])
+    assert tumour["p_holm"] > 0.05
+    assert fine["p"] is fine["p_holm"] is None
+
+
+@pytest.fixture(scope="module")
+def wanted(study_store):
+    return {
+        "store": str(study_store),
+        "centres": ["centre-a", "centre-b"],
+        "input": {"size": [16, 32, 32]},
+        "crop": [16, 16, 16],
+        "batch": 3,
+        "steps": 4,
+        "checkpoint_every": 2,
+    }
+
+
+@pytest.fixture(scope="module")
+def own_weights(wanted, tmp_path_factory):
+    out = tmp_path_factory.mktemp("weights") / "own.safetensors"
+    pretrain(PretrainConfig.parse({**wanted, "out": str(out)}))
+    return out
+
+
+def test_weights_of_ones_own_tell_what_they_have_seen(own_weights, study_store):
+    note = read_weights(own_weights).note
+    people = open_store_for_reading(study_store).query("select * from cases")
+    training = people[people["centre"].isin(["centre-a", "centre-b"])]
+    assert note["subjects"] == sorted(training["subject_id"])
+    assert (note["steps"], note["centres"]) == (4, ["centre-a", "centre-b"])
+    assert note["chance"] == pytest.approx(1 / 5, abs=1e-6)
+    assert not own_weights.with_suffix(".unfinished").exists()
+
+
+def test_a_run_that_was_interrupted_ends_with_the_same_bytes(own_weights, wanted, tmp_path):
+    """Killed between two checkpoints: what came after the last one is done again, alike."""
+    out = tmp_path / "again.safetensors"
+    config = PretrainConfig.parse({**wanted, "out": str(out)})
+
+    def pull_the_plug(step, loss, share):
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(config, watch=pull_the_plug)
+    assert not out.exists()
+    other = config.model_copy(update={"seed": 1})
+    with pytest.raises(ConfigError, match="unfinished run with other settings"):
+        pretrain(other)
+    report = pretrain(config)
+    assert report.data["resumed"]
+    assert out.read_bytes() == own_weights.read_bytes()
+    with pytest.raises(ConfigError, match="there is a file already"):
+        pretrain(config)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"centres": ["elsewhere"]}, "no case is of elsewhere"),
+        ({"batch": 99}, "a step takes 99 patients"),
+        ({"crop": [16, 64, 64]}, "is larger than images"),
+        ({"input": {"weights": "x.pth"}}, "`input` may not name weights"),
+        ({"out": "weights.pth"}, "must end in .safetensors"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_before_anything_is_read(wanted, tmp_path, change, message):
+    values = {**wanted, "out": str(tmp_path / "own.safetensors"), **change}
+    with pytest.raises(ConfigError, match=message):
+        pretrain(PretrainConfig.parse(values))
+
+
+def with_own_weights(store, weights, tmp_path):
+    """The study's recipe again, the network with weights of one's own; frozen."""
+    deep = {"size": [16, 32, 32], "weights": str(weights)}
+    extract(ExtractConfig.parse({"store": str(store), "extractors": {"deep": deep}}))
+    sets = radlas("features", "list", "--store", store, "--json").data["feature_sets"]
+    mine = next(name for name in sets if "-ssl-" in name)
+    radiomics = next(name for name in sets if name.startswith("pyradiomics"))
+    chosen = [word for name in (mine, radiomics) for word in ("--feature-set", name)]
+    assert radlas("snapshot", "create", "own", "--store", store, *chosen).code == 0
+    return mine
+
+
+def test_a_network_that_saw_the_external_centre_is_refused(
+    own_store, wanted, study_file, tmp_path, own_weights
+):
+    """And one that saw the training centres alone is not, but it is told."""
+    with_own_weights(own_store, own_weights, tmp_path)
+    said = radlas("train", study_file, "--store", own_store, "--snapshot", "own", "--dry-run")
+    assert said.code == 0
+    assert "without labels, on images of 12 of the training subjects" in said.out
+    assert "random weights" not in said.out
+    leaky = tmp_path / "leaky.safetensors"
+    everywhere = [*wanted["centres"], "centre-c"]
+    pretrain(PretrainConfig.parse({**wanted, "centres": everywhere, "out": str(leaky), "steps": 1}))
+    second = tmp_path / "second"
+    shutil.copytree(own_store, second)
+    shutil.copy(f"{own_store}.key", f"{second}.key")
+    deep = {"size": [16, 32, 32], "weights": str(leaky)}
+    extract(ExtractConfig.parse({"store": str(second), "extractors": {"deep": deep}}))
+    sets = radlas("features", "list", "--store", second, "--json").data["feature_sets"]
+    digest = read_weights(leaky).digest[:8]
+    mine = next(name for name in sets if digest in name)
+    radiomics = next(name for name in sets if name.startswith("pyradiomics"))
+    chosen = [word for name in (mine, radiomics) for word in ("--feature-set", name)]
+    assert radlas("snapshot", "create", "leaky", "--store", second, *chosen).code == 0
+    said = radlas("train", study_file, "--store", second, "--snapshot", "leaky")
+    assert said.code == 2
+    assert "trained on images of 6 subjects of the external centre centre-c" in said.err
+
+
+def test_random_weights_are_told_by_every_verb(study_store, study_file):
+    for words in (
+        ("train", study_file, "--store", study_store, "--snapshot", "first"),
+        ("validate", "tiny", "--store", study_store),
+        ("explain", "tiny", "--store", study_store),
+    ):
+        said = radlas(*words)
+        assert said.code == 0
+        assert "random weights" in said.out or "explained already" in said.out
+
+
+def test_weights_are_looked_at_and_converted_on_the_command_line(tmp_path, own_weights):
+    said = radlas("weights", "show", own_weights)
+    assert said.code == 0
+    assert "medicalnet or monai" in said.out
+    assert "made by radlas pretrain" in said.out
+    state = {f"module.{name}": value for name, value in read_weights(own_weights).state.items()}
+    state["module.fc.weight"] = torch.zeros(2, 512)
+    checkpoint, converted = tmp_path / "resnet_18.pth", tmp_path / "resnet_18.safetensors"
+    torch.save({"state_dict": state}, checkpoint)
+    said = radlas("weights", "import", checkpoint, converted)
+    assert said.code == 0
+    assert "left out, as no part of the backbone: fc.weight" in said.out
+    one, other = (radlas("weights", "show", p, "--json").data for p in (checkpoint, converted))
+    assert one == other
+    assert one["note"]["source"] == "resnet_18.pth"
+    said = radlas("weights", "import", checkpoint, converted)
+    assert said.code == 2
+    assert "there is a file already" in said.err
+
+
+def test_pretraining_runs_from_a_file(tmp_path, wanted):
+    path = tmp_path / "pretrain.yaml"
+    path.write_text(yaml.safe_dump({**wanted, "steps": 2, "out": str(tmp_path / "o.safetensors")}))
+    said = radlas("pretrain", path, "--steps", 1, "--json")
+    assert said.code == 0
+    assert said.data["steps"] == 1

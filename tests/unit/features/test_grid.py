@@ -1,0 +1,120 @@
+"""What the network sees: one tissue however it was stored, and the part that is meant."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radlas.errors import DataError
+from radlas.features.resnet.extractor import DeepExtractor
+from radlas.features.resnet.grid import make_scene, on_grid, tumour_box
+from radlas.geometry import Geometry, make_geometry, to_patient_axes, world_to_index
+from radlas.model import Roi, Volume
+
+SHAPE = (12, 40, 30)
+
+
+def thigh():
+    """Axes along the patient's: bright tissue in air, a tumour off the middle."""
+    voxels = np.random.default_rng(0).normal(20, 3, size=SHAPE)
+    voxels[1:11, 5:35, 4:26] = np.random.default_rng(1).normal(400, 60, size=(10, 30, 22))
+    tumour = np.zeros(SHAPE, dtype=bool)
+    tumour[4:8, 10:18, 8:14] = True
+    geometry = make_geometry(SHAPE, spacing=(1, 1.5, 4), origin=(-9, 6, 7), direction=np.eye(3))
+    return Volume(voxels.astype(np.float32), geometry), {"tumour": Roi("tumour", tumour, "made")}
+
+
+def stored_otherwise(volume, rois, order, flips):
+    """The same voxels of the same patient with the array's axes in another order and sense."""
+
+    def turned(array):
+        return np.flip(array.transpose(order), [k for k in range(3) if flips[k]])
+
+    columns = volume.geometry.affine[:3, [2, 1, 0]][:, order]  # per array axis, in the new order
+    steps = np.where(flips, -1, 1)
+    ends = np.where(flips, np.array(volume.geometry.shape)[list(order)] - 1, 0)
+    affine = np.eye(4)
+    affine[:3, 3] = volume.geometry.affine[:3, 3] + columns @ ends
+    affine[:3, :3] = (columns * steps)[:, ::-1]
+    voxels = np.ascontiguousarray(turned(volume.voxels))
+    masks = {n: Roi(n, np.ascontiguousarray(turned(r.mask)), r.reader) for n, r in rois.items()}
+    return Volume(voxels, Geometry(voxels.shape, affine)), masks
+
+
+WAYS = list(
+    itertools.product(itertools.permutations(range(3)), itertools.product((0, 1), repeat=3))
+)
+
+
+@given(way=st.sampled_from(WAYS))
+def test_however_an_image_is_stored_its_patient_axes_are_the_same(way):
+    volume, rois = thigh()
+    other, _ = stored_otherwise(volume, rois, *way)
+    geometry, (voxels,) = to_patient_axes(other.geometry, other.voxels)
+    np.testing.assert_array_equal(voxels, volume.voxels)
+    np.testing.assert_allclose(geometry.affine, volume.geometry.affine, atol=1e-9)
+
+
+def test_an_oblique_grid_keeps_every_voxel_where_it_is():
+    angle = np.radians(25)
+    turn = np.array(
+        [[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]]
+    )
+    sagittal = turn @ np.array([[0.0, 0, 1], [1, 0, 0], [0, -1, 0]])
+    geometry = make_geometry((5, 6, 7), spacing=(1, 2, 3), origin=(4, 5, 6), direction=sagittal)
+    values = np.arange(210.0).reshape(5, 6, 7)
+    turned, (moved,) = to_patient_axes(geometry, values)
+    assert (np.diag(turned.direction) > 0.8).all()
+    for index in ((0, 0, 0), (4, 5, 6), (2, 3, 1)):
+        z, y, x = index
+        place = (geometry.affine @ np.array([x, y, z, 1.0]))[:3]
+        i, j, k = np.rint(world_to_index(turned, place[None])[0]).astype(int)
+        assert moved[k, j, i] == values[index]
+
+
+@pytest.mark.parametrize("way", [WAYS[13], WAYS[30]], ids=str)
+def test_features_do_not_depend_on_how_the_image_is_stored(way):
+    settings = {"size": (16, 32, 24), "box_size": (16, 16, 16)}
+    settings |= {"regions": ["whole", "roi_box", "ring_box"]}
+    extractor = DeepExtractor(DeepExtractor.Settings.parse(settings))
+    here = extractor.describe(*thigh())
+    there = extractor.describe(*stored_otherwise(*thigh(), *way))
+    assert [row.roi for row in here.rows] == ["whole", "roi_box", "ring_box"]
+    for one, other in zip(here.rows, there.rows, strict=True):
+        np.testing.assert_allclose(one.vector, other.vector, rtol=1e-3, atol=1e-4)
+
+
+def test_regions_are_the_boxes_they_are_called():
+    volume, rois = thigh()
+    scene = make_scene(volume, rois, axes="patient", background=0)
+    assert tumour_box(scene, 0) == (slice(4, 8), slice(10, 18), slice(8, 14))
+    # 10 mm are three slices of 4 mm, seven rows of 1.5 mm, ten columns of 1 mm, as far as there are
+    assert tumour_box(scene, 10) == (slice(1, 11), slice(3, 25), slice(0, 24))
+
+
+def test_a_box_fills_its_grid_and_a_spacing_keeps_sizes():
+    volume, rois = thigh()
+    scene = make_scene(volume, rois, axes="patient", background=0)
+    box = tumour_box(scene, 0)
+    fitted = on_grid(scene, box, size=(16, 16, 16), spacing=None)
+    assert fitted.geometry.spacing_zyx == pytest.approx((4 * 4 / 16, 8 * 1.5 / 16, 6 / 16))
+    kept = on_grid(scene, box, size=(16, 16, 16), spacing=(2, 1, 1))
+    assert kept.geometry.spacing_zyx == pytest.approx((2, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("rois", "reason"),
+    [({}, "no_tumour"), ({"tumour": Roi("tumour", np.zeros(SHAPE, bool), "made")}, "empty_mask")],
+)
+def test_without_a_tumour_there_is_no_box_but_a_whole(rois, reason):
+    volume, _ = thigh()
+    whole = DeepExtractor(DeepExtractor.Settings.parse({"size": (16, 16, 16)}))
+    assert len(whole.describe(volume, rois).rows) == 1
+    boxed = DeepExtractor(DeepExtractor.Settings.parse({"regions": ["roi_box"]}))
+    with pytest.raises(DataError) as caught:
+        boxed.describe(volume, rois)
+    assert caught.value.reason == reason
