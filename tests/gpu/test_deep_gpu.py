@@ -1,4 +1,4 @@
-"""The network on a GPU says what it says on the CPU."""
+"""The network on a GPU says what it says on the CPU, in half precision and in batches too."""
 
 from __future__ import annotations
 
@@ -6,18 +6,35 @@ import numpy as np
 import pytest
 import torch
 
-from radlas.features.resnet.extractor import embed
+from radlas.features.resnet.cam import grad_cam
+from radlas.features.resnet.device import PARITY, CpuRunner, TorchRunner
 from radlas.features.resnet.weights import random_network
+from radlas.geometry import Geometry
 
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
+SHAPE = (24, 64, 64)
+
+
+def images(number: int) -> list[np.ndarray]:
+    return list(np.random.default_rng(0).normal(size=(number, *SHAPE)).astype(np.float32))
 
 
 @gpu
-@pytest.mark.parametrize("variant", ["medicalnet", "monai"])
-def test_features_on_the_gpu_equal_those_on_the_cpu(variant):
-    """float32 on both, TF32 off: within 1e-3 of the largest feature."""
-    image = np.random.default_rng(0).normal(size=(24, 64, 64)).astype(np.float32)
-    network = random_network(variant, 0)
-    expected = embed(network, image)
-    found = embed(network.to("cuda"), image)
-    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+@pytest.mark.parametrize("half", [None, torch.float16])
+@pytest.mark.parametrize("variant", ["medicalnet", "monai", "r3d_18"])
+def test_features_on_the_gpu_equal_those_on_the_cpu(variant, half):
+    """Within 1e-3 of the largest feature, with TF32 off."""
+    network = random_network(variant, 0).requires_grad_(False)
+    expected = CpuRunner(network).features(images(5))
+    found = TorchRunner(network.to("cuda"), half, batch=4).features(images(5))
+    np.testing.assert_allclose(found, expected, atol=PARITY * np.abs(expected).max())
+
+
+@gpu
+def test_maps_on_the_gpu_equal_those_on_the_cpu():
+    network = random_network("medicalnet", 0).requires_grad_(False)
+    (image,), head = images(1), np.random.default_rng(1).normal(size=512)
+    grid = Geometry(SHAPE, np.eye(4))
+    expected = grad_cam(CpuRunner(network), image, grid, weights=head, bias=0)
+    found = grad_cam(TorchRunner(network.to("cuda")), image, grid, weights=head, bias=0)
+    np.testing.assert_allclose(found.map, expected.map, atol=1e-3 * expected.map.max())

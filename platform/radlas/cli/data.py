@@ -306,6 +306,8 @@ def schemas_export(
     """Write the contracts of tables, configurations and views."""
     from radlas.features.resnet.extractor import DeepSettings
     from radlas.features.settings import RadiomicsSettings
+    from radlas.flows.explain import ExplainConfig
+    from radlas.flows.pretrain import PretrainConfig
     from radlas.flows.retrain import RetrainConfig
     from radlas.learn.study import StudyConfig
 
@@ -315,6 +317,8 @@ def schemas_export(
         "extractor-radiomics": RadiomicsSettings,
         "extractor-deep": DeepSettings,
         "study": StudyConfig,
+        "explain": ExplainConfig,
+        "pretrain": PretrainConfig,
         "retrain": RetrainConfig,
     }
     for path in export_schemas(out, configs):

@@ -10,10 +10,12 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import re
 import threading
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
 
 import dask
@@ -200,10 +202,38 @@ def _collect(future: Future, task: T, attempt: int = 1) -> Done[T, Any]:
 
 def _local_cluster(workers: int | None) -> LocalCluster:
     with dask.config.set(_SETTINGS):
-        return LocalCluster(
+        cluster = LocalCluster(
             n_workers=workers or len(os.sched_getaffinity(0)),
             threads_per_worker=1,
             processes=True,
             dashboard_address=None,
             silence_logs=logging.ERROR,
         )
+        return _with_gpus(cluster, gpus())
+
+
+def gpus() -> list[str]:
+    """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        listed = (one.strip() for one in named.split(","))
+        return [one for one in listed if one.isdigit() or one.startswith(("GPU-", "MIG-"))]
+    found = (re.fullmatch(r"nvidia(\d+)", path.name) for path in Path("/dev").glob("nvidia*"))
+    return sorted((one[1] for one in found if one), key=int)
+
+
+def _with_gpus(cluster: LocalCluster, devices: Sequence[str]) -> LocalCluster:
+    """One more worker for each GPU, which sees that one alone and is labelled for the work.
+
+    dask-cuda's worker does the same and keeps Dask's own data on the device; our tasks return rows.
+    """
+    for device in devices:
+        template = cluster.new_worker_spec()
+        (spec,) = template.values()
+        environment = {**spec["options"].get("env", {}), "CUDA_VISIBLE_DEVICES": device}
+        options = {**spec["options"], "resources": {"GPU": 1}, "env": environment}
+        cluster.worker_spec[f"gpu-{device}"] = {**spec, "options": options}
+    if devices:
+        cluster.scale(len(cluster.worker_spec))
+        cluster.wait_for_workers(len(cluster.worker_spec), timeout=60)
+    return cluster

@@ -38,8 +38,6 @@ from radlas.store.recipes import save_recipe
 from radlas.store.travel import merged_cases
 from radlas.volumes.zarr import input_digests, read_record, read_rois, read_volume
 
-READERS = 2  # threads that read and prepare cases for one device
-GROUP = 4  # cases that are described together: their inputs are in memory at once
 FEW, MANY = 4, 256  # grey levels: with fewer texture is coarse, with more it is noise
 
 
@@ -142,13 +140,14 @@ def work_many(bundle: Bundle[ExtractTask]) -> list[Done[ExtractTask, Any]]:
     extractors = {_extractor(task.extractor, task.settings) for task in bundle.tasks}
     if len(extractors) > 1 or not all(isinstance(one, PreparingExtractor) for one in extractors):
         return [measure(work, task) for task in bundle.tasks]
-    (extractor,) = extractors
-    with one_itk_thread(), ThreadPoolExecutor(READERS) as readers:
-        waiting = deque(readers.submit(measure, _prepared, task) for task in bundle.tasks)
+    preparing: Any = extractors.pop()
+    readers, together = preparing.appetite
+    with one_itk_thread(), ThreadPoolExecutor(readers) as pool:
+        waiting = deque(pool.submit(measure, _prepared, task) for task in bundle.tasks)
         found: list[Done[ExtractTask, Any]] = []
         while waiting:
-            group = [waiting.popleft().result() for _ in range(min(len(waiting), GROUP))]
-            found += _described(extractor, group)
+            group = [waiting.popleft().result() for _ in range(min(len(waiting), together))]
+            found += _described(preparing, group)
     return found
 
 

@@ -22,6 +22,10 @@ def work(task: int) -> int:
     return task * task
 
 
+def visible_gpus(task: int) -> str:
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
 def new_pages(times: int) -> int:
     """Pages that the system had to provide for one mebibyte, made and freed so many times."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import poison
 import pytest
 
-from radlas.engine.dask import DaskEngine
+from radlas.engine.dask import DaskEngine, gpus
 from radlas.errors import ConfigError
 
 
@@ -44,6 +44,30 @@ def test_tasks_run_on_a_cluster_that_was_there_before():
         done = {one.task: one.result for one in engine.map(poison.work, [0, 1, 2, 4])}
         engine.close()
     assert done == {0: 0, 1: 1, 2: 4, 4: 16}
+
+
+def test_a_gpus_work_goes_to_the_worker_that_has_it_and_sees_it_alone(monkeypatch):
+    """Named here, not there: what a worker is labelled for needs no GPU to be seen."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    engine = DaskEngine(workers=1)
+    try:
+        assert engine.bundle(100) == 32
+        found = [one.result for one in engine.map(poison.visible_gpus, list(range(6)), gpu=True)]
+        elsewhere = [one.result for one in engine.map(poison.work, [1, 2])]
+    finally:
+        engine.close()
+    assert set(found) <= {"0", "1"}
+    assert len(found) == 6
+    assert sorted(elsewhere) == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [("", []), ("-1", []), ("2", ["2"]), ("0, 3", ["0", "3"]), ("GPU-8a", ["GPU-8a"])],
+)
+def test_the_gpus_are_those_that_the_environment_names(monkeypatch, named, expected):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert gpus() == expected
 
 
 def test_workers_that_may_not_have_a_child_are_refused_with_the_remedy():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,7 +16,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from radlas.config import Config
 from radlas.features.preprocess import one_itk_thread
 from radlas.features.resnet.cam import Cam, grad_cam
-from radlas.features.resnet.device import Runner, runner
+from radlas.features.resnet.device import BATCH, Runner, default_device, runner
 from radlas.features.resnet.grid import Axes, Scene, make_scene, on_grid, tumour_box
 from radlas.features.resnet.network import Variant
 from radlas.features.resnet.sanity import cascade
@@ -128,6 +129,13 @@ class DeepExtractor:
         """
         wanted = self.settings
         return runner(wanted.variant, str(wanted.weights or ""), self.weights_digest, wanted.seed)
+
+    @property
+    def appetite(self) -> tuple[int, int]:
+        """A GPU is faster than all processors together that prepare for it; see the protocol."""
+        if default_device() == "cpu":
+            return 2, 4
+        return len(os.sched_getaffinity(0)), BATCH
 
     def prepare(self, volume: Volume, rois: Mapping[str, Roi]) -> Prepared:
         """What the network sees of a case; needs no device, and any thread may do it.

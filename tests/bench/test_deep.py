@@ -1,0 +1,188 @@
+"""What deep features cost: a study's volumes from Zarr to rows, against a plain loop over torch.
+
+Run: make bench. The GPU's part is skipped visibly where there is none.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from tests.flows.conftest import ingest_all, radlas
+
+from radlas.engine.dask import DaskEngine
+from radlas.features.preprocess import one_itk_thread
+from radlas.features.resnet.cam import grad_cam
+from radlas.features.resnet.device import TorchRunner, runner_of
+from radlas.features.resnet.extractor import DeepExtractor
+from radlas.features.resnet.weights import random_network
+from radlas.flows.extract import ExtractConfig, extract, plan
+from radlas.geometry import Geometry
+from radlas.store import delta
+from radlas.store.layout import open_store
+from radlas.volumes.zarr import read_rois, read_volume
+
+SUBJECTS = 24
+SIZE = (48, 224, 224)
+gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bench")
+    assert radlas("phantom", folder / "cohort", "--subjects", SUBJECTS).code == 0
+    ingest_all(folder / "cohort", folder / "store", engine="local")
+    return folder / "store"
+
+
+def seconds(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def plain_loop(store, variant: str) -> dict[str, np.ndarray]:
+    """Case by case: read, prepare, ``model(x)`` in float32, append a row."""
+    opened, network = open_store(str(store)), random_network(variant, 0).requires_grad_(False)
+    extractor = DeepExtractor(DeepExtractor.Settings.parse({"variant": variant, "size": SIZE}))
+    rows, found = [], {}
+    for case in delta.read(opened, "cases", ["case_id", "centre", "subject_id"]).to_pylist():
+        rois = {roi.name: roi for roi in read_rois(opened.place, case["case_id"])}
+        with one_itk_thread():
+            prepared = extractor.prepare(read_volume(opened.place, case["case_id"]), rois)
+        with torch.inference_mode():
+            image = torch.from_numpy(prepared.inputs["whole"].voxels)[None, None]
+            vector = network(image)[0].numpy()
+        found[case["case_id"]] = vector
+        rows.append({**case, "roi": "whole", "layer": "layer4", "vector": vector.tolist()})
+        rows[-1] |= {"feature_set": f"plain-{variant}", "reason": "", "input_digest": ""}
+    delta.append(opened, "deep", rows, run_id="plain")
+    return found
+
+
+@pytest.mark.parametrize("variant", ["medicalnet", "monai"])
+def test_zarr_to_rows_against_a_plain_loop(store, tell, variant):
+    settings = {"deep": {"variant": variant, "size": list(SIZE)}}
+    config = ExtractConfig.parse({"store": str(store), "extractors": settings})
+    engine = DaskEngine()
+    try:
+        ours = seconds(lambda: extract(config, engine=engine))  # the cluster's start included
+    finally:
+        engine.close()
+    expected: dict[str, np.ndarray] = {}
+    plain = seconds(lambda: expected.update(plain_loop(store, variant)))
+    rows = delta.read(open_store(str(store)), "deep").to_pylist()
+    error = max(
+        float(np.abs(np.subtract(row["vector"], expected[row["case_id"]])).max())
+        / float(np.abs(expected[row["case_id"]]).max())
+        for row in rows
+        if variant in row["feature_set"] and not row["feature_set"].startswith("plain")
+    )
+    tell(
+        f"deep features of {SUBJECTS} cases, {variant}, {SIZE}, from Zarr to rows",
+        {
+            "ours [s per case]": ours / SUBJECTS,
+            "plain loop [s per case]": plain / SUBJECTS,
+            "plain / ours": plain / ours,
+            "largest difference [1e-6 of the largest]": error * 1e6,
+        },
+    )
+    assert error < 1e-4
+    assert not plan(config).gpu_tasks
+
+
+@pytest.mark.parametrize("layer", ["layer4", "layer3"])
+def test_a_map_against_a_forward_pass(tell, layer):
+    image = np.random.default_rng(0).normal(size=SIZE).astype(np.float32)
+    runner = runner_of(random_network("medicalnet", 0).requires_grad_(False))
+    grid, head = Geometry(SIZE, np.eye(4)), np.random.default_rng(1).normal(size=512)
+    passes, maps = [], []
+    for _ in range(5):
+        passes.append(seconds(lambda: runner.features([image])))
+        maps.append(
+            seconds(lambda: grad_cam(runner, image, grid, weights=head, bias=0, layer=layer))
+        )
+    ratio = float(np.median(maps[1:]) / np.median(passes[1:]))
+    tell(f"Grad-CAM at {layer} against a forward pass", {"map / pass": ratio})
+
+
+@gpu
+def test_the_gpu_is_kept_busy(store, tell):
+    """From Zarr to rows against the network alone; and that against what the card can do."""
+    runner = TorchRunner(random_network("medicalnet", 0).requires_grad_(False).to("cuda"))
+    half = TorchRunner(runner.network, torch.float16)
+    batch = [np.random.default_rng(k).normal(size=SIZE).astype(np.float32) for k in range(64)]
+    half.features(batch)
+    inputs = half._on_device(batch[:16])
+    start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    half._forward(inputs, torch.float16)
+    start.record()
+    for _ in range(20):
+        half._forward(inputs, torch.float16)
+    stop.record()
+    torch.cuda.synchronize()
+    compute = start.elapsed_time(stop) / 1000 / 20 / 16
+    config = ExtractConfig.parse(
+        {"store": str(store), "extractors": {"deep": {"size": list(SIZE), "seed": 7}}}
+    )
+    engine = DaskEngine()
+    try:
+        whole = seconds(lambda: extract(config, engine=engine)) / SUBJECTS
+    finally:
+        engine.close()
+    exact = np.array(runner.features(batch[:4]))
+    error = float(np.abs(exact - np.array(half.features(batch[:4]))).max() / np.abs(exact).max())
+    tell(
+        f"deep features on {torch.cuda.get_device_name()}",
+        {
+            "network alone [images per s]": 1 / compute,
+            "from Zarr to rows [cases per s]": 1 / whole,
+            "the second of the first": compute / whole,
+            "of the measured bf16 peak": flop(runner.network) / compute / bf16_peak(),
+            "of the measured copy bandwidth": 4 * np.prod(SIZE) / compute / copy_bandwidth(),
+            "half against float32, of the largest": error,
+        },
+    )
+    assert error < 1e-3
+
+
+def flop(network: torch.nn.Module) -> float:
+    """Multiplications and additions of one image's convolutions."""
+    counted = [0.0]
+
+    def count(module, _, output):
+        counted[0] += 2.0 * output[0].numel() * module.weight[0].numel()
+
+    hooks = [
+        module.register_forward_hook(count)
+        for module in network.modules()
+        if isinstance(module, torch.nn.Conv3d)
+    ]
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        network(torch.zeros(1, 1, *SIZE, device=device))
+    for hook in hooks:
+        hook.remove()
+    return counted[0]
+
+
+def bf16_peak() -> float:
+    """Of matrix products [per s]."""
+    a = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
+    a @ a
+    torch.cuda.synchronize()
+    took = seconds(lambda: ([a @ a for _ in range(20)], torch.cuda.synchronize()))
+    return 20 * 2 * 8192**3 / took
+
+
+def copy_bandwidth() -> float:
+    """On the device [bytes per s], read and written."""
+    a = torch.empty(1 << 30, dtype=torch.uint8, device="cuda")
+    b = torch.empty_like(a)
+    b.copy_(a)
+    torch.cuda.synchronize()
+    took = seconds(lambda: ([b.copy_(a) for _ in range(20)], torch.cuda.synchronize()))
+    return 20 * 2 * float(1 << 30) / took
