@@ -34,8 +34,10 @@ setup: .venv/.ready
 demo: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SUBJECTS=$(SUBJECTS) bash jobs/demo.sh
 
+# Two processes, one thread each: a file's tests stay together, since they share what they set up.
 test: setup lint
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+		$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	@$(BIN)/ruff check platform tests jobs

@@ -87,7 +87,7 @@ def _cam_panels(cam: Cam, images: Mapping[str, CamImage], outcome: Outcome) -> l
     drawn = []
     if any(case["case_id"] in images for case in cam["cases"]):
         drawn.append(figures_cam.montage(cam, images, outcome))
-    if any(case["mass"] for case in cam["cases"]):
+    if any(one["enrichment"] is not None for case in cam["cases"] for one in case["mass"]):
         drawn.append(figures_cam.enrichment(cam, outcome))
     return drawn
 
