@@ -15,6 +15,7 @@ import yaml
 from radlas import open as open_store_for_reading
 from radlas.engine.base import Bundle, Done, SerialEngine
 from radlas.errors import ConfigError, WorkerError
+from radlas.features.resnet.extractor import DeepExtractor
 from radlas.features.resnet.weights import read_weights
 from radlas.flows.activation import case_map, compare, model_extractor
 from radlas.flows.base import bundles
@@ -51,6 +52,36 @@ def test_a_case_that_cannot_be_read_costs_its_bundle_nothing(study_store):
     found = work_many(Bundle((good[0], lost, *good[2:])))
     assert [done.error is None for done in found] == [True, False, True, True]
     assert "no such case" in str(found[1].error)
+
+
+def test_a_case_the_device_fails_on_costs_its_neighbours_nothing(study_store, monkeypatch):
+    """Described together they all fail; so each is tried alone before anybody is blamed."""
+    tasks = plan(extraction(study_store)).gpu_tasks[:4]
+    describe, calls = DeepExtractor.describe_prepared, []
+
+    def fragile(self, cases):
+        calls.append(len(cases))
+        if any(case.inputs["whole"].voxels[0, 0, 0] == 1e9 for case in cases):
+            raise MemoryError
+        return describe(self, cases)
+
+    prepare = DeepExtractor.prepare
+
+    def spoilt(self, volume, rois):
+        made = prepare(self, volume, rois)
+        if volume.geometry.shape == shapes[2]:
+            made.inputs["whole"].voxels[0, 0, 0] = 1e9
+        return made
+
+    place = open_store(str(study_store)).place
+    shapes = [read_volume(place, task.case_id).geometry.shape for task in tasks]
+    spoilt_ones = [shape == shapes[2] for shape in shapes]
+    monkeypatch.setattr(DeepExtractor, "describe_prepared", fragile)
+    monkeypatch.setattr(DeepExtractor, "prepare", spoilt)
+    found = work_many(Bundle(tasks))
+    assert [done.error is not None for done in found] == spoilt_ones
+    assert {done.error.reason for done in found if done.error} == {"memory"}
+    assert calls[0] == 4
 
 
 class CrashingEngine(SerialEngine):

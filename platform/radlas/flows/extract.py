@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -29,6 +29,7 @@ from radlas.features.params import is_parameter_file, recipe_of
 from radlas.features.preprocess import one_itk_thread
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
+from radlas.flows.seen import Seen
 from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
 from radlas.place import Place, open_place
 from radlas.reasons import data_error
@@ -37,8 +38,6 @@ from radlas.store.layout import Store, open_store
 from radlas.store.recipes import save_recipe
 from radlas.store.travel import merged_cases
 from radlas.volumes.zarr import input_digests, read_record, read_rois, read_volume
-
-FEW, MANY = 4, 256  # grey levels: with fewer texture is coarse, with more it is noise
 
 
 class ExtractConfig(StoreConfig):
@@ -166,6 +165,10 @@ def _described(
     ready = [done for done in group if done.error is None]
     inputs = [done.result for done in ready]
     together: Done[Any, list[Description]] = measure(extractor.describe_prepared, inputs)
+    if together.error is not None and len(ready) > 1:  # whose fault it is shows one by one
+        for done in group:
+            yield from _described(extractor, [done])
+        return
     described = iter(together.result or ())
     for done in group:
         if done.error is None and together.error is None:
@@ -185,56 +188,13 @@ def commit(
     store = open_store(config.store)
     for feature_set, definition in plan.extra.items():
         save_recipe(store, feature_set, definition)
-    seen = _Seen()
+    seen = Seen()
     report = commit_batches(store, "extract", plan, seen.passing(done), tolerated=config.tolerated)
     return replace(
         report,
         lines=(*report.lines, *seen.warnings()),
         data={**report.data, "warnings": list(seen.warnings())},
     )
-
-
-class _Seen:
-    """What deserves a warning of rows that are sound each by itself."""
-
-    def __init__(self) -> None:
-        self._levels: Counter[tuple[str, str]] = Counter()
-        self._rows = 0
-        self._aggregations: set[str] = set()
-
-    def passing(
-        self, done: Iterator[Done[ExtractTask, Mapping[str, tuple[Row, ...]]]]
-    ) -> Iterator[Done[ExtractTask, Mapping[str, tuple[Row, ...]]]]:
-        """The same tasks, looked at as they pass."""
-        for one in done:
-            for row in (one.result or {}).get("radiomics", ()):
-                self._look(row)
-            yield one
-
-    def _look(self, row: Row) -> None:
-        if row.get("aggregation"):
-            self._aggregations.add(row["aggregation"])
-        levels = row.get("grey_levels")
-        if levels is not None:
-            self._rows += 1
-            if not FEW <= levels <= MANY:
-                kind = "fewer than" if levels < FEW else "more than"
-                self._levels[f"{kind} {FEW if levels < FEW else MANY}", row["image_type"]] += 1
-
-    def warnings(self) -> tuple[str, ...]:
-        """One line for each kind of warning."""
-        lines = [
-            f"  warning: {number} rows of {image_type} have {kind} grey levels;"
-            " choose another `bin_width` for this image"
-            for (kind, image_type), number in sorted(self._levels.items())
-        ]
-        if len(self._aggregations) > 1:
-            named = ", ".join(sorted(self._aggregations))
-            lines.append(
-                f"  warning: texture was aggregated in different ways ({named}), by slice spacing;"
-                " column `aggregation` tells which, and the two are not the same feature"
-            )
-        return tuple(lines)
 
 
 @lru_cache(maxsize=8)
