@@ -34,10 +34,8 @@ setup: .venv/.ready
 demo: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SUBJECTS=$(SUBJECTS) bash jobs/demo.sh
 
-# Two processes, one thread each; tests/conftest.py says which tests stay together.
 test: setup lint
-	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
-		$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest
 
 lint: setup
 	@$(BIN)/ruff check platform tests jobs

@@ -49,10 +49,3 @@ def bucket(object_storage, tmp_path, monkeypatch):
     """An empty prefix of a bucket, as seen from a machine that never used it."""
     monkeypatch.setenv("RADLAS_HOME", str(tmp_path / "home"))
     return f"s3://radlas/{uuid.uuid4().hex}"
-
-
-def pytest_collection_modifyitems(items):
-    """What shares a fixture stays in one process: a file's tests, and all flows, one study."""
-    for item in items:
-        flows = "tests/flows/" in item.nodeid
-        item.add_marker(pytest.mark.xdist_group("flows" if flows else item.nodeid.split("::")[0]))
