@@ -63,6 +63,7 @@ def connect(
     """
     connection = duckdb.connect(":memory:")
     connection.execute("set TimeZone = 'UTC'")
+    _without_bar(connection)
     # What a query cannot hold goes there and is gone with the connection; else to the folder that
     # somebody happens to stand in.
     spill = Path(tempfile.gettempdir()) / f"radlas-sql-{uuid.uuid4().hex}"
@@ -79,6 +80,16 @@ def connect(
         _limit(connection, memory)
     _confine(connection, store)
     return connection
+
+
+def _without_bar(connection: duckdb.DuckDBPyConnection) -> None:
+    """No progress bar: DuckDB takes ``python -c`` for a person, and would print one to stdout."""
+    try:
+        connection.execute("set enable_progress_bar_print = false")
+    except duckdb.InvalidInputException as error:
+        # A notebook without ipywidgets has no bar, and DuckDB no way to be told so there.
+        if "ipywidgets" not in str(error):
+            raise
 
 
 def _limit(connection: duckdb.DuckDBPyConnection, memory: str) -> None:

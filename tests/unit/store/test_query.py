@@ -176,3 +176,10 @@ def test_a_column_declared_after_rows_were_written_reads_as_null(filled, monkeyp
     with connect(filled) as connection:
         sql = "select case_id from cases where stage_letter = 'x'"
         assert run_sql(connection, sql).fetchall() == [("d",)]
+
+
+def test_no_progress_bar_is_printed_between_a_scripts_own_lines(filled):
+    """DuckDB takes ``python -c`` for a person at a terminal."""
+    with connect(filled) as connection:
+        (bar,) = connection.sql("select current_setting('enable_progress_bar_print')").fetchone()
+    assert bar is False
