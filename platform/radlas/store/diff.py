@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
-import numpy as np
+import pyarrow.compute as pc
 
 from radlas.store.layout import Store
 from radlas.store.recipes import list_recipes, load_recipe
@@ -51,15 +51,15 @@ def _sets(old: Sequence[str], new: Sequence[str]) -> dict[str, list[str]]:
 def _table(
     name: str, before: duckdb.DuckDBPyConnection, after: duckdb.DuckDBPyConnection
 ) -> dict[str, Any]:
-    digests = [_digests(name, one) for one in (before, after)]
-    old = _keys(name, before, np.setdiff1d(*digests))
-    new = _keys(name, after, np.setdiff1d(*reversed(digests)))
+    was, now = (_digests(name, one) for one in (before, after))
+    old = _keys(name, before, _only_in(was, now))
+    new = _keys(name, after, _only_in(now, was))
     columns = _sets(*(_columns(name, one) for one in (before, after)))
     changed = sorted(old.keys() & new.keys())
-    was = _rows(name, before, [old[key] for key in changed])
-    now = _rows(name, after, [new[key] for key in changed])
+    earlier = _rows(name, before, [old[key] for key in changed])
+    later = _rows(name, after, [new[key] for key in changed])
     cells = Counter(
-        column for key in changed for column in _differing(was[old[key]], now[new[key]])
+        column for key in changed for column in _differing(earlier[old[key]], later[new[key]])
     )
     return {
         "added": len(new.keys() - old.keys()),
@@ -74,14 +74,19 @@ def _table(
 
 def _digests(name: str, connection: duckdb.DuckDBPyConnection) -> Any:
     table = connection.sql(f"select {ROW_DIGEST.name} from {name}").to_arrow_table()
-    return table.column(0).to_numpy()
+    return table.column(0).combine_chunks()
+
+
+def _only_in(one: Any, other: Any) -> list[int]:
+    only: list[int] = one.filter(pc.invert(pc.is_in(one, value_set=other))).to_pylist()
+    return only
 
 
 def _keys(
-    name: str, connection: duckdb.DuckDBPyConnection, digests: Any
+    name: str, connection: duckdb.DuckDBPyConnection, digests: Sequence[int]
 ) -> dict[tuple[str, ...], int]:
     """Keys of the rows of these digests, each with its digest."""
-    found = _where(name, connection, [*VIEW_KEYS[name], ROW_DIGEST.name], digests.tolist())
+    found = _where(name, connection, [*VIEW_KEYS[name], ROW_DIGEST.name], digests)
     *key, of = (found.column(column).to_pylist() for column in found.column_names)
     return {tuple(map(str, values)): one for *values, one in zip(*key, of, strict=True)}
 
