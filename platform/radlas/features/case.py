@@ -14,9 +14,10 @@ from radlas.config import Config
 from radlas.digests import voxel_digest
 from radlas.errors import ConfigError, DataError
 from radlas.features.case_settings import CaseSettings
+from radlas.features.chains import Perturbation, expand
 from radlas.features.found import Found
 from radlas.features.n4 import bias_field
-from radlas.features.perturb import Perturbation, expand, perturb
+from radlas.features.perturb import perturb, shuffle
 from radlas.features.preprocess import Prepared, one_itk_thread, prepare
 from radlas.features.regions import make_rings, roi_rows
 from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
@@ -78,7 +79,9 @@ class CaseExtractor:
             changed = [row for chain in chains for row in self._changed(volume, masks, chain, seed)]
         return Description((*rows, *changed), facts)
 
-    def _rows(self, volume: Volume, masks: Masks) -> tuple[tuple[FeatureRow, ...], tuple[Row, ...]]:
+    def _rows(
+        self, volume: Volume, masks: Masks, *, shuffle_key: str = ""
+    ) -> tuple[tuple[FeatureRow, ...], tuple[Row, ...]]:
         wanted: CaseSettings = self.settings
         spacing = volume.geometry.spacing
         case = prepare(
@@ -100,6 +103,9 @@ class CaseExtractor:
         )
         described = {name: case.masks[name] for name in wanted.rois if name in case.masks}
         described |= {name: made.mask for name, made in rings.items()}
+        if shuffle_key:
+            dealt = shuffle(case.volume.voxels, described, seed_key=shuffle_key)
+            case = replace(case, volume=replace(case.volume, voxels=dealt))
         found, faults = self.measure(case, described)
         if TUMOUR in faults:
             raise faults[TUMOUR]
@@ -139,7 +145,7 @@ class CaseExtractor:
             try:
                 some = {name: masks[name] for name in names if masks[name].any()}
                 there, moved = perturb(volume, some, chain, seed_key=seed)
-                rows, _ = self._rows(there, moved)
+                rows, _ = self._rows(there, moved, shuffle_key=seed if chain.shuffle else "")
             except (ConfigError, DataError):  # of a step that the case's voxels cannot hold
                 continue
             found = {(row.roi, row.image_type): row for row in rows}

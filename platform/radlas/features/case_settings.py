@@ -16,7 +16,7 @@ from pydantic import (
 
 from radlas.config import Config
 from radlas.errors import ConfigError
-from radlas.features.perturb import PerturbationGrid, expand
+from radlas.features.chains import PerturbationGrid, expand
 from radlas.features.preprocess import Normalise, PixelType
 from radlas.model import EDEMA, TUMOUR
 from radlas.roi.ring import ring_name

@@ -9,7 +9,9 @@ import duckdb
 import pandas as pd
 
 from radlas.errors import StudyError
-from radlas.learn.design import block_columns
+from radlas.learn.clinical import clinical_columns, clinical_features
+from radlas.learn.design import block_columns, parse_column
+from radlas.learn.fitted import FittedModel
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store
 from radlas.store.matrix import feature_matrix
@@ -21,7 +23,7 @@ def study_matrix(
     store: Store,
     available: Sequence[str],
     study: StudyConfig,
-    centres: Any,
+    people: Any,
 ) -> Any:
     """Raw features of some cases, the columns of the study's blocks.
 
@@ -30,7 +32,7 @@ def study_matrix(
         store: The store it belongs to.
         available: Feature sets to choose from.
         study: Its blocks name feature sets, or take the only one of their table.
-        centres: Series of centre per case; its index chooses the rows.
+        people: ``centre`` and clinical columns per case; its index chooses the rows.
 
     Returns:
         Frame of float64, NaN where a single feature is undefined. Columns without any value in
@@ -41,18 +43,39 @@ def study_matrix(
             different ones, or cases lack a whole block: they were not extracted.
     """
     sets = block_sets(store, available, study)
+    sources = {(name, study.blocks[block].perturbation) for block, name in sets.items()}
     frames = {
-        name: feature_matrix(connection, (name,)).reindex(centres.index)
-        for name in sorted(set(sets.values()))
+        (name, changed): feature_matrix(connection, (name,), perturbation=changed).reindex(
+            people.index
+        )
+        for name, changed in sorted(sources)
     }
     parts, owner = [], dict[str, str]()
     for block, feature_set in sets.items():
-        columns = block_columns(frames[feature_set].columns, study.blocks[block])
-        part = frames[feature_set][list(columns)]
-        _check_extracted(part, block, feature_set, study, centres)
+        frame = frames[feature_set, study.blocks[block].perturbation]
+        columns = block_columns(frame.columns, study.blocks[block])
+        part = frame[list(columns)]
+        _check_extracted(part, block, feature_set, study, people["centre"])
         parts.append(part[[name for name in columns if name not in owner]])
         _claim(owner, columns, feature_set, block)
+    parts += [
+        clinical_features(people, clinical_columns(people, variables))
+        for variables in _clinical(study)
+    ]
     return pd.concat(parts, axis=1).dropna(axis=1, how="all")
+
+
+def as_fitted(X: Any, model: FittedModel, people: Any) -> Any:
+    """Rows in the columns that a model was fitted on.
+
+    What nobody here has is missing here, and the training medians' turn; but a clinical value that
+    does not occur here is known: nobody has it.
+    """
+    frame = X.reindex(columns=list(model.columns))
+    names = [name for name in model.columns if parse_column(name).clinical]
+    if names:
+        frame[names] = clinical_features(people.loc[frame.index], names)
+    return frame
 
 
 def block_sets(store: Store, available: Sequence[str], study: StudyConfig) -> dict[str, str]:
@@ -63,12 +86,16 @@ def block_sets(store: Store, available: Sequence[str], study: StudyConfig) -> di
     """
     tables = {name: load_recipe(store, name)["table"] for name in available}
     used = {block for blocks in study.models.values() for block in blocks}
+    random = set(random_sets(store, available))
     chosen = {}
     for name in sorted(used):
         block = study.blocks[name]
-        table = "deep" if block.deep else "radiomics"
+        table = block.table
+        if table is None:
+            continue
         fitting = [one for one in available if tables[one] == table]
-        wanted = [block.feature_set] if block.feature_set else fitting
+        trained = [one for one in fitting if one not in random]
+        wanted = [block.feature_set] if block.feature_set else trained or fitting
         if len(wanted) != 1 or wanted[0] not in fitting:
             raise StudyError(
                 f"block {name} needs one {table} feature set; there are"
@@ -82,11 +109,18 @@ def block_sets(store: Store, available: Sequence[str], study: StudyConfig) -> di
 
 def random_weights(store: Store, feature_sets: Sequence[str]) -> list[str]:
     """What must be said wherever a number of them appears: one line for each random network."""
-    recipes = ((name, load_recipe(store, name)) for name in feature_sets)
     return [
         f"  !! the deep features of {name} come from a network with random weights: a null model"
-        for name, recipe in recipes
-        if recipe["versions"].get("weights") == "random"
+        for name in random_sets(store, feature_sets)
+    ]
+
+
+def random_sets(store: Store, feature_sets: Sequence[str]) -> list[str]:
+    """Those that a network with random weights made."""
+    return [
+        name
+        for name in feature_sets
+        if load_recipe(store, name)["versions"].get("weights") == "random"
     ]
 
 
@@ -128,6 +162,13 @@ def check_pretraining(
         f"  the network was trained, without labels, on images of {seen['subject_id'].nunique()} of"
         " the training subjects: out-of-fold figures of deep features may flatter them"
     ]
+
+
+def _clinical(study: StudyConfig) -> list[tuple[str, ...]]:
+    used = {block for blocks in study.models.values() for block in blocks}
+    lists = [study.blocks[name].clinical for name in sorted(used)]
+    variables = sorted({variable for one in lists if one for variable in one})
+    return [tuple(variables)] if variables else []
 
 
 def _check_extracted(

@@ -36,11 +36,17 @@ def load_people(store: Store, snapshot: Snapshot) -> Any:
             belongs to several subjects (the same patient, ingested under two centres).
     """
     with open_snapshot(store, snapshot) as connection:
-        query = "select * exclude (run_id, recorded_at, row_digest) from cases order by case_id"
-        header = connection.sql(query).to_arrow_table().to_pandas().set_index("case_id")
-        query = "select * exclude (centre, run_id, recorded_at, row_digest) from clinical"
-        record = connection.sql(query).to_arrow_table().to_pandas().set_index("subject_id")
-    _check_independent(header, f"snapshot {snapshot.label}")
+        people = read_people(connection)
+    _check_independent(people, f"snapshot {snapshot.label}")
+    return people
+
+
+def read_people(connection: Any) -> Any:
+    """Every case with its subject's clinical record; index ``case_id``, sorted."""
+    query = "select * exclude (run_id, recorded_at, row_digest) from cases order by case_id"
+    header = connection.sql(query).to_arrow_table().to_pandas().set_index("case_id")
+    query = "select * exclude (centre, run_id, recorded_at, row_digest) from clinical"
+    record = connection.sql(query).to_arrow_table().to_pandas().set_index("subject_id")
     for column in ("sex", "age_years"):  # the clinical record knows better than an image header
         told = header["subject_id"].map(record.pop(column))
         header[column] = told.combine_first(header[column])
@@ -71,7 +77,7 @@ def load_dataset(
         raise StudyError("no labelled case is left", f"centres {', '.join(centres)}")
     y = people["subject_id"].map(by_subject).rename("label")
     with open_snapshot(store, snapshot) as connection:
-        X = study_matrix(connection, store, snapshot.feature_sets, study, people["centre"])
+        X = study_matrix(connection, store, snapshot.feature_sets, study, people)
     return Dataset(X, y, people)
 
 

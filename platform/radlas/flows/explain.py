@@ -15,7 +15,7 @@ from radlas.engine.base import Done
 from radlas.errors import ConfigError
 from radlas.flows.activation import case_map, compare, in_words, model_extractor
 from radlas.flows.base import Flow, Plan, Report
-from radlas.flows.blocks import random_weights
+from radlas.flows.blocks import as_fitted, random_weights
 from radlas.flows.dataset import load_dataset
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import RESULT as VALIDATION
@@ -151,8 +151,11 @@ def _shap(store: Store, task: ExplainTask) -> dict[str, Any]:
     model = load(model_folder(store, task.name, task.number) / study.primary)
     external = load_dataset(store, snapshot, study, (str(study.external_centre),))
     training = load_dataset(store, snapshot, study, study.training_centres)
-    columns = list(model.columns)
-    found = shap_values(model, external.X.reindex(columns=columns), training.X[columns])
+    rows, background = (
+        model.inputs(as_fitted(one.X, model, one.people), one.people["centre"])
+        for one in (external, training)
+    )
+    found = shap_values(model, rows, background)
     size = found.values.abs().mean().sort_values(ascending=False, kind="stable")
     order = size.index[size > 0]  # LASSO left the others at zero
     values, data = found.values[order], found.data[order]

@@ -16,7 +16,7 @@ import pandas as pd
 
 from radlas.errors import StudyError
 from radlas.learn.design import class_tables
-from radlas.learn.study import Outcome
+from radlas.learn.settings import Outcome
 from radlas.store.clinical import newest_records
 from radlas.store.layout import Store
 

@@ -22,7 +22,7 @@ from radlas.ingest.checks import roi_facts
 from radlas.ingest.deidentify import study_day
 from radlas.ingest.labels import ANY
 from radlas.ingest.roi_names import RoiMap, read_roi_map
-from radlas.learn.study import Outcome
+from radlas.learn.settings import Outcome
 from radlas.model import Outcome as Ended
 from radlas.model import Row
 from radlas.place import Place, open_place

@@ -15,6 +15,7 @@ import numpy as np
 
 from radlas.digests import digest_of
 from radlas.errors import ConfigError, StoreError
+from radlas.flows.blocks import as_fitted
 from radlas.flows.dataset import load_dataset
 from radlas.flows.train import training_key
 from radlas.flows.validate import RESULT
@@ -126,8 +127,8 @@ def _risk(store: Store, name: str, number: int, model: str, row: Row) -> Callabl
         study, snapshot = StudyConfig.parse(card["study"]), load_snapshot(store, card["snapshot"])
         fitted = load(model_folder(store, name, number) / model)
         data = load_dataset(store, snapshot, study, (str(study.external_centre),))
-        X = data.X.loc[[row["case"]]].reindex(columns=list(fitted.columns))
-        risk = float(fitted.risk(X).iloc[0])
+        X = as_fitted(data.X, fitted, data.people)
+        risk = float(fitted.risk(X, data.people["centre"])[row["case"]])
         return "" if abs(risk - row["risk"]) <= _CLOSE else f"model and rows give {risk}"
 
     return compute

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,10 +9,11 @@ from pydantic import Field
 
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
-from radlas.flows.blocks import random_weights, study_matrix
-from radlas.flows.dataset import load_dataset
+from radlas.flows.blocks import as_fitted, random_weights, study_matrix
+from radlas.flows.dataset import load_dataset, read_people
 from radlas.flows.validate import ModelConfig, model_task
 from radlas.learn.explain import explain as shap_values
+from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import open_store
@@ -41,13 +41,20 @@ def predict(config: PredictConfig) -> Report:
     model = load(model_folder(store, task.name, task.number) / study.primary)
     primary = study.model_copy(update={"models": {study.primary: study.models[study.primary]}})
     with connect(store) as live:
-        centres = _centres(live, config.cases)
-        X = study_matrix(live, store, card["feature_sets"], primary, centres)
-    X = X.reindex(columns=list(model.columns))
-    snapshot = load_snapshot(store, card["snapshot"])
-    background = load_dataset(store, snapshot, study, study.training_centres).X
-    explained = shap_values(model, X, background[list(model.columns)])
-    risks = model.risk(X)
+        people = read_people(live)
+        cases = list(dict.fromkeys(_case(live, one) for one in config.cases))
+        there = people.loc[_company(model, people, cases)]
+        X = as_fitted(study_matrix(live, store, card["feature_sets"], primary, there), model, there)
+    training = load_dataset(
+        store, load_snapshot(store, card["snapshot"]), primary, study.training_centres
+    )
+    background = as_fitted(training.X, model, training.people)
+    explained = shap_values(
+        model,
+        model.inputs(X, there["centre"]),
+        model.inputs(background, training.people["centre"]),
+    )
+    risks, centres = model.risk(X, there["centre"]), people["centre"].loc[cases]
     rows = [
         {
             "case_id": case,
@@ -67,11 +74,14 @@ def predict(config: PredictConfig) -> Report:
     return Report(tuple(_told(label, card, rows, warnings)), data)
 
 
-def _centres(connection: Any, given: Sequence[str]) -> Any:
-    """Centre per case, each case once, in the order they were asked for."""
-    cases = dict.fromkeys(_case(connection, one) for one in given)
-    known = dict(connection.sql("select case_id, centre from cases").fetchall())
-    return pd.Series({case: known[case] for case in cases}, name="centre")
+def _company(model: FittedModel, people: Any, cases: list[str]) -> list[str]:
+    """The cases, and those by whose images a harmoniser adapts to their new centre."""
+    step = model.pipeline.named_steps.get("harmonise")
+    if step is None or step.on_unseen != "adapt":
+        return cases
+    new = set(people["centre"].loc[cases]) - set(step.centres_)
+    others = people.index[people["centre"].isin(new)]
+    return [*cases, *(case for case in others if case not in set(cases))]
 
 
 def _case(connection: Any, given: str) -> str:

@@ -17,13 +17,22 @@ from radlas.engine.base import Done
 from radlas.errors import StudyError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.blocks import block_sets, check_pretraining, random_weights
+from radlas.flows.controls import find_controls, is_permuted, only, permuted
 from radlas.flows.dataset import load_dataset, load_people
-from radlas.learn.design import class_tables
-from radlas.learn.evaluate import internal
-from radlas.learn.fit import fit_model
+from radlas.flows.protocol import (
+    class_lines,
+    control_lines,
+    cost_line,
+    study_support,
+    support_lines,
+)
+from radlas.learn.design import class_tables, model_columns
+from radlas.learn.evaluate import compare_folds, internal
+from radlas.learn.fit import Part, PartFit, assemble, fit_part, parts
 from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import save
-from radlas.learn.study import StudyConfig
+from radlas.learn.study import CONTROL, StudyConfig
+from radlas.learn.training import training_rows
 from radlas.store.layout import open_store
 from radlas.store.models import find_version, model_name, publish
 from radlas.store.snapshots import load_snapshot
@@ -41,16 +50,17 @@ class TrainConfig(StoreConfig):
 
 @dataclass(frozen=True)
 class TrainTask:
-    """One model of the study."""
+    """A part of one model of the study, or of a control."""
 
     store: str
     snapshot: str
     study: StudyConfig
     model: str
+    part: Part
 
 
 def plan(config: TrainConfig) -> Plan[TrainTask]:
-    """One task per model; nothing if this snapshot, study and code were trained already.
+    """Independent parts of all models; nothing if this snapshot, study and code were trained.
 
     Raises:
         ConfigError: The study or the snapshot does not exist or does not validate.
@@ -64,7 +74,8 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     used = people[people["centre"].isin([*study.training_centres, study.external_centre])]
     classes = [table._asdict() for table in class_tables(used, study.outcome)]
     sets = sorted(set(block_sets(store, snapshot.feature_sets, study).values()))
-    card = {
+    controls = find_controls(store, snapshot.feature_sets, study)
+    card: dict[str, Any] = {
         "key": key,
         "study": study.model_dump(mode="json"),
         "study_digest": study.digest(),
@@ -76,66 +87,115 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
         "classes": classes,
         "radlas": __version__,
     }
-    notes = [f"study {study.name} on snapshot {snapshot.label}", *_class_lines(study, classes)]
+    notes = [f"study {study.name} on snapshot {snapshot.label}", *class_lines(study, classes)]
     notes += [*check_pretraining(store, sets, used, study), *random_weights(store, sets)]
     if number is not None:
-        return Plan(known={"ok": len(study.models)}, notes=tuple(notes), extra=(card, number))
-    load_dataset(store, snapshot, study, study.training_centres)  # refuses before anything runs
-    root = config.store
-    tasks = tuple(TrainTask(root, snapshot.label, study, model) for model in study.models)
-    return Plan(tasks=tasks, notes=tuple(notes), extra=(card, None))
+        return Plan(known={"ok": len(study.models)}, notes=tuple(notes), extra=(card, number, {}))
+    rows = load_dataset(store, snapshot, study, study.training_centres)  # refuses what cannot work
+    candidates = {name: len(model_columns(rows.X.columns, study, name)) for name in study.models}
+    card["support"] = support = study_support(study, classes, candidates)
+    notes += [*support_lines(support), *control_lines(controls)]
+    tasks = [
+        TrainTask(config.store, snapshot.label, only(protocol, model), model, part)
+        for protocol, models in ((study, study.models), (controls.study, controls.models))
+        for model in models
+        for part in parts(study, model)
+    ]
+    tasks.sort(key=lambda task: -_weight(task, candidates, study))
+    notes.append(cost_line(study, rows.y.size, candidates, controls.models))
+    return Plan(tasks=tuple(tasks), notes=tuple(notes), extra=(card, None, controls.missing))
 
 
-def work(task: TrainTask) -> FittedModel:
-    """Fit one model on the training centres; the external centre is never loaded.
+def work(task: TrainTask) -> PartFit:
+    """Fit a part of a model on the training centres; the external centre is never loaded.
 
     Raises:
         StudyError: The rows cannot support the model.
     """
     store = open_store(task.store)
     snapshot = load_snapshot(store, task.snapshot)
-    rows = load_dataset(store, snapshot, task.study, task.study.training_centres)
-    people = rows.people
-    return fit_model(rows.X, rows.y, people["subject_id"], people["centre"], task.study, task.model)
+    data = load_dataset(store, snapshot, task.study, task.study.training_centres)
+    rows = training_rows(
+        data.X,
+        data.y,
+        subjects=data.people["subject_id"],
+        centres=data.people["centre"],
+        study=task.study,
+        model=task.model,
+    )
+    if is_permuted(task.model):
+        rows = permuted(rows, task.study.seed)
+    return fit_part(rows, task.part, task.study)
 
 
 def commit(
-    config: TrainConfig, plan: Plan[TrainTask], done: Iterator[Done[TrainTask, FittedModel]]
+    config: TrainConfig, plan: Plan[TrainTask], done: Iterator[Done[TrainTask, PartFit]]
 ) -> Report:
-    """Publish one version that holds all models of the study.
+    """Publish one version that holds all models of the study, and its controls.
 
     Raises:
         StudyError: A model could not be fitted; nothing is published.
     """
-    card, number = plan.extra
+    card, number, missing = plan.extra
     name, store = card["study"]["name"], open_store(config.store)
     if number is not None:
         path = f"{store.place}/{model_name(name, number)}"
         line = f"train: {name}@{number} was made from just this already: {path}"
         return Report((*plan.notes, line), {"model": name, "version": number, "new": False})
-    models = {one.task.model: fitted_or_raise(one) for one in done}
-    ordered = [models[model] for model in card["study"]["models"]]
-    results = {model.model: internal(model) for model in ordered}
+    study = StudyConfig.parse(card["study"])
+    fits, refused = _gathered(done)
+    models = [assemble(study, model, fits[model]) for model in study.models]
+    controls = [
+        assemble(study, model, fits[model])
+        for model in fits
+        if model.startswith(CONTROL) and model not in refused
+    ]
+    controls.sort(key=lambda model: model.model)
+    found = {model.model: internal(model, alpha=study.alpha) for model in (*models, *controls)}
 
     def fill(folder: Path) -> None:
-        for model in ordered:
+        for model in (*models, *controls):
             save(model, folder / model.model)
 
     card["created_at"] = datetime.now(UTC).isoformat(timespec="seconds")
-    card["models"] = {m.model: {"digest": m.digest(), **m.parameters} for m in ordered}
-    card["training"] = {
-        model: {
-            "n": found["n"],
-            "positives": found["positives"],
-            "auc": found["auc"],
-            "folds": found["folds"],
-        }
-        for model, found in results.items()
-    }
+    card["models"] = {m.model: {"digest": m.digest(), **m.parameters} for m in models}
+    card["training"] = {model.model: _trained(found[model.model]) for model in models}
+    card["controls"] = {model.model: _trained(found[model.model]) for model in controls}
+    card["controls_missing"] = missing | {m.removeprefix(CONTROL): w for m, w in refused.items()}
+    card["folds_compared"] = compare_folds(models, alpha=study.alpha)
     number = publish(store, name, card, fill)
     lines = [*plan.notes, f"train: published {name}@{number}"]
-    lines += [_told(model, results[model.model]) for model in ordered]
+    lines += [_told(model, found[model.model]) for model in (*models, *controls)]
     return Report(tuple(lines), {"model": name, "version": number, "new": True, **card})
+
+
+def _gathered(
+    done: Iterator[Done[TrainTask, PartFit]],
+) -> tuple[dict[str, list[PartFit]], dict[str, str]]:
+    """Parts by model, and controls that could not be fitted with the reason."""
+    fits: dict[str, list[PartFit]] = {}
+    refused: dict[str, str] = {}
+    for one in done:
+        model = one.task.model
+        if isinstance(one.error, StudyError) and model.startswith(CONTROL):
+            refused[model] = one.error.what
+        else:
+            fits.setdefault(model, []).append(fitted_or_raise(one))
+    return fits, refused
+
+
+def _trained(found: dict[str, Any]) -> dict[str, Any]:
+    return {name: found[name] for name in ("n", "positives", "auc", "folds", "centres")}
+
+
+def _weight(task: TrainTask, candidates: dict[str, int], study: StudyConfig) -> float:
+    """How long a task takes, up to a factor: long ones are begun first."""
+    columns = candidates.get(task.model, candidates[study.primary])
+    if task.model.removeprefix(CONTROL) in {"volume", "clinical", "centre"}:
+        columns = 1
+    fits = len(task.part.repeats) * study.splits.folds + task.part.final
+    draws = task.part.draws[1] - task.part.draws[0]
+    return float(columns * (fits * (study.splits.inner_folds + 1) + draws))
 
 
 def packages() -> dict[str, str]:
@@ -157,19 +217,6 @@ def fitted_or_raise(done: Done[Any, Any]) -> Any:
     if done.error is not None:
         raise done.error
     return done.result
-
-
-def _class_lines(study: StudyConfig, classes: list[dict[str, Any]]) -> list[str]:
-    lines = []
-    for row in classes:
-        role = "external" if row["centre"] == study.external_centre else "training"
-        lines.append(
-            f"  {row['centre']} ({role}): {row['positive']} positive, {row['negative']} negative,"
-            f" {row['excluded']} excluded"
-        )
-    if study.external_centre and not any(r["centre"] == study.external_centre for r in classes):
-        raise StudyError(f"no case of the external centre {study.external_centre}", study.name)
-    return lines
 
 
 def _told(model: FittedModel, found: dict[str, Any]) -> str:

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from pydantic import Field
 
 from radlas.engine.base import Done
 from radlas.errors import StudyError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
-from radlas.flows.blocks import random_weights
-from radlas.flows.dataset import load_dataset
+from radlas.flows.blocks import as_fitted, random_weights
+from radlas.flows.controls import find_controls, only
+from radlas.flows.dataset import Dataset, load_dataset
 from radlas.flows.train import fitted_or_raise
 from radlas.learn.evaluate import compare, evaluate
+from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
-from radlas.learn.study import StudyConfig
+from radlas.learn.study import CONTROL, StudyConfig
 from radlas.learn.subgroups import subgroups
 from radlas.store.layout import Store, open_store
 from radlas.store.models import (
@@ -81,22 +83,18 @@ def work(task: ModelTask) -> dict[str, Any]:
     store = open_store(task.store)
     card = read_card(store, task.name, task.number)
     study = StudyConfig.parse(card["study"])
-    rows = load_dataset(
-        store, load_snapshot(store, card["snapshot"]), study, (str(study.external_centre),)
-    )
     folder = model_folder(store, task.name, task.number)
     models = {name: load(folder / name) for name in study.models}
-    # What nobody here has is missing here; it is the training medians' turn.
-    X = {name: rows.X.reindex(columns=list(model.columns)) for name, model in models.items()}
-    risks: dict[str, pd.Series] = {name: model.risk(X[name]) for name, model in models.items()}
-    subjects = rows.people["subject_id"]
+    rows = _external(store, card, study)
+    risks = {
+        name: model.risk(as_fitted(rows.X, model, rows.people), rows.people["centre"])
+        for name, model in models.items()
+    }
     return {
         "centre": study.external_centre,
-        "models": {
-            name: evaluate(model, X[name], rows.y, subjects=subjects, alpha=study.alpha)
-            for name, model in models.items()
-        },
+        "models": {name: _evaluated(model, rows, study) for name, model in models.items()},
         "comparisons": compare(risks, rows.y, alpha=study.alpha),
+        "controls": _controls(store, card, study, folder),
         "subgroups": {
             name: subgroups(
                 risk,
@@ -104,11 +102,43 @@ def work(task: ModelTask) -> dict[str, Any]:
                 rows.people,
                 study.subgroups,
                 minimum_per_class=study.minimum_per_class,
+                margin=study.margin,
                 alpha=study.alpha,
             )
             for name, risk in risks.items()
         },
     }
+
+
+def _external(store: Store, card: dict[str, Any], study: StudyConfig) -> Dataset:
+    snapshot = load_snapshot(store, card["snapshot"])
+    return load_dataset(store, snapshot, study, (str(study.external_centre),))
+
+
+def _evaluated(model: FittedModel, rows: Dataset, study: StudyConfig) -> dict[str, Any]:
+    return evaluate(
+        model,
+        as_fitted(rows.X, model, rows.people),
+        rows.y,
+        subjects=rows.people["subject_id"],
+        centres=rows.people["centre"],
+        study=study,
+    )
+
+
+def _controls(
+    store: Store, card: dict[str, Any], study: StudyConfig, folder: Path
+) -> dict[str, Any]:
+    """The controls on the same patients; a centre alone says nothing of a centre that is new."""
+    available = load_snapshot(store, card["snapshot"]).feature_sets
+    protocol = find_controls(store, available, study).study
+    found = {}
+    for name in card["controls"]:
+        if name == f"{CONTROL}centre":
+            continue
+        rows = _external(store, card, only(protocol, name))
+        found[name] = _evaluated(load(folder / name), rows, study)
+    return found
 
 
 def commit(
@@ -124,6 +154,7 @@ def commit(
     result = read_beside(store, task.name, task.number, RESULT)
     lines = [f"validate: {label} on centre {result['centre']} (look {result['look']} at it)"]
     lines += [_told(name, found) for name, found in result["models"].items()]
+    lines += [_told(name, found) for name, found in result["controls"].items()]
     card = read_card(store, task.name, task.number)
     lines += random_weights(store, card["feature_sets"])
     return Report(tuple(lines), {"model": task.name, "version": task.number, **result})

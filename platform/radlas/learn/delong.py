@@ -48,6 +48,7 @@ class AucDifference:
     Attributes:
         statistic: Normal deviate (paired) or Welch's t (unpaired).
         df: Degrees of freedom of the unpaired test.
+        error: Standard error of the difference.
     """
 
     difference: float | None
@@ -55,6 +56,7 @@ class AucDifference:
     df: float | None = None
     p: float | None = None
     interval: Interval | None = None
+    error: float | None = None
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -124,7 +126,8 @@ def paired(
         return AucDifference(gap, p=1.0 if gap == 0 else None, note=note)
     error = float(np.sqrt(variance))
     z, half = gap / error, float(stats.norm.isf(alpha / 2)) * error
-    return AucDifference(gap, z, None, float(2 * stats.norm.sf(abs(z))), (gap - half, gap + half))
+    p = float(2 * stats.norm.sf(abs(z)))
+    return AucDifference(gap, z, None, p, (gap - half, gap + half), error)
 
 
 def unpaired(
@@ -152,7 +155,8 @@ def unpaired(
     df = float(total**2 / (variances**2 / (sizes - 1)).sum())
     error = float(np.sqrt(total))
     t, half = gap / error, float(stats.t.isf(alpha / 2, df)) * error
-    return AucDifference(gap, t, df, float(2 * stats.t.sf(abs(t), df)), (gap - half, gap + half))
+    p = float(2 * stats.t.sf(abs(t), df))
+    return AucDifference(gap, t, df, p, (gap - half, gap + half), error)
 
 
 def checked(y: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.bool_], Floats]:

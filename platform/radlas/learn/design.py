@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from radlas.errors import StudyError
-from radlas.learn.study import MISSING, Block, Outcome, StudyConfig
+from radlas.learn.settings import CLINICAL, MISSING, Block, Outcome
+from radlas.learn.study import StudyConfig
 
 
 class ClassTable(NamedTuple):
@@ -21,7 +22,11 @@ class ClassTable(NamedTuple):
 
 
 class ColumnName(NamedTuple):
-    """The parts of ``roi__image_type__feature``; deep features are numbered: ``017``."""
+    """The parts of ``roi__image_type__feature``.
+
+    Deep features are numbered: ``whole__layer4__017``. Clinical columns name variable and value in
+    the last two: ``clinical__sex__F``.
+    """
 
     roi: str
     image_type: str
@@ -30,12 +35,17 @@ class ColumnName(NamedTuple):
     @property
     def deep(self) -> bool:
         """True for a feature of a network."""
-        return self.feature.isdigit()
+        return self.feature.isdigit() and not self.clinical
+
+    @property
+    def clinical(self) -> bool:
+        """True for a column of the clinical record."""
+        return self.roi == CLINICAL
 
     @property
     def family(self) -> str:
-        """``firstorder`` of ``firstorder_Mean``; empty for deep features."""
-        return "" if self.deep else self.feature.partition("_")[0]
+        """``firstorder`` of ``firstorder_Mean``; empty for deep and clinical columns."""
+        return "" if self.deep or self.clinical else self.feature.partition("_")[0]
 
 
 def parse_column(name: str) -> ColumnName:
@@ -118,11 +128,14 @@ def class_tables(clinical: pd.DataFrame, outcome: Outcome) -> tuple[ClassTable, 
 
 
 def _belongs(name: ColumnName, block: Block) -> bool:
+    if name.clinical or block.clinical:
+        return name.clinical and name.image_type in (block.clinical or ())
     return (
         name.deep == block.deep
         and block.roi in (None, name.roi)
         and (block.image_types is None or name.image_type in block.image_types)
         and (block.families is None or name.family in block.families)
+        and (block.features is None or name.feature in block.features)
     )
 
 

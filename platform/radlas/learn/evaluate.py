@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -11,28 +11,36 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from radlas.errors import StudyError
-from radlas.learn.delong import auc, paired
+from radlas.learn.delong import paired
 from radlas.learn.fitted import FittedModel
-from radlas.learn.metrics import at_threshold, brier, calibration, holm, roc_points
+from radlas.learn.metrics import holm, resampled_t
+from radlas.learn.performance import full_performance, performance
+from radlas.learn.study import StudyConfig
 
-ENOUGH = 100  # events and non-events below which calibration is no claim (Snell 2021)
 Json = dict[str, Any]
 
 
 def evaluate(
-    model: FittedModel, X: pd.DataFrame, y: ArrayLike, *, subjects: ArrayLike, alpha: float = 0.05
+    model: FittedModel,
+    X: pd.DataFrame,
+    y: ArrayLike,
+    *,
+    subjects: ArrayLike,
+    centres: ArrayLike | None = None,
+    study: StudyConfig,
 ) -> Json:
     """External evaluation at the model's locked threshold; nothing is fitted.
 
     Args:
         model: The model as it stands.
         X: Raw features, one row per case; the index names the cases.
-        y: Labels 0 or 1 in the order of the rows; so are ``subjects``.
+        y: Labels 0 or 1 in the order of the rows; so are ``subjects`` and ``centres``.
         subjects: Each once, and none that the model was trained on.
-        alpha: One minus the confidence level.
+        centres: Needed if the model harmonises.
+        study: How sure the intervals are, and where else predictive values are told.
 
     Returns:
-        ``model digest`` and what ``performance`` returns, and ``predictions``: list of
+        ``model digest`` and what ``full_performance`` returns, and ``predictions``: list of
         ``case subject label risk``.
 
     Raises:
@@ -41,12 +49,12 @@ def evaluate(
     """
     who, label = np.asarray(subjects).astype(str), np.asarray(y)
     _check_subjects(model, who)
-    risk = model.risk(X)
+    risk = model.risk(X, centres)
     rows = zip(X.index.astype(str), who, label.tolist(), risk.tolist(), strict=True)
     return {
         "model": model.model,
         "digest": model.digest(),
-        **performance(label, risk, model.threshold, alpha=alpha),
+        **full_performance(label, risk, model.threshold, study),
         "predictions": [
             {"case": case, "subject": subject, "label": int(truth), "risk": value}
             for case, subject, truth, value in rows
@@ -58,43 +66,20 @@ def internal(model: FittedModel, *, alpha: float = 0.05) -> Json:
     """Out-of-fold performance on the training subjects.
 
     Returns:
-        What ``performance`` returns for the pooled risks, and ``folds``: ``count mean sd`` of
-        the AUC inside each fold, which is another estimand.
+        What ``performance`` returns for the pooled risks; ``folds``: ``count mean sd`` of the AUC
+        inside each fold, which is another estimand; and ``centres``, each left out once.
     """
     pooled = model.out_of_fold()
     areas = model.folds["auc"].to_numpy(dtype=np.float64)
     found = performance(pooled["label"], pooled["probability"], model.threshold, alpha=alpha)
     found["notes"].append("the threshold was chosen on these risks: its figures are optimistic")
     folds = {"count": len(areas), "mean": float(areas.mean()), "sd": float(areas.std(ddof=1))}
-    return {"model": model.model, "digest": model.digest(), **found, "folds": folds}
-
-
-def performance(y: ArrayLike, risk: ArrayLike, threshold: float, *, alpha: float = 0.05) -> Json:
-    """All figures of one set of risks.
-
-    Returns:
-        ``n positives negatives``, ``auc`` (``AucEstimate``), ``decision`` (``at_threshold``),
-        ``brier``, ``calibration`` (``Calibration``), ``roc`` (lists ``threshold sensitivity
-        specificity``; the first threshold is ``None``: nobody is positive), ``notes``.
-    """
-    area = auc(y, risk, alpha=alpha)
-    fit = calibration(y, risk)
-    notes = [note for note in (area.note, fit.note) if note]
-    if min(area.positives, area.negatives) < ENOUGH:
-        notes.append(
-            f"{area.positives} events and {area.negatives} non-events cannot support a claim"
-            f" about calibration; {ENOUGH} of each are the least"
-        )
     return {
-        "n": area.positives + area.negatives,
-        "positives": area.positives,
-        "negatives": area.negatives,
-        "auc": area.as_dict(),
-        "decision": at_threshold(y, risk, threshold, alpha=alpha),
-        "brier": brier(y, risk),
-        "calibration": fit.as_dict(),
-        "roc": _roc(y, risk, area.auc),
-        "notes": notes,
+        "model": model.model,
+        "digest": model.digest(),
+        **found,
+        "folds": folds,
+        "centres": model.centres,
     }
 
 
@@ -122,6 +107,24 @@ def compare(risks: Mapping[str, pd.Series], y: ArrayLike, *, alpha: float = 0.05
     return with_holm(rows)
 
 
+def compare_folds(models: Sequence[FittedModel], *, alpha: float = 0.05) -> list[Json]:
+    """Every pair of models over the outer folds they share, Holm over the pairs.
+
+    DeLong's test is not for this: the risks of a fold come from models that share their rows.
+
+    Returns:
+        Per pair ``first second difference statistic df p p_holm interval``.
+    """
+    rows = []
+    for one, other in combinations(models, 2):
+        both = one.folds.merge(other.folds, on=["repeat", "fold"], suffixes=("", "_other"))
+        gap = (both["auc"] - both["auc_other"]).dropna()
+        share = 1 / (one.folds["fold"].nunique() - 1)
+        found = resampled_t(gap.tolist(), share=share, alpha=alpha)
+        rows.append({"first": one.model, "second": other.model, **found})
+    return with_holm(rows)
+
+
 def _check_subjects(model: FittedModel, who: ArrayLike) -> None:
     names = pd.Series(who)
     if names.duplicated().any():
@@ -137,17 +140,6 @@ def _check_subjects(model: FittedModel, who: ArrayLike) -> None:
             f"model {model.model}, subject {seen[0]}",
             "evaluate on the external centre only; see `internal` for training subjects",
         )
-
-
-def _roc(y: ArrayLike, risk: ArrayLike, area: float | None) -> Json | None:
-    if area is None:
-        return None
-    points = roc_points(y, risk)
-    return {
-        "threshold": [None, *points["threshold"].tolist()[1:]],
-        "sensitivity": points["sensitivity"].tolist(),
-        "specificity": points["specificity"].tolist(),
-    }
 
 
 def with_holm(rows: list[Json]) -> list[Json]:

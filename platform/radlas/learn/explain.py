@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from radlas.errors import StudyError
 from radlas.learn.design import parse_column
 from radlas.learn.fitted import FittedModel
-from radlas.learn.training import finite_frame
+from radlas.learn.harmonise import CENTRE
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,19 +41,18 @@ def explain(model: FittedModel, X: pd.DataFrame, background: pd.DataFrame) -> Ex
 
     Args:
         model: The fitted model.
-        X: Raw features of the cases to explain.
-        background: Raw features of ALL training rows: what a case is compared with.
+        X: Cases to explain, from ``FittedModel.inputs``.
+        background: ALL training rows, from there too: what a case is compared with.
 
     Raises:
-        StudyError: A column is absent or holds an infinite value.
+        StudyError: A centre is new to a model that harmonises.
 
     Source:
         Lundberg & Lee 2017. For a linear model and independent features the value is
         ``coefficient * (x - mean of the background)``.
     """
     prepare, lasso = model.pipeline[:-1], model.pipeline["lasso"]
-    rows = prepare.transform(finite_frame(X, model.columns))
-    reference = prepare.transform(finite_frame(background, model.columns))
+    rows, reference = _by_case(prepare.transform(X)), _by_case(prepare.transform(background))
     # The masker's default silently keeps 100 rows only: values wrong by up to 0.1 logits.
     masker = shap.maskers.Independent(reference, max_samples=len(reference))
     found = shap.LinearExplainer(lasso, masker)(rows)
@@ -64,6 +63,10 @@ def explain(model: FittedModel, X: pd.DataFrame, background: pd.DataFrame) -> Ex
         logit=pd.Series(lasso.decision_function(rows), index=rows.index, name="logit"),
         blocks={name: model.blocks[name] for name in rows.columns},
     )
+
+
+def _by_case(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.droplevel(CENTRE) if CENTRE in frame.index.names else frame
 
 
 def block_shares(explanation: Explanation) -> dict[str, Any]:

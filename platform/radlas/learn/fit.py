@@ -1,4 +1,8 @@
-"""One model of a study: nested cross-validation, then the model itself and its locked threshold."""
+"""One model of a study: nested cross-validation, resampled signatures, and the model itself.
+
+The work falls into parts that need nothing of each other, so they can be done anywhere, in any
+order; ``assemble`` puts them together.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
@@ -16,6 +20,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 from radlas.digests import digest_of
 from radlas.learn.delong import auc
 from radlas.learn.fitted import FittedModel
+from radlas.learn.harmonise import with_centres
 from radlas.learn.metrics import choose_threshold
 from radlas.learn.pipeline import (
     C,
@@ -27,33 +32,64 @@ from radlas.learn.pipeline import (
 )
 from radlas.learn.search import search
 from radlas.learn.splits import Fold, repeated_folds
+from radlas.learn.stability import (
+    clusters,
+    resampled_weights,
+    resamples,
+    signature_of,
+    stability,
+)
 from radlas.learn.study import StudyConfig
 from radlas.learn.training import Training, training_rows
+
+REPEATS, DRAWS = 5, 50  # of outer folds and of resampled fits in one part: a minute at most
+
+
+@dataclass(frozen=True)
+class Part:
+    """A share of one model's fits.
+
+    Attributes:
+        repeats: Repeats of the outer folds.
+        final: The model itself, and the fits that leave one training centre out.
+        draws: Resampled fits, from the first number to before the second.
+    """
+
+    repeats: tuple[int, ...] = ()
+    final: bool = False
+    draws: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, eq=False)
 class FoldFit:
-    """One outer fold: the pipeline fitted on its training rows, its risks of the others.
+    """One division of rows: the pipeline fitted on its training rows, its risks of the others.
 
     Attributes:
-        probability: Risk of the rows ``fold.test``, shape ``(row,)``.
+        oof: ``repeat fold case subject centre label probability`` of the rows ``fold.test``.
         auc: AUC of those.
     """
 
     fold: Fold
     pipeline: Pipeline
-    probability: NDArray[np.float64]
+    oof: pd.DataFrame
     auc: float | None
 
     def digest(self) -> str:
         """SHA-256 over what the fold's pipeline learned."""
         return digest_of(pipeline_parameters(self.pipeline))
 
-    def coefficients(self) -> dict[str, float]:
-        """Feature to its coefficient, those not zero."""
-        lasso = self.pipeline["lasso"]
-        pairs = zip(lasso.feature_names_in_, lasso.coef_[0], strict=True)
-        return {str(name): float(weight) for name, weight in pairs if weight != 0}
+
+@dataclass(frozen=True, eq=False)
+class PartFit:
+    """What a part brought. Attributes as the part's, and ``blocks``: every column's block."""
+
+    blocks: dict[str, str]
+    oof: tuple[pd.DataFrame, ...] = ()
+    folds: tuple[dict[str, Any], ...] = ()
+    weights: tuple[dict[str, float], ...] = ()
+    pipeline: Pipeline | None = None
+    centres: tuple[dict[str, Any], ...] = ()
+    resampled: tuple[dict[str, float], ...] = ()
 
 
 def fit_model(  # noqa: PLR0917 - four columns of one table, then the protocol
@@ -82,24 +118,74 @@ def fit_model(  # noqa: PLR0917 - four columns of one table, then the protocol
             ``repeated_folds``), or a solver did not converge.
     """
     rows = training_rows(X, y, subjects=subjects, centres=centres, study=study, model=model)
-    fits = [fit_fold(rows, fold, study) for fold in outer_folds(rows, study)]
-    everything = np.arange(len(rows.y))
-    pipeline = _tune(rows, everything, study, f"{study.seed}:all")
-    oof = pd.concat([_oof(rows, fit) for fit in fits], ignore_index=True)
+    done = [fit_part(rows, part, study) for part in parts(study, model)]
+    return assemble(study, model, done)
+
+
+def parts(study: StudyConfig, model: str) -> tuple[Part, ...]:
+    """All parts of a model, the longest first."""
+    repeats, draws = study.splits.repeats, study.stability.bootstraps
+    resampled = range(0, draws if model == study.primary else 0, DRAWS)
+    return (
+        *(
+            Part(repeats=tuple(range(first, min(first + REPEATS, repeats))))
+            for first in range(0, repeats, REPEATS)
+        ),
+        *(Part(draws=(first, min(first + DRAWS, draws))) for first in resampled),
+        Part(final=True),
+    )
+
+
+def fit_part(rows: Training, part: Part, study: StudyConfig) -> PartFit:
+    """Do one part of a model.
+
+    Raises:
+        StudyError: As for ``fit_model``.
+    """
+    outer = [fold for fold in outer_folds(rows, study) if fold.repeat in part.repeats]
+    fits = [fit_fold(rows, fold, study) for fold in outer]
+    tuned = _tune(rows, None, study) if part.final or part.draws[1] else None
+    return PartFit(
+        blocks=rows.blocks,
+        oof=tuple(fit.oof for fit in fits),
+        folds=tuple(_fold_row(fit) for fit in fits),
+        weights=tuple(signature_of(fit.pipeline) for fit in fits),
+        pipeline=tuned if part.final else None,
+        centres=_left_out(rows, study) if part.final else (),
+        resampled=_resampled(rows, tuned, part, study) if tuned and part.draws[1] else (),
+    )
+
+
+def assemble(study: StudyConfig, model: str, done: Sequence[PartFit]) -> FittedModel:
+    """The model of its parts, which may come in any order."""
+    first = done[0]
+    (pipeline,) = (one.pipeline for one in done if one.pipeline is not None)
+    oof = pd.concat([frame for one in done for frame in one.oof], ignore_index=True)
+    oof = oof.sort_values(["repeat", "fold", "subject", "case"], ignore_index=True)
+    folds = pd.DataFrame([row for one in done for row in one.folds])
+    folds = folds.sort_values(["repeat", "fold"], ignore_index=True)
     means = oof.groupby("case")[["label", "probability"]].mean()
+    resampled = [weights for one in done for weights in one.resampled]
+    signature = signature_of(pipeline)
     return FittedModel(
         study=study.name,
         study_digest=study.digest(),
         model=model,
-        blocks=rows.blocks,
+        blocks=first.blocks,
         pipeline=pipeline,
         threshold=choose_threshold(
             means["label"].astype(int), means["probability"], study.threshold
         ),
-        signature=signature_table(pipeline, rows.blocks),
+        signature=signature_table(pipeline, first.blocks),
         oof=oof,
-        folds=pd.DataFrame([_fold_row(fit) for fit in fits]),
-        frequency=_frequency(fits, rows.blocks),
+        folds=folds,
+        frequency=_frequency([weights for one in done for weights in one.weights], first.blocks),
+        centres=[row for one in done for row in one.centres],
+        stability=stability(
+            resampled, signature, clusters(pipeline), first.blocks, alpha=study.alpha
+        )
+        if resampled
+        else None,
     )
 
 
@@ -121,19 +207,32 @@ def fit_fold(rows: Training, fold: Fold, study: StudyConfig) -> FoldFit:
     Raises:
         StudyError: As for ``fit_model``.
     """
-    key = f"{study.seed}:{fold.repeat}:{fold.fold}"
-    pipeline = _tune(rows, fold.train, study, key)
-    probability = pipeline.predict_proba(rows.X.iloc[fold.test])[:, 1]
-    area = auc(rows.y[fold.test], probability).auc
-    return FoldFit(fold, pipeline, probability, area)
+    pipeline = _tune(rows, fold, study)
+    at = fold.test
+    risk = pipeline.predict_proba(_features(rows, study).iloc[at])[:, 1]
+    oof = pd.DataFrame(
+        {
+            "repeat": fold.repeat,
+            "fold": fold.fold,
+            "case": rows.X.index[at].astype(str),
+            "subject": rows.subjects[at],
+            "centre": rows.centres[at],
+            "label": rows.y[at],
+            "probability": risk,
+        }
+    )
+    return FoldFit(fold, pipeline, oof, auc(rows.y[at], risk).auc)
 
 
-def _tune(rows: Training, at: NDArray[np.int64], study: StudyConfig, key: str) -> Pipeline:
-    X, y, selection = rows.X.iloc[at], rows.y[at], study.selection
+def _tune(rows: Training, fold: Fold | None, study: StudyConfig) -> Pipeline:
+    """Choose k and C by inner folds of the fold's training rows, or of all; then fit on those."""
+    at = np.arange(len(rows.y)) if fold is None else fold.train
+    key = f"{study.seed}:{'all' if fold is None else f'{fold.repeat}:{fold.fold}'}"
+    X, y, selection = _features(rows, study).iloc[at], rows.y[at], study.selection
     inner = repeated_folds(
         rows.subjects[at], y, rows.centres[at], folds=study.splits.inner_folds, seed=f"inner:{key}"
     )
-    pipeline = build_pipeline(selection)
+    pipeline = build_pipeline(selection, study.harmonise)
     grid: dict[str, Sequence[float]] = {K: selection.rfe_features, C: selection.c}
     # One BLAS thread: products of 100 rows gain nothing from more, and sums keep their order.
     with strict_convergence(f"study {study.name}, fold {key}"), threadpool_limits(1, "blas"):
@@ -142,19 +241,41 @@ def _tune(rows: Training, at: NDArray[np.int64], study: StudyConfig, key: str) -
     return fitted
 
 
-def _oof(rows: Training, fit: FoldFit) -> pd.DataFrame:
-    at = fit.fold.test
-    return pd.DataFrame(
-        {
-            "repeat": fit.fold.repeat,
-            "fold": fit.fold.fold,
-            "case": rows.X.index[at].astype(str),
-            "subject": rows.subjects[at],
-            "centre": rows.centres[at],
-            "label": rows.y[at],
-            "probability": fit.probability,
-        }
+def _features(rows: Training, study: StudyConfig) -> pd.DataFrame:
+    return with_centres(rows.X, rows.centres) if study.harmonise.method != "none" else rows.X
+
+
+def _resampled(
+    rows: Training, tuned: Pipeline, part: Part, study: StudyConfig
+) -> tuple[dict[str, float], ...]:
+    samples = resamples(
+        rows.subjects, rows.y, draws=range(*part.draws), seed=f"bootstrap:{study.seed}"
     )
+    with strict_convergence(f"study {study.name}, resamples"), threadpool_limits(1, "blas"):
+        return tuple(resampled_weights(tuned, _features(rows, study), rows.y, samples))
+
+
+def _left_out(rows: Training, study: StudyConfig) -> tuple[dict[str, Any], ...]:
+    """Each training centre judged by a model of the others, where both can carry it."""
+    names = sorted(set(rows.centres))
+    found = []
+    for number, name in enumerate(names if len(names) > 1 else ()):
+        test = np.flatnonzero(rows.centres == name)
+        train = np.flatnonzero(rows.centres != name)
+        fewest = min(np.bincount(rows.y[train], minlength=2))
+        row: dict[str, Any] = {"centre": name, "n": len(test), "positives": int(rows.y[test].sum())}
+        if fewest < study.splits.inner_folds:
+            note = f"the other centres have {fewest} subjects of a class"
+            found.append({**row, "auc": None, "note": note})
+            continue
+        if study.harmonise.method != "none" and study.harmonise.on_unseen == "error":
+            note = "the study refuses to harmonise a centre that was not fitted"
+            found.append({**row, "auc": None, "note": note})
+            continue
+        fit = fit_fold(rows, Fold(-1, number, train, test), study)
+        area = auc(fit.oof["label"], fit.oof["probability"], alpha=study.alpha)
+        found.append({**row, "auc": area.as_dict(), "note": area.note})
+    return tuple(found)
 
 
 def _fold_row(fit: FoldFit) -> dict[str, Any]:
@@ -164,13 +285,13 @@ def _fold_row(fit: FoldFit) -> dict[str, Any]:
         "auc": fit.auc,
         "k": int(fit.pipeline["eliminate"].n_features),
         "c": float(fit.pipeline["lasso"].C),
-        "features": len(fit.coefficients()),
+        "features": len(signature_of(fit.pipeline)),
         "digest": fit.digest(),
     }
 
 
-def _frequency(fits: Sequence[FoldFit], blocks: dict[str, str]) -> pd.DataFrame:
-    weights = pd.DataFrame([fit.coefficients() for fit in fits], dtype=np.float64)
+def _frequency(fits: Sequence[dict[str, float]], blocks: dict[str, str]) -> pd.DataFrame:
+    weights = pd.DataFrame(fits, dtype=np.float64)
     weights = weights.reindex(columns=sorted(weights.columns))
     table = pd.DataFrame(
         {

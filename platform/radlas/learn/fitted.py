@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 
 from radlas.digests import digest_of
+from radlas.errors import StudyError
+from radlas.learn.harmonise import with_centres
 from radlas.learn.pipeline import pipeline_parameters, rounded
 from radlas.learn.training import finite_frame
 
@@ -27,6 +31,9 @@ class FittedModel:
         folds: One row per repeat and fold: ``repeat fold auc k c features digest``.
         frequency: ``feature block selected positive``: share of outer folds in which a feature
             had a coefficient, and share of those in which it was positive.
+        centres: Each training centre judged by a model of the others: ``centre n positives auc
+            note``.
+        stability: As ``stability.stability`` returns it; None if nothing was resampled.
     """
 
     study: str
@@ -39,6 +46,8 @@ class FittedModel:
     oof: pd.DataFrame
     folds: pd.DataFrame
     frequency: pd.DataFrame
+    centres: list[dict[str, Any]]
+    stability: dict[str, Any] | None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -53,13 +62,39 @@ class FittedModel:
             "c": float(self.pipeline["lasso"].C),
         }
 
-    def risk(self, X: pd.DataFrame) -> pd.Series:
-        """Probability of the positive class for every row of raw features.
+    @property
+    def harmonises(self) -> bool:
+        """Whether the model must be told the centre of a row."""
+        return "harmonise" in self.pipeline.named_steps
+
+    def inputs(self, X: pd.DataFrame, centres: ArrayLike | None = None) -> pd.DataFrame:
+        """Rows of raw features as the pipeline takes them.
+
+        Args:
+            X: Raw features; the index names the cases.
+            centres: Centre of every row; needed if the model harmonises.
 
         Raises:
-            StudyError: A column is absent or holds an infinite value.
+            StudyError: A column is absent or holds an infinite value, or centres are needed.
         """
         frame = finite_frame(X, self.columns)
+        if not self.harmonises:
+            return frame
+        if centres is None:
+            raise StudyError(
+                "the model harmonises centres, and those of the rows are not told",
+                f"model {self.model}",
+                "pass `centres` beside the features",
+            )
+        return with_centres(frame, centres)
+
+    def risk(self, X: pd.DataFrame, centres: ArrayLike | None = None) -> pd.Series:
+        """Probability of the positive class for every row. Arguments as for ``inputs``.
+
+        Raises:
+            StudyError: As for ``inputs``; or a centre is new to a harmonised model.
+        """
+        frame = self.inputs(X, centres)
         return pd.Series(self.pipeline.predict_proba(frame)[:, 1], X.index, name="risk")
 
     def out_of_fold(self) -> pd.DataFrame:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.utils.validation import validate_data
 
@@ -29,11 +31,14 @@ class L1Logistic(LinearClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
     Args:
         C: Inverse strength of the penalty, above 0.
+        refit: Inverse strength of an L2 penalty with which the features that have a coefficient
+            are fitted once more, free of the shrinkage that chose them; None to keep it.
         max_iter: Newton steps before a ``ConvergenceWarning``.
     """
 
-    def __init__(self, C: float = 1.0, max_iter: int = 2_000) -> None:
+    def __init__(self, C: float = 1.0, refit: float | None = None, max_iter: int = 2_000) -> None:
         self.C = C
+        self.refit = refit
         self.max_iter = max_iter
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
@@ -42,22 +47,48 @@ class L1Logistic(LinearClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         Raises:
             StudyError: There are not two classes.
         """
-        values, label = validate_data(self, X, y, dtype=np.float64)
-        self.classes_ = np.unique(label)
-        if len(self.classes_) != 2:
-            raise StudyError(f"{len(self.classes_)} classes, not 2", hint="map the outcome first")
-        positive = (label == self.classes_[1]).astype(np.float64)
-        beta, self.n_iter_ = minimise(values, positive, self.C, self.max_iter)
-        if self.n_iter_ >= self.max_iter:
-            message = f"L1 logistic, C = {self.C:g}: {self.max_iter} steps were not enough"
-            warnings.warn(message, ConvergenceWarning, stacklevel=2)
-        self.intercept_, self.coef_ = beta[:1].copy(), beta[None, 1:].copy()
+        values, label = self._checked(X, y)
+        self._take(values, label, self._solve(values, label, None))
         return self
+
+    def path(self, X: ArrayLike, y: ArrayLike, Cs: Sequence[float]) -> Iterator[Self]:
+        """The fitted model of every C, increasing: each starts where the one before ended.
+
+        The optimum is unique, so the start changes the time it takes and not the model.
+        """
+        values, label = self._checked(X, y)
+        beta = None
+        for C in Cs:
+            model = clone(self).set_params(C=C)
+            beta = model._solve(values, label, beta)
+            model.n_features_in_, model.classes_ = self.n_features_in_, self.classes_
+            model._take(values, label, beta)
+            yield model
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         """Probabilities of the two classes, shape ``(row, 2)``."""
         risk = expit(self.decision_function(X))
         return np.column_stack([1 - risk, risk])
+
+    def _checked(self, X: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+        values, label = validate_data(self, X, y, dtype=np.float64)
+        self.classes_ = np.unique(label)
+        if len(self.classes_) != 2:
+            raise StudyError(f"{len(self.classes_)} classes, not 2", hint="map the outcome first")
+        return values, (label == self.classes_[1]).astype(np.float64)
+
+    def _solve(self, values: Floats, label: Floats, start: Floats | None) -> Floats:
+        """Intercept and coefficients, shape ``(1 + feature,)``."""
+        beta, self.n_iter_ = minimise(values, label, self.C, self.max_iter, start)
+        if self.n_iter_ >= self.max_iter:
+            message = f"L1 logistic, C = {self.C:g}: {self.max_iter} steps were not enough"
+            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+        return beta
+
+    def _take(self, values: Floats, label: Floats, beta: Floats) -> None:
+        if self.refit is not None:
+            beta = refitted(values, label, beta[1:] != 0, self.refit)
+        self.intercept_, self.coef_ = beta[:1].copy(), beta[None, 1:].copy()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -65,17 +96,54 @@ class L1Logistic(LinearClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         return tags
 
 
-def minimise(X: Floats, y: Floats, C: float, max_iter: int) -> tuple[Floats, int]:
+class LinearLasso(L1Logistic):
+    """Features chosen by the LASSO of least squares on 0 and 1, then a logistic model of them.
+
+    What many papers call LASSO. The penalty is on the scale of ``L1Logistic``: with
+    ``lambda = 1 / (n * C)`` both let the first feature in at the same C.
+
+    Args:
+        C: Inverse strength of the penalty, above 0.
+        refit: Inverse strength of the logistic model's L2 penalty.
+        max_iter: Rounds of coordinate descent before a ``ConvergenceWarning``.
+    """
+
+    def __init__(self, C: float = 1.0, refit: float = 1.0, max_iter: int = 100_000) -> None:
+        super().__init__(C, refit, max_iter)
+
+    def _solve(self, values: Floats, label: Floats, start: Floats | None) -> Floats:
+        model = Lasso(1 / (len(label) * self.C), tol=1e-10, max_iter=self.max_iter)
+        model.fit(values, label)
+        self.n_iter_ = int(model.n_iter_)
+        return np.concatenate([[model.intercept_], model.coef_])
+
+
+def refitted(values: Floats, label: Floats, kept: NDArray[np.bool_], C: float) -> Floats:
+    """An L2 logistic model of the kept columns; zeros elsewhere. Shape ``(1 + feature,)``."""
+    beta = np.zeros(values.shape[1] + 1)
+    beta[0] = logit(label.mean())
+    if kept.any():
+        model = LogisticRegression(C=C, tol=1e-10, max_iter=10_000).fit(values[:, kept], label)
+        beta[0], beta[1:][kept] = model.intercept_[0], model.coef_[0]
+    return beta
+
+
+def minimise(
+    X: Floats, y: Floats, C: float, max_iter: int, start: Floats | None = None
+) -> tuple[Floats, int]:
     """The optimum, intercept first, shape ``(1 + feature,)``, and the number of steps.
 
-    From the intercept alone, the column that would gain most enters; Newton's method settles the
-    active ones, and a coefficient that reaches zero on its way leaves. The objective never
-    rises, so no active set comes back.
+    From the start, or the intercept alone, the column that would gain most enters; Newton's
+    method settles the active ones, and a coefficient that reaches zero on its way leaves. The
+    objective never rises, so no active set comes back.
     """
     problem = _Problem(np.column_stack([np.ones(len(X)), X]), y, C)
     size = np.maximum(np.abs(problem.design).sum(axis=0), 1e-300)
-    beta, sign = np.zeros(X.shape[1] + 1), np.zeros(X.shape[1] + 1)
-    beta[0] = logit(y.mean())
+    beta = np.zeros(X.shape[1] + 1) if start is None else start.copy()
+    sign = np.sign(beta)
+    sign[0] = 0  # the intercept is not penalised
+    if start is None:
+        beta[0] = logit(y.mean())
     for step in range(max_iter):
         active = _active(sign)
         fitted = expit(problem.design @ beta)

@@ -1,35 +1,20 @@
-"""Performance of predicted risks: at a threshold, along the ROC curve, and as probabilities."""
+"""Performance of predicted risks: at a threshold, along curves, and compared many times."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import stats
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from radlas.errors import StudyError
-from radlas.learn.delong import Floats, Interval, checked
-from radlas.learn.study import Threshold
-
-
-def wilson(successes: int, trials: int, *, alpha: float = 0.05) -> Interval | None:
-    """Wilson's interval of a proportion; ``None`` without trials.
-
-    Source:
-        Wilson 1927, J Am Stat Assoc 22:209.
-    """
-    if trials == 0:
-        return None
-    z = float(stats.norm.isf(alpha / 2))
-    share, weight = successes / trials, 1 + z**2 / trials
-    centre = (share + z**2 / (2 * trials)) / weight
-    half = z / weight * np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2))
-    low = 0.0 if successes == 0 else float(centre - half)
-    return low, 1.0 if successes == trials else float(centre + half)
+from radlas.learn.delong import Floats, checked
+from radlas.learn.intervals import wilson
+from radlas.learn.settings import Threshold
 
 
 def at_threshold(
@@ -93,62 +78,35 @@ def roc_points(y: ArrayLike, score: ArrayLike) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def precision_points(y: ArrayLike, score: ArrayLike) -> pd.DataFrame:
+    """The precision-recall curve: ``threshold``, ``recall`` (rising), ``precision``.
+
+    The first threshold is ``inf``: nobody is called positive, and precision is 1 by convention.
+    """
+    label, value = checked(y, score)
+    precision, recall, edges = precision_recall_curve(label, value)
+    columns = {"threshold": [*edges, np.inf], "recall": recall, "precision": precision}
+    return pd.DataFrame(columns).iloc[::-1].reset_index(drop=True)
+
+
+def average_precision(y: ArrayLike, score: ArrayLike) -> float:
+    """Area under the precision-recall steps; chance reaches the prevalence. NaN: no positives."""
+    label, value = checked(y, score)
+    return float(average_precision_score(label, value)) if label.any() else float("nan")
+
+
+def f1_score(y: ArrayLike, score: ArrayLike, threshold: float) -> float:
+    """F1 of calling ``score >= threshold`` positive; NaN if nobody is or is called positive."""
+    label, value = checked(y, score)
+    called = value >= threshold
+    total = int(label.sum() + called.sum())
+    return 2 * int((called & label).sum()) / total if total else float("nan")
+
+
 def brier(y: ArrayLike, risk: ArrayLike) -> float:
     """Mean squared distance of risk and outcome."""
     label, value = checked(y, risk)
     return float(np.mean((value - label) ** 2))
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How risks compare with outcomes on the logit scale; ``None`` if not estimable.
-
-    Attributes:
-        in_the_large: Intercept with the logit of the risk as offset; 0 is perfect.
-        slope: Coefficient of the logit of the risk; 1 is perfect, below 1 is overfitted.
-        intercept: The intercept that goes with ``slope``.
-        mean_risk: Compare with ``prevalence``.
-    """
-
-    in_the_large: float | None
-    slope: float | None
-    intercept: float | None
-    mean_risk: float
-    prevalence: float
-    note: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return asdict(self)
-
-
-def calibration(y: ArrayLike, risk: ArrayLike) -> Calibration:
-    """Calibration in the large, and slope.
-
-    Args:
-        y: Labels 0 or 1, shape ``(row,)``.
-        risk: Probabilities, shape ``(row,)``.
-
-    Raises:
-        StudyError: A risk lies outside [0, 1].
-    """
-    label, value = checked(y, risk)
-    if ((value < 0) | (value > 1)).any():
-        raise StudyError("risks must lie in [0, 1]", hint="pass probabilities, not scores")
-    means = float(value.mean()), float(label.mean())
-    if label.all() or not label.any():
-        return Calibration(None, None, None, *means, note="not estimable: one class only")
-    if ((value == 0) | (value == 1)).any():
-        return Calibration(None, None, None, *means, note="not estimable: a risk of 0 or 1")
-    logit, ones = special.logit(value), np.ones((len(value), 1))
-    offset = _newton(ones, label, logit)
-    if np.ptp(logit) < 1e-12:
-        return Calibration(_first(offset), None, None, *means, note="one risk for all: no slope")
-    line = _newton(np.column_stack([ones, logit]), label, np.zeros(len(value)))
-    if line is None:
-        note = "perfect separation: slope not estimable"
-        return Calibration(_first(offset), None, None, *means, note=note)
-    return Calibration(_first(offset), float(line[1]), float(line[0]), *means)
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
@@ -165,6 +123,57 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
         highest = max(highest, min(1.0, (len(known) - rank) * p))
         adjusted[place] = highest
     return adjusted
+
+
+def benjamini_hochberg(values: Sequence[float | None]) -> list[float | None]:
+    """Adjusted p-values that bound the share of false findings; order and ``None`` as in ``holm``.
+
+    Source:
+        Benjamini & Hochberg 1995, J R Stat Soc B 57:289.
+
+    Examples:
+        >>> [round(p, 6) for p in benjamini_hochberg([0.01, 0.04, 0.03, 0.005])]
+        [0.02, 0.04, 0.04, 0.02]
+    """
+    known = sorted(((p, place) for place, p in enumerate(values) if p is not None), reverse=True)
+    adjusted: list[float | None] = [None] * len(values)
+    lowest = 1.0
+    for rank, (p, place) in enumerate(known):
+        lowest = min(lowest, p * len(known) / (len(known) - rank))
+        adjusted[place] = lowest
+    return adjusted
+
+
+def resampled_t(
+    differences: Sequence[float], *, share: float, alpha: float = 0.05
+) -> dict[str, Any]:
+    """Whether one model beats another over repeated folds that share their training rows.
+
+    Args:
+        differences: Of a score, fold by fold, first minus second model.
+        share: Test rows over training rows of a fold: 1/4 for five folds.
+        alpha: One minus the confidence level.
+
+    Returns:
+        ``difference statistic df p interval``; ``None`` where the folds do not differ.
+
+    Source:
+        Nadeau & Bengio 2003, Mach Learn 52:239: the variance of a mean of folds that overlap.
+    """
+    value = np.asarray(differences, dtype=np.float64)
+    mean, df = float(value.mean()), len(value) - 1
+    spread = float(value.var(ddof=1)) if df else 0.0
+    if spread == 0:
+        return {"difference": mean, "statistic": None, "df": df, "p": None, "interval": None}
+    error = float(np.sqrt((1 / len(value) + share) * spread))
+    half = float(stats.t.isf(alpha / 2, df)) * error
+    return {
+        "difference": mean,
+        "statistic": mean / error,
+        "df": df,
+        "p": float(2 * stats.t.sf(abs(mean / error), df)),
+        "interval": [mean - half, mean + half],
+    }
 
 
 def rank_difference(
@@ -213,23 +222,3 @@ def _proportion(successes: int, trials: int, alpha: float) -> dict[str, Any]:
 def _rates(label: NDArray[np.bool_], value: Floats, edges: Floats) -> tuple[Floats, Floats]:
     called = value[None, :] >= edges[:, None]
     return called[:, label].mean(axis=1), (~called[:, ~label]).mean(axis=1)
-
-
-def _newton(design: Floats, label: NDArray[np.bool_], offset: Floats) -> Floats | None:
-    """Logistic regression with an offset, unpenalised; ``None`` if it runs away (separation)."""
-    beta = np.zeros(design.shape[1])
-    for _ in range(50):
-        fitted = special.expit(design @ beta + offset)
-        information = design.T @ (design * (fitted * (1 - fitted))[:, None])
-        if np.linalg.cond(information) > 1e12 or not information.any():
-            return None
-        step = np.linalg.solve(information, design.T @ (label - fitted))
-        if np.abs(step).max() < 1e-12:
-            return beta
-        # Far risks make a full step overshoot: at most 2 logits at once.
-        beta = beta + step * min(1.0, 2.0 / float(np.abs(design @ step).max()))
-    return None
-
-
-def _first(beta: Floats | None) -> float | None:
-    return None if beta is None else float(beta[0])

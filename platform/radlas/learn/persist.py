@@ -16,14 +16,16 @@ from radlas.errors import StoreError
 from radlas.learn.evaluate import internal
 from radlas.learn.fitted import FittedModel
 
-FORMAT = 1
+FORMAT = 2
 PIPELINE, MODEL, MANIFEST = "pipeline.skops", "model.json", "files.json"
 TABLES = ("signature", "oof", "folds", "frequency")
 # Reviewed by hand: own steps that hold arrays and numbers and run no code when they are loaded, and
 # the imputer's dtype, which skops reads from an empty array.
 TRUSTED = (
     "numpy.dtype",
+    "radlas.learn.harmonise.Harmoniser",
     "radlas.learn.lasso.L1Logistic",
+    "radlas.learn.lasso.LinearLasso",
     "radlas.learn.selectors.CorrelationFilter",
     "radlas.learn.selectors.NearConstant",
     "radlas.learn.selectors.RankedElimination",
@@ -36,8 +38,9 @@ def save(model: FittedModel, folder: Path) -> Path:
     """Write a model to a new folder: all of it, or nothing.
 
     ``pipeline.skops``; ``model.json`` (threshold, hyper-parameters, out-of-fold figures, columns,
-    digest); ``signature.csv``, ``oof.csv``, ``folds.csv``, ``frequency.csv``; ``files.json``
-    (SHA-256 of each). All but the first and the last are the same bytes for the same model.
+    left-out centres, stability, digest); ``signature.csv``, ``oof.csv``, ``folds.csv``,
+    ``frequency.csv``; ``files.json`` (SHA-256 of each). All but the first and the last are the
+    same bytes for the same model.
 
     Raises:
         StoreError: The folder exists already.
@@ -73,6 +76,8 @@ def load(folder: Path) -> FittedModel:
         blocks=dict(facts["columns"]),
         pipeline=_load_pipeline(folder / PIPELINE),
         threshold=facts["threshold"],
+        centres=facts["centres"],
+        stability=facts["stability"],
         **{name: _read_table(folder / f"{name}.csv") for name in TABLES},
     )
     if model.digest() != facts["digest"]:
@@ -100,6 +105,8 @@ def _facts(model: FittedModel) -> dict[str, Any]:
         "parameters": model.parameters,
         "columns": [list(pair) for pair in model.blocks.items()],
         "internal": internal(model),
+        "centres": model.centres,
+        "stability": model.stability,
     }
 
 

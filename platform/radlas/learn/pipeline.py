@@ -15,32 +15,44 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from radlas.errors import StudyError
-from radlas.learn.lasso import L1Logistic
+from radlas.learn.harmonise import Harmoniser
+from radlas.learn.lasso import L1Logistic, LinearLasso
 from radlas.learn.selectors import CorrelationFilter, NearConstant, RankedElimination
-from radlas.learn.study import Selection
+from radlas.learn.settings import Harmonise, Selection
 
 K, C = "eliminate__n_features", "lasso__C"
 
 
-def build_pipeline(selection: Selection) -> Pipeline:
-    """Near-constant filter, median, z-score, correlation filter, RFE, L1 logistic regression.
+def build_pipeline(selection: Selection, harmonise: Harmonise | None = None) -> Pipeline:
+    """Near-constant filter, harmoniser, median, z-score, correlation filter, RFE, LASSO.
 
     Frames go through as frames, so every step knows its columns by name. The grid's first k and C
-    are set; ``search`` chooses.
+    are set; ``search`` chooses. With a harmoniser rows must tell their centres
+    (``harmonise.with_centres``).
     """
-    return Pipeline(
-        [
-            ("vary", NearConstant(selection.near_constant)),
-            ("impute", SimpleImputer(strategy="median")),
-            ("scale", StandardScaler()),
-            ("decorrelate", CorrelationFilter(selection.correlation)),
-            (
-                "eliminate",
-                RankedElimination(selection.rfe_features[0], selection.rfe_step, selection.rfe_c),
-            ),
-            ("lasso", L1Logistic(selection.c[0])),
-        ]
-    ).set_output(transform="pandas")
+    rfe = RankedElimination(selection.rfe_features[0], selection.rfe_step, selection.rfe_c)
+    steps = [
+        ("vary", NearConstant(selection.near_constant)),
+        *_harmoniser(harmonise),
+        ("impute", SimpleImputer(strategy="median")),
+        ("scale", StandardScaler()),
+        ("decorrelate", CorrelationFilter(selection.correlation)),
+        ("eliminate", rfe),
+        ("lasso", _lasso(selection)),
+    ]
+    return Pipeline(steps).set_output(transform="pandas")
+
+
+def _harmoniser(policy: Harmonise | None) -> list[tuple[str, Any]]:
+    if policy is None or policy.method == "none":
+        return []
+    return [("harmonise", Harmoniser(policy.method, policy.on_unseen, policy.minimum))]
+
+
+def _lasso(selection: Selection) -> L1Logistic:
+    if selection.lasso == "linear" and selection.refit is not None:
+        return LinearLasso(selection.c[0], selection.refit)
+    return L1Logistic(selection.c[0], selection.refit)
 
 
 @contextmanager
@@ -70,6 +82,7 @@ def pipeline_parameters(fitted: Pipeline) -> dict[str, Any]:
         "settings": {K: fitted["eliminate"].n_features, C: rounded(lasso.C)},
         "columns": _names(fitted["vary"].feature_names_in_),
         "varying": _names(fitted["scale"].feature_names_in_),
+        **_harmonised(fitted),
         "median": rounded(fitted["impute"].statistics_),
         "mean": rounded(scaler.mean_),
         "scale": rounded(scaler.scale_),
@@ -78,6 +91,15 @@ def pipeline_parameters(fitted: Pipeline) -> dict[str, Any]:
         "coefficient": rounded(lasso.coef_[0]),
         "intercept": rounded(lasso.intercept_[0]),
     }
+
+
+def _harmonised(fitted: Pipeline) -> dict[str, Any]:
+    step = fitted.named_steps.get("harmonise")
+    if step is None:
+        return {}
+    arrays = ("factor_", "offset_", "mean_", "scale_", "raw_mean_", "raw_scale_")
+    learned = {name: rounded(getattr(step, name)) for name in arrays}
+    return {"harmonise": {**step.get_params(), "centres": _names(step.centres_), **learned}}
 
 
 def rounded(values: Any) -> Any:

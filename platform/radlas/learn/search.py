@@ -63,7 +63,7 @@ def search(
         one_standard_error: Choose by ``sparsest_within_one_error``, else the best mean.
     """
     points: list[Point] = [{K: k, C: c} for k in grid[K] for c in grid[C]]
-    scores = np.array([_score(pipeline, X, y, fold, points) for fold in folds])
+    scores = np.array([_score(pipeline, X, y, fold, grid) for fold in folds])
     results = {
         "params": points,
         f"param_{K}": np.array([point[K] for point in points]),
@@ -97,18 +97,19 @@ def _highest_mean(results: Mapping[str, Any]) -> int:
 
 
 def _score(
-    pipeline: Pipeline, X: pd.DataFrame, y: Labels, fold: Fold, points: Sequence[Point]
+    pipeline: Pipeline, X: pd.DataFrame, y: Labels, fold: Fold, grid: Mapping[str, Sequence[float]]
 ) -> list[float]:
+    """AUC of every point, those of one k after another, each with C as the grid has it."""
     prepare, lasso = clone(pipeline[:-2]), pipeline["lasso"]
     train = prepare.fit_transform(X.iloc[fold.train], y[fold.train])
     test = prepare.transform(X.iloc[fold.test])
     ranking = clone(pipeline["eliminate"]).fit(train, y[fold.train])
     scores = []
-    for point in points:
-        kept = ranking.support(int(point[K]))
-        model = clone(lasso).set_params(C=point[C])
-        model.fit(train.to_numpy()[:, kept], y[fold.train])
-        area = auc(y[fold.test], model.decision_function(test.to_numpy()[:, kept])).auc
-        assert area is not None  # noqa: S101 - folds are stratified
-        scores.append(area)
+    for k in grid[K]:
+        kept = ranking.support(int(k))
+        models = lasso.path(train.to_numpy()[:, kept], y[fold.train], grid[C])
+        for model in models:
+            area = auc(y[fold.test], model.decision_function(test.to_numpy()[:, kept])).auc
+            assert area is not None  # noqa: S101 - folds are stratified
+            scores.append(area)
     return scores

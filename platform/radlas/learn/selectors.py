@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from radlas.errors import StudyError
+from radlas.learn.elimination import elimination_order
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -66,6 +66,9 @@ class CorrelationFilter(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     Args:
         limit: |rho| from which two columns are one [1].
+
+    Attributes:
+        cluster_: For every column the one that was kept for it, shape ``(feature,)``.
     """
 
     def __init__(self, limit: float = 0.9) -> None:
@@ -77,14 +80,17 @@ class CorrelationFilter(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # 
         names = getattr(self, "feature_names_in_", None)
         order = range(values.shape[1]) if names is None else np.argsort(names.astype(str))
         related = np.abs(spearman(values)) >= self.limit
-        self.support_ = np.zeros(values.shape[1], dtype=bool)
+        self.cluster_ = np.full(values.shape[1], -1)
         for column in order:
-            self.support_[column] = not related[column, self.support_].any()
+            if self.cluster_[column] < 0:  # nobody kept so far speaks for it
+                self.cluster_[related[column] & (self.cluster_ < 0)] = column
+                self.cluster_[column] = column
         return self
 
     def _get_support_mask(self) -> Mask:
         check_is_fitted(self)
-        return self.support_
+        kept: Mask = self.cluster_ == np.arange(self.cluster_.size)
+        return kept
 
 
 class RankedElimination(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
@@ -95,26 +101,28 @@ class RankedElimination(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     Args:
         n_features: How many to keep; all if fewer arrive.
-        step: Share of the arriving columns removed in each round [1].
+        step: As in sklearn: from 1 on so many columns leave in each round, below 1 that share of
+            the arriving ones.
         C: Inverse strength of the L2 penalty.
     """
 
-    def __init__(self, n_features: int = 10, step: float = 0.2, C: float = 0.1) -> None:
+    def __init__(self, n_features: int = 10, step: float = 1, C: float = 0.1) -> None:
         self.n_features = n_features
         self.step = step
         self.C = C
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Rank columns. ``X`` has shape ``(row, feature)``, standardised; ``y`` is 0 or 1."""
+        """Rank columns. ``X`` has shape ``(row, feature)``, standardised; ``y`` is 0 or 1.
+
+        Raises:
+            StudyError: The ranking model did not settle.
+        """
         values, label = validate_data(self, X, y, dtype=np.float64)
-        batch = max(1, int(self.step * values.shape[1]))
-        left = np.arange(values.shape[1])
-        ranked: list[NDArray[np.intp]] = []
-        while left.size:
-            worst_first = left[np.argsort(self._weight(values[:, left], label), kind="stable")]
-            ranked.append(worst_first[:batch])
-            left = np.sort(worst_first[batch:])
-        self.order_ = np.concatenate(ranked)[::-1].copy()
+        batch = self.step if self.step >= 1 else max(1, self.step * values.shape[1])
+        worst_first = elimination_order(
+            values, label.astype(np.float64), C=self.C, batch=int(batch)
+        )
+        self.order_ = worst_first[::-1].copy()
         return self
 
     def support(self, n_features: int) -> Mask:
@@ -123,12 +131,6 @@ class RankedElimination(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # 
         mask = np.zeros(self.order_.size, dtype=bool)
         mask[self.order_[:n_features]] = True
         return mask
-
-    def _weight(self, values: Floats, label: NDArray[Any]) -> Floats:
-        # Loose tolerances make the ranking an accident of the solver.
-        model = LogisticRegression(C=self.C, tol=1e-8, max_iter=10_000).fit(values, label)
-        weight: Floats = model.coef_[0] ** 2
-        return weight
 
     def _get_support_mask(self) -> Mask:
         return self.support(self.n_features)

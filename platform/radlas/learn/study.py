@@ -1,113 +1,27 @@
-"""The protocol of a study, read from YAML: outcome, models, splits, selection, threshold."""
+"""The protocol of a study, read from YAML: what is fitted on whom, and how it is judged."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from radlas.config import Config
+from radlas.learn.settings import (
+    Block,
+    Harmonise,
+    Outcome,
+    Selection,
+    Splits,
+    Stability,
+    Threshold,
+)
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*")
-MISSING = "missing"  # how an outcome declares what to do with an empty value
-
-
-class Outcome(Config):
-    """Which recorded values count as positive, as negative, or leave the study.
-
-    Values compare without regard to case or outer spaces; ``missing`` stands for an empty value.
-    """
-
-    column: str = Field(default="grade", description="Column of the clinical table.")
-    positive: tuple[str, ...] = Field(min_length=1, description="Values of class 1.")
-    negative: tuple[str, ...] = Field(min_length=1, description="Values of class 0.")
-    excluded: tuple[str, ...] = Field(default=(), description="Values that leave the study.")
-    positive_name: str = Field(default="positive", description="Class 1 in words: high grade.")
-    negative_name: str = Field(default="negative", description="Class 0 in words: low grade.")
-
-    @field_validator("positive", "negative", "excluded", mode="after")
-    @classmethod
-    def _fold_case(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(value.strip().lower() for value in values)
-
-    @model_validator(mode="after")
-    def _declared_once(self) -> Self:
-        values = (*self.positive, *self.negative, *self.excluded)
-        twice = sorted({value for value in values if values.count(value) > 1})
-        if twice:
-            raise ValueError(f"outcome values declared more than once: {', '.join(twice)}")
-        return self
-
-
-class Block(Config):
-    """A group of feature columns: one ROI's radiomics, or the network's features."""
-
-    roi: str | None = Field(default=None, description="tumour, edema, ring_0_10; deep: whole.")
-    deep: bool = Field(default=False, description="True for deep features.")
-    image_types: tuple[str, ...] | None = Field(
-        default=None, description="Image types, or layers of a deep block; all if not given."
-    )
-    families: tuple[str, ...] | None = Field(
-        default=None, description="firstorder, glcm, shape, ...; all if not given."
-    )
-    feature_set: str | None = Field(default=None, description="Recipe; the snapshot's if absent.")
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        if not self.deep and self.roi is None:
-            raise ValueError("a block names its `roi`, or says `deep: true`")
-        if self.deep and self.families is not None:
-            raise ValueError("deep features have no `families`; choose layers by `image_types`")
-        return self
-
-
-class Splits(Config):
-    """How training subjects are divided, for estimation (outer) and tuning (inner)."""
-
-    folds: int = Field(default=5, ge=2, description="Outer folds.")
-    repeats: int = Field(default=1, ge=1, description="Repeats of the outer folds.")
-    inner_folds: int = Field(default=3, ge=2, description="Folds that choose k and C.")
-
-
-class Selection(Config):
-    """How features are selected inside a fold, and the grid that is searched there."""
-
-    near_constant: float = Field(
-        default=0.95, gt=0, le=1, description="Drop a column if one value fills this share of rows."
-    )
-    correlation: float = Field(
-        default=0.9, gt=0, le=1, description="|Spearman| from which two columns are one [1]."
-    )
-    rfe_features: tuple[int, ...] = Field(default=(10, 20), min_length=1, description="Grid of k.")
-    rfe_step: float = Field(default=0.2, gt=0, lt=1, description="Share removed in each round.")
-    rfe_c: float = Field(default=0.1, gt=0, description="C of the ranking's L2 logistic model.")
-    c: tuple[float, ...] = Field(
-        default=(0.05, 0.1, 0.2, 0.5), min_length=1, description="Grid of the L1 model's C."
-    )
-    one_standard_error: bool = Field(
-        default=True, description="Take the sparsest model within one standard error of the best."
-    )
-
-    @field_validator("rfe_features", "c", mode="after")
-    @classmethod
-    def _increasing(cls, grid: tuple[float, ...]) -> tuple[float, ...]:
-        if any(value <= 0 for value in grid) or list(grid) != sorted(set(grid)):
-            raise ValueError("a grid holds positive values in increasing order, each once")
-        return grid
-
-
-class Threshold(Config):
-    """How the decision threshold is chosen from out-of-fold training predictions."""
-
-    rule: Literal["youden", "sensitivity"] = "youden"
-    value: float | None = Field(default=None, gt=0, le=1, description="Sensitivity to reach [1].")
-
-    @model_validator(mode="after")
-    def _value_belongs_to_sensitivity(self) -> Self:
-        if (self.rule == "sensitivity") != (self.value is not None):
-            raise ValueError("`value` belongs to the rule `sensitivity`, and only to it")
-        return self
+CONTROL = "control-"  # how the names of honesty models begin
+Control = Literal["volume", "clinical", "centre", "random_weights", "permuted", "shuffled"]
+CONTROLS: tuple[Control, ...] = get_args(Control)
 
 
 class StudyConfig(Config):
@@ -121,8 +35,25 @@ class StudyConfig(Config):
     training_centres: tuple[str, ...] = Field(min_length=1)
     external_centre: str | None = Field(default=None, description="Never seen in training.")
     splits: Splits = Splits()
+    harmonise: Harmonise = Harmonise()
     selection: Selection = Selection()
+    stability: Stability = Stability()
     threshold: Threshold = Threshold()
+    controls: tuple[Control, ...] = Field(
+        default=CONTROLS, description="Models that show what the study's own must beat."
+    )
+    clinical: tuple[str, ...] = Field(
+        default=("age_years", "sex", "site_group"), description="Columns of the clinical control."
+    )
+    prevalences: tuple[float, ...] = Field(
+        default=(0.3, 0.5, 0.7), description="Where else PPV and NPV are told [1]."
+    )
+    decision_range: tuple[float, float] = Field(
+        default=(0.1, 0.9), description="Risks at which somebody would act: the decision curve [1]."
+    )
+    margin: float = Field(
+        default=0.1, gt=0, lt=0.5, description="AUC difference within which subgroups are alike."
+    )
     subgroups: dict[str, tuple[float, ...] | None] = Field(
         default={}, description="Clinical column: cut points, or null for its own levels."
     )
@@ -156,6 +87,13 @@ class StudyConfig(Config):
                 raise ValueError(f"the cut points of {name} must increase")
         return groups
 
+    @field_validator("prevalences", "decision_range")
+    @classmethod
+    def _inside(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < share < 1 for share in shares) or list(shares) != sorted(set(shares)):
+            raise ValueError("shares lie inside (0, 1) and increase")
+        return shares
+
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         if problems := _disagreements(self):
@@ -170,6 +108,7 @@ def _disagreements(study: StudyConfig) -> list[str]:
         problems += [f"model {model} names a block twice"] if len(set(blocks)) < len(blocks) else []
         unknown = [block for block in blocks if block not in study.blocks]
         problems += [f"model {model} uses unknown blocks: {', '.join(unknown)}"] if unknown else []
+        problems += [f"model {model} is named like a control"] if model.startswith(CONTROL) else []
     if study.primary not in study.models:
         problems.append(
             f"primary model {study.primary} is not among the models {', '.join(study.models)}"

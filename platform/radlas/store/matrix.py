@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -34,6 +35,7 @@ def feature_matrix(
     roi: str | None = None,
     image_type: str | None = None,
     deep: bool | None = None,
+    perturbation: str = "",
 ) -> Any:
     """All features of the given sets.
 
@@ -45,6 +47,7 @@ def feature_matrix(
         image_type: Only this image type, or layer.
         deep: True for all embeddings besides, False for none; None for those that ``roi`` and
             ``image_type`` let through.
+        perturbation: The rows of copies that were changed so; empty for the cases themselves.
 
     Returns:
         Frame of float64, index ``case_id`` sorted, every case of the cohort a row; NaN where the
@@ -56,7 +59,8 @@ def feature_matrix(
         ConfigError: Two feature sets have columns of the same name: choose one.
     """
     cases = connection.sql("select case_id from cases order by 1").to_arrow_table().column(0)
-    wanted: list[tuple[_Reader, str | None, str | None]] = [(_radiomics, roi, image_type)]
+    radiomics = partial(_radiomics, perturbation=perturbation)
+    wanted: list[tuple[_Reader, str | None, str | None]] = [(radiomics, roi, image_type)]
     if deep is not False:
         wanted.append((_deep, None, None) if deep else (_deep, roi, image_type))
     blocks = [
@@ -82,10 +86,12 @@ def _radiomics(
     feature_set: str,
     roi: str | None,
     image_type: str | None,
+    *,
+    perturbation: str,
 ) -> Block | None:
     """The features of one set: every row is a stretch of columns of one case."""
     rows = _chosen("radiomics", "image_type", feature_set, roi, image_type)
-    rows += " and perturbation = ''"
+    rows += f" and perturbation = {_text(perturbation)}"
     prefixes = _prefixes(connection, rows)
     if not prefixes:
         return None

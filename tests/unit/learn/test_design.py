@@ -14,7 +14,8 @@ from radlas.learn.design import (
     model_columns,
     parse_column,
 )
-from radlas.learn.study import Block, Outcome, StudyConfig
+from radlas.learn.settings import Block, Outcome
+from radlas.learn.study import StudyConfig
 
 COLUMNS = (
     "tumour__original__firstorder_Mean",

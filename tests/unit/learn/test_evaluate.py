@@ -12,8 +12,8 @@ from radlas.learn.subgroups import subgroups
 
 
 @pytest.fixture(scope="module")
-def result(fitted, external):
-    return evaluate(fitted, external.X, external.y, subjects=external.subjects)
+def result(fitted, external, study):
+    return evaluate(fitted, external.X, external.y, subjects=external.subjects, study=study)
 
 
 def test_an_evaluation_is_plain_json_without_nan(fitted, external, result):
@@ -28,8 +28,10 @@ def test_the_locked_threshold_decides(fitted, result):
     assert sum(called) == counts["tp"] + counts["fp"]
 
 
-def test_external_labels_cannot_move_risks_or_threshold(fitted, external, result):
-    flipped = evaluate(fitted, external.X, 1 - external.y, subjects=external.subjects)
+def test_external_labels_cannot_move_risks_or_threshold(fitted, external, result, study):
+    flipped = evaluate(
+        fitted, external.X, 1 - external.y, subjects=external.subjects, study=study
+    )
     risks = [[row["risk"] for row in found["predictions"]] for found in (result, flipped)]
     assert risks[0] == risks[1]
     assert flipped["decision"]["threshold"] == result["decision"]["threshold"]
@@ -41,21 +43,21 @@ def test_planted_signal_holds_in_the_external_centre(result):
     assert any("cannot support a claim about calibration" in note for note in result["notes"])
 
 
-def test_a_trained_subject_cannot_be_evaluated_on(fitted, external):
+def test_a_trained_subject_cannot_be_evaluated_on(fitted, external, study):
     subjects = ["s003", *external.subjects[1:]]
     with pytest.raises(StudyError, match="1 subjects of the evaluation were trained on"):
-        evaluate(fitted, external.X, external.y, subjects=subjects)
+        evaluate(fitted, external.X, external.y, subjects=subjects, study=study)
 
 
-def test_a_subject_counts_once(fitted, external):
+def test_a_subject_counts_once(fitted, external, study):
     subjects = ["x001", *external.subjects[1:]]
     with pytest.raises(StudyError, match="1 subjects have several rows"):
-        evaluate(fitted, external.X, external.y, subjects=subjects)
+        evaluate(fitted, external.X, external.y, subjects=subjects, study=study)
 
 
-def test_one_class_alone_is_reported_and_not_invented(fitted, external):
+def test_one_class_alone_is_reported_and_not_invented(fitted, external, study):
     rows = external.take(np.flatnonzero(external.y == 1))
-    found = evaluate(fitted, rows.X, rows.y, subjects=rows.subjects)
+    found = evaluate(fitted, rows.X, rows.y, subjects=rows.subjects, study=study)
     assert found["auc"]["auc"] is None
     assert found["roc"] is None
     assert found["decision"]["specificity"]["value"] is None

@@ -10,7 +10,7 @@ from radlas.errors import StudyError
 from radlas.learn.fit import fit_model, outer_folds
 from radlas.learn.metrics import choose_threshold
 from radlas.learn.pipeline import rad_score
-from radlas.learn.study import Threshold
+from radlas.learn.settings import Threshold
 from radlas.learn.training import training_rows
 
 

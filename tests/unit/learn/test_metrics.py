@@ -9,16 +9,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
 from radlas.errors import StudyError
+from radlas.learn.calibration import calibration
+from radlas.learn.intervals import wilson
 from radlas.learn.metrics import (
     at_threshold,
     brier,
-    calibration,
     choose_threshold,
     holm,
     roc_points,
-    wilson,
 )
-from radlas.learn.study import Threshold
+from radlas.learn.settings import Threshold
 
 
 @pytest.fixture

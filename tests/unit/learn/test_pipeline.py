@@ -16,7 +16,7 @@ from radlas.learn.pipeline import (
     rad_score,
     strict_convergence,
 )
-from radlas.learn.study import Selection
+from radlas.learn.settings import Selection
 
 
 def test_every_step_keeps_the_names_of_its_columns(cohort):

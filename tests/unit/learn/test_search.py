@@ -8,8 +8,8 @@ from sklearn.model_selection import GridSearchCV
 
 from radlas.learn.pipeline import C, K, build_pipeline
 from radlas.learn.search import search, sparsest_within_one_error
+from radlas.learn.settings import Selection
 from radlas.learn.splits import repeated_folds
-from radlas.learn.study import Selection
 
 GRID = {K: (4, 9), C: (0.1, 0.3, 1.0)}
 

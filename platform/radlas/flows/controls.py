@@ -1,0 +1,157 @@
+"""Honesty models: what a study's own models must beat before their numbers mean anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from radlas.flows.blocks import block_sets, random_sets
+from radlas.learn.settings import Block
+from radlas.learn.study import CONTROL, Control, StudyConfig
+from radlas.learn.training import Training
+from radlas.store.layout import Store
+from radlas.store.recipes import load_recipe
+
+VOLUME = ("shape_MeshVolume",)
+SHUFFLED = "shuffled"
+MEANING: dict[Control, str] = {
+    "volume": "the tumour's volume alone",
+    "clinical": "the clinical record alone",
+    "centre": "the centre alone: what confounding by centre is worth",
+    "random_weights": "the primary model on a network that was never trained",
+    "permuted": "the primary model on permuted labels: it must end at chance",
+    "shuffled": "the primary model on ROIs whose voxels were shuffled: texture without texture",
+}
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Which controls can be fitted, and why others cannot.
+
+    Attributes:
+        study: The protocol with a model for every control that can.
+        missing: Control to reason.
+    """
+
+    study: StudyConfig
+    missing: dict[str, str]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the controls' models."""
+        return tuple(name for name in self.study.models if name.startswith(CONTROL))
+
+
+def find_controls(store: Store, available: Sequence[str], study: StudyConfig) -> Controls:
+    """The controls that a study declares, as models of blocks.
+
+    Args:
+        store: The store.
+        available: Feature sets of the snapshot.
+        study: The protocol.
+    """
+    blocks, models, missing = dict(study.blocks), dict(study.models), dict[str, str]()
+    for control in study.controls:
+        found = _BLOCKS[control](store, available, study)
+        if isinstance(found, str):
+            missing[control] = found
+            continue
+        name = f"{CONTROL}{control}"
+        blocks |= {f"{name}-{part}": block for part, block in found.items()}
+        models[name] = tuple(f"{name}-{part}" for part in found)
+    return Controls(study.model_copy(update={"blocks": blocks, "models": models}), missing)
+
+
+def only(study: StudyConfig, model: str) -> StudyConfig:
+    """The same protocol with one model: nobody loads what only others need."""
+    return study.model_copy(update={"models": {model: study.models[model]}})
+
+
+def permuted(rows: Training, seed: int) -> Training:
+    """The same rows with the labels of the subjects dealt anew."""
+    names, first = np.unique(rows.subjects, return_index=True)
+    dealt = np.random.default_rng([seed, len(names)]).permutation(rows.y[first])
+    return replace(rows, y=dealt[np.searchsorted(names, rows.subjects)])
+
+
+def is_permuted(model: str) -> bool:
+    """Whether a model is fitted on permuted labels."""
+    return model == f"{CONTROL}permuted"
+
+
+Found = dict[str, Block] | str
+
+
+def _primary(study: StudyConfig) -> dict[str, Block]:
+    return {name: study.blocks[name] for name in study.models[study.primary]}
+
+
+def _volume(store: Store, available: Sequence[str], study: StudyConfig) -> Found:
+    tumour = [b for b in study.blocks.values() if b.table == "radiomics" and b.roi == "tumour"]
+    if not tumour:
+        return "no block of the study is about the tumour"
+    change: dict[str, Any] = {"features": VOLUME, "families": None, "image_types": ("original",)}
+    return {"tumour": tumour[0].model_copy(update=change)}
+
+
+def _clinical(store: Store, available: Sequence[str], study: StudyConfig) -> Found:
+    if not study.clinical:
+        return "the study names no clinical columns"
+    return {"record": Block(clinical=study.clinical)}
+
+
+def _centre(store: Store, available: Sequence[str], study: StudyConfig) -> Found:
+    if len(study.training_centres) < 2:
+        return "there is one training centre"
+    return {"centre": Block(clinical=("centre",))}
+
+
+def _random_weights(store: Store, available: Sequence[str], study: StudyConfig) -> Found:
+    blocks = _primary(study)
+    deep = [name for name, block in blocks.items() if block.deep]
+    if not deep:
+        return "the primary model takes no deep features"
+    used = block_sets(store, available, only(study, study.primary))
+    random = random_sets(store, available)
+    if set(random) & {used[name] for name in deep}:
+        return "the primary model's own network has random weights"
+    forms = [load_recipe(store, used[name])["settings"].get("variant") for name in deep]
+    fitting = [
+        name for name in random if load_recipe(store, name)["settings"].get("variant") in forms
+    ]
+    if not fitting:
+        return "the snapshot holds no deep features of the same network with random weights"
+    return {
+        name: block.model_copy(update={"feature_set": fitting[0]}) if block.deep else block
+        for name, block in blocks.items()
+    }
+
+
+def _permuted(store: Store, available: Sequence[str], study: StudyConfig) -> Found:
+    return _primary(study)
+
+
+def _shuffled(store: Store, available: Sequence[str], study: StudyConfig) -> Found:
+    blocks = _primary(study)
+    used = block_sets(store, available, only(study, study.primary))
+    drawn = [name for name, block in blocks.items() if block.table == "radiomics"]
+    for name in drawn:
+        changes = load_recipe(store, used[name])["settings"].get("perturbations") or {}
+        if not changes.get("shuffle"):
+            return f"{used[name]} was extracted without `perturbations: {{shuffle: true}}`"
+    if not drawn:
+        return "the primary model takes no radiomics"
+    return {name: blocks[name].model_copy(update={"perturbation": SHUFFLED}) for name in drawn}
+
+
+_BLOCKS: dict[Control, Callable[[Store, Sequence[str], StudyConfig], Found]] = {
+    "volume": _volume,
+    "clinical": _clinical,
+    "centre": _centre,
+    "random_weights": _random_weights,
+    "permuted": _permuted,
+    "shuffled": _shuffled,
+}

@@ -1,0 +1,96 @@
+"""What a protocol means before anything is fitted: classes, what they carry, what it will cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from radlas.errors import StudyError
+from radlas.flows.controls import MEANING, Controls
+from radlas.learn.study import CONTROL, StudyConfig
+from radlas.learn.support import external_support, training_support
+
+Json = dict[str, Any]
+# Seconds of one fit of the pipeline on one core: at least, and per column of 129 rows.
+_BEGIN, _PER_COLUMN = 0.03, 1.2e-4
+
+
+def class_lines(study: StudyConfig, classes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Outcome counts of every centre, one line each.
+
+    Raises:
+        StudyError: The external centre has no case.
+    """
+    lines = []
+    for row in classes:
+        role = "external" if row["centre"] == study.external_centre else "training"
+        lines.append(
+            f"  {row['centre']} ({role}): {row['positive']} positive, {row['negative']} negative,"
+            f" {row['excluded']} excluded"
+        )
+    if study.external_centre and not any(r["centre"] == study.external_centre for r in classes):
+        raise StudyError(f"no case of the external centre {study.external_centre}", study.name)
+    return lines
+
+
+def study_support(
+    study: StudyConfig, classes: Sequence[Mapping[str, Any]], candidates: dict[str, int]
+) -> Json:
+    """What the patients of a study can carry: ``training``, ``external``, ``candidates``."""
+
+    def counted(external: bool) -> tuple[int, int]:
+        rows = [row for row in classes if (row["centre"] == study.external_centre) == external]
+        return sum(row["positive"] for row in rows), sum(row["negative"] for row in rows)
+
+    return {
+        "candidates": candidates,
+        "training": training_support(*counted(False), candidates),
+        "external": external_support(*counted(True), alpha=study.alpha),
+    }
+
+
+def support_lines(support: Json) -> list[str]:
+    """The same for a person."""
+    training, external = support["training"], support["external"]
+    low, high = training["parameters"].values()
+    lines = [
+        f"  training: {training['n']} subjects, {training['events']} in the smaller class: they"
+        f" carry {low} to {high} fitted parameters"
+    ]
+    lines += [
+        f"  {model}: {support['candidates'][model]} candidate features, {share:.2f} of the smaller"
+        " class for each"
+        for model, share in training["per_candidate"].items()
+        if share is not None
+    ]
+    for area, half in zip(external["auc"][1:2], external["halves"][1:2], strict=True):
+        lines.append(
+            f"  external: {external['n']} subjects would tell an AUC of {area['auc']:g} to within"
+            f" {area['half_width']:.2f}; of two equal subgroups a difference below"
+            f" {half['detectable']:.2f} would be missed more often than once in five"
+        )
+    return lines
+
+
+def control_lines(controls: Controls) -> list[str]:
+    """Which controls are fitted beside the models, and which are not, with the reason."""
+    fitted = [name.removeprefix(CONTROL) for name in controls.models]
+    lines = [f"  control {name}: {MEANING[name]}" for name in MEANING if name in fitted]
+    return [*lines, *(f"  no control {name}: {why}" for name, why in controls.missing.items())]
+
+
+def cost_line(
+    study: StudyConfig, rows: int, candidates: Mapping[str, int], controls: Sequence[str]
+) -> str:
+    """About how long it will take, from what fits of this size took elsewhere."""
+    plan, seconds = study.splits, 0.0
+    tuned = plan.folds * plan.repeats + 1
+    for model in (*candidates, *controls):
+        columns = candidates.get(model, 0)
+        if model in {f"{CONTROL}{name}" for name in ("random_weights", "permuted", "shuffled")}:
+            columns = candidates[study.primary]
+        fits = tuned * (plan.inner_folds + 1)
+        fits += study.stability.bootstraps if model == study.primary else 0
+        seconds += fits * (_BEGIN + _PER_COLUMN * columns * rows / 129)
+    minutes = max(1, round(seconds / 2 / 60))
+    return f"  about {minutes} minute{'s' if minutes > 1 else ''} on two workers"

@@ -1,0 +1,150 @@
+"""Every figure of one set of risks: JSON-ready, ``None`` with a note for what is not estimable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from radlas.learn.calibration import (
+    calibration,
+    calibration_curve,
+    calibration_errors,
+    checked_risks,
+)
+from radlas.learn.decision import decision_curve
+from radlas.learn.delong import Floats, auc
+from radlas.learn.intervals import bootstrap, predictive_values
+from radlas.learn.metrics import (
+    at_threshold,
+    average_precision,
+    brier,
+    f1_score,
+    precision_points,
+    roc_points,
+)
+from radlas.learn.study import StudyConfig
+
+ENOUGH = 100  # events and non-events below which calibration is no claim (Snell 2021)
+CURVE_DRAWS = 200  # resamples of a smooth curve
+POINTS = 41  # of a curve
+Json = dict[str, Any]
+
+
+def performance(y: ArrayLike, risk: ArrayLike, threshold: float, *, alpha: float = 0.05) -> Json:
+    """What can be said without resampling.
+
+    Returns:
+        ``n positives negatives``, ``auc`` (``AucEstimate``), ``decision`` (``at_threshold``),
+        ``brier``, ``calibration`` (``Calibration``), ``roc`` (lists ``threshold sensitivity
+        specificity``; the first threshold is ``None``: nobody is positive), ``notes``.
+    """
+    area = auc(y, risk, alpha=alpha)
+    fit = calibration(y, risk)
+    notes = [note for note in (area.note, fit.note) if note]
+    if min(area.positives, area.negatives) < ENOUGH:
+        notes.append(
+            f"{area.positives} events and {area.negatives} non-events cannot support a claim"
+            f" about calibration; {ENOUGH} of each are the least"
+        )
+    return {
+        "n": area.positives + area.negatives,
+        "positives": area.positives,
+        "negatives": area.negatives,
+        "auc": area.as_dict(),
+        "decision": at_threshold(y, risk, threshold, alpha=alpha),
+        "brier": brier(y, risk),
+        "calibration": fit.as_dict(),
+        "roc": _roc(y, risk) if area.auc is not None else None,
+        "notes": notes,
+    }
+
+
+def full_performance(y: ArrayLike, risk: ArrayLike, threshold: float, study: StudyConfig) -> Json:
+    """All of ``performance``, and what resampled subjects and smooth curves add to it.
+
+    Returns:
+        Besides: ``intervals`` (``brier f1 average_precision``, each as ``bootstrap`` returns it),
+        ``precision_recall`` (lists ``recall precision``), ``elsewhere`` (per declared prevalence
+        ``prevalence ppv npv``), ``calibration_errors`` (``ici e50 e90 emax`` and ``ici_interval``),
+        ``calibration_curve`` (lists ``risk events low high``) and ``decision_curve``.
+    """
+    found = performance(y, risk, threshold, alpha=study.alpha)
+    if not found["positives"] or not found["negatives"]:
+        return found
+    settings = {"alpha": study.alpha, "seed": study.seed}
+    statistics = {
+        "brier": brier,
+        "f1": lambda truth, score: f1_score(truth, score, threshold),
+        "average_precision": average_precision,
+    }
+    points = precision_points(y, risk)
+    return {
+        **found,
+        "intervals": {
+            name: bootstrap(y, risk, statistic, **settings)  # type: ignore[arg-type]
+            for name, statistic in statistics.items()
+        },
+        "precision_recall": {n: points[n].tolist() for n in ("recall", "precision")},
+        "elsewhere": _elsewhere(found["decision"], study),
+        **_smooth(y, risk, study),
+        "decision_curve": decision_curve(
+            y,
+            risk,
+            np.linspace(*study.decision_range, POINTS).tolist(),
+            **settings,  # type: ignore[arg-type]
+        ),
+    }
+
+
+def _elsewhere(decision: Json, study: StudyConfig) -> list[Json]:
+    found, spared = (
+        (decision[name]["successes"], decision[name]["trials"])
+        for name in ("sensitivity", "specificity")
+    )
+    return [
+        {"prevalence": share, **predictive_values(found, spared, share, alpha=study.alpha)}
+        for share in study.prevalences
+    ]
+
+
+def _smooth(y: ArrayLike, risk: ArrayLike, study: StudyConfig) -> Json:
+    """The calibration curve with its band, and the distances that follow from it."""
+    label, value = checked_risks(y, risk)
+    if np.ptp(value) < 1e-12:
+        return {"calibration_errors": None, "calibration_curve": None}
+    grid = np.linspace(value.min(), value.max(), POINTS)
+    rows = np.random.default_rng(study.seed).integers(0, len(label), (CURVE_DRAWS, len(label)))
+    drawn = [(label[one], value[one]) for one in rows if np.ptp(value[one]) > 0]
+    curves = np.stack([calibration_curve(*one, grid) for one in drawn])
+    distances = [calibration_errors(*one)["ici"] for one in drawn]
+    levels = [study.alpha / 2, 1 - study.alpha / 2]
+    low, high = _band(curves, levels)
+    errors = calibration_errors(label, value)
+    return {
+        "calibration_errors": {**errors, "ici_interval": np.quantile(distances, levels).tolist()},
+        "calibration_curve": {
+            "risk": grid.tolist(),
+            "events": np.clip(calibration_curve(label, value, grid), 0, 1).tolist(),
+            "low": low,
+            "high": high,
+        },
+    }
+
+
+def _band(curves: Floats, levels: list[float]) -> list[list[float | None]]:
+    """Pointwise percentiles where at least half of the resampled curves reach."""
+    reached = np.isfinite(curves).mean(axis=0) >= 0.5
+    bounds = np.full((2, curves.shape[1]), np.nan)
+    bounds[:, reached] = np.nanquantile(np.clip(curves[:, reached], 0, 1), levels, axis=0)
+    return [[float(x) if np.isfinite(x) else None for x in row] for row in bounds]
+
+
+def _roc(y: ArrayLike, risk: ArrayLike) -> Json:
+    points = roc_points(y, risk)
+    return {
+        "threshold": [None, *points["threshold"].tolist()[1:]],
+        "sensitivity": points["sensitivity"].tolist(),
+        "specificity": points["specificity"].tolist(),
+    }

@@ -1,0 +1,77 @@
+"""Held to R's sva 3.46, in every mode."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from radlas.errors import StudyError
+from radlas.learn.combat import combat
+
+CENTRES = np.array(list("AAAAABBBBBCCCC"))
+SHOWN = [0, 5, 10, 13]  # samples 1, 6, 11 and 14
+
+
+def toy() -> np.ndarray:
+    i, j = np.arange(1, 7)[:, None], np.arange(1, 15)[None, :]
+    values = 10 + i + np.sin(i * j) + 0.3 * np.cos(j * j + i)
+    values[:, CENTRES == "B"] = 1.5 * values[:, CENTRES == "B"] - 3
+    values[:, CENTRES == "C"] += 2
+    return values.T
+
+
+@pytest.mark.parametrize(
+    ("mode", "feature", "expected"),
+    [
+        ({}, 0, [13.52039117, 12.12574601, 11.45970266, 13.50152098]),
+        ({}, 5, [18.62793853, 17.54023701, 17.62159397, 18.51783577]),
+        (
+            {"covariates": (np.arange(14) % 2)[:, None]},
+            0,
+            [13.46135193, 12.03564616, 11.41440338, 13.5149954],
+        ),
+        ({"reference": "A"}, 0, [11.71662693, 10.52458414, 10.0628659, 11.48853462]),
+        ({"mean_only": True}, 0, [13.50325131, 11.83546769, 11.44752165, 13.51648378]),
+    ],
+)
+def test_the_numbers_of_sva(mode, feature, expected):
+    np.testing.assert_allclose(combat(toy(), CENTRES, **mode)[SHOWN, feature], expected, atol=1e-6)
+
+
+def test_the_reference_centre_stays_as_it_is():
+    adjusted = combat(toy(), CENTRES, reference="A")
+    np.testing.assert_array_equal(adjusted[CENTRES == "A"], toy()[CENTRES == "A"])
+
+
+@given(st.integers(0, 99), st.floats(0.01, 100), st.floats(-50, 50))
+@settings(max_examples=15, deadline=None)
+def test_the_unit_of_all_features_scales_through(seed, factor, shift):
+    X = toy() + np.random.default_rng(seed).normal(0, 0.1, (14, 6))
+    here, there = combat(X, CENTRES), combat(X * factor + shift, CENTRES)
+    np.testing.assert_allclose(there, here * factor + shift, rtol=1e-6, atol=1e-6 * factor)
+
+
+def test_missing_values_stay_missing_and_others_are_hardly_moved():
+    X = toy()
+    X[3, 2] = np.nan
+    adjusted = combat(X, CENTRES)
+    assert np.isnan(adjusted[3, 2])
+    assert np.isnan(adjusted).sum() == 1
+    np.testing.assert_allclose(adjusted[:, 5], combat(toy(), CENTRES)[:, 5], atol=0.1)
+
+
+def test_a_shift_of_one_centre_is_taken_out():
+    rng = np.random.default_rng(0)
+    X, centres = rng.normal(size=(400, 30)), np.repeat(["a", "b"], 200)
+    moved = X.copy()
+    moved[200:] = 3 * moved[200:] + 7
+    adjusted = combat(moved, centres)
+    assert abs(adjusted[:200].mean() - adjusted[200:].mean()) < 0.05
+    assert adjusted[200:].std() == pytest.approx(adjusted[:200].std(), rel=0.05)
+
+
+def test_a_covariate_that_is_the_centre_is_refused():
+    with pytest.raises(StudyError, match="cannot be told from the centres"):
+        combat(toy(), CENTRES, covariates=(CENTRES == "A")[:, None])

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from radlas.errors import StudyError
+from radlas.learn.combat import combat
+from radlas.learn.harmonise import Harmoniser, with_centres
+
+NAMES = [f"tumour__original__glcm_F{i}" for i in range(8)]
+EXTRA = ["tumour__original__shape_MeshVolume", "clinical__sex__F"]
+
+
+def rows(seed: int = 0, n: int = 90, centres: str = "abc") -> pd.DataFrame:
+    """Centres that differ in location and scale; two columns that no scanner touches."""
+    rng = np.random.default_rng(seed)
+    where = np.array([centres[i % len(centres)] for i in range(n)])
+    values = rng.normal(size=(n, 8)) * (1 + (where == "b"))[:, None] + 3.0 * (where == "c")[:, None]
+    values[where == "new"[0]] = values[where == "new"[0]] * 2 - 5
+    frame = pd.DataFrame(values, columns=NAMES, index=[f"case{i:03d}" for i in range(n)])
+    frame[EXTRA[0]] = rng.random(n) * 100
+    frame[EXTRA[1]] = rng.integers(0, 2, n).astype(float)
+    return with_centres(frame, where)
+
+
+def fitted(**settings) -> Harmoniser:
+    return Harmoniser(**settings).set_output(transform="pandas").fit(rows())
+
+
+def test_training_rows_are_those_of_combat():
+    X = rows()
+    where = X.index.get_level_values("centre")
+    found = fitted().transform(X)
+    np.testing.assert_allclose(found[NAMES], combat(X[NAMES], where), atol=1e-9)
+    assert found.index.equals(X.index)
+
+
+def test_form_and_record_are_left_alone():
+    X = rows()
+    for method in ("combat", "per_centre_z"):
+        pd.testing.assert_frame_equal(fitted(method=method).transform(X)[EXTRA], X[EXTRA])
+
+
+def test_new_rows_of_a_known_centre_move_as_those_did_that_were_fitted():
+    """One by one or together: what is known of a centre does not depend on the company."""
+    step, X = fitted(), rows(1)
+    alone = pd.concat([step.transform(X.iloc[[i]]) for i in range(len(X))])
+    pd.testing.assert_frame_equal(alone, step.transform(X))
+
+
+def test_z_scores_have_mean_0_and_deviation_1_inside_each_centre():
+    found = fitted(method="per_centre_z").transform(rows())[NAMES]
+    by_centre = found.groupby(level="centre")
+    np.testing.assert_allclose(by_centre.mean(), 0, atol=1e-12)
+    np.testing.assert_allclose(by_centre.std(ddof=0), 1, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["combat", "per_centre_z"])
+def test_a_new_centre_is_refused_unless_the_study_says_what_it_means(method):
+    with pytest.raises(StudyError, match="centre n was not among those harmonised: a, b, c"):
+        fitted(method=method).transform(rows(2, centres="n"))
+
+
+def test_raw_takes_a_new_centre_as_it_is():
+    X = rows(2, centres="n")
+    pd.testing.assert_frame_equal(fitted(on_unseen="raw").transform(X), X)
+
+
+def test_adapting_is_combat_towards_the_harmonised_training_rows():
+    X, new = rows(), rows(2, centres="n")
+    step = fitted(on_unseen="adapt")
+    pool = step.transform(X)[NAMES]
+    together = np.vstack([pool, new[NAMES]])
+    where = np.repeat(["pool", "new"], [len(pool), len(new)])
+    expected = combat(together, where, reference="pool")[len(pool) :]
+    np.testing.assert_allclose(step.transform(new)[NAMES], expected, atol=1e-9)
+
+
+def test_adapting_brings_a_new_scanner_to_the_training_rows():
+    X, new = rows(), rows(2, centres="n")
+    step = fitted(on_unseen="adapt")
+    gap = step.transform(new)[NAMES].mean() - step.transform(X)[NAMES].mean()
+    before = new[NAMES].mean() - step.transform(X)[NAMES].mean()
+    assert gap.abs().max() < 0.2 * before.abs().min()
+
+
+def test_too_few_rows_cannot_be_adapted_to():
+    with pytest.raises(StudyError, match="5 rows of the new centre n, 20 are needed"):
+        fitted(on_unseen="adapt").transform(rows(2, n=5, centres="n"))
+
+
+def test_rows_must_tell_their_centre():
+    with pytest.raises(StudyError, match="the rows do not tell their centre"):
+        Harmoniser().fit(rows().reset_index("centre", drop=True))
+
+
+def test_missing_values_stay_missing():
+    X = rows()
+    X.iloc[4, 1] = np.nan
+    found = Harmoniser().set_output(transform="pandas").fit_transform(X)
+    assert found.isna().to_numpy().sum() == 1
