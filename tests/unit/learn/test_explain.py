@@ -23,7 +23,7 @@ def background(cohort) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def explanation(fitted, external, background):
-    return explain(fitted, external.X, background)
+    return explain(fitted, fitted.inputs(external.X), fitted.inputs(background))
 
 
 def test_contributions_equal_the_closed_form(fitted, external, background, explanation):
