@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
@@ -41,6 +42,11 @@ def build_pipeline(selection: Selection, harmonise: Harmonise | None = None) -> 
         ("lasso", _lasso(selection)),
     ]
     return Pipeline(steps).set_output(transform="pandas")
+
+
+def as_arrays(pipeline: Pipeline) -> Pipeline:
+    """The same steps, not fitted, handing on arrays: quicker where nobody asks for names."""
+    return clone(pipeline).set_output(transform="default")
 
 
 def _harmoniser(policy: Harmonise | None) -> list[tuple[str, Any]]:

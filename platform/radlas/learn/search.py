@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from radlas.learn.delong import auc
-from radlas.learn.pipeline import C, K
+from radlas.learn.pipeline import C, K, as_arrays
 from radlas.learn.splits import Fold
 
 Labels = NDArray[np.int64]
@@ -101,15 +101,19 @@ def _score(
 ) -> list[float]:
     """AUC of every point, those of one k after another, each with C as the grid has it."""
     prepare, lasso = clone(pipeline[:-2]), pipeline["lasso"]
-    train = prepare.fit_transform(X.iloc[fold.train], y[fold.train])
-    test = prepare.transform(X.iloc[fold.test])
+    parts = [X.iloc[rows] for rows in (fold.train, fold.test)]
+    if "harmonise" not in prepare.named_steps:
+        # Nobody asks for names here, and scikit-learn looks at every column of a frame in each step.
+        parts, prepare = [part.to_numpy() for part in parts], as_arrays(prepare)
+    train = np.asarray(prepare.fit_transform(parts[0], y[fold.train]))
+    test = np.asarray(prepare.transform(parts[1]))
     ranking = clone(pipeline["eliminate"]).fit(train, y[fold.train])
     scores = []
     for k in grid[K]:
         kept = ranking.support(int(k))
-        models = lasso.path(train.to_numpy()[:, kept], y[fold.train], grid[C])
+        models = lasso.path(train[:, kept], y[fold.train], grid[C])
         for model in models:
-            area = auc(y[fold.test], model.decision_function(test.to_numpy()[:, kept])).auc
+            area = auc(y[fold.test], model.decision_function(test[:, kept])).auc
             assert area is not None  # noqa: S101 - folds are stratified
             scores.append(area)
     return scores

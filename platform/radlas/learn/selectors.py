@@ -61,8 +61,8 @@ class NearConstant(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # sklea
 class CorrelationFilter(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
     """Keeps one representative of columns whose |Spearman| correlation reaches a limit.
 
-    Columns are visited in order of their names; one is kept if it stays below the limit with all
-    kept before it. So the result does not depend on the order of columns or rows.
+    Columns are visited in the order they come in, which is a study's: blocks as declared, then by
+    name. One is kept if it stays below the limit with all kept before it.
 
     Args:
         limit: |rho| from which two columns are one [1].
@@ -77,11 +77,9 @@ class CorrelationFilter(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Learn the representatives. ``X`` has shape ``(row, feature)``, finite, none constant."""
         values = validate_data(self, X, dtype=np.float64)
-        names = getattr(self, "feature_names_in_", None)
-        order = range(values.shape[1]) if names is None else np.argsort(names.astype(str))
         related = np.abs(spearman(values)) >= self.limit
         self.cluster_ = np.full(values.shape[1], -1)
-        for column in order:
+        for column in range(values.shape[1]):
             if self.cluster_[column] < 0:  # nobody kept so far speaks for it
                 self.cluster_[related[column] & (self.cluster_ < 0)] = column
                 self.cluster_[column] = column

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from radlas.learn.design import parse_column
+from radlas.learn.pipeline import as_arrays
 
 Weights = Mapping[str, float]  # feature to coefficient, those not zero
 
@@ -45,7 +46,17 @@ def resampled_weights(
     samples: Iterator[NDArray[np.int64]],
 ) -> list[dict[str, float]]:
     """Coefficients of the pipeline, fitted as it is set to every sample of rows."""
-    return [signature_of(clone(pipeline).fit(X.iloc[rows], y[rows])) for rows in samples]
+    names = X.columns.astype(str).to_numpy()
+    plain = "harmonise" not in pipeline.named_steps  # a harmoniser reads names and centres
+    steps = as_arrays(pipeline) if plain else clone(pipeline)
+    values = X.to_numpy() if plain else X
+    found = []
+    for rows in samples:
+        fitted = clone(steps).fit(values[rows] if plain else values.iloc[rows], y[rows])
+        kept, weights = fitted[:-1].get_feature_names_out(names), fitted["lasso"].coef_[0]
+        pairs = zip(kept, weights, strict=True)
+        found.append({str(name): float(weight) for name, weight in pairs if weight != 0})
+    return found
 
 
 def signature_of(pipeline: Pipeline) -> dict[str, float]:

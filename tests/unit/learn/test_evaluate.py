@@ -29,9 +29,7 @@ def test_the_locked_threshold_decides(fitted, result):
 
 
 def test_external_labels_cannot_move_risks_or_threshold(fitted, external, result, study):
-    flipped = evaluate(
-        fitted, external.X, 1 - external.y, subjects=external.subjects, study=study
-    )
+    flipped = evaluate(fitted, external.X, 1 - external.y, subjects=external.subjects, study=study)
     risks = [[row["risk"] for row in found["predictions"]] for found in (result, flipped)]
     assert risks[0] == risks[1]
     assert flipped["decision"]["threshold"] == result["decision"]["threshold"]
