@@ -183,7 +183,7 @@ def _local_line(x: Floats, y: Floats, at: float, width: int, reach: float) -> fl
     weight /= weight.sum()
     centre = float(weight @ x)
     spread = float(weight @ (x - centre) ** 2)
-    if np.sqrt(spread) > 0.001 * reach:
+    if reach > 0 and np.sqrt(spread) > 0.001 * reach:
         weight = weight * (1 + (at - centre) / spread * (x - centre))
     return float(weight @ y)
 

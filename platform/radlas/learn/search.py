@@ -103,7 +103,7 @@ def _score(
     prepare, lasso = clone(pipeline[:-2]), pipeline["lasso"]
     parts = [X.iloc[rows] for rows in (fold.train, fold.test)]
     if "harmonise" not in prepare.named_steps:
-        # Nobody asks for names here, and scikit-learn looks at every column of a frame in each step.
+        # Nobody asks for names here, and scikit-learn looks at a frame column by column.
         parts, prepare = [part.to_numpy() for part in parts], as_arrays(prepare)
     train = np.asarray(prepare.fit_transform(parts[0], y[fold.train]))
     test = np.asarray(prepare.transform(parts[1]))

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from radlas.errors import StudyError
-from radlas.learn.evaluate import compare, evaluate, internal
-from radlas.learn.subgroups import subgroups
+from radlas.learn.evaluate import compare, compare_folds, evaluate, internal
+from radlas.learn.fit import fit_model
+from radlas.learn.subgroups import interaction, subgroups
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +160,48 @@ def test_an_unknown_variable_is_named_with_those_there_are(clinical):
     with pytest.raises(StudyError, match="'age' is not a clinical column") as caught:
         subgroups(risks["good"], y, clinical, {"age": (60,)})
     assert "age_years, sex, site_group" in caught.value.hint
+
+
+def test_the_interaction_with_parity_equals_r(breast):
+    """Likelihood ratio of texture x parity; chi2 .0842, p .772."""
+    X, y = breast
+    found = interaction(y, X[:, 1], np.arange(len(y)) % 2)
+    assert found["statistic"] == pytest.approx(0.08416849636, abs=1e-8)
+    assert found["p"] == pytest.approx(0.77173, abs=1e-5)
+
+
+def test_alike_is_shown_and_not_assumed(clinical):
+    """Eighty patients cannot show that two halves are alike within 0.1; the margin decides."""
+    y, risks = scores()
+    (narrow,) = subgroups(risks["good"], y, clinical, {"sex": None}, margin=0.05)["differences"]
+    (wide,) = subgroups(risks["good"], y, clinical, {"sex": None}, margin=0.49)["differences"]
+    assert (narrow["alike"], wide["alike"]) == (False, True)
+    assert narrow["detectable"] == pytest.approx(2.801585 * narrow["error"], rel=1e-6)
+
+
+def test_one_level_has_no_interaction():
+    found = interaction([0, 1, 0, 1], [0.1, 0.4, 0.5, 0.2], ["a"] * 4)
+    assert (found["p"], found["note"]) == (None, "one group only")
+
+
+def test_every_declared_figure_comes_with_its_interval(result, study):
+    for name in ("brier", "f1", "average_precision"):
+        low, high = result["intervals"][name]["interval"]
+        assert low <= result["intervals"][name]["value"] <= high
+    assert [row["prevalence"] for row in result["elsewhere"]] == list(study.prevalences)
+    errors = result["calibration_errors"]
+    assert errors["e50"] <= errors["e90"] <= errors["emax"]
+    curve = result["decision_curve"]
+    assert (curve["threshold"][0], curve["threshold"][-1]) == study.decision_range
+
+
+def test_models_are_compared_over_the_folds_they_share(cohort, study):
+    small = study.model_copy(update={"splits": study.splits.model_copy(update={"repeats": 1})})
+    models = [
+        fit_model(cohort.X, cohort.y, cohort.subjects, cohort.centres, small, name)
+        for name in ("intratumoral", "dlr")
+    ]
+    (row,) = compare_folds(models)
+    gap = models[0].folds["auc"].mean() - models[1].folds["auc"].mean()
+    assert row["difference"] == pytest.approx(gap)
+    assert row["df"] == 2

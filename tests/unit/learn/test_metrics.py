@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit
+from scipy.stats import ttest_1samp
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 
@@ -13,9 +14,12 @@ from radlas.learn.calibration import calibration
 from radlas.learn.intervals import wilson
 from radlas.learn.metrics import (
     at_threshold,
+    benjamini_hochberg,
     brier,
     choose_threshold,
     holm,
+    precision_points,
+    resampled_t,
     roc_points,
 )
 from radlas.learn.settings import Threshold
@@ -145,3 +149,24 @@ def test_wilson_mirrors_and_stays_inside():
 def test_holm_equals_r_and_skips_what_was_not_tested():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02], abs=1e-15)
     assert holm([0.01, None, 0.04]) == pytest.approx([0.02, None, 0.04])
+
+
+def test_adjusted_p_values_equal_r():
+    p = [0.01, 0.04, 0.03, 0.005]
+    assert holm(p) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert benjamini_hochberg(p) == pytest.approx([0.02, 0.04, 0.04, 0.02])
+    assert benjamini_hochberg([0.04, None]) == [0.04, None]
+
+
+def test_folds_that_share_rows_are_worth_less_than_independent_ones():
+    gaps = [0.02, 0.05, -0.01, 0.03, 0.04, 0.01, 0.02, 0.03, 0.0, 0.02]
+    alone, shared = resampled_t(gaps, share=0.0), resampled_t(gaps, share=0.25)
+    assert alone["statistic"] == pytest.approx(ttest_1samp(gaps, 0).statistic)
+    assert shared["p"] > alone["p"]
+    assert resampled_t([0.1, 0.1], share=0.25)["p"] is None
+
+
+def test_the_precision_recall_curve_begins_with_nobody_and_ends_with_everybody():
+    points = precision_points([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1])
+    assert points.iloc[0].tolist() == [np.inf, 0.0, 1.0]
+    assert points.iloc[-1].tolist() == [0.1, 1.0, 0.5]

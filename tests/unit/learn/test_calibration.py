@@ -1,0 +1,60 @@
+"""Held to rms' ``val.prob`` and R's ``lowess`` on public rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit
+
+from radlas.errors import StudyError
+from radlas.learn.calibration import calibration_curve, calibration_errors, smooth
+
+
+@pytest.fixture
+def risk(breast):
+    return expit((breast[0][:, 1] - 19) / 2)
+
+
+def test_distances_from_the_smooth_curve_equal_r(breast, risk):
+    found = calibration_errors(breast[1], risk)
+    assert found["ici"] == pytest.approx(0.04122866957731, abs=1e-8)
+    assert found["e50"] == pytest.approx(0.03099375698192, abs=1e-8)
+    assert found["e90"] == pytest.approx(0.08374521962587, abs=1e-8)
+    assert found["emax"] == pytest.approx(0.09466125755574, abs=1e-8)
+
+
+@given(st.integers(0, 999), st.floats(-3, 3), st.floats(-3, 3))
+@settings(max_examples=20, deadline=None)
+def test_a_line_is_reproduced_and_rows_may_come_in_any_order(seed, slope, level):
+    rng = np.random.default_rng(seed)
+    x = rng.choice(np.linspace(0, 1, 30), size=60)
+    y = slope * x + level
+    order = rng.permutation(60)
+    np.testing.assert_allclose(smooth(x, y), y, atol=1e-9)
+    noisy = y + rng.normal(size=60)
+    np.testing.assert_allclose(smooth(x[order], noisy[order]), smooth(x, noisy)[order], atol=1e-12)
+
+
+def test_interpolating_changes_little():
+    rng = np.random.default_rng(0)
+    x = rng.random(150)
+    y = (rng.random(150) < x).astype(float)
+    np.testing.assert_allclose(smooth(x, y), smooth(x, y, step=0), atol=0.01)
+
+
+def test_risks_that_are_all_one_have_the_share_of_events(breast):
+    _, y = breast
+    np.testing.assert_allclose(smooth(np.full(203, 0.4), y.astype(float)), y.mean())
+
+
+def test_nothing_is_said_beyond_the_risks_that_were_predicted(breast, risk):
+    curve = calibration_curve(breast[1], risk, [risk.min() / 2, 0.5, 1.0])
+    assert np.isnan(curve[[0, 2]]).all()
+    assert 0 < curve[1] < 1
+
+
+def test_scores_are_not_taken_for_risks(breast):
+    with pytest.raises(StudyError, match=r"risks must lie in \[0, 1\]"):
+        calibration_errors(breast[1], breast[0][:, 1])

@@ -1,0 +1,60 @@
+"""Held to psych (R) on the six targets of Shrout & Fleiss, and to sums of squares."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from radlas.errors import StudyError
+from radlas.learn.icc import icc
+
+JUDGES = np.array(
+    [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]]
+)
+
+
+@pytest.mark.parametrize(
+    ("form", "value", "low", "high"),
+    [
+        ("ICC(1,1)", 0.1657417684, -0.1329323, 0.7225601),
+        ("ICC(A,1)", 0.2897637795, 0.0187865, 0.7610844),
+        ("ICC(C,1)", 0.7148407148, 0.3424648, 0.9458583),
+    ],
+)
+def test_coefficient_and_interval_equal_psych(form, value, low, high):
+    found = icc(JUDGES, form=form)
+    assert found.value[0] == pytest.approx(value, abs=1e-9)
+    assert (found.low[0], found.high[0]) == pytest.approx((low, high), abs=1e-6)
+
+
+@given(st.integers(0, 999))
+@settings(max_examples=20, deadline=None)
+def test_all_features_at_once_are_each_alone_whatever_their_unit(seed):
+    rng = np.random.default_rng(seed)
+    ratings = rng.normal(size=(12, 3, 5)) + rng.normal(size=(12, 1, 5))
+    scale, shift = 10.0 ** rng.integers(-6, 6, 5), rng.normal(size=5) * 1e3
+    together = icc(ratings * scale + shift * scale)
+    for place in range(5):
+        alone = icc(ratings[:, :, place])
+        assert together.value[place] == pytest.approx(alone.value[0], abs=1e-6)
+        assert together.low[place] == pytest.approx(alone.low[0], abs=1e-6)
+
+
+def test_a_subject_with_a_gap_is_left_out():
+    ratings = JUDGES.astype(float)
+    gap = np.vstack([ratings, [5, np.nan, 5, 5]])
+    assert icc(gap).value[0] == pytest.approx(icc(ratings).value[0], abs=1e-12)
+
+
+def test_agreement_is_perfect_or_not_estimable_at_the_edges():
+    same = icc(np.repeat(np.arange(5.0)[:, None], 3, axis=1))
+    assert (same.value[0], same.low[0], same.high[0]) == (1, 1, 1)
+    assert np.isnan(icc(np.ones((5, 3))).value[0])
+    assert np.isnan(icc(np.full((5, 3), np.nan)).value[0])
+
+
+def test_one_rater_is_no_comparison():
+    with pytest.raises(StudyError, match="1 ratings per subject cannot be compared"):
+        icc(np.ones((5, 1)))

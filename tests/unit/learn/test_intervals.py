@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from radlas.errors import StudyError
+from radlas.learn.intervals import bootstrap, clopper_pearson, predictive_values, wilson
+from radlas.learn.metrics import average_precision, brier, f1_score
+
+
+def test_intervals_of_a_proportion_equal_r():
+    assert clopper_pearson(31, 41) == pytest.approx((0.596953763, 0.876367512), abs=1e-8)
+    assert wilson(31, 41) == pytest.approx((0.606566638, 0.861749973), abs=1e-8)
+
+
+def test_no_and_all_successes_reach_the_edge():
+    assert clopper_pearson(0, 10)[0] == 0.0
+    assert clopper_pearson(10, 10)[1] == 1.0
+    assert clopper_pearson(0, 0) is None
+
+
+def test_predictive_values_at_the_sample_s_own_prevalence_are_the_sample_s():
+    found = predictive_values((40, 50), (60, 80), 50 / 130)
+    assert found["ppv"]["value"] == pytest.approx(40 / 60)
+    assert found["npv"]["value"] == pytest.approx(60 / 70)
+    low, high = found["ppv"]["interval"]
+    assert low < 40 / 60 < high
+
+
+def test_predictive_values_move_with_the_prevalence_and_never_leave_0_to_1():
+    rare, common = (predictive_values((44, 44), (30, 30), p) for p in (0.01, 0.9))
+    assert rare["ppv"]["interval"][0] < common["ppv"]["interval"][0] < 1
+    assert 0 <= rare["npv"]["interval"][0] <= rare["npv"]["interval"][1] <= 1
+
+
+def test_a_prevalence_of_all_is_refused():
+    with pytest.raises(StudyError, match="a prevalence of 1 does not lie inside"):
+        predictive_values((1, 2), (1, 2), 1)
+
+
+def sample(rows: int = 60, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    y = (rng.random(rows) < 0.5).astype(int)
+    return y, 1 / (1 + np.exp(-(1.5 * (y - 0.5) + rng.normal(size=rows))))
+
+
+def test_bca_is_that_of_scipy():
+    y, risk = sample()
+    ours = bootstrap(y, risk, brier, draws=4000)
+    theirs = stats.bootstrap(
+        (y, risk),
+        lambda a, b: float(np.mean((a - b) ** 2)),
+        paired=True,
+        vectorized=False,
+        n_resamples=4000,
+        rng=np.random.default_rng(1),
+    ).confidence_interval
+    assert ours["method"] == "bootstrap, BCa"
+    assert ours["interval"] == pytest.approx([theirs.low, theirs.high], abs=0.01)
+
+
+def test_the_same_seed_gives_the_same_interval():
+    y, risk = sample()
+    assert bootstrap(y, risk, brier) == bootstrap(y, risk, brier)
+    assert bootstrap(y, risk, brier, seed=1) != bootstrap(y, risk, brier)
+
+
+def test_a_perfect_score_has_no_bca_and_says_what_it_has():
+    y = np.arange(40) % 2
+    found = bootstrap(y, y * 0.8 + 0.1, average_precision)
+    assert found["value"] == 1.0
+    assert found["method"] == "bootstrap, percentiles"
+
+
+def test_a_statistic_that_is_mostly_undefined_is_not_estimated():
+    found = bootstrap([0, 0, 0, 1], [0.1, 0.2, 0.3, 0.4], lambda *_: float("nan"))
+    assert found["value"] is None
+    assert found["note"] == "not estimable"
+
+
+def test_f1_and_average_precision_of_counts_by_hand():
+    y, score = [1, 1, 0, 0, 1], [0.9, 0.4, 0.6, 0.1, 0.7]
+    assert f1_score(y, score, 0.5) == pytest.approx(2 * 2 / (2 * 2 + 1 + 1))
+    # Precisions at the recalls where it rises: 1/1, 2/2, 3/4.
+    assert average_precision(y, score) == pytest.approx((1 + 1 + 3 / 4) / 3)

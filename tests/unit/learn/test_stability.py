@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from radlas.learn.fit import DRAWS, Part, assemble, fit_part, parts
+from radlas.learn.stability import nogueira, resamples, stability
+from radlas.learn.training import training_rows
+
+
+def rows_as(text: str) -> np.ndarray:
+    return np.array([[int(digit) for digit in row] for row in text.split()])
+
+
+def test_the_index_of_published_and_of_plain_sets():
+    assert nogueira(rows_as("11000 10100 11000 10010"))["index"] == pytest.approx(0.30556, abs=1e-5)
+    same = nogueira(rows_as("1100 1100 1100"))
+    assert (same["index"], same["interval"]) == (1.0, [1.0, 1.0])
+    assert nogueira(rows_as("1111 1111"))["index"] is None
+
+
+def test_random_sets_have_an_index_around_0():
+    rng = np.random.default_rng(0)
+    drawn = np.stack([rng.permutation(100) < 10 for _ in range(300)])
+    found = nogueira(drawn)
+    assert abs(found["index"]) < 0.01
+    assert found["interval"][0] < 0 < found["interval"][1] + 0.005
+
+
+def test_subjects_are_drawn_whole_inside_their_class_and_by_number():
+    subjects, labels = np.repeat([f"s{i}" for i in range(10)], 2), np.repeat([0, 1], 10)
+    first, second, again = (
+        next(resamples(subjects, labels, draws=range(n, n + 1), seed=1)) for n in (0, 1, 0)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert list(first) != list(second)
+    assert labels[first].sum() == 10
+    _, counts = np.unique(subjects[first], return_counts=True)
+    assert (counts % 2 == 0).all()
+
+
+def test_a_signature_is_held_against_the_fits():
+    fits = [
+        {"tumour__original__glcm_A": 1.0, "whole__layer4__001": 0.5},
+        {"tumour__original__glcm_B": -1.0},
+        {"tumour__original__glcm_A": -2.0},
+        {},
+    ]
+    blocks = dict.fromkeys(("tumour__original__glcm_A", "tumour__original__glcm_B"), "tumour")
+    blocks |= {"whole__layer4__001": "deep", "whole__layer4__002": "deep"}
+    cluster = dict.fromkeys(list(blocks)[:2], "tumour__original__glcm_A")
+    found = stability(fits, {"tumour__original__glcm_A": 0.7}, cluster, blocks)
+    (row,) = found["features"]
+    assert (row["selected"], row["cluster_selected"], row["agrees"]) == (0.5, 0.75, 0.5)
+    assert row["size"] == 2
+    assert found["blocks"]["tumour"] + found["blocks"]["deep"] == pytest.approx(1)
+    assert found["families"]["glcm"] == pytest.approx((0.5 + 1 + 1) / 3)
+
+
+def test_parts_may_be_done_in_any_order(cohort, study):
+    asked = study.stability.model_copy(update={"bootstraps": 4})
+    study = study.model_copy(update={"stability": asked})
+    rows = training_rows(
+        cohort.X,
+        cohort.y,
+        subjects=cohort.subjects,
+        centres=cohort.centres,
+        study=study,
+        model="dlr",
+    )
+    every = (Part(repeats=(0,)), Part(repeats=(1,)), Part(draws=(0, 4)), Part(final=True))
+    done = [fit_part(rows, part, study) for part in every]
+    whole = assemble(study, "dlr", [fit_part(rows, part, study) for part in parts(study, "dlr")])
+    back = assemble(study, "dlr", done[::-1])
+    assert whole.digest() == back.digest()
+    assert whole.oof.equals(back.oof)
+    assert whole.stability == back.stability
+    assert whole.stability["samples"] == 4
+
+
+def test_every_draw_is_in_one_part(study):
+    asked = study.stability.model_copy(update={"bootstraps": 2 * DRAWS + 1})
+    study = study.model_copy(update={"stability": asked})
+    drawn = [n for part in parts(study, "dlr") for n in range(*part.draws)]
+    assert drawn == list(range(2 * DRAWS + 1))
+    assert not any(part.draws[1] for part in parts(study, "intratumoral"))
+    assert sum(part.final for part in parts(study, "intratumoral")) == 1
