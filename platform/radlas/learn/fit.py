@@ -26,6 +26,7 @@ from radlas.learn.pipeline import (
     C,
     K,
     build_pipeline,
+    centre_table,
     pipeline_parameters,
     signature_table,
     strict_convergence,
@@ -166,7 +167,7 @@ def assemble(study: StudyConfig, model: str, done: Sequence[PartFit]) -> FittedM
     folds = folds.sort_values(["repeat", "fold"], ignore_index=True)
     means = oof.groupby("case")[["label", "probability"]].mean()
     resampled = [weights for one in done for weights in one.resampled]
-    signature = signature_of(pipeline)
+    signature, table = signature_of(pipeline), signature_table(pipeline, first.blocks)
     return FittedModel(
         study=study.name,
         study_digest=study.digest(),
@@ -176,7 +177,8 @@ def assemble(study: StudyConfig, model: str, done: Sequence[PartFit]) -> FittedM
         threshold=choose_threshold(
             means["label"].astype(int), means["probability"], study.threshold
         ),
-        signature=signature_table(pipeline, first.blocks),
+        signature=table,
+        harmonised=centre_table(pipeline, table),
         oof=oof,
         folds=folds,
         frequency=_frequency([weights for one in done for weights in one.weights], first.blocks),

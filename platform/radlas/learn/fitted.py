@@ -27,6 +27,7 @@ class FittedModel:
         pipeline: Fitted on all training rows.
         threshold: Locked: chosen from out-of-fold risks; risk >= threshold is called positive.
         signature: As ``pipeline.signature_table`` makes it.
+        harmonised: As ``pipeline.centre_table`` makes it.
         oof: One row per repeat and case: ``repeat fold case subject centre label probability``.
         folds: One row per repeat and fold: ``repeat fold auc k c features digest``.
         frequency: ``feature block selected positive``: share of outer folds in which a feature
@@ -43,6 +44,7 @@ class FittedModel:
     pipeline: Pipeline
     threshold: float
     signature: pd.DataFrame
+    harmonised: pd.DataFrame
     oof: pd.DataFrame
     folds: pd.DataFrame
     frequency: pd.DataFrame

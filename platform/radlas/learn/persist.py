@@ -18,7 +18,7 @@ from radlas.learn.fitted import FittedModel
 
 FORMAT = 2
 PIPELINE, MODEL, MANIFEST = "pipeline.skops", "model.json", "files.json"
-TABLES = ("signature", "oof", "folds", "frequency")
+TABLES = ("signature", "harmonised", "oof", "folds", "frequency")
 # Reviewed by hand: own steps that hold arrays and numbers and run no code when they are loaded, and
 # the imputer's dtype, which skops reads from an empty array.
 TRUSTED = (
@@ -38,9 +38,9 @@ def save(model: FittedModel, folder: Path) -> Path:
     """Write a model to a new folder: all of it, or nothing.
 
     ``pipeline.skops``; ``model.json`` (threshold, hyper-parameters, out-of-fold figures, columns,
-    left-out centres, stability, digest); ``signature.csv``, ``oof.csv``, ``folds.csv``,
-    ``frequency.csv``; ``files.json`` (SHA-256 of each). All but the first and the last are the
-    same bytes for the same model.
+    left-out centres, stability, digest); ``signature.csv``, ``harmonised.csv``, ``oof.csv``,
+    ``folds.csv``, ``frequency.csv``; ``files.json`` (SHA-256 of each). All but the first and the
+    last are the same bytes for the same model.
 
     Raises:
         StoreError: The folder exists already.

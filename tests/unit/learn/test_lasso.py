@@ -7,11 +7,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from radlas.errors import StudyError
-from radlas.learn.lasso import L1Logistic
+from radlas.learn.lasso import L1Logistic, LinearLasso
 
 
 @pytest.mark.parametrize(
@@ -103,3 +103,48 @@ def test_too_few_steps_are_told():
 def test_one_class_is_refused():
     with pytest.raises(StudyError, match="1 classes, not 2"):
         L1Logistic().fit(np.eye(4), np.ones(4))
+
+
+def test_a_path_is_every_model_alone(breast):
+    X, y = breast
+    scaled = StandardScaler().fit_transform(X)
+    grid = (0.02, 0.1, 0.5, 2.0)
+    for C, model in zip(grid, L1Logistic(refit=None).path(scaled, y, grid), strict=True):
+        alone = L1Logistic(C).fit(scaled, y)
+        np.testing.assert_allclose(model.coef_, alone.coef_, atol=1e-8)
+        np.testing.assert_allclose(model.intercept_, alone.intercept_, atol=1e-8)
+
+
+def test_a_refit_keeps_the_choice_and_drops_the_shrinkage(breast):
+    X, y = breast
+    scaled = StandardScaler().fit_transform(X[:, :10])
+    shrunk, free = L1Logistic(0.05).fit(scaled, y), L1Logistic(0.05, refit=1.0).fit(scaled, y)
+    kept = shrunk.coef_[0] != 0
+    np.testing.assert_array_equal(free.coef_[0] != 0, kept)
+    assert np.abs(free.coef_).sum() > np.abs(shrunk.coef_).sum()
+    ridge = LogisticRegression(C=1.0, tol=1e-10, max_iter=10_000).fit(scaled[:, kept], y)
+    np.testing.assert_allclose(free.coef_[0][kept], ridge.coef_[0], atol=1e-8)
+
+
+def test_the_linear_lasso_chooses_as_least_squares_does(breast):
+    X, y = breast
+    scaled = StandardScaler().fit_transform(X[:, :10])
+    model = LinearLasso(C=1 / (len(y) * 0.05), refit=1.0).fit(scaled, y)
+    oracle = Lasso(0.05, tol=1e-10).fit(scaled, y)
+    np.testing.assert_array_equal(model.coef_[0] != 0, oracle.coef_ != 0)
+    assert ((model.predict_proba(scaled) > 0) & (model.predict_proba(scaled) < 1)).all()
+
+
+def test_both_kinds_let_the_first_feature_in_at_the_same_penalty(breast):
+    X, y = breast
+    scaled = StandardScaler().fit_transform(X[:, :10])
+    first = 1 / np.abs(scaled.T @ (y - y.mean())).max()
+    for kind in (L1Logistic, LinearLasso):
+        assert not kind(first * 0.999).fit(scaled, y).coef_.any()
+        assert (kind(first * 1.01).fit(scaled, y).coef_ != 0).sum() == 1
+
+
+def test_nothing_chosen_is_the_prevalence_after_a_refit_too(breast):
+    X, y = breast
+    model = LinearLasso(C=1e-4).fit(X[:, :3], y)
+    np.testing.assert_allclose(model.predict_proba(X[:, :3])[:, 1], y.mean(), atol=1e-12)

@@ -1,0 +1,105 @@
+"""A study that harmonises, from fit to file: nothing leaks, everything comes back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import logit
+
+from radlas.errors import StudyError
+from radlas.learn.evaluate import evaluate
+from radlas.learn.fit import fit_fold, fit_model, outer_folds
+from radlas.learn.persist import load, save
+from radlas.learn.pipeline import rad_score
+from radlas.learn.study import StudyConfig
+from radlas.learn.training import Training, training_rows
+
+POLICIES = [
+    {"method": "combat", "on_unseen": "raw"},
+    {"method": "combat", "on_unseen": "adapt"},
+    {"method": "per_centre_z", "on_unseen": "adapt"},
+]
+
+
+@pytest.fixture(scope="module", params=POLICIES, ids=lambda p: "-".join(p.values()))
+def harmonising(request, protocol) -> StudyConfig:
+    change = {"harmonise": request.param, "splits": {**protocol["splits"], "repeats": 1}}
+    return StudyConfig.parse({**protocol, **change})
+
+
+@pytest.fixture(scope="module")
+def shifted(cohort):
+    """One training centre has another scanner."""
+    X = cohort.X.copy()
+    X[cohort.centres == "tcia"] = X[cohort.centres == "tcia"] * 2 + 5
+    return X
+
+
+@pytest.fixture(scope="module")
+def model(cohort, shifted, harmonising):
+    return fit_model(shifted, cohort.y, cohort.subjects, cohort.centres, harmonising, "dlr")
+
+
+@pytest.mark.parametrize("poison", [1e9, np.nan])
+def test_poisoned_held_out_rows_leave_the_harmoniser_unchanged(
+    cohort, shifted, harmonising, poison
+):
+    rows = training_rows(
+        shifted,
+        cohort.y,
+        subjects=cohort.subjects,
+        centres=cohort.centres,
+        study=harmonising,
+        model="intratumoral",
+    )
+    fold = outer_folds(rows, harmonising)[0]
+    X = rows.X.copy()
+    X.iloc[fold.test] = poison
+    poisoned = Training(X, rows.y, rows.subjects, rows.centres, rows.blocks)
+    found = [fit_fold(one, fold, harmonising).digest() for one in (rows, poisoned)]
+    assert found[0] == found[1]
+
+
+def test_a_saved_model_predicts_the_same_and_is_the_same(model, cohort, shifted, tmp_path):
+    again = load(save(model, tmp_path / "m"))
+    assert again.digest() == model.digest()
+    here, there = (one.risk(shifted, cohort.centres) for one in (model, again))
+    pd.testing.assert_series_equal(here, there)
+
+
+def test_the_published_tables_reproduce_the_risk(model, cohort, shifted):
+    score = rad_score(model.signature, shifted, centres=cohort.centres, table=model.harmonised)
+    np.testing.assert_allclose(score, logit(model.risk(shifted, cohort.centres)), atol=1e-12)
+
+
+def test_a_row_whose_centre_is_not_told_has_no_risk(model, shifted):
+    with pytest.raises(StudyError, match="the model harmonises centres"):
+        model.risk(shifted)
+
+
+def test_a_new_centre_follows_the_declared_policy(model, external, harmonising):
+    found = evaluate(
+        model,
+        external.X,
+        external.y,
+        subjects=external.subjects,
+        centres=np.full(60, "centre2"),
+        study=harmonising,
+    )
+    assert found["auc"]["auc"] > 0.7
+
+
+def test_each_training_centre_is_left_out_once(model):
+    assert [row["centre"] for row in model.centres] == ["centre1", "tcia"]
+    assert sum(row["n"] for row in model.centres) == 72
+    assert all(row["auc"] is not None for row in model.centres)
+
+
+def test_a_study_that_refuses_new_centres_says_why_none_was_left_out(cohort, protocol):
+    change = {"harmonise": {"method": "combat"}, "splits": {**protocol["splits"], "repeats": 1}}
+    study = StudyConfig.parse({**protocol, **change})
+    model = fit_model(cohort.X, cohort.y, cohort.subjects, cohort.centres, study, "intratumoral")
+    assert {row["note"] for row in model.centres} == {
+        "the study refuses to harmonise a centre that was not fitted"
+    }
