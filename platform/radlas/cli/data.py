@@ -291,8 +291,10 @@ def doctor(
     """Check that everything radlas needs is installed and works; print the remedy if not."""
     if compile_:
         from radlas.features.warm import compile_kernels
+        from radlas.learn.warm import compile_kernels as compile_learning
 
         compile_kernels()
+        compile_learning()
     found = checks.examine()
     lines = [f"{'ok ' if one.ok else 'BAD'} {one.name}: {one.detail}" for one in found]
     data = {"checks": [one._asdict() for one in found]}

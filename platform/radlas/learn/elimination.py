@@ -16,10 +16,12 @@ from radlas.compiled import kernel
 from radlas.errors import StudyError
 
 Floats = NDArray[np.float64]
-SETTLED = 1e-12  # residual of the optimality conditions, in units of C
+SETTLED = 1e-11  # residual of the optimality conditions, in units of C
+CLEAR = 1e-8  # one at which it mostly is clear already which feature leaves
 ROUNDING = 1e-9  # one below which no progress is rounding, in units of C
-EQUAL = 1e-9  # squared weights that differ by less are equal: of those the last column leaves
+EQUAL = 1e-9  # weights that differ by less are equal: of those the last column leaves
 ROUNDS = 200
+STALE = 7  # steps to settle from which a new curvature pays for itself
 
 
 def elimination_order(X: Floats, y: Floats, *, C: float, batch: int = 1) -> NDArray[np.int64]:
@@ -65,18 +67,31 @@ def _leave(rows: Floats, y: Floats, C: float, batch: int) -> tuple[NDArray[np.in
     state[0] = np.log(share / (1 - share))  # intercept
     inverse, stiff = np.empty((n, n)), np.empty(n)
     _refresh(gram, dual, state[0], C, inverse, stiff)
+    weight, doubt, length = np.zeros(count), np.full(count, np.inf), 0.0
+    for i in range(count):
+        length = max(length, np.sqrt((rows[i] ** 2).sum()))
     done = 0
     while count:
-        if not _settle(gram, y, C, dual, state, inverse, stiff):
-            return order, False
-        weight = np.dot(rows[:count], dual) ** 2
+        goal = CLEAR if batch == 1 else SETTLED
+        while True:
+            before = dual.copy()
+            size = _settle(gram, y, C, goal, dual, state, inverse, stiff)
+            if size < 0:
+                return order, False
+            doubt += length * np.sqrt(((dual - before) ** 2).sum())
+            worst, gap = _worst(rows[:count], dual, left, weight, doubt)
+            # What is left of the residual moves no weight by more than this.
+            if goal == SETTLED or gap > 2 * length * np.sqrt(n) * size:
+                break
+            goal = SETTLED
         for _ in range(min(batch, count)):
-            worst = _worst(weight[:count], left)
+            worst, gap = _worst(rows[:count], dual, left, weight, doubt)
             order[done] = left[worst]
             done += 1
             count -= 1
             gone = rows[worst].copy()
-            rows[worst], left[worst], weight[worst] = rows[count], left[count], weight[count]
+            rows[worst], left[worst] = rows[count], left[count]
+            weight[worst], doubt[worst] = weight[count], doubt[count]
             _downdate(gram, inverse, gone)
         if count < anew:
             gram[:] = np.dot(rows[:count].T, rows[:count])
@@ -86,14 +101,30 @@ def _leave(rows: Floats, y: Floats, C: float, batch: int) -> tuple[NDArray[np.in
 
 
 @kernel
-def _worst(weight: Floats, left: NDArray[np.int64]) -> int:
-    """Position of the smallest weight; of equal ones, of the column that came last."""
-    limit = weight.min() * (1 + EQUAL)
+def _worst(
+    rows: Floats, dual: Floats, left: NDArray[np.int64], weight: Floats, doubt: Floats
+) -> tuple[int, float]:
+    """Position of the smallest weight, and how far the next is; of equal ones the last to come.
+
+    A weight moves by no more than the longest row times the way the solution went, so most that
+    were once seen to be large need not be looked at again: ``doubt`` says by how much each may be
+    off.
+    """
+    smallest = np.inf
+    for i in range(len(rows)):
+        if weight[i] - doubt[i] <= smallest * (1 + EQUAL):
+            weight[i], doubt[i] = abs(np.dot(rows[i], dual)), 0.0
+            smallest = min(smallest, weight[i])
     worst = -1
-    for i in range(weight.size):
-        if weight[i] <= limit and (worst < 0 or left[i] > left[worst]):
+    for i in range(len(rows)):
+        equal = doubt[i] == 0 and weight[i] <= smallest * (1 + EQUAL)
+        if equal and (worst < 0 or left[i] > left[worst]):
             worst = i
-    return worst
+    gap = np.inf
+    for i in range(len(rows)):
+        if i != worst:
+            gap = min(gap, weight[i] - doubt[i] - smallest)
+    return worst, gap
 
 
 @kernel
@@ -125,12 +156,15 @@ def _settle(
     gram: Floats,
     y: Floats,
     C: float,
+    goal: float,
     dual: Floats,
     state: Floats,
     inverse: Floats,
     stiff: Floats,
-) -> bool:
+) -> float:
     """Newton's method with a curvature that is renewed only when it has become too old.
+
+    Ends at a residual of ``goal`` times C or less, and returns it; -1 if it was not reached.
 
     Solves ``dual = C (y - p)`` with ``sum(dual) = 0``, where ``p`` is the risk at ``gram @ dual``
     plus the intercept.
@@ -138,28 +172,31 @@ def _settle(
     before, fresh, share = np.inf, False, 1.0
     step, lift = np.zeros_like(dual), 0.0
     ones = np.ones_like(dual)
-    for _ in range(ROUNDS):
+    level = np.dot(inverse, ones)
+    for used in range(ROUNDS):
         fitted = 1 / (1 + np.exp(-(np.dot(gram, dual) + state[0])))
         residual = dual - C * (y - fitted)
         total = dual.sum()
         size = max(np.abs(residual).max(), abs(total) / dual.size)
-        if size <= SETTLED * C:
-            return True
+        if size <= goal * C:
+            if used > STALE:
+                _refresh(gram, dual, state[0], C, inverse, stiff)
+            return float(size)
         if size >= before and fresh:
             if size <= ROUNDING * C:
-                return True
+                return float(size)
             share /= 2  # a full step of Newton's was too long
             dual -= share * step
             state[0] -= share * lift
             continue
-        if size > 0.1 * before or not np.isfinite(size):
+        if size > 0.3 * before or not np.isfinite(size):
             _refresh(gram, dual, state[0], C, inverse, stiff)
             fresh = True
+            level = np.dot(inverse, ones)
         before, share = size, 1.0
         wanted = np.dot(inverse, -stiff * residual)
-        level = np.dot(inverse, ones)
         lift = (wanted.sum() + total) / level.sum()
         step = wanted - lift * level
         dual += step
         state[0] += lift
-    return False
+    return -1.0

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from radlas.digests import digest_of
+from radlas.errors import StudyError
 from radlas.learn.delong import auc
 from radlas.learn.fitted import FittedModel
 from radlas.learn.harmonise import with_centres
@@ -27,7 +27,9 @@ from radlas.learn.pipeline import (
     K,
     build_pipeline,
     centre_table,
+    fit_quickly,
     pipeline_parameters,
+    plainly,
     signature_table,
     strict_convergence,
 )
@@ -66,18 +68,25 @@ class FoldFit:
     """One division of rows: the pipeline fitted on its training rows, its risks of the others.
 
     Attributes:
+        pipeline: Takes rows as ``pipeline.plainly`` gives them.
+        columns: What it was fitted on.
         oof: ``repeat fold case subject centre label probability`` of the rows ``fold.test``.
         auc: AUC of those.
     """
 
     fold: Fold
     pipeline: Pipeline
+    columns: tuple[str, ...]
     oof: pd.DataFrame
     auc: float | None
 
     def digest(self) -> str:
         """SHA-256 over what the fold's pipeline learned."""
-        return digest_of(pipeline_parameters(self.pipeline))
+        return digest_of(pipeline_parameters(self.pipeline, self.columns))
+
+    def signature(self) -> dict[str, float]:
+        """Feature to coefficient, those not zero."""
+        return signature_of(self.pipeline, self.columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +159,7 @@ def fit_part(rows: Training, part: Part, study: StudyConfig) -> PartFit:
         blocks=rows.blocks,
         oof=tuple(fit.oof for fit in fits),
         folds=tuple(_fold_row(fit) for fit in fits),
-        weights=tuple(signature_of(fit.pipeline) for fit in fits),
+        weights=tuple(fit.signature() for fit in fits),
         pipeline=tuned if part.final else None,
         centres=_left_out(rows, study) if part.final else (),
         resampled=_resampled(rows, tuned, part, study) if tuned and part.draws[1] else (),
@@ -167,7 +176,8 @@ def assemble(study: StudyConfig, model: str, done: Sequence[PartFit]) -> FittedM
     folds = folds.sort_values(["repeat", "fold"], ignore_index=True)
     means = oof.groupby("case")[["label", "probability"]].mean()
     resampled = [weights for one in done for weights in one.resampled]
-    signature, table = signature_of(pipeline), signature_table(pipeline, first.blocks)
+    table = signature_table(pipeline, first.blocks)
+    signature = signature_of(pipeline, list(first.blocks))
     return FittedModel(
         study=study.name,
         study_digest=study.digest(),
@@ -209,9 +219,9 @@ def fit_fold(rows: Training, fold: Fold, study: StudyConfig) -> FoldFit:
     Raises:
         StudyError: As for ``fit_model``.
     """
-    pipeline = _tune(rows, fold, study)
-    at = fold.test
-    risk = pipeline.predict_proba(_features(rows, study).iloc[at])[:, 1]
+    pipeline, at = _tune(rows, fold, study), fold.test
+    _, others = plainly(pipeline, _features(rows, study).iloc[at])
+    risk = pipeline.predict_proba(others)[:, 1]
     oof = pd.DataFrame(
         {
             "repeat": fold.repeat,
@@ -223,7 +233,7 @@ def fit_fold(rows: Training, fold: Fold, study: StudyConfig) -> FoldFit:
             "probability": risk,
         }
     )
-    return FoldFit(fold, pipeline, oof, auc(rows.y[at], risk).auc)
+    return FoldFit(fold, pipeline, tuple(rows.blocks), oof, auc(rows.y[at], risk).auc)
 
 
 def _tune(rows: Training, fold: Fold | None, study: StudyConfig) -> Pipeline:
@@ -239,7 +249,8 @@ def _tune(rows: Training, fold: Fold | None, study: StudyConfig) -> Pipeline:
     # One BLAS thread: products of 100 rows gain nothing from more, and sums keep their order.
     with strict_convergence(f"study {study.name}, fold {key}"), threadpool_limits(1, "blas"):
         found = search(pipeline, X, y, inner, grid, one_standard_error=selection.one_standard_error)
-        fitted: Pipeline = clone(pipeline).set_params(**found.best_params).fit(X, y)
+        pipeline.set_params(**found.best_params)
+        fitted: Pipeline = fit_quickly(pipeline, X, y) if fold else pipeline.fit(X, y)
     return fitted
 
 
@@ -274,7 +285,11 @@ def _left_out(rows: Training, study: StudyConfig) -> tuple[dict[str, Any], ...]:
             note = "the study refuses to harmonise a centre that was not fitted"
             found.append({**row, "auc": None, "note": note})
             continue
-        fit = fit_fold(rows, Fold(-1, number, train, test), study)
+        try:
+            fit = fit_fold(rows, Fold(-1, number, train, test), study)
+        except StudyError as error:  # the others alone cannot carry the model: that is a finding
+            found.append({**row, "auc": None, "note": error.what})
+            continue
         area = auc(fit.oof["label"], fit.oof["probability"], alpha=study.alpha)
         found.append({**row, "auc": area.as_dict(), "note": area.note})
     return tuple(found)
@@ -287,7 +302,7 @@ def _fold_row(fit: FoldFit) -> dict[str, Any]:
         "auc": fit.auc,
         "k": int(fit.pipeline["eliminate"].n_features),
         "c": float(fit.pipeline["lasso"].C),
-        "features": len(signature_of(fit.pipeline)),
+        "features": len(fit.signature()),
         "digest": fit.digest(),
     }
 

@@ -110,7 +110,7 @@ class FittedModel:
             "study": self.study_digest,
             "model": self.model,
             "blocks": self.blocks,
-            "pipeline": pipeline_parameters(self.pipeline),
+            "pipeline": pipeline_parameters(self.pipeline, self.columns),
             "threshold": rounded(self.threshold),
             "folds": [str(digest) for digest in self.folds["digest"]],
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +15,7 @@ from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.linear_model._base import LinearClassifierMixin
 from sklearn.utils.validation import validate_data
 
+from radlas.compiled import kernel
 from radlas.errors import StudyError
 
 Floats = NDArray[np.float64]
@@ -137,62 +138,73 @@ def minimise(
     method settles the active ones, and a coefficient that reaches zero on its way leaves. The
     objective never rises, so no active set comes back.
     """
-    problem = _Problem(np.column_stack([np.ones(len(X)), X]), y, C)
-    size = np.maximum(np.abs(problem.design).sum(axis=0), 1e-300)
     beta = np.zeros(X.shape[1] + 1) if start is None else start.copy()
-    sign = np.sign(beta)
-    sign[0] = 0  # the intercept is not penalised
     if start is None:
         beta[0] = logit(y.mean())
+    steps = _minimise(np.column_stack([np.ones(len(X)), X]), y, C, max_iter, beta)
+    return beta, int(steps)
+
+
+@kernel
+def _minimise(design: Floats, y: Floats, C: float, max_iter: int, beta: Floats) -> int:
+    """Moves ``beta`` to the optimum. ``design`` has shape ``(row, 1 + feature)``, ones first."""
+    size = np.maximum(np.abs(design).sum(axis=0), 1e-300)
+    sign = np.sign(beta)
+    sign[0] = 0.0  # the intercept has no sign: it is not penalised
     for step in range(max_iter):
-        active = _active(sign)
-        fitted = expit(problem.design @ beta)
-        slope = problem.design.T @ (fitted - y)
-        pull = np.where(active, slope + sign / C, 0.0)
-        if (np.abs(pull) / size).max() > SETTLED:
-            beta, sign = _newton(problem, beta, sign, pull, fitted * (1 - fitted))
-            continue
-        excess = np.where(active, 0.0, (np.abs(slope) - 1 / C) / size)
-        best = int(np.argmax(excess))
-        if excess[best] <= WANTED:
-            return beta, step
-        sign[best] = -np.sign(slope[best])
-    return beta, max_iter
+        fitted = 1 / (1 + np.exp(-np.dot(design, beta)))
+        slope = np.dot(design.T, fitted - y)
+        unsettled, best, excess = 0.0, -1, WANTED
+        for j in range(beta.size):
+            if j == 0 or sign[j] != 0:
+                unsettled = max(unsettled, abs(slope[j] + sign[j] / C) / size[j])
+            elif (abs(slope[j]) - 1 / C) / size[j] > excess:
+                best, excess = j, (abs(slope[j]) - 1 / C) / size[j]
+        if unsettled > SETTLED:
+            _newton(design, y, C, beta, sign, slope, fitted * (1 - fitted))
+        elif best < 0:
+            return step
+        else:
+            sign[best] = -np.sign(slope[best])
+    return max_iter
 
 
-class _Problem(NamedTuple):
-    design: Floats  # (row, 1 + feature), ones first
-    y: Floats
-    C: float
-
-    def objective(self, beta: Floats) -> float:
-        score = self.design @ beta
-        loss = (np.logaddexp(0, score) - self.y * score).sum()
-        return float(loss + np.abs(beta[1:]).sum() / self.C)
-
-
-def _active(sign: Floats) -> NDArray[np.bool_]:
-    active: NDArray[np.bool_] = sign != 0
-    active[0] = True  # the intercept has no sign: it is not penalised
-    return active
-
-
+@kernel
 def _newton(
-    problem: _Problem, beta: Floats, sign: Floats, pull: Floats, curvature: Floats
-) -> tuple[Floats, Floats]:
+    design: Floats,
+    y: Floats,
+    C: float,
+    beta: Floats,
+    sign: Floats,
+    slope: Floats,
+    curvature: Floats,
+) -> None:
     """One damped step on the active columns, at most until the first coefficient reaches zero."""
-    active = _active(sign)
-    part = problem.design[:, active]
-    hessian = part.T @ (part * curvature[:, None])
-    hessian.flat[:: len(hessian) + 1] += 1e-12 * hessian.trace()  # columns may be related
-    move = np.zeros_like(beta)
-    move[active] = -np.linalg.solve(hessian, pull[active])
-    turning = sign * (beta + move) < 0
-    reach = np.where(turning, -beta / np.where(turning, move, 1.0), 1.0)
-    share = longest = min(1.0, float(reach.min()))
-    before = problem.objective(beta)
-    while problem.objective(beta + share * move) > before * (1 + 1e-13) and share > 1e-9:
+    active = np.array([j for j in range(beta.size) if j == 0 or sign[j] != 0])
+    part = design[:, active]
+    weighted = part * np.expand_dims(curvature, 1)
+    hessian = np.dot(part.T, weighted)
+    ridge = 1e-12 * np.trace(hessian)  # columns may be related
+    for i in range(active.size):
+        hessian[i, i] += ridge
+    move = np.linalg.solve(hessian, -(slope[active] + sign[active] / C))
+    longest, first = 1.0, -1
+    for i in range(active.size):
+        j = active[i]
+        if sign[j] * (beta[j] + move[i]) < 0 and -beta[j] / move[i] < longest:
+            longest, first = -beta[j] / move[i], i
+    before, share, old = _objective(design, y, C, beta), longest, beta[active]
+    beta[active] = old + share * move
+    while _objective(design, y, C, beta) > before * (1 + 1e-13) and share > 1e-9:
         share /= 2
-    beta = beta + share * move
-    gone = turning & (reach == share) if share == longest < 1 else np.zeros_like(turning)
-    return np.where(gone, 0.0, beta), np.where(gone, 0.0, sign)
+        beta[active] = old + share * move
+    if first >= 0 and share == longest:
+        beta[active[first]] = 0.0
+        sign[active[first]] = 0.0
+
+
+@kernel
+def _objective(design: Floats, y: Floats, C: float, beta: Floats) -> float:
+    score = np.dot(design, beta)
+    loss = np.maximum(score, 0.0) + np.log1p(np.exp(-np.abs(score))) - y * score
+    return float(loss.sum() + np.abs(beta[1:]).sum() / C)

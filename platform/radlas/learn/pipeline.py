@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,9 +45,21 @@ def build_pipeline(selection: Selection, harmonise: Harmonise | None = None) -> 
     return Pipeline(steps).set_output(transform="pandas")
 
 
-def as_arrays(pipeline: Pipeline) -> Pipeline:
-    """The same steps, not fitted, handing on arrays: quicker where nobody asks for names."""
-    return clone(pipeline).set_output(transform="default")
+def plainly(pipeline: Pipeline, X: pd.DataFrame) -> tuple[Pipeline, Any]:
+    """The same steps, not fitted, and rows for them without names, if they can do without.
+
+    scikit-learn looks at a frame column by column in every step; only a harmoniser reads names.
+    """
+    if "harmonise" in pipeline.named_steps:
+        return clone(pipeline), X
+    return clone(pipeline).set_output(transform="default"), X.to_numpy()
+
+
+def fit_quickly(pipeline: Pipeline, X: pd.DataFrame, y: ArrayLike) -> Pipeline:
+    """A clone, fitted; it takes rows as ``plainly`` gives them."""
+    steps, values = plainly(pipeline, X)
+    fitted: Pipeline = steps.fit(values, y)
+    return fitted
 
 
 def _harmoniser(policy: Harmonise | None) -> list[tuple[str, Any]]:
@@ -78,26 +90,40 @@ def strict_convergence(where: str) -> Iterator[None]:
             raise StudyError(f"a solver did not converge: {error}", where, hint) from error
 
 
-def pipeline_parameters(fitted: Pipeline) -> dict[str, Any]:
+def pipeline_parameters(fitted: Pipeline, columns: Sequence[str]) -> dict[str, Any]:
     """Everything a fitted pipeline learned, JSON-ready, for a canonical digest.
 
     Values are rounded to 10 significant digits: far below any meaning, far above what thread
     counts or processors do to the last bit.
+
+    Args:
+        fitted: All steps fitted.
+        columns: Names of what it was fitted on, in that order.
     """
     scaler, lasso = fitted["scale"], fitted["lasso"]
+    varying, representatives, selected = surviving(fitted, columns)
     return {
         "settings": {K: fitted["eliminate"].n_features, C: rounded(lasso.C)},
-        "columns": _names(fitted["vary"].feature_names_in_),
-        "varying": _names(fitted["scale"].feature_names_in_),
+        "columns": list(columns),
+        "varying": varying,
         **_harmonised(fitted),
         "median": rounded(fitted["impute"].statistics_),
         "mean": rounded(scaler.mean_),
         "scale": rounded(scaler.scale_),
-        "representatives": _names(fitted["eliminate"].feature_names_in_),
-        "selected": _names(lasso.feature_names_in_),
+        "representatives": representatives,
+        "selected": selected,
         "coefficient": rounded(lasso.coef_[0]),
         "intercept": rounded(lasso.intercept_[0]),
     }
+
+
+def surviving(fitted: Pipeline, columns: Sequence[str]) -> tuple[list[str], ...]:
+    """Names after the near-constant filter, after the correlation filter, and after RFE."""
+    names, found = np.asarray(columns, dtype=object), []
+    for step in ("vary", "decorrelate", "eliminate"):
+        names = names[fitted[step].get_support()]
+        found.append([str(name) for name in names])
+    return tuple(found)
 
 
 def _harmonised(fitted: Pipeline) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from radlas.learn.delong import auc
-from radlas.learn.pipeline import C, K, as_arrays
+from radlas.learn.pipeline import C, K, plainly
 from radlas.learn.splits import Fold
 
 Labels = NDArray[np.int64]
@@ -100,13 +100,11 @@ def _score(
     pipeline: Pipeline, X: pd.DataFrame, y: Labels, fold: Fold, grid: Mapping[str, Sequence[float]]
 ) -> list[float]:
     """AUC of every point, those of one k after another, each with C as the grid has it."""
-    prepare, lasso = clone(pipeline[:-2]), pipeline["lasso"]
-    parts = [X.iloc[rows] for rows in (fold.train, fold.test)]
-    if "harmonise" not in prepare.named_steps:
-        # Nobody asks for names here, and scikit-learn looks at a frame column by column.
-        parts, prepare = [part.to_numpy() for part in parts], as_arrays(prepare)
-    train = np.asarray(prepare.fit_transform(parts[0], y[fold.train]))
-    test = np.asarray(prepare.transform(parts[1]))
+    lasso = pipeline["lasso"]
+    prepare, rows = plainly(pipeline[:-2], X.iloc[fold.train])
+    _, others = plainly(pipeline[:-2], X.iloc[fold.test])
+    train = np.asarray(prepare.fit_transform(rows, y[fold.train]))
+    test = np.asarray(prepare.transform(others))
     ranking = clone(pipeline["eliminate"]).fit(train, y[fold.train])
     scores = []
     for k in grid[K]:

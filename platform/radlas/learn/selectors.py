@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.feature_selection import SelectorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from radlas.compiled import kernel
 from radlas.errors import StudyError
 from radlas.learn.elimination import elimination_order
 
@@ -77,12 +78,7 @@ class CorrelationFilter(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
         """Learn the representatives. ``X`` has shape ``(row, feature)``, finite, none constant."""
         values = validate_data(self, X, dtype=np.float64)
-        related = np.abs(spearman(values)) >= self.limit
-        self.cluster_ = np.full(values.shape[1], -1)
-        for column in range(values.shape[1]):
-            if self.cluster_[column] < 0:  # nobody kept so far speaks for it
-                self.cluster_[related[column] & (self.cluster_ < 0)] = column
-                self.cluster_[column] = column
+        self.cluster_ = _spoken_for(spearman(values), self.limit)
         return self
 
     def _get_support_mask(self) -> Mask:
@@ -159,6 +155,19 @@ def spearman(values: Floats) -> Floats:
     ranks /= np.linalg.norm(ranks, axis=0)
     rho: Floats = ranks.T @ ranks
     return rho
+
+
+@kernel
+def _spoken_for(rho: Floats, limit: float) -> NDArray[np.int64]:
+    """For every column the first one before it, itself kept, that reaches the limit with it."""
+    cluster = np.full(len(rho), -1)
+    for one in range(len(rho)):
+        if cluster[one] < 0:
+            cluster[one] = one
+            for other in range(one + 1, len(rho)):
+                if cluster[other] < 0 and abs(rho[one, other]) >= limit:
+                    cluster[other] = one
+    return cluster
 
 
 def _rounding_only(values: Floats) -> Mask:

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
-from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from radlas.learn.design import parse_column
-from radlas.learn.pipeline import as_arrays
+from radlas.learn.pipeline import fit_quickly, surviving
 
 Weights = Mapping[str, float]  # feature to coefficient, those not zero
 
@@ -46,24 +45,17 @@ def resampled_weights(
     samples: Iterator[NDArray[np.int64]],
 ) -> list[dict[str, float]]:
     """Coefficients of the pipeline, fitted as it is set to every sample of rows."""
-    names = X.columns.astype(str).to_numpy()
-    plain = "harmonise" not in pipeline.named_steps  # a harmoniser reads names and centres
-    steps = as_arrays(pipeline) if plain else clone(pipeline)
-    values = X.to_numpy() if plain else X
-    found = []
-    for rows in samples:
-        fitted = clone(steps).fit(values[rows] if plain else values.iloc[rows], y[rows])
-        kept, weights = fitted[:-1].get_feature_names_out(names), fitted["lasso"].coef_[0]
-        pairs = zip(kept, weights, strict=True)
-        found.append({str(name): float(weight) for name, weight in pairs if weight != 0})
-    return found
+    return [
+        signature_of(fit_quickly(pipeline, X.iloc[rows], y[rows]), list(X.columns))
+        for rows in samples
+    ]
 
 
-def signature_of(pipeline: Pipeline) -> dict[str, float]:
-    """Feature to coefficient of a fitted pipeline, those not zero."""
-    lasso = pipeline["lasso"]
-    pairs = zip(lasso.feature_names_in_, lasso.coef_[0], strict=True)
-    return {str(name): float(weight) for name, weight in pairs if weight != 0}
+def signature_of(pipeline: Pipeline, columns: Sequence[str]) -> dict[str, float]:
+    """Feature to coefficient of a pipeline fitted on these columns, those not zero."""
+    *_, selected = surviving(pipeline, columns)
+    pairs = zip(selected, pipeline["lasso"].coef_[0], strict=True)
+    return {name: float(weight) for name, weight in pairs if weight != 0}
 
 
 def nogueira(selected: ArrayLike, *, alpha: float = 0.05) -> dict[str, Any]:

@@ -94,6 +94,7 @@ def protocol() -> dict[str, object]:
         "external_centre": "centre2",
         "splits": {"folds": 3, "repeats": 2, "inner_folds": 2},
         "selection": {"rfe_features": [6, 12], "c": [0.1, 0.3]},
+        "stability": {"bootstraps": 0},
         "seed": 3,
     }
 

@@ -61,10 +61,11 @@ def test_fitting_raises_no_warning_at_all(cohort):
 
 def test_the_digested_parameters_change_with_any_training_value(cohort):
     pipeline = build_pipeline(Selection())
-    here = pipeline_parameters(clone(pipeline).fit(cohort.X, cohort.y))
+    names = list(cohort.X.columns)
+    here = pipeline_parameters(clone(pipeline).fit(cohort.X, cohort.y), names)
     moved = cohort.X.copy()
     moved.iloc[3, 5] *= 1.001
-    assert pipeline_parameters(clone(pipeline).fit(moved, cohort.y)) != here
+    assert pipeline_parameters(clone(pipeline).fit(moved, cohort.y), names) != here
 
 
 def test_a_signature_without_its_column_is_refused():
