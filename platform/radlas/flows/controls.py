@@ -17,13 +17,15 @@ from radlas.store.recipes import load_recipe
 
 VOLUME = ("shape_MeshVolume",)
 SHUFFLED = "shuffled"
-MEANING: dict[Control, str] = {
+UNHARMONISED = "unharmonised"
+MEANING: dict[str, str] = {
     "volume": "the tumour's volume alone",
     "clinical": "the clinical record alone",
     "centre": "the centre alone: what confounding by centre is worth",
     "random_weights": "the primary model on a network that was never trained",
     "permuted": "the primary model on permuted labels: it must end at chance",
     "shuffled": "the primary model on ROIs whose voxels were shuffled: texture without texture",
+    UNHARMONISED: "the primary model without harmonising: what harmonising changes",
 }
 
 
@@ -62,12 +64,17 @@ def find_controls(store: Store, available: Sequence[str], study: StudyConfig) ->
         name = f"{CONTROL}{control}"
         blocks |= {f"{name}-{part}": block for part, block in found.items()}
         models[name] = tuple(f"{name}-{part}" for part in found)
+    if study.harmonise.method != "none":
+        models[f"{CONTROL}{UNHARMONISED}"] = study.models[study.primary]
     return Controls(study.model_copy(update={"blocks": blocks, "models": models}), missing)
 
 
 def only(study: StudyConfig, model: str) -> StudyConfig:
     """The same protocol with one model: nobody loads what only others need."""
-    return study.model_copy(update={"models": {model: study.models[model]}})
+    change: dict[str, Any] = {"models": {model: study.models[model]}}
+    if model == f"{CONTROL}{UNHARMONISED}":
+        change["harmonise"] = study.harmonise.model_copy(update={"method": "none"})
+    return study.model_copy(update=change)
 
 
 def permuted(rows: Training, seed: int) -> Training:

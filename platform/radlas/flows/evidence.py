@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 
 from radlas.flows.dataset import load_people
-from radlas.flows.validate import auc_interval, f1_all_positive
+from radlas.flows.evidence_validation import details
+from radlas.flows.intervals import auc_interval, interval, of_area, of_rate
+from radlas.flows.validate import f1_all_positive
 from radlas.learn.fitted import FittedModel
 from radlas.learn.study import StudyConfig
 from radlas.reasons import REASONS
@@ -19,12 +21,6 @@ from radlas.store.recipes import load_recipe
 from radlas.store.snapshots import Snapshot
 
 Json = dict[str, Any]
-
-
-def interval(value: Any, bounds: Any, **more: str) -> Json:
-    """An estimate with its bounds, as the report wants it."""
-    low, high = bounds if bounds else (None, None)
-    return {"estimate": value, "low": low, "high": high, **{k: v for k, v in more.items() if v}}
 
 
 def banners(store: Store, card: Mapping[str, Any]) -> list[Json]:
@@ -77,8 +73,6 @@ def model_evidence(model: FittedModel, trained: Mapping[str, Any], external: Jso
         {**{n: row[n] for n in names}, "frequency": frequency.get(row["feature"], 0.0)}
         for row in rows
     ]
-    area = trained["auc"]
-    bounds, method = auc_interval(area)
     return {
         "blocks": list(dict.fromkeys(model.blocks.values())),
         "candidates": len(model.columns),
@@ -86,7 +80,7 @@ def model_evidence(model: FittedModel, trained: Mapping[str, Any], external: Jso
         "intercept": float(model.signature.iloc[-1]["coefficient"]),
         "chosen": model.parameters,
         "training": {
-            "auc_pooled": interval(area["auc"], bounds, method=method, note=area["note"]),
+            "auc_pooled": of_area(trained["auc"]),
             "auc_folds": [float(value) for value in model.folds["auc"].dropna()],
         },
         "threshold": float(model.threshold),
@@ -241,17 +235,16 @@ def _acquired(group: tuple[str, str], part: Any) -> Json:
 
 
 def _external(found: Json) -> Json:
-    area, decision = found["auc"], found["decision"]
-    bounds, method = auc_interval(area)
+    decision = found["decision"]
     parts = ("sensitivity", "specificity", "ppv", "npv", "accuracy")
     fit = found["calibration"]
     return {
         "n": found["n"],
         "positives": found["positives"],
-        "auc": interval(area["auc"], bounds, method=method, note=area["note"]),
+        "auc": of_area(found["auc"]),
         "f1": interval(decision["f1"], None, note="no interval is computed for F1"),
         "f1_all_positive": f1_all_positive(found),
-        **{name: _proportion(decision[name]) for name in parts},
+        **{name: of_rate(decision[name], "Wilson") for name in parts},
         "brier": found["brier"],
         "calibration": {
             "intercept": fit["in_the_large"],
@@ -261,13 +254,8 @@ def _external(found: Json) -> Json:
         "confusion": decision["counts"],
         "roc": _roc(found["roc"]),
         "risks": [{"risk": p["risk"], "label": p["label"]} for p in found["predictions"]],
+        **details(found),
     }
-
-
-def _proportion(part: Json) -> Json:
-    if part["value"] is None:
-        return interval(None, None, note="no trials")
-    return interval(part["value"], part["interval"], method="Wilson")
 
 
 def _roc(points: Json | None) -> list[list[float]]:

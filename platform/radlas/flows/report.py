@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from radlas.engine.base import Done
 from radlas.errors import ConfigError
 from radlas.flows import evidence
+from radlas.flows import evidence_validation as more
 from radlas.flows.base import Flow, Plan, Report
 from radlas.flows.explain import CAM_FOLDER
 from radlas.flows.explain import RESULT as EXPLANATION
@@ -20,12 +21,19 @@ from radlas.flows.validate import RESULT as VALIDATION
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
-from radlas.report.render import render
+from radlas.report.render import Page, compose
 from radlas.store.layout import open_store
 from radlas.store.models import find_beside, keep_beside, model_folder, model_name, read_card
 from radlas.store.snapshots import load_snapshot
 
-PAGE, NUMBERS = "report.html", "results.json"
+PAGE, NUMBERS, TABLES = "report.html", "results.json", "figures"
+
+
+class Made(NamedTuple):
+    """A report and the evidence it was made of."""
+
+    evidence: dict[str, Any]
+    report: Page
 
 
 class ReportConfig(ModelConfig):
@@ -46,31 +54,33 @@ def plan(config: ReportConfig) -> Plan[ModelTask]:
     return Plan(tasks=(task,), extra=task)
 
 
-def work(task: ModelTask) -> tuple[dict[str, Any], str]:
+def work(task: ModelTask) -> Made:
     """Gather the evidence and render it: the same version gives the same bytes."""
-    found = gather(task)
-    return found, render(found, cam_images(task))
+    found, images = gather(task), cam_images(task)
+    return Made(found, compose(found, images))
 
 
 def commit(
     config: ReportConfig,
     plan: Plan[ModelTask],
-    done: Iterator[Done[ModelTask, tuple[dict[str, Any], str]]],
+    done: Iterator[Done[ModelTask, Made]],
 ) -> Report:
     """Write the page and its numbers beside the model, and a copy where it was asked for."""
     store, version = open_store(config.store), (plan.extra.name, plan.extra.number)
     folder, size = f"{store.place}/{model_name(*version)}", 0
     for one in done:
-        found, page = fitted_or_raise(one)
+        found, (page, tables) = fitted_or_raise(one)
         size = len(page.encode())
         keep_beside(store, *version, NUMBERS, found)
         keep_beside(store, *version, PAGE, page.encode())
+        for key, table in tables.items():
+            keep_beside(store, *version, f"{TABLES}/{key}.csv", table.encode())
         if config.out is not None:
             config.out.write_text(page, encoding="utf-8")
     path = str(config.out or f"{folder}/{PAGE}")
     lines = (
         f"report: {path} ({size / 1e6:.1f} MB, one file, opens without network)",
-        f"  every number of it: {folder}/{NUMBERS}",
+        f"  every number of it: {folder}/{NUMBERS}; what each figure shows: {folder}/{TABLES}/",
     )
     return Report(lines, {"report": path, "results": f"{folder}/{NUMBERS}"})
 
@@ -114,8 +124,27 @@ def gather(task: ModelTask) -> dict[str, Any]:
         "shap": _shap(explained, validated),
         "cam": explained.get("cam"),
         "looks": looks,
+        **_believable(folder, card, study, validated),
         "limits": evidence.limits(study, part, looks),
         "missing": explained.get("missing", {}) or _unexplained(validated, explained),
+    }
+
+
+def _believable(
+    folder: Path, card: dict[str, Any], study: StudyConfig, validated: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Support, controls, stability and what else stands beside the models' numbers."""
+    controls = {name: load(folder / name) for name in card["controls"]}
+    groups = validated["subgroups"] if validated else {}
+    return {
+        "support": more.support(card),
+        "honesty": more.honesty(controls, card, validated),
+        "left_out": more.left_out(card),
+        "folds": more.folds(card),
+        "differences": more.differences(groups),
+        "interactions": more.interactions(groups),
+        "stability": more.stability(load(folder / study.primary)),
+        "centres": card["centres_told"],
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +26,7 @@ from radlas.flows.protocol import (
     study_support,
     support_lines,
 )
+from radlas.learn.centre import centres_told
 from radlas.learn.design import class_tables, model_columns
 from radlas.learn.evaluate import compare_folds, internal
 from radlas.learn.fit import Part, PartFit, assemble, fit_part, parts
@@ -125,7 +126,10 @@ def work(task: TrainTask) -> PartFit:
     )
     if is_permuted(task.model):
         rows = permuted(rows, task.study.seed)
-    return fit_part(rows, task.part, task.study)
+    found = fit_part(rows, task.part, task.study)
+    if task.part.final and task.model == task.study.primary:
+        found = replace(found, told=centres_told(rows, task.study))
+    return found
 
 
 def commit(
@@ -162,6 +166,7 @@ def commit(
     card["training"] = {model.model: _trained(found[model.model]) for model in models}
     card["controls"] = {model.model: _trained(found[model.model]) for model in controls}
     card["controls_missing"] = missing | {m.removeprefix(CONTROL): w for m, w in refused.items()}
+    card["centres_told"] = [told for part in fits[study.primary] for told in part.told]
     card["folds_compared"] = compare_folds(models, alpha=study.alpha)
     number = publish(store, name, card, fill)
     lines = [*plan.notes, f"train: published {name}@{number}"]

@@ -16,6 +16,7 @@ from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.blocks import as_fitted, random_weights
 from radlas.flows.controls import find_controls, only
 from radlas.flows.dataset import Dataset, load_dataset
+from radlas.flows.intervals import auc_interval
 from radlas.flows.train import fitted_or_raise
 from radlas.learn.evaluate import compare, evaluate
 from radlas.learn.fitted import FittedModel
@@ -115,7 +116,9 @@ def _external(store: Store, card: dict[str, Any], study: StudyConfig) -> Dataset
     return load_dataset(store, snapshot, study, (str(study.external_centre),))
 
 
-def _evaluated(model: FittedModel, rows: Dataset, study: StudyConfig) -> dict[str, Any]:
+def _evaluated(
+    model: FittedModel, rows: Dataset, study: StudyConfig, *, full: bool = True
+) -> dict[str, Any]:
     return evaluate(
         model,
         as_fitted(rows.X, model, rows.people),
@@ -123,6 +126,7 @@ def _evaluated(model: FittedModel, rows: Dataset, study: StudyConfig) -> dict[st
         subjects=rows.people["subject_id"],
         centres=rows.people["centre"],
         study=study,
+        full=full,
     )
 
 
@@ -137,7 +141,7 @@ def _controls(
         if name == f"{CONTROL}centre":
             continue
         rows = _external(store, card, only(protocol, name))
-        found[name] = _evaluated(load(folder / name), rows, study)
+        found[name] = _evaluated(load(folder / name), rows, study, full=False)
     return found
 
 
@@ -172,21 +176,13 @@ def _told(name: str, found: dict[str, Any]) -> str:
     area, decision = found["auc"], found["decision"]
     if area["auc"] is None:
         return f"  {name}: AUC not estimable ({area['note']})"
-    low, high = auc_interval(area)[0]
+    bounds, _ = auc_interval(area)
+    told = f"{bounds[0]:.3f} to {bounds[1]:.3f}" if bounds else area["note"]
     f1 = "none" if decision["f1"] is None else f"{decision['f1']:.3f}"
     return (
-        f"  {name}: AUC {area['auc']:.3f} ({low:.3f} to {high:.3f}), n = {found['n']}, F1 {f1}"
+        f"  {name}: AUC {area['auc']:.3f} ({told}), n = {found['n']}, F1 {f1}"
         f" at the locked threshold (calling all positive: {f1_all_positive(found):.3f})"
     )
-
-
-def auc_interval(area: Mapping[str, Any]) -> tuple[tuple[float, float], str]:
-    """The interval to show, and its method: exact at perfect separation, else DeLong's logit."""
-    for method in ("exact", "logit", "wald"):
-        if area[method] is not None:
-            low, high = area[method]
-            return (low, high), f"{'Clopper-Pearson' if method == 'exact' else 'DeLong, ' + method}"
-    return (0.0, 1.0), "none"
 
 
 def f1_all_positive(found: Mapping[str, Any]) -> float:

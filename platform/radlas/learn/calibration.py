@@ -79,7 +79,12 @@ def calibration_errors(y: ArrayLike, risk: ArrayLike) -> dict[str, float]:
         Austin & Steyerberg 2019, Stat Med 38:4051; the curve as rms' ``val.prob`` draws it.
     """
     label, value = checked_risks(y, risk)
-    gap = np.abs(smooth(value, label.astype(np.float64)) - value)
+    return distances(value, smooth(value, label.astype(np.float64)))
+
+
+def distances(risk: Floats, events: Floats) -> dict[str, float]:
+    """As ``calibration_errors``, from the smooth share of ``events`` at every risk."""
+    gap = np.abs(events - risk)
     return {
         "ici": float(gap.mean()),
         "e50": float(np.median(gap)),
@@ -91,10 +96,13 @@ def calibration_errors(y: ArrayLike, risk: ArrayLike) -> dict[str, float]:
 def calibration_curve(y: ArrayLike, risk: ArrayLike, at: ArrayLike) -> Floats:
     """Smooth share of events at the risks ``at``; NaN beyond the risks that were predicted."""
     label, value = checked_risks(y, risk)
-    order = np.argsort(value, kind="stable")
-    curve = smooth(value, label.astype(np.float64))[order]
-    places = np.asarray(at, dtype=np.float64)
-    return np.interp(places, value[order], curve, left=np.nan, right=np.nan)
+    return between(value, smooth(value, label.astype(np.float64)), np.asarray(at, np.float64))
+
+
+def between(risk: Floats, events: Floats, at: Floats) -> Floats:
+    """The smooth share of ``events`` at other risks; NaN beyond those that were predicted."""
+    order = np.argsort(risk, kind="stable")
+    return np.interp(at, risk[order], events[order], left=np.nan, right=np.nan)
 
 
 def smooth(x: Floats, y: Floats, *, span: float = SPAN, step: float = STEP) -> Floats:

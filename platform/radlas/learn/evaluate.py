@@ -28,6 +28,7 @@ def evaluate(
     subjects: ArrayLike,
     centres: ArrayLike | None = None,
     study: StudyConfig,
+    full: bool = True,
 ) -> Json:
     """External evaluation at the model's locked threshold; nothing is fitted.
 
@@ -38,6 +39,7 @@ def evaluate(
         subjects: Each once, and none that the model was trained on.
         centres: Needed if the model harmonises.
         study: How sure the intervals are, and where else predictive values are told.
+        full: Whether subjects are resampled and curves smoothed: ``full_performance``.
 
     Returns:
         ``model digest`` and what ``full_performance`` returns, and ``predictions``: list of
@@ -54,7 +56,11 @@ def evaluate(
     return {
         "model": model.model,
         "digest": model.digest(),
-        **full_performance(label, risk, model.threshold, study),
+        **(
+            full_performance(label, risk, model.threshold, study)
+            if full
+            else performance(label, risk, model.threshold, alpha=study.alpha)
+        ),
         "predictions": [
             {"case": case, "subject": subject, "label": int(truth), "risk": value}
             for case, subject, truth, value in rows

@@ -91,7 +91,11 @@ class FoldFit:
 
 @dataclass(frozen=True, eq=False)
 class PartFit:
-    """What a part brought. Attributes as the part's, and ``blocks``: every column's block."""
+    """What a part brought.
+
+    Attributes as the part's; ``blocks``: every column's block; ``told``: what
+    ``centre.centres_told`` says, if somebody asked.
+    """
 
     blocks: dict[str, str]
     oof: tuple[pd.DataFrame, ...] = ()
@@ -100,6 +104,7 @@ class PartFit:
     pipeline: Pipeline | None = None
     centres: tuple[dict[str, Any], ...] = ()
     resampled: tuple[dict[str, float], ...] = ()
+    told: tuple[dict[str, Any], ...] = ()
 
 
 def fit_model(  # noqa: PLR0917 - four columns of one table, then the protocol

@@ -7,12 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from radlas.learn.calibration import (
-    calibration,
-    calibration_curve,
-    calibration_errors,
-    checked_risks,
-)
+from radlas.learn.calibration import between, calibration, checked_risks, distances, smooth
 from radlas.learn.decision import decision_curve
 from radlas.learn.delong import Floats, auc
 from radlas.learn.intervals import bootstrap, predictive_values
@@ -116,17 +111,19 @@ def _smooth(y: ArrayLike, risk: ArrayLike, study: StudyConfig) -> Json:
         return {"calibration_errors": None, "calibration_curve": None}
     grid = np.linspace(value.min(), value.max(), POINTS)
     rows = np.random.default_rng(study.seed).integers(0, len(label), (CURVE_DRAWS, len(label)))
-    drawn = [(label[one], value[one]) for one in rows if np.ptp(value[one]) > 0]
-    curves = np.stack([calibration_curve(*one, grid) for one in drawn])
-    distances = [calibration_errors(*one)["ici"] for one in drawn]
+    truth = label.astype(np.float64)
+    drawn = [(value[one], smooth(value[one], truth[one])) for one in rows if np.ptp(value[one]) > 0]
+    curves = np.stack([between(*one, grid) for one in drawn])
+    means = [distances(*one)["ici"] for one in drawn]
     levels = [study.alpha / 2, 1 - study.alpha / 2]
     low, high = _band(curves, levels)
-    errors = calibration_errors(label, value)
+    events = smooth(value, truth)
+    interval = np.quantile(means, levels).tolist()
     return {
-        "calibration_errors": {**errors, "ici_interval": np.quantile(distances, levels).tolist()},
+        "calibration_errors": {**distances(value, events), "ici_interval": interval},
         "calibration_curve": {
             "risk": grid.tolist(),
-            "events": np.clip(calibration_curve(label, value, grid), 0, 1).tolist(),
+            "events": np.clip(between(value, events, grid), 0, 1).tolist(),
             "low": low,
             "high": high,
         },

@@ -8,15 +8,22 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from numpy.typing import NDArray
 
-
-class Interval(TypedDict):
-    """An estimate with its 95 % confidence interval; all three ``None`` if not estimable."""
-
-    estimate: float | None
-    low: float | None
-    high: float | None
-    method: NotRequired[str]
-    note: NotRequired[str]
+from radlas.report.evidence_validation import (
+    Band,
+    CalibrationErrors,
+    CentreTold,
+    Checklist,
+    Decision,
+    Difference,
+    Elsewhere,
+    FoldComparison,
+    Honesty,
+    Interaction,
+    Interval,
+    LeftOut,
+    Stability,
+    Support,
+)
 
 
 class Snapshot(TypedDict):
@@ -163,6 +170,13 @@ class External(TypedDict):
     confusion: Confusion
     roc: list[list[float]]
     risks: list[Risk]
+    brier_interval: NotRequired[Interval]
+    average_precision: NotRequired[Interval]
+    precision_recall: NotRequired[list[list[float]]]
+    elsewhere: NotRequired[list[Elsewhere]]
+    errors: NotRequired[CalibrationErrors | None]
+    curve: NotRequired[Band | None]
+    decision: NotRequired[Decision]
 
 
 class Model(TypedDict):
@@ -238,6 +252,8 @@ class Shap(TypedDict):
     values: ShapValues
     base: float
     note: NotRequired[str]
+    families: NotRequired[list[FeatureShare]]
+    profile: NotRequired[float | None]
 
 
 class Mass(TypedDict):
@@ -325,6 +341,15 @@ class Evidence(TypedDict):
     limits: list[str]
     outcome: NotRequired[Outcome]
     missing: NotRequired[dict[str, str]]
+    support: NotRequired[Support]
+    honesty: NotRequired[Honesty]
+    left_out: NotRequired[list[LeftOut]]
+    folds: NotRequired[list[FoldComparison]]
+    differences: NotRequired[list[Difference]]
+    interactions: NotRequired[list[Interaction]]
+    stability: NotRequired[Stability | None]
+    centres: NotRequired[list[CentreTold]]
+    checklists: NotRequired[list[Checklist]]
 
 
 class CamImage(TypedDict):

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from radlas.report import figures as base
 from radlas.report import format as fmt
-from radlas.report.evidence import External, Interval, Model, Outcome, Subgroup
+from radlas.report.evidence import External, Model, Outcome, Subgroup
+from radlas.report.evidence_validation import Interval
 from radlas.report.figures import Panel
 
 Validated = Mapping[str, External]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,7 +16,14 @@ from markupsafe import Markup
 
 from radlas.digests import digest_of
 from radlas.errors import StudyError
-from radlas.report import figures_cam, figures_explain, figures_model, figures_patients, verdict
+from radlas.report import (
+    figures_cam,
+    figures_explain,
+    figures_model,
+    figures_patients,
+    figures_validation,
+    verdict,
+)
 from radlas.report import format as fmt
 from radlas.report.check import check_evidence, check_images, name_random_blocks
 from radlas.report.evidence import Cam, CamImage, Evidence, Outcome, Shap
@@ -24,8 +33,25 @@ _TRAINED_CLAIM = re.compile(r"pre-?\s?trained", re.IGNORECASE)
 _DEFAULT_OUTCOME = Outcome(name="outcome", positive="positive", negative="negative")
 
 
+class Page(NamedTuple):
+    """A report.
+
+    Attributes:
+        html: The page.
+        tables: The data beside every figure as CSV, by the figure's key.
+    """
+
+    html: str
+    tables: dict[str, str]
+
+
 def render(evidence: Mapping[str, Any], cam_images: Mapping[str, CamImage] | None = None) -> str:
-    """The report as one HTML page.
+    """The report as one HTML page; arguments and errors as for ``compose``."""
+    return compose(evidence, cam_images).html
+
+
+def compose(evidence: Mapping[str, Any], cam_images: Mapping[str, CamImage] | None = None) -> Page:
+    """The report as one HTML page, and the data of its figures.
 
     Args:
         evidence: What is reported, shaped as ``radlas.report.evidence.Evidence``.
@@ -41,11 +67,19 @@ def render(evidence: Mapping[str, Any], cam_images: Mapping[str, CamImage] | Non
     checked = check_evidence(evidence)
     images = dict(cam_images or {})
     check_images(images)
-    digest = _digest(checked)
-    context = _context(name_random_blocks(checked), images) | {"digest": digest}
+    digest, named = _digest(checked), name_random_blocks(checked)
+    drawn = panels(named, images)
+    context = _context(named, drawn) | {"digest": digest}
     page = _environment().get_template("template.html.j2").render(context)
     _refuse_trained_claim(checked, page)
-    return page
+    return Page(page, {key: _csv(panel) for key, panel in drawn.items()})
+
+
+def _csv(panel: Panel) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([panel.columns, *panel.rows])
+    return text.getvalue()
 
 
 def panels(evidence: Evidence, images: Mapping[str, CamImage]) -> dict[str, Panel]:
@@ -62,9 +96,18 @@ def panels(evidence: Evidence, images: Mapping[str, CamImage]) -> dict[str, Pane
 def _model_panels(evidence: Evidence, outcome: Outcome) -> list[Panel]:
     models, primary = evidence["models"], evidence["primary"]
     results = figures_model.validated(models)
+    drawn = []
+    if honesty := evidence.get("honesty"):
+        drawn.append(figures_validation.controls(models, honesty, primary))
     if not results:
-        return []
-    drawn = [figures_model.roc(models, primary), figures_model.risks(models, outcome)]
+        return drawn
+    drawn += [figures_model.roc(models, primary), figures_model.risks(models, outcome)]
+    more = (
+        figures_validation.precision(models, primary),
+        figures_validation.calibration(models, primary),
+        figures_validation.decisions(models, primary),
+    )
+    drawn += [panel for panel in more if panel]
     if any(row["model"] == primary for row in evidence["subgroups"]):
         overall = results[primary]["auc"] if primary in results else None
         drawn.append(figures_model.forest(evidence["subgroups"], primary, overall))
@@ -92,13 +135,13 @@ def _cam_panels(cam: Cam, images: Mapping[str, CamImage], outcome: Outcome) -> l
     return drawn
 
 
-def _context(evidence: Evidence, images: Mapping[str, CamImage]) -> dict[str, Any]:
+def _context(evidence: Evidence, drawn: Mapping[str, Panel]) -> dict[str, Any]:
     models = evidence["models"]
     return {
         "e": evidence,
         "outcome": evidence.get("outcome", _DEFAULT_OUTCOME),
         "missing": evidence.get("missing", {}),
-        "panels": panels(evidence, images),
+        "panels": drawn,
         "primary": models[evidence["primary"]],
         "validated": figures_model.validated(models),
         "stamps": verdict.stamps(evidence),

@@ -5,8 +5,16 @@ from __future__ import annotations
 from radlas.report import format as fmt
 from radlas.report.check import kind_of
 from radlas.report.evidence import Comparison, Evidence, External
+from radlas.report.evidence_validation import Control
 
 EVENTS_FOR_CALIBRATION = 100  # per class, a lower bound [Snell 2021]
+_STABLE = 0.4  # below it Nogueira's index is called poor (Nogueira et al. 2018)
+_RIVALS = {
+    "volume": "The tumour's volume alone",
+    "clinical": "The clinical record alone",
+    "random_weights": "The same model on a network that was never trained",
+    "shuffled": "A model of ROIs whose voxels were shuffled",
+}
 _STAMPS = {"synthetic": "Synthetic cohort", "random_weights": "Random network weights"}
 
 
@@ -26,6 +34,9 @@ def warnings(evidence: Evidence) -> tuple[str, ...]:
         _chance(external),
         _f1(external),
         *map(_comparison, _primary_comparisons(evidence)),
+        *_controls(evidence, external),
+        _unstable(evidence),
+        _centres(evidence),
         _looks(evidence["looks"]),
         _losses(evidence),
     )
@@ -97,6 +108,58 @@ def _comparison(one: Comparison) -> str:
     if p < 0.05:
         return ""
     return f"No difference in AUC was shown between {pair} (p = {fmt.p_value(p)} after Holm)."
+
+
+def _controls(evidence: Evidence, external: External) -> list[str]:
+    """What the controls say against the primary model; of permuted labels, against the pipeline."""
+    rows = evidence["honesty"]["rows"] if "honesty" in evidence else []
+    return [sentence for row in rows if (sentence := _control(row, external["auc"]["low"]))]
+
+
+def _control(row: Control, reached: float | None) -> str:
+    name, training, outside = row["control"], row["training"], row["external"]
+    beats_chance = training["low"] is not None and training["low"] > 0.5
+    if name == "permuted" and beats_chance:
+        return (
+            "On permuted labels the pipeline reaches an out-of-fold AUC of"
+            f" {fmt.estimate(training)}: something leaks, and no number here can be believed."
+        )
+    if name == "centre" and beats_chance:
+        return (
+            "The centre alone tells the classes apart in training (AUC"
+            f" {fmt.estimate(training)}): what the model learned may be the centre."
+        )
+    area = outside["estimate"] if outside else None
+    if name not in _RIVALS or area is None or reached is None or area < reached:
+        return ""
+    return (
+        f"{_RIVALS[name]} reaches an external AUC of {fmt.fixed(area)}, inside the interval of the"
+        " primary model: that the primary model adds something was not shown."
+    )
+
+
+def _unstable(evidence: Evidence) -> str:
+    found = evidence.get("stability")
+    index = found["index"]["estimate"] if found else None
+    if found is None or index is None or index >= _STABLE:
+        return ""
+    return (
+        f"The signature is not stable: over {found['samples']} resamples of the training patients"
+        f" Nogueira's index is {fmt.fixed(index, 2)}. Other patients would have given other"
+        " features."
+    )
+
+
+def _centres(evidence: Evidence) -> str:
+    raw = [row for row in evidence.get("centres", []) if row["features"] == "raw"]
+    if not raw or raw[0]["balanced_accuracy"] < (1 + raw[0]["chance"]) / 2:
+        return ""
+    told, chance = raw[0]["balanced_accuracy"], raw[0]["chance"]
+    return (
+        "The training centres can be told apart by the features alone (balanced accuracy"
+        f" {fmt.fixed(told, 2)}, by chance {fmt.fixed(chance, 2)}): risks and thresholds may not"
+        " travel."
+    )
 
 
 def _looks(looks: int) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from scipy.special import expit
 from scipy.stats import ttest_1samp
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
+from sklearn.metrics import average_precision_score, f1_score
 
 from radlas.errors import StudyError
 from radlas.learn.calibration import calibration
 from radlas.learn.intervals import wilson
 from radlas.learn.metrics import (
     at_threshold,
+    average_precision,
     benjamini_hochberg,
     brier,
     choose_threshold,
@@ -170,3 +173,12 @@ def test_the_precision_recall_curve_begins_with_nobody_and_ends_with_everybody()
     points = precision_points([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1])
     assert points.iloc[0].tolist() == [np.inf, 0.0, 1.0]
     assert points.iloc[-1].tolist() == [0.1, 1.0, 0.5]
+
+
+@given(st.integers(0, 9999))
+@settings(max_examples=40, deadline=None)
+def test_average_precision_is_scikit_learns_ties_included(seed):
+    rng = np.random.default_rng(seed)
+    y, score = rng.integers(0, 2, 25), rng.integers(0, 6, 25) / 6
+    assume(y.any())
+    assert average_precision(y, score) == pytest.approx(average_precision_score(y, score))
