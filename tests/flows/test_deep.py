@@ -260,7 +260,7 @@ def test_a_network_that_saw_the_external_centre_is_refused(
     said = radlas("train", study_file, "--store", own_store, "--snapshot", "own", "--dry-run")
     assert said.code == 0
     assert "without labels, on images of 12 of the training subjects" in said.out
-    assert "random weights" not in said.out
+    assert "come from a network with random weights" not in said.out
     leaky = tmp_path / "leaky.safetensors"
     everywhere = [*wanted["centres"], "centre-c"]
     pretrain(PretrainConfig.parse({**wanted, "centres": everywhere, "out": str(leaky), "steps": 1}))

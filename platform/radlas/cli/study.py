@@ -1,4 +1,4 @@
-"""Verbs of the study: train, validate, explain, report, predict, lineage, retrain.
+"""Verbs of the study: train, stability, validate, explain, report, predict, lineage, retrain.
 
 Each imports its flow when it is called: scikit-learn, shap and torch take seconds.
 """
@@ -22,7 +22,7 @@ Model = Annotated[str, typer.Argument(help="NAME (champion or newest), NAME@cham
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the application."""
-    for verb in (train_, validate_, explain_, report_, predict_, lineage_, retrain_):
+    for verb in (train_, stability_, validate_, explain_, report_, predict_, lineage_, retrain_):
         app.command(verb.__name__.rstrip("_"))(verb)
 
 
@@ -42,6 +42,31 @@ def train_(
         values = {"store": store, "study": study, "snapshot": snapshot}
         config = TrainConfig.parse(values, "radlas train")
         return execute(train, config, engine=engine, dry_run=dry_run, as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def stability_(
+    study: Annotated[Path, typer.Argument(help="YAML protocol of the study.")],
+    store: StoreOption,
+    snapshot: Annotated[str, typer.Option(help="NAME or NAME@N.")],
+    readers: Annotated[
+        str, typer.Option(help="Feature sets of different readers, by comma [perturbed copies].")
+    ] = "",
+    form: Annotated[str, typer.Option(help="ICC(A,1), ICC(C,1) or ICC(1,1).")] = "ICC(A,1)",
+    threshold: Annotated[float, typer.Option(help="Least lower 95 % bound.")] = 0.75,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Freeze which features are stable, from perturbed copies or readers of training patients."""
+
+    def action() -> int:
+        from radlas.flows.stability import StabilityConfig, stability
+
+        values = {"store": store, "study": study, "snapshot": snapshot, "form": form}
+        values |= {"readers": [one for one in readers.split(",") if one], "threshold": threshold}
+        config = StabilityConfig.parse(values, "radlas stability")
+        return execute(stability, config, engine="serial", dry_run=dry_run, as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
 
@@ -92,6 +117,8 @@ def predict_(
     model: Model,
     cases: Annotated[list[str], typer.Argument(help="Case ids, or their first digits.")],
     store: StoreOption,
+    out: Annotated[Path | None, typer.Option(help="Folder for a page of each case.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="The network's file, if any.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """The risk of cases in the store, what drove it, and what was unusual about them."""
@@ -99,7 +126,8 @@ def predict_(
     def action() -> int:
         from radlas.flows.predict import PredictConfig, predict
 
-        config = PredictConfig.parse({"store": store, "model": model, "cases": cases})
+        values = {"store": store, "model": model, "cases": cases, "out": out}
+        config = PredictConfig.parse({**values, "weights": weights})
         return show(predict(config), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))

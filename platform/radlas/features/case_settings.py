@@ -62,6 +62,9 @@ class CaseSettings(Config):
         description="Lowest and highest intensity of a ring's voxels: air and cortical bone lie"
         " below, metal above [unit of the scaled image].",
     )
+    reader: str = Field(
+        default="", description="Whose masks are taken, where several readers drew a ROI."
+    )
     minimum_voxels: PositiveInt = Field(
         default=27, description="Smaller ROIs have no features; a smaller tumour no row [1]."
     )

@@ -10,6 +10,7 @@ from radlas.flows.blocks import study_matrix
 from radlas.learn.design import labels
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store
+from radlas.store.masks import load_mask
 from radlas.store.snapshots import Snapshot, open_snapshot
 
 
@@ -78,7 +79,28 @@ def load_dataset(
     y = people["subject_id"].map(by_subject).rename("label")
     with open_snapshot(store, snapshot) as connection:
         X = study_matrix(connection, store, snapshot.feature_sets, study, people)
-    return Dataset(X, y, people)
+    return Dataset(X.drop(columns=_unstable(store, study, X.columns)), y, people)
+
+
+def _unstable(store: Store, study: StudyConfig, columns: Any) -> list[str]:
+    """Columns that the study's mask of stable features refuses.
+
+    Raises:
+        ConfigError: There is no such mask.
+        StudyError: It was made of patients whom the study may not look at.
+    """
+    if study.stability.mask is None:
+        return []
+    mask = load_mask(store, study.stability.mask)
+    others = sorted(set(mask["centres"]) - set(study.training_centres))
+    if others:
+        raise StudyError(
+            f"the mask of stable features was made of patients of {', '.join(others)}",
+            f"study {study.name}",
+            "make it of the training centres alone: radlas stability",
+        )
+    refused = set(mask["refused"])
+    return [name for name in columns if name in refused]
 
 
 def _check_independent(header: Any, where: str) -> None:

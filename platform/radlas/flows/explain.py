@@ -20,7 +20,14 @@ from radlas.flows.dataset import load_dataset
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import RESULT as VALIDATION
 from radlas.flows.validate import ModelConfig, model_task
-from radlas.learn.explain import block_shares, deep_head, deep_parts
+from radlas.learn.explain import (
+    block_shares,
+    deep_head,
+    deep_parts,
+    families,
+    group_shares,
+    profile,
+)
 from radlas.learn.explain import explain as shap_values
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
@@ -81,6 +88,7 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
     study = StudyConfig.parse(read_card(store, target.name, target.number)["study"])
     rows = validation["models"][study.primary]["predictions"]
     deep = any(study.blocks[block].deep for block in study.models[study.primary])
+    deep = deep and study.harmonise.method == "none"  # a map would explain another score
     chosen = spread(rows, len(rows) if config.maps is None else config.maps) if deep else []
     model = load(model_folder(store, target.name, target.number) / study.primary)
     region = config.region or deep_parts(model)[0][0] if chosen else ""
@@ -129,7 +137,9 @@ def commit(
     model = found[""]["model"]
     result = {"shap": found[""], "cam": _montage(model, region, cases), "missing": {}}
     if not cases:
-        result["missing"] = {"cam": "the primary model has no deep block, or no map was asked for"}
+        result["missing"] = {
+            "cam": "the primary model has no deep block, or harmonises, or no map was asked for"
+        }
     keep_beside(store, *version, RESULT, result)
     shares = ", ".join(f"{b['block']} {b['share']:.0%}" for b in found[""]["blocks"])
     lines = [f"explain: {label}, share of |SHAP| by block: {shares or 'none'}"]
@@ -156,6 +166,8 @@ def _shap(store: Store, task: ExplainTask) -> dict[str, Any]:
         for one in (external, training)
     )
     found = shap_values(model, rows, background)
+    own = shap_values(model, background, background)
+    settings: dict[str, Any] = {"alpha": study.alpha, "seed": study.seed}
     size = found.values.abs().mean().sort_values(ascending=False, kind="stable")
     order = size.index[size > 0]  # LASSO left the others at zero
     values, data = found.values[order], found.data[order]
@@ -172,6 +184,11 @@ def _shap(store: Store, task: ExplainTask) -> dict[str, Any]:
             for block, share in shares["share"].items()
             if share is not None
         ],
+        "groups": {
+            "blocks": group_shares(found, found.blocks, **settings),
+            "families": group_shares(found, families(found.blocks, found.blocks), **settings),
+        },
+        "profile": profile(own, found),
         "values": {
             "features": [str(name) for name in order],
             "cases": [str(case) for case in values.index],

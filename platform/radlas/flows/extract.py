@@ -131,7 +131,8 @@ def _read(task: ExtractTask) -> tuple[Volume, dict[str, Roi]]:
             "the volume is not the one the tables speak of", f"case {task.case_id}", "radlas verify"
         )
     rois = read_rois(task.place, task.case_id)
-    return read_volume(task.place, task.case_id), _by_name(rois)
+    reader = json.loads(task.settings).get("reader", "")
+    return read_volume(task.place, task.case_id), _by_name(rois, reader)
 
 
 def work_many(bundle: Bundle[ExtractTask]) -> list[Done[ExtractTask, Any]]:
@@ -246,10 +247,14 @@ def _announce(name: str, feature_set: str, extractor: Extractor) -> list[str]:
     return [*lines, f"  !! {banner}"] if banner else lines
 
 
-def _by_name(rois: tuple[Roi, ...]) -> dict[str, Roi]:
+def _by_name(rois: tuple[Roi, ...], reader: str) -> dict[str, Roi]:
+    if reader:
+        rois = tuple(roi for roi in rois if roi.reader == reader)
+        if not rois:
+            raise data_error("no_tumour", f"no mask of reader {reader}")
     names = [roi.name for roi in rois]
     if len(set(names)) < len(names):
-        raise data_error("ambiguous_roi", "several readers drew the same ROI")
+        raise data_error("ambiguous_roi", "several readers drew the same ROI; name one: `reader`")
     return {roi.name: roi for roi in rois}
 
 

@@ -1,40 +1,62 @@
-"""Predict: one case in, a risk out, with what drove it and what was unusual about the case."""
+"""Predict: one case in, a risk out, with how sure it is, what drove it and what was unusual."""
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, RadlasError
+from radlas.flows import evidence
+from radlas.flows.activation import case_map, model_extractor
 from radlas.flows.base import Report
 from radlas.flows.blocks import as_fitted, random_weights, study_matrix
 from radlas.flows.dataset import load_dataset, read_people
+from radlas.flows.intervals import interval
 from radlas.flows.validate import ModelConfig, model_task
+from radlas.learn.explain import Explanation, deep_parts
 from radlas.learn.explain import explain as shap_values
 from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
+from radlas.learn.stability import resampled_risks
 from radlas.learn.study import StudyConfig
-from radlas.store.layout import open_store
+from radlas.report.patient import render_patient
+from radlas.store.layout import Store, open_store
 from radlas.store.models import model_folder, read_card
 from radlas.store.query import connect
 from radlas.store.snapshots import load_snapshot
+
+DRIVERS = 3  # on the terminal
+_CENTRE = {
+    "error": "The model does not harmonise centres it was not fitted on.",
+    "raw": "Its features were taken as they are.",
+    "adapt": "Its features were brought to those of training by its own cases, without labels.",
+}
 
 
 class PredictConfig(ModelConfig):
     """Which published model, and which cases of the store."""
 
     cases: tuple[str, ...] = Field(min_length=1, description="Case ids, or their first digits.")
+    out: Path | None = Field(default=None, description="Folder for a page of each case.")
+    weights: Path | None = Field(
+        default=None, description="The network's file, if the deep features were made with one."
+    )
 
 
 def predict(config: PredictConfig) -> Report:
     """The primary model's risk for each case, against its locked threshold.
 
     Raises:
-        ConfigError: A case is unknown or ambiguous.
+        ConfigError: A case is unknown or ambiguous, or ``out`` is no folder.
         StudyError: A case lacks a whole block of the model's features.
     """
+    if config.out is not None and not config.out.is_dir():
+        raise ConfigError("no such folder", str(config.out), "make it first")
     store, task = open_store(config.store), model_task(config)
     card = read_card(store, task.name, task.number)
     study = StudyConfig.parse(card["study"])
@@ -54,24 +76,28 @@ def predict(config: PredictConfig) -> Report:
         model.inputs(X, there["centre"]),
         model.inputs(background, training.people["centre"]),
     )
-    risks, centres = model.risk(X, there["centre"]), people["centre"].loc[cases]
+    risks, sure = model.risk(X, there["centre"]), _intervals(model, X, study.alpha)
+    label = f"{task.name}@{task.number}"
     rows = [
         {
             "case_id": case,
-            "centre": centre,
-            "known_centre": centre in study.training_centres,
+            "centre": str(people["centre"].loc[case]),
+            "known_centre": people["centre"].loc[case] in study.training_centres,
             "risk": float(risks[case]),
+            "interval": sure.get(case),
             "threshold": float(model.threshold),
             "call": "positive" if risks[case] >= model.threshold else "negative",
-            "drivers": _drivers(explained.values.loc[case]),
+            "base": explained.base,
+            "drivers": _drivers(explained, case),
             **_unusual(X.loc[case], background, model),
         }
-        for case, centre in centres.items()
+        for case in cases
     ]
-    label = f"{task.name}@{task.number}"
     warnings = random_weights(store, card["feature_sets"])
-    data = {"model": label, "rows": rows, "warnings": warnings}
-    return Report(tuple(_told(label, card, rows, warnings)), data)
+    lines = _told(label, card, rows, warnings)
+    if config.out is not None:
+        lines += [f"  page: {_page(config, store, card, model, label, row)}" for row in rows]
+    return Report(tuple(lines), {"model": label, "rows": rows, "warnings": warnings})
 
 
 def _company(model: FittedModel, people: Any, cases: list[str]) -> list[str]:
@@ -95,12 +121,26 @@ def _case(connection: Any, given: str) -> str:
     return str(found[0][0])
 
 
-def _drivers(values: Any) -> list[dict[str, Any]]:
-    largest = values.abs().sort_values(ascending=False).index[:3]
-    return [{"feature": str(name), "logit": float(values[name])} for name in largest]
+def _intervals(model: FittedModel, X: Any, alpha: float) -> dict[str, list[float]]:
+    """Per case the middle of the risks that resampled signatures give it; empty without them."""
+    if model.harmonises or not len(model.resamples):
+        return {}
+    drawn = resampled_risks(model.resamples, X)
+    low, high = (drawn.quantile(level, axis=1) for level in (alpha / 2, 1 - alpha / 2))
+    return {str(case): [float(low[case]), float(high[case])] for case in X.index}
 
 
-def _unusual(row: Any, background: Any, model: Any) -> dict[str, list[str]]:
+def _drivers(explained: Explanation, case: str) -> list[dict[str, Any]]:
+    values, data = explained.values.loc[case], explained.data.loc[case]
+    order = values.abs().sort_values(ascending=False, kind="stable").index
+    return [
+        {"feature": str(name), "logit": float(values[name]), "z": float(data[name])}
+        for name in order
+        if values[name] != 0
+    ]
+
+
+def _unusual(row: Any, background: Any, model: Any) -> dict[str, list[Any]]:
     """Features of the signature that are missing here, or beyond what training ever saw."""
     names = [name for name in model.signature["feature"] if name in background.columns]
     low, high = background[names].min(), background[names].max()
@@ -108,8 +148,100 @@ def _unusual(row: Any, background: Any, model: Any) -> dict[str, list[str]]:
     beyond = (values < low) | (values > high)
     return {
         "imputed": [str(name) for name in names if pd.isna(values[name])],
-        "out_of_range": [str(name) for name in names if beyond[name]],
+        "out_of_range": [
+            {
+                "feature": str(name),
+                "value": float(values[name]),
+                "low": float(low[name]),
+                "high": float(high[name]),
+            }
+            for name in names
+            if beyond[name]
+        ],
     }
+
+
+def _page(  # noqa: PLR0917 - what a page is made of
+    config: PredictConfig,
+    store: Store,
+    card: dict[str, Any],
+    model: FittedModel,
+    label: str,
+    row: dict[str, Any],
+) -> Path:
+    """Write one case's page; what cannot be shown is said there."""
+    study = StudyConfig.parse(card["study"])
+    cam, image, why = _map(config, store, card, model, row)
+    pooled = model.out_of_fold()
+    classes = {"negative": 0, "positive": 1}
+    note = "" if model.resamples.size else "no interval: the model was not resampled"
+    outcome = study.outcome
+    patient = {
+        **{key: row[key] for key in ("case_id", "centre", "known_centre", "threshold", "base")},
+        **{key: row[key] for key in ("drivers", "imputed", "out_of_range")},
+        "centre_note": _CENTRE[study.harmonise.on_unseen] if model.harmonises else "",
+        "model": label,
+        "primary": study.primary,
+        "outcome": {
+            "name": outcome.column,
+            "positive": outcome.positive_name,
+            "negative": outcome.negative_name,
+        },
+        "banners": evidence.banners(store, card),
+        "risk": interval(row["risk"], row["interval"], note=note),
+        "training": {
+            name: pooled.loc[pooled["label"] == label, "probability"].tolist()
+            for name, label in classes.items()
+        },
+        "cam": cam,
+        "missing": {"cam": why} if why else {},
+        "provenance": {
+            "Model": f"{label}, digest {model.digest()[:16]}",
+            "Snapshot": f"{card['snapshot']}, {card['snapshot_id'][:16]}",
+            "Feature sets": ", ".join(card["feature_sets"]),
+            "Software": f"radlas {card['radlas']}",
+        },
+    }
+    assert config.out is not None  # noqa: S101 - asked by the caller
+    path = config.out / f"{row['case_id'][:12]}.html"
+    path.write_text(render_patient(patient, image), encoding="utf-8")
+    return path
+
+
+def _map(
+    config: PredictConfig,
+    store: Store,
+    card: dict[str, Any],
+    model: FittedModel,
+    row: dict[str, Any],
+) -> tuple[dict[str, Any] | None, Any, str]:
+    """The Grad-CAM of one case with its slice, or why there is none."""
+    parts = deep_parts(model)
+    if not parts or model.harmonises:
+        return None, None, "There is no map: the model takes no deep features, or harmonises them."
+    region, layer = parts[0]
+    try:
+        extractor = model_extractor(store, card, config.weights)
+        found = case_map(
+            store, row["case_id"], model, extractor, region=region, layer=layer, sanity=False
+        )
+    except RadlasError as error:  # the risk stands without a map
+        return None, None, f"There is no map: {error.what}. {error.hint}"
+    with np.load(io.BytesIO(found["slice"]), allow_pickle=False) as stored:
+        image = {
+            **{name: stored[name] for name in ("image", "map", "tumour", "ring")},
+            "spacing_mm": tuple(map(float, stored["spacing_mm"])),
+            "scale_max": float(stored["scale_max"]),
+        }
+    case = {"case_id": row["case_id"], "label": None, "risk": row["risk"], "mass": found["mass"]}
+    cam = {
+        "model": card["study"]["primary"],
+        "region": region,
+        "cell_mm": found["cell_mm"],
+        "layer": found["layer"],
+        "cases": [case | {"note": found["note"]}],
+    }
+    return cam, image, ""
 
 
 def _told(label: str, card: Any, rows: list[dict[str, Any]], warnings: list[str]) -> list[str]:
@@ -117,13 +249,18 @@ def _told(label: str, card: Any, rows: list[dict[str, Any]], warnings: list[str]
     if card["synthetic"]:
         lines.append("  !! trained on a synthetic cohort: not for patients")
     for row in rows:
+        sure = "({:.3f} to {:.3f}), ".format(*row["interval"]) if row["interval"] else ""
         lines.append(
-            f"  case {row['case_id'][:8]} ({row['centre']}): risk {row['risk']:.3f}, {row['call']}"
-            f" at {row['threshold']:.3f}"
+            f"  case {row['case_id'][:8]} ({row['centre']}): risk {row['risk']:.3f} {sure}"
+            f"{row['call']} at {row['threshold']:.3f}"
         )
         if not row["known_centre"]:
             lines.append("    centre not seen in training: its scanner may shift the risk")
-        lines += [f"    {d['logit']:+.2f} logit  {d['feature']}" for d in row["drivers"]]
+        lines += [f"    {d['logit']:+.2f} logit  {d['feature']}" for d in row["drivers"][:DRIVERS]]
         lines += [f"    missing, the training median is used: {name}" for name in row["imputed"]]
-        lines += [f"    beyond training range: {name}" for name in row["out_of_range"]]
+        lines += [
+            f"    beyond training range: {one['feature']} = {one['value']:.4g}, seen"
+            f" {one['low']:.4g} to {one['high']:.4g}"
+            for one in row["out_of_range"]
+        ]
     return lines

@@ -21,6 +21,7 @@ from radlas.flows.validate import RESULT as VALIDATION
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
+from radlas.report import checklists
 from radlas.report.render import Page, compose
 from radlas.store.layout import open_store
 from radlas.store.models import find_beside, keep_beside, model_folder, model_name, read_card
@@ -97,7 +98,7 @@ def gather(task: ModelTask) -> dict[str, Any]:
     explained = find_beside(store, task.name, task.number, EXPLANATION) or {}
     part = evidence.cohort(store, snapshot, study, card)
     looks = validated["look"] if validated else 0
-    return {
+    found = {
         "title": f"{outcome.positive_name} against {outcome.negative_name}: {study.name}",
         "outcome": {
             "name": outcome.column,
@@ -128,6 +129,7 @@ def gather(task: ModelTask) -> dict[str, Any]:
         "limits": evidence.limits(study, part, looks),
         "missing": explained.get("missing", {}) or _unexplained(validated, explained),
     }
+    return {**found, "checklists": checklists.fill(found)}
 
 
 def _believable(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import shap
 from numpy.typing import NDArray
+from scipy import stats
 
 from radlas.errors import StudyError
 from radlas.learn.design import parse_column
@@ -93,6 +95,61 @@ def block_shares(explanation: Explanation) -> dict[str, Any]:
     return {"base": explanation.base, "share": share, "rows": rows, "note": note}
 
 
+def group_shares(
+    explanation: Explanation,
+    groups: Mapping[str, str],
+    *,
+    alpha: float = 0.05,
+    draws: int = 1000,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """How much each group of features moves the score, with an interval over resampled cases.
+
+    Args:
+        explanation: Contributions.
+        groups: Every feature to its group; contributions are summed inside a group first.
+        alpha: One minus the confidence level.
+        draws: Resamples of the cases.
+        seed: Of the resampling.
+
+    Returns:
+        ``group share low high`` in order of the share; empty if nothing contributes.
+    """
+    sums = explanation.values.T.groupby(pd.Series(dict(groups))).sum().T
+    size = np.abs(sums.to_numpy())
+    if not size.any():
+        return []
+    share = size.mean(axis=0) / size.mean(axis=0).sum()
+    rows = np.random.default_rng(seed).integers(0, len(size), (draws, len(size)))
+    drawn = size[rows].mean(axis=1)
+    drawn /= np.maximum(drawn.sum(axis=1, keepdims=True), 1e-300)
+    low, high = np.quantile(drawn, [alpha / 2, 1 - alpha / 2], axis=0)
+    found = [
+        {"group": str(name), "share": float(s), "low": float(a), "high": float(b)}
+        for name, s, a, b in zip(sums.columns, share, low, high, strict=True)
+    ]
+    return sorted(found, key=lambda row: (-row["share"], row["group"]))
+
+
+def profile(training: Explanation, external: Explanation) -> float | None:
+    """Whether the same features drive the score in both: rank correlation of their mean sizes.
+
+    Returns:
+        Spearman's correlation; ``None`` for fewer than three features that contribute.
+    """
+    sizes = [one.values.abs().mean() for one in (training, external)]
+    used = (sizes[0] > 0) | (sizes[1] > 0)
+    if used.sum() < 3:
+        return None
+    found = float(stats.spearmanr(sizes[0][used], sizes[1][used]).statistic)
+    return None if np.isnan(found) else found
+
+
+def families(columns: Iterable[str], blocks: Mapping[str, str]) -> dict[str, str]:
+    """Feature to its family; deep and clinical ones to their block."""
+    return {name: parse_column(name).family or blocks[name] for name in columns}
+
+
 def deep_parts(model: FittedModel) -> list[tuple[str, str]]:
     """Region and layer of the deep features a model takes, the whole image first."""
     parsed = (parse_column(name) for name in model.columns)
@@ -118,8 +175,15 @@ def deep_head(
         Weights, shape ``(width,)``, zero where a feature was not selected, and the bias.
 
     Raises:
-        StudyError: The model has no deep columns, those of several, or more than ``width``.
+        StudyError: The model has no deep columns, those of several, or more than ``width``; or it
+            harmonises.
     """
+    if model.harmonises:
+        raise StudyError(
+            "the model harmonises its features: no head of raw deep features is its deep part",
+            f"model {model.model}",
+            "explain a model that does not harmonise",
+        )
     parsed = {name: parse_column(name) for name in model.columns}
     there = deep_parts(model)
     fitting = [one for one in there if region in (None, one[0]) and layer in (None, one[1])]

@@ -37,10 +37,11 @@ from radlas.learn.search import search
 from radlas.learn.splits import Fold, repeated_folds
 from radlas.learn.stability import (
     clusters,
-    resampled_weights,
+    resampled_signature,
     resamples,
     signature_of,
     stability,
+    weights_of,
 )
 from radlas.learn.study import StudyConfig
 from radlas.learn.training import Training, training_rows
@@ -103,7 +104,7 @@ class PartFit:
     weights: tuple[dict[str, float], ...] = ()
     pipeline: Pipeline | None = None
     centres: tuple[dict[str, Any], ...] = ()
-    resampled: tuple[dict[str, float], ...] = ()
+    resampled: pd.DataFrame | None = None
     told: tuple[dict[str, Any], ...] = ()
 
 
@@ -167,7 +168,7 @@ def fit_part(rows: Training, part: Part, study: StudyConfig) -> PartFit:
         weights=tuple(fit.signature() for fit in fits),
         pipeline=tuned if part.final else None,
         centres=_left_out(rows, study) if part.final else (),
-        resampled=_resampled(rows, tuned, part, study) if tuned and part.draws[1] else (),
+        resampled=_resampled(rows, tuned, part, study) if tuned and part.draws[1] else None,
     )
 
 
@@ -180,7 +181,7 @@ def assemble(study: StudyConfig, model: str, done: Sequence[PartFit]) -> FittedM
     folds = pd.DataFrame([row for one in done for row in one.folds])
     folds = folds.sort_values(["repeat", "fold"], ignore_index=True)
     means = oof.groupby("case")[["label", "probability"]].mean()
-    resampled = [weights for one in done for weights in one.resampled]
+    resampled = _all_resamples(done)
     table = signature_table(pipeline, first.blocks)
     signature = signature_of(pipeline, list(first.blocks))
     return FittedModel(
@@ -198,10 +199,11 @@ def assemble(study: StudyConfig, model: str, done: Sequence[PartFit]) -> FittedM
         folds=folds,
         frequency=_frequency([weights for one in done for weights in one.weights], first.blocks),
         centres=[row for one in done for row in one.centres],
+        resamples=resampled,
         stability=stability(
-            resampled, signature, clusters(pipeline), first.blocks, alpha=study.alpha
+            weights_of(resampled), signature, clusters(pipeline), first.blocks, alpha=study.alpha
         )
-        if resampled
+        if len(resampled)
         else None,
     )
 
@@ -263,14 +265,22 @@ def _features(rows: Training, study: StudyConfig) -> pd.DataFrame:
     return with_centres(rows.X, rows.centres) if study.harmonise.method != "none" else rows.X
 
 
-def _resampled(
-    rows: Training, tuned: Pipeline, part: Part, study: StudyConfig
-) -> tuple[dict[str, float], ...]:
+def _resampled(rows: Training, tuned: Pipeline, part: Part, study: StudyConfig) -> pd.DataFrame:
     samples = resamples(
         rows.subjects, rows.y, draws=range(*part.draws), seed=f"bootstrap:{study.seed}"
     )
     with strict_convergence(f"study {study.name}, resamples"), threadpool_limits(1, "blas"):
-        return tuple(resampled_weights(tuned, _features(rows, study), rows.y, samples))
+        return resampled_signature(tuned, _features(rows, study), rows.y, rows.blocks, samples)
+
+
+def _all_resamples(done: Sequence[PartFit]) -> pd.DataFrame:
+    tables = [one.resampled for one in done if one.resampled is not None]
+    if not tables:
+        numbers = ("median", "mean", "scale", "coefficient", "native_weight")
+        types = {"draw": "int64", "feature": "str", "block": "str"} | dict.fromkeys(numbers, float)
+        return pd.DataFrame(columns=list(types)).astype(types)
+    whole = pd.concat(tables, ignore_index=True).sort_values("draw", kind="stable")
+    return whole[["draw", *(name for name in whole if name != "draw")]].reset_index(drop=True)
 
 
 def _left_out(rows: Training, study: StudyConfig) -> tuple[dict[str, Any], ...]:

@@ -34,6 +34,7 @@ class FittedModel:
             had a coefficient, and share of those in which it was positive.
         centres: Each training centre judged by a model of the others: ``centre n positives auc
             note``.
+        resamples: ``draw`` and signatures of resampled fits; without a row if there are none.
         stability: As ``stability.stability`` returns it; None if nothing was resampled.
     """
 
@@ -49,6 +50,7 @@ class FittedModel:
     folds: pd.DataFrame
     frequency: pd.DataFrame
     centres: list[dict[str, Any]]
+    resamples: pd.DataFrame
     stability: dict[str, Any] | None
 
     @property

@@ -18,7 +18,7 @@ from radlas.learn.fitted import FittedModel
 
 FORMAT = 2
 PIPELINE, MODEL, MANIFEST = "pipeline.skops", "model.json", "files.json"
-TABLES = ("signature", "harmonised", "oof", "folds", "frequency")
+TABLES = ("signature", "harmonised", "oof", "folds", "frequency", "resamples")
 # Reviewed by hand: own steps that hold arrays and numbers and run no code when they are loaded, and
 # the imputer's dtype, which skops reads from an empty array.
 TRUSTED = (
@@ -31,7 +31,7 @@ TRUSTED = (
     "radlas.learn.selectors.RankedElimination",
 )
 _TEXT = ("feature", "block", "case", "subject", "centre", "digest")
-_WHOLE = ("repeat", "fold", "label", "k", "features")
+_WHOLE = ("repeat", "fold", "label", "k", "features", "draw")
 
 
 def save(model: FittedModel, folder: Path) -> Path:
@@ -39,8 +39,8 @@ def save(model: FittedModel, folder: Path) -> Path:
 
     ``pipeline.skops``; ``model.json`` (threshold, hyper-parameters, out-of-fold figures, columns,
     left-out centres, stability, digest); ``signature.csv``, ``harmonised.csv``, ``oof.csv``,
-    ``folds.csv``, ``frequency.csv``; ``files.json`` (SHA-256 of each). All but the first and the
-    last are the same bytes for the same model.
+    ``folds.csv``, ``frequency.csv``, ``resamples.csv``; ``files.json`` (SHA-256 of each). All but
+    the first and the last are the same bytes for the same model.
 
     Raises:
         StoreError: The folder exists already.

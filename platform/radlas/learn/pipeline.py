@@ -152,10 +152,11 @@ def signature_table(fitted: Pipeline, block_of: dict[str, str]) -> pd.DataFrame:
         (of the value in its own unit; the intercept's closes the sum).
     """
     lasso, scaler = fitted["lasso"], fitted["scale"]
-    place = {name: index for index, name in enumerate(scaler.feature_names_in_)}
+    varying, _, selected = surviving(fitted, list(block_of))
+    place = {name: index for index, name in enumerate(varying)}
     used = sorted(
-        (str(name), float(weight))
-        for name, weight in zip(lasso.feature_names_in_, lasso.coef_[0], strict=True)
+        (name, float(weight))
+        for name, weight in zip(selected, lasso.coef_[0], strict=True)
         if weight != 0
     )
     at = [place[name] for name, _ in used]

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 from sklearn.pipeline import Pipeline
 
 from radlas.learn.design import parse_column
-from radlas.learn.pipeline import fit_quickly, surviving
+from radlas.learn.pipeline import fit_quickly, rad_score, signature_table, surviving
 
 Weights = Mapping[str, float]  # feature to coefficient, those not zero
 
 
 def resamples(
     subjects: NDArray[np.str_], labels: NDArray[np.int64], *, draws: range, seed: int | str
-) -> Iterator[NDArray[np.int64]]:
-    """Bootstrap samples of rows: subjects drawn with replacement, inside each class.
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Numbered bootstrap samples of rows: subjects drawn with replacement, inside each class.
 
     Args:
         subjects: Subject of every row, sorted; all rows of one come together.
@@ -35,20 +35,47 @@ def resamples(
         words = np.frombuffer(f"{seed}:{draw}".encode(), dtype=np.uint8)
         chance = np.random.default_rng(words)
         drawn = [one for part in classes for one in chance.choice(part, size=len(part))]
-        yield np.concatenate([rows_of[name] for name in drawn])
+        yield draw, np.concatenate([rows_of[name] for name in drawn])
 
 
-def resampled_weights(
+def resampled_signature(
     pipeline: Pipeline,
     X: pd.DataFrame,
     y: NDArray[np.int64],
-    samples: Iterator[NDArray[np.int64]],
-) -> list[dict[str, float]]:
-    """Coefficients of the pipeline, fitted as it is set to every sample of rows."""
-    return [
-        signature_of(fit_quickly(pipeline, X.iloc[rows], y[rows]), list(X.columns))
-        for rows in samples
+    blocks: dict[str, str],
+    samples: Iterator[tuple[int, NDArray[np.int64]]],
+) -> pd.DataFrame:
+    """Signatures of the pipeline, fitted as it is set to every sample of rows.
+
+    Args:
+        pipeline: Its settings are used.
+        X: Raw features.
+        y: Labels.
+        blocks: Every column to its block.
+        samples: Numbers of the draws and their rows.
+
+    Returns:
+        ``draw`` and what ``signature_table`` returns, one table below the other.
+    """
+    tables = [
+        signature_table(fit_quickly(pipeline, X.iloc[rows], y[rows]), blocks).assign(draw=draw)
+        for draw, rows in samples
     ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def resampled_risks(resamples: pd.DataFrame, X: pd.DataFrame) -> pd.DataFrame:
+    """Risks by every resampled signature, shape ``(row, draw)``; the model's own is none of them.
+
+    Raises:
+        StudyError: A feature of a signature is not among the columns.
+    """
+    return pd.DataFrame(
+        {
+            draw: special.expit(rad_score(table, X))
+            for draw, table in resamples.groupby("draw", sort=True)
+        }
+    )
 
 
 def signature_of(pipeline: Pipeline, columns: Sequence[str]) -> dict[str, float]:
@@ -93,6 +120,16 @@ def clusters(pipeline: Pipeline) -> dict[str, str]:
     step = pipeline["decorrelate"]
     names = [str(name) for name in step.feature_names_in_]
     return {name: names[place] for name, place in zip(names, step.cluster_, strict=True)}
+
+
+def weights_of(resamples: pd.DataFrame) -> list[dict[str, float]]:
+    """Feature to coefficient of every resampled signature, in order of the draws."""
+    features = resamples[resamples["block"] != ""]
+    every = {
+        draw: dict(zip(table["feature"], table["coefficient"], strict=True))
+        for draw, table in features.groupby("draw", sort=True)
+    }
+    return [every.get(draw, {}) for draw in sorted(set(resamples["draw"]))]
 
 
 def stability(

@@ -243,6 +243,22 @@ class ShapValues(TypedDict):
     labels: list[int | None]
 
 
+class GroupShare(TypedDict):
+    """Share of one group in how far the score moves, with its interval over patients [1]."""
+
+    group: str
+    share: float
+    low: float
+    high: float
+
+
+class ShapGroups(TypedDict):
+    """Shares by block and by family of features."""
+
+    blocks: list[GroupShare]
+    families: list[GroupShare]
+
+
 class Shap(TypedDict):
     """SHAP of one model; ``base`` is the mean logit of the background (the training rows)."""
 
@@ -252,7 +268,7 @@ class Shap(TypedDict):
     values: ShapValues
     base: float
     note: NotRequired[str]
-    families: NotRequired[list[FeatureShare]]
+    groups: NotRequired[ShapGroups]
     profile: NotRequired[float | None]
 
 

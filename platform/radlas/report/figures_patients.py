@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,36 @@ def waterfalls(shap: Shap, threshold: float, outcome: Outcome) -> Panel:
             for name, value in table
         ),
         "shap.values",
+    )
+
+
+def one(start: float, contributions: Sequence[tuple[str, float]]) -> Panel:
+    """How one patient comes to its score.
+
+    Args:
+        start: Mean score of the training patients [logit].
+        contributions: Features and what they add [logit].
+    """
+    names, values = [name for name, _ in contributions], [value for _, value in contributions]
+    table = _steps(np.array(values, dtype=float), names)
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        _waterfall(axes, table, start)
+        axes.set_xlabel("score [logit]")
+
+    words = "; ".join(f"{fmt.feature(name)} {fmt.signed(value, 2)}" for name, value in table)
+    return Panel(
+        "waterfall",
+        "What drove the risk",
+        base.svg(
+            "waterfall", (7.4, 0.9 + 0.33 * max(1, len(table))), paint, f"Waterfall: {words}."
+        ),
+        f"From the mean score of the training patients ({fmt.fixed(start, 2)}, dotted) to this"
+        " patient's, feature by feature; vermilion raises the risk, blue lowers it.",
+        ("Feature", "SHAP [logit]"),
+        tuple((fmt.feature(name), fmt.signed(value)) for name, value in table),
+        "drivers",
     )
 
 

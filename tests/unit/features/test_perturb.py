@@ -10,17 +10,16 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from radlas.errors import ConfigError, DataError
+from radlas.features.chains import Perturbation, PerturbationGrid, expand
 from radlas.features.perturb import (
     HIGH_PASS,
-    Perturbation,
-    PerturbationGrid,
     add_noise,
-    expand,
     move_voxels,
     noise_level,
     perturb,
     perturb_image,
     perturb_masks,
+    shuffle,
 )
 from radlas.geometry import make_geometry
 from radlas.model import Volume
@@ -447,3 +446,24 @@ def test_more_chains_than_asked_for_at_most_are_refused_with_the_product():
 def test_a_grid_without_a_step_is_refused():
     with pytest.raises(ConfigError, match="no step"):
         expand(PerturbationGrid())
+
+
+def test_shuffling_deals_the_voxels_of_a_roi_and_touches_no_other():
+    rng = np.random.default_rng(0)
+    voxels = rng.normal(size=(4, 12, 12)).astype(np.float32)
+    mask = np.zeros(voxels.shape, dtype=bool)
+    mask[1:3, 2:9, 2:9] = True
+    dealt = shuffle(voxels, {"tumour": mask}, seed_key="a")
+    np.testing.assert_array_equal(dealt[~mask], voxels[~mask])
+    np.testing.assert_array_equal(np.sort(dealt[mask]), np.sort(voxels[mask]))
+    assert (dealt[mask] != voxels[mask]).mean() > 0.9
+    np.testing.assert_array_equal(dealt, shuffle(voxels, {"tumour": mask}, seed_key="a"))
+    assert not np.array_equal(dealt, shuffle(voxels, {"tumour": mask}, seed_key="b"))
+
+
+def test_the_shuffled_copy_is_one_chain_beside_the_others():
+    names = [one.name for one in expand(PerturbationGrid(grow_mm=(-1, 0), shuffle=True))]
+    assert names == ["grow-1", "shuffled"]
+    assert [one.name for one in expand(PerturbationGrid(shuffle=True))] == ["shuffled"]
+    with pytest.raises(ValueError, match="`shuffle` stands alone"):
+        Perturbation(shuffle=True, grow_mm=1)

@@ -8,7 +8,7 @@ import pytest
 from scipy.special import logit
 
 from radlas.errors import StudyError
-from radlas.learn.explain import block_shares, deep_head, explain
+from radlas.learn.explain import block_shares, deep_head, explain, families, group_shares, profile
 from radlas.learn.fit import fit_model
 
 
@@ -91,3 +91,19 @@ def test_a_model_without_deep_features_has_no_head(cohort, study):
 def test_a_head_narrower_than_the_features_is_refused(fitted):
     with pytest.raises(StudyError, match="beyond the width 1"):
         deep_head(fitted, width=1)
+
+
+def test_groups_share_what_the_score_moves_and_hold_their_intervals(explanation):
+    found = group_shares(explanation, families(explanation.blocks, explanation.blocks))
+    assert sum(row["share"] for row in found) == pytest.approx(1)
+    assert {"glcm", "deep"} == {row["group"] for row in found}
+    assert all(row["low"] <= row["share"] <= row["high"] for row in found)
+
+
+def test_the_profile_is_1_against_itself_and_falls_when_other_features_drive(explanation):
+    assert profile(explanation, explanation) == pytest.approx(1)
+    size = explanation.values.abs().mean()
+    order = size.sort_values().index
+    turned = explanation.values.copy()
+    turned[order] = explanation.values[order[::-1]].to_numpy()
+    assert profile(explanation, replace(explanation, values=turned)) < 0.5

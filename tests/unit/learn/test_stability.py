@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from radlas.learn.fit import DRAWS, Part, assemble, fit_part, parts
-from radlas.learn.stability import nogueira, resamples, stability
+from radlas.learn.fit import DRAWS, Part, assemble, fit_model, fit_part, parts
+from radlas.learn.stability import nogueira, resampled_risks, resamples, stability
 from radlas.learn.training import training_rows
 
 
@@ -30,7 +30,7 @@ def test_random_sets_have_an_index_around_0():
 def test_subjects_are_drawn_whole_inside_their_class_and_by_number():
     subjects, labels = np.repeat([f"s{i}" for i in range(10)], 2), np.repeat([0, 1], 10)
     first, second, again = (
-        next(resamples(subjects, labels, draws=range(n, n + 1), seed=1)) for n in (0, 1, 0)
+        next(resamples(subjects, labels, draws=range(n, n + 1), seed=1))[1] for n in (0, 1, 0)
     )
     np.testing.assert_array_equal(first, again)
     assert list(first) != list(second)
@@ -75,6 +75,7 @@ def test_parts_may_be_done_in_any_order(cohort, study):
     assert whole.digest() == back.digest()
     assert whole.oof.equals(back.oof)
     assert whole.stability == back.stability
+    assert whole.resamples.equals(back.resamples)
     assert whole.stability["samples"] == 4
 
 
@@ -85,3 +86,13 @@ def test_every_draw_is_in_one_part(study):
     assert drawn == list(range(2 * DRAWS + 1))
     assert not any(part.draws[1] for part in parts(study, "intratumoral"))
     assert sum(part.final for part in parts(study, "intratumoral")) == 1
+
+
+def test_resampled_risks_are_those_of_the_resampled_pipelines(cohort, study):
+    asked = study.stability.model_copy(update={"bootstraps": 3})
+    study = study.model_copy(update={"stability": asked})
+    model = fit_model(cohort.X, cohort.y, cohort.subjects, cohort.centres, study, "dlr")
+    risks = resampled_risks(model.resamples, cohort.X)
+    assert risks.shape == (72, 3)
+    assert risks.to_numpy().min() > 0
+    assert np.corrcoef(risks.mean(axis=1), model.risk(cohort.X))[0, 1] > 0.8

@@ -1,0 +1,110 @@
+"""Reporting checklists, prefilled from what a study stored: never a yes without an artefact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import yaml
+
+from radlas.report.evidence_validation import Checklist, Item
+
+AUTHOR = "author"
+
+
+class Proof(NamedTuple):
+    """What answers an item.
+
+    Attributes:
+        where: Section of the page.
+        there: Whether the evidence holds it.
+        otherwise: Why it does not count as met if it is not.
+    """
+
+    where: str
+    there: Callable[[Mapping[str, Any]], bool]
+    otherwise: str
+
+
+def _external(evidence: Mapping[str, Any]) -> bool:
+    return evidence["models"][evidence["primary"]]["external"] is not None
+
+
+def _clinical(evidence: Mapping[str, Any]) -> bool:
+    named = any(block.get("clinical") for block in evidence["study"].get("blocks", {}).values())
+    controls = evidence["honesty"]["rows"] if "honesty" in evidence else []
+    return named or any(row["control"] == "clinical" for row in controls)
+
+
+def _mask(evidence: Mapping[str, Any]) -> bool:
+    return bool(evidence["study"].get("stability", {}).get("mask"))
+
+
+PROOFS: dict[str, Proof] = {
+    "acquisition": Proof("acquisition", lambda e: bool(e["acquisition"]), "no header facts"),
+    "calibration": Proof("calibration", _external, "not validated outside"),
+    "cam": Proof("cam", lambda e: bool(e["cam"] and e["cam"].get("sanity")), "no maps were tested"),
+    "checklists": Proof("checklists", lambda e: True, ""),
+    "classes": Proof("classes", lambda e: bool(e["classes"]), "no classes"),
+    "clinical": Proof("honesty", _clinical, "no clinical predictor or control"),
+    "comparisons": Proof("comparisons", lambda e: bool(e["comparisons"]), "one model only"),
+    "external": Proof("models", _external, "not validated outside"),
+    "flow": Proof("cases", lambda e: bool(e["flow"]["inputs"]), "the ledger holds no case"),
+    "honesty": Proof(
+        "honesty", lambda e: bool(e.get("honesty", {}).get("rows")), "no control was fitted"
+    ),
+    "limits": Proof("limits", lambda e: bool(e["limits"]), "none stated"),
+    "mask": Proof("signature", _mask, "no mask of stable features: radlas stability makes one"),
+    "patients": Proof("patients", lambda e: bool(e["table1"]), "patients are not described"),
+    "recipes": Proof("provenance", lambda e: bool(e["provenance"]["feature_sets"]), "no recipe"),
+    "settings": Proof("provenance", lambda e: bool(e["study"]), "no protocol"),
+    "shap": Proof("shap", lambda e: e["shap"] is not None, "radlas explain was not run"),
+    "signature": Proof(
+        "signature", lambda e: bool(e["models"][e["primary"]]["signature"]), "it is empty"
+    ),
+    "snapshot": Proof("provenance", lambda e: bool(e["snapshot"]["id"]), "no snapshot"),
+    "splits": Proof("provenance", lambda e: bool(e["study"].get("splits")), "no splits declared"),
+    "stability": Proof("stability", lambda e: bool(e.get("stability")), "nothing was resampled"),
+    "subgroups": Proof("subgroups", lambda e: bool(e["subgroups"]), "no subgroup was declared"),
+    "support": Proof("support", lambda e: bool(e.get("support")), "not told"),
+    "threshold": Proof("confusion", _external, "not validated outside"),
+}
+
+
+def fill(evidence: Mapping[str, Any]) -> list[Checklist]:
+    """Every checklist with the state of its items.
+
+    Args:
+        evidence: As ``radlas.report.evidence.Evidence``; only what is stored there counts.
+
+    Returns:
+        Items ``evidence`` (``where`` names the section that holds it), ``needs author`` or
+        ``not met`` (``why`` says what is lacking).
+    """
+    return [
+        {
+            "name": one["name"],
+            "source": one["source"],
+            "items": [_item(evidence, *entry) for entry in one["items"]],
+        }
+        for one in _lists()
+    ]
+
+
+def _item(evidence: Mapping[str, Any], number: str, text: str, proof: str) -> Item:
+    found: Item = {"number": number, "item": text, "state": "needs author", "where": "", "why": ""}
+    if proof == AUTHOR:
+        return found
+    where, there, otherwise = PROOFS[proof]
+    if there(evidence):
+        return {**found, "state": "evidence", "where": where}
+    return {**found, "state": "not met", "why": otherwise}
+
+
+@cache
+def _lists() -> list[dict[str, Any]]:
+    text = files("radlas.report").joinpath("checklists.yaml").read_text(encoding="utf-8")
+    lists: list[dict[str, Any]] = yaml.safe_load(text)
+    return lists

@@ -1,0 +1,42 @@
+"""Masks of stable features: written once, under the digest of what they say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from radlas.digests import digest_of
+from radlas.errors import ConfigError, StoreError
+from radlas.store.layout import Store
+
+_FOLDER = "stable_features"
+_DIGITS = 16
+
+
+def save_mask(store: Store, mask: Mapping[str, Any]) -> str:
+    """Store a mask, or find it stored; returns its digest."""
+    digest = digest_of(dict(mask))[:_DIGITS]
+    with suppress(FileExistsError):
+        text = json.dumps(dict(mask), sort_keys=True) + "\n"
+        store.place.create(f"{_FOLDER}/{digest}.json", text.encode())
+    return digest
+
+
+def load_mask(store: Store, digest: str) -> dict[str, Any]:
+    """The mask of a digest.
+
+    Raises:
+        ConfigError: There is none.
+        StoreError: It is not what its digest says.
+    """
+    name = f"{_FOLDER}/{digest}.json"
+    try:
+        mask: dict[str, Any] = json.loads(store.place.read(name))
+    except FileNotFoundError:
+        where = str(store.place)
+        raise ConfigError(f"no mask {digest!r}", where, "radlas stability makes one") from None
+    if digest_of(mask)[:_DIGITS] != digest:
+        raise StoreError("the mask is not what its digest says", f"{store.place}/{name}")
+    return mask

@@ -1,0 +1,161 @@
+"""What stands beside a study's numbers, by the command line: controls, masks, a patient's page."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+
+import pytest
+
+from radlas.store.layout import open_store
+from radlas.store.masks import load_mask
+
+from .conftest import radlas
+
+PERTURBED = """
+extractors:
+  radiomics:
+    feature_classes: [shape, firstorder]
+    in_plane_spacing: 2
+    rois: [tumour]
+    rings: [[0, 10]]
+    perturbations: {rotation_degrees: [0, 3], grow_mm: [-1, 0], shuffle: true}
+"""
+
+
+@pytest.fixture(scope="module")
+def results(study_store):
+    return json.loads((study_store / "models" / "tiny" / "1" / "results.json").read_text())
+
+
+def test_a_dry_run_tells_what_the_sample_supports_and_fits_nothing(study_store, study_file):
+    other = study_file.with_name("other.yaml")
+    other.write_text(study_file.read_text().replace("name: tiny", "name: dry"))
+    words = ("--store", study_store, "--snapshot", "first", "--dry-run")
+    said = radlas("train", other, *words)
+    assert said.code == 0, said.err
+    for told in (
+        "in the smaller class: they carry",
+        "candidate features",
+        "control permuted",
+        "about 1 minute on two workers",
+    ):
+        assert told in said.out
+    assert not (study_store / "models" / "dry").exists()
+
+
+def test_controls_stand_beside_the_models_and_absent_ones_have_their_reason(results):
+    fitted = {row["control"] for row in results["honesty"]["rows"]}
+    assert {"volume", "permuted"} <= fitted
+    missing = results["honesty"]["missing"]
+    assert "own network has random weights" in missing["random_weights"]
+    assert "shuffle: true" in missing["shuffled"]
+    assert fitted.isdisjoint(missing)
+
+
+def test_every_figure_has_its_data_in_a_file_beside_the_page(study_store):
+    folder = study_store / "models" / "tiny" / "1"
+    page = (folder / "report.html").read_text()
+    drawn = set(re.findall(r'<figure id="figure-([\w-]+)"', page)) - {"flow"}
+    assert drawn == {path.stem for path in (folder / "figures").glob("*.csv")}
+
+
+def test_no_item_of_a_checklist_is_met_without_a_section_that_shows_it(study_store, results):
+    page = (study_store / "models" / "tiny" / "1" / "report.html").read_text()
+    sections = set(re.findall(r'<section id="(\w+)"', page))
+    for checklist in results["checklists"]:
+        for item in checklist["items"]:
+            assert item["state"] in {"evidence", "needs author", "not met"}
+            assert (item["where"] in sections) == (item["state"] == "evidence")
+            assert bool(item["why"]) == (item["state"] == "not met")
+    assert [len(one["items"]) for one in results["checklists"]] == [58, 30, 27]
+
+
+def test_a_patient_s_page_says_how_sure_and_how_unusual(study_store, tmp_path):
+    case = radlas(
+        "query", "--store", study_store, "--format", "json",
+        "select case_id from cases where centre = 'centre-c' order by 1 limit 1",
+    ).data[0]["case_id"]  # fmt: skip
+    words = ("--store", study_store, "--out", tmp_path)
+    said = radlas("predict", "tiny", case, *words)
+    assert said.code == 0, said.err
+    page = (tmp_path / f"{case[:12]}.html").read_text()
+    assert not re.findall(r"""(?:src|href)=["']?https?:""", page)
+    for told in ("Synthetic cohort", "Random network weights", "took no part in training"):
+        assert told in page
+    row = radlas("predict", "tiny", case, *words, "--json").data["rows"][0]
+    assert 0 <= row["interval"][0] <= row["interval"][1] <= 1
+    assert sum(d["logit"] for d in row["drivers"]) == pytest.approx(
+        math.log(row["risk"] / (1 - row["risk"])) - row["base"], abs=1e-9
+    )
+
+
+def test_pages_need_a_folder_that_is_there(study_store, tmp_path):
+    said = radlas("predict", "tiny", "0", "--store", study_store, "--out", tmp_path / "no")
+    assert said.code == 2
+    assert "no such folder" in said.err
+
+
+@pytest.fixture(scope="module")
+def perturbed(study_store, study_file, tmp_path_factory):
+    """A store whose cases have perturbed copies, and a study of their features."""
+    folder = tmp_path_factory.mktemp("perturbed")
+    recipe, study, store = folder / "recipe.yaml", folder / "study.yaml", folder / "store"
+    shutil.copytree(study_store, store)
+    shutil.copy(f"{study_store}.key", f"{store}.key")
+    recipe.write_text(PERTURBED)
+    here = ("--store", store)
+    assert radlas("extract", *here, "--config", recipe, "--engine", "local").code == 0
+    sql = "select distinct feature_set from radiomics where perturbation = 'shuffled'"
+    name = radlas("query", *here, "--format", "json", sql).data[0]["feature_set"]
+    said = radlas("snapshot", "create", "copies", *here, "--feature-set", name)
+    assert said.code == 0, said.err
+    text = study_file.read_text().replace("name: tiny", "name: stable")
+    text = text.replace("  deep: {deep: true}\n", "").replace(", deep]", "]")
+    text = text.replace("  dlr: [tumour, ring]\n", "").replace(
+        "primary: dlr", "primary: intratumoral"
+    )
+    study.write_text(text)
+    return store, study
+
+
+def test_a_mask_of_stable_features_is_made_of_training_patients_and_used(perturbed, tmp_path):
+    store, study = perturbed
+    words = ("--store", store, "--snapshot", "copies")
+    said = radlas("stability", study, *words, "--threshold", 0.5, "--json")
+    assert said.code == 0, said.err
+    again = radlas("stability", study, *words, "--threshold", 0.5, "--json")
+    assert again.data == said.data
+    mask = load_mask(open_store(store), said.data["mask"])
+    assert mask["centres"] == ["centre-a", "centre-b"]
+    assert all("shuffled" not in part["raters"] for part in mask["parts"])
+    assert 0 < said.data["stable"] < said.data["rated"]
+    masked = tmp_path / "masked.yaml"
+    text = study.read_text().replace("bootstraps: 6", f"bootstraps: 0, mask: {said.data['mask']}")
+    masked.write_text(text)
+    trained = radlas("train", masked, *words, "--engine", "serial", "--json")
+    assert trained.code == 0, trained.err
+    counted = trained.data["support"]["candidates"]["intratumoral"]
+    plain = radlas("train", study, *words, "--engine", "serial", "--json")
+    assert counted < plain.data["support"]["candidates"]["intratumoral"]
+    assert "control-shuffled" in plain.data["controls"]
+
+
+def test_a_mask_of_other_patients_is_refused(perturbed, tmp_path):
+    store, study = perturbed
+    words = ("--store", store, "--snapshot", "copies")
+    digest = radlas("stability", study, *words, "--json").data["mask"]
+    other = tmp_path / "other.yaml"
+    text = study.read_text().replace("[centre-a, centre-b]", "[centre-a]")
+    other.write_text(text.replace("bootstraps: 6", f"bootstraps: 0, mask: {digest}"))
+    said = radlas("train", other, *words, "--engine", "serial")
+    assert said.code == 2
+    assert "made of patients of centre-b" in said.err
+
+
+def test_without_perturbed_copies_there_is_no_mask(study_store, study_file):
+    said = radlas("stability", study_file, "--store", study_store, "--snapshot", "first")
+    assert said.code == 2
+    assert "no feature set of the study was extracted with perturbed copies" in said.err
