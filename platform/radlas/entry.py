@@ -18,7 +18,6 @@ from rich.table import Table
 from rich.text import Text
 
 from radlas.engine.base import Bundle, Done, Engine, SerialEngine
-from radlas.engine.dask import DaskEngine
 from radlas.errors import ConfigError, RadlasError, WorkerError
 from radlas.flows.base import Flow, Listing, Plan, Report, StoreConfig
 
@@ -64,6 +63,8 @@ def make_engine(spec: str) -> Engine:
     kind, _, number = spec.partition(":")
     if spec == "serial":
         return SerialEngine()
+    from radlas.engine.dask import DaskEngine  # noqa: PLC0415 - a second that most verbs never need
+
     if kind == "local" and (not number or number.isdigit()):
         return DaskEngine(workers=int(number) if number else None)
     if spec.startswith(("tcp://", "tls://", "ws://")):

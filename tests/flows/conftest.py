@@ -110,7 +110,7 @@ def study_store(cohort, recipe, study_file, tmp_path_factory) -> Path:
     for words in (
         ("extract", *here, "--config", recipe, "--engine", "local"),
         ("snapshot", "create", "first", *here),
-        ("train", study_file, *here, "--snapshot", "first", "--engine", "local"),
+        ("train", study_file, *here, "--snapshot", "first", "--engine", "serial"),
         ("validate", "tiny", *here),
         ("explain", "tiny", *here, "--maps", 2, "--engine", "serial"),
         ("report", "tiny", *here),

@@ -60,7 +60,7 @@ def test_the_same_snapshot_and_study_give_the_same_models(study_store, study_fil
     other = tmp_path / "study.yaml"
     other.write_text(study_file.read_text().replace("name: tiny", "name: twin"))
     said = radlas(
-        "train", other, "--store", study_store, "--snapshot", "first", "--engine", "serial"
+        "train", other, "--store", study_store, "--snapshot", "first", "--engine", "local"
     )
     assert said.code == 0, said.err
     for model in ("intratumoral", "dlr"):

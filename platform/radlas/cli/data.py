@@ -1,4 +1,7 @@
-"""Verbs around the data, from `init` to `doctor`."""
+"""Verbs around the data, from `init` to `doctor`.
+
+Each imports its flow when it is called: a status must not wait for the extraction's libraries.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,11 @@ from typing import Annotated, Any
 
 import typer
 
-from radlas import doctor as checks
 from radlas.cli.app import DryRunOption, EngineOption, JsonOption, StoreOption, ToleratedOption
 from radlas.config import Config
 from radlas.entry import USAGE, execute, guarded, perform, show
 from radlas.errors import ConfigError
 from radlas.flows.base import Flow, Report, StoreConfig
-from radlas.flows.extract import ExtractConfig, extract
-from radlas.flows.ingest import IngestConfig, ingest
-from radlas.phantom import PhantomConfig, write_cohort
 from radlas.reasons import REASONS
 from radlas.store import health
 from radlas.store.layout import init_store, open_store
@@ -66,6 +65,8 @@ def phantom(
     """Write a synthetic three-centre cohort with planted truth."""
 
     def action() -> int:
+        from radlas.phantom import PhantomConfig, write_cohort
+
         values = {"out": out, "subjects": subjects, "seed": seed, "workers": workers}
         made = write_cohort(PhantomConfig.parse(values), _count_to_stderr)
         word = "wrote" if made.created else "found, complete and with these settings,"
@@ -106,6 +107,8 @@ def ingest_(
     """Read a centre's exams and masks into the store. Safe to repeat."""
 
     def action() -> int:
+        from radlas.flows.ingest import IngestConfig, ingest
+
         values = {
             "source": source,
             "store": store,
@@ -153,6 +156,8 @@ def extract_(
     """Compute every feature row the store does not hold yet. Safe to repeat."""
 
     def action() -> int:
+        from radlas.flows.extract import ExtractConfig, extract
+
         overrides: dict[str, Any] = {"store": store}
         overrides |= {"tolerated": tolerated} if tolerated else {}
         values = ExtractConfig.read(config, overrides)
@@ -289,6 +294,8 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Check that everything radlas needs is installed and works; print the remedy if not."""
+    from radlas import doctor as checks
+
     if compile_:
         from radlas.features.warm import compile_kernels
         from radlas.learn.warm import compile_kernels as compile_learning
@@ -309,6 +316,8 @@ def schemas_export(
     from radlas.features.resnet.extractor import DeepSettings
     from radlas.features.settings import RadiomicsSettings
     from radlas.flows.explain import ExplainConfig
+    from radlas.flows.extract import ExtractConfig
+    from radlas.flows.ingest import IngestConfig
     from radlas.flows.pretrain import PretrainConfig
     from radlas.flows.retrain import RetrainConfig
     from radlas.learn.study import StudyConfig
