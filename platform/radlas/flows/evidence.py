@@ -12,6 +12,7 @@ from radlas.flows.dataset import load_people
 from radlas.flows.evidence_validation import details
 from radlas.flows.intervals import auc_interval, interval, of_area, of_rate
 from radlas.flows.validate import f1_all_positive
+from radlas.learn.balance import mean_difference, share_difference
 from radlas.learn.fitted import FittedModel
 from radlas.learn.study import StudyConfig
 from radlas.reasons import REASONS
@@ -60,6 +61,7 @@ def cohort(store: Store, snapshot: Snapshot, study: StudyConfig, card: Mapping[s
         "classes": classes,
         "flow": _flow(_ingested(store, snapshot, set(used["centre"])), analysed),
         "table1": [_patients(str(centre), part) for centre, part in used.groupby("centre")],
+        "balance": _balance(used, study),
         "acquisition": [_acquired(*group) for group in used.groupby(["centre", _spacing(used)])],
     }
 
@@ -214,6 +216,25 @@ def _patients(centre: str, part: Any) -> Json:
         "female": int((part["sex"] == "F").sum()),
         "sites": {str(k): int(v) for k, v in part["site_group"].value_counts().items()},
     }
+
+
+def _balance(used: Any, study: StudyConfig) -> list[Json]:
+    """External against training patients, characteristic by characteristic."""
+    outside = used["centre"] == study.external_centre
+    parts = used[outside], used[~outside]
+    if any(part.empty for part in parts):
+        return []
+    ages = (part["age_years"].astype(float) for part in parts)
+    rows = [{"characteristic": "age", "smd": mean_difference(*ages)}]
+    female = (((part["sex"] == "F").sum(), part["sex"].notna().sum()) for part in parts)
+    rows.append({"characteristic": "female", "smd": share_difference(*female)})
+    for site in sorted(used["site_group"].dropna().unique()):
+        counts = (
+            (int((part["site_group"] == site).sum()), int(part["site_group"].notna().sum()))
+            for part in parts
+        )
+        rows.append({"characteristic": f"site: {site}", "smd": share_difference(*counts)})
+    return rows
 
 
 def _spacing(people: Any) -> Any:

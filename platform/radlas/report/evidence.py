@@ -9,6 +9,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 from numpy.typing import NDArray
 
 from radlas.report.evidence_validation import (
+    Balance,
     Band,
     CalibrationErrors,
     CentreTold,
@@ -357,6 +358,7 @@ class Evidence(TypedDict):
     limits: list[str]
     outcome: NotRequired[Outcome]
     missing: NotRequired[dict[str, str]]
+    balance: NotRequired[list[Balance]]
     support: NotRequired[Support]
     honesty: NotRequired[Honesty]
     left_out: NotRequired[list[LeftOut]]

@@ -16,6 +16,13 @@ class Interval(TypedDict):
     note: NotRequired[str]
 
 
+class Balance(TypedDict):
+    """External against training patients: standardised difference [SD], ``None`` if undefined."""
+
+    characteristic: str
+    smd: float | None
+
+
 class Support(TypedDict):
     """What the patients carry, known before anything was fitted.
 

@@ -1,7 +1,5 @@
 """One patient on one page: the risk, how sure it is, what drove it, and what was unusual."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files

@@ -1,0 +1,224 @@
+"""The parts that make a number believable: shown, warned of, and said where they are absent."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from radlas.errors import StudyError
+from radlas.report import checklists, render, verdict
+from radlas.report.patient import render_patient
+from radlas.report.render import compose
+
+from .fixture import case_id, interval, make_image
+
+
+def curve(band: bool = True) -> dict[str, Any]:
+    x = np.linspace(0.05, 0.95, 21)
+    ends = (np.clip(x - 0.1, 0, 1).tolist(), np.clip(x + 0.1, 0, 1).tolist())
+    low, high = ends if band else ([None] * 21, [None] * 21)
+    return {"x": x.tolist(), "y": x.tolist(), "low": low, "high": high}
+
+
+@pytest.fixture
+def believable(brief: dict[str, Any]) -> dict[str, Any]:
+    """A study with all that stands beside its numbers."""
+    for model in brief["models"].values():
+        model["external"] |= {
+            "brier_interval": interval(0.18, 0.03, "bootstrap, BCa"),
+            "average_precision": interval(0.8, 0.1, "bootstrap, BCa"),
+            "precision_recall": [[0.0, 1.0], [0.5, 0.8], [1.0, 0.6]],
+            "elsewhere": [
+                {"prevalence": 0.3, "ppv": interval(0.6, 0.1), "npv": interval(0.9, 0.05)}
+            ],
+            "errors": {"ici": interval(0.06, 0.03), "e50": 0.05, "e90": 0.1, "emax": 0.2},
+            "curve": curve(),
+            "decision": {"model": curve(), "all": np.linspace(0.5, -0.5, 21).tolist()},
+        }
+    held = {
+        "feature": "tumour__original__glcm_Idn",
+        "cluster": "tumour__original__glcm_Idn",
+        "size": 4,
+        "selected": 0.4,
+        "cluster_selected": 0.9,
+        "agrees": 1.0,
+    }
+    return {
+        **brief,
+        "support": {
+            "training": 36,
+            "events": 15,
+            "candidates": dict.fromkeys(brief["models"], 900),
+            "parameters": {"0.15": 1, "0.5": 3},
+            "external": 24,
+            "auc": [{"auc": 0.8, "half_width": 0.17}],
+            "halves": [{"auc": 0.8, "detectable": 0.45}],
+        },
+        "honesty": {
+            "rows": [control("permuted", 0.5), control("volume", 0.6), control("centre", 0.5)],
+            "missing": {"shuffled": "extracted without `perturbations: {shuffle: true}`"},
+        },
+        "left_out": [
+            {
+                "model": "dlr",
+                "centre": "centre_a",
+                "n": 20,
+                "positives": 12,
+                "auc": interval(0.7, 0.1),
+                "note": "",
+            }
+        ],
+        "folds": [
+            {"a": "x", "b": "y", "delta": 0.02, "low": -0.1, "high": 0.1, "p": 0.4, "p_holm": 0.4}
+        ],
+        "stability": {
+            "samples": 200,
+            "index": interval(0.62, 0.05),
+            "size": 12.0,
+            "blocks": {"tumour": 0.6, "deep": 0.4},
+            "families": {"glcm": 0.6, "deep": 0.4},
+            "features": [held],
+        },
+        "centres": [
+            {"features": "raw", "balanced_accuracy": 0.55, "chance": 0.5, "differing": 0.1}
+        ],
+    }
+
+
+def control(name: str, area: float, half: float = 0.1) -> dict[str, Any]:
+    external = None if name == "centre" else interval(area, half)
+    return {
+        "control": name,
+        "meaning": f"what {name} means",
+        "training": interval(area, half),
+        "external": external,
+        "features": 3,
+    }
+
+
+def with_control(evidence: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    return {**evidence, "honesty": {"rows": [row], "missing": {}}}
+
+
+def test_every_part_is_on_the_page_with_its_figure_and_its_data(believable):
+    page, tables = compose(believable)
+    for key in ("controls", "calibration", "decisions", "precision"):
+        assert f'id="figure-{key}"' in page
+        assert len(tables[key].splitlines()) > 1
+    for words in (
+        "carry 1 to 3 fitted parameters",
+        "Controls that were not fitted",
+        "fitted again on 200 resamples",
+        "Centre left out",
+        "Balanced accuracy",
+    ):
+        assert words in page
+
+
+def test_what_was_not_made_is_said(brief):
+    page = render({**brief, "missing": {"honesty": "a model of an older version"}})
+    assert "a model of an older version" in page
+    for key in ("support", "honesty", "stability", "checklists"):
+        assert f'id="absent-{key}"' in page
+
+
+def test_nothing_is_warned_of_where_controls_end_at_chance(believable):
+    said = " ".join(verdict.warnings(believable))
+    for word in ("leaks", "learned may be the centre", "not stable", "told apart"):
+        assert word not in said
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (control("permuted", 0.8), "something leaks, and no number here can be believed"),
+        (control("centre", 0.7), "what the model learned may be the centre"),
+        (control("volume", 0.99, 0.005), "The tumour's volume alone reaches an external AUC"),
+    ],
+)
+def test_a_control_that_beats_what_it_may_not_is_a_warning(believable, row, words):
+    """Planted: a leak, confounding by centre, and a model that adds nothing to volume."""
+    assert words in " ".join(verdict.warnings(with_control(believable, row)))
+
+
+def test_an_unstable_signature_and_centres_that_can_be_told_are_warnings(believable):
+    believable["stability"]["index"] = interval(0.1, 0.05)
+    believable["centres"][0]["balanced_accuracy"] = 0.95
+    said = " ".join(verdict.warnings(believable))
+    assert "Nogueira's index is 0.10" in said
+    assert "The training centres can be told apart by the features alone" in said
+
+
+def test_an_item_without_its_artefact_is_not_met(brief):
+    """The same study without validation: no item of external testing counts."""
+    before = {i["number"]: i for i in checklists.fill(brief)[1]["items"]}
+    models = {n: {**m, "external": None} for n, m in brief["models"].items()}
+    after = {i["number"]: i for i in checklists.fill({**brief, "models": models})[1]["items"]}
+    assert (before["27"]["state"], after["27"]["state"]) == ("evidence", "not met")
+    assert after["27"]["why"] == "not validated outside"
+    assert after["3"]["state"] == "needs author"
+
+
+@pytest.fixture
+def patient() -> dict[str, Any]:
+    cam = {
+        "model": "dlr",
+        "region": "whole",
+        "cell_mm": [8.0, 8.0, 8.0],
+        "layer": "layer4",
+        "cases": [
+            {"case_id": case_id(0), "label": None, "risk": 0.7, "mass": [], "note": ""},
+        ],
+    }
+    return {
+        "case_id": case_id(0),
+        "centre": "centre_d",
+        "known_centre": False,
+        "centre_note": "",
+        "model": "sts-grade@1",
+        "primary": "dlr",
+        "outcome": {"name": "grade", "positive": "high grade", "negative": "low grade"},
+        "banners": [{"level": "danger", "kind": "synthetic", "text": "Synthetic cohort."}],
+        "risk": interval(0.7, 0.1),
+        "threshold": 0.5,
+        "base": 0.2,
+        "drivers": [{"feature": "tumour__original__glcm_Idn", "logit": 0.6, "z": 1.5}],
+        "imputed": ["ring_0_10__original__glcm_Idn"],
+        "out_of_range": [
+            {"feature": "tumour__original__glcm_Idn", "value": 9.0, "low": 1.0, "high": 5.0}
+        ],
+        "training": {"negative": [0.1, 0.3], "positive": [0.6, 0.9]},
+        "cam": cam,
+        "provenance": {"Model": "sts-grade@1"},
+    }
+
+
+def test_a_patient_s_page_shows_risk_map_and_what_is_unusual(patient):
+    page = render_patient(patient, make_image(np.random.default_rng(0), empty=False))
+    assert page == render_patient(patient, make_image(np.random.default_rng(0), empty=False))
+    for words in ("took no part in training", "Synthetic cohort", "0.700", "the training median"):
+        assert words in page
+    assert page.count("<figure") == 3
+    assert len(re.findall(r'(?:aria-label|alt)="[^"]{10,}"', page)) >= 3
+    assert "<script" not in page
+    assert not re.findall(r"""(?:src|href)=["']?https?:""", page)
+
+
+def test_a_patient_s_page_without_a_map_says_why(patient):
+    page = render_patient({**patient, "cam": None, "missing": {"cam": "There is no map: x."}})
+    assert 'id="absent-cam"' in page
+    assert page.count("<figure") == 2
+
+
+def test_a_patient_s_page_names_what_it_lacks(patient):
+    del patient["risk"]
+    with pytest.raises(StudyError, match="the patient's page lacks risk"):
+        render_patient(patient)
+
+
+def test_the_evidence_stays_plain_json(believable):
+    json.dumps(believable, allow_nan=False)
