@@ -34,8 +34,11 @@ setup: .venv/.ready
 demo: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SUBJECTS=$(SUBJECTS) bash jobs/demo.sh
 
+# The store's tests wait for a storage server most of the time, so they run beside the others.
 test: setup lint
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest tests/unit/store > .store-tests.log 2>&1 & store=$$!; \
+	$(BIN)/python -m pytest --ignore=tests/unit/store; rest=$$?; \
+	wait $$store; of_store=$$?; cat .store-tests.log; exit $$((rest || of_store))
 
 lint: setup
 	@$(BIN)/ruff check platform tests jobs
@@ -50,4 +53,4 @@ constraints: setup
 	@$(PIP) freeze --exclude-editable | sed 's/+cpu//' > constraints.txt
 
 clean:
-	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv demo .store-tests.log .pytest_cache .mypy_cache .ruff_cache

@@ -43,6 +43,7 @@ external_centre: centre-c
 splits: {folds: 2, inner_folds: 2}
 selection: {rfe_features: [5], c: [0.2, 1.0], one_standard_error: false}
 stability: {bootstraps: 6}
+controls: [volume, permuted, random_weights, shuffled]
 subgroups: {age_years: [60], sex: null, site_group: null}
 minimum_per_class: 2
 """

@@ -15,11 +15,11 @@ extractors:
 def study(cohort, place, recipe):
     """One centre's exams, from files to a verified snapshot; its identity."""
     here = ("--store", place)
-    options = ("--centre", "centre-c", "--importer", "nifti")
+    options = ("--centre", "centre-c", "--importer", "nifti", "--engine", "serial")
     for words in (
         ("init", place, "--key", cohort / "site.key"),
         ("ingest", cohort / "centre-c", *here, *options),
-        ("extract", *here, "--config", recipe, "--engine", "local:1"),
+        ("extract", *here, "--config", recipe, "--engine", "serial"),
         ("snapshot", "create", "x", *here),
         ("verify", *here),
     ):
@@ -27,7 +27,7 @@ def study(cohort, place, recipe):
         assert said.code == 0, said.out + said.err
     before = stored(place)
     assert radlas("ingest", cohort / "centre-c", *here, *options).code == 0
-    assert radlas("extract", *here, "--config", recipe).code == 0
+    assert radlas("extract", *here, "--config", recipe, "--engine", "serial").code == 0
     assert stored(place) == before, "a second identical run writes no byte"
     return radlas("snapshot", "show", "x", *here, "--json").data["id"]
 

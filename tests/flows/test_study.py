@@ -58,7 +58,8 @@ def test_training_again_is_nothing_new(study_store, study_file):
 def test_the_same_snapshot_and_study_give_the_same_models(study_store, study_file, tmp_path):
     """Another process count, a new version: the digests of all that was learned agree."""
     other = tmp_path / "study.yaml"
-    other.write_text(study_file.read_text().replace("name: tiny", "name: twin"))
+    text = study_file.read_text().replace("name: tiny", "name: twin")
+    other.write_text(re.sub("controls: .*", "controls: []", text))
     said = radlas(
         "train", other, "--store", study_store, "--snapshot", "first", "--engine", "local"
     )
