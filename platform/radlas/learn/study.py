@@ -113,6 +113,12 @@ def _disagreements(study: StudyConfig) -> list[str]:
         problems.append(
             f"primary model {study.primary} is not among the models {', '.join(study.models)}"
         )
+    policy = study.harmonise
+    if study.external_centre and policy.method != "none" and policy.on_unseen == "error":
+        problems.append(
+            f"centre {study.external_centre} will be new to the harmoniser: say what that means by"
+            " `harmonise.on_unseen`, raw or adapt"
+        )
     if study.external_centre in study.training_centres:
         problems.append(f"centre {study.external_centre} is both training and external")
     if len(set(study.training_centres)) < len(study.training_centres):

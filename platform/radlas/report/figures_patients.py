@@ -132,5 +132,6 @@ def _waterfall(axes: Any, steps: list[tuple[str, float]], start: float) -> None:
         axes.plot([at, at], [y + 0.32, y + 0.68], color=base.QUIET, lw=0.7)
     axes.set_yticks(range(len(steps)), [fmt.two_lines(name) for name, _ in steps])
     axes.set(ylim=(len(steps) - 0.4, -0.6))
+    axes.use_sticky_edges = False  # else a bar ends at the frame, its number on the names
     axes.margins(x=0.14)
     axes.tick_params(axis="y", length=0)

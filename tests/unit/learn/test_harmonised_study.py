@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.special import logit
 
-from radlas.errors import StudyError
+from radlas.errors import ConfigError, StudyError
 from radlas.learn.evaluate import evaluate
 from radlas.learn.fit import fit_fold, fit_model, outer_folds
 from radlas.learn.persist import load, save
@@ -98,8 +98,13 @@ def test_each_training_centre_is_left_out_once(model):
 
 def test_a_study_that_refuses_new_centres_says_why_none_was_left_out(cohort, protocol):
     change = {"harmonise": {"method": "combat"}, "splits": {**protocol["splits"], "repeats": 1}}
-    study = StudyConfig.parse({**protocol, **change})
+    study = StudyConfig.parse({**protocol, **change, "external_centre": None})
     model = fit_model(cohort.X, cohort.y, cohort.subjects, cohort.centres, study, "intratumoral")
     assert {row["note"] for row in model.centres} == {
         "the study refuses to harmonise a centre that was not fitted"
     }
+
+
+def test_an_external_centre_needs_a_policy_for_it(protocol):
+    with pytest.raises(ConfigError, match="centre2 will be new to the harmoniser"):
+        StudyConfig.parse({**protocol, "harmonise": {"method": "combat"}})
