@@ -34,11 +34,13 @@ setup: .venv/.ready
 demo: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SUBJECTS=$(SUBJECTS) bash jobs/demo.sh
 
-# The store's tests wait for a storage server most of the time, so they run beside the others.
+# Two halves beside each other: what waits for storage and files, and all else.
+BESIDE := tests/unit/store $(patsubst %,tests/flows/test_%.py,bucket canary ingest real_data)
+
 test: setup lint
-	@$(BIN)/python -m pytest tests/unit/store > .store-tests.log 2>&1 & store=$$!; \
-	$(BIN)/python -m pytest --ignore=tests/unit/store; rest=$$?; \
-	wait $$store; of_store=$$?; cat .store-tests.log; exit $$((rest || of_store))
+	@$(BIN)/python -m pytest $(BESIDE) > .tests-beside.log 2>&1 & beside=$$!; \
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(BESIDE)); rest=$$?; \
+	wait $$beside; other=$$?; cat .tests-beside.log; exit $$((rest || other))
 
 lint: setup
 	@$(BIN)/ruff check platform tests jobs
@@ -53,4 +55,4 @@ constraints: setup
 	@$(PIP) freeze --exclude-editable | sed 's/+cpu//' > constraints.txt
 
 clean:
-	rm -rf .venv demo .store-tests.log .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv demo .tests-beside.log .pytest_cache .mypy_cache .ruff_cache
