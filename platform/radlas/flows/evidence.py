@@ -10,7 +10,7 @@ import pandas as pd
 
 from radlas.flows.dataset import load_people
 from radlas.flows.evidence_validation import details
-from radlas.flows.intervals import auc_interval, interval, of_area, of_rate
+from radlas.flows.intervals import auc_interval, interval, of_area, of_pair, of_rate
 from radlas.flows.validate import f1_all_positive
 from radlas.learn.balance import mean_difference, share_difference
 from radlas.learn.fitted import FittedModel
@@ -94,11 +94,7 @@ def comparisons(found: list[Json]) -> list[Json]:
     """Paired differences of AUC."""
     return [
         {
-            "a": row["first"],
-            "b": row["second"],
-            "delta": row["difference"],
-            "low": row["interval"][0] if row["interval"] else None,
-            "high": row["interval"][1] if row["interval"] else None,
+            **of_pair(row),
             "z": row["statistic"],
             "p": row["p"],
             "p_holm": row["p_holm"],

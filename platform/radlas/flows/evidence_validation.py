@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from radlas.flows.controls import MEANING
-from radlas.flows.intervals import interval, of_area, of_bootstrap, of_rate
+from radlas.flows.intervals import interval, of_area, of_bootstrap, of_pair, of_rate
 from radlas.learn.fitted import FittedModel
 from radlas.learn.study import CONTROL
 
@@ -62,11 +62,7 @@ def folds(card: Mapping[str, Any]) -> list[Json]:
     """Models compared over the outer folds they share."""
     return [
         {
-            "a": row["first"],
-            "b": row["second"],
-            "delta": row["difference"],
-            "low": row["interval"][0] if row["interval"] else None,
-            "high": row["interval"][1] if row["interval"] else None,
+            **of_pair(row),
             "p": row["p"],
             "p_holm": row["p_holm"],
         }
@@ -106,11 +102,7 @@ def differences(found: Mapping[str, Json]) -> list[Json]:
     return [
         {
             "model": model,
-            "a": row["first"],
-            "b": row["second"],
-            "delta": row["difference"],
-            "low": row["interval"][0] if row["interval"] else None,
-            "high": row["interval"][1] if row["interval"] else None,
+            **of_pair(row),
             **{key: row[key] for key in same},
         }
         for model, groups in found.items()

@@ -41,3 +41,10 @@ def auc_interval(area: Mapping[str, Any]) -> tuple[tuple[float, float] | None, s
             low, high = area[method]
             return (low, high), f"{'Clopper-Pearson' if method == 'exact' else 'DeLong, ' + method}"
     return None, ""
+
+
+def of_pair(row: Mapping[str, Any]) -> Json:
+    """Two things compared: first minus second, with its bounds."""
+    low, high = row["interval"] or (None, None)
+    names = {"a": row["first"], "b": row["second"]}
+    return {**names, "delta": row["difference"], "low": low, "high": high}

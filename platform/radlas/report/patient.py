@@ -1,12 +1,9 @@
 """One patient on one page: the risk, how sure it is, what drove it, and what was unusual."""
 
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any, NotRequired, TypedDict, cast
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
@@ -17,6 +14,7 @@ from radlas.report import format as fmt
 from radlas.report.evidence import Banner, Cam, CamImage, Outcome
 from radlas.report.evidence_validation import Interval
 from radlas.report.figures import Panel
+from radlas.report.pages import environment, style_sheet
 
 
 class Unusual(TypedDict):
@@ -77,8 +75,8 @@ def render_patient(patient: Mapping[str, Any], image: CamImage | None = None) ->
     cam = found.get("cam")
     if cam and image is not None:
         panels.append(figures_cam.montage(cam, {found["case_id"]: image}, found["outcome"]))
-    css = Markup(_style_sheet())  # noqa: S704 - our own file
-    page = _environment().get_template("patient.html.j2")
+    css = Markup(style_sheet())  # noqa: S704 - our own file
+    page = environment().get_template("patient.html.j2")
     return page.render(p=found, panels=panels, css=css, missing=found.get("missing", {}))
 
 
@@ -122,28 +120,3 @@ def _place(patient: Patient) -> Panel:
         ),
         "training",
     )
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("radlas.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "fixed": fmt.fixed,
-        "significant": fmt.significant,
-        "signed": fmt.signed,
-        "bounds": fmt.bounds,
-        "feature": fmt.feature,
-        "short": fmt.short_id,
-    }
-    return environment
-
-
-@cache
-def _style_sheet() -> str:
-    return files("radlas.report").joinpath("style.css").read_text(encoding="utf-8")

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from radlas.reasons import REASONS
+from radlas.report.pages import environment
 from radlas.report.qc_concerns import Concern
 from radlas.report.qc_slice import Thumbnail
 
@@ -60,7 +59,7 @@ def render_qc(cards: Sequence[Card], trouble: Sequence[Trouble], *, synthetic: b
     colours = {name: COLOURS[at % len(COLOURS)] for at, name in enumerate(names)}
     centres = Counter(str(card.case["centre"]) for card in cards)
     return (
-        _environment()
+        environment()
         .get_template("qc.html.j2")
         .render(
             cards=ordered,
@@ -85,13 +84,3 @@ def _grouped(trouble: Sequence[Trouble]) -> list[tuple[str, list[Trouble]]]:
     for one in sorted(trouble, key=lambda one: (one.reason, one.centre, one.case_id)):
         groups.setdefault(one.reason, []).append(one)
     return sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0]))
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("radlas.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

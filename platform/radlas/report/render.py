@@ -6,12 +6,9 @@ import csv
 import io
 import re
 from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from radlas.digests import digest_of
@@ -24,10 +21,10 @@ from radlas.report import (
     figures_validation,
     verdict,
 )
-from radlas.report import format as fmt
 from radlas.report.check import check_evidence, check_images, name_random_blocks
 from radlas.report.evidence import Cam, CamImage, Evidence, Outcome, Shap
 from radlas.report.figures import Panel
+from radlas.report.pages import environment, style_sheet
 
 _TRAINED_CLAIM = re.compile(r"pre-?\s?trained", re.IGNORECASE)
 _DEFAULT_OUTCOME = Outcome(name="outcome", positive="positive", negative="negative")
@@ -70,7 +67,7 @@ def compose(evidence: Mapping[str, Any], cam_images: Mapping[str, CamImage] | No
     digest, named = _digest(checked), name_random_blocks(checked)
     drawn = panels(named, images)
     context = _context(named, drawn) | {"digest": digest}
-    page = _environment().get_template("template.html.j2").render(context)
+    page = environment().get_template("template.html.j2").render(context)
     _refuse_trained_claim(checked, page)
     return Page(page, {key: _csv(panel) for key, panel in drawn.items()})
 
@@ -149,7 +146,7 @@ def _context(evidence: Evidence, drawn: Mapping[str, Panel]) -> dict[str, Any]:
         "calibration_sentence": verdict.calibration_sentence,
         "sites": list(dict.fromkeys(site for row in evidence["table1"] for site in row["sites"])),
         "study_yaml": yaml.safe_dump(evidence["study"], allow_unicode=True, sort_keys=True),
-        "css": Markup(_style_sheet()),  # noqa: S704
+        "css": Markup(style_sheet()),  # noqa: S704
     }
 
 
@@ -172,33 +169,3 @@ def _refuse_trained_claim(evidence: Evidence, page: str) -> None:
             "report",
             "remove the words from the study's title, settings, banners or limits",
         )
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("radlas.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "fixed": fmt.fixed,
-        "significant": fmt.significant,
-        "signed": fmt.signed,
-        "p": fmt.p_value,
-        "n": fmt.count,
-        "of": fmt.share,
-        "bounds": fmt.bounds,
-        "ci": fmt.estimate,
-        "feature": fmt.feature,
-        "short": fmt.short_id,
-        "settings": fmt.settings,
-    }
-    return environment
-
-
-@cache
-def _style_sheet() -> str:
-    return files("radlas.report").joinpath("style.css").read_text(encoding="utf-8")

@@ -1,0 +1,42 @@
+"""What every page is made with: one environment of templates and the style sheet."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from radlas.report import format as fmt
+
+
+@cache
+def environment() -> Environment:
+    """Templates of this folder, everything escaped, with the filters of ``format``."""
+    made = Environment(
+        loader=PackageLoader("radlas.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "fixed": fmt.fixed,
+        "significant": fmt.significant,
+        "signed": fmt.signed,
+        "p": fmt.p_value,
+        "n": fmt.count,
+        "of": fmt.share,
+        "bounds": fmt.bounds,
+        "ci": fmt.estimate,
+        "feature": fmt.feature,
+        "short": fmt.short_id,
+        "settings": fmt.settings,
+    }
+    return made
+
+
+@cache
+def style_sheet() -> str:
+    """The style of reports."""
+    return files("radlas.report").joinpath("style.css").read_text(encoding="utf-8")
