@@ -14,7 +14,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 from radlas.errors import ConfigError
-from radlas.store.query import VIEWS, make_wide, run_sql, view_sql
+from radlas.store.query import VIEWS, make_late, run_sql, view_sql
 from radlas.tables import TABLES, feature_column
 
 KEYWORDS = (
@@ -137,8 +137,7 @@ class SqlCompleter(Completer):
 
 def columns_of(connection: duckdb.DuckDBPyConnection, view: str) -> list[str]:
     """Names of a view's columns."""
-    if view == "radiomics_wide":
-        make_wide(connection)
+    make_late(connection, view)
     columns: list[str] = connection.sql(f"select * from {view} limit 0").columns
     return columns
 

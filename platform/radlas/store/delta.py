@@ -62,7 +62,12 @@ def parts(store: Store, name: str, at: int | None = None) -> list[Part]:
 
 def files(store: Store, name: str, at: int | None = None) -> list[str]:
     """Paths of a table's parts at a version, on this machine; see ``parts``."""
-    names = [part_name(TABLES[name], part.path) for part in parts(store, name, at)]
+    return local(store, name, [part.path for part in parts(store, name, at)])
+
+
+def local(store: Store, name: str, paths: Iterable[str]) -> list[str]:
+    """Where parts of a table, given by their paths in it, lie on this machine, in their order."""
+    names = [part_name(TABLES[name], path) for path in paths]
     return [str(path) for path in store.place.local(sorted(names))]
 
 

@@ -98,16 +98,23 @@ def _radiomics(
     every = connection.sql("select * from radiomics limit 0").columns
     features = sorted(set(every) - RADIOMICS_FACTS)
     names = [prefix + name for prefix in prefixes for name in features]
-    flat = np.full(len(names) * len(cases), np.nan)
+    # Not filled with NaN beforehand: to touch fresh memory costs as much as to decode its rows,
+    # and so it is touched while the next ones are decoded.
+    values = np.empty((len(prefixes), len(features), len(cases)))
+    flat = values.reshape(-1)
+    there = np.zeros((len(prefixes), len(cases)), dtype=bool)
     columns = ", ".join(f'"{name}"' for name in features)
     stream = connection.sql(f"select case_id, prefix, {columns} from ({rows})")
     for batch in _ahead(stream.to_arrow_reader(_BATCH)):
         case, block = _places(batch, cases, prefixes)
+        there[block, case] = True
         places = block * (len(features) * len(cases)) + case
         for name in features:
             flat[places] = batch.column(name).to_numpy(zero_copy_only=False)
             places += len(cases)
-    return _without_empty(names, flat.reshape(len(names), len(cases)))
+    for rows_of, absent in zip(values, ~there, strict=True):
+        rows_of[:, absent] = np.nan
+    return _without_empty(names, values.reshape(len(names), len(cases)))
 
 
 def _deep(

@@ -30,7 +30,8 @@ VIEWS = (
     "missing",
 )
 _MEMORY = "allow more by --memory, or ask for fewer columns or groups at once"
-_WIDE = "radiomics_wide"  # made when it is asked for: it has thousands of columns
+_WIDE = "radiomics_wide"  # it has thousands of columns
+_LATE = (_WIDE, "missing")  # costly to make, and so made when they are asked for
 _SQL_TYPES = {
     "string": "varchar",
     "bool": "boolean",
@@ -45,6 +46,7 @@ def connect(
     store: Store,
     *,
     versions: Mapping[str, int] | None = None,
+    parts: Mapping[str, Sequence[str]] | None = None,
     cohort: Sequence[str] | None = None,
     feature_sets: Sequence[str] | None = None,
     memory: str = "",
@@ -54,6 +56,7 @@ def connect(
     Args:
         store: The store.
         versions: Delta version per table, -1 for a table that was empty; None for the newest.
+        parts: Paths of the parts of those versions per table, where they are known: no log is read.
         cohort: Case ids that are visible; None for all.
         feature_sets: Feature sets that are visible; None for all.
         memory: Most memory that queries may take, as ``2GB``; empty for DuckDB's own bound.
@@ -63,6 +66,8 @@ def connect(
     """
     connection = duckdb.connect(":memory:")
     connection.execute("set TimeZone = 'UTC'")
+    # Parts are never rewritten, and every view that is made reads their footers again without it.
+    connection.execute("set parquet_metadata_cache = true")
     _without_bar(connection)
     # What a query cannot hold goes there and is gone with the connection; else to the folder that
     # somebody happens to stand in.
@@ -70,11 +75,14 @@ def connect(
     connection.execute("set temp_directory = ?", [str(spill)])
     for table in TABLES.values():
         pinned = None if versions is None else versions.get(table.name, -1)
-        _bind(connection, table, delta.files(store, table.name, pinned))
-    _restrict(connection, "cohort", "case_id", "cases_rows", cohort)
-    _restrict(connection, "recipes", "feature_set", "radiomics_rows", feature_sets)
+        if parts and table.name in parts:
+            uris = delta.local(store, table.name, parts[table.name])
+        else:
+            uris = delta.files(store, table.name, pinned)
+        _bind(connection, table, uris)
+    _restrict(connection, cohort, feature_sets)
     for view in VIEWS:
-        if view != _WIDE:
+        if view not in _LATE:
             connection.execute(view_sql(view))
     if memory:
         _limit(connection, memory)
@@ -104,12 +112,19 @@ def view_sql(name: str) -> str:
     return (resources("radlas.store") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def make_wide(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the view ``radiomics_wide``, whose columns are those of the rows that are there."""
-    if connection.sql(
-        "select 1 from duckdb_views() where view_name = ?", params=[_WIDE]
-    ).fetchall():
+def make_late(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Make the views that a query names and that are not made yet."""
+    named = {view for view in _LATE if view in sql.lower()}
+    if not named:
         return
+    made = connection.sql("select view_name from duckdb_views()").fetchall()
+    for view in sorted(named - {name for (name,) in made}):
+        text = view_sql(view)
+        connection.execute(_widened(connection, text) if view == _WIDE else text)
+
+
+def _widened(connection: duckdb.DuckDBPyConnection, text: str) -> str:
+    """The text of ``radiomics_wide``, whose columns are those of the rows that are there."""
     kinds = connection.sql("select distinct image_type from radiomics order by 1").fetchall()
     every = connection.sql("select * from radiomics limit 0").columns
     features = [name for name in every if name not in RADIOMICS_FACTS]
@@ -118,9 +133,7 @@ def make_wide(connection: duckdb.DuckDBPyConnection) -> None:
         for (kind,) in kinds
         for feature in features
     ]
-    connection.execute(
-        view_sql(_WIDE).replace("{columns}", ",\n    ".join(columns) or "null as none")
-    )
+    return text.replace("{columns}", ",\n    ".join(columns) or "null as none")
 
 
 def run_sql(
@@ -131,8 +144,7 @@ def run_sql(
     Raises:
         ConfigError: The SQL is wrong, or wants more than to read the store.
     """
-    if _WIDE in sql.lower():
-        make_wide(connection)
+    make_late(connection, sql)
     try:
         kinds = [statement.type for statement in connection.extract_statements(sql)]
         if kinds != [duckdb.StatementType.SELECT]:
@@ -179,21 +191,29 @@ def _bind(connection: duckdb.DuckDBPyConnection, table: Table, uris: Sequence[st
 
 def _restrict(
     connection: duckdb.DuckDBPyConnection,
-    name: str,
-    column: str,
-    source: str,
-    values: Sequence[str] | None,
+    cohort: Sequence[str] | None,
+    feature_sets: Sequence[str] | None,
 ) -> None:
-    """A small table of what is visible: a snapshot's list, or everything there is."""
-    if values is not None:
-        listed = "unnest(from_json(?, '[\"varchar\"]'))"  # a Python list is read value by value
-        sql = f"create table {name} as select {listed} {column}"
-        connection.execute(sql, [json.dumps(list(values))])
-        return
-    both = f"select {column} from {source}"
-    if column == "feature_set":
-        both += f" union select {column} from deep_rows"
-    connection.execute(f"create table {name} as select distinct {column} from ({both})")
+    """``cohort`` and ``recipes``, what is visible: a snapshot's lists, or everything there is."""
+    if cohort is None:  # a view: to make a table of 100,000 takes as long as all else of opening
+        connection.execute("create view cohort as select case_id from cases_rows")
+    else:
+        _list(connection, "cohort", "case_id", cohort)
+    if feature_sets is None:
+        connection.execute(
+            "create table recipes as select feature_set from radiomics_rows"
+            " union select feature_set from deep_rows"
+        )
+    else:
+        _list(connection, "recipes", "feature_set", feature_sets)
+
+
+def _list(
+    connection: duckdb.DuckDBPyConnection, name: str, column: str, values: Sequence[str]
+) -> None:
+    listed = "unnest(from_json(?, '[\"varchar\"]'))"  # a Python list is read value by value
+    sql = f"create table {name} as select {listed} {column}"
+    connection.execute(sql, [json.dumps(list(values))])
 
 
 def _confine(connection: duckdb.DuckDBPyConnection, store: Store) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -40,6 +40,8 @@ class Snapshot:
         tables: Rows and content digest per table.
         counts: Cases and subjects per centre.
         cohort_sql: The query that chose the cases; empty for all.
+        parts: Paths of the versions' parts per table, so that opening reads no log, however long
+            it grew; empty in snapshots of older versions.
         validation: Gates and findings, as of ``store/gates.py``.
     """
 
@@ -53,6 +55,7 @@ class Snapshot:
     tables: Mapping[str, Mapping[str, Any]]
     counts: Mapping[str, Mapping[str, int]]
     cohort_sql: str = ""
+    parts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     validation: Mapping[str, Any] = field(default_factory=dict)
 
@@ -89,13 +92,15 @@ def create_snapshot(
     _check_name(name)
     for table in PINNED:
         compact(store, table)  # what is pinned is read for years
-    versions = {table: _version(store, table) for table in VERSIONED}
-    with connect(store, versions=versions) as everything:
+    versions = {table: newest_version(store, table) for table in VERSIONED}
+    parts = pinned_parts(store, versions)
+    with connect(store, versions=versions, parts=parts) as everything:
         cases = _cohort(everything, cohort_sql)
         wanted = _feature_sets(everything, str(store.place), feature_sets)
     with connect(
         store,
         versions=versions,
+        parts=parts,
         cohort=cases if cohort_sql else None,
         feature_sets=wanted if feature_sets else None,
     ) as connection:
@@ -118,6 +123,7 @@ def create_snapshot(
         tables=tables,
         counts=counts,
         cohort_sql=cohort_sql,
+        parts=parts,
         provenance={"radlas": __version__, "store_id": store.store_id},
         validation=validation,
     )
@@ -133,20 +139,26 @@ def load_snapshot(store: Store, label: str) -> Snapshot:
     """
     name, _, number = label.partition("@")
     _check_name(name)
-    known = list_snapshots(store, name)
-    chosen = known[-1:] if not number else [s for s in known if str(s.number) == number]
-    if not chosen:
+    known = dict(_named(store, name))
+    wanted = number or str(max(known, default=0))
+    if not wanted.isdecimal() or int(wanted) not in known:
         labels = ", ".join(s.label for s in list_snapshots(store)) or "none yet"
         raise ConfigError(f"no snapshot {label!r}", str(store.place), f"there are: {labels}")
-    return chosen[0]
+    return _load(store, known[int(wanted)])
 
 
 def list_snapshots(store: Store, name: str = "") -> list[Snapshot]:
     """Snapshots by name and number: of one name, or all."""
-    paths = store.place.names(_FOLDER)
-    wanted = f"{_FOLDER}/{name}@" if name else ""
-    found = [_load(store, path) for path in paths if path.startswith(wanted)]
+    found = [_load(store, path) for _, path in _named(store, name)]
     return sorted(found, key=lambda snapshot: (snapshot.name, snapshot.number))
+
+
+def _named(store: Store, name: str) -> Iterator[tuple[int, str]]:
+    """Number and file of the snapshots of a name, or of all."""
+    for path in store.place.names(_FOLDER):
+        called, _, number = path.removeprefix(f"{_FOLDER}/").removesuffix(".json").partition("@")
+        if number.isdecimal() and name in ("", called):
+            yield int(number), path
 
 
 def open_snapshot(
@@ -156,6 +168,7 @@ def open_snapshot(
     return connect(
         store,
         versions=snapshot.versions,
+        parts=snapshot.parts,
         # Without a cohort's query the pinned version names the same cases, and faster.
         cohort=snapshot.cases if snapshot.cohort_sql else None,
         feature_sets=snapshot.feature_sets,
@@ -163,23 +176,35 @@ def open_snapshot(
     )
 
 
+def pinned_parts(store: Store, versions: Mapping[str, int]) -> dict[str, list[str]]:
+    """Paths of the parts per table at the given versions, sorted."""
+    return {
+        table: sorted(part.path for part in delta.parts(store, table, at))
+        for table, at in versions.items()
+    }
+
+
 def verify_snapshot(store: Store, snapshot: Snapshot) -> None:
     """Read every byte of the pinned parts again, and hold the rows against the frozen digests.
 
     Raises:
-        StoreError: A part's bytes or a table's content have changed.
+        StoreError: A part's bytes, a version's parts or a table's content have changed.
     """
+    where, restore = f"snapshot {snapshot.label}", "restore the lake's files from a backup"
+    logged = pinned_parts(store, snapshot.versions)
+    for table, frozen in snapshot.parts.items():
+        if logged[table] != list(frozen):
+            raise StoreError(
+                f"the log of {table} names other parts than were frozen", where, restore
+            )
     for table in snapshot.tables:
-        for part in delta.parts(store, table, snapshot.versions[table]):
-            verify_part(store.place, TABLES[table], part.path)
+        for path in logged[table]:
+            verify_part(store.place, TABLES[table], path)
     with open_snapshot(store, snapshot) as connection:
         for table, recorded in snapshot.tables.items():
             if _content(connection, table) != recorded:
-                raise StoreError(
-                    f"table {table} no longer holds what was frozen",
-                    f"snapshot {snapshot.label}",
-                    "restore the lake's files from a backup",
-                )
+                what = f"table {table} no longer holds what was frozen"
+                raise StoreError(what, where, restore)
 
 
 def _content(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
@@ -194,7 +219,8 @@ def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
     return {centre: {"cases": cases, "subjects": subjects} for centre, cases, subjects in rows}
 
 
-def _version(store: Store, table: str) -> int:
+def newest_version(store: Store, table: str) -> int:
+    """Newest version of a table; -1 for one that nothing was ever written to."""
     version = delta.version(store, table)
     return -1 if version is None else version
 

@@ -31,7 +31,13 @@ from radlas.store.content import key_digests, row_digests
 from radlas.store.layout import Store, open_store, write_head
 from radlas.store.query import connect
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe
-from radlas.store.snapshots import Snapshot, open_snapshot, save_snapshot
+from radlas.store.snapshots import (
+    Snapshot,
+    newest_version,
+    open_snapshot,
+    pinned_parts,
+    save_snapshot,
+)
 from radlas.tables import ROW_DIGEST, TABLES, Table
 
 _IN_COHORT = "case_id in (select case_id from cohort)"
@@ -143,11 +149,9 @@ def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int
     for feature_set in sorted(set(sets) & set(list_recipes(store))):
         save_recipe(made, feature_set, load_recipe(store, feature_set))
     if snapshot is not None:
-        versions = {
-            name: -1 if (at := delta.version(made, name)) is None else at for name in TABLES
-        }
-        pinned = replace(snapshot, versions={name: versions[name] for name in snapshot.versions})
-        save_snapshot(made, pinned)
+        versions = {name: newest_version(made, name) for name in snapshot.versions}
+        parts = pinned_parts(made, versions)
+        save_snapshot(made, replace(snapshot, versions=versions, parts=parts))
     return counts
 
 

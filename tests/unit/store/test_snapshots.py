@@ -1,5 +1,7 @@
 """Snapshots: what was frozen stays, whatever is written later; identity is content."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -120,8 +122,22 @@ def test_verify_finds_rows_that_were_taken_out_of_a_version(filled):
     lines = filled.place.read(newest).decode().splitlines()
     kept = [line for line in lines if '"add"' not in line]
     filled.place.replace(newest, ("\n".join(kept) + "\n").encode())
-    with pytest.raises(StoreError, match="table radiomics no longer holds what was frozen"):
+    with pytest.raises(StoreError, match="the log of radiomics names other parts than were frozen"):
         verify_snapshot(filled, snapshot)
+    old = replace(snapshot, parts={})  # of a version of radlas that kept no list
+    with pytest.raises(StoreError, match="table radiomics no longer holds what was frozen"):
+        verify_snapshot(filled, old)
+
+
+def test_opening_a_snapshot_reads_no_log(filled, monkeypatch):
+    """However long the history grew, and with the same rows as by the log."""
+    snapshot, _ = create_snapshot(filled, "x")
+    sql = "select * from radiomics order by case_id"
+    with open_snapshot(filled, replace(snapshot, parts={})) as connection:
+        by_log = connection.sql(sql).to_arrow_table()
+    monkeypatch.setattr(delta, "open_log", None)
+    with open_snapshot(filled, load_snapshot(filled, "x")) as connection:
+        assert connection.sql(sql).to_arrow_table().equals(by_log)
 
 
 def test_an_unknown_label_lists_what_there_is(filled):
