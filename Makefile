@@ -16,7 +16,8 @@ help:
 setup: .venv/.ready
 
 # PyRadiomics is built here against the installed numpy: its wheel for this numpy does not exist.
-.venv/.ready: constraints.txt pyproject.toml
+# Python's own bytecode is left to the first import: most of what is installed is never imported.
+.venv/.installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "radlas needs Python 3.11 or newer, found " + sys.version.split()[0] + "; set PYTHON=python3.11")'
 	@echo "[setup] 1/5 virtual environment in .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -25,7 +26,10 @@ setup: .venv/.ready
 	@echo "[setup] 3/5 PyRadiomics, compiled against that numpy (needs a C compiler)"
 	@$(PIP) install -q -c constraints.txt --no-build-isolation pyradiomics==3.0.1
 	@echo "[setup] 4/5 radlas and what it needs, as pinned in constraints.txt"
-	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[dev]'
+	@$(PIP) install -q --no-compile -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@
+
+.venv/.ready: .venv/.installed
 	@echo "[setup] 5/5 the extraction's loops, compiled for this processor"
 	@$(BIN)/radlas doctor --compile > /dev/null
 	@touch $@
@@ -34,15 +38,17 @@ setup: .venv/.ready
 demo: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SUBJECTS=$(SUBJECTS) bash jobs/demo.sh
 
-# Two halves beside each other: what waits for storage and files, and all else.
-BESIDE := tests/unit/store $(patsubst %,tests/flows/test_%.py,bucket canary ingest real_data)
+# Two halves beside each other, a core for each: threads of one would wait for those of the other.
+BESIDE := $(addprefix tests/,unit/features unit/roi unit/store flows/test_canary.py)
+PYTEST := OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python -m pytest
 
-test: setup lint
-	@$(BIN)/python -m pytest $(BESIDE) > .tests-beside.log 2>&1 & beside=$$!; \
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(BESIDE)); rest=$$?; \
+test:
+	@$(MAKE) --no-print-directory -j2 lint setup
+	@$(PYTEST) $(BESIDE) > .tests-beside.log 2>&1 & beside=$$!; \
+	$(PYTEST) $(addprefix --ignore=,$(BESIDE)); rest=$$?; \
 	wait $$beside; other=$$?; cat .tests-beside.log; exit $$((rest || other))
 
-lint: setup
+lint: .venv/.installed
 	@$(BIN)/ruff check platform tests jobs
 	@$(BIN)/ruff format --check platform tests jobs
 	@$(BIN)/mypy

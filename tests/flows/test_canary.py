@@ -128,11 +128,13 @@ def image_source(root: Path) -> Path:
     return root
 
 
-def run(*words: object) -> str:
+def run(*words: object, typed: str = "") -> str:
     """Everything a command prints, in a process of its own: warnings of libraries as well."""
     command = [sys.executable, "-c", "from radlas.cli import main; main()", *map(str, words)]
     environment = {**os.environ, "COLUMNS": "200", "PYTHONWARNINGS": "default"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, check=False, input=typed
+    )
     assert done.returncode in {0, 1}, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -157,8 +159,8 @@ def told_and_store(tmp_path_factory) -> tuple[str, Path]:
     )
     told += run("status", *here) + run("status", *here, "--json") + run("verify", *here)
     told += run("retry", *here, "--reason", "truncated_pixels", "--engine", "serial")
-    for table in ("cases", "rois", "clinical", "outcomes", "latest"):
-        told += run("query", *here, "--format", "csv", f"select * from {table}")
+    asked = "from cases;\nfrom rois;\nfrom clinical;\nfrom outcomes;\nfrom latest;\n"
+    told += run("sql", *here, typed=f"\\f csv;\n{asked}")
     told += run("snapshot", "create", "first", *here)
     return told, store
 

@@ -58,11 +58,10 @@ def test_a_case_without_a_block_is_not_predicted(own_store):
     assert "no value of block" in said.err
 
 
-def test_the_same_patient_under_two_centres_is_refused(own_store, cohort, study_file, recipe):
+def test_the_same_patient_under_two_centres_is_refused(own_store, cohort, study_file):
     """Ingested twice, a patient would be trained on and tested on."""
     words = ("--store", own_store, "--centre", "centre-d", "--engine", "serial")
     assert radlas("ingest", cohort / "centre-b", *words).code == 0
-    radlas("extract", "--store", own_store, "--config", recipe, "--engine", "local")
     radlas("snapshot", "create", "double", "--store", own_store)
     study = study_file.parent / "double.yaml"
     text = study_file.read_text().replace("external_centre: centre-c", "external_centre: centre-d")

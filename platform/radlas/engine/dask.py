@@ -28,6 +28,7 @@ from radlas.errors import ConfigError, WorkerError
 T = TypeVar("T")
 R = TypeVar("R")
 _PLUGIN = "radlas-child"
+_ANSWER = 10  # a scheduler that is there answers sooner [s]
 _SETTINGS = {
     "distributed.worker.daemon": False,  # a daemon may not have the child
     "distributed.scheduler.worker-saturation": 1.0,
@@ -129,7 +130,7 @@ def _connect(target: LocalCluster | str | None, name: str) -> Client:
         ConfigError: Nobody answers, there is no worker, or workers may not have a child.
     """
     try:
-        client = Client(target, timeout=10)
+        client = Client(target, timeout=_ANSWER)
     except OSError as error:
         raise ConfigError(
             f"no Dask scheduler answers: {error}", name, "start one: dask scheduler"

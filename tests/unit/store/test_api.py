@@ -78,19 +78,16 @@ def test_the_matrix_is_the_same_in_every_form(frozen):
     assert polars[TUMOUR].to_list() == X[TUMOUR].to_list()
 
 
-@pytest.mark.parametrize(
-    ("asked", "columns"),
-    [
+def test_blocks_are_chosen_by_roi_image_type_and_depth(frozen):
+    for asked, columns in (
         ({"deep": False}, [RING, TUMOUR]),
         ({"roi": "tumour"}, [TUMOUR]),
         ({"roi": "tumour", "deep": True}, [TUMOUR, *DEEP]),
         ({"roi": "whole"}, DEEP),
         ({"roi": "tumour", "image_type": "original", "deep": True}, [TUMOUR, *DEEP]),
         ({"feature_sets": ["d-1"]}, DEEP),
-    ],
-)
-def test_blocks_are_chosen_by_roi_image_type_and_depth(frozen, asked, columns):
-    assert list(frozen.matrix(**asked).columns) == columns
+    ):
+        assert list(frozen.matrix(**asked).columns) == columns, asked
 
 
 def test_rows_are_given_in_the_form_that_was_asked_for(frozen):
