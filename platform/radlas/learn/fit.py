@@ -1,8 +1,4 @@
-"""One model of a study: nested cross-validation, resampled signatures, and the model itself.
-
-The work falls into parts that need nothing of each other, so they can be done anywhere, in any
-order; ``assemble`` puts them together.
-"""
+"""The fits of one model: nested cross-validation, resampled signatures, and the model itself."""
 
 from __future__ import annotations
 
@@ -21,47 +17,25 @@ from radlas.errors import StudyError
 from radlas.learn.delong import auc
 from radlas.learn.fitted import FittedModel
 from radlas.learn.harmonise import with_centres
-from radlas.learn.metrics import choose_threshold
+from radlas.learn.parts import Part, PartFit, assemble, parts
 from radlas.learn.pipeline import (
     C,
     K,
     build_pipeline,
-    centre_table,
     fit_quickly,
     pipeline_parameters,
     plainly,
-    signature_table,
     strict_convergence,
 )
 from radlas.learn.search import search
 from radlas.learn.splits import Fold, repeated_folds
 from radlas.learn.stability import (
-    clusters,
     resampled_signature,
     resamples,
     signature_of,
-    stability,
-    weights_of,
 )
 from radlas.learn.study import StudyConfig
 from radlas.learn.training import Training, training_rows
-
-REPEATS, DRAWS = 5, 50  # of outer folds and of resampled fits in one part: a minute at most
-
-
-@dataclass(frozen=True)
-class Part:
-    """A share of one model's fits.
-
-    Attributes:
-        repeats: Repeats of the outer folds.
-        final: The model itself, and the fits that leave one training centre out.
-        draws: Resampled fits, from the first number to before the second.
-    """
-
-    repeats: tuple[int, ...] = ()
-    final: bool = False
-    draws: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,24 +62,6 @@ class FoldFit:
     def signature(self) -> dict[str, float]:
         """Feature to coefficient, those not zero."""
         return signature_of(self.pipeline, self.columns)
-
-
-@dataclass(frozen=True, eq=False)
-class PartFit:
-    """What a part brought.
-
-    Attributes as the part's; ``blocks``: every column's block; ``told``: what
-    ``centre.centres_told`` says, if somebody asked.
-    """
-
-    blocks: dict[str, str]
-    oof: tuple[pd.DataFrame, ...] = ()
-    folds: tuple[dict[str, Any], ...] = ()
-    weights: tuple[dict[str, float], ...] = ()
-    pipeline: Pipeline | None = None
-    centres: tuple[dict[str, Any], ...] = ()
-    resampled: pd.DataFrame | None = None
-    told: tuple[dict[str, Any], ...] = ()
 
 
 def fit_model(  # noqa: PLR0917 - four columns of one table, then the protocol
@@ -138,20 +94,6 @@ def fit_model(  # noqa: PLR0917 - four columns of one table, then the protocol
     return assemble(study, model, done)
 
 
-def parts(study: StudyConfig, model: str) -> tuple[Part, ...]:
-    """All parts of a model, the longest first."""
-    repeats, draws = study.splits.repeats, study.stability.bootstraps
-    resampled = range(0, draws if model == study.primary else 0, DRAWS)
-    return (
-        *(
-            Part(repeats=tuple(range(first, min(first + REPEATS, repeats))))
-            for first in range(0, repeats, REPEATS)
-        ),
-        *(Part(draws=(first, min(first + DRAWS, draws))) for first in resampled),
-        Part(final=True),
-    )
-
-
 def fit_part(rows: Training, part: Part, study: StudyConfig) -> PartFit:
     """Do one part of a model.
 
@@ -172,42 +114,6 @@ def fit_part(rows: Training, part: Part, study: StudyConfig) -> PartFit:
     )
 
 
-def assemble(study: StudyConfig, model: str, done: Sequence[PartFit]) -> FittedModel:
-    """The model of its parts, which may come in any order."""
-    first = done[0]
-    (pipeline,) = (one.pipeline for one in done if one.pipeline is not None)
-    oof = pd.concat([frame for one in done for frame in one.oof], ignore_index=True)
-    oof = oof.sort_values(["repeat", "fold", "subject", "case"], ignore_index=True)
-    folds = pd.DataFrame([row for one in done for row in one.folds])
-    folds = folds.sort_values(["repeat", "fold"], ignore_index=True)
-    means = oof.groupby("case")[["label", "probability"]].mean()
-    resampled = _all_resamples(done)
-    table = signature_table(pipeline, first.blocks)
-    signature = signature_of(pipeline, list(first.blocks))
-    return FittedModel(
-        study=study.name,
-        study_digest=study.digest(),
-        model=model,
-        blocks=first.blocks,
-        pipeline=pipeline,
-        threshold=choose_threshold(
-            means["label"].astype(int), means["probability"], study.threshold
-        ),
-        signature=table,
-        harmonised=centre_table(pipeline, table),
-        oof=oof,
-        folds=folds,
-        frequency=_frequency([weights for one in done for weights in one.weights], first.blocks),
-        centres=[row for one in done for row in one.centres],
-        resamples=resampled,
-        stability=stability(
-            weights_of(resampled), signature, clusters(pipeline), first.blocks, alpha=study.alpha
-        )
-        if len(resampled)
-        else None,
-    )
-
-
 def outer_folds(rows: Training, study: StudyConfig) -> tuple[Fold, ...]:
     """The outer divisions of a study: by seed and subject, the same for each of its models.
 
@@ -216,7 +122,12 @@ def outer_folds(rows: Training, study: StudyConfig) -> tuple[Fold, ...]:
     """
     plan = study.splits
     return repeated_folds(
-        rows.subjects, rows.y, rows.centres, folds=plan.folds, repeats=plan.repeats, seed=study.seed
+        rows.subjects,
+        rows.strata,
+        rows.centres,
+        folds=plan.folds,
+        repeats=plan.repeats,
+        seed=study.seed,
     )
 
 
@@ -273,16 +184,6 @@ def _resampled(rows: Training, tuned: Pipeline, part: Part, study: StudyConfig) 
         return resampled_signature(tuned, _features(rows, study), rows.y, rows.blocks, samples)
 
 
-def _all_resamples(done: Sequence[PartFit]) -> pd.DataFrame:
-    tables = [one.resampled for one in done if one.resampled is not None]
-    if not tables:
-        numbers = ("median", "mean", "scale", "coefficient", "native_weight")
-        types = {"draw": "int64", "feature": "str", "block": "str"} | dict.fromkeys(numbers, float)
-        return pd.DataFrame(columns=list(types)).astype(types)
-    whole = pd.concat(tables, ignore_index=True).sort_values("draw", kind="stable")
-    return whole[["draw", *(name for name in whole if name != "draw")]].reset_index(drop=True)
-
-
 def _left_out(rows: Training, study: StudyConfig) -> tuple[dict[str, Any], ...]:
     """Each training centre judged by a model of the others, where both can carry it."""
     names = sorted(set(rows.centres))
@@ -320,17 +221,3 @@ def _fold_row(fit: FoldFit) -> dict[str, Any]:
         "features": len(fit.signature()),
         "digest": fit.digest(),
     }
-
-
-def _frequency(fits: Sequence[dict[str, float]], blocks: dict[str, str]) -> pd.DataFrame:
-    weights = pd.DataFrame(fits, dtype=np.float64)
-    weights = weights.reindex(columns=sorted(weights.columns))
-    table = pd.DataFrame(
-        {
-            "feature": list(weights.columns),
-            "block": [blocks[name] for name in weights.columns],
-            "selected": weights.notna().mean().to_numpy(),
-            "positive": ((weights > 0).sum() / weights.notna().sum()).to_numpy(),
-        }
-    )
-    return table.sort_values(["selected", "feature"], ascending=[False, True], ignore_index=True)

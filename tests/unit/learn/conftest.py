@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from radlas.learn.fit import fit_model
 from radlas.learn.fitted import FittedModel
 from radlas.learn.study import StudyConfig
+from radlas.learn.training import Training, training_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,17 @@ class Cohort:
 
     def take(self, rows: NDArray[np.int64]) -> Cohort:
         return Cohort(self.X.iloc[rows], self.y[rows], self.subjects[rows], self.centres[rows])
+
+    def rows(self, study: StudyConfig, model: str = "dlr") -> Training:
+        """The rows as a model is fitted on them."""
+        return training_rows(
+            self.X,
+            self.y,
+            subjects=self.subjects,
+            centres=self.centres,
+            study=study,
+            model=model,
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -11,7 +11,6 @@ from radlas.learn.fit import fit_model, outer_folds
 from radlas.learn.metrics import choose_threshold
 from radlas.learn.pipeline import rad_score
 from radlas.learn.settings import Threshold
-from radlas.learn.training import training_rows
 
 
 def fit(cohort, study, model="intratumoral", **change):
@@ -34,14 +33,7 @@ def test_every_subject_is_predicted_once_per_repeat_by_a_model_that_did_not_see_
     fitted, cohort, study
 ):
     assert (fitted.oof.groupby("subject").size() == 2).all()
-    rows = training_rows(
-        cohort.X,
-        cohort.y,
-        subjects=cohort.subjects,
-        centres=cohort.centres,
-        study=study,
-        model="dlr",
-    )
+    rows = cohort.rows(study)
     held = {(f.repeat, f.fold): set(rows.subjects[f.test]) for f in outer_folds(rows, study)}
     for key, part in fitted.oof.groupby(["repeat", "fold"]):
         assert set(part["subject"]) == held[key]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,6 @@ from radlas.learn.fit import fit_fold, fit_model, outer_folds
 from radlas.learn.persist import load, save
 from radlas.learn.pipeline import rad_score
 from radlas.learn.study import StudyConfig
-from radlas.learn.training import Training, training_rows
 
 POLICIES = [
     {"method": "combat", "on_unseen": "raw"},
@@ -45,18 +46,11 @@ def model(cohort, shifted, harmonising):
 def test_poisoned_held_out_rows_leave_the_harmoniser_unchanged(
     cohort, shifted, harmonising, poison
 ):
-    rows = training_rows(
-        shifted,
-        cohort.y,
-        subjects=cohort.subjects,
-        centres=cohort.centres,
-        study=harmonising,
-        model="intratumoral",
-    )
+    rows = replace(cohort, X=shifted).rows(harmonising, "intratumoral")
     fold = outer_folds(rows, harmonising)[0]
     X = rows.X.copy()
     X.iloc[fold.test] = poison
-    poisoned = Training(X, rows.y, rows.subjects, rows.centres, rows.blocks)
+    poisoned = replace(rows, X=X)
     found = [fit_fold(one, fold, harmonising).digest() for one in (rows, poisoned)]
     assert found[0] == found[1]
 

@@ -2,52 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from radlas.flows.controls import permuted
 from radlas.learn.delong import auc
 from radlas.learn.fit import fit_fold, outer_folds
 from radlas.learn.lasso import L1Logistic
 from radlas.learn.pipeline import build_pipeline
 from radlas.learn.splits import repeated_folds
 from radlas.learn.study import StudyConfig
-from radlas.learn.training import Training, training_rows
+from radlas.learn.training import training_rows
 
 
 @pytest.mark.parametrize("poison", [1e9, np.nan])
 def test_poisoned_held_out_rows_leave_every_fitted_parameter_unchanged(
     cohort, study: StudyConfig, poison: float
 ):
-    rows = training_rows(
-        cohort.X,
-        cohort.y,
-        subjects=cohort.subjects,
-        centres=cohort.centres,
-        study=study,
-        model="dlr",
-    )
+    rows = cohort.rows(study)
     fold = outer_folds(rows, study)[0]
     X = rows.X.copy()
     X.iloc[fold.test] = poison
-    poisoned = Training(X, rows.y, rows.subjects, rows.centres, rows.blocks)
+    poisoned = replace(rows, X=X)
     assert fit_fold(poisoned, fold, study).digest() == fit_fold(rows, fold, study).digest()
 
 
 def test_poisoned_training_rows_change_the_parameters(cohort, study: StudyConfig):
     """The digest above can change: the same poison on one training row moves it."""
-    rows = training_rows(
-        cohort.X,
-        cohort.y,
-        subjects=cohort.subjects,
-        centres=cohort.centres,
-        study=study,
-        model="dlr",
-    )
+    rows = cohort.rows(study)
     fold = outer_folds(rows, study)[0]
     X = rows.X.copy()
     X.iloc[fold.train[:1]] = 1e9
-    poisoned = Training(X, rows.y, rows.subjects, rows.centres, rows.blocks)
+    poisoned = replace(rows, X=X)
     assert fit_fold(poisoned, fold, study).digest() != fit_fold(rows, fold, study).digest()
 
 
@@ -86,3 +75,15 @@ def test_selecting_before_splitting_looks_excellent_on_the_same_noise(noise, stu
     area = auc(y, risk).auc
     assert area is not None
     assert area > 0.8
+
+
+def test_permuted_labels_keep_the_folds_and_the_classes_and_belong_to_subjects(
+    cohort, study: StudyConfig
+):
+    """The control is judged on the very folds of the models it stands beside."""
+    rows = cohort.rows(study)
+    dealt = permuted(rows, study.seed)
+    assert np.bincount(dealt.y).tolist() == np.bincount(rows.y).tolist()
+    assert 0.2 < np.mean(dealt.y == rows.y) < 0.8
+    for there, here in zip(outer_folds(dealt, study), outer_folds(rows, study), strict=True):
+        np.testing.assert_array_equal(there.test, here.test)

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from radlas.learn.fit import DRAWS, Part, assemble, fit_model, fit_part, parts
+from radlas.learn.fit import fit_model, fit_part
+from radlas.learn.parts import DRAWS, Part, assemble, parts
 from radlas.learn.stability import nogueira, resampled_risks, resamples, stability
-from radlas.learn.training import training_rows
 
 
 def rows_as(text: str) -> np.ndarray:
@@ -60,14 +60,7 @@ def test_a_signature_is_held_against_the_fits():
 def test_parts_may_be_done_in_any_order(cohort, study):
     asked = study.stability.model_copy(update={"bootstraps": 4})
     study = study.model_copy(update={"stability": asked})
-    rows = training_rows(
-        cohort.X,
-        cohort.y,
-        subjects=cohort.subjects,
-        centres=cohort.centres,
-        study=study,
-        model="dlr",
-    )
+    rows = cohort.rows(study)
     every = (Part(repeats=(0,)), Part(repeats=(1,)), Part(draws=(0, 4)), Part(final=True))
     done = [fit_part(rows, part, study) for part in every]
     whole = assemble(study, "dlr", [fit_part(rows, part, study) for part in parts(study, "dlr")])
