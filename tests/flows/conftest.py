@@ -44,6 +44,9 @@ splits: {folds: 2, inner_folds: 2}
 selection: {rfe_features: [5], c: [0.2, 1.0], one_standard_error: false}
 stability: {bootstraps: 6}
 controls: [volume, permuted, random_weights, shuffled]
+sensitivity:
+  no_deep_features: {models: {dlr: [tumour, ring]}}
+  three_folds_of_few: {splits: {folds: 99}}
 subgroups: {age_years: [60], sex: null, site_group: null}
 minimum_per_class: 2
 """
@@ -109,7 +112,7 @@ def study_store(cohort, recipe, study_file, tmp_path_factory) -> Path:
     ingest_all(cohort, store)
     here = ("--store", store)
     for words in (
-        ("extract", *here, "--config", recipe, "--engine", "local"),
+        ("extract", *here, "--config", recipe, "--engine", "serial"),
         ("snapshot", "create", "first", *here),
         ("train", study_file, *here, "--snapshot", "first", "--engine", "serial"),
         ("validate", "tiny", *here),

@@ -9,6 +9,8 @@ import shutil
 
 import pytest
 
+from radlas.flows.gallery import chosen
+from radlas.flows.sensitivity import against
 from radlas.store.layout import open_store
 from radlas.store.masks import load_mask
 
@@ -53,6 +55,63 @@ def test_controls_stand_beside_the_models_and_absent_ones_have_their_reason(resu
     assert "own network has random weights" in missing["random_weights"]
     assert "shuffle: true" in missing["shuffled"]
     assert fitted.isdisjoint(missing)
+
+
+def test_sensitivity_analyses_stand_beside_the_primary_model(results):
+    """What only drops a block is what the model of the other blocks says."""
+    found = results["sensitivity"]
+    (variant,) = found["variants"]
+    assert (variant["name"], variant["change"]) == ("no_deep_features", "models.dlr = tumour, ring")
+    twin = results["models"]["intra-peritumoral"]["external"]
+    assert variant["auc"]["estimate"] == twin["auc"]["estimate"]
+    assert "cannot fill 99 folds" in found["missing"]["three_folds_of_few"]
+    assert [row["patients"] for row in found["patients"]] == [
+        "no remark on image or mask",
+        "no value imputed",
+        "no value beyond training",
+    ]
+
+
+def test_a_variant_is_compared_on_the_same_patients_and_classes_or_not_at_all():
+    def result(risks, labels):
+        rows = zip("abcdef", labels, risks, strict=True)
+        return {"predictions": [{"case": c, "label": y, "risk": r} for c, y, r in rows]}
+
+    labels, first, second = (1, 0, 1, 0, 1, 0), (9, 3, 4, 5, 8, 1), (9, 3, 7, 5, 8, 1)
+    one, other = result(first, labels), result(second, labels)
+    backwards = {"predictions": other["predictions"][::-1]}
+    assert against(one, other, alpha=0.05)["difference"] == pytest.approx(-1 / 9)
+    assert against(one, backwards, alpha=0.05) == against(one, other, alpha=0.05)
+    assert against(one, result(second, (0, 1, 1, 0, 1, 0)), alpha=0.05) is None
+    assert against(one, {"predictions": other["predictions"][1:]}, alpha=0.05) is None
+
+
+def test_every_analysed_case_is_in_the_gallery_with_its_slice(study_store, results):
+    shown = results["gallery"]["cases"]
+    analysed = sum(row["positive"] + row["negative"] for row in results["classes"])
+    assert len({row["case"] for row in shown}) == results["gallery"]["total"] == analysed
+    assert all(1 <= row["number"] <= row["slices"] for row in shown)
+    page = (study_store / "models" / "tiny" / "1" / "report.html").read_text()
+    assert page.count('<figure id="case-') == analysed
+
+
+def test_a_damaged_volume_takes_no_report_away(own_store, results):
+    case = results["gallery"]["cases"][0]["case"]
+    (commit,) = (own_store / "volumes" / case[:2]).glob(f"{case}*/commit.json")
+    commit.unlink()
+    said = radlas("report", "tiny", "--store", own_store)
+    assert said.code == 0, said.err
+    page = (own_store / "models" / "tiny" / "1" / "report.html").read_text()
+    assert page.count('<div class="lost">') == 1
+
+
+def test_a_large_study_shows_the_most_remarked_and_others_evenly():
+    rows = [{"case": f"{i:03}", "weight": 5 if i % 7 == 0 else 0} for i in range(1000)]
+    found = [row["case"] for row in chosen(rows, 100)]
+    assert len(found) == len(set(found)) == 100
+    assert found[:50] == [f"{7 * i:03}" for i in range(50)]
+    assert {"001", "999"} <= set(found[50:])
+    assert chosen(rows[:60], 100)[0] == {"case": "000"}
 
 
 def test_every_figure_has_its_data_in_a_file_beside_the_page(study_store):

@@ -78,7 +78,7 @@ def only(study: StudyConfig, model: str) -> StudyConfig:
 
 
 def permuted(rows: Training, seed: int) -> Training:
-    """The same rows with the labels of the subjects dealt anew."""
+    """The same rows and outer folds, with the labels of the subjects dealt anew."""
     names, first = np.unique(rows.subjects, return_index=True)
     dealt = np.random.default_rng([seed, len(names)]).permutation(rows.y[first])
     return replace(rows, y=dealt[np.searchsorted(names, rows.subjects)])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from radlas.flows.controls import MEANING
+from radlas.flows.controls import MEANING, UNHARMONISED
 from radlas.flows.intervals import interval, of_area, of_bootstrap, of_pair, of_rate
+from radlas.flows.sensitivity import changes
 from radlas.learn.fitted import FittedModel
-from radlas.learn.study import CONTROL
+from radlas.learn.study import CONTROL, VARIANT, StudyConfig
 
 Json = dict[str, Any]
 
@@ -43,6 +44,61 @@ def honesty(
         for name, model in controls.items()
     ]
     return {"rows": rows, "missing": dict(card["controls_missing"])}
+
+
+def harmonising(model: Json | None, controls: Mapping[str, Json], study: StudyConfig) -> list[Json]:
+    """The locked model with and without harmonising, on the external centre; empty without."""
+    unharmonised = controls.get(f"{CONTROL}{UNHARMONISED}")
+    if model is None or unharmonised is None:
+        return []
+    told = (("none", unharmonised), (study.harmonise.method, model))
+    return [{"method": method, **_travelled(found)} for method, found in told]
+
+
+def _travelled(found: Json) -> Json:
+    """What shifts when a scanner does: the threshold's worth, and the fit of the risks."""
+    rates = [found["decision"][name]["value"] for name in ("sensitivity", "specificity")]
+    fit = found["calibration"]
+    return {
+        "auc": of_area(found["auc"]),
+        "youden": None if None in rates else sum(rates) - 1,
+        "intercept": fit["in_the_large"],
+        "slope": fit["slope"],
+        "brier": found["brier"],
+    }
+
+
+def sensitivity(card: Mapping[str, Any], study: StudyConfig, validated: Json | None) -> Json:
+    """The primary model made otherwise, and judged on fewer patients."""
+    found = (validated or {}).get("sensitivity", {"variants": {}, "patients": []})
+    words = changes(study)
+    return {
+        "variants": [
+            {
+                "name": name.removeprefix(VARIANT),
+                "change": words[name],
+                "training": of_area(trained["auc"]),
+                **_variant(found["variants"].get(name)),
+            }
+            for name, trained in card.get("sensitivity", {}).items()
+        ],
+        "patients": [
+            {**row, "auc": of_area(row["auc"]) if row["auc"] else None} for row in found["patients"]
+        ],
+        "missing": dict(card.get("sensitivity_missing", {})),
+    }
+
+
+def _variant(found: Json | None) -> Json:
+    if found is None:
+        return {"n": None, "positives": None, "auc": None, "difference": None}
+    gap = found["difference"]
+    return {
+        "n": found["n"],
+        "positives": found["positives"],
+        "auc": of_area(found["auc"]),
+        "difference": interval(gap["difference"], gap["interval"]) if gap else None,
+    }
 
 
 def left_out(card: Mapping[str, Any]) -> list[Json]:

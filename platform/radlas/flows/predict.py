@@ -18,6 +18,7 @@ from radlas.flows.blocks import as_fitted, random_weights, study_matrix
 from radlas.flows.dataset import load_dataset, read_people
 from radlas.flows.intervals import interval
 from radlas.flows.validate import ModelConfig, model_task
+from radlas.learn.applicability import beyond, signature_names
 from radlas.learn.explain import Explanation, deep_parts
 from radlas.learn.explain import explain as shap_values
 from radlas.learn.fitted import FittedModel
@@ -142,10 +143,9 @@ def _drivers(explained: Explanation, case: str) -> list[dict[str, Any]]:
 
 def _unusual(row: Any, background: Any, model: Any) -> dict[str, list[Any]]:
     """Features of the signature that are missing here, or beyond what training ever saw."""
-    names = [name for name in model.signature["feature"] if name in background.columns]
+    names = signature_names(model, background)
     low, high = background[names].min(), background[names].max()
-    values = row[names]
-    beyond = (values < low) | (values > high)
+    values, unseen = row[names], beyond(row.to_frame().T, background, names).iloc[0]
     return {
         "imputed": [str(name) for name in names if pd.isna(values[name])],
         "out_of_range": [
@@ -156,7 +156,7 @@ def _unusual(row: Any, background: Any, model: Any) -> dict[str, list[Any]]:
                 "high": float(high[name]),
             }
             for name in names
-            if beyond[name]
+            if unseen[name]
         ],
     }
 

@@ -80,15 +80,21 @@ def control_lines(controls: Controls) -> list[str]:
 
 
 def cost_line(
-    study: StudyConfig, rows: int, candidates: Mapping[str, int], controls: Sequence[str]
+    study: StudyConfig, rows: int, candidates: Mapping[str, int], beside: Mapping[str, StudyConfig]
 ) -> str:
-    """About how long it will take, from what fits of this size took elsewhere."""
-    plan, seconds = study.splits, 0.0
-    tuned = plan.folds * plan.repeats + 1
-    for model in (*candidates, *controls):
-        columns = candidates.get(model, 0)
-        if model in {f"{CONTROL}{name}" for name in ("random_weights", "permuted", "shuffled")}:
-            columns = candidates[study.primary]
+    """About how long it will take, from what fits of this size took elsewhere.
+
+    Args:
+        study: The protocol.
+        rows: Training cases.
+        candidates: Model to columns.
+        beside: Controls and variants, and the protocol of each.
+    """
+    seconds, narrow = 0.0, {f"{CONTROL}{name}" for name in ("volume", "clinical", "centre")}
+    for model in (*candidates, *beside):
+        plan = beside.get(model, study).splits
+        tuned = plan.folds * plan.repeats + 1
+        columns = 0 if model in narrow else candidates.get(model, candidates[study.primary])
         fits = tuned * (plan.inner_folds + 1)
         fits += study.stability.bootstraps if model == study.primary else 0
         seconds += fits * (_BEGIN + _PER_COLUMN * columns * rows / 129)

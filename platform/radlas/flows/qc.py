@@ -10,17 +10,17 @@ from pathlib import Path
 from pydantic import Field, PositiveInt
 
 from radlas.engine.base import Done
-from radlas.errors import ConfigError, StoreError
+from radlas.errors import ConfigError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
+from radlas.flows.thumbnails import case_thumbnail
 from radlas.model import TUMOUR, Row
 from radlas.place import Place, open_place
 from radlas.report.qc import Card, Trouble, render_qc
 from radlas.report.qc_concerns import concerns_of
-from radlas.report.qc_slice import Thumbnail, busiest_slice, make_thumbnail
+from radlas.report.thumbnail import Thumbnail
 from radlas.store import delta
 from radlas.store.layout import open_store
 from radlas.store.ledger import case_standings
-from radlas.volumes.zarr import read_box, read_rois, roi_key
 
 
 class QcConfig(StoreConfig):
@@ -86,22 +86,7 @@ def work(task: QcTask) -> Thumbnail:
     Raises:
         StoreError: The volume is damaged.
     """
-    rois = {roi_key(roi): roi.mask for roi in read_rois(task.place, task.case_id)}
-    tumours = [mask for name, mask in rois.items() if name.partition("@")[0] == TUMOUR]
-    if not tumours:
-        raise StoreError("no tumour is stored", f"case {task.case_id}", "radlas verify")
-    number, slices = busiest_slice(tumours[0]), len(tumours[0])
-    whole = slice(None)
-    volume = read_box(task.place, task.case_id, (slice(number, number + 1), whole, whole))
-    x, y, _ = volume.geometry.spacing
-    return make_thumbnail(
-        volume.voxels[0],
-        {name: mask[number] for name, mask in sorted(rois.items())},
-        spacing=(x, y),
-        number=number + 1,
-        slices=slices,
-        longest=task.pixels,
-    )
+    return case_thumbnail(task.place, task.case_id, task.pixels)
 
 
 def commit(config: QcConfig, plan: Plan[QcTask], done: Iterator[Done[QcTask, Thumbnail]]) -> Report:

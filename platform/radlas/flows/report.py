@@ -16,6 +16,7 @@ from radlas.flows import evidence_validation as more
 from radlas.flows.base import Flow, Plan, Report
 from radlas.flows.explain import CAM_FOLDER
 from radlas.flows.explain import RESULT as EXPLANATION
+from radlas.flows.gallery import gallery
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import RESULT as VALIDATION
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
@@ -23,6 +24,7 @@ from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.report import checklists
 from radlas.report.render import Page, compose
+from radlas.report.thumbnail import Thumbnail
 from radlas.store.layout import open_store
 from radlas.store.models import find_beside, keep_beside, model_folder, model_name, read_card
 from radlas.store.snapshots import load_snapshot
@@ -57,8 +59,8 @@ def plan(config: ReportConfig) -> Plan[ModelTask]:
 
 def work(task: ModelTask) -> Made:
     """Gather the evidence and render it: the same version gives the same bytes."""
-    found, images = gather(task), cam_images(task)
-    return Made(found, compose(found, images))
+    found, pictures = gather(task)
+    return Made(found, compose(found, cam_images(task), pictures))
 
 
 def commit(
@@ -86,8 +88,8 @@ def commit(
     return Report(lines, {"report": path, "results": f"{folder}/{NUMBERS}"})
 
 
-def gather(task: ModelTask) -> dict[str, Any]:
-    """The evidence of one version, as ``radlas.report.evidence`` describes it."""
+def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
+    """The evidence of one version, as ``radlas.report.evidence`` describes it; its images."""
     store = open_store(task.store)
     card = read_card(store, task.name, task.number)
     study = StudyConfig.parse(card["study"])
@@ -98,6 +100,7 @@ def gather(task: ModelTask) -> dict[str, Any]:
     explained = find_beside(store, task.name, task.number, EXPLANATION) or {}
     part = evidence.cohort(store, snapshot, study, card)
     looks = validated["look"] if validated else 0
+    shown, pictures = gallery(store, snapshot, study)
     found = {
         "title": f"{outcome.positive_name} against {outcome.negative_name}: {study.name}",
         "outcome": {
@@ -118,6 +121,7 @@ def gather(task: ModelTask) -> dict[str, Any]:
         ),
         "banners": evidence.banners(store, card),
         **part,
+        "gallery": shown,
         "models": _models(folder, card, study, validated),
         "primary": study.primary,
         "comparisons": evidence.comparisons(validated["comparisons"]) if validated else [],
@@ -129,7 +133,7 @@ def gather(task: ModelTask) -> dict[str, Any]:
         "limits": evidence.limits(study, part, looks),
         "missing": explained.get("missing", {}) or _unexplained(validated, explained),
     }
-    return {**found, "checklists": checklists.fill(found)}
+    return {**found, "checklists": checklists.fill(found)}, pictures
 
 
 def _believable(
@@ -147,6 +151,12 @@ def _believable(
         "interactions": more.interactions(groups),
         "stability": more.stability(load(folder / study.primary)),
         "centres": card["centres_told"],
+        "harmonising": more.harmonising(
+            validated["models"][study.primary] if validated else None,
+            validated["controls"] if validated else {},
+            study,
+        ),
+        "sensitivity": more.sensitivity(card, study, validated),
     }
 
 

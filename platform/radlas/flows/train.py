@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,13 +26,15 @@ from radlas.flows.protocol import (
     study_support,
     support_lines,
 )
+from radlas.flows.sensitivity import changes, variants
 from radlas.learn.centre import centres_told
 from radlas.learn.design import class_tables, model_columns
 from radlas.learn.evaluate import compare_folds, internal
-from radlas.learn.fit import Part, PartFit, assemble, fit_part, parts
+from radlas.learn.fit import fit_part
 from radlas.learn.fitted import FittedModel
+from radlas.learn.parts import Part, PartFit, assemble, parts
 from radlas.learn.persist import save
-from radlas.learn.study import CONTROL, StudyConfig
+from radlas.learn.study import CONTROL, VARIANT, StudyConfig
 from radlas.learn.training import training_rows
 from radlas.store.layout import open_store
 from radlas.store.models import find_version, model_name, publish
@@ -51,7 +53,7 @@ class TrainConfig(StoreConfig):
 
 @dataclass(frozen=True)
 class TrainTask:
-    """A part of one model of the study, or of a control."""
+    """A part of one model: of the study, of a control, or of a sensitivity analysis."""
 
     store: str
     snapshot: str
@@ -96,14 +98,22 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     candidates = {name: len(model_columns(rows.X.columns, study, name)) for name in study.models}
     card["support"] = support = study_support(study, classes, candidates)
     notes += [*support_lines(support), *control_lines(controls)]
+    others = variants(study)
+    notes += [
+        f"  sensitivity {name.removeprefix(VARIANT)}: {what}"
+        for name, what in changes(study).items()
+    ]
+    protocols = [(study, study.models), (controls.study, controls.models)]
+    protocols += [(protocol, (name,)) for name, protocol in others.items()]
     tasks = [
         TrainTask(config.store, snapshot.label, only(protocol, model), model, part)
-        for protocol, models in ((study, study.models), (controls.study, controls.models))
+        for protocol, models in protocols
         for model in models
-        for part in parts(study, model)
+        for part in parts(protocol, model)
     ]
     tasks.sort(key=lambda task: -_weight(task, candidates, study))
-    notes.append(cost_line(study, rows.y.size, candidates, controls.models))
+    beside = dict.fromkeys(controls.models, study) | others
+    notes.append(cost_line(study, rows.y.size, candidates, beside))
     return Plan(tasks=tuple(tasks), notes=tuple(notes), extra=(card, None, controls.missing))
 
 
@@ -148,41 +158,49 @@ def commit(
         return Report((*plan.notes, line), {"model": name, "version": number, "new": False})
     study = StudyConfig.parse(card["study"])
     fits, refused = _gathered(done)
-    models = [assemble(study, model, fits[model]) for model in study.models]
-    controls = [
-        assemble(study, model, fits[model])
-        for model in fits
-        if model.startswith(CONTROL) and model not in refused
-    ]
-    controls.sort(key=lambda model: model.model)
-    found = {model.model: internal(model, alpha=study.alpha) for model in (*models, *controls)}
+    others = variants(study)
+    made = {
+        model: assemble(others.get(model, study), model, fits[model])
+        for model in (*study.models, *sorted(set(fits) - set(study.models) - set(refused)))
+    }
+    found = {name: internal(model, alpha=study.alpha) for name, model in made.items()}
 
     def fill(folder: Path) -> None:
-        for model in (*models, *controls):
-            save(model, folder / model.model)
+        for name, model in made.items():
+            save(model, folder / name)
 
+    def trained(wanted: Callable[[str], bool]) -> dict[str, Any]:
+        return {name: _trained(found[name]) for name in made if wanted(name)}
+
+    def missed(kind: str) -> dict[str, str]:
+        return {m.removeprefix(kind): why for m, why in refused.items() if m.startswith(kind)}
+
+    models = [made[name] for name in study.models]
     card["created_at"] = datetime.now(UTC).isoformat(timespec="seconds")
     card["models"] = {m.model: {"digest": m.digest(), **m.parameters} for m in models}
-    card["training"] = {model.model: _trained(found[model.model]) for model in models}
-    card["controls"] = {model.model: _trained(found[model.model]) for model in controls}
-    card["controls_missing"] = missing | {m.removeprefix(CONTROL): w for m, w in refused.items()}
+    card["training"] = trained(lambda name: name in study.models)
+    card["controls"] = trained(lambda name: name.startswith(CONTROL))
+    card["controls_missing"] = missing | missed(CONTROL)
+    card["sensitivity"] = trained(lambda name: name in others)
+    card["sensitivity_missing"] = missed(VARIANT)
     card["centres_told"] = [told for part in fits[study.primary] for told in part.told]
     card["folds_compared"] = compare_folds(models, alpha=study.alpha)
     number = publish(store, name, card, fill)
     lines = [*plan.notes, f"train: published {name}@{number}"]
-    lines += [_told(model, found[model.model]) for model in (*models, *controls)]
+    lines += [_told(model, found[model.model]) for model in made.values()]
+    lines += [f"  {model} could not be fitted: {why}" for model, why in refused.items()]
     return Report(tuple(lines), {"model": name, "version": number, "new": True, **card})
 
 
 def _gathered(
     done: Iterator[Done[TrainTask, PartFit]],
 ) -> tuple[dict[str, list[PartFit]], dict[str, str]]:
-    """Parts by model, and controls that could not be fitted with the reason."""
+    """Parts by model; controls and variants that could not be fitted, with the reason."""
     fits: dict[str, list[PartFit]] = {}
     refused: dict[str, str] = {}
     for one in done:
         model = one.task.model
-        if isinstance(one.error, StudyError) and model.startswith(CONTROL):
+        if isinstance(one.error, StudyError) and model.startswith((CONTROL, VARIANT)):
             refused[model] = one.error.what
         else:
             fits.setdefault(model, []).append(fitted_or_raise(one))

@@ -17,6 +17,7 @@ from radlas.flows.blocks import as_fitted, random_weights
 from radlas.flows.controls import find_controls, only
 from radlas.flows.dataset import Dataset, load_dataset
 from radlas.flows.intervals import auc_interval
+from radlas.flows.sensitivity import fewer_patients, judge_variants
 from radlas.flows.train import fitted_or_raise
 from radlas.learn.evaluate import compare, evaluate
 from radlas.learn.fitted import FittedModel
@@ -34,7 +35,7 @@ from radlas.store.models import (
     resolve,
     write_json,
 )
-from radlas.store.snapshots import load_snapshot
+from radlas.store.snapshots import Snapshot, load_snapshot
 
 RESULT, LOOKS = "validation.json", "models/looks.json"
 
@@ -85,17 +86,23 @@ def work(task: ModelTask) -> dict[str, Any]:
     card = read_card(store, task.name, task.number)
     study = StudyConfig.parse(card["study"])
     folder = model_folder(store, task.name, task.number)
+    snapshot = load_snapshot(store, card["snapshot"])
     models = {name: load(folder / name) for name in study.models}
-    rows = _external(store, card, study)
+    rows = _external(store, snapshot, study)
     risks = {
         name: model.risk(as_fitted(rows.X, model, rows.people), rows.people["centre"])
         for name, model in models.items()
     }
+    judged = {name: _evaluated(model, rows, study) for name, model in models.items()}
     return {
         "centre": study.external_centre,
-        "models": {name: _evaluated(model, rows, study) for name, model in models.items()},
+        "models": judged,
         "comparisons": compare(risks, rows.y, alpha=study.alpha),
-        "controls": _controls(store, card, study, folder),
+        "controls": _controls(store, snapshot, card, study, folder),
+        "sensitivity": {
+            "variants": judge_variants(store, card, study, folder, judged[study.primary]),
+            "patients": fewer_patients(store, snapshot, study, models[study.primary], rows),
+        },
         "subgroups": {
             name: subgroups(
                 risk,
@@ -111,8 +118,7 @@ def work(task: ModelTask) -> dict[str, Any]:
     }
 
 
-def _external(store: Store, card: dict[str, Any], study: StudyConfig) -> Dataset:
-    snapshot = load_snapshot(store, card["snapshot"])
+def _external(store: Store, snapshot: Snapshot, study: StudyConfig) -> Dataset:
     return load_dataset(store, snapshot, study, (str(study.external_centre),))
 
 
@@ -131,16 +137,15 @@ def _evaluated(
 
 
 def _controls(
-    store: Store, card: dict[str, Any], study: StudyConfig, folder: Path
+    store: Store, snapshot: Snapshot, card: dict[str, Any], study: StudyConfig, folder: Path
 ) -> dict[str, Any]:
     """The controls on the same patients; a centre alone says nothing of a centre that is new."""
-    available = load_snapshot(store, card["snapshot"]).feature_sets
-    protocol = find_controls(store, available, study).study
+    protocol = find_controls(store, snapshot.feature_sets, study).study
     found = {}
     for name in card["controls"]:
         if name == f"{CONTROL}centre":
             continue
-        rows = _external(store, card, only(protocol, name))
+        rows = _external(store, snapshot, only(protocol, name))
         found[name] = _evaluated(load(folder / name), rows, study, full=False)
     return found
 
@@ -158,7 +163,8 @@ def commit(
     result = read_beside(store, task.name, task.number, RESULT)
     lines = [f"validate: {label} on centre {result['centre']} (look {result['look']} at it)"]
     lines += [_told(name, found) for name, found in result["models"].items()]
-    lines += [_told(name, found) for name, found in result["controls"].items()]
+    beside = result["controls"] | result["sensitivity"]["variants"]
+    lines += [_told(name, found) for name, found in beside.items()]
     card = read_card(store, task.name, task.number)
     lines += random_weights(store, card["feature_sets"])
     return Report(tuple(lines), {"model": task.name, "version": task.number, **result})

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from radlas.config import Config
+from radlas.errors import ConfigError
 from radlas.learn.settings import (
     Block,
     Harmonise,
@@ -19,9 +21,14 @@ from radlas.learn.settings import (
 )
 
 SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*")
-CONTROL = "control-"  # how the names of honesty models begin
+CONTROL, VARIANT = "control-", "variant-"  # how names of honesty models and of variants begin
 Control = Literal["volume", "clinical", "centre", "random_weights", "permuted", "shuffled"]
 CONTROLS: tuple[Control, ...] = get_args(Control)
+#: What a sensitivity analysis may change: how the primary model is made, and of whom.
+CHANGEABLE = frozenset(
+    "outcome blocks models training_centres splits harmonise selection threshold"
+    " impute_missing_blocks".split()
+)
 
 
 class StudyConfig(Config):
@@ -44,6 +51,10 @@ class StudyConfig(Config):
     )
     clinical: tuple[str, ...] = Field(
         default=("age_years", "sex", "site_group"), description="Columns of the clinical control."
+    )
+    sensitivity: dict[str, dict[str, Any]] = Field(
+        default={},
+        description="Name: keys of this protocol with other values; the primary model again, so.",
     )
     prevalences: tuple[float, ...] = Field(
         default=(0.3, 0.5, 0.7), description="Where else PPV and NPV are told [1]."
@@ -98,7 +109,39 @@ class StudyConfig(Config):
     def _names_agree(self) -> Self:
         if problems := _disagreements(self):
             raise ValueError("; ".join(problems))
+        for name in self.sensitivity:
+            self.variant(name)
         return self
+
+    def variant(self, name: str) -> StudyConfig:
+        """The protocol of a sensitivity analysis: one model, ``variant-<name>``.
+
+        Raises:
+            ConfigError: The changed protocol does not hold together.
+        """
+        change = self.sensitivity[name]
+        if not SLUG.fullmatch(name) or not change or set(change) - CHANGEABLE:
+            raise ConfigError(
+                f"sensitivity {name}: a name in a-z, 0-9, - and _, and changes of some of"
+                f" {', '.join(sorted(CHANGEABLE))}",
+                self.name,
+            )
+        values = self.model_dump(mode="json") | {"sensitivity": {}, "controls": []}
+        values["stability"] |= {"bootstraps": 0}
+        changed = StudyConfig.parse(_merged(values, change), f"{self.name}, sensitivity {name}")
+        return changed.model_copy(
+            update={"models": {f"{VARIANT}{name}": changed.models[changed.primary]}}
+        )
+
+
+def _merged(values: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with some of them changed; of a mapping only the keys that are named."""
+    both = dict(values)
+    for key, value in change.items():
+        here = both.get(key)
+        mappings = isinstance(here, Mapping) and isinstance(value, Mapping)
+        both[key] = _merged(here or {}, value) if mappings else value
+    return both
 
 
 def _disagreements(study: StudyConfig) -> list[str]:
@@ -108,7 +151,8 @@ def _disagreements(study: StudyConfig) -> list[str]:
         problems += [f"model {model} names a block twice"] if len(set(blocks)) < len(blocks) else []
         unknown = [block for block in blocks if block not in study.blocks]
         problems += [f"model {model} uses unknown blocks: {', '.join(unknown)}"] if unknown else []
-        problems += [f"model {model} is named like a control"] if model.startswith(CONTROL) else []
+        reserved = model.startswith((CONTROL, VARIANT))
+        problems += [f"model {model} is named like a control or a variant"] if reserved else []
     if study.primary not in study.models:
         problems.append(
             f"primary model {study.primary} is not among the models {', '.join(study.models)}"

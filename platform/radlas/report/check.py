@@ -10,7 +10,9 @@ from typing import Any, cast
 import numpy as np
 
 from radlas.errors import StudyError
-from radlas.report.evidence import Banner, CamImage, Evidence, Flow
+from radlas.report.evidence import Evidence
+from radlas.report.evidence_cohort import Banner, Flow
+from radlas.report.evidence_explain import CamImage
 
 _RANDOM_SET = re.compile(r"(^|[-_])rand(om)?s?\d*([-_]|$)")
 

@@ -4,10 +4,20 @@
 it to ``render``. A number that could not be estimated is ``None`` with a ``note``; NaN is refused.
 """
 
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
-from numpy.typing import NDArray
-
+from radlas.report.evidence_cohort import (
+    Acquisition,
+    Banner,
+    Classes,
+    Flow,
+    Gallery,
+    Outcome,
+    Patients,
+    Provenance,
+    Snapshot,
+)
+from radlas.report.evidence_explain import Cam, Shap
 from radlas.report.evidence_validation import (
     Balance,
     Band,
@@ -22,93 +32,11 @@ from radlas.report.evidence_validation import (
     Interaction,
     Interval,
     LeftOut,
+    Sensitivity,
     Stability,
     Support,
+    Travelled,
 )
-
-
-class Snapshot(TypedDict):
-    """The frozen rows the study was run on."""
-
-    name: str
-    version: int
-    id: str
-    created_at: str
-    cases_per_centre: dict[str, int]
-
-
-class Provenance(TypedDict):
-    """Everything needed to run the study again."""
-
-    radlas: str
-    python: str
-    packages: dict[str, str]
-    study_digest: str
-    model_version: str
-    command: str
-    seed: int
-    feature_sets: list[str]
-    weights: NotRequired[str]
-
-
-class Banner(TypedDict):
-    """A warning that must not be missed; ``kind`` is read from the text where it is absent."""
-
-    level: Literal["danger", "warning"]
-    text: str
-    kind: NotRequired[Literal["synthetic", "random_weights", "other"]]
-
-
-class Classes(TypedDict):
-    """Labels of one centre [subjects]."""
-
-    centre: str
-    role: Literal["training", "external"]
-    positive: int
-    negative: int
-    excluded: int
-    unlabelled: int
-
-
-class ReasonCount(TypedDict):
-    """Cases lost for one reason."""
-
-    reason: str
-    count: int
-    meaning: str
-    remedy: str
-
-
-class Flow(TypedDict):
-    """What became of every case; ``inputs = ok + quarantined + failed``."""
-
-    inputs: int
-    ok: int
-    quarantined: int
-    failed: int
-    reasons: list[ReasonCount]
-    analysed: int
-
-
-class Patients(TypedDict):
-    """Table 1 of one centre; age in years, sites as counts."""
-
-    centre: str
-    subjects: int
-    age_median: float | None
-    age_iqr: list[float] | None
-    female: int | None
-    sites: dict[str, int]
-
-
-class Acquisition(TypedDict):
-    """Cases of one centre imaged alike; spacing ``x x y x z`` in mm, field in tesla."""
-
-    centre: str
-    cases: int
-    spacing: str
-    field_strength_t: float | None
-    manufacturer: str | None
 
 
 class SignatureRow(TypedDict):
@@ -219,123 +147,6 @@ class Subgroup(TypedDict):
     note: NotRequired[str]
 
 
-class FeatureShare(TypedDict):
-    """Mean absolute SHAP value of one feature [logit]."""
-
-    feature: str
-    block: str
-    mean_abs: float
-
-
-class BlockShare(TypedDict):
-    """A block's share of the summed absolute SHAP values [1]."""
-
-    block: str
-    share: float
-
-
-class ShapValues(TypedDict):
-    """``phi`` and ``x``, both ``(case, feature)``: logits, and standardised feature values."""
-
-    features: list[str]
-    cases: list[str]
-    phi: list[list[float]]
-    x: list[list[float]]
-    labels: list[int | None]
-
-
-class GroupShare(TypedDict):
-    """Share of one group in how far the score moves, with its interval over patients [1]."""
-
-    group: str
-    share: float
-    low: float
-    high: float
-
-
-class ShapGroups(TypedDict):
-    """Shares by block and by family of features."""
-
-    blocks: list[GroupShare]
-    families: list[GroupShare]
-
-
-class Shap(TypedDict):
-    """SHAP of one model; ``base`` is the mean logit of the background (the training rows)."""
-
-    model: str
-    features: list[FeatureShare]
-    blocks: list[BlockShare]
-    values: ShapValues
-    base: float
-    note: NotRequired[str]
-    groups: NotRequired[ShapGroups]
-    profile: NotRequired[float | None]
-
-
-class Mass(TypedDict):
-    """Share of a map's mass in one region, and that share over the region's volume share.
-
-    ``p`` tells how often the region is as enriched at a random place of the body.
-    """
-
-    region: str
-    share: float | None
-    enrichment: float | None
-    p: NotRequired[float | None]
-
-
-class CamCase(TypedDict):
-    """Where one patient's map lies."""
-
-    case_id: str
-    label: int | None
-    risk: float | None
-    mass: list[Mass]
-    note: NotRequired[str]
-
-
-class CamComparison(TypedDict):
-    """Enrichment of one region in the two classes."""
-
-    region: str
-    positives: int
-    negatives: int
-    median_positive: float | None
-    median_negative: float | None
-    superiority: float | None
-    p: float | None
-    p_holm: float | None
-
-
-class CamSanity(TypedDict):
-    """A map against that of a network whose layers from ``stage`` on are random."""
-
-    stage: str
-    correlation: float | None
-
-
-class Cam(TypedDict):
-    """Grad-CAM of the score's deep part; ``cell_mm`` is ``[z, y, x]`` of one map cell."""
-
-    model: str
-    cell_mm: list[float]
-    layer: str
-    cases: list[CamCase]
-    note: NotRequired[str]
-    region: NotRequired[str]
-    comparison: NotRequired[list[CamComparison]]
-    sanity: NotRequired[list[CamSanity]]
-
-
-class Outcome(TypedDict):
-    """Words for the label: what is told apart, and its two classes."""
-
-    name: str
-    positive: str
-    negative: str
-
-
 class Evidence(TypedDict):
     """Everything a report says. ``missing`` gives the reason for a section that is ``None``."""
 
@@ -358,6 +169,7 @@ class Evidence(TypedDict):
     limits: list[str]
     outcome: NotRequired[Outcome]
     missing: NotRequired[dict[str, str]]
+    gallery: NotRequired[Gallery]
     balance: NotRequired[list[Balance]]
     support: NotRequired[Support]
     honesty: NotRequired[Honesty]
@@ -367,19 +179,6 @@ class Evidence(TypedDict):
     interactions: NotRequired[list[Interaction]]
     stability: NotRequired[Stability | None]
     centres: NotRequired[list[CentreTold]]
+    harmonising: NotRequired[list[Travelled]]
+    sensitivity: NotRequired[Sensitivity]
     checklists: NotRequired[list[Checklist]]
-
-
-class CamImage(TypedDict):
-    """One slice of one patient; every array ``(y, x)``.
-
-    ``image`` and ``map`` (>= 0) are real, ``tumour`` and ``ring`` bool; ``spacing_mm`` is
-    ``(y, x)``; ``scale_max`` is the map value drawn with the strongest colour.
-    """
-
-    image: NDArray[Any]
-    map: NDArray[Any]
-    tumour: NDArray[Any]
-    ring: NDArray[Any]
-    spacing_mm: tuple[float, float]
-    scale_max: float

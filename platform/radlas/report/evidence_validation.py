@@ -193,3 +193,47 @@ class Checklist(TypedDict):
 
 
 Extra = dict[str, Any]
+
+
+class Travelled(TypedDict):
+    """The locked model on the external centre, with a method of harmonising or ``none``."""
+
+    method: str
+    auc: Interval
+    youden: float | None
+    intercept: float | None
+    slope: float | None
+    brier: float | None
+
+
+class Variant(TypedDict):
+    """The primary model made otherwise; ``difference`` is its AUC minus the primary model's.
+
+    ``None`` where it was judged on other patients, or not yet.
+    """
+
+    name: str
+    change: str
+    training: Interval
+    n: int | None
+    positives: int | None
+    auc: Interval | None
+    difference: Interval | None
+
+
+class FewerPatients(TypedDict):
+    """The primary model on a part of the external patients."""
+
+    patients: str
+    n: int
+    positives: int
+    auc: Interval | None
+    note: str
+
+
+class Sensitivity(TypedDict):
+    """Whether the result hangs on one choice; ``missing`` tells why a variant was not fitted."""
+
+    variants: list[Variant]
+    patients: list[FewerPatients]
+    missing: dict[str, str]

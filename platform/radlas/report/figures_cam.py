@@ -15,7 +15,8 @@ from matplotlib.patheffects import withStroke
 
 from radlas.report import figures as base
 from radlas.report import format as fmt
-from radlas.report.evidence import Cam, CamCase, CamImage, Outcome
+from radlas.report.evidence_cohort import Outcome
+from radlas.report.evidence_explain import Cam, CamCase, CamImage
 from radlas.report.figures import Panel
 
 SHOWN = 8  # patients in the montage: the page stays small enough to mail

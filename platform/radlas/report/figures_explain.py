@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from radlas.report import figures as base
 from radlas.report import format as fmt
-from radlas.report.evidence import Shap
+from radlas.report.evidence_explain import Shap
 from radlas.report.figures import Panel
 
 TOP = 12  # features in a figure; the rest is summed, and said

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from radlas.report import figures as base
 from radlas.report import format as fmt
-from radlas.report.evidence import External, Model, Outcome, Subgroup
-from radlas.report.evidence_validation import Interval
+from radlas.report.evidence import External, Model, Subgroup
+from radlas.report.evidence_cohort import Outcome
+from radlas.report.evidence_validation import Interval, Sensitivity
 from radlas.report.figures import Panel
 
 Validated = Mapping[str, External]
@@ -85,6 +86,59 @@ def risks(models: Mapping[str, Model], outcome: Outcome) -> Panel:
 def forest(subgroups: Sequence[Subgroup], primary: str, overall: Interval | None) -> Panel:
     """The primary model's AUC in each subgroup, as a forest plot."""
     rows = [row for row in subgroups if row["model"] == primary]
+    return _forest(
+        "forest",
+        f"Subgroups of the external centre, {primary}",
+        "AUC with 95 % CI per subgroup; dashed, all patients; dotted, chance; + / −, patients"
+        " of each class. A wide interval means few patients, not a poor model.",
+        rows,
+        overall,
+        ("Variable", "Level"),
+        "subgroups",
+    )
+
+
+def sensitivity(found: Sensitivity, primary: str, overall: Interval | None) -> Panel | None:
+    """The AUC of the model made otherwise, and of fewer patients; None if there is neither."""
+    made = [
+        ("refitted", one["name"].replace("_", " "), one["n"], one["positives"], one["auc"])
+        for one in found["variants"]
+    ]
+    fewer = [
+        ("fewer", one["patients"], one["n"], one["positives"], one["auc"])
+        for one in found["patients"]
+    ]
+    rows = [
+        Subgroup(
+            model=primary, variable=kind, level=name, n=n or 0, positives=positives or 0, auc=auc
+        )
+        for kind, name, n, positives, auc in (*made, *fewer)
+        if auc is not None
+    ]
+    if not rows:
+        return None
+    return _forest(
+        "sensitivity",
+        f"Sensitivity of the external AUC of {primary}",
+        "AUC with 95 % CI of the primary model fitted again with one choice changed, and of the"
+        " locked model on the patients about whom there is least to doubt; dashed, the primary"
+        " model on all patients; dotted, chance; + / −, patients of each class.",
+        rows,
+        overall,
+        ("What is changed", "How"),
+        "sensitivity",
+    )
+
+
+def _forest(  # noqa: PLR0917 - the words of a figure, and its rows
+    key: str,
+    title: str,
+    caption: str,
+    rows: Sequence[Subgroup],
+    overall: Interval | None,
+    columns: tuple[str, str],
+    source: str,
+) -> Panel:
     lows = [auc["low"] for row in rows if (auc := row["auc"]) and auc["low"] is not None]
     left = min([0.45, *(low - 0.03 for low in lows)])
 
@@ -104,14 +158,13 @@ def forest(subgroups: Sequence[Subgroup], primary: str, overall: Interval | None
     table = tuple(_subgroup_row(row) for row in rows)
     words = "; ".join(f"{row[0]} {row[1]}: {row[4]}" for row in table)
     return Panel(
-        "forest",
-        f"Subgroups of the external centre, {primary}",
-        base.svg("forest", (7.4, 1.1 + 0.3 * len(rows)), paint, f"Subgroup AUC. {words}."),
-        "AUC with 95 % CI per subgroup; dashed, all patients; dotted, chance; + / −, patients"
-        " of each class. A wide interval means few patients, not a poor model.",
-        ("Variable", "Level", "Patients", "Positive", "AUC (95 % CI) [1]", "Note"),
+        key,
+        title,
+        base.svg(key, (7.4, 1.1 + 0.3 * len(rows)), paint, f"{title}: AUC. {words}."),
+        caption,
+        (*columns, "Patients", "Positive", "AUC (95 % CI) [1]", "Note"),
         table,
-        "subgroups",
+        source,
     )
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from radlas.report import figures as base
 from radlas.report import format as fmt
-from radlas.report.evidence import Outcome, Shap
+from radlas.report.evidence_cohort import Outcome
+from radlas.report.evidence_explain import Shap
 from radlas.report.figures import Panel
 from radlas.report.figures_explain import matrices
 

@@ -11,7 +11,8 @@ from radlas.errors import StudyError
 from radlas.report import figures as base
 from radlas.report import figures_cam, figures_patients
 from radlas.report import format as fmt
-from radlas.report.evidence import Banner, Cam, CamImage, Outcome
+from radlas.report.evidence_cohort import Banner, Outcome
+from radlas.report.evidence_explain import Cam, CamImage
 from radlas.report.evidence_validation import Interval
 from radlas.report.figures import Panel
 from radlas.report.pages import environment, style_sheet

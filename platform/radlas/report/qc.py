@@ -11,10 +11,7 @@ from typing import Any
 from radlas.reasons import REASONS
 from radlas.report.pages import environment
 from radlas.report.qc_concerns import Concern
-from radlas.report.qc_slice import Thumbnail
-
-#: Colours of outlines, on grey; told apart also with colour-blind eyes (Okabe and Ito).
-COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "#d55e00")
+from radlas.report.thumbnail import Thumbnail, outline_colours
 
 
 @dataclass(frozen=True)
@@ -55,8 +52,7 @@ class Trouble:
 def render_qc(cards: Sequence[Card], trouble: Sequence[Trouble], *, synthetic: bool) -> str:
     """The page as one HTML text: no script, no network, the same bytes for the same rows."""
     ordered = sorted(cards, key=lambda card: (-card.weight, card.case["case_id"]))
-    names = sorted({str(roi["roi"]) for card in cards for roi in card.rois}, key=_first_tumour)
-    colours = {name: COLOURS[at % len(COLOURS)] for at, name in enumerate(names)}
+    colours = outline_colours(str(roi["roi"]) for card in cards for roi in card.rois)
     centres = Counter(str(card.case["centre"]) for card in cards)
     return (
         environment()
@@ -73,10 +69,6 @@ def render_qc(cards: Sequence[Card], trouble: Sequence[Trouble], *, synthetic: b
             styles=files("radlas.report").joinpath("qc.css").read_text(encoding="utf-8"),
         )
     )
-
-
-def _first_tumour(name: str) -> tuple[bool, str]:
-    return name != "tumour", name
 
 
 def _grouped(trouble: Sequence[Trouble]) -> list[tuple[str, list[Trouble]]]:

@@ -22,9 +22,12 @@ from radlas.report import (
     verdict,
 )
 from radlas.report.check import check_evidence, check_images, name_random_blocks
-from radlas.report.evidence import Cam, CamImage, Evidence, Outcome, Shap
+from radlas.report.evidence import Evidence
+from radlas.report.evidence_cohort import Outcome
+from radlas.report.evidence_explain import Cam, CamImage, Shap
 from radlas.report.figures import Panel
 from radlas.report.pages import environment, style_sheet
+from radlas.report.thumbnail import Thumbnail, outline_colours
 
 _TRAINED_CLAIM = re.compile(r"pre-?\s?trained", re.IGNORECASE)
 _DEFAULT_OUTCOME = Outcome(name="outcome", positive="positive", negative="negative")
@@ -42,17 +45,26 @@ class Page(NamedTuple):
     tables: dict[str, str]
 
 
-def render(evidence: Mapping[str, Any], cam_images: Mapping[str, CamImage] | None = None) -> str:
+def render(
+    evidence: Mapping[str, Any],
+    cam_images: Mapping[str, CamImage] | None = None,
+    pictures: Mapping[str, Thumbnail] | None = None,
+) -> str:
     """The report as one HTML page; arguments and errors as for ``compose``."""
-    return compose(evidence, cam_images).html
+    return compose(evidence, cam_images, pictures).html
 
 
-def compose(evidence: Mapping[str, Any], cam_images: Mapping[str, CamImage] | None = None) -> Page:
+def compose(
+    evidence: Mapping[str, Any],
+    cam_images: Mapping[str, CamImage] | None = None,
+    pictures: Mapping[str, Thumbnail] | None = None,
+) -> Page:
     """The report as one HTML page, and the data of its figures.
 
     Args:
         evidence: What is reported, shaped as ``radlas.report.evidence.Evidence``.
         cam_images: One slice per case of the Grad-CAM section, by case.
+        pictures: One slice per case of the gallery, by case.
 
     Returns:
         HTML whose bytes depend on the arguments and the installed versions only.
@@ -66,7 +78,9 @@ def compose(evidence: Mapping[str, Any], cam_images: Mapping[str, CamImage] | No
     check_images(images)
     digest, named = _digest(checked), name_random_blocks(checked)
     drawn = panels(named, images)
-    context = _context(named, drawn) | {"digest": digest}
+    shown = dict(pictures or {})
+    outlines = outline_colours(roi for view in shown.values() for roi in view.outlines)
+    context = _context(named, drawn) | {"digest": digest, "pictures": shown, "outlines": outlines}
     page = environment().get_template("template.html.j2").render(context)
     _refuse_trained_claim(checked, page)
     return Page(page, {key: _csv(panel) for key, panel in drawn.items()})
@@ -105,9 +119,12 @@ def _model_panels(evidence: Evidence, outcome: Outcome) -> list[Panel]:
         figures_validation.decisions(models, primary),
     )
     drawn += [panel for panel in more if panel]
+    overall = results[primary]["auc"] if primary in results else None
     if any(row["model"] == primary for row in evidence["subgroups"]):
-        overall = results[primary]["auc"] if primary in results else None
         drawn.append(figures_model.forest(evidence["subgroups"], primary, overall))
+    if found := evidence.get("sensitivity"):
+        panel = figures_model.sensitivity(found, primary, overall)
+        drawn += [panel] if panel else []
     return drawn
 
 

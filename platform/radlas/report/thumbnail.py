@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import contourpy
@@ -12,7 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from radlas.model import TUMOUR
+
 Mask = NDArray[np.bool_]
+#: Colours of outlines, on grey; told apart also with colour-blind eyes (Okabe and Ito).
+COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "#d55e00")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,12 @@ class Thumbnail:
     slices: int
 
 
+def outline_colours(rois: Iterable[str]) -> dict[str, str]:
+    """One colour per ROI, the tumour's first; readers of a ROI share it."""
+    names = sorted({roi.partition("@")[0] for roi in rois}, key=lambda roi: (roi != TUMOUR, roi))
+    return {name: COLOURS[at % len(COLOURS)] for at, name in enumerate(names)}
+
+
 def busiest_slice(mask: Mask) -> int:
     """The slice with most voxels of a mask of shape ``(z, y, x)``; the first of equals."""
     return int(np.count_nonzero(mask, axis=(1, 2)).argmax())
@@ -49,6 +59,7 @@ def make_thumbnail(
     number: int,
     slices: int,
     longest: int = 256,
+    quality: int = 82,
 ) -> Thumbnail:
     """Draw one slice.
 
@@ -59,6 +70,7 @@ def make_thumbnail(
         number: Of the slice, from 1.
         slices: In the volume.
         longest: Longest side of the picture [pixel].
+        quality: Of the JPEG, 1 to 95.
     """
     rows, columns = voxels.shape
     edge = min(spacing)
@@ -67,7 +79,7 @@ def make_thumbnail(
     size = max(1, round(width * scale)), max(1, round(height * scale))
     image = Image.fromarray(_windowed(voxels)).resize(size, Image.Resampling.LANCZOS)
     stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=82, optimize=True)
+    image.save(stream, "JPEG", quality=quality, optimize=True)
     coded = base64.b64encode(stream.getvalue()).decode("ascii")
     stretch = width / columns, height / rows
     outlines = {name: _path(mask, stretch) for name, mask in masks.items()}

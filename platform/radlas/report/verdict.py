@@ -37,6 +37,7 @@ def warnings(evidence: Evidence) -> tuple[str, ...]:
         *_controls(evidence, external),
         _unstable(evidence),
         _centres(evidence),
+        *_sensitive(evidence, external),
         _looks(evidence["looks"]),
         _losses(evidence),
     )
@@ -160,6 +161,25 @@ def _centres(evidence: Evidence) -> str:
         f" {fmt.fixed(told, 2)}, by chance {fmt.fixed(chance, 2)}): risks and thresholds may not"
         " travel."
     )
+
+
+def _sensitive(evidence: Evidence, external: External) -> list[str]:
+    """Choices without which the external AUC would lie outside the primary model's interval."""
+    auc = external["auc"]
+    if auc["low"] is None or auc["high"] is None or "sensitivity" not in evidence:
+        return []
+    found = evidence["sensitivity"]
+    rows = [(f"fitted with {row['change']}", row["auc"]) for row in found["variants"]]
+    rows += [
+        (f"judged on patients with {row['patients']}", row["auc"]) for row in found["patients"]
+    ]
+    return [
+        f"The result hangs on one choice: {words}, the model reaches an external AUC of"
+        f" {fmt.estimate(area)}, outside the interval of the primary model."
+        for words, area in rows
+        if area and area["estimate"] is not None
+        if not auc["low"] <= area["estimate"] <= auc["high"]
+    ]
 
 
 def _looks(looks: int) -> str:

@@ -50,3 +50,34 @@ def test_a_threshold_is_a_word_or_a_rule_with_a_value(protocol: dict[str, Any]):
     assert StudyConfig.parse({**protocol, "threshold": "youden"}).threshold.rule == "youden"
     rule = {"rule": "sensitivity", "value": 0.9}
     assert StudyConfig.parse({**protocol, "threshold": rule}).threshold.value == 0.9
+
+
+def test_a_sensitivity_analysis_changes_what_it_names_and_nothing_else(protocol: dict[str, Any]):
+    change = {"selection": {"correlation": 0.7}, "models": {"dlr": ["tumour", "deep"]}}
+    study = StudyConfig.parse({**protocol, "sensitivity": {"other": change}})
+    varied = study.variant("other")
+    assert varied.models == {"variant-other": ("tumour", "deep")}
+    assert varied.selection == study.selection.model_copy(update={"correlation": 0.7})
+    kept = set(StudyConfig.model_fields) - {
+        "models", "selection", "sensitivity", "controls", "stability"
+    }  # fmt: skip
+    assert {name: getattr(varied, name) for name in kept} == {
+        name: getattr(study, name) for name in kept
+    }
+
+
+@pytest.mark.parametrize(
+    ("sensitivity", "message"),
+    [
+        ({"a": {"seed": 1}}, "changes of some of"),
+        ({"a": {}}, "changes of some of"),
+        ({"A b": {"threshold": "youden"}}, "a name in a-z"),
+        ({"a": {"selection": {"nope": 1}}}, "unknown key `selection.nope`"),
+        ({"a": {"training_centres": ["centre2"]}}, "both training and external"),
+    ],
+)
+def test_a_sensitivity_analysis_that_cannot_be_made_is_named(
+    protocol: dict[str, Any], sensitivity: dict[str, Any], message: str
+):
+    with pytest.raises(ConfigError, match=message):
+        StudyConfig.parse({**protocol, "sensitivity": sensitivity})

@@ -13,6 +13,7 @@ from radlas.errors import StudyError
 from radlas.report import checklists, render, verdict
 from radlas.report.patient import render_patient
 from radlas.report.render import compose
+from radlas.report.thumbnail import make_thumbnail
 
 from .fixture import case_id, interval, make_image
 
@@ -39,6 +40,7 @@ def believable(brief: dict[str, Any]) -> dict[str, Any]:
             "curve": curve(),
             "decision": {"model": curve(), "all": np.linspace(0.5, -0.5, 21).tolist()},
         }
+    area = brief["models"][brief["primary"]]["external"]["auc"]
     held = {
         "feature": "tumour__original__glcm_Idn",
         "cluster": "tumour__original__glcm_Idn",
@@ -86,7 +88,41 @@ def believable(brief: dict[str, Any]) -> dict[str, Any]:
         "centres": [
             {"features": "raw", "balanced_accuracy": 0.55, "chance": 0.5, "differing": 0.1}
         ],
+        "harmonising": [
+            {"method": name, "auc": interval(area, 0.1), "youden": area - 0.4, "intercept": 0.1}
+            | {"slope": 0.8, "brier": 0.2}
+            for name, area in (("none", 0.71), ("combat", 0.83))
+        ],
+        "sensitivity": {
+            "variants": [
+                variant("no_ring", "models.dlr = tumour, deep", dict(area)),
+                variant("g2_is_high", "outcome.positive = high, g2", None),
+            ],
+            "patients": [fewer("no value imputed", dict(area)), fewer("no remark", None)],
+            "missing": {"one_centre": "1 positive subjects cannot fill 5 folds"},
+        },
+        "gallery": {
+            "cases": [shown(0, "edema touches the border"), shown(1), shown(2, note="damaged")],
+            "total": 24,
+        },
     }
+
+
+def variant(name, change, auc):
+    gap = {"estimate": -0.04, "low": -0.1, "high": 0.02} if auc else None
+    judged = {"n": 24, "positives": 14, "auc": auc, "difference": gap}
+    return {"name": name, "change": change, "training": interval(0.8, 0.1), **judged}
+
+
+def fewer(patients, auc):
+    return {"patients": patients, "n": 20, "positives": 12, "auc": auc, "note": ""}
+
+
+def shown(place, *remarks, note=""):
+    row = {"case": case_id(place), "centre": "centre_c", "label": "high grade"}
+    there = {"note": note} if note else {}
+    numbers = {"number": None if note else 3, "slices": None if note else 12}
+    return {**row, **numbers, "remarks": list(remarks), **there}
 
 
 def control(name: str, area: float, half: float = 0.1) -> dict[str, Any]:
@@ -222,3 +258,48 @@ def test_a_patient_s_page_names_what_it_lacks(patient):
 
 def test_the_evidence_stays_plain_json(believable):
     json.dumps(believable, allow_nan=False)
+
+
+def test_the_gallery_shows_remarks_first_says_how_many_and_why_one_is_absent(believable):
+    mask = np.zeros((30, 40), bool)
+    mask[8:20, 10:25] = True
+    view = make_thumbnail(
+        np.add.outer(np.arange(30), np.arange(40)),
+        {"tumour": mask},
+        spacing=(1, 1),
+        number=3,
+        slices=12,
+    )
+    page = render(believable, None, {case_id(0): view, case_id(1): view})
+    section = page[page.index('<section id="gallery"') : page.index('<section id="support"')]
+    assert "3 of 24 analysed cases" in section
+    pictures = re.findall(r'<svg [^>]*role="img" aria-label="([^"]+)"', section)
+    assert [alt.partition(",")[2] for alt in pictures] == [
+        " slice 3 of 12, with the outlines of tumour"
+    ] * 2
+    assert section.index("edema touches the border") < section.index("without a remark")
+    assert '<div class="lost">damaged</div>' in section
+    assert render({**believable, "gallery": {"cases": [], "total": 0}}).count('class="lost"') == 0
+
+
+def test_sensitivity_is_shown_with_what_could_not_be_fitted(believable):
+    page, tables = compose(believable)
+    section = page[page.index('<section id="sensitivity"') : page.index('<section id="signature"')]
+    for told in ("no ring", "models.dlr = tumour, deep", "one centre could not be fitted"):
+        assert told in section
+    rows = tables["sensitivity"].splitlines()
+    assert [row.split(",")[1] for row in rows[1:]] == ["no ring", "no value imputed"]
+
+
+def test_a_result_that_hangs_on_one_choice_is_warned_of(believable):
+    assert not any("hangs on one choice" in said for said in verdict.warnings(believable))
+    low = believable["models"][believable["primary"]]["external"]["auc"]["low"]
+    believable["sensitivity"]["variants"][0]["auc"] = interval(low - 0.05, 0.1)
+    (said,) = [said for said in verdict.warnings(believable) if "hangs on one choice" in said]
+    assert "fitted with models.dlr = tumour, deep" in said
+
+
+def test_what_harmonising_changes_is_shown_side_by_side(believable):
+    page = render(believable)
+    table = page[page.index("fitted without and with harmonising") :]
+    assert table.index("0.710") < table.index("0.830")

@@ -17,7 +17,7 @@ from PIL import Image
 
 from radlas.report.qc import Card, Trouble, render_qc
 from radlas.report.qc_concerns import FLAGS, concerns_of
-from radlas.report.qc_slice import busiest_slice, make_thumbnail
+from radlas.report.thumbnail import busiest_slice, make_thumbnail
 
 from .reader import parse
 

@@ -1,0 +1,143 @@
+"""Sensitivity analyses: the primary model made otherwise, or judged on fewer patients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from radlas.flows.blocks import as_fitted
+from radlas.flows.controls import only
+from radlas.flows.dataset import Dataset, load_dataset, read_rois
+from radlas.learn.applicability import beyond, signature_names
+from radlas.learn.delong import auc, paired
+from radlas.learn.evaluate import evaluate
+from radlas.learn.fitted import FittedModel
+from radlas.learn.persist import load
+from radlas.learn.study import VARIANT, StudyConfig
+from radlas.report.qc_concerns import concerns_of
+from radlas.store.layout import Store
+from radlas.store.snapshots import Snapshot, load_snapshot
+
+SERIOUS = 3  # weight of a remark from which a case counts as remarked
+Json = dict[str, Any]
+
+
+def variants(study: StudyConfig) -> dict[str, StudyConfig]:
+    """Model name to protocol of every sensitivity analysis that is fitted anew."""
+    return {f"{VARIANT}{name}": study.variant(name) for name in study.sensitivity}
+
+
+def changes(study: StudyConfig) -> dict[str, str]:
+    """Model name to what it changes, in words: ``selection.correlation = 0.8``."""
+    return {
+        f"{VARIANT}{name}": "; ".join(_words(change)) for name, change in study.sensitivity.items()
+    }
+
+
+def judge_variants(
+    store: Store, card: Mapping[str, Any], study: StudyConfig, folder: Path, primary: Json
+) -> Json:
+    """Every variant on the external centre, and its AUC beside the primary model's.
+
+    Args:
+        store: The store.
+        card: Of the version.
+        study: Its protocol.
+        folder: Where its models lie.
+        primary: What ``evaluate`` says of the primary model.
+
+    Returns:
+        Model name to what ``evaluate`` returns, and ``difference``: variant minus primary on the
+        same patients, None if they are others or belong to other classes.
+    """
+    snapshot, found = load_snapshot(store, card["snapshot"]), dict[str, Json]()
+    for name, protocol in variants(study).items():
+        if name not in card["sensitivity"]:
+            continue
+        rows = load_dataset(store, snapshot, only(protocol, name), (str(study.external_centre),))
+        model = load(folder / name)
+        judged = evaluate(
+            model,
+            as_fitted(rows.X, model, rows.people),
+            rows.y,
+            subjects=rows.people["subject_id"],
+            centres=rows.people["centre"],
+            study=protocol,
+            full=False,
+        )
+        found[name] = judged | {"difference": against(judged, primary, alpha=study.alpha)}
+    return found
+
+
+def against(judged: Json, primary: Json, *, alpha: float) -> Json | None:
+    """AUC of one result minus that of another, both as ``evaluate`` returns them.
+
+    Returns:
+        As ``AucDifference.as_dict``; None if they are of other patients or other classes.
+    """
+    mine, theirs = (
+        {row["case"]: (row["label"], row["risk"]) for row in one["predictions"]}
+        for one in (judged, primary)
+    )
+    labels = {case: label for case, (label, _) in mine.items()}
+    if labels != {case: label for case, (label, _) in theirs.items()}:
+        return None
+    risks = ([one[case][1] for case in labels] for one in (mine, theirs))
+    return paired(list(labels.values()), *risks, alpha=alpha).as_dict()
+
+
+def fewer_patients(
+    store: Store, snapshot: Snapshot, study: StudyConfig, model: FittedModel, external: Dataset
+) -> list[Json]:
+    """The primary model on the external patients about whom there is least to doubt.
+
+    Returns:
+        Per choice of patients ``patients n positives auc note``; the choice in words.
+    """
+    training = load_dataset(store, snapshot, only(study, study.primary), study.training_centres)
+    X = as_fitted(external.X, model, external.people)
+    background = as_fitted(training.X, model, training.people)
+    names = signature_names(model, background)
+    risk = model.risk(X, external.people["centre"])
+    kept = {
+        "no remark on image or mask": ~_remarked(store, snapshot, external.people),
+        "no value imputed": X[names].notna().all(axis=1),
+        "no value beyond training": ~beyond(X, background, names).any(axis=1),
+    }
+    return [
+        {"patients": words, **_area(external.y[keep], risk[keep], len(keep), study)}
+        for words, keep in kept.items()
+    ]
+
+
+def _area(y: pd.Series, risk: pd.Series, whole: int, study: StudyConfig) -> Json:
+    counts = {"n": len(y), "positives": int(y.sum())}
+    if len(y) == whole:
+        return {**counts, "auc": None, "note": "these are all patients"}
+    if min(counts["positives"], len(y) - counts["positives"]) < study.minimum_per_class:
+        note = f"fewer than {study.minimum_per_class} patients of a class are left"
+        return {**counts, "auc": None, "note": note}
+    area = auc(y, risk, alpha=study.alpha)
+    return {**counts, "auc": area.as_dict(), "note": area.note}
+
+
+def _remarked(store: Store, snapshot: Snapshot, people: pd.DataFrame) -> pd.Series:
+    rois = read_rois(store, snapshot)
+    heavy = [
+        any(one.weight >= SERIOUS for one in concerns_of(person, rois[str(case)]))
+        for case, person in people.iterrows()
+    ]
+    return pd.Series(heavy, people.index, dtype=bool)
+
+
+def _words(change: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    for key, value in change.items():
+        if isinstance(value, Mapping):
+            yield from _words(value, f"{before}{key}.")
+        elif isinstance(value, list):
+            yield f"{before}{key} = {', '.join(map(str, value))}"
+        else:
+            yield f"{before}{key} = {str(value).lower() if isinstance(value, bool) else value}"
