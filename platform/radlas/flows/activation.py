@@ -10,15 +10,13 @@ from typing import Any
 
 import nibabel
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from radlas.errors import ConfigError
 from radlas.features import EXTRACTORS
 from radlas.features.base import make_extractor
 from radlas.features.preprocess import one_itk_thread, resample_mask
 from radlas.geometry import Geometry
-from radlas.learn.explain import deep_head
-from radlas.learn.fitted import FittedModel
 from radlas.learn.metrics import holm, rank_difference
 from radlas.model import TUMOUR, Volume
 from radlas.roi.body import body_mask
@@ -36,7 +34,7 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 def case_map(
     store: Store,
     case_id: str,
-    model: FittedModel,
+    head: tuple[ArrayLike, float],
     extractor: Any,
     *,
     region: str,
@@ -48,7 +46,7 @@ def case_map(
     Args:
         store: Where the case lies.
         case_id: The case.
-        model: Its deep part is what is explained.
+        head: The model's deep part, as ``explain.deep_head`` makes it of the region's features.
         extractor: The one that made the model's deep features.
         region: Which of its inputs is looked at.
         layer: Whose cells the map is made of.
@@ -59,7 +57,7 @@ def case_map(
     """
     volume = read_volume(store.place, case_id)
     rois = {roi.name: roi for roi in read_rois(store.place, case_id)}
-    weights, bias = deep_head(model, region=region)
+    weights, bias = np.asarray(head[0]), head[1]
     with one_itk_thread():
         prepared = extractor.prepare(volume, rois)
     seen = prepared.inputs[region]

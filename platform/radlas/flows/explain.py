@@ -16,10 +16,10 @@ from radlas.errors import ConfigError
 from radlas.flows.activation import case_map, compare, in_words, model_extractor
 from radlas.flows.base import Flow, Plan, Report
 from radlas.flows.blocks import as_fitted, random_weights
-from radlas.flows.dataset import load_dataset
+from radlas.flows.dataset import Dataset, load_dataset
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import RESULT as VALIDATION
-from radlas.flows.validate import ModelConfig, model_task
+from radlas.flows.validate import ModelConfig, ModelTask, model_task
 from radlas.learn.explain import (
     block_shares,
     deep_head,
@@ -29,6 +29,7 @@ from radlas.learn.explain import (
     profile,
 )
 from radlas.learn.explain import explain as shap_values
+from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store, open_store
@@ -67,6 +68,7 @@ class ExplainTask:
     weights: Path | None = None
     region: str = ""
     layer: str = "layer4"
+    head: tuple[tuple[float, ...], float] = ((), 0.0)  # of the model's deep part
     sanity: bool = False  # a map of every randomised network costs as much as the map
 
 
@@ -88,18 +90,38 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
     study = StudyConfig.parse(read_card(store, target.name, target.number)["study"])
     rows = validation["models"][study.primary]["predictions"]
     deep = any(study.blocks[block].deep for block in study.models[study.primary])
-    deep = deep and study.harmonise.method == "none"  # a map would explain another score
     chosen = spread(rows, len(rows) if config.maps is None else config.maps) if deep else []
     model = load(model_folder(store, target.name, target.number) / study.primary)
     region = config.region or deep_parts(model)[0][0] if chosen else ""
-    if chosen:
-        deep_head(model, region=region)  # refuses what the model does not take
+    head = _head(store, target, study, model, region) if chosen else ((), 0.0)
     task = ExplainTask(target.store, target.name, target.number, weights=config.weights)
+    mapped = replace(task, region=region, layer=config.layer, head=head)
     maps = tuple(
-        replace(task, case_id=row["case"], region=region, layer=config.layer, sanity=not number)
+        replace(mapped, case_id=row["case"], sanity=not number)
         for number, row in enumerate(reversed(chosen))  # of the highest risk first: it is checked
     )
     return Plan(tasks=(task,), gpu_tasks=maps, extra=(target, region, chosen))
+
+
+def _head(
+    store: Store, target: ModelTask, study: StudyConfig, model: FittedModel, region: str
+) -> tuple[tuple[float, ...], float]:
+    """The deep part of the score of external cases; all of them are of one centre.
+
+    Raises:
+        StudyError: The model takes no deep features of the region.
+    """
+    line = None
+    if model.harmonises:
+        rows = _rows(store, target, study, (str(study.external_centre),))
+        (line,) = model.lines(as_fitted(rows.X, model, rows.people), rows.people["centre"]).values()
+    weights, bias = deep_head(model, region=region, line=line)
+    return tuple(weights.tolist()), bias
+
+
+def _rows(store: Store, target: ModelTask, study: StudyConfig, centres: tuple[str, ...]) -> Dataset:
+    card = read_card(store, target.name, target.number)
+    return load_dataset(store, load_snapshot(store, card["snapshot"]), study, centres)
 
 
 def work(task: ExplainTask) -> dict[str, Any]:
@@ -137,9 +159,7 @@ def commit(
     model = found[""]["model"]
     result = {"shap": found[""], "cam": _montage(model, region, cases), "missing": {}}
     if not cases:
-        result["missing"] = {
-            "cam": "the primary model has no deep block, or harmonises, or no map was asked for"
-        }
+        result["missing"] = {"cam": "the primary model has no deep block, or no map was asked for"}
     keep_beside(store, *version, RESULT, result)
     shares = ", ".join(f"{b['block']} {b['share']:.0%}" for b in found[""]["blocks"])
     lines = [f"explain: {label}, share of |SHAP| by block: {shares or 'none'}"]
@@ -156,11 +176,11 @@ def spread(rows: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
 
 
 def _shap(store: Store, task: ExplainTask) -> dict[str, Any]:
-    card = read_card(store, task.name, task.number)
-    study, snapshot = StudyConfig.parse(card["study"]), load_snapshot(store, card["snapshot"])
+    study = StudyConfig.parse(read_card(store, task.name, task.number)["study"])
     model = load(model_folder(store, task.name, task.number) / study.primary)
-    external = load_dataset(store, snapshot, study, (str(study.external_centre),))
-    training = load_dataset(store, snapshot, study, study.training_centres)
+    target = ModelTask(task.store, task.name, task.number)
+    external = _rows(store, target, study, (str(study.external_centre),))
+    training = _rows(store, target, study, study.training_centres)
     rows, background = (
         model.inputs(as_fitted(one.X, model, one.people), one.people["centre"])
         for one in (external, training)
@@ -199,12 +219,10 @@ def _shap(store: Store, task: ExplainTask) -> dict[str, Any]:
 
 
 def _cam(store: Store, task: ExplainTask) -> dict[str, Any]:
-    card = read_card(store, task.name, task.number)
-    model = load(model_folder(store, task.name, task.number) / card["study"]["primary"])
     return case_map(
         store,
         task.case_id,
-        model,
+        task.head,
         _extractor(task.store, task.name, task.number, task.weights),
         region=task.region,
         layer=task.layer,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from radlas.flows.dataset import load_dataset, read_people
 from radlas.flows.intervals import interval
 from radlas.flows.validate import ModelConfig, model_task
 from radlas.learn.applicability import beyond, signature_names
-from radlas.learn.explain import Explanation, deep_parts
+from radlas.learn.explain import Explanation, deep_head, deep_parts
 from radlas.learn.explain import explain as shap_values
 from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
@@ -77,7 +78,8 @@ def predict(config: PredictConfig) -> Report:
         model.inputs(X, there["centre"]),
         model.inputs(background, training.people["centre"]),
     )
-    risks, sure = model.risk(X, there["centre"]), _intervals(model, X, study.alpha)
+    risks = model.risk(X, there["centre"])
+    sure = _intervals(model, X, there["centre"], study.alpha)
     label = f"{task.name}@{task.number}"
     rows = [
         {
@@ -97,7 +99,8 @@ def predict(config: PredictConfig) -> Report:
     warnings = random_weights(store, card["feature_sets"])
     lines = _told(label, card, rows, warnings)
     if config.out is not None:
-        lines += [f"  page: {_page(config, store, card, model, label, row)}" for row in rows]
+        asked = _Asked(config, store, card, model, label, model.lines(X, there["centre"]))
+        lines += [f"  page: {_page(asked, row)}" for row in rows]
     return Report(tuple(lines), {"model": label, "rows": rows, "warnings": warnings})
 
 
@@ -122,11 +125,15 @@ def _case(connection: Any, given: str) -> str:
     return str(found[0][0])
 
 
-def _intervals(model: FittedModel, X: Any, alpha: float) -> dict[str, list[float]]:
-    """Per case the middle of the risks that resampled signatures give it; empty without them."""
-    if model.harmonises or not len(model.resamples):
+def _intervals(model: FittedModel, X: Any, centres: Any, alpha: float) -> dict[str, list[float]]:
+    """Per case the middle of the risks that resampled signatures give it; empty without them.
+
+    Of a model that harmonises, as far as signatures differ: all of them see the rows as this
+    model's own harmoniser makes them.
+    """
+    if not len(model.resamples):
         return {}
-    drawn = resampled_risks(model.resamples, X)
+    drawn = resampled_risks(model.resamples, model.harmonised_rows(X, centres))
     low, high = (drawn.quantile(level, axis=1) for level in (alpha / 2, 1 - alpha / 2))
     return {str(case): [float(low[case]), float(high[case])] for case in X.index}
 
@@ -161,17 +168,23 @@ def _unusual(row: Any, background: Any, model: Any) -> dict[str, list[Any]]:
     }
 
 
-def _page(  # noqa: PLR0917 - what a page is made of
-    config: PredictConfig,
-    store: Store,
-    card: dict[str, Any],
-    model: FittedModel,
-    label: str,
-    row: dict[str, Any],
-) -> Path:
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What pages are made of, beside their rows; ``lines`` by centre, as ``model.lines``."""
+
+    config: PredictConfig
+    store: Store
+    card: dict[str, Any]
+    model: FittedModel
+    label: str
+    lines: dict[str, pd.DataFrame]
+
+
+def _page(asked: _Asked, row: dict[str, Any]) -> Path:
     """Write one case's page; what cannot be shown is said there."""
+    card, model, out = asked.card, asked.model, asked.config.out
     study = StudyConfig.parse(card["study"])
-    cam, image, why = _map(config, store, card, model, row)
+    cam, image, why = _map(asked, row)
     pooled = model.out_of_fold()
     classes = {"negative": 0, "positive": 1}
     note = "" if model.resamples.size else "no interval: the model was not resampled"
@@ -180,14 +193,14 @@ def _page(  # noqa: PLR0917 - what a page is made of
         **{key: row[key] for key in ("case_id", "centre", "known_centre", "threshold", "base")},
         **{key: row[key] for key in ("drivers", "imputed", "out_of_range")},
         "centre_note": _CENTRE[study.harmonise.on_unseen] if model.harmonises else "",
-        "model": label,
+        "model": asked.label,
         "primary": study.primary,
         "outcome": {
             "name": outcome.column,
             "positive": outcome.positive_name,
             "negative": outcome.negative_name,
         },
-        "banners": evidence.banners(store, card),
+        "banners": evidence.banners(asked.store, card),
         "risk": interval(row["risk"], row["interval"], note=note),
         "training": {
             name: pooled.loc[pooled["label"] == label, "probability"].tolist()
@@ -196,34 +209,30 @@ def _page(  # noqa: PLR0917 - what a page is made of
         "cam": cam,
         "missing": {"cam": why} if why else {},
         "provenance": {
-            "Model": f"{label}, digest {model.digest()[:16]}",
+            "Model": f"{asked.label}, digest {model.digest()[:16]}",
             "Snapshot": f"{card['snapshot']}, {card['snapshot_id'][:16]}",
             "Feature sets": ", ".join(card["feature_sets"]),
             "Software": f"radlas {card['radlas']}",
         },
     }
-    assert config.out is not None  # noqa: S101 - asked by the caller
-    path = config.out / f"{row['case_id'][:12]}.html"
+    assert out is not None  # noqa: S101 - asked by the caller
+    path = out / f"{row['case_id'][:12]}.html"
     path.write_text(render_patient(patient, image), encoding="utf-8")
     return path
 
 
-def _map(
-    config: PredictConfig,
-    store: Store,
-    card: dict[str, Any],
-    model: FittedModel,
-    row: dict[str, Any],
-) -> tuple[dict[str, Any] | None, Any, str]:
+def _map(asked: _Asked, row: dict[str, Any]) -> tuple[dict[str, Any] | None, Any, str]:
     """The Grad-CAM of one case with its slice, or why there is none."""
-    parts = deep_parts(model)
-    if not parts or model.harmonises:
-        return None, None, "There is no map: the model takes no deep features, or harmonises them."
+    store, line = asked.store, asked.lines.get(row["centre"])
+    parts = deep_parts(asked.model)
+    if not parts:
+        return None, None, "There is no map: the model takes no deep features."
     region, layer = parts[0]
     try:
-        extractor = model_extractor(store, card, config.weights)
+        extractor = model_extractor(store, asked.card, asked.config.weights)
+        head = deep_head(asked.model, region=region, line=line)
         found = case_map(
-            store, row["case_id"], model, extractor, region=region, layer=layer, sanity=False
+            store, row["case_id"], head, extractor, region=region, layer=layer, sanity=False
         )
     except RadlasError as error:  # the risk stands without a map
         return None, None, f"There is no map: {error.what}. {error.hint}"
@@ -235,7 +244,7 @@ def _map(
         }
     case = {"case_id": row["case_id"], "label": None, "risk": row["risk"], "mass": found["mass"]}
     cam = {
-        "model": card["study"]["primary"],
+        "model": asked.card["study"]["primary"],
         "region": region,
         "cell_mm": found["cell_mm"],
         "layer": found["layer"],

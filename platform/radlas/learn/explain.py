@@ -158,7 +158,12 @@ def deep_parts(model: FittedModel) -> list[tuple[str, str]]:
 
 
 def deep_head(
-    model: FittedModel, *, region: str | None = None, layer: str | None = None, width: int = 512
+    model: FittedModel,
+    *,
+    region: str | None = None,
+    layer: str | None = None,
+    width: int = 512,
+    line: pd.DataFrame | None = None,
 ) -> tuple[NDArray[np.float64], float]:
     """The model's deep part as a linear head on raw deep features.
 
@@ -170,19 +175,20 @@ def deep_head(
         region: Whose features, as ``whole``; needed if the model takes those of several.
         layer: Which layer; needed if the model takes several.
         width: Length of the layer's feature vector.
+        line: Of a model that harmonises: what it does to the centre, one of ``model.lines``.
 
     Returns:
         Weights, shape ``(width,)``, zero where a feature was not selected, and the bias.
 
     Raises:
         StudyError: The model has no deep columns, those of several, or more than ``width``; or it
-            harmonises.
+            harmonises, and no line says how.
     """
-    if model.harmonises:
+    if model.harmonises and line is None:
         raise StudyError(
-            "the model harmonises its features: no head of raw deep features is its deep part",
+            "the model harmonises: its head is another for every centre",
             f"model {model.model}",
-            "explain a model that does not harmonise",
+            "pass the centre's `line`, one of `model.lines`",
         )
     parsed = {name: parse_column(name) for name in model.columns}
     there = deep_parts(model)
@@ -202,6 +208,7 @@ def deep_head(
             continue
         if int(column.feature) >= width:
             raise StudyError(f"deep feature {row.feature} lies beyond the width {width}")
-        weights[int(column.feature)] = row.native_weight
-        bias -= row.native_weight * row.mean
+        factor, offset = (1.0, 0.0) if line is None else line.loc[row.feature, ["factor", "offset"]]
+        weights[int(column.feature)] = row.native_weight * factor
+        bias -= row.native_weight * (row.mean - offset)
     return weights, float(bias)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
@@ -100,6 +101,39 @@ class FittedModel:
         """
         frame = self.inputs(X, centres)
         return pd.Series(self.pipeline.predict_proba(frame)[:, 1], X.index, name="risk")
+
+    def lines(self, X: pd.DataFrame, centres: ArrayLike) -> dict[str, pd.DataFrame]:
+        """What harmonising does to raw values of every centre of these rows.
+
+        Returns:
+            Per centre ``factor`` and ``offset`` of every column that arrives at the harmoniser:
+            ``value * factor + offset``. Empty if the model does not harmonise.
+
+        Raises:
+            StudyError: A centre is new to the model and cannot be harmonised.
+        """
+        if not self.harmonises:
+            return {}
+        arriving = self._arriving(self.inputs(X, centres))
+        return {
+            centre: pd.DataFrame({"factor": factor, "offset": offset}, index=arriving.columns)
+            for centre, (factor, offset) in self.pipeline["harmonise"].lines(arriving).items()
+        }
+
+    def harmonised_rows(self, X: pd.DataFrame, centres: ArrayLike) -> pd.DataFrame:
+        """Raw features, those that are harmonised as they are then; arguments as for ``inputs``."""
+        frame = self.inputs(X, centres)
+        found = frame.set_axis(X.index, axis=0)
+        if self.harmonises:
+            arriving = self._arriving(frame)
+            moved = self.pipeline["harmonise"].transform(arriving)
+            found[arriving.columns] = np.asarray(moved)  # by place: its index tells centres too
+        return found
+
+    def _arriving(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Rows as they arrive at the harmoniser: steps before it leave columns out."""
+        step = self.pipeline["harmonise"]
+        return frame[list(step.feature_names_in_)]
 
     def out_of_fold(self) -> pd.DataFrame:
         """``case subject centre label probability``: risks averaged over repeats, by subject."""

@@ -11,6 +11,7 @@ from scipy.special import logit
 
 from radlas.errors import ConfigError, StudyError
 from radlas.learn.evaluate import evaluate
+from radlas.learn.explain import deep_head
 from radlas.learn.fit import fit_fold, fit_model, outer_folds
 from radlas.learn.persist import load, save
 from radlas.learn.pipeline import rad_score
@@ -102,3 +103,27 @@ def test_a_study_that_refuses_new_centres_says_why_none_was_left_out(cohort, pro
 def test_an_external_centre_needs_a_policy_for_it(protocol):
     with pytest.raises(ConfigError, match="centre2 will be new to the harmoniser"):
         StudyConfig.parse({**protocol, "harmonise": {"method": "combat"}})
+
+
+def test_the_deep_head_of_a_centre_is_the_models_deep_part_on_raw_features(model, external):
+    """What a map is made of explains the score that harmonising leads to."""
+    (line,) = model.lines(external.X, np.full(60, "centre2")).values()
+    weights, bias = deep_head(model, width=30, line=line)
+    raw = external.X[[f"whole__layer4__{i:03d}" for i in range(30)]].to_numpy()
+    seen = model.harmonised_rows(external.X, np.full(60, "centre2"))
+    deep = model.signature[model.signature["block"] == "deep"].set_index("feature")
+    assert len(deep)
+    scaled = (seen[deep.index] - deep["mean"]) / deep["scale"]
+    np.testing.assert_allclose(raw @ weights + bias, scaled @ deep["coefficient"], atol=1e-9)
+
+
+def test_a_head_without_its_centres_line_is_refused(model):
+    with pytest.raises(StudyError, match="its head is another for every centre"):
+        deep_head(model, width=30)
+
+
+def test_harmonised_rows_lead_to_the_risk_by_the_signature_alone(model, cohort, shifted):
+    """So resampled signatures can be applied to them: an interval for a harmonised risk."""
+    seen = model.harmonised_rows(shifted, cohort.centres)
+    expected = logit(model.risk(shifted, cohort.centres))
+    np.testing.assert_allclose(rad_score(model.signature, seen), expected, atol=1e-12)
