@@ -84,6 +84,9 @@ def model_evidence(model: FittedModel, trained: Mapping[str, Any], external: Jso
         "training": {
             "auc_pooled": of_area(trained["auc"]),
             "auc_folds": [float(value) for value in model.folds["auc"].dropna()],
+            "empty_folds": int((model.folds["features"] == 0).sum()),
+            "folds": len(model.folds),
+            "tied": bool(model.out_of_fold()["probability"].nunique() == 1),
         },
         "threshold": float(model.threshold),
         "external": _external(external) if external else None,
@@ -270,7 +273,7 @@ def _external(found: Json) -> Json:
         },
         "confusion": decision["counts"],
         "roc": _roc(found["roc"]),
-        "risks": [{"risk": p["risk"], "label": p["label"]} for p in found["predictions"]],
+        "risks": [{n: p[n] for n in ("case", "risk", "label")} for p in found["predictions"]],
         **details(found),
     }
 

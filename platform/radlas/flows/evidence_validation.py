@@ -39,6 +39,7 @@ def honesty(
             "meaning": MEANING[name.removeprefix(CONTROL)],
             "training": of_area(card["controls"][name]["auc"]),
             "external": of_area(outside[name]["auc"]) if name in outside else None,
+            "difference": _gap(outside.get(name, {}).get("difference")),
             "features": len(model.signature) - 1,
         }
         for name, model in controls.items()
@@ -68,7 +69,12 @@ def _travelled(found: Json) -> Json:
     }
 
 
-def sensitivity(card: Mapping[str, Any], study: StudyConfig, validated: Json | None) -> Json:
+def sensitivity(
+    models: Mapping[str, FittedModel],
+    card: Mapping[str, Any],
+    study: StudyConfig,
+    validated: Json | None,
+) -> Json:
     """The primary model made otherwise, and judged on fewer patients."""
     found = (validated or {}).get("sensitivity", {"variants": {}, "patients": []})
     words = changes(study)
@@ -77,6 +83,8 @@ def sensitivity(card: Mapping[str, Any], study: StudyConfig, validated: Json | N
             {
                 "name": name.removeprefix(VARIANT),
                 "change": words[name],
+                "threshold": float(models[name].threshold),
+                "features": len(models[name].signature) - 1,
                 "training": of_area(trained["auc"]),
                 **_variant(found["variants"].get(name)),
             }
@@ -91,14 +99,18 @@ def sensitivity(card: Mapping[str, Any], study: StudyConfig, validated: Json | N
 
 def _variant(found: Json | None) -> Json:
     if found is None:
-        return {"n": None, "positives": None, "auc": None, "difference": None}
-    gap = found["difference"]
+        return dict.fromkeys(("n", "positives", "auc", "difference", "sensitivity", "specificity"))
     return {
         "n": found["n"],
         "positives": found["positives"],
         "auc": of_area(found["auc"]),
-        "difference": interval(gap["difference"], gap["interval"]) if gap else None,
+        "difference": _gap(found["difference"]),
+        **{name: found["decision"][name]["value"] for name in ("sensitivity", "specificity")},
     }
+
+
+def _gap(found: Json | None) -> Json | None:
+    return interval(found["difference"], found["interval"], note=found["note"]) if found else None
 
 
 def left_out(card: Mapping[str, Any]) -> list[Json]:

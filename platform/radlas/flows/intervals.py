@@ -44,7 +44,8 @@ def auc_interval(area: Mapping[str, Any]) -> tuple[tuple[float, float] | None, s
 
 
 def of_pair(row: Mapping[str, Any]) -> Json:
-    """Two things compared: first minus second, with its bounds."""
-    low, high = row["interval"] or (None, None)
+    """Two AUCs compared: first minus second, with its bounds; no difference is beyond 1."""
+    bounds = [max(-1.0, min(1.0, end)) for end in row["interval"] or ()]
+    low, high = bounds or (None, None)
     names = {"a": row["first"], "b": row["second"]}
     return {**names, "delta": row["difference"], "low": low, "high": high}

@@ -79,7 +79,7 @@ def predict(config: PredictConfig) -> Report:
         model.inputs(background, training.people["centre"]),
     )
     risks = model.risk(X, there["centre"])
-    sure = _intervals(model, X, there["centre"], study.alpha)
+    sure = _resampled(model, X, there["centre"], study.alpha)
     label = f"{task.name}@{task.number}"
     rows = [
         {
@@ -87,7 +87,7 @@ def predict(config: PredictConfig) -> Report:
             "centre": str(people["centre"].loc[case]),
             "known_centre": people["centre"].loc[case] in study.training_centres,
             "risk": float(risks[case]),
-            "interval": sure.get(case),
+            **sure.get(case, {"interval": None, "resampled": 0, "otherwise": 0}),
             "threshold": float(model.threshold),
             "call": "positive" if risks[case] >= model.threshold else "negative",
             "base": explained.base,
@@ -125,8 +125,12 @@ def _case(connection: Any, given: str) -> str:
     return str(found[0][0])
 
 
-def _intervals(model: FittedModel, X: Any, centres: Any, alpha: float) -> dict[str, list[float]]:
-    """Per case the middle of the risks that resampled signatures give it; empty without them.
+def _resampled(model: FittedModel, X: Any, centres: Any, alpha: float) -> dict[str, Any]:
+    """Per case what resampled signatures say of it; empty without them.
+
+    Returns:
+        ``interval``, the middle of their risks; ``resampled``, how many they are; ``otherwise``,
+        how many of them call the case otherwise than the model does.
 
     Of a model that harmonises, as far as signatures differ: all of them see the rows as this
     model's own harmoniser makes them.
@@ -135,7 +139,18 @@ def _intervals(model: FittedModel, X: Any, centres: Any, alpha: float) -> dict[s
         return {}
     drawn = resampled_risks(model.resamples, model.harmonised_rows(X, centres))
     low, high = (drawn.quantile(level, axis=1) for level in (alpha / 2, 1 - alpha / 2))
-    return {str(case): [float(low[case]), float(high[case])] for case in X.index}
+    called = drawn.ge(model.threshold).mean(axis=1)
+    positive = model.risk(X, centres) >= model.threshold
+    return {
+        str(case): {
+            "interval": [float(low[case]), float(high[case])],
+            "resampled": drawn.shape[1],
+            "otherwise": round(
+                (1 - called[case] if positive[case] else called[case]) * drawn.shape[1]
+            ),
+        }
+        for case in X.index
+    }
 
 
 def _drivers(explained: Explanation, case: str) -> list[dict[str, Any]]:
@@ -192,6 +207,8 @@ def _page(asked: _Asked, row: dict[str, Any]) -> Path:
     patient = {
         **{key: row[key] for key in ("case_id", "centre", "known_centre", "threshold", "base")},
         **{key: row[key] for key in ("drivers", "imputed", "out_of_range")},
+        **{key: row[key] for key in ("resampled", "otherwise")},
+        "signature": len(model.signature) - 1,
         "centre_note": _CENTRE[study.harmonise.on_unseen] if model.harmonises else "",
         "model": asked.label,
         "primary": study.primary,
@@ -263,6 +280,10 @@ def _told(label: str, card: Any, rows: list[dict[str, Any]], warnings: list[str]
             f"  case {row['case_id'][:8]} ({row['centre']}): risk {row['risk']:.3f} {sure}"
             f"{row['call']} at {row['threshold']:.3f}"
         )
+        if row["otherwise"]:
+            lines.append(
+                f"    {row['otherwise']} of {row['resampled']} resampled models call it otherwise"
+            )
         if not row["known_centre"]:
             lines.append("    centre not seen in training: its scanner may shift the risk")
         lines += [f"    {d['logit']:+.2f} logit  {d['feature']}" for d in row["drivers"][:DRIVERS]]

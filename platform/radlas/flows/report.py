@@ -141,6 +141,7 @@ def _believable(
 ) -> dict[str, Any]:
     """Support, controls, stability and what else stands beside the models' numbers."""
     controls = {name: load(folder / name) for name in card["controls"]}
+    variants = {name: load(folder / name) for name in card.get("sensitivity", {})}
     groups = validated["subgroups"] if validated else {}
     return {
         "support": more.support(card),
@@ -156,7 +157,10 @@ def _believable(
             validated["controls"] if validated else {},
             study,
         ),
-        "sensitivity": more.sensitivity(card, study, validated),
+        "sensitivity": more.sensitivity(variants, card, study, validated),
+        "scored": sum(len(validated[key]) for key in ("models", "controls")) + len(variants)
+        if validated
+        else 0,
     }
 
 

@@ -115,13 +115,16 @@ def fewer_patients(
 
 def _area(y: pd.Series, risk: pd.Series, whole: int, study: StudyConfig) -> Json:
     counts = {"n": len(y), "positives": int(y.sum())}
-    if len(y) == whole:
-        return {**counts, "auc": None, "note": "these are all patients"}
     if min(counts["positives"], len(y) - counts["positives"]) < study.minimum_per_class:
         note = f"fewer than {study.minimum_per_class} patients of a class are left"
         return {**counts, "auc": None, "note": note}
     area = auc(y, risk, alpha=study.alpha)
-    return {**counts, "auc": area.as_dict(), "note": area.note}
+    notes = ["these are all patients"] if len(y) == whole else []
+    return {
+        **counts,
+        "auc": area.as_dict(),
+        "note": "; ".join([*notes, *filter(None, [area.note])]),
+    }
 
 
 def _remarked(store: Store, snapshot: Snapshot, people: pd.DataFrame) -> pd.Series:

@@ -17,7 +17,7 @@ from radlas.flows.blocks import as_fitted, random_weights
 from radlas.flows.controls import find_controls, only
 from radlas.flows.dataset import Dataset, load_dataset
 from radlas.flows.intervals import auc_interval
-from radlas.flows.sensitivity import fewer_patients, judge_variants
+from radlas.flows.sensitivity import against, fewer_patients, judge_variants
 from radlas.flows.train import fitted_or_raise
 from radlas.learn.evaluate import compare, evaluate
 from radlas.learn.fitted import FittedModel
@@ -98,7 +98,10 @@ def work(task: ModelTask) -> dict[str, Any]:
         "centre": study.external_centre,
         "models": judged,
         "comparisons": compare(risks, rows.y, alpha=study.alpha),
-        "controls": _controls(store, snapshot, card, study, folder),
+        "controls": {
+            name: found | {"difference": against(judged[study.primary], found, alpha=study.alpha)}
+            for name, found in _controls(store, snapshot, card, study, folder).items()
+        },
         "sensitivity": {
             "variants": judge_variants(store, card, study, folder, judged[study.primary]),
             "patients": fewer_patients(store, snapshot, study, models[study.primary], rows),

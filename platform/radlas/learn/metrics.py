@@ -16,6 +16,8 @@ from radlas.learn.delong import Floats, checked
 from radlas.learn.intervals import wilson
 from radlas.learn.settings import Threshold
 
+FEWEST_FOLDS = 5  # from fewer a difference has no interval worth the name
+
 
 def at_threshold(
     y: ArrayLike, score: ArrayLike, threshold: float, *, alpha: float = 0.05
@@ -162,7 +164,8 @@ def resampled_t(
         alpha: One minus the confidence level.
 
     Returns:
-        ``difference statistic df p interval``; ``None`` where the folds do not differ.
+        ``difference statistic df p interval``; ``None`` where the folds do not differ, or are
+        fewer than ``FEWEST_FOLDS``: their spread is not known.
 
     Source:
         Nadeau & Bengio 2003, Mach Learn 52:239: the variance of a mean of folds that overlap.
@@ -170,7 +173,7 @@ def resampled_t(
     value = np.asarray(differences, dtype=np.float64)
     mean, df = float(value.mean()), len(value) - 1
     spread = float(value.var(ddof=1)) if df else 0.0
-    if spread == 0:
+    if spread == 0 or len(value) < FEWEST_FOLDS:
         return {"difference": mean, "statistic": None, "df": df, "p": None, "interval": None}
     error = float(np.sqrt((1 / len(value) + share) * spread))
     half = float(stats.t.isf(alpha / 2, df)) * error

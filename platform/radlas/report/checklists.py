@@ -34,8 +34,12 @@ def _external(evidence: Mapping[str, Any]) -> bool:
 
 def _clinical(evidence: Mapping[str, Any]) -> bool:
     named = any(block.get("clinical") for block in evidence["study"].get("blocks", {}).values())
-    controls = evidence["honesty"]["rows"] if "honesty" in evidence else []
-    return named or any(row["control"] == "clinical" for row in controls)
+    return named or _fitted(evidence, {"clinical"})
+
+
+def _fitted(evidence: Mapping[str, Any], controls: set[str]) -> bool:
+    rows = evidence["honesty"]["rows"] if "honesty" in evidence else []
+    return any(row["control"] in controls for row in rows)
 
 
 def _mask(evidence: Mapping[str, Any]) -> bool:
@@ -50,6 +54,9 @@ PROOFS: dict[str, Proof] = {
     "classes": Proof("classes", lambda e: bool(e["classes"]), "no classes"),
     "clinical": Proof("honesty", _clinical, "no clinical predictor or control"),
     "comparisons": Proof("comparisons", lambda e: bool(e["comparisons"]), "one model only"),
+    "confounders": Proof(
+        "honesty", lambda e: _fitted(e, {"volume", "clinical", "centre"}), "no control of one"
+    ),
     "external": Proof("models", _external, "not validated outside"),
     "flow": Proof("cases", lambda e: bool(e["flow"]["inputs"]), "the ledger holds no case"),
     "honesty": Proof(

@@ -51,10 +51,16 @@ class SignatureRow(TypedDict):
 
 
 class Training(TypedDict):
-    """Out-of-fold discrimination in the training centres."""
+    """Out-of-fold discrimination in the training centres.
+
+    ``empty_folds`` of ``folds`` chose no feature; ``tied``: every patient has the same risk.
+    """
 
     auc_pooled: Interval
     auc_folds: list[float]
+    empty_folds: NotRequired[int]
+    folds: NotRequired[int]
+    tied: NotRequired[bool]
 
 
 class Calibration(TypedDict):
@@ -79,6 +85,7 @@ class Risk(TypedDict):
 
     risk: float
     label: int
+    case: NotRequired[str]
 
 
 class External(TypedDict):
@@ -181,4 +188,5 @@ class Evidence(TypedDict):
     centres: NotRequired[list[CentreTold]]
     harmonising: NotRequired[list[Travelled]]
     sensitivity: NotRequired[Sensitivity]
+    scored: NotRequired[int]
     checklists: NotRequired[list[Checklist]]

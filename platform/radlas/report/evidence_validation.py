@@ -41,12 +41,16 @@ class Support(TypedDict):
 
 
 class Control(TypedDict):
-    """A model that the study's own must beat; ``external`` is ``None`` where it means nothing."""
+    """A model that the study's own must beat; ``external`` is ``None`` where it means nothing.
+
+    ``difference`` is the primary model's external AUC minus the control's, on the same patients.
+    """
 
     control: str
     meaning: str
     training: Interval
     external: Interval | None
+    difference: NotRequired[Interval | None]
     features: int
 
 
@@ -219,6 +223,10 @@ class Variant(TypedDict):
     positives: int | None
     auc: Interval | None
     difference: Interval | None
+    threshold: NotRequired[float]
+    features: NotRequired[int]
+    sensitivity: NotRequired[float | None]
+    specificity: NotRequired[float | None]
 
 
 class FewerPatients(TypedDict):

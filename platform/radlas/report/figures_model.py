@@ -70,15 +70,27 @@ def risks(models: Mapping[str, Model], outcome: Outcome) -> Panel:
             axes.set_ylabel("predicted risk [1]")
 
     summary = _risk_summary(results, classes)
-    words = "; ".join(f"{name}, {label}: median {middle}" for name, label, _, middle, _ in summary)
+    words = "; ".join(
+        f"{name}, {label}: median {middle} (quartiles {quartiles})"
+        for name, label, _, middle, quartiles in summary
+    )
     return Panel(
         "risks",
         "Predicted risk by true class",
         base.svg("risks", (7.4, 3.2 * rows), paint, f"Risks by class. {words}."),
         "Each dot is one patient of the external centre; the bar is the median, the dashed line"
         " the locked threshold. Overlap of the columns is what the model cannot tell apart.",
-        ("Model", "True class", "Patients", "Median risk [1]", "Quartiles [1]"),
-        summary,
+        ("Model", "Patient", "True class", "Risk [1]"),
+        tuple(
+            (
+                name,
+                fmt.short_id(row.get("case", "")),
+                dict(classes)[row["label"]],
+                fmt.fixed(row["risk"]),
+            )
+            for name, one in results.items()
+            for row in sorted(one["risks"], key=lambda row: -row["risk"])
+        ),
         "models.*.external.risks",
     )
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from radlas.report import figures as base
 from radlas.report import format as fmt
 from radlas.report.evidence import External, Model
-from radlas.report.evidence_validation import Band, Honesty, Interval
+from radlas.report.evidence_validation import Band, Decision, Honesty, Interval
 from radlas.report.figures import Panel
 
 _STEP = 4  # every fourth point of a curve stands in the table beside it
@@ -73,7 +73,7 @@ def calibration(models: Mapping[str, Model], primary: str) -> Panel | None:
         axes.plot([0, 1], [0, 1], color=base.QUIET, lw=0.8, ls=":")
         _curves(axes, {name: curve for name, (_, curve) in curves.items()}, primary)
         axes.set(ylim=(-0.02, 1.02), ylabel="share of events [1]")
-        axes.legend(loc="upper left")
+        _legend_above(axes, len(curves))
         external = curves[primary][0] if primary in curves else next(iter(curves.values()))[0]
         _spikes(below, external)
         below.set(xlim=(-0.02, 1.02), xlabel="predicted risk [1]")
@@ -117,19 +117,24 @@ def decisions(models: Mapping[str, Model], primary: str) -> Panel | None:
         top = max(max(one["model"]["y"]) for one in found.values())
         axes.set(ylim=(-0.12, max(0.1, 1.15 * top)), xlabel="threshold [risk]")
         axes.set_ylabel("net benefit [1 per patient]")
-        axes.legend(loc="lower left")
+        _legend_above(axes, len(found) + 2)
 
-    words = "; ".join(
-        f"{name}: highest {fmt.fixed(max(d['model']['y']))}" for name, d in found.items()
-    )
+    words = "; ".join(f"{name} {_worth(one)}" for name, one in found.items())
     return Panel(
         "decisions",
         "Decision curves in the external centre",
         base.svg("decisions", (7.4, 4.0), paint, f"Net benefit over thresholds. {words}."),
         "Net benefit of acting on the model's risk, the primary model's with its 95 % band. A model"
-        " is worth something where it lies above both grey lines; risks were not recalibrated.",
+        " is worth something where it lies above both grey lines; risks were not recalibrated. What"
+        " lies below −0.12 is not drawn.",
         ("Model", "Threshold [risk]", "Net benefit [1]", "95 % band [1]"),
-        _table({name: one["model"] for name, one in found.items()}),
+        (
+            *_table({name: one["model"] for name, one in found.items()}),
+            *(
+                ("treat all", fmt.fixed(x), fmt.fixed(y), "")
+                for x, y in list(zip(first["model"]["x"], first["all"], strict=True))[::_STEP]
+            ),
+        ),
         "models.*.external.decision",
     )
 
@@ -154,12 +159,12 @@ def precision(models: Mapping[str, Model], primary: str) -> Panel | None:
             axes.step(
                 recall,
                 value,
-                where="post",
+                where="pre",  # as the average precision counts it
                 label=fmt.shorten(name, 30),
                 **_line(i, name == primary),
             )
         axes.set(xlim=(-0.02, 1.02), ylim=(0, 1.02), xlabel="recall [1]", ylabel="precision [1]")
-        axes.legend(loc="lower left")
+        _legend_above(axes, len(found))
 
     areas = tuple(
         (name, fmt.estimate(external["average_precision"])) for name, external in found.items()
@@ -168,13 +173,35 @@ def precision(models: Mapping[str, Model], primary: str) -> Panel | None:
     return Panel(
         "precision",
         "Precision and recall in the external centre",
-        base.svg("precision", (7.4, 3.8), paint, f"Average precision: {words}."),
-        f"Dotted, the prevalence ({fmt.fixed(prevalence)}): the precision of calling patients at"
-        " random.",
-        ("Model", "Average precision (95 % CI) [1]"),
-        areas,
+        base.svg("precision", (7.4, 4.0), paint, f"Average precision: {words}."),
+        f"Average precision: {words}. Dotted, the prevalence ({fmt.fixed(prevalence)}): the"
+        " precision of calling patients at random.",
+        ("Model", "Recall [1]", "Precision [1]"),
+        tuple(
+            (name, fmt.fixed(recall), fmt.fixed(value))
+            for name, external in found.items()
+            for recall, value in external["precision_recall"]
+        ),
         "models.*.external.precision_recall",
     )
+
+
+def _worth(one: Decision) -> str:
+    """In words: over which thresholds a model is better than treating all and than nobody."""
+    pairs = zip(one["model"]["x"], one["model"]["y"], one["all"], strict=True)
+    better = [x for x, mine, every in pairs if mine > max(every, 0.0)]
+    if not better:
+        return "is nowhere above both"
+    return (
+        f"is above both at {len(better)} of {len(one['all'])} thresholds, first at"
+        f" {fmt.fixed(better[0], 2)}, last at {fmt.fixed(better[-1], 2)}"
+    )
+
+
+def _legend_above(axes: Any, entries: int) -> None:
+    """Off the curves: inside the axes it would lie on some of them."""
+    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+    axes.legend(**place, ncols=min(entries, 3))
 
 
 def _bar(axes: Any, y: float, area: Interval | None, colour: str, *, hollow: bool) -> None:

@@ -52,6 +52,9 @@ class Patient(TypedDict):
     drivers: list[Driver]
     imputed: list[str]
     out_of_range: list[Unusual]
+    signature: int
+    resampled: int
+    otherwise: int
     training: dict[str, list[float]]
     cam: NotRequired[Cam | None]
     missing: NotRequired[dict[str, str]]
@@ -78,11 +81,21 @@ def render_patient(patient: Mapping[str, Any], image: CamImage | None = None) ->
         panels.append(figures_cam.montage(cam, {found["case_id"]: image}, found["outcome"]))
     css = Markup(style_sheet())  # noqa: S704 - our own file
     page = environment().get_template("patient.html.j2")
-    return page.render(p=found, panels=panels, css=css, missing=found.get("missing", {}))
+    unseen = {row["feature"] for row in found["out_of_range"]}
+    moved = {row["feature"]: abs(row["logit"]) for row in found["drivers"]}
+    share = sum(moved[name] for name in unseen & moved.keys()) / (sum(moved.values()) or 1.0)
+    return page.render(
+        p=found, panels=panels, css=css, missing=found.get("missing", {}), unseen_share=share
+    )
 
 
 def _steps(patient: Patient) -> list[tuple[str, float]]:
     return [(row["feature"], row["logit"]) for row in patient["drivers"]]
+
+
+def _tied(training: Mapping[str, list[float]]) -> str:
+    values = {value for one in training.values() for value in one}
+    return "; all have one risk, for those models chose no feature" if len(values) == 1 else ""
 
 
 def _place(patient: Patient) -> Panel:
@@ -112,8 +125,9 @@ def _place(patient: Patient) -> Panel:
         "place",
         "Among the training patients",
         base.svg("place", (7.4, 2.5), paint, f"{words}; training patients by class."),
-        "Each mark is a training patient, judged by a model that had not seen it. Solid line and"
-        " grey band, this patient's risk with its interval; dashed, the locked threshold.",
+        "Each mark is a training patient, judged by a model that had not seen it"
+        f"{_tied(training)}. Solid line and grey band, this patient's risk with its interval;"
+        " dashed, the locked threshold.",
         ("True class", "Patients", "Median risk [1]"),
         tuple(
             (names[key], str(len(values)), fmt.fixed(float(np.median(values)) if values else None))

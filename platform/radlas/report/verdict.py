@@ -5,7 +5,7 @@ from __future__ import annotations
 from radlas.report import format as fmt
 from radlas.report.check import kind_of
 from radlas.report.evidence import Comparison, Evidence, External
-from radlas.report.evidence_validation import Control
+from radlas.report.evidence_validation import CentreTold, Control
 
 EVENTS_FOR_CALIBRATION = 100  # per class, a lower bound [Snell 2021]
 _STABLE = 0.4  # below it Nogueira's index is called poor (Nogueira et al. 2018)
@@ -34,6 +34,8 @@ def warnings(evidence: Evidence) -> tuple[str, ...]:
         _chance(external),
         _f1(external),
         *map(_comparison, _primary_comparisons(evidence)),
+        _empty(evidence),
+        _unchosen(evidence),
         *_controls(evidence, external),
         _unstable(evidence),
         _centres(evidence),
@@ -111,6 +113,34 @@ def _comparison(one: Comparison) -> str:
     return f"No difference in AUC was shown between {pair} (p = {fmt.p_value(p)} after Holm)."
 
 
+def _empty(evidence: Evidence) -> str:
+    """Folds in which the primary model had nothing to go by, and what its threshold is then."""
+    training = evidence["models"][evidence["primary"]]["training"]
+    empty, folds = training.get("empty_folds", 0), training.get("folds", 0)
+    if not empty:
+        return ""
+    told = f"In {empty} of {folds} outer folds the pipeline chose no feature at all"
+    if not training.get("tied"):
+        return f"{told}: there every patient has the same risk."
+    return (
+        f"{told}: out of fold every patient has the same risk, and the locked threshold is the"
+        " training share of positives, not a cut that was chosen."
+    )
+
+
+def _unchosen(evidence: Evidence) -> str:
+    """Blocks that the primary model was offered and that its signature does without."""
+    model = evidence["models"][evidence["primary"]]
+    chosen = {row["block"] for row in model["signature"]}
+    unused = [block for block in model["blocks"] if block not in chosen]
+    if not model["signature"] or not unused:
+        return ""
+    return (
+        f"The primary model chose no feature of {' and '.join(unused)}: in use it is a model of"
+        f" {' and '.join(block for block in model['blocks'] if block in chosen)} alone."
+    )
+
+
 def _controls(evidence: Evidence, external: External) -> list[str]:
     """What the controls say against the primary model; of permuted labels, against the pipeline."""
     rows = evidence["honesty"]["rows"] if "honesty" in evidence else []
@@ -152,15 +182,23 @@ def _unstable(evidence: Evidence) -> str:
 
 
 def _centres(evidence: Evidence) -> str:
-    raw = [row for row in evidence.get("centres", []) if row["features"] == "raw"]
-    if not raw or raw[0]["balanced_accuracy"] < (1 + raw[0]["chance"]) / 2:
+    told = {row["features"]: row for row in evidence.get("centres", [])}
+    if "raw" not in told or not _tells(told["raw"]):
         return ""
-    told, chance = raw[0]["balanced_accuracy"], raw[0]["chance"]
+    raw, others = told.pop("raw"), list(told.values())
+    numbers = f"{fmt.fixed(raw['balanced_accuracy'], 2)}, by chance {fmt.fixed(raw['chance'], 2)}"
+    after = "".join(
+        f"; as the model sees them, {row['features']}, {fmt.fixed(row['balanced_accuracy'], 2)}"
+        for row in others
+    )
     return (
         "The training centres can be told apart by the features alone (balanced accuracy"
-        f" {fmt.fixed(told, 2)}, by chance {fmt.fixed(chance, 2)}): risks and thresholds may not"
-        " travel."
+        f" {numbers}{after}): risks and thresholds may not travel."
     )
+
+
+def _tells(row: CentreTold) -> bool:
+    return row["balanced_accuracy"] >= (1 + row["chance"]) / 2
 
 
 def _sensitive(evidence: Evidence, external: External) -> list[str]:

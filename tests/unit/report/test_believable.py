@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from radlas.errors import StudyError
-from radlas.report import checklists, render, verdict
+from radlas.report import checklists, figures_validation, render, verdict
 from radlas.report.patient import render_patient
 from radlas.report.render import compose
 from radlas.report.thumbnail import make_thumbnail
@@ -213,6 +213,9 @@ def patient() -> dict[str, Any]:
     return {
         "case_id": case_id(0),
         "centre": "centre_d",
+        "signature": 5,
+        "resampled": 200,
+        "otherwise": 30,
         "known_centre": False,
         "centre_note": "",
         "model": "sts-grade@1",
@@ -301,5 +304,50 @@ def test_a_result_that_hangs_on_one_choice_is_warned_of(believable):
 
 def test_what_harmonising_changes_is_shown_side_by_side(believable):
     page = render(believable)
-    table = page[page.index("fitted without and with harmonising") :]
+    table = page[page.index("made without and with harmonising") :]
     assert table.index("0.710") < table.index("0.830")
+
+
+def test_folds_that_chose_nothing_and_blocks_left_unused_are_warned_of(believable):
+    said = " ".join(verdict.warnings(believable))
+    assert "outer folds" not in said
+    assert "chose no feature of" not in said
+    primary = believable["models"][believable["primary"]]
+    primary["training"] |= {"empty_folds": 2, "folds": 50, "tied": False}
+    primary["signature"] = [row for row in primary["signature"] if row["block"] == "tumour"]
+    said = " ".join(verdict.warnings(believable))
+    assert "In 2 of 50 outer folds the pipeline chose no feature at all" in said
+    assert "chose no feature of ring and deep: in use it is a model of tumour alone" in said
+    primary["training"]["tied"] = True
+    assert "the training share of positives" in " ".join(verdict.warnings(believable))
+
+
+def test_the_steps_of_precision_enclose_the_average_precision(believable, monkeypatch):
+    """What is drawn is what is counted: steps to the left of each point."""
+    drawn = {}
+
+    def step(axes, x, y, *, where, label, **style):
+        assert where == "pre"
+        drawn[label] = float(np.sum(np.diff(x, prepend=0.0) * y))
+
+    monkeypatch.setattr("matplotlib.axes.Axes.step", step)
+    points = [[0.0, 1.0], [0.5, 0.8], [1.0, 0.6]]
+    figures_validation.precision(believable["models"], believable["primary"])
+    assert drawn == dict.fromkeys(believable["models"], pytest.approx(0.5 * 0.8 + 0.5 * 0.6))
+    assert believable["models"]["DLR"]["external"]["precision_recall"] == points
+
+
+def test_a_patient_beyond_training_is_called_an_extrapolation(patient):
+    patient["out_of_range"] = [
+        {"feature": patient["drivers"][0]["feature"], "value": 9.0, "low": 0.0, "high": 1.0}
+    ]
+    moved = [abs(row["logit"]) for row in patient["drivers"]]
+    page = render_patient(patient)
+    assert ("the risk is an extrapolation" in page) == (moved[0] / sum(moved) > 0.5)
+    assert "1 of 5<small>of the signature" in page
+    assert "30 of 200 resampled models call it otherwise" in page
+
+
+def test_few_resampled_models_are_no_95_percent(patient):
+    assert "95 % of 200 resampled models" in render_patient(patient)
+    assert "the span of 6 resampled models" in render_patient(patient | {"resampled": 6})
