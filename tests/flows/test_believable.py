@@ -95,6 +95,39 @@ def test_every_analysed_case_is_in_the_gallery_with_its_slice(study_store, resul
     assert page.count('<figure id="case-') == analysed
 
 
+def test_before_validation_no_external_case_is_shown(own_store):
+    (own_store / "models" / "tiny" / "1" / "validation.json").unlink()
+    (own_store / "models" / "tiny" / "1" / "explanation.json").unlink()
+    said = radlas("report", "tiny", "--store", own_store)
+    assert said.code == 0, said.err
+    told = json.loads((own_store / "models" / "tiny" / "1" / "results.json").read_text())
+    assert {row["centre"] for row in told["gallery"]["cases"]} == {"centre-a", "centre-b"}
+
+
+def test_a_variant_on_random_weights_is_refused_where_the_study_takes_none(
+    study_store, study_file, tmp_path
+):
+    """Law 9: else a report would show a null model's number without its banner."""
+    text = study_file.read_text().replace("primary: dlr", "primary: intratumoral")
+    text = text.replace("  dlr: [tumour, ring, deep]\n", "")
+    text = text.replace(
+        "{models: {dlr: [tumour, ring]}}", "{models: {intratumoral: [tumour, deep]}}"
+    )
+    study = tmp_path / "study.yaml"
+    study.write_text(text)
+    said = radlas("train", study, "--store", study_store, "--snapshot", "first", "--dry-run")
+    assert said.code == 2
+    assert "of a network with random weights" in said.err
+
+
+def test_a_case_of_the_training_is_told_what_models_not_of_it_said(study_store):
+    sql = "select case_id from cases where centre = 'centre-a' order by 1 limit 1"
+    words = ("--store", study_store, "--format", "json")
+    case = radlas("query", *words, sql).data[0]["case_id"]
+    said = radlas("predict", "tiny", case, "--store", study_store)
+    assert "this case was trained on: models that had not seen it gave 0." in said.out
+
+
 def test_a_damaged_volume_takes_no_report_away(own_store, results):
     case = results["gallery"]["cases"][0]["case"]
     (commit,) = (own_store / "volumes" / case[:2]).glob(f"{case}*/commit.json")

@@ -172,6 +172,9 @@ def test_only_a_challenger_that_is_shown_not_to_be_worse_is_promoted(
         (("primary: dlr", "primary: drl"), "primary model drl is not among"),
         (("folds: 2,", "folds: 30,"), "cannot fill 30 folds"),
         (("name: tiny", "nmae: tiny"), "unknown key `nmae`"),
+        (("{age_years: [60]", "{age: [60]"), "subgroup 'age' is not a clinical column"),
+        (("{folds: 99}", "{folds: 3}, outcome: {negative: [g1]}"), "does not declare"),
+        (("dlr: [tumour, ring, deep]", "dlr: [tumour, ring]"), "changes nothing of the primary"),
     ],
 )
 def test_a_study_the_snapshot_cannot_support_is_refused_with_the_reason(

@@ -78,7 +78,12 @@ def only(study: StudyConfig, model: str) -> StudyConfig:
 
 
 def permuted(rows: Training, seed: int) -> Training:
-    """The same rows and outer folds, with the labels of the subjects dealt anew."""
+    """The same rows with the labels of the subjects dealt anew.
+
+    Its folds balance the dealt labels, as those of every model balance its own: in folds that do
+    not, the share of positives in training runs against that in the test, and risks that know
+    nothing but this share end far below chance.
+    """
     names, first = np.unique(rows.subjects, return_index=True)
     dealt = np.random.default_rng([seed, len(names)]).permutation(rows.y[first])
     return replace(rows, y=dealt[np.searchsorted(names, rows.subjects)])

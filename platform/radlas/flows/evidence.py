@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -14,30 +14,14 @@ from radlas.flows.intervals import auc_interval, interval, of_area, of_pair, of_
 from radlas.flows.validate import f1_all_positive
 from radlas.learn.balance import mean_difference, share_difference
 from radlas.learn.fitted import FittedModel
+from radlas.learn.settings import MISSING
 from radlas.learn.study import StudyConfig
 from radlas.reasons import REASONS
 from radlas.store.layout import Store
 from radlas.store.ledger import Standing, case_standings
-from radlas.store.recipes import load_recipe
 from radlas.store.snapshots import Snapshot
 
 Json = dict[str, Any]
-
-
-def banners(store: Store, card: Mapping[str, Any]) -> list[Json]:
-    """What must not be missed: synthetic patients, random weights."""
-    found: list[Json] = []
-    if card["synthetic"]:
-        text = "Synthetic cohort: these are not patients. No number here says anything about one."
-        found.append({"level": "danger", "kind": "synthetic", "text": text})
-    for name in card["feature_sets"]:
-        if load_recipe(store, name)["versions"].get("weights") == "random":
-            text = (
-                f"Random network weights: the deep features of {name} come from a network that was"
-                " never trained. They are a null model, not the published method."
-            )
-            found.append({"level": "danger", "kind": "random_weights", "text": text})
-    return found
 
 
 def cohort(store: Store, snapshot: Snapshot, study: StudyConfig, card: Mapping[str, Any]) -> Json:
@@ -45,16 +29,17 @@ def cohort(store: Store, snapshot: Snapshot, study: StudyConfig, card: Mapping[s
     people = load_people(store, snapshot)
     used = people[people["centre"].isin([*study.training_centres, study.external_centre])]
     role = dict.fromkeys(study.training_centres, "training")
+    out = MISSING in study.outcome.excluded  # else an empty value has a class like any other
     classes = [
         {
             "centre": row["centre"],
             "role": role.get(row["centre"], "external"),
-            **{name: row[name] for name in ("positive", "negative", "excluded")},
-            "unlabelled": int(
-                used[used["centre"] == row["centre"]][study.outcome.column].isna().sum()
-            ),
+            **{name: row[name] for name in ("positive", "negative")},
+            "excluded": row["excluded"] - empty,
+            "unlabelled": empty,
         }
         for row in card["classes"]
+        for empty in [_unlabelled(used, row["centre"], study) if out else 0]
     ]
     analysed = sum(row["positive"] + row["negative"] for row in classes)
     return {
@@ -64,6 +49,11 @@ def cohort(store: Store, snapshot: Snapshot, study: StudyConfig, card: Mapping[s
         "balance": _balance(used, study),
         "acquisition": [_acquired(*group) for group in used.groupby(["centre", _spacing(used)])],
     }
+
+
+def _unlabelled(people: Any, centre: str, study: StudyConfig) -> int:
+    written = people[people["centre"] == centre][study.outcome.column]
+    return int((written.isna() | (written.astype(str).str.strip() == "")).sum())
 
 
 def model_evidence(model: FittedModel, trained: Mapping[str, Any], external: Json | None) -> Json:
@@ -118,65 +108,6 @@ def subgroup_rows(found: Mapping[str, Json]) -> list[Json]:
             row = {"model": model, **{n: level[n] for n in names}, "auc": shown}
             rows.append(row | ({"note": level["note"]} if level["note"] else {}))
     return rows
-
-
-def provenance(
-    store: Store, card: Mapping[str, Any], snapshot: Snapshot, label: str, study: StudyConfig
-) -> Json:
-    """What is needed to run the study again."""
-    return {
-        "radlas": card["radlas"],
-        "python": card["packages"]["python"],
-        "packages": {name: v for name, v in card["packages"].items() if name != "python"},
-        "study_digest": card["study_digest"],
-        "model_version": label,
-        "command": f"radlas train STUDY.yaml --snapshot {snapshot.label}; radlas report {label}",
-        "seed": study.seed,
-        "feature_sets": list(card["feature_sets"]),
-        "weights": _weights(store, card["feature_sets"]),
-    }
-
-
-def _weights(store: Store, feature_sets: Sequence[str]) -> str:
-    """Where the network's weights come from, in words; empty without a network."""
-    told = []
-    for name in feature_sets:
-        recipe = load_recipe(store, name)
-        digest, note = recipe["versions"].get("weights", ""), recipe.get("provenance", {})
-        if recipe["table"] != "deep":
-            continue
-        if digest == "random":
-            told.append(f"{name}: random, seed {recipe['settings'].get('seed')}")
-        elif "subjects" in note:
-            told.append(
-                f"{name}: {note['objective']} on images of {len(note['subjects'])} subjects of"
-                f" {', '.join(note['centres'])}, no labels, {note['steps']} steps; SHA-256 {digest}"
-            )
-        else:
-            told.append(
-                f"{name}: {note.get('source', 'a file')}, whose SHA-256 is"
-                f" {note.get('source_sha256', 'not known')}; of the weights {digest}"
-            )
-    return "; ".join(told)
-
-
-def limits(study: StudyConfig, cohort_part: Json, looks: int) -> list[str]:
-    """What this study cannot say."""
-    external = sum(
-        row["positive"] + row["negative"]
-        for row in cohort_part["classes"]
-        if row["role"] == "external"
-    )
-    said = [
-        f"One external centre with {external} labelled subjects: intervals are wide, and another"
-        " centre may differ.",
-        "Rings, bin widths, resampling and thresholds are settings of this study, recorded in its"
-        " feature sets; other settings give other numbers.",
-        "SHAP and Grad-CAM say what the model used, not what causes the grade.",
-    ]
-    if looks > 1:
-        said.append(f"The external centre was looked at {looks} times; it is no longer untouched.")
-    return said
 
 
 def _ingested(store: Store, snapshot: Snapshot, centres: set[str]) -> list[Standing]:

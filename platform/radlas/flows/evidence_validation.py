@@ -40,6 +40,7 @@ def honesty(
             "training": of_area(card["controls"][name]["auc"]),
             "external": of_area(outside[name]["auc"]) if name in outside else None,
             "difference": _gap(outside.get(name, {}).get("difference")),
+            "folds_mean": card["controls"][name]["folds"]["mean"],
             "features": len(model.signature) - 1,
         }
         for name, model in controls.items()
@@ -93,12 +94,17 @@ def sensitivity(
         "patients": [
             {**row, "auc": of_area(row["auc"]) if row["auc"] else None} for row in found["patients"]
         ],
-        "missing": dict(card.get("sensitivity_missing", {})),
+        "missing": card.get("sensitivity_missing", {})
+        | {
+            name.removeprefix(VARIANT): one["missing"]
+            for name, one in found["variants"].items()
+            if "missing" in one
+        },
     }
 
 
 def _variant(found: Json | None) -> Json:
-    if found is None:
+    if found is None or "missing" in found:
         return dict.fromkeys(("n", "positives", "auc", "difference", "sensitivity", "specificity"))
     return {
         "n": found["n"],

@@ -22,15 +22,22 @@ Json = dict[str, Any]
 
 
 def gallery(
-    store: Store, snapshot: Snapshot, study: StudyConfig
+    store: Store, snapshot: Snapshot, study: StudyConfig, *, validated: bool
 ) -> tuple[Json, dict[str, Thumbnail]]:
     """The analysed cases, and the pictures of those whose images are here.
+
+    Args:
+        store: The store.
+        snapshot: Its snapshot.
+        study: The protocol.
+        validated: Whether the external centre was looked at; before that nobody sees its labels.
 
     Returns:
         Shaped as ``radlas.report.evidence_cohort.Gallery``; case to picture.
     """
     people = load_people(store, snapshot)
-    people = people[people["centre"].isin([*study.training_centres, study.external_centre])]
+    centres = [*study.training_centres, *([study.external_centre] if validated else [])]
+    people = people[people["centre"].isin(centres)]
     known = labels(people.reset_index(), study.outcome)
     words = {1: study.outcome.positive_name, 0: study.outcome.negative_name}
     people = people[people["subject_id"].isin(known.index)]

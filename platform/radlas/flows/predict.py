@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import io
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from radlas.errors import ConfigError, RadlasError
-from radlas.flows import evidence
-from radlas.flows.activation import case_map, model_extractor
+from radlas.errors import ConfigError
 from radlas.flows.base import Report
-from radlas.flows.blocks import as_fitted, random_weights, study_matrix
+from radlas.flows.blocks import as_fitted, block_sets, random_weights, study_matrix
 from radlas.flows.dataset import load_dataset, read_people
-from radlas.flows.intervals import interval
+from radlas.flows.patient_page import Asked, write_page
 from radlas.flows.validate import ModelConfig, model_task
 from radlas.learn.applicability import beyond, signature_names
-from radlas.learn.explain import Explanation, deep_head, deep_parts
+from radlas.learn.explain import Explanation
 from radlas.learn.explain import explain as shap_values
 from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
 from radlas.learn.stability import resampled_risks
 from radlas.learn.study import StudyConfig
-from radlas.report.patient import render_patient
 from radlas.store.layout import Store, open_store
 from radlas.store.models import model_folder, read_card
 from radlas.store.query import connect
+from radlas.store.recipes import load_recipe
 from radlas.store.snapshots import load_snapshot
 
 DRIVERS = 3  # on the terminal
-_CENTRE = {
-    "error": "The model does not harmonise centres it was not fitted on.",
-    "raw": "Its features were taken as they are.",
-    "adapt": "Its features were brought to those of training by its own cases, without labels.",
-}
 
 
 class PredictConfig(ModelConfig):
@@ -67,7 +58,8 @@ def predict(config: PredictConfig) -> Report:
     with connect(store) as live:
         people = read_people(live)
         cases = list(dict.fromkeys(_case(live, one) for one in config.cases))
-        there = people.loc[_company(model, people, cases)]
+        described = _described(live, store, card["feature_sets"], primary)
+        there = people.loc[_company(model, people, cases, described)]
         X = as_fitted(study_matrix(live, store, card["feature_sets"], primary, there), model, there)
     training = load_dataset(
         store, load_snapshot(store, card["snapshot"]), primary, study.training_centres
@@ -78,7 +70,9 @@ def predict(config: PredictConfig) -> Report:
         model.inputs(X, there["centre"]),
         model.inputs(background, training.people["centre"]),
     )
-    risks = model.risk(X, there["centre"])
+    seen = model.harmonised_rows(X, there["centre"])
+    pool = model.harmonised_rows(background, training.people["centre"])
+    risks, own = model.risk(X, there["centre"]), _own_risks(model)
     sure = _resampled(model, X, there["centre"], study.alpha)
     label = f"{task.name}@{task.number}"
     rows = [
@@ -92,26 +86,55 @@ def predict(config: PredictConfig) -> Report:
             "call": "positive" if risks[case] >= model.threshold else "negative",
             "base": explained.base,
             "drivers": _drivers(explained, case),
-            **_unusual(X.loc[case], background, model),
+            "adapted_by": _adapted_by(model, there["centre"], case),
+            "trained_on": case in own,
+            "out_of_fold": own.get(case),
+            **_unusual(seen.loc[case], pool, model),
         }
         for case in cases
     ]
     warnings = random_weights(store, card["feature_sets"])
     lines = _told(label, card, rows, warnings)
     if config.out is not None:
-        asked = _Asked(config, store, card, model, label, model.lines(X, there["centre"]))
-        lines += [f"  page: {_page(asked, row)}" for row in rows]
+        asked = Asked(store, card, model, label, model.lines(X, there["centre"]), config.weights)
+        lines += [f"  page: {write_page(asked, row, config.out)}" for row in rows]
     return Report(tuple(lines), {"model": label, "rows": rows, "warnings": warnings})
 
 
-def _company(model: FittedModel, people: Any, cases: list[str]) -> list[str]:
+def _company(model: FittedModel, people: Any, cases: list[str], described: set[str]) -> list[str]:
     """The cases, and those by whose images a harmoniser adapts to their new centre."""
     step = model.pipeline.named_steps.get("harmonise")
     if step is None or step.on_unseen != "adapt":
         return cases
     new = set(people["centre"].loc[cases]) - set(step.centres_)
-    others = people.index[people["centre"].isin(new)]
+    others = people.index[people["centre"].isin(new) & people.index.isin(described)]
     return [*cases, *(case for case in others if case not in set(cases))]
+
+
+def _described(
+    connection: Any, store: Store, available: Sequence[str], study: StudyConfig
+) -> set[str]:
+    """Cases that have rows of every feature set the model takes."""
+    found: list[set[str]] = []
+    for name in set(block_sets(store, available, study).values()):
+        table = load_recipe(store, name)["table"]
+        sql = f"select distinct case_id from {table} where feature_set = ?"
+        found.append({case for (case,) in connection.sql(sql, params=[name]).fetchall()})
+    return set.intersection(*found) if found else set()
+
+
+def _adapted_by(model: FittedModel, centres: Any, case: str) -> int:
+    """How many cases of its centre the case's features were brought to training by."""
+    step = model.pipeline.named_steps.get("harmonise")
+    if step is None or step.on_unseen != "adapt" or centres[case] in set(step.centres_):
+        return 0
+    return int((centres == centres[case]).sum())
+
+
+def _own_risks(model: FittedModel) -> dict[str, float]:
+    """Training cases, each with the risk that models not of it gave."""
+    pooled = model.out_of_fold().set_index("case")["probability"]
+    return {str(case): float(risk) for case, risk in pooled.items()}
 
 
 def _case(connection: Any, given: str) -> str:
@@ -164,7 +187,10 @@ def _drivers(explained: Explanation, case: str) -> list[dict[str, Any]]:
 
 
 def _unusual(row: Any, background: Any, model: Any) -> dict[str, list[Any]]:
-    """Features of the signature that are missing here, or beyond what training ever saw."""
+    """Features of the signature that are missing here, or beyond what training ever saw.
+
+    Both as the model sees them: harmonised, if it harmonises.
+    """
     names = signature_names(model, background)
     low, high = background[names].min(), background[names].max()
     values, unseen = row[names], beyond(row.to_frame().T, background, names).iloc[0]
@@ -183,93 +209,6 @@ def _unusual(row: Any, background: Any, model: Any) -> dict[str, list[Any]]:
     }
 
 
-@dataclass(frozen=True, eq=False)
-class _Asked:
-    """What pages are made of, beside their rows; ``lines`` by centre, as ``model.lines``."""
-
-    config: PredictConfig
-    store: Store
-    card: dict[str, Any]
-    model: FittedModel
-    label: str
-    lines: dict[str, pd.DataFrame]
-
-
-def _page(asked: _Asked, row: dict[str, Any]) -> Path:
-    """Write one case's page; what cannot be shown is said there."""
-    card, model, out = asked.card, asked.model, asked.config.out
-    study = StudyConfig.parse(card["study"])
-    cam, image, why = _map(asked, row)
-    pooled = model.out_of_fold()
-    classes = {"negative": 0, "positive": 1}
-    note = "" if model.resamples.size else "no interval: the model was not resampled"
-    outcome = study.outcome
-    patient = {
-        **{key: row[key] for key in ("case_id", "centre", "known_centre", "threshold", "base")},
-        **{key: row[key] for key in ("drivers", "imputed", "out_of_range")},
-        **{key: row[key] for key in ("resampled", "otherwise")},
-        "signature": len(model.signature) - 1,
-        "centre_note": _CENTRE[study.harmonise.on_unseen] if model.harmonises else "",
-        "model": asked.label,
-        "primary": study.primary,
-        "outcome": {
-            "name": outcome.column,
-            "positive": outcome.positive_name,
-            "negative": outcome.negative_name,
-        },
-        "banners": evidence.banners(asked.store, card),
-        "risk": interval(row["risk"], row["interval"], note=note),
-        "training": {
-            name: pooled.loc[pooled["label"] == label, "probability"].tolist()
-            for name, label in classes.items()
-        },
-        "cam": cam,
-        "missing": {"cam": why} if why else {},
-        "provenance": {
-            "Model": f"{asked.label}, digest {model.digest()[:16]}",
-            "Snapshot": f"{card['snapshot']}, {card['snapshot_id'][:16]}",
-            "Feature sets": ", ".join(card["feature_sets"]),
-            "Software": f"radlas {card['radlas']}",
-        },
-    }
-    assert out is not None  # noqa: S101 - asked by the caller
-    path = out / f"{row['case_id'][:12]}.html"
-    path.write_text(render_patient(patient, image), encoding="utf-8")
-    return path
-
-
-def _map(asked: _Asked, row: dict[str, Any]) -> tuple[dict[str, Any] | None, Any, str]:
-    """The Grad-CAM of one case with its slice, or why there is none."""
-    store, line = asked.store, asked.lines.get(row["centre"])
-    parts = deep_parts(asked.model)
-    if not parts:
-        return None, None, "There is no map: the model takes no deep features."
-    region, layer = parts[0]
-    try:
-        extractor = model_extractor(store, asked.card, asked.config.weights)
-        head = deep_head(asked.model, region=region, line=line)
-        found = case_map(
-            store, row["case_id"], head, extractor, region=region, layer=layer, sanity=False
-        )
-    except RadlasError as error:  # the risk stands without a map
-        return None, None, f"There is no map: {error.what}. {error.hint}"
-    with np.load(io.BytesIO(found["slice"]), allow_pickle=False) as stored:
-        image = {
-            **{name: stored[name] for name in ("image", "map", "tumour", "ring")},
-            "spacing_mm": tuple(map(float, stored["spacing_mm"])),
-            "scale_max": float(stored["scale_max"]),
-        }
-    case = {"case_id": row["case_id"], "label": None, "risk": row["risk"], "mass": found["mass"]}
-    cam = {
-        "model": asked.card["study"]["primary"],
-        "region": region,
-        "cell_mm": found["cell_mm"],
-        "layer": found["layer"],
-        "cases": [case | {"note": found["note"]}],
-    }
-    return cam, image, ""
-
-
 def _told(label: str, card: Any, rows: list[dict[str, Any]], warnings: list[str]) -> list[str]:
     lines = [f"predict: {label}, model {card['study']['primary']}", *warnings]
     if card["synthetic"]:
@@ -283,6 +222,16 @@ def _told(label: str, card: Any, rows: list[dict[str, Any]], warnings: list[str]
         if row["otherwise"]:
             lines.append(
                 f"    {row['otherwise']} of {row['resampled']} resampled models call it otherwise"
+            )
+        if row["trained_on"]:
+            lines.append(
+                "    this case was trained on: models that had not seen it gave"
+                f" {row['out_of_fold']:.3f}"
+            )
+        if row["adapted_by"]:
+            lines.append(
+                f"    brought to training by the {row['adapted_by']} cases of its centre that are"
+                " described now: with others its risk would differ"
             )
         if not row["known_centre"]:
             lines.append("    centre not seen in training: its scanner may shift the risk")

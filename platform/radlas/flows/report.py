@@ -12,6 +12,7 @@ import pandas as pd
 from radlas.engine.base import Done
 from radlas.errors import ConfigError
 from radlas.flows import evidence
+from radlas.flows import evidence_origin as origin
 from radlas.flows import evidence_validation as more
 from radlas.flows.base import Flow, Plan, Report
 from radlas.flows.explain import CAM_FOLDER
@@ -100,7 +101,7 @@ def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
     explained = find_beside(store, task.name, task.number, EXPLANATION) or {}
     part = evidence.cohort(store, snapshot, study, card)
     looks = validated["look"] if validated else 0
-    shown, pictures = gallery(store, snapshot, study)
+    shown, pictures = gallery(store, snapshot, study, validated=validated is not None)
     found = {
         "title": f"{outcome.positive_name} against {outcome.negative_name}: {study.name}",
         "outcome": {
@@ -116,10 +117,8 @@ def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
             "created_at": snapshot.created_at,
             "cases_per_centre": {c: n["cases"] for c, n in snapshot.counts.items()},
         },
-        "provenance": evidence.provenance(
-            store, card, snapshot, f"{task.name}@{task.number}", study
-        ),
-        "banners": evidence.banners(store, card),
+        "provenance": origin.provenance(store, card, snapshot, f"{task.name}@{task.number}", study),
+        "banners": origin.banners(store, card),
         **part,
         "gallery": shown,
         "models": _models(folder, card, study, validated),
@@ -130,7 +129,7 @@ def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
         "cam": explained.get("cam"),
         "looks": looks,
         **_believable(folder, card, study, validated),
-        "limits": evidence.limits(study, part, looks),
+        "limits": origin.limits(study, part, looks),
         "missing": explained.get("missing", {}) or _unexplained(validated, explained),
     }
     return {**found, "checklists": checklists.fill(found)}, pictures

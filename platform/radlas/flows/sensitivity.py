@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from radlas.flows.blocks import as_fitted
+from radlas.errors import StudyError
+from radlas.flows.blocks import as_fitted, block_sets, random_sets
 from radlas.flows.controls import only
 from radlas.flows.dataset import Dataset, load_dataset, read_rois
 from radlas.learn.applicability import beyond, signature_names
 from radlas.learn.delong import auc, paired
+from radlas.learn.design import class_tables
 from radlas.learn.evaluate import evaluate
 from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
@@ -28,6 +30,47 @@ Json = dict[str, Any]
 def variants(study: StudyConfig) -> dict[str, StudyConfig]:
     """Model name to protocol of every sensitivity analysis that is fitted anew."""
     return {f"{VARIANT}{name}": study.variant(name) for name in study.sensitivity}
+
+
+def check_variants(
+    store: Store,
+    available: Sequence[str],
+    people: pd.DataFrame,
+    study: StudyConfig,
+    sets: Sequence[str],
+) -> list[str]:
+    """Feature sets of the study and its variants together, once every variant can be judged.
+
+    Args:
+        store: The store.
+        available: Feature sets of the snapshot.
+        people: Subjects of all centres, with their clinical record.
+        study: The protocol.
+        sets: Feature sets of its own models.
+
+    Raises:
+        StudyError: A variant leaves values of the outcome undeclared, takes a network with random
+            weights that the study does not, or a subgroup is no clinical column.
+    """
+    absent = sorted(set(study.subgroups) - set(people.columns))
+    if absent:
+        raise StudyError(
+            f"subgroup {absent[0]!r} is not a clinical column",
+            f"study {study.name}",
+            f"columns are: {', '.join(map(str, people.columns))}",
+        )
+    found = set(sets)
+    for name, protocol in variants(study).items():
+        class_tables(people, protocol.outcome)
+        taken = set(block_sets(store, available, only(protocol, name)).values())
+        if random := sorted(set(random_sets(store, sorted(taken - set(sets))))):
+            raise StudyError(
+                f"{name} would take {', '.join(random)}, of a network with random weights",
+                f"study {study.name}",
+                "the control random_weights does that, and says so",
+            )
+        found |= taken
+    return sorted(found)
 
 
 def changes(study: StudyConfig) -> dict[str, str]:
@@ -51,25 +94,33 @@ def judge_variants(
 
     Returns:
         Model name to what ``evaluate`` returns, and ``difference``: variant minus primary on the
-        same patients, None if they are others or belong to other classes.
+        same patients, None if they are others or belong to other classes. Of a variant that cannot
+        be judged there, ``missing`` alone: the reason.
     """
     snapshot, found = load_snapshot(store, card["snapshot"]), dict[str, Json]()
     for name, protocol in variants(study).items():
         if name not in card["sensitivity"]:
             continue
-        rows = load_dataset(store, snapshot, only(protocol, name), (str(study.external_centre),))
-        model = load(folder / name)
-        judged = evaluate(
-            model,
-            as_fitted(rows.X, model, rows.people),
-            rows.y,
-            subjects=rows.people["subject_id"],
-            centres=rows.people["centre"],
-            study=protocol,
-            full=False,
-        )
+        try:
+            judged = _judged(store, snapshot, only(protocol, name), load(folder / name))
+        except StudyError as error:  # what one variant lacks takes no validation away
+            found[name] = {"missing": error.what}
+            continue
         found[name] = judged | {"difference": against(judged, primary, alpha=study.alpha)}
     return found
+
+
+def _judged(store: Store, snapshot: Snapshot, protocol: StudyConfig, model: FittedModel) -> Json:
+    rows = load_dataset(store, snapshot, protocol, (str(protocol.external_centre),))
+    return evaluate(
+        model,
+        as_fitted(rows.X, model, rows.people),
+        rows.y,
+        subjects=rows.people["subject_id"],
+        centres=rows.people["centre"],
+        study=protocol,
+        full=False,
+    )
 
 
 def against(judged: Json, primary: Json, *, alpha: float) -> Json | None:
@@ -102,10 +153,12 @@ def fewer_patients(
     background = as_fitted(training.X, model, training.people)
     names = signature_names(model, background)
     risk = model.risk(X, external.people["centre"])
+    seen = model.harmonised_rows(X, external.people["centre"])
+    pool = model.harmonised_rows(background, training.people["centre"])
     kept = {
         "no remark on image or mask": ~_remarked(store, snapshot, external.people),
         "no value imputed": X[names].notna().all(axis=1),
-        "no value beyond training": ~beyond(X, background, names).any(axis=1),
+        "no value beyond training": ~beyond(seen, pool, names).any(axis=1),
     }
     return [
         {"patients": words, **_area(external.y[keep], risk[keep], len(keep), study)}

@@ -26,7 +26,7 @@ from radlas.flows.protocol import (
     study_support,
     support_lines,
 )
-from radlas.flows.sensitivity import changes, variants
+from radlas.flows.sensitivity import changes, check_variants, variants
 from radlas.learn.centre import centres_told
 from radlas.learn.design import class_tables, model_columns
 from radlas.learn.evaluate import compare_folds, internal
@@ -91,14 +91,15 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
         "radlas": __version__,
     }
     notes = [f"study {study.name} on snapshot {snapshot.label}", *class_lines(study, classes)]
-    notes += [*check_pretraining(store, sets, used, study), *random_weights(store, sets)]
+    others = variants(study)
+    wider = check_variants(store, snapshot.feature_sets, used, study, sets)
+    notes += [*check_pretraining(store, wider, used, study), *random_weights(store, sets)]
     if number is not None:
         return Plan(known={"ok": len(study.models)}, notes=tuple(notes), extra=(card, number, {}))
     rows = load_dataset(store, snapshot, study, study.training_centres)  # refuses what cannot work
     candidates = {name: len(model_columns(rows.X.columns, study, name)) for name in study.models}
     card["support"] = support = study_support(study, classes, candidates)
     notes += [*support_lines(support), *control_lines(controls)]
-    others = variants(study)
     notes += [
         f"  sensitivity {name.removeprefix(VARIANT)}: {what}"
         for name, what in changes(study).items()
@@ -244,10 +245,12 @@ def fitted_or_raise(done: Done[Any, Any]) -> Any:
 
 def _told(model: FittedModel, found: dict[str, Any]) -> str:
     folds = found["folds"]
+    told = "not estimable"
+    if folds["count"]:
+        told = f"{folds['mean']:.3f} (SD {folds['sd']:.3f} over {folds['count']} folds)"
     return (
         f"  {model.model}: {len(model.signature) - 1} of {len(model.columns)} features, out-of-fold"
-        f" AUC {folds['mean']:.3f} (SD {folds['sd']:.3f} over {folds['count']} folds),"
-        f" threshold locked at {model.threshold:.3f}"
+        f" AUC {told}, threshold locked at {model.threshold:.3f}"
     )
 
 

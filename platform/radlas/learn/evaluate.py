@@ -73,13 +73,17 @@ def internal(model: FittedModel, *, alpha: float = 0.05) -> Json:
 
     Returns:
         What ``performance`` returns for the pooled risks; ``folds``: ``count mean sd`` of the AUC
-        inside each fold, which is another estimand; and ``centres``, each left out once.
+        inside each fold, which is another estimand, over the folds that hold both classes; and
+        ``centres``, each left out once.
     """
     pooled = model.out_of_fold()
-    areas = model.folds["auc"].to_numpy(dtype=np.float64)
+    areas = model.folds["auc"].dropna().to_numpy(dtype=np.float64)
     found = performance(pooled["label"], pooled["probability"], model.threshold, alpha=alpha)
     found["notes"].append("the threshold was chosen on these risks: its figures are optimistic")
-    folds = {"count": len(areas), "mean": float(areas.mean()), "sd": float(areas.std(ddof=1))}
+    folds: Json = {"count": len(areas), "mean": None, "sd": None}
+    if len(areas):
+        spread = float(areas.std(ddof=1)) if len(areas) > 1 else 0.0
+        folds |= {"mean": float(areas.mean()), "sd": spread}
     return {
         "model": model.model,
         "digest": model.digest(),

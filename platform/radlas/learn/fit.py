@@ -123,7 +123,7 @@ def outer_folds(rows: Training, study: StudyConfig) -> tuple[Fold, ...]:
     plan = study.splits
     return repeated_folds(
         rows.subjects,
-        rows.strata,
+        rows.y,
         rows.centres,
         folds=plan.folds,
         repeats=plan.repeats,

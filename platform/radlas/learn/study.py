@@ -74,7 +74,9 @@ class StudyConfig(Config):
     )
     minimum_per_class: int = Field(default=10, ge=2, description="Below it: not estimable.")
     seed: int = Field(default=0, ge=0)
-    alpha: float = Field(default=0.05, gt=0, lt=1, description="1 - confidence level [1].")
+    alpha: float = Field(
+        default=0.05, ge=0.05, le=0.05, description="Pages say 95 %: no other level is shown [1]."
+    )
 
     @field_validator("name")
     @classmethod
@@ -129,6 +131,12 @@ class StudyConfig(Config):
         values = self.model_dump(mode="json") | {"sensitivity": {}, "controls": []}
         values["stability"] |= {"bootstraps": 0}
         changed = StudyConfig.parse(_merged(values, change), f"{self.name}, sensitivity {name}")
+        if _essence(changed) == _essence(self):
+            raise ConfigError(
+                f"sensitivity {name} changes nothing of the primary model {self.primary}",
+                self.name,
+                "as models: {" + self.primary + ": […]}",
+            )
         return changed.model_copy(
             update={"models": {f"{VARIANT}{name}": changed.models[changed.primary]}}
         )
@@ -142,6 +150,14 @@ def _merged(values: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, A
         mappings = isinstance(here, Mapping) and isinstance(value, Mapping)
         both[key] = _merged(here or {}, value) if mappings else value
     return both
+
+
+def _essence(study: StudyConfig) -> dict[str, Any]:
+    """What makes the primary model, and nothing of the models beside it."""
+    values = study.model_dump(mode="json")
+    used = study.models[study.primary]
+    values |= {"models": used, "blocks": {name: values["blocks"][name] for name in used}}
+    return {name: values[name] for name in CHANGEABLE}
 
 
 def _disagreements(study: StudyConfig) -> list[str]:

@@ -23,7 +23,6 @@ class Training:
         subjects: Subject of every row.
         centres: Centre of every row.
         blocks: Column to block.
-        strata: Labels that the outer folds balance: ``y``, or those of before a permutation.
     """
 
     X: pd.DataFrame
@@ -31,7 +30,6 @@ class Training:
     subjects: NDArray[np.str_]
     centres: NDArray[np.str_]
     blocks: dict[str, str]
-    strata: NDArray[np.int64]
 
 
 def training_rows(
@@ -62,8 +60,8 @@ def training_rows(
     who, where = who.astype(str), where.astype(str)
     _check_rows(X, label, who, where, study)
     order = np.lexsort((X.index.astype(str), who))
-    frame, y = finite_frame(X.iloc[order], tuple(blocks)), label[order].astype(np.int64)
-    return Training(frame, y, who[order], where[order], blocks, strata=y)
+    frame = finite_frame(X.iloc[order], tuple(blocks))
+    return Training(frame, label[order].astype(np.int64), who[order], where[order], blocks)
 
 
 def finite_frame(X: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:

@@ -51,6 +51,7 @@ class Control(TypedDict):
     training: Interval
     external: Interval | None
     difference: NotRequired[Interval | None]
+    folds_mean: NotRequired[float | None]
     features: int
 
 

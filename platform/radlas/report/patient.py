@@ -53,6 +53,9 @@ class Patient(TypedDict):
     imputed: list[str]
     out_of_range: list[Unusual]
     signature: int
+    trained_on: bool
+    out_of_fold: float | None
+    harmonises: bool
     resampled: int
     otherwise: int
     training: dict[str, list[float]]

@@ -74,6 +74,8 @@ def test_a_sensitivity_analysis_changes_what_it_names_and_nothing_else(protocol:
         ({"A b": {"threshold": "youden"}}, "a name in a-z"),
         ({"a": {"selection": {"nope": 1}}}, "unknown key `selection.nope`"),
         ({"a": {"training_centres": ["centre2"]}}, "both training and external"),
+        ({"a": {"models": {"intratumoral": ["ring"]}}}, "a changes nothing of the primary model"),
+        ({"a": {"selection": {"c": [0.1, 0.3]}}}, "a changes nothing of the primary model"),
     ],
 )
 def test_a_sensitivity_analysis_that_cannot_be_made_is_named(

@@ -214,6 +214,9 @@ def patient() -> dict[str, Any]:
         "case_id": case_id(0),
         "centre": "centre_d",
         "signature": 5,
+        "trained_on": False,
+        "out_of_fold": None,
+        "harmonises": False,
         "resampled": 200,
         "otherwise": 30,
         "known_centre": False,
@@ -351,3 +354,10 @@ def test_a_patient_beyond_training_is_called_an_extrapolation(patient):
 def test_few_resampled_models_are_no_95_percent(patient):
     assert "95 % of 200 resampled models" in render_patient(patient)
     assert "the span of 6 resampled models" in render_patient(patient | {"resampled": 6})
+
+
+def test_a_patient_of_the_training_is_told_what_others_said(patient):
+    page = render_patient(patient | {"trained_on": True, "out_of_fold": 0.31})
+    assert "The model was trained on this patient" in page
+    assert "gave a risk of 0.310" in page
+    assert "was not fitted again" in render_patient(patient | {"harmonises": True})

@@ -1,0 +1,93 @@
+"""Where a report's numbers come from, what must not be missed of that, and what they cannot say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from radlas.learn.study import StudyConfig
+from radlas.store.layout import Store
+from radlas.store.recipes import load_recipe
+from radlas.store.snapshots import Snapshot
+
+Json = dict[str, Any]
+
+
+def banners(store: Store, card: Mapping[str, Any]) -> list[Json]:
+    """What must not be missed: synthetic patients, random weights."""
+    found: list[Json] = []
+    if card["synthetic"]:
+        text = "Synthetic cohort: these are not patients. No number here says anything about one."
+        found.append({"level": "danger", "kind": "synthetic", "text": text})
+    for name in card["feature_sets"]:
+        if load_recipe(store, name)["versions"].get("weights") == "random":
+            text = (
+                f"Random network weights: the deep features of {name} come from a network that was"
+                " never trained. They are a null model, not the published method."
+            )
+            found.append({"level": "danger", "kind": "random_weights", "text": text})
+    return found
+
+
+def provenance(
+    store: Store, card: Mapping[str, Any], snapshot: Snapshot, label: str, study: StudyConfig
+) -> Json:
+    """What is needed to run the study again."""
+    return {
+        "radlas": card["radlas"],
+        "python": card["packages"]["python"],
+        "packages": {name: v for name, v in card["packages"].items() if name != "python"},
+        "study_digest": card["study_digest"],
+        "model_version": label,
+        "command": f"radlas train STUDY.yaml --snapshot {snapshot.label}; radlas report {label}",
+        "seed": study.seed,
+        "feature_sets": list(card["feature_sets"]),
+        "weights": _weights(store, card["feature_sets"]),
+    }
+
+
+def _weights(store: Store, feature_sets: Sequence[str]) -> str:
+    """Where the network's weights come from, in words; empty without a network."""
+    told = []
+    for name in feature_sets:
+        recipe = load_recipe(store, name)
+        digest, note = recipe["versions"].get("weights", ""), recipe.get("provenance", {})
+        if recipe["table"] != "deep":
+            continue
+        if digest == "random":
+            told.append(f"{name}: random, seed {recipe['settings'].get('seed')}")
+        elif "subjects" in note:
+            told.append(
+                f"{name}: {note['objective']} on images of {len(note['subjects'])} subjects of"
+                f" {', '.join(note['centres'])}, no labels, {note['steps']} steps; SHA-256 {digest}"
+            )
+        else:
+            told.append(
+                f"{name}: {note.get('source', 'a file')}, whose SHA-256 is"
+                f" {note.get('source_sha256', 'not known')}; of the weights {digest}"
+            )
+    return "; ".join(told)
+
+
+def limits(study: StudyConfig, cohort_part: Json, looks: int) -> list[str]:
+    """What this study cannot say."""
+    external = sum(
+        row["positive"] + row["negative"]
+        for row in cohort_part["classes"]
+        if row["role"] == "external"
+    )
+    said = [
+        f"One external centre with {external} labelled subjects: intervals are wide, and another"
+        " centre may differ.",
+        "Rings, bin widths, resampling and thresholds are settings of this study, recorded in its"
+        " feature sets; other settings give other numbers.",
+        "SHAP and Grad-CAM say what the model used, not what causes the grade.",
+    ]
+    if study.stability.mask:
+        said.append(
+            "The mask of stable features was made of all training patients, without their labels:"
+            " out-of-fold figures are of features that these patients helped to choose."
+        )
+    if looks > 1:
+        said.append(f"The external centre was looked at {looks} times; it is no longer untouched.")
+    return said
