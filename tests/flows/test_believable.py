@@ -206,7 +206,7 @@ def perturbed(study_store, study_file, tmp_path_factory):
     assert said.code == 0, said.err
     text = study_file.read_text().replace("name: tiny", "name: stable")
     text = text.replace("  deep: {deep: true}\n", "").replace(", deep]", "]")
-    text = re.sub("controls: .*", "controls: [shuffled]", text)
+    text = re.sub("controls: .*\\nsensitivity:\\n(  .*\\n)+", "controls: [shuffled]\\n", text)
     text = text.replace("  dlr: [tumour, ring]\n", "").replace(
         "primary: dlr", "primary: intratumoral"
     )
