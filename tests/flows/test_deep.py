@@ -21,6 +21,7 @@ from radlas.flows.activation import case_map, compare, model_extractor
 from radlas.flows.base import bundles
 from radlas.flows.extract import ExtractConfig, extract, plan, work, work_many
 from radlas.flows.pretrain import PretrainConfig, pretrain
+from radlas.learn.explain import deep_head
 from radlas.learn.persist import load
 from radlas.store.layout import open_store
 from radlas.store.models import model_folder, read_card
@@ -145,7 +146,8 @@ def test_a_second_map_of_a_case_is_the_same(study_store):
     case = json.loads((model_folder(store, "tiny", 1) / "explanation.json").read_text())
     case_id = case["cam"]["cases"][0]["case_id"]
     arguments = {"region": "whole", "layer": "layer4", "sanity": False}
-    made = case_map(store, case_id, model, model_extractor(store, card, None), **arguments)
+    head = deep_head(model, region="whole")
+    made = case_map(store, case_id, head, model_extractor(store, card, None), **arguments)
     kept = model_folder(store, "tiny", 1) / "cam" / f"{case_id}.nii.gz"
     assert made["nifti"] == kept.read_bytes()
 
