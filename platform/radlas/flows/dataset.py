@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,6 @@ from radlas.errors import StudyError
 from radlas.flows.blocks import study_matrix
 from radlas.learn.design import labels
 from radlas.learn.study import StudyConfig
-from radlas.model import Row
 from radlas.store.layout import Store
 from radlas.store.masks import load_mask
 from radlas.store.snapshots import Snapshot, open_snapshot
@@ -54,16 +52,6 @@ def read_people(connection: Any) -> Any:
         told = header["subject_id"].map(record.pop(column))
         header[column] = told.combine_first(header[column])
     return header.join(record, on="subject_id")
-
-
-def read_rois(store: Store, snapshot: Snapshot) -> dict[str, list[Row]]:
-    """Rows of drawn ROIs by case, the tumour's first; an empty list for a case without any."""
-    found: dict[str, list[Row]] = defaultdict(list)
-    with open_snapshot(store, snapshot) as connection:
-        sql = "select * from rois where feature_set = '' order by roi <> 'tumour', roi, reader"
-        for row in connection.sql(sql).to_arrow_table().to_pylist():
-            found[row["case_id"]].append(row)
-    return found
 
 
 def load_dataset(

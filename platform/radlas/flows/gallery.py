@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
 
 from radlas.errors import RadlasError
-from radlas.flows.dataset import load_people, read_rois
+from radlas.flows.dataset import load_people
 from radlas.flows.thumbnails import case_thumbnail
 from radlas.learn.design import labels
 from radlas.learn.study import StudyConfig
-from radlas.report.qc_concerns import concerns_of
+from radlas.model import Row
+from radlas.report.qc_concerns import Concern, concerns_of
 from radlas.report.thumbnail import Thumbnail
 from radlas.store.layout import Store
-from radlas.store.snapshots import Snapshot
+from radlas.store.snapshots import Snapshot, open_snapshot
 from radlas.store.travel import merged_cases
 
 MOST, PIXELS, QUALITY = 240, 128, 70  # a page of some megabytes; `radlas qc` shows all, larger
@@ -41,17 +43,16 @@ def gallery(
     known = labels(people.reset_index(), study.outcome)
     words = {1: study.outcome.positive_name, 0: study.outcome.negative_name}
     people = people[people["subject_id"].isin(known.index)]
-    rois = read_rois(store, snapshot)
+    found = remarks(store, snapshot)
     rows = [
         {
             "case": str(case),
             "centre": person["centre"],
             "label": words[int(known[person["subject_id"]])],
-            "weight": sum(one.weight for one in concerns),
-            "remarks": [one.text for one in concerns],
+            "weight": sum(one.weight for one in found[str(case)]),
+            "remarks": [one.text for one in found[str(case)]],
         }
         for case, person in people.iterrows()
-        for concerns in [concerns_of(person, rois[str(case)])]
     ]
     shown, pictures = chosen(rows, MOST), {}
     elsewhere = merged_cases(store)
@@ -68,6 +69,17 @@ def gallery(
         pictures[row["case"]] = picture
         row |= {"number": picture.number, "slices": picture.slices}
     return {"cases": shown, "total": len(rows)}, pictures
+
+
+def remarks(store: Store, snapshot: Snapshot) -> dict[str, tuple[Concern, ...]]:
+    """What a careful reader would look at first, of every case of the snapshot."""
+    drawn: dict[str, list[Row]] = defaultdict(list)
+    with open_snapshot(store, snapshot) as connection:
+        sql = "select * from rois where feature_set = '' order by roi <> 'tumour', roi, reader"
+        for row in connection.sql(sql).to_arrow_table().to_pylist():
+            drawn[row["case_id"]].append(row)
+        cases = connection.sql("select * from cases").to_arrow_table().to_pylist()
+    return {case["case_id"]: concerns_of(case, drawn[case["case_id"]]) for case in cases}
 
 
 def chosen(rows: list[Json], most: int) -> list[Json]:

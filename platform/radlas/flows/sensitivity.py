@@ -11,7 +11,8 @@ import pandas as pd
 from radlas.errors import StudyError
 from radlas.flows.blocks import as_fitted, block_sets, random_sets
 from radlas.flows.controls import only
-from radlas.flows.dataset import Dataset, load_dataset, read_rois
+from radlas.flows.dataset import Dataset, load_dataset
+from radlas.flows.gallery import remarks
 from radlas.learn.applicability import beyond, signature_names
 from radlas.learn.delong import auc, paired
 from radlas.learn.design import class_tables
@@ -19,7 +20,6 @@ from radlas.learn.evaluate import evaluate
 from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
 from radlas.learn.study import VARIANT, StudyConfig
-from radlas.report.qc_concerns import concerns_of
 from radlas.store.layout import Store
 from radlas.store.snapshots import Snapshot, load_snapshot
 
@@ -181,11 +181,8 @@ def _area(y: pd.Series, risk: pd.Series, whole: int, study: StudyConfig) -> Json
 
 
 def _remarked(store: Store, snapshot: Snapshot, people: pd.DataFrame) -> pd.Series:
-    rois = read_rois(store, snapshot)
-    heavy = [
-        any(one.weight >= SERIOUS for one in concerns_of(person, rois[str(case)]))
-        for case, person in people.iterrows()
-    ]
+    found = remarks(store, snapshot)
+    heavy = [any(one.weight >= SERIOUS for one in found[str(case)]) for case in people.index]
     return pd.Series(heavy, people.index, dtype=bool)
 
 

@@ -48,10 +48,11 @@ def concerns_of(case: Row, rois: Sequence[Row]) -> tuple[Concern, ...]:
         rois: Its rows of ``rois`` that were drawn.
     """
     found = [_flag(flag, "") for flag in _split(case.get("flags"))]
-    edge = max(1e-9, min(case["spacing_x_mm"], case["spacing_y_mm"]))
-    if case["spacing_z_mm"] > _THICK * edge:
-        thick = f"slices {case['spacing_z_mm']:.1f} mm apart, pixels of {edge:.2f} mm"
-        found.append(Concern(thick, 1))
+    spacing = [case[f"spacing_{axis}_mm"] for axis in "xyz"]
+    if None not in spacing:  # rows of another program may lack it
+        edge, apart = max(1e-9, min(spacing[:2])), spacing[2]
+        if apart > _THICK * edge:
+            found.append(Concern(f"slices {apart:.1f} mm apart, pixels of {edge:.2f} mm", 1))
     for roi in rois:
         found += _of_roi(roi)
     return tuple(sorted(found, key=lambda one: (-one.weight, one.text)))

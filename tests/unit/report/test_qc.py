@@ -180,3 +180,9 @@ def test_pictures_are_as_small_as_asked(rows, columns):
     view = make_thumbnail(voxels, {}, spacing=(1.0, 1.0), number=1, slices=1, longest=64)
     image = Image.open(io.BytesIO(base64.b64decode(view.picture.partition(",")[2])))
     assert max(image.size) <= 64 or max(rows, columns) <= 64
+
+
+def test_what_a_row_does_not_tell_is_no_remark():
+    """Rows of another program, or of an older version, may lack flags and spacing."""
+    row = CASE | {"flags": None, "spacing_z_mm": None}
+    assert concerns_of(row, [ROI | {"flags": None, "misalignment_voxels": None}]) == ()
