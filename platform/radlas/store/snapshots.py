@@ -92,8 +92,7 @@ def create_snapshot(
     _check_name(name)
     for table in PINNED:
         compact(store, table)  # what is pinned is read for years
-    versions = {table: newest_version(store, table) for table in VERSIONED}
-    parts = pinned_parts(store, versions)
+    versions, parts = newest(store)
     with connect(store, versions=versions, parts=parts) as everything:
         cases = _cohort(everything, cohort_sql)
         wanted = _feature_sets(everything, str(store.place), feature_sets)
@@ -219,10 +218,15 @@ def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
     return {centre: {"cases": cases, "subjects": subjects} for centre, cases, subjects in rows}
 
 
-def newest_version(store: Store, table: str) -> int:
-    """Newest version of a table; -1 for one that nothing was ever written to."""
-    version = delta.version(store, table)
-    return -1 if version is None else version
+def newest(store: Store) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """Newest version of every table, -1 for an empty one, and its parts: each log is read once."""
+    logs = {table: delta.open_log(store, table) for table in VERSIONED}
+    versions = {table: -1 if log is None else log.version() for table, log in logs.items()}
+    parts = {
+        table: sorted(part.path for part in delta.parts_of(log, TABLES[table])) if log else []
+        for table, log in logs.items()
+    }
+    return versions, parts
 
 
 def _cohort(everything: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, ...]:

@@ -33,9 +33,8 @@ from radlas.store.query import connect
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe
 from radlas.store.snapshots import (
     Snapshot,
-    newest_version,
+    newest,
     open_snapshot,
-    pinned_parts,
     save_snapshot,
 )
 from radlas.tables import ROW_DIGEST, TABLES, Table
@@ -149,8 +148,7 @@ def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int
     for feature_set in sorted(set(sets) & set(list_recipes(store))):
         save_recipe(made, feature_set, load_recipe(store, feature_set))
     if snapshot is not None:
-        versions = {name: newest_version(made, name) for name in snapshot.versions}
-        parts = pinned_parts(made, versions)
+        versions, parts = newest(made)
         save_snapshot(made, replace(snapshot, versions=versions, parts=parts))
     return counts
 
