@@ -102,7 +102,9 @@ def judge_variants(
         if name not in card["sensitivity"]:
             continue
         try:
-            judged = _judged(store, snapshot, only(protocol, name), load(folder / name))
+            centres = (str(study.external_centre),)
+            rows = load_dataset(store, snapshot, only(protocol, name), centres)
+            judged = evaluated(load(folder / name), rows, protocol, full=False)
         except StudyError as error:  # what one variant lacks takes no validation away
             found[name] = {"missing": error.what}
             continue
@@ -110,16 +112,16 @@ def judge_variants(
     return found
 
 
-def _judged(store: Store, snapshot: Snapshot, protocol: StudyConfig, model: FittedModel) -> Json:
-    rows = load_dataset(store, snapshot, protocol, (str(protocol.external_centre),))
+def evaluated(model: FittedModel, rows: Dataset, study: StudyConfig, *, full: bool = True) -> Json:
+    """A model on the rows of an external centre; see ``evaluate``."""
     return evaluate(
         model,
         as_fitted(rows.X, model, rows.people),
         rows.y,
         subjects=rows.people["subject_id"],
         centres=rows.people["centre"],
-        study=protocol,
-        full=False,
+        study=study,
+        full=full,
     )
 
 

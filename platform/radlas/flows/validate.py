@@ -17,10 +17,9 @@ from radlas.flows.blocks import as_fitted, random_weights
 from radlas.flows.controls import find_controls, only
 from radlas.flows.dataset import Dataset, load_dataset
 from radlas.flows.intervals import auc_interval
-from radlas.flows.sensitivity import against, fewer_patients, judge_variants
+from radlas.flows.sensitivity import against, evaluated, fewer_patients, judge_variants
 from radlas.flows.train import fitted_or_raise
-from radlas.learn.evaluate import compare, evaluate
-from radlas.learn.fitted import FittedModel
+from radlas.learn.evaluate import compare
 from radlas.learn.persist import load
 from radlas.learn.study import CONTROL, StudyConfig
 from radlas.learn.subgroups import subgroups
@@ -93,7 +92,7 @@ def work(task: ModelTask) -> dict[str, Any]:
         name: model.risk(as_fitted(rows.X, model, rows.people), rows.people["centre"])
         for name, model in models.items()
     }
-    judged = {name: _evaluated(model, rows, study) for name, model in models.items()}
+    judged = {name: evaluated(model, rows, study) for name, model in models.items()}
     return {
         "centre": study.external_centre,
         "models": judged,
@@ -125,20 +124,6 @@ def _external(store: Store, snapshot: Snapshot, study: StudyConfig) -> Dataset:
     return load_dataset(store, snapshot, study, (str(study.external_centre),))
 
 
-def _evaluated(
-    model: FittedModel, rows: Dataset, study: StudyConfig, *, full: bool = True
-) -> dict[str, Any]:
-    return evaluate(
-        model,
-        as_fitted(rows.X, model, rows.people),
-        rows.y,
-        subjects=rows.people["subject_id"],
-        centres=rows.people["centre"],
-        study=study,
-        full=full,
-    )
-
-
 def _controls(
     store: Store, snapshot: Snapshot, card: dict[str, Any], study: StudyConfig, folder: Path
 ) -> dict[str, Any]:
@@ -152,7 +137,7 @@ def _controls(
             rows = _external(store, snapshot, only(protocol, name))
         except StudyError:  # its rows are not there: the control says nothing outside
             continue
-        found[name] = _evaluated(load(folder / name), rows, study, full=False)
+        found[name] = evaluated(load(folder / name), rows, study, full=False)
     return found
 
 
