@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radlas.features.kernels import winograd
+from radlas.features.kernels import stem, winograd
 from radlas.features.resnet import lean
 from radlas.features.resnet.lean import LeanNetwork
 from radlas.features.resnet.network import FORMS, STAGES
@@ -51,12 +51,15 @@ def test_activations_of_every_stage_are_those_of_torch(network, lean_network, st
 
 
 def test_an_image_says_the_same_after_another_of_any_size(network, lean_network):
-    """Memory that is used again leaves nothing behind."""
+    """Memory that is used again leaves nothing behind, and takes nothing that was given away."""
     first = image((16, 24, 20))
     alone = LeanNetwork(network).features(first)
+    given = lean_network.run(first, until="layer1")
+    kept = given.copy()
     lean_network.features(image((20, 40, 36), seed=2))
     lean_network.features(image((16, 16, 16), seed=3))
     np.testing.assert_array_equal(lean_network.features(first), alone)
+    np.testing.assert_array_equal(given, kept)
 
 
 @settings(max_examples=40, deadline=None)
@@ -82,6 +85,26 @@ def test_a_convolution_is_torchs_at_any_size(shape, dilation, channels, around, 
         patch.setattr(lean, "_SLAB", slab)
         found = lean._Convolution(convolution, lean._Room())(values, added)
     np.testing.assert_allclose(found, np.maximum(expected, 0), atol=2e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 19), st.integers(1, 11), st.integers(1, 13)),
+    channels=st.integers(1, 9),
+    bias=st.sampled_from([0.0, -0.3, 0.3]),
+)
+def test_a_stem_is_torchs_at_any_size(shape, channels, bias):
+    """A convolution, what is above 0 of it, and the pooling, at an edge wherever it is."""
+    torch.manual_seed(0)
+    convolution = torch.nn.Conv3d(1, channels, 7, padding=3).requires_grad_(False)
+    convolution.bias += bias
+    values = image(shape)
+    whole = torch.relu(convolution(torch.from_numpy(values)[None, None]))
+    expected = torch.nn.functional.max_pool3d(whole, 3, stride=2, padding=1)[0]
+    found = np.full((*expected.shape[1:], channels), np.nan, np.float32)
+    filters = stem.transformed_filters(convolution.weight.numpy()[:, 0])
+    stem.convolve_and_pool(values, filters, convolution.bias.numpy(), found)
+    np.testing.assert_allclose(found, expected.permute(1, 2, 3, 0).numpy(), atol=2e-5)
 
 
 def test_tiles_cover_every_voxel():
