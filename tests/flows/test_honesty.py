@@ -14,7 +14,7 @@ import SimpleITK
 
 import radlas as package
 from radlas.engine.base import Done, SerialEngine
-from radlas.engine.isolate import Child
+from radlas.engine.isolate import Child, seal, unseal
 from radlas.entry import DEFECT, guarded, plain
 from radlas.errors import WorkerError
 from radlas.flows.extract import ExtractConfig, extract
@@ -210,10 +210,10 @@ def test_an_error_in_a_row_is_an_error_of_the_query(study_store, sql):
 
 def test_a_child_that_died_while_idle_costs_no_task():
     child = Child(timeout=20)
-    assert child.call(abs, -3).result == 3
+    assert unseal(child.call(seal(abs, -3))).result == 3
     os.kill(child._process.pid, signal.SIGKILL)
     time.sleep(0.3)
-    assert child.call(abs, -4).result == 4
+    assert unseal(child.call(seal(abs, -4))).result == 4
     child.stop()
 
 

@@ -14,6 +14,7 @@ import re
 import threading
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ import dask
 from distributed import Client, Future, LocalCluster, WorkerPlugin, as_completed, get_worker
 
 from radlas.engine.base import MANY, Done
-from radlas.engine.isolate import Child
+from radlas.engine.isolate import Child, seal, unseal
 from radlas.errors import ConfigError, WorkerError
 
 T = TypeVar("T")
@@ -75,7 +76,8 @@ class DaskEngine:
         owners: dict[Any, T] = {}
 
         def submit(task: T) -> Future:
-            future = self._client.submit(_isolated, work, task, pure=False, resources=resources)
+            sealed = seal(work, task)
+            future = self._client.submit(_isolated, sealed, pure=False, resources=resources)
             owners[future.key] = task
             return future
 
@@ -173,11 +175,12 @@ def _is_daemon() -> bool:
     return multiprocessing.current_process().daemon
 
 
-def _isolated(work: Callable[[T], R], task: T) -> Done[T, R]:
+def _isolated(sealed: bytes) -> bytes | WorkerError:
+    """The worker never opens what it passes on: it would import all that its child does."""
     plugin: Any = get_worker().plugins[_PLUGIN]
     with plugin.lock:
-        done: Done[T, R] = plugin.child.call(work, task)
-        return done
+        answer: bytes | WorkerError = plugin.child.call(sealed)
+        return answer
 
 
 def _collect(future: Future, task: T, attempt: int = 1) -> Done[T, Any]:
@@ -197,8 +200,10 @@ def _collect(future: Future, task: T, attempt: int = 1) -> Done[T, Any]:
     if error is not None:
         lost = WorkerError(f"{type(error).__name__}: {error}", reason="crashed")
         return Done(task, error=lost, attempt=attempt)
-    done: Done[T, Any] = future.result()
-    return Done(**{**done.__dict__, "task": task, "attempt": attempt})
+    answer: bytes | WorkerError = future.result()
+    if isinstance(answer, WorkerError):
+        return Done(task, error=answer, attempt=attempt)
+    return replace(unseal(answer), task=task, attempt=attempt)
 
 
 def _local_cluster(workers: int | None) -> LocalCluster:

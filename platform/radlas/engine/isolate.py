@@ -9,15 +9,14 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import pickle
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import TypeVar
+from typing import Any
 
 from radlas.engine.base import Done, measure
 from radlas.errors import WorkerError
 
-T = TypeVar("T")
-R = TypeVar("R")
 _THREADS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -26,6 +25,17 @@ _THREADS = (
 )
 _TRIM, _MMAP = -1, -3  # names of malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
 _KEPT, _APART = 256 << 20, 32 << 20  # the second is the most that every glibc takes
+
+
+def seal(work: Callable[[Any], Any], task: Any) -> bytes:
+    """Work and task as bytes, which a worker passes on without importing what they are made of."""
+    return pickle.dumps((work, task))
+
+
+def unseal(answer: bytes) -> Done[Any, Any]:
+    """What a child said of a task."""
+    done: Done[Any, Any] = pickle.loads(answer)  # noqa: S301 - from our own child
+    return done
 
 
 class Child:
@@ -40,21 +50,27 @@ class Child:
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
 
-    def call(self, work: Callable[[T], R], task: T) -> Done[T, R]:
-        """Run one task in the child; its death or silence becomes the task's error."""
+    def call(self, sealed: bytes) -> bytes | WorkerError:
+        """Run one task in the child.
+
+        Args:
+            sealed: Work and task; see ``seal``.
+
+        Returns:
+            The task's ``Done``, as ``unseal`` opens it; or how the child died or fell silent.
+        """
         pipe = self._ready()
         try:
-            pipe.send((work, task))
+            pipe.send_bytes(sealed)
             if pipe.poll(self._timeout):
-                done: Done[T, R] = pipe.recv()
-                return done
+                return pipe.recv_bytes()
             reason, what = "timeout", f"no answer after {self._timeout:g} s"
         except (EOFError, OSError):
             reason, what = "crashed", "the process died"
         code = self.stop()
         what += f" (exit code {code})" if reason == "crashed" else ""
         hint = "look at the case: radlas status; then radlas retry --reason " + reason
-        return Done(task, error=WorkerError(what, hint=hint, reason=reason))
+        return WorkerError(what, hint=hint, reason=reason)
 
     def stop(self) -> int | None:
         """End the child, kindly or not; its exit code."""
@@ -99,7 +115,8 @@ def _serve(pipe: Connection) -> None:
     keep_freed_memory()
     while True:
         try:
-            work, task = pipe.recv()
+            sealed = pipe.recv_bytes()
         except (EOFError, KeyboardInterrupt):
             return
-        pipe.send(measure(work, task))
+        work, task = pickle.loads(sealed)  # noqa: S301 - from our own parent
+        pipe.send_bytes(pickle.dumps(measure(work, task)))

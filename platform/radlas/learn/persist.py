@@ -9,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 import pandas as pd
-from skops import io
 
 from radlas.digests import canonical_json, file_digest
 from radlas.errors import StoreError
@@ -86,7 +85,7 @@ def load(folder: Path) -> FittedModel:
 
 
 def _write(model: FittedModel, stage: Path) -> None:
-    io.dump(model.pipeline, stage / PIPELINE)
+    _skops().dump(model.pipeline, stage / PIPELINE)
     for name in TABLES:
         getattr(model, name).to_csv(stage / f"{name}.csv", index=False, lineterminator="\n")
     _write_json(stage / MODEL, _facts(model))
@@ -132,16 +131,22 @@ def _check_files(folder: Path) -> None:
             raise StoreError(f"{name} was changed", str(folder), _RESTORE)
 
 
+def _skops() -> Any:
+    from skops import io  # noqa: PLC0415 - it imports every estimator there is, and torch
+
+    return io
+
+
 _RESTORE = "restore the folder from a copy, or train again"
 
 
 def _load_pipeline(path: Path) -> Any:
-    strange = sorted(set(io.get_untrusted_types(file=path)) - set(TRUSTED))
+    strange = sorted(set(_skops().get_untrusted_types(file=path)) - set(TRUSTED))
     if strange:
         raise StoreError(
             f"the pipeline holds types that were not reviewed: {', '.join(strange)}", str(path)
         )
-    return io.load(path, trusted=list(TRUSTED))
+    return _skops().load(path, trusted=list(TRUSTED))
 
 
 def _read_table(path: Path) -> pd.DataFrame:

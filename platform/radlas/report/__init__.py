@@ -1,7 +1,4 @@
-"""Evidence in, one self-contained HTML page out."""
+"""Evidence in, one self-contained HTML page out: ``render.render``.
 
-from radlas.report.evidence import Evidence
-from radlas.report.evidence_explain import CamImage
-from radlas.report.render import render
-
-__all__ = ["CamImage", "Evidence", "render"]
+Nothing is imported here: a flow that only asks for remarks must not wait for the figures.
+"""

@@ -10,7 +10,7 @@ import pytest
 
 from radlas.engine.base import SerialEngine
 from radlas.engine.dask import DaskEngine
-from radlas.engine.isolate import Child
+from radlas.engine.isolate import Child, seal, unseal
 from radlas.errors import ConfigError
 
 
@@ -59,14 +59,14 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
 
 
 def test_a_child_that_died_is_replaced(child):
-    assert child.call(poison.work, 3).error.reason == "crashed"
-    assert child.call(poison.work, 4).result == 16
+    assert child.call(seal(poison.work, 3)).reason == "crashed"
+    assert unseal(child.call(seal(poison.work, 4))).result == 16
 
 
 def test_memory_that_is_freed_is_used_again_under_dasks_own_setting(child, monkeypatch):
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")  # as a Dask worker hands it on
     pages = 100 * (1 << 20) // os.sysconf("SC_PAGE_SIZE")
-    assert child.call(poison.new_pages, 100).result < pages / 10
+    assert unseal(child.call(seal(poison.new_pages, 100))).result < pages / 10
 
 
 def test_a_bug_is_told_with_its_place():

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from radlas.report import render
+from radlas.report.render import render
 
 from .fixture import make_evidence, make_images
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from radlas.errors import StudyError
-from radlas.report import checklists, figures_validation, render, verdict
+from radlas.report import checklists, figures_validation, verdict
 from radlas.report.patient import render_patient
-from radlas.report.render import compose
+from radlas.report.render import compose, render
 from radlas.report.thumbnail import make_thumbnail
 
 from .fixture import case_id, interval, make_image

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radlas.report import figures, render, verdict
+from radlas.report import figures, verdict
 from radlas.report import format as fmt
+from radlas.report.render import render
 
 from .fixture import make_evidence
 from .reader import by_id, parse

@@ -17,7 +17,7 @@ import pytest
 
 from radlas.digests import digest_of
 from radlas.errors import StudyError
-from radlas.report import render
+from radlas.report.render import render
 
 from .fixture import make_evidence, make_images
 from .reader import by_id, everything, parse
@@ -36,7 +36,7 @@ def test_another_process_gives_the_same_bytes(page: str):
     folder = Path(__file__).parent
     script = (
         "import sys, hashlib; sys.path.insert(0, sys.argv[1])\n"
-        "from fixture import *; from radlas.report import render\n"
+        "from fixture import *; from radlas.report.render import render\n"
         "e = make_evidence(); print(hashlib.sha256(render(e, make_images(e)).encode()).hexdigest())"
     )
     done = subprocess.run(
