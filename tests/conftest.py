@@ -9,6 +9,11 @@ import uuid
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A first call may wait for a compiler, and the machine for others: time is measured in `bench`.
+settings.register_profile("radlas", parent=settings(), deadline=None)
+settings.load_profile("radlas")
 
 DATA = Path(os.environ.get("RADLAS_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

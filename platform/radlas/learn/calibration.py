@@ -185,9 +185,11 @@ def _local_line(x: Floats, y: Floats, at: float, width: int, reach: float) -> fl
     """Fit at one place; rows begin with the window, and those beyond it may tie with its last."""
     radius = max(at - x[0], x[width - 1] - at)
     distance = np.abs(x - at)
-    near = distance <= 0.999 * radius
-    weight = np.where(distance <= 0.001 * radius, 1.0, (1 - (distance / radius) ** 3) ** 3)
-    weight = np.where(near, weight, 0.0) if radius > 0 else (distance == 0).astype(np.float64)
+    if radius > 0:
+        weight = np.where(distance <= 0.001 * radius, 1.0, (1 - (distance / radius) ** 3) ** 3)
+        weight = np.where(distance <= 0.999 * radius, weight, 0.0)
+    else:
+        weight = (distance == 0).astype(np.float64)
     weight /= weight.sum()
     centre = float(weight @ x)
     spread = float(weight @ (x - centre) ** 2)

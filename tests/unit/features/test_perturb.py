@@ -110,7 +110,7 @@ def test_the_input_is_never_written_to():
         np.testing.assert_array_equal(mask, before[1][name])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(amounts, st.tuples(amounts, amounts, st.floats(-0.2, 0.2)))
 def test_image_and_mask_move_together(degrees, shift):
     """Across thick slices by a fifth at most: half of one has no place between two masks."""
@@ -139,7 +139,6 @@ def test_every_roi_turns_about_the_tumour():
     )
 
 
-@settings(deadline=None)
 @given(st.tuples(*[st.integers(-3, 3)] * 3))
 def test_a_shift_by_whole_voxels_is_an_exact_roll_inside_and_repeats_the_edge(shift):
     chance = np.random.default_rng(0)
@@ -150,7 +149,7 @@ def test_a_shift_by_whole_voxels_is_an_exact_roll_inside_and_repeats_the_edge(sh
     np.testing.assert_array_equal(moved, padded[z, y, x])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(-30, 30), st.tuples(*[st.floats(-0.9, 0.9)] * 3))
 def test_moving_is_one_cubic_spline_in_space(degrees, shift):
     """Held to a single pass in three dimensions, away from the edges, which both extend."""
@@ -190,7 +189,7 @@ def test_an_image_of_few_slices_can_be_shifted_across_them(slices):
     assert np.isfinite(move_voxels(voxels, Motion(0, (0.4, 0, 0), (0.0, 0.0)), SPACING)).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(amounts, st.tuples(amounts, amounts, st.floats(-1, 1)))
 def test_resampled_voxels_stay_within_the_range_of_the_image(degrees, shift):
     voxels = np.random.default_rng(0).choice([0.0, 900.0], size=(6, 20, 20)).astype(np.float32)
@@ -344,7 +343,7 @@ def test_an_error_names_the_roi_it_came_from():
     assert (caught.value.reason, caught.value.where) == ("mask_outside", "edema")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), chains, st.floats(0.5, 3))
 def test_every_perturbed_roi_has_a_voxel_or_is_refused_with_a_reason(seed, chain, level):
     chance = np.random.default_rng(seed)
@@ -387,7 +386,6 @@ def test_names_are_those_that_stored_rows_carry(values, name):
     assert Perturbation(**values).name == name
 
 
-@settings(deadline=None)
 @given(chains, chains)
 def test_two_chains_have_one_name_only_if_they_are_one(one, other):
     assert (one.name == other.name) == (one == other)

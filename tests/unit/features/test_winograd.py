@@ -62,7 +62,7 @@ def test_an_image_says_the_same_after_another_of_any_size(network, lean_network)
     np.testing.assert_array_equal(given, kept)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.tuples(st.integers(1, 9), st.integers(1, 14), st.integers(1, 14)),
     dilation=st.sampled_from([1, 2, 4]),
@@ -87,7 +87,7 @@ def test_a_convolution_is_torchs_at_any_size(shape, dilation, channels, around, 
     np.testing.assert_allclose(found, np.maximum(expected, 0), atol=2e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.tuples(st.integers(1, 19), st.integers(1, 11), st.integers(1, 13)),
     channels=st.integers(1, 9),

@@ -18,7 +18,7 @@ from .dicom_corpus import make_series
 BASE = make_series().datasets[0]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.data())
 def test_any_width_and_sign_is_read_as_pydicom_reads_it(data):
     size = data.draw(st.sampled_from([8, 16, 32]))

@@ -35,7 +35,7 @@ def shifted(geometry: Geometry, **voxels: float) -> Geometry:
     return replace(geometry, affine=affine)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(x=st.floats(-0.09, 0.09), y=st.floats(-0.09, 0.09), z=st.floats(-0.09, 0.09))
 def test_less_than_a_tenth_of_a_voxel_is_snapped_and_measured(x, y, z):
     placed = place_on_image(ball(GRID), shifted(GRID, x=x, y=y, z=z), GRID, TIGHT)

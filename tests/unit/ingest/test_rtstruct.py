@@ -193,7 +193,7 @@ def test_neighbouring_squares_share_no_pixel_and_leave_none_out():
     assert sum(tiles)[:8, :8].min() == sum(tiles)[:8, :8].max() == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.floats(-3, 15), st.floats(-3, 12)), min_size=3, max_size=12, unique=True)
 )

@@ -30,7 +30,7 @@ def test_a_whole_file_is_read(images, name):
 
 
 @given(name=st.sampled_from(NAMES), share=st.floats(0, 0.9999))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_file_cut_anywhere_is_refused_or_still_holds_every_voxel(images, name, share):
     """Only the checksum at the very end of a compressed NRRD or MHA can be missed."""
     folder, voxels = images
@@ -47,7 +47,7 @@ def test_a_file_cut_anywhere_is_refused_or_still_holds_every_voxel(images, name,
 
 
 @given(place=st.floats(0.05, 1, exclude_max=True), bit=st.integers(0, 7))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_flipped_bit_in_a_compressed_nifti_never_changes_voxels_in_silence(images, place, bit):
     folder, voxels = images
     content = bytearray((folder / "x.nii.gz").read_bytes())

@@ -26,7 +26,7 @@ def test_distances_from_the_smooth_curve_equal_r(breast, risk):
 
 
 @given(st.integers(0, 999), st.floats(-3, 3), st.floats(-3, 3))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_line_is_reproduced_and_rows_may_come_in_any_order(seed, slope, level):
     rng = np.random.default_rng(seed)
     x = rng.choice(np.linspace(0, 1, 30), size=60)

@@ -46,7 +46,7 @@ def test_the_reference_centre_stays_as_it_is():
 
 
 @given(st.integers(0, 99), st.floats(0.01, 100), st.floats(-50, 50))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_unit_of_all_features_scales_through(seed, factor, shift):
     X = toy() + np.random.default_rng(seed).normal(0, 0.1, (14, 6))
     here, there = combat(X, CENTRES), combat(X * factor + shift, CENTRES)

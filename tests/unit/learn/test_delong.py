@@ -50,7 +50,7 @@ def test_unpaired_comparison_equals_r_with_its_welch_df(breast):
 
 
 @given(st.integers(0, 9999), st.integers(2, 12), st.integers(2, 12))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_mid_ranks_equal_the_definition_by_placements(seed, m, n):
     """Every positive against every negative, ties one half; variances of the row means."""
     rng = np.random.default_rng(seed)

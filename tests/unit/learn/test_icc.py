@@ -30,7 +30,7 @@ def test_coefficient_and_interval_equal_psych(form, value, low, high):
 
 
 @given(st.integers(0, 999))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_all_features_at_once_are_each_alone_whatever_their_unit(seed):
     rng = np.random.default_rng(seed)
     ratings = rng.normal(size=(12, 3, 5)) + rng.normal(size=(12, 1, 5))

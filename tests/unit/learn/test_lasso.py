@@ -32,7 +32,7 @@ def test_the_solution_equals_glmnet(breast, penalty, intercept, coefficients):
 
 
 @given(st.integers(0, 9999), st.floats(-3, 3), st.integers(1, 40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_solution_fulfils_the_optimality_conditions(seed, exponent, columns):
     """Slope of the loss: 0 at the intercept, -sign/C at a coefficient, within 1/C elsewhere."""
     rng = np.random.default_rng(seed)

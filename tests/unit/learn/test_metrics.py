@@ -176,7 +176,7 @@ def test_the_precision_recall_curve_begins_with_nobody_and_ends_with_everybody()
 
 
 @given(st.integers(0, 9999))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_average_precision_is_scikit_learns_ties_included(seed):
     rng = np.random.default_rng(seed)
     y, score = rng.integers(0, 2, 25), rng.integers(0, 6, 25) / 6

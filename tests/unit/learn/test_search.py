@@ -58,7 +58,7 @@ def test_the_sparsest_point_within_one_standard_error_wins():
 
 
 @given(st.integers(0, 999))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_chosen_point_is_never_worse_than_one_error_nor_denser_than_the_best(seed: int):
     rng = np.random.default_rng(seed)
     points = [{K: k, C: c} for k in (3, 6) for c in (0.1, 0.5, 1.0)]

@@ -38,7 +38,7 @@ def test_near_constant_drops_what_hardly_varies_and_keeps_names():
 
 
 @given(st.floats(1e-6, 1e6), st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_near_constant_does_not_depend_on_the_unit(factor: float, seed: int):
     X = np.random.default_rng(seed).integers(0, 4, size=(20, 12)).astype(float)
     X[:, 0] = np.arange(20)
@@ -47,7 +47,7 @@ def test_near_constant_does_not_depend_on_the_unit(factor: float, seed: int):
 
 
 @given(st.integers(0, 999))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_largest_share_is_what_counting_says(seed: int):
     rng = np.random.default_rng(seed)
     X = rng.choice([0.0, 1.0, 2.0, np.nan], size=(rng.integers(2, 15), 4))
@@ -94,7 +94,7 @@ def test_row_order_and_names_do_not_change_the_representatives():
 
 
 @given(st.integers(0, 99))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_no_two_kept_columns_reach_the_limit_and_every_other_is_represented(seed: int):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(25, 3)) @ rng.normal(size=(3, 15)) + 0.3 * rng.normal(size=(25, 15))

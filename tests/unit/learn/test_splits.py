@@ -24,7 +24,7 @@ def cohorts(draw: st.DrawFn) -> tuple[NDArray[np.str_], NDArray[np.int64], NDArr
 
 
 @given(cohorts(), st.integers(2, 5))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_folds_divide_subjects_evenly_in_every_stratum(cohort, folds: int):
     subjects, y, centres = cohort
     divisions = repeated_folds(subjects, y, centres, folds=folds, seed=1)
@@ -45,7 +45,7 @@ def test_folds_divide_subjects_evenly_in_every_stratum(cohort, folds: int):
 
 
 @given(cohorts(), st.integers(0, 99))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_row_order_does_not_move_a_subject(cohort, seed: int):
     subjects, y, centres = cohort
     order = np.random.default_rng(seed).permutation(len(y))

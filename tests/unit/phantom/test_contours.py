@@ -32,7 +32,7 @@ def smooth_level(seed: int) -> NDArray[np.float32]:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_filling_the_contours_gives_the_mask_back(seed: int):
     """Islands, holes and outlines that leave the image included."""
     level = smooth_level(seed)

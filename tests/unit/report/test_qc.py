@@ -85,7 +85,6 @@ def filled(path: str, shape: tuple[int, int]) -> np.ndarray:
     return inside.reshape(shape)
 
 
-@settings(deadline=None)
 @given(hnp.arrays(bool, (9, 11)))
 def test_outlines_enclose_the_mask_however_it_lies(mask):
     view = make_thumbnail(np.zeros(mask.shape), {"m": mask}, spacing=(1.0, 1.0), number=1, slices=1)
@@ -174,7 +173,7 @@ def test_nothing_is_fetched_nothing_runs_and_the_same_rows_give_the_same_bytes()
 
 
 @given(st.integers(2, 400), st.integers(2, 400))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_pictures_are_as_small_as_asked(rows, columns):
     voxels = np.arange(rows * columns).reshape(rows, columns)
     view = make_thumbnail(voxels, {}, spacing=(1.0, 1.0), number=1, slices=1, longest=64)

@@ -54,7 +54,6 @@ def draw(mask, voxels, spacing, seed=0, volume_mm3=100.0):
     return redraw(mask, voxels, spacing, volume_mm3=volume_mm3, chance=chance)
 
 
-@settings(deadline=None)
 @given(angles, shifts, spacings)
 def test_a_motion_undoes_itself_backwards(degrees, shift, spacing):
     motion = Motion(degrees, shift, (7.5, 3.0))
@@ -80,7 +79,6 @@ def test_a_right_angle_on_oblong_pixels_keeps_millimetres_and_not_voxels():
     assert dice(turn(mask, 90, OBLONG), expected) > 0.97
 
 
-@settings(deadline=None)
 @given(st.tuples(*[st.integers(-3, 3)] * 3))
 def test_a_shift_by_whole_voxels_is_a_roll(shift):
     mask = np.zeros((12, 14, 16), dtype=bool)
@@ -100,7 +98,7 @@ def test_a_shift_by_a_fraction_keeps_a_cuboids_volume_exactly(axis, fraction):
     assert moved.sum() == mask.sum()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(angles, spacings, shifts)
 def test_rotation_and_shift_in_the_slices_keep_an_ellipsoids_volume_within_1_5_percent(
     degrees, spacing, shift
@@ -111,7 +109,7 @@ def test_rotation_and_shift_in_the_slices_keep_an_ellipsoids_volume_within_1_5_p
     assert moved.sum() == pytest.approx(mask.sum(), rel=0.015)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(spacings, shifts)
 def test_a_shift_between_thick_slices_keeps_an_ellipsoids_volume_within_4_percent(spacing, shift):
     size = tuple(int(62 / edge) // 2 * 2 + 1 for edge in spacing)
@@ -119,7 +117,7 @@ def test_a_shift_between_thick_slices_keeps_an_ellipsoids_volume_within_4_percen
     assert turn(mask, 0, spacing, shift).sum() == pytest.approx(mask.sum(), rel=0.04)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(angles, spacings)
 def test_a_rotation_and_the_opposite_one_return_near_the_start(degrees, spacing):
     size = tuple(int(62 / edge) // 2 * 2 + 1 for edge in spacing)
@@ -168,7 +166,7 @@ def test_growing_takes_what_a_search_for_the_nearest_voxel_finds(spacing, mm):
     np.testing.assert_array_equal(resize(mask, spacing, mm=mm), expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32), st.floats(0.6, 5), spacings)
 def test_shrinking_a_mask_is_growing_what_is_not_the_mask(seed, mm, spacing):
     chance = np.random.default_rng(seed)
@@ -177,7 +175,7 @@ def test_shrinking_a_mask_is_growing_what_is_not_the_mask(seed, mm, spacing):
     np.testing.assert_array_equal(resize(mask, spacing, mm=-mm), ~resize(~mask, spacing, mm=mm))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0.6, 4), st.floats(0, 3), spacings)
 def test_growing_contains_the_mask_and_more_millimetres_contain_less(mm, more, spacing):
     mask = ellipsoid((9, 60, 60), spacing, (9.0, 8.0, 6.0))
@@ -338,7 +336,7 @@ def test_a_mask_that_fills_the_image_has_no_contour_to_draw():
     np.testing.assert_array_equal(draw(mask, voxels, THICK), mask)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), spacings, st.floats(0.5, 2.5))
 def test_every_drawn_mask_keeps_a_voxel_its_shape_and_its_type(seed, spacing, level):
     chance = np.random.default_rng(seed)

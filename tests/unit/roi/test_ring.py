@@ -244,7 +244,7 @@ def blobs(seed, shape, share):
     return mask
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 4), st.floats(0.5, 6))
 def test_no_voxel_of_a_ring_is_tumour_air_or_excluded(seed, inner, width):
     chance = np.random.default_rng(seed)
@@ -258,7 +258,7 @@ def test_no_voxel_of_a_ring_is_tumour_air_or_excluded(seed, inner, width):
     assert found.volume_mm3 >= 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from([0.01, 0.1, 0.5]),
@@ -274,7 +274,7 @@ def test_adjacent_rings_share_no_voxel_and_make_up_the_wide_one(seed, share, edg
     assert inner.volume_mm3 + outer.volume_mm3 == pytest.approx(both.volume_mm3)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.01, 0.1, 0.5]))
 def test_rings_made_together_are_those_made_alone(seed, share):
     tumour, widths = blobs(seed, (6, 19, 16), share), [(0, 3), (3, 7), (2, 12)]

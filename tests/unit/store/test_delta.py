@@ -63,7 +63,7 @@ def test_a_crash_before_the_commit_is_invisible_and_harmless(filled, monkeypatch
     assert delta.read(filled, "radiomics").num_rows == 4
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(batches=st.lists(st.lists(st.text("abcz", min_size=1, max_size=2), max_size=6), max_size=6))
 def test_every_case_is_stored_once_whatever_the_batches(tmp_path_factory, batches):
     """Also those that are a part's lowest or highest, or twice in one batch."""
@@ -119,7 +119,7 @@ def test_floats_are_stored_split_by_bytes_and_without_a_dictionary(filled):
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["tumour", "ring_0_10"]))))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_however_rows_arrive_each_key_is_there_once(tmp_path_factory, keys):
     store = init_store(tmp_path_factory.mktemp("s") / "store")
     for start in range(0, len(keys), 2):

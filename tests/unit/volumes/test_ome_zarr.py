@@ -57,7 +57,7 @@ def test_the_validators_would_refuse_another_layout(tmp_path):
         yaozarrs.validate_zarr_store(str(path))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     shape=st.tuples(st.integers(1, 70), st.integers(1, 300), st.integers(1, 300)),
     dtype=st.sampled_from([np.int16, np.float32, np.uint8, ">i2"]),

@@ -85,7 +85,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_damage_to_a_stored_file_is_found(tmp_path_factory, data):
     """Bit flips, deletions, truncations and emptied files, anywhere in a case."""
     root = tmp_path_factory.mktemp("store")
@@ -128,7 +128,7 @@ BOXES = st.tuples(
 
 
 @given(edges=BOXES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_box_is_the_part_of_the_whole_and_lies_where_it_lies(edges, tmp_path_factory):
     root = tmp_path_factory.mktemp("store")
     volume, rois = sample()

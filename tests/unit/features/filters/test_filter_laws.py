@@ -76,7 +76,7 @@ def test_a_response_doubles_with_the_image(kind, asked):
     same(respond(kind, asked, 2 * NOISE), 2 * respond(kind, asked, NOISE))
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(shift=st.tuples(*[st.integers(-20, 20)] * 3))
 @pytest.mark.parametrize(("kind", "asked"), EVERY)
 def test_a_shifted_image_has_a_shifted_response(kind, asked, shift):
@@ -119,7 +119,7 @@ def test_the_largest_orientation_is_not_below_the_mean_one(kind, asked):
     assert (largest > mean + 1).any()
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(data=st.data())
 @pytest.mark.parametrize("boundary", ["zero", "nearest", "mirror"])
 @pytest.mark.parametrize(("kind", "asked"), EVERY)
@@ -161,7 +161,7 @@ def test_the_support_is_no_larger_than_needed(kind, asked, axis):
 
 
 @given(factor=st.floats(0.1, 10))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @pytest.mark.parametrize(
     ("kind", "asked", "lengths"),
     [("log", {"sigma": 2.5}, ["sigma"]), ("gabor", GABOR, ["sigma", "wavelength"])],

@@ -95,7 +95,7 @@ def test_an_independent_tool_has_the_same_values(form):
 
 
 @given(levels=arrays(int, (3, 5, 5), elements=st.integers(0, 3)).filter(np.any))
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_zones_and_distances_are_those_of_the_definition(levels):
     (solid,) = distance_zones(levels, aggregation="3d")
     (merged,) = distance_zones(levels, aggregation="2.5d")
@@ -105,7 +105,7 @@ def test_zones_and_distances_are_those_of_the_definition(levels):
 
 
 @given(levels=arrays(int, (3, 4, 4), elements=st.integers(0, 3)).filter(np.any))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_slices_apart_are_slices_together_and_in_any_order(levels):
     apart = distance_zones(levels, aggregation="2d")
     (merged,) = distance_zones(levels, aggregation="2.5d")

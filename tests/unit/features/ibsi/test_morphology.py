@@ -210,7 +210,7 @@ def test_the_manual_has_not_the_true_area_of_an_ellipsoid():
     mask=arrays(bool, (3, 4, 5), elements=st.booleans()).filter(np.any),
     seed=st.integers(0, 1_000),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_any_roi_has_all_columns_with_finite_values_or_none(mask, seed):
     found = describe(mask, np.random.default_rng(seed).normal(size=mask.shape))
     assert set(found) == set(MIRP)
@@ -221,7 +221,7 @@ def test_any_roi_has_all_columns_with_finite_values_or_none(mask, seed):
     sizes=st.tuples(*[st.integers(1, 6)] * 3),
     edges=st.tuples(*[st.floats(0.3, 7)] * 3),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a_brick_keeps_the_inequalities(sizes, edges):
     found = describe(solid(*sizes), spacing=edges)
     assert 0 < found["Sphericity"] < 1

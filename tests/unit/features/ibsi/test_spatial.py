@@ -34,7 +34,7 @@ def by_pairs(mask, image, spacing):
     image=arrays(int, (3, 4, 3), elements=st.integers(-5, 5)),
     edges=st.tuples(*[st.floats(0.3, 7)] * 3),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_transforms_give_the_sums_over_all_pairs(mask, image, edges):
     found = spatial_association(mask, image, spacing_zyx=edges)
     if np.ptp(image[mask]) == 0:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import pywt
 import SimpleITK
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from radiomics import cShape
@@ -87,7 +87,6 @@ def test_the_wavelet_is_pywavelets_bit_by_bit(dtype, wavelet, shape):
 
 
 @given(masks)
-@settings(deadline=None)
 def test_mesh_and_diameters_are_upstreams(mask):
     padded = np.pad(mask, 1)
     area, volume, widths = cShape.calculate_coefficients(padded, np.array(SPACING))
@@ -98,14 +97,12 @@ def test_mesh_and_diameters_are_upstreams(mask):
 
 
 @given(masks)
-@settings(deadline=None)
 def test_no_two_vertices_lie_farther_apart_than_the_diameter(mask):
     points = vertices(mask) * np.array(SPACING) / 2
     assert diameters(mask, SPACING).in_space == pytest.approx(pdist(points).max(), rel=1e-12)
 
 
 @given(masks)
-@settings(deadline=None)
 def test_principal_variances_are_those_of_the_places(mask):
     places = np.argwhere(mask) * np.array(SPACING)
     expected = np.linalg.eigvalsh(np.cov(places.T, bias=True)) if len(places) > 1 else np.zeros(3)
@@ -116,7 +113,6 @@ def test_principal_variances_are_those_of_the_places(mask):
     arrays(np.int64, st.tuples(*(st.integers(1, 6) for _ in range(3))), elements=st.integers(0, 3)),
     st.booleans(),
 )
-@settings(deadline=None)
 def test_zones_are_the_pieces_that_scipy_finds(levels, planar):
     inside = levels > 0
     if not inside.any():
@@ -138,7 +134,6 @@ def test_zones_are_the_pieces_that_scipy_finds(levels, planar):
 @given(
     arrays(np.int64, st.tuples(*(st.integers(2, 6) for _ in range(3))), elements=st.integers(0, 4))
 )
-@settings(deadline=None)
 def test_runs_and_pairs_are_those_of_a_walk_along_each_line(levels):
     inside = levels > 0
     if not inside.any():
