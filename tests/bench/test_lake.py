@@ -252,7 +252,7 @@ def test_kills_at_any_moment(tmp_path, tell):
     store, kills = init_store(tmp_path / "store"), 200
     chance = random.Random(0)  # noqa: S311 - moments, not secrets
     first = {(centre, half): 0 for centre in "ab" for half in (0, 1)}
-    compacting = [sys.executable, "-c", "from radlas.cli import main; main()", "compact"]
+    compacting = [sys.executable, "-m", "radlas", "compact"]
     compacting += ["--store", str(store.place), "--many", "3", "--keep-hours", "1"]
     started = time.perf_counter()
     for _ in range(kills // 5):

@@ -130,7 +130,7 @@ def image_source(root: Path) -> Path:
 
 def run(*words: object, typed: str = "") -> str:
     """Everything a command prints, in a process of its own: warnings of libraries as well."""
-    command = [sys.executable, "-c", "from radlas.cli import main; main()", *map(str, words)]
+    command = [sys.executable, "-m", "radlas", *map(str, words)]
     environment = {**os.environ, "COLUMNS": "200", "PYTHONWARNINGS": "default"}
     done = subprocess.run(
         command, capture_output=True, text=True, env=environment, check=False, input=typed

@@ -61,7 +61,7 @@ def test_centres_are_ingested_beside_each_other(cohort, study_store, tmp_path):
     assert radlas("init", store, "--key", cohort / "site.key").code == 0
     running = []
     for centre, importer in SOURCES.items():
-        command = [sys.executable, "-c", "from radlas.cli import main; main()", "ingest"]
+        command = [sys.executable, "-m", "radlas", "ingest"]
         command += [str(cohort / centre), "--store", str(store), "--centre", centre]
         command += ["--importer", importer, "--engine", "serial"]
         running.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
@@ -89,7 +89,7 @@ def test_a_killed_ingest_is_finished_by_the_next_with_nothing_lost_and_nothing_t
     store = tmp_path / "store"
     radlas("init", store, "--key", cohort / "site.key")
     words = ["ingest", cohort / "centre-b", "--store", store, "--centre", "centre-b"]
-    command = [sys.executable, "-c", "from radlas.cli import main; main()", *map(str, words)]
+    command = [sys.executable, "-m", "radlas", *map(str, words)]
     for delay in (1.5, 3.0, 3.5):
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
             time.sleep(delay)

@@ -1,4 +1,4 @@
-"""The ``radlas`` command. One file per group of verbs; ``main`` is the console script."""
+"""The ``radlas`` command. One file per group of verbs."""
 
 from radlas.cli.app import app
 from radlas.cli.data import register as _data
@@ -15,7 +15,4 @@ _snapshots(app)
 _study(app)
 _weights(app)
 
-
-def main() -> None:
-    """Run the command line."""
-    app()
+__all__ = ["app"]
