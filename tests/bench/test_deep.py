@@ -116,7 +116,7 @@ def test_the_gpu_is_kept_busy(store, tell):
     half = TorchRunner(runner.network, torch.float16)
     batch = [np.random.default_rng(k).normal(size=SIZE).astype(np.float32) for k in range(64)]
     half.features(batch)
-    inputs = half._on_device(batch[:16])
+    inputs = half._on_device(batch[:16], 16)
     start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     half._forward(inputs, torch.float16)
     start.record()

@@ -2,7 +2,8 @@
 
 For sites without published weights. Nothing is told of outcomes or outlines. What a step sees
 follows from the seed and the step's number alone, so a run that was interrupted goes on as if it
-had not been.
+had not been: bit for bit on a processor with as many threads. A GPU adds the gradients of pooling
+in any order, so its last digits differ from run to run.
 
 Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML
 2020 (NT-Xent).
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radlas.errors import ConfigError
+from radlas.features.resnet.device import exactly
 from radlas.features.resnet.network import FEATURES, Variant
 from radlas.features.resnet.weights import random_network
 
@@ -127,7 +129,7 @@ class Trainer:
                 wanted.learning_rate * (1 + math.cos(math.pi * self.step / wanted.steps)) / 2
             )
         batch = torch.from_numpy(views(self._images, wanted, self.step))[:, None].to(self._device)
-        with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+        with exactly():
             found = self._projection(self.network(batch))
             loss, share = nt_xent(found, wanted.temperature)
             self._optimiser.zero_grad()

@@ -81,8 +81,8 @@ class CpuRunner:
 class TorchRunner:
     """In batches, in half precision as long as that changes no feature by more than ``PARITY``.
 
-    Every batch has the same size, filled up with zeros: how a device sums depends on it. If memory
-    does not suffice, the size is halved, for good.
+    Every batch has the same size, filled up with zeros, that of a single image too: how a device
+    sums depends on it. If memory does not suffice, the size is halved, for good.
 
     Args:
         network: On its device.
@@ -110,12 +110,12 @@ class TorchRunner:
         Raises:
             WorkerError: ``memory``: not even one image fits.
         """
-        if images and not self._compared:
-            self._compare(images[0])
         found: list[Array] = []
         while len(found) < len(images):
             waiting = images[len(found) :][: self._batch]
             try:
+                if not self._compared:
+                    self._compare(images[0])
                 found += self._infer(waiting[: _alike(waiting)])
             except torch.OutOfMemoryError:
                 self._halve()
@@ -123,11 +123,11 @@ class TorchRunner:
 
     def activations(self, image: Array, until: str) -> Tensor:
         """See ``Runner``. Always float32: gradients follow."""
-        with torch.no_grad(), _exactly():
-            return self.network.run(self._on_device([image]), until=until)
+        with torch.no_grad(), exactly():
+            return self.network.run(self._on_device([image], 1), until=until)
 
     def _infer(self, images: Sequence[Array]) -> list[Array]:
-        inputs = self._on_device(images)
+        inputs = self._on_device(images, self._batch)
         found = self._forward(inputs, self._half)
         if self._half is not None and not np.isfinite(found).all():
             found = self._forward(inputs, None)  # beyond the range of half precision
@@ -135,20 +135,19 @@ class TorchRunner:
 
     def _forward(self, inputs: Tensor, half: torch.dtype | None) -> Array:
         cast = torch.autocast(self._device.type, dtype=half, enabled=half is not None)
-        with torch.inference_mode(), _exactly(), cast:
+        with torch.inference_mode(), exactly(), cast:
             features: Array = self.network(inputs).float().cpu().numpy()
         return features
 
     def _compare(self, image: Array) -> None:
         """Whether half precision is near enough, by the first image there is."""
-        inputs = self._on_device([image])
+        inputs = self._on_device([image], 1)
         exact, quick = self._forward(inputs, None)[0], self._forward(inputs, self._half)[0]
         if not np.abs(exact - quick).max() <= PARITY * np.abs(exact).max():
             self._half = None
         self._compared = True
 
-    def _on_device(self, images: Sequence[Array]) -> Tensor:
-        size = self._batch if len(images) > 1 else 1
+    def _on_device(self, images: Sequence[Array], size: int) -> Tensor:
         batch = torch.zeros((size, 1, *images[0].shape), pin_memory=self._device.type == "cuda")
         for place, image in zip(batch, images, strict=False):
             place[0] = torch.from_numpy(image)
@@ -173,6 +172,11 @@ def _alike(images: Sequence[Array]) -> int:
     return next((k for k, one in enumerate(images) if one.shape != images[0].shape), len(images))
 
 
-def _exactly() -> Any:
-    """Algorithms that give the same sums every time, and no shortened factors."""
-    return torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False)
+def exactly() -> Any:
+    """Algorithms that give the same sums every time, and no shortened factors.
+
+    ``enabled`` must be said: without it the context switches cuDNN off.
+    """
+    return torch.backends.cudnn.flags(
+        enabled=True, deterministic=True, benchmark=False, allow_tf32=False
+    )
