@@ -15,8 +15,8 @@ import yaml
 from radlas import open as open_store_for_reading
 from radlas.engine.base import Bundle, Done, SerialEngine
 from radlas.errors import ConfigError, WorkerError
+from radlas.features.resnet.checkpoint import read_weights
 from radlas.features.resnet.extractor import DeepExtractor
-from radlas.features.resnet.weights import read_weights
 from radlas.flows.activation import case_map, compare, model_extractor
 from radlas.flows.base import bundles
 from radlas.flows.extract import ExtractConfig, extract, plan, work, work_many

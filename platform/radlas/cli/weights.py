@@ -47,7 +47,8 @@ def import_(
     """
 
     def action() -> int:
-        from radlas.features.resnet.weights import fitting, read_weights, save_weights
+        from radlas.features.resnet.checkpoint import read_weights, save_weights
+        from radlas.features.resnet.weights import fitting
 
         weights = read_weights(file)
         fitting(weights, file)
@@ -109,7 +110,8 @@ class _Watch:
 
 
 def _told(file: Path) -> Report:
-    from radlas.features.resnet.weights import fitting, read_weights
+    from radlas.features.resnet.checkpoint import read_weights
+    from radlas.features.resnet.weights import fitting
 
     weights = read_weights(file)
     variants = fitting(weights, file)

@@ -76,9 +76,9 @@ def pretrain(
         ConfigError: The file is there already, no case is of these centres, or another process is
             at it, or a run with other settings was left unfinished there.
     """
+    from radlas.features.resnet.checkpoint import save_weights  # noqa: PLC0415
     from radlas.features.resnet.contrast import Trainer, Training  # noqa: PLC0415 - torch
     from radlas.features.resnet.device import default_device  # noqa: PLC0415
-    from radlas.features.resnet.weights import save_weights  # noqa: PLC0415
 
     if config.out.suffix != ".safetensors":
         raise ConfigError("the weights file must end in .safetensors", str(config.out))

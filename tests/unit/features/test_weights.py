@@ -6,18 +6,15 @@ import re
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from radlas.digests import file_digest
 from radlas.errors import ConfigError
 from radlas.features.base import feature_set_name, recipe
+from radlas.features.resnet.checkpoint import read_weights, save_weights
 from radlas.features.resnet.extractor import DeepExtractor
-from radlas.features.resnet.weights import (
-    fitting,
-    load_network,
-    random_network,
-    read_weights,
-    save_weights,
-)
+from radlas.features.resnet.weights import fitting, load_network, random_network
 
 from .test_network import trained
 from .test_network_oracles import video_state
@@ -58,6 +55,74 @@ def test_random_weights_in_a_file_are_refused(tmp_path, wrap):
         read_weights(path)
     with pytest.raises(ConfigError, match="never trained"):
         extractor(path)
+
+
+def touched(network):
+    network.bn1.running_mean[0] = 1e-6
+
+
+def seen_but_not_trained(network):
+    network.train()(torch.randn(2, 1, 16, 32, 32, generator=torch.Generator().manual_seed(0)))
+
+
+def scaled_at_once(network):
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            module.weight.data.fill_(0.5)
+
+
+@pytest.mark.parametrize("disguise", [touched, seen_but_not_trained, scaled_at_once])
+def test_random_weights_in_disguise_are_refused(tmp_path, disguise):
+    network = random_network("medicalnet", 0).requires_grad_(False)
+    disguise(network)
+    torch.save(network.state_dict(), tmp_path / "touched.pth")
+    with pytest.raises(ConfigError, match="never trained"):
+        read_weights(tmp_path / "touched.pth")
+
+
+def test_a_note_does_not_lend_its_name_to_other_weights(tmp_path, checkpoint):
+    """Random numbers under the metadata of a file that was imported."""
+    weights = read_weights(checkpoint)
+    save_weights(tmp_path / "good.safetensors", weights.state, weights.note)
+    with safe_open(tmp_path / "good.safetensors", framework="pt") as file:
+        metadata = file.metadata()
+    save_file(trained("medicalnet", 5).state_dict(), tmp_path / "other.safetensors", metadata)
+    with pytest.raises(ConfigError, match="note in this file is of other weights"):
+        read_weights(tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize(
+    "note", ['"words"', '{"subjects": 3}', '{"author": "somebody"}', "no json"]
+)
+def test_a_foreign_note_is_refused_in_words(tmp_path, note):
+    path = tmp_path / "foreign.safetensors"
+    save_file(trained("medicalnet").state_dict(), path, {"radlas": note})
+    with pytest.raises(ConfigError, match="not readable as weights"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda tensor: tensor.fill_(float("nan")), "conv1.weight holds NaN or infinity"),
+        (lambda tensor: tensor.to(torch.int8), "conv1.weight is of torch.int8"),
+    ],
+)
+def test_what_is_no_number_is_refused(tmp_path, spoil, said):
+    """NaN would go through the network and into every row."""
+    state = trained("medicalnet").state_dict()
+    state["conv1.weight"] = spoil(state["conv1.weight"].clone())
+    torch.save(state, tmp_path / "spoilt.pth")
+    with pytest.raises(ConfigError, match=said):
+        read_weights(tmp_path / "spoilt.pth")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_an_empty_file_is_no_defect_of_ours(tmp_path, suffix):
+    path = tmp_path / f"empty{suffix}"
+    path.touch()
+    with pytest.raises(ConfigError, match=r"not readable as weights|tensors alone"):
+        read_weights(path)
 
 
 def test_old_files_without_counts_of_training_are_whole(tmp_path):

@@ -16,11 +16,11 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from radlas.config import Config
 from radlas.features.preprocess import one_itk_thread
 from radlas.features.resnet.cam import Cam, grad_cam
+from radlas.features.resnet.checkpoint import read_weights
 from radlas.features.resnet.device import BATCH, Runner, default_device, runner
 from radlas.features.resnet.grid import Axes, Scene, make_scene, on_grid, tumour_box
 from radlas.features.resnet.network import Variant
 from radlas.features.resnet.sanity import cascade
-from radlas.features.resnet.weights import read_weights
 from radlas.model import Description, FeatureRow, Roi, Volume
 from radlas.roi.facts import bounding_box
 

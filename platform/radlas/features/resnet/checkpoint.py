@@ -1,0 +1,194 @@
+"""Files of weights: tensors alone, strictly read, and known by their values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from radlas.digests import file_digest
+from radlas.errors import ConfigError
+from radlas.features.resnet.network import FORMS
+
+_HEADS = ("fc.", "conv_seg.")  # what is trained upon the backbone, in published files
+UNUSED = "num_batches_tracked"  # counts of training; absent from old files, and of no effect
+_NOTE = "radlas"  # key of our own note in a safetensors file
+_OF = "weights_sha256"  # in that note: whose it is
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A backbone's tensors, and what is known of where they come from.
+
+    Attributes:
+        state: By their names in ``ResNet18``, float32.
+        digest: SHA-256 of names, shapes and values: the same for a file and its conversion.
+        note: ``source_sha256`` of the file first imported, ``source`` its name; for weights made by
+            ``radlas pretrain`` also ``objective``, ``steps``, ``subjects`` and ``centres``.
+        heads: Tensors of the file that do not belong to the backbone and were left out.
+    """
+
+    state: Mapping[str, Tensor]
+    digest: str
+    note: Mapping[str, Any]
+    heads: tuple[str, ...] = field(default=())
+
+    @property
+    def of_video(self) -> bool:
+        """Whether they are those of ``r3d_18``."""
+        return _is_of_video(self.state)
+
+
+def read_weights(path: Path) -> Weights:
+    """The backbone in a weights file.
+
+    Args:
+        path: A ``.safetensors`` file, or a PyTorch checkpoint of tensors alone: MedicalNet's
+            ``{"state_dict": {"module.conv1.weight": ...}}``, torchvision's ``r3d_18`` (the stem
+            summed over its three channels: what it makes of a grey image), or names as ours.
+
+    Raises:
+        ConfigError: The file is missing, holds more than tensors, is not readable, its tensors hold
+            what is no number or were never trained, or its note is of other weights.
+    """
+    found, note = _read(path)
+    heads = tuple(name for name in found if name.startswith(_HEADS))
+    state = {name: tensor for name, tensor in found.items() if name not in heads}
+    if any(name.startswith("stem.") for name in state):
+        state = _from_video(state)
+    _refuse_no_numbers(state, path)
+    state = {name: tensor if UNUSED in name else tensor.float() for name, tensor in state.items()}
+    _refuse_untrained(state, path)
+    digest = _digest(state)
+    if note.pop(_OF, digest) != digest:
+        raise ConfigError(
+            "the note in this file is of other weights",
+            str(path),
+            "import the original file again: radlas weights import",
+        )
+    note = note or {"source": path.name, "source_sha256": file_digest(path)}
+    return Weights(state, digest, note, heads)
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
+    """Write a backbone as safetensors, with a note of where it comes from.
+
+    Raises:
+        ConfigError: There is something at the path.
+    """
+    if path.exists():
+        raise ConfigError("there is a file already", str(path), "name another, or remove it")
+    temporary = path.with_name(f".{path.name}.part")
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in state.items()}
+    note_text = json.dumps({**note, _OF: _digest(tensors)}, sort_keys=True)
+    temporary.write_bytes(save(tensors, metadata={_NOTE: note_text}))
+    temporary.rename(path)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors by name, without wrappers and ``module.`` prefixes; and our own note, if any."""
+    note: dict[str, Any] = {}
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                state: Any = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                note = _our_note((file.metadata() or {}).get(_NOTE, "{}"))
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise ConfigError("no such weights file", str(path), "check the path") from None
+    except pickle.UnpicklingError as error:
+        what = "not a checkpoint of tensors alone: it holds code or other objects, or is damaged"
+        raise ConfigError(what, str(path), "save the state dict of its network") from error
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError) as error:
+        head = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        hint = "is the file whole? Give a checkpoint of tensors alone"
+        raise ConfigError(f"not readable as weights: {head}", str(path), hint) from error
+    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
+        state = state["state_dict"]
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise ConfigError("not a mapping of names to tensors", str(path), "save a state dict")
+    return {str(name).removeprefix("module."): tensor for name, tensor in state.items()}, note
+
+
+def _from_video(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Names of torchvision as ours; a grey image shows the same to each channel of the stem."""
+    renamed = {}
+    for name, tensor in state.items():
+        ours = name.replace("stem.0.", "conv1.").replace("stem.1.", "bn1.")
+        for number in "12":
+            ours = ours.replace(f".conv{number}.0.", f".conv{number}.")
+            ours = ours.replace(f".conv{number}.1.", f".bn{number}.")
+        renamed[ours] = tensor
+    stem = renamed.get("conv1.weight")
+    if stem is not None and stem.ndim == 5:  # outputs, channels, z, y, x
+        renamed["conv1.weight"] = stem.sum(dim=1, keepdim=True)
+    return renamed
+
+
+def _is_of_video(state: Mapping[str, Tensor]) -> bool:
+    stem = state.get("conv1.weight")
+    return stem is not None and tuple(stem.shape[2:]) == FORMS["r3d_18"].stem_kernel
+
+
+def _our_note(text: str) -> dict[str, Any]:
+    """What ``save_weights`` wrote.
+
+    Raises:
+        ValueError: Somebody else wrote it.
+    """
+    note = json.loads(text)
+    if not isinstance(note, dict):
+        note = {"": note}
+    wanted = {"objective", "steps", "subjects", "centres"} if "subjects" in note else {"source"}
+    if note and not wanted <= set(note):
+        raise ValueError(f"its note under {_NOTE!r} is none of ours")
+    return note
+
+
+def _refuse_no_numbers(state: Mapping[str, Tensor], path: Path) -> None:
+    """Integers are codes of a compressed network; NaN would go through it and into every row."""
+    for name, tensor in state.items():
+        wrong = "" if tensor.is_floating_point() else f"is of {tensor.dtype}"
+        if not wrong and not bool(torch.isfinite(tensor).all()):
+            wrong = "holds NaN or infinity"
+        if wrong and UNUSED not in name:
+            raise ConfigError(f"{name} {wrong}", str(path), "give weights in floating point")
+
+
+def _refuse_untrained(state: Mapping[str, Tensor], path: Path) -> None:
+    """Normalisations as they are made: statistics of no image, or scales that nothing moved.
+
+    Either alone tells: a pass in training mode moves the statistics of random weights, but only
+    training moves the scales.
+    """
+    norms = [name.removesuffix("running_mean") for name in state if name.endswith("running_mean")]
+    fresh = {"running_mean": 0.0, "running_var": 1.0}, {"weight": 1.0, "bias": 0.0}
+    for kind in fresh:
+        parts = [(norm + part, value) for norm in norms for part, value in kind.items()]
+        known = [bool((state[name] == value).all()) for name, value in parts if name in state]
+        if known and all(known):
+            raise ConfigError(
+                "these weights were never trained: every normalisation stands as it was made",
+                str(path),
+                "for a control with random weights say `weights: null` and a `seed`",
+            )
+
+
+def _digest(state: Mapping[str, Tensor]) -> str:
+    found = hashlib.sha256()
+    for name in sorted(state):
+        if UNUSED not in name:
+            tensor = state[name].contiguous()
+            found.update(f"{name} {tuple(tensor.shape)}\n".encode())
+            found.update(tensor.numpy().astype("<f4", copy=False).tobytes())
+    return found.hexdigest()
