@@ -201,6 +201,8 @@ def test_weights_of_ones_own_tell_what_they_have_seen(own_weights, study_store):
     assert note["subjects"] == sorted(training["subject_id"])
     assert (note["steps"], note["centres"]) == (4, ["centre-a", "centre-b"])
     assert note["chance"] == pytest.approx(1 / 5, abs=1e-6)
+    assert len(note["images"]) == len(note["subjects"])
+    assert note["synthetic"]
     assert not own_weights.with_suffix(".unfinished").exists()
 
 
@@ -247,7 +249,7 @@ def with_own_weights(store, weights, tmp_path):
     deep = {"size": [16, 32, 32], "weights": str(weights)}
     extract(ExtractConfig.parse({"store": str(store), "extractors": {"deep": deep}}))
     sets = radlas("features", "list", "--store", store, "--json").data["feature_sets"]
-    mine = next(name for name in sets if "-ssl-" in name)
+    mine = next(name for name in sets if "-untrained-" in name)
     radiomics = next(name for name in sets if name.startswith("pyradiomics"))
     chosen = [word for name in (mine, radiomics) for word in ("--feature-set", name)]
     assert radlas("snapshot", "create", "own", "--store", store, *chosen).code == 0
@@ -262,7 +264,8 @@ def test_a_network_that_saw_the_external_centre_is_refused(
     said = radlas("train", study_file, "--store", own_store, "--snapshot", "own", "--dry-run")
     assert said.code == 0
     assert "without labels, on images of 12 of the training subjects" in said.out
-    assert "come from a network with random weights" not in said.out
+    assert "come from a network whose pre-training taught it next to nothing" in said.out
+    assert "was trained on synthetic images" in said.out
     leaky = tmp_path / "leaky.safetensors"
     everywhere = [*wanted["centres"], "centre-c"]
     pretrain(PretrainConfig.parse({**wanted, "centres": everywhere, "out": str(leaky), "steps": 1}))

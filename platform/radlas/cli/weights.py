@@ -125,6 +125,10 @@ def _told(file: Path) -> Report:
             f"  made by radlas pretrain, {note['objective']}, {note['steps']} steps, on images of"
             f" {len(note['subjects'])} subjects of {', '.join(note['centres'])}"
         )
+        if note.get("untrained"):
+            lines.append("  !! which taught it next to nothing: a null model")
+        if note.get("synthetic"):
+            lines.append("  !! the images were synthetic")
     else:
         lines.append(f"  from {note['source']}, SHA-256 {note['source_sha256']}")
         lines.append("  what they were trained on, the file does not say")

@@ -9,6 +9,7 @@ import duckdb
 import pandas as pd
 
 from radlas.errors import StudyError
+from radlas.flows.networks import null_sets
 from radlas.learn.clinical import clinical_columns, clinical_features
 from radlas.learn.design import block_columns, parse_column
 from radlas.learn.fitted import FittedModel
@@ -86,7 +87,7 @@ def block_sets(store: Store, available: Sequence[str], study: StudyConfig) -> di
     """
     tables = {name: load_recipe(store, name)["table"] for name in available}
     used = {block for blocks in study.models.values() for block in blocks}
-    random = set(random_sets(store, available))
+    null = set(null_sets(store, available))
     chosen = {}
     for name in sorted(used):
         block = study.blocks[name]
@@ -94,7 +95,7 @@ def block_sets(store: Store, available: Sequence[str], study: StudyConfig) -> di
         if table is None:
             continue
         fitting = [one for one in available if tables[one] == table]
-        trained = [one for one in fitting if one not in random]
+        trained = [one for one in fitting if one not in null]
         wanted = [block.feature_set] if block.feature_set else trained or fitting
         if len(wanted) != 1 or wanted[0] not in fitting:
             raise StudyError(
@@ -105,63 +106,6 @@ def block_sets(store: Store, available: Sequence[str], study: StudyConfig) -> di
             )
         chosen[name] = str(wanted[0])
     return chosen
-
-
-def random_weights(store: Store, feature_sets: Sequence[str]) -> list[str]:
-    """What must be said wherever a number of them appears: one line for each random network."""
-    return [
-        f"  !! the deep features of {name} come from a network with random weights: a null model"
-        for name in random_sets(store, feature_sets)
-    ]
-
-
-def random_sets(store: Store, feature_sets: Sequence[str]) -> list[str]:
-    """Those that a network with random weights made."""
-    return [
-        name
-        for name in feature_sets
-        if load_recipe(store, name)["versions"].get("weights") == "random"
-    ]
-
-
-def pretrained_on(store: Store, feature_sets: Sequence[str]) -> set[str]:
-    """Subjects whose images a network of these feature sets was trained on; empty if unknown."""
-    notes = (load_recipe(store, name).get("provenance", {}) for name in feature_sets)
-    return {str(subject) for note in notes for subject in note.get("subjects", ())}
-
-
-def check_pretraining(
-    store: Store, feature_sets: Sequence[str], people: pd.DataFrame, study: StudyConfig
-) -> list[str]:
-    """Whether a network has seen patients it will be judged on.
-
-    Args:
-        store: The store.
-        feature_sets: Those that the study uses.
-        people: ``subject_id`` and ``centre`` of the study's subjects.
-        study: Its external centre must be new to every network.
-
-    Returns:
-        What a reader should know, one line each.
-
-    Raises:
-        StudyError: A network was trained on images of the external centre.
-    """
-    seen = people[people["subject_id"].isin(pretrained_on(store, feature_sets))]
-    external = seen[seen["centre"] == study.external_centre]
-    if len(external):
-        raise StudyError(
-            f"the network was trained on images of {external['subject_id'].nunique()} subjects of"
-            f" the external centre {study.external_centre}",
-            f"study {study.name}",
-            "radlas pretrain on the training centres alone, and extract with those weights",
-        )
-    if not len(seen):
-        return []
-    return [
-        f"  the network was trained, without labels, on images of {seen['subject_id'].nunique()} of"
-        " the training subjects: out-of-fold figures of deep features may flatter them"
-    ]
 
 
 def _clinical(study: StudyConfig) -> list[tuple[str, ...]]:

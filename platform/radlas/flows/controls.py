@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from radlas.flows.blocks import block_sets, random_sets
+from radlas.flows.blocks import block_sets
+from radlas.flows.networks import null_sets
 from radlas.learn.settings import Block
 from radlas.learn.study import CONTROL, Control, StudyConfig
 from radlas.learn.training import Training
@@ -127,7 +128,7 @@ def _random_weights(store: Store, available: Sequence[str], study: StudyConfig) 
     if not deep:
         return "the primary model takes no deep features"
     used = block_sets(store, available, only(study, study.primary))
-    random = random_sets(store, available)
+    random = null_sets(store, available)
     if set(random) & {used[name] for name in deep}:
         return "the primary model's own network has random weights"
     forms = [load_recipe(store, used[name])["settings"].get("variant") for name in deep]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from radlas.flows.networks import origin, why_null
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store
 from radlas.store.recipes import load_recipe
@@ -20,12 +21,15 @@ def banners(store: Store, card: Mapping[str, Any]) -> list[Json]:
         text = "Synthetic cohort: these are not patients. No number here says anything about one."
         found.append({"level": "danger", "kind": "synthetic", "text": text})
     for name in card["feature_sets"]:
-        if load_recipe(store, name)["versions"].get("weights") == "random":
+        if why := why_null(store, name):
             text = (
-                f"Random network weights: the deep features of {name} come from a network that was"
-                " never trained. They are a null model, not the published method."
+                f"Random network weights: the deep features of {name} come from {why}. They are a"
+                " null model, not the published method."
             )
             found.append({"level": "danger", "kind": "random_weights", "text": text})
+        if origin(store, name).get("synthetic") and not card["synthetic"]:
+            text = f"The network behind {name} was trained on synthetic images, not on patients."
+            found.append({"level": "danger", "kind": "other", "text": text})
     return found
 
 
@@ -51,7 +55,7 @@ def _weights(store: Store, feature_sets: Sequence[str]) -> str:
     told = []
     for name in feature_sets:
         recipe = load_recipe(store, name)
-        digest, note = recipe["versions"].get("weights", ""), recipe.get("provenance", {})
+        digest, note = recipe["versions"].get("weights", ""), origin(store, name)
         if recipe["table"] != "deep":
             continue
         if digest == "random":
@@ -59,7 +63,10 @@ def _weights(store: Store, feature_sets: Sequence[str]) -> str:
         elif "subjects" in note:
             told.append(
                 f"{name}: {note['objective']} on images of {len(note['subjects'])} subjects of"
-                f" {', '.join(note['centres'])}, no labels, {note['steps']} steps; SHA-256 {digest}"
+                f" {', '.join(note['centres'])}, no labels, {note['steps']} steps,"
+                f" {'which taught it next to nothing, ' if note.get('untrained') else ''}"
+                f"a crop found its like in {note['found']:.0%} of cases (by chance"
+                f" {note['chance']:.0%}); SHA-256 {digest}"
             )
         else:
             told.append(

@@ -15,8 +15,9 @@ from radlas.engine.base import Done
 from radlas.errors import ConfigError
 from radlas.flows.activation import case_map, compare, in_words, model_extractor
 from radlas.flows.base import Flow, Plan, Report
-from radlas.flows.blocks import as_fitted, random_weights
+from radlas.flows.blocks import as_fitted
 from radlas.flows.dataset import Dataset, load_dataset
+from radlas.flows.networks import network_warnings
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import RESULT as VALIDATION
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
@@ -164,7 +165,7 @@ def commit(
     shares = ", ".join(f"{b['block']} {b['share']:.0%}" for b in found[""]["blocks"])
     lines = [f"explain: {label}, share of |SHAP| by block: {shares or 'none'}"]
     card = read_card(store, *version)
-    lines += random_weights(store, card["feature_sets"]) if cases else []
+    lines += network_warnings(store, card["feature_sets"]) if cases else []
     return Report((*lines, *in_words(result["cam"], f"{label}/{CAM_FOLDER}")), result)
 
 

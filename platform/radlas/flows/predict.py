@@ -11,8 +11,9 @@ from pydantic import Field
 
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
-from radlas.flows.blocks import as_fitted, block_sets, random_weights, study_matrix
+from radlas.flows.blocks import as_fitted, block_sets, study_matrix
 from radlas.flows.dataset import load_dataset, read_people
+from radlas.flows.networks import network_warnings
 from radlas.flows.patient_page import Asked, write_page
 from radlas.flows.validate import ModelConfig, model_task
 from radlas.learn.applicability import beyond, signature_names
@@ -93,7 +94,7 @@ def predict(config: PredictConfig) -> Report:
         }
         for case in cases
     ]
-    warnings = random_weights(store, card["feature_sets"])
+    warnings = network_warnings(store, card["feature_sets"])
     lines = _told(label, card, rows, warnings)
     if config.out is not None:
         asked = Asked(store, card, model, label, model.lines(X, there["centre"]), config.weights)

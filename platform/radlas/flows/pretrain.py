@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,23 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from radlas.config import Config
-from radlas.digests import digest_of
 from radlas.errors import ConfigError, DataError
 from radlas.features import EXTRACTORS
 from radlas.features.base import make_extractor
 from radlas.features.preprocess import one_itk_thread
 from radlas.flows.base import Report, StoreConfig
+from radlas.flows.networks import IMAGE_DIGITS
 from radlas.model import Row
 from radlas.store import delta
 from radlas.store.layout import Store, open_store
+from radlas.store.pretraining import note_pretraining
 from radlas.store.snapshots import load_snapshot
 from radlas.store.travel import merged_cases
 from radlas.volumes.zarr import read_volume
 
 OBJECTIVE = "contrastive (NT-Xent)"
 READERS = 2
+_MOVED = 0.01  # least change of the weights, of their size, that is called training
 
 
 class PretrainConfig(StoreConfig):
@@ -76,7 +79,7 @@ def pretrain(
         ConfigError: The file is there already, no case is of these centres, or another process is
             at it, or a run with other settings was left unfinished there.
     """
-    from radlas.features.resnet.checkpoint import save_weights  # noqa: PLC0415
+    from radlas.features.resnet.checkpoint import read_weights, save_weights  # noqa: PLC0415
     from radlas.features.resnet.contrast import Trainer, Training  # noqa: PLC0415 - torch
     from radlas.features.resnet.device import default_device  # noqa: PLC0415
 
@@ -84,7 +87,8 @@ def pretrain(
         raise ConfigError("the weights file must end in .safetensors", str(config.out))
     if config.out.exists():
         raise ConfigError("there is a file already", str(config.out), "name another, or remove it")
-    cases = _cases(open_store(config.store), config)
+    store = open_store(config.store)
+    cases = _cases(store, config)
     work = config.out.with_suffix(".unfinished")
     with _alone(work):
         _same_run(work, config, cases)
@@ -103,8 +107,10 @@ def pretrain(
         if resumed:
             trainer.load(checkpoint)
         trainer.run(watch or _nobody, config.checkpoint_every, checkpoint)
-        note = _note(config, cases) | _figures(trainer.last, config.batch)
+        note = _note(config, cases) | _figures(trainer.last, config.batch, trainer.moved())
+        note |= {"torch": version("torch"), "device": default_device()}
         save_weights(config.out, trainer.network.state_dict(), note)
+        note_pretraining(store, read_weights(config.out).digest, note)
     shutil.rmtree(work)
     lines = [
         f"pretrain: {config.out} from images of {len(cases)} subjects of"
@@ -115,8 +121,11 @@ def pretrain(
         "  name it in the recipe, deep: {weights: FILE}; a study whose external centre is among"
         " these centres will be refused",
     ]
-    if note["found"] <= 2 * note["chance"]:
-        lines.append("  !! it learned next to nothing: more steps, or another learning rate")
+    if note["untrained"]:
+        lines.append(
+            "  !! it learned next to nothing, and will be treated as a network with random weights:"
+            " more steps, or another learning rate"
+        )
     return Report(tuple(lines), {**note, "out": str(config.out), "resumed": resumed})
 
 
@@ -124,16 +133,24 @@ def _nobody(step: int, loss: float, share: float) -> None:
     """Nobody watches."""
 
 
-def _figures(last: Sequence[tuple[float, float]], batch: int) -> dict[str, float]:
-    """Means over the last steps; and what chance would give."""
+def _figures(
+    last: Sequence[tuple[float, float]], batch: int, moved: float
+) -> dict[str, float | bool]:
+    """Means over the last steps, what chance would give, and whether that is training at all.
+
+    Random weights find their like now and then, so both are asked: more than chance, and weights
+    that are no longer those that were drawn.
+    """
     loss, found = np.mean(last, axis=0)
-    figures = {"loss": loss, "found": found, "chance": 1 / (2 * batch - 1)}
-    return {name: round(float(value), 6) for name, value in figures.items()}
+    figures = {"loss": loss, "found": found, "chance": 1 / (2 * batch - 1), "moved": moved}
+    told = {name: round(float(value), 6) for name, value in figures.items()}
+    learned = told["found"] > 2 * told["chance"] and moved > _MOVED
+    return {**told, "untrained": not learned}
 
 
 def _cases(store: Store, config: PretrainConfig) -> list[Row]:
     """One case of each subject, the first by its id: of two, one would count as another patient."""
-    columns = ["case_id", "centre", "subject_id", "voxel_digest"]
+    columns = ["case_id", "centre", "subject_id", "voxel_digest", "synthetic"]
     rows = delta.read(store, "cases", columns).to_pylist()
     elsewhere = merged_cases(store)
     wanted = set(load_snapshot(store, config.snapshot).cases) if config.snapshot else None
@@ -199,7 +216,8 @@ def _note(config: PretrainConfig, cases: Sequence[Row]) -> dict[str, Any]:
         "objective": OBJECTIVE,
         "centres": sorted(config.centres),
         "subjects": sorted(case["subject_id"] for case in cases),
-        "images_digest": digest_of([case["voxel_digest"] for case in cases]),
+        "images": sorted(case["voxel_digest"][:IMAGE_DIGITS] for case in cases),
+        "synthetic": any(case["synthetic"] for case in cases),
         "settings": _settings(config),
         "steps": config.steps,
         "seed": config.seed,

@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from radlas.errors import StudyError
-from radlas.flows.blocks import as_fitted, block_sets, random_sets
+from radlas.flows.blocks import as_fitted, block_sets
 from radlas.flows.controls import only
 from radlas.flows.dataset import Dataset, load_dataset
 from radlas.flows.gallery import remarks
+from radlas.flows.networks import null_sets
 from radlas.learn.applicability import beyond, signature_names
 from radlas.learn.delong import auc, paired
 from radlas.learn.design import class_tables
@@ -63,7 +64,7 @@ def check_variants(
     for name, protocol in variants(study).items():
         class_tables(people, protocol.outcome)
         taken = set(block_sets(store, available, only(protocol, name)).values())
-        if random := sorted(set(random_sets(store, sorted(taken - set(sets))))):
+        if random := sorted(set(null_sets(store, sorted(taken - set(sets))))):
             raise StudyError(
                 f"{name} would take {', '.join(random)}, of a network with random weights",
                 f"study {study.name}",

@@ -16,9 +16,10 @@ from radlas.digests import digest_of
 from radlas.engine.base import Done
 from radlas.errors import StudyError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
-from radlas.flows.blocks import block_sets, check_pretraining, random_weights
+from radlas.flows.blocks import block_sets
 from radlas.flows.controls import find_controls, is_permuted, only, permuted
 from radlas.flows.dataset import load_dataset, load_people
+from radlas.flows.networks import check_pretraining, network_warnings
 from radlas.flows.protocol import (
     class_lines,
     control_lines,
@@ -93,7 +94,7 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     notes = [f"study {study.name} on snapshot {snapshot.label}", *class_lines(study, classes)]
     others = variants(study)
     wider = check_variants(store, snapshot.feature_sets, used, study, sets)
-    notes += [*check_pretraining(store, wider, used, study), *random_weights(store, sets)]
+    notes += [*check_pretraining(store, wider, used, study), *network_warnings(store, sets)]
     if number is not None:
         return Plan(known={"ok": len(study.models)}, notes=tuple(notes), extra=(card, number, {}))
     rows = load_dataset(store, snapshot, study, study.training_centres)  # refuses what cannot work

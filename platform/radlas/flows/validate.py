@@ -13,10 +13,11 @@ from pydantic import Field
 from radlas.engine.base import Done
 from radlas.errors import StudyError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
-from radlas.flows.blocks import as_fitted, random_weights
+from radlas.flows.blocks import as_fitted
 from radlas.flows.controls import find_controls, only
 from radlas.flows.dataset import Dataset, load_dataset
 from radlas.flows.intervals import auc_interval
+from radlas.flows.networks import network_warnings
 from radlas.flows.sensitivity import against, evaluated, fewer_patients, judge_variants
 from radlas.flows.train import fitted_or_raise
 from radlas.learn.evaluate import compare
@@ -158,7 +159,7 @@ def commit(
     lines += [_told(name, found) for name, found in beside.items() if "missing" not in found]
     lines += [f"  {name}: {one['missing']}" for name, one in beside.items() if "missing" in one]
     card = read_card(store, task.name, task.number)
-    lines += random_weights(store, card["feature_sets"])
+    lines += network_warnings(store, card["feature_sets"])
     return Report(tuple(lines), {"model": task.name, "version": task.number, **result})
 
 

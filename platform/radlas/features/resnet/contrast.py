@@ -30,6 +30,7 @@ from radlas.features.resnet.weights import random_network
 
 Array = NDArray[np.floating[Any]]
 _LAST = 50  # steps that figures are means of
+_CONVOLUTION = 5  # axes of its weights: output, input, z, y, x
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,16 @@ class Trainer:
         self._projection.load_state_dict(state["projection"])
         self._optimiser.load_state_dict(state["optimiser"])
         self.step, self.last = int(state["step"]), list(map(tuple, state["last"]))
+
+    def moved(self) -> float:
+        """How far the convolutions are from where they began, of their size [1]."""
+        wanted, apart, size = self._training, 0.0, 0.0
+        began = random_network(wanted.variant, wanted.seed).state_dict()
+        for name, tensor in self.network.state_dict().items():
+            if tensor.ndim == _CONVOLUTION:
+                apart += float(((tensor.cpu() - began[name]) ** 2).sum())
+                size += float((began[name] ** 2).sum())
+        return math.sqrt(apart / size)
 
     def _state(self) -> Mapping[str, Any]:
         return {

@@ -98,20 +98,26 @@ class DeepExtractor:
     def label(self) -> str:
         """Network and weights: ``resnet18-medicalnet-rand0``, or digits of the weights' SHA-256.
 
-        Weights that were made by ``radlas pretrain`` say so: ``resnet18-medicalnet-ssl-3f2a...``.
+        Weights that were made by ``radlas pretrain`` say so, ``resnet18-medicalnet-ssl-3f2a...``,
+        and ``untrained`` where it taught them next to nothing.
         """
         kind = "ssl-" if "subjects" in self.provenance else ""
+        kind = "untrained-" if self.provenance.get("untrained") else kind
         weights = self.weights_digest[:8] or f"rand{self.settings.seed}"
         return f"resnet18-{self.settings.variant}-{kind}{weights}"
 
     @property
     def banner(self) -> str:
         """What every report must say about the weights; empty if they come from a file."""
-        if self.weights_digest:
+        if self.provenance.get("untrained"):
+            what = "pre-training taught the network next to nothing beyond random weights"
+        elif not self.weights_digest:
+            what = f"the network's weights are random (seed {self.settings.seed})"
+        else:
             return ""
         return (
-            f"The network's weights are random (seed {self.settings.seed}): its features are a"
-            " control, and no result of them speaks for deep learning."
+            f"{what[0].upper()}{what[1:]}: its features are a control, and no result of them speaks"
+            " for deep learning."
         )
 
     @property

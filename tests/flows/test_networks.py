@@ -1,0 +1,96 @@
+"""Who a network has seen is found out, however its weights were carried around."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from radlas.errors import StudyError
+from radlas.flows.networks import check_pretraining, network_warnings, null_sets
+from radlas.flows.pretrain import _figures
+from radlas.store.layout import init_store
+from radlas.store.pretraining import note_pretraining
+from radlas.store.recipes import save_recipe
+
+STUDY = SimpleNamespace(name="tiny", external_centre="centre-c")
+PEOPLE = pd.DataFrame(
+    {
+        "subject_id": ["a1", "a2", "c1"],
+        "centre": ["centre-a", "centre-a", "centre-c"],
+        "voxel_digest": ["1" * 64, "2" * 64, None],
+    }
+)
+SEEN = {"subjects": ["a1"], "images": ["1" * 16], "centres": ["centre-a"]}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return init_store(tmp_path / "store")
+
+
+def asked(store, *, provenance=None, weights="f" * 64, people=PEOPLE):
+    recipe = {"table": "deep", "versions": {"weights": weights}}
+    save_recipe(store, "net", recipe | ({"provenance": provenance} if provenance else {}))
+    return check_pretraining(store, ["net"], people, STUDY)
+
+
+def test_a_network_of_training_patients_is_told_and_one_of_nobody_here_is_not(store):
+    (line,) = asked(store, provenance=SEEN)
+    assert "on images of 1 of the training subjects" in line
+
+
+def test_a_file_of_somebody_elses_says_nothing(store):
+    assert asked(store, provenance={"source": "resnet_18.pth"}) == []
+
+
+def test_an_external_patient_is_known_by_the_pseudonym(store):
+    with pytest.raises(StudyError, match="images of 1 subjects of the external centre centre-c"):
+        asked(store, provenance={**SEEN, "subjects": ["c1"]})
+
+
+def test_a_file_saved_again_without_its_note_is_known_by_its_values(store):
+    note_pretraining(store, "f" * 64, {**SEEN, "subjects": ["c1"]})
+    with pytest.raises(StudyError, match="external centre"):
+        asked(store, provenance={"source": "again.pth"})
+
+
+def test_in_a_store_of_other_pseudonyms_an_image_is_known_by_its_voxels(store):
+    people = PEOPLE.assign(voxel_digest=["3" * 64, "2" * 64, "1" * 64])
+    with pytest.raises(StudyError, match="external centre"):
+        asked(store, provenance=SEEN | {"subjects": ["elsewhere"]}, people=people)
+
+
+def test_where_pseudonym_and_voxels_differ_the_centres_name_is_enough(store):
+    with pytest.raises(StudyError, match="images of a centre named centre-c"):
+        asked(store, provenance=SEEN | {"centres": ["centre-a", "centre-c"]})
+
+
+@pytest.mark.parametrize(
+    ("weights", "provenance", "said"),
+    [
+        ("random", None, "random weights"),
+        ("f" * 64, {**SEEN, "untrained": True}, "taught it next to nothing"),
+        ("f" * 64, {**SEEN, "untrained": False}, ""),
+    ],
+)
+def test_a_network_that_learned_nothing_is_a_null_model(store, weights, provenance, said):
+    asked(store, provenance=provenance, weights=weights)
+    assert null_sets(store, ["net"]) == (["net"] if said else [])
+    assert all(said in line and "a null model" in line for line in network_warnings(store, ["net"]))
+
+
+def test_a_network_of_synthetic_images_is_told(store):
+    asked(store, provenance={**SEEN, "synthetic": True})
+    assert "trained on synthetic images" in network_warnings(store, ["net"])[0]
+
+
+@pytest.mark.parametrize(
+    ("found", "moved", "untrained"),
+    [(0.8, 1.0, False), (0.8, 1e-6, True), (0.3, 1.0, True)],
+    ids=["trained", "stood still", "no better than chance"],
+)
+def test_training_is_more_than_chance_and_more_than_standing_still(found, moved, untrained):
+    """Random weights find their like now and then: a rate of 1e-30 is no training."""
+    assert _figures([(1.0, found)], batch=3, moved=moved)["untrained"] is untrained
