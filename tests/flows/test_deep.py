@@ -147,7 +147,7 @@ def test_a_second_map_of_a_case_is_the_same(study_store):
     case_id = case["cam"]["cases"][0]["case_id"]
     arguments = {"region": "whole", "layer": "layer4", "sanity": False}
     head = deep_head(model, region="whole")
-    made = case_map(store, case_id, head, model_extractor(store, card, None), **arguments)
+    made = case_map(store, case_id, head, model_extractor(store, card, None, "whole"), **arguments)
     kept = model_folder(store, "tiny", 1) / "cam" / f"{case_id}.nii.gz"
     assert made["nifti"] == kept.read_bytes()
 

@@ -12,22 +12,23 @@ import nibabel
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, StudyError
 from radlas.features import EXTRACTORS
 from radlas.features.base import make_extractor
-from radlas.features.preprocess import one_itk_thread, resample_mask
+from radlas.features.preprocess import one_itk_thread
+from radlas.flows.blocks import block_sets
+from radlas.flows.regions import BODY, SHOWN_MM, not_told, regions_on
 from radlas.geometry import Geometry
 from radlas.learn.metrics import holm, rank_difference
+from radlas.learn.study import StudyConfig
 from radlas.model import TUMOUR, Volume
-from radlas.roi.body import body_mask
 from radlas.roi.mass import SHIFTS, cam_mass
-from radlas.roi.ring import ring, ring_name
+from radlas.roi.ring import ring_name
 from radlas.store.layout import Store
 from radlas.store.recipes import load_recipe
 from radlas.volumes.zarr import read_rois, read_volume
 
-RINGS_MM = ((0.0, 5.0), (5.0, 10.0), (10.0, 20.0), (0.0, 20.0))
-SHOWN_MM = (0.0, 10.0)  # the ring drawn in the montage
+_DESCRIBED = 79  # characters that a NIfTI header has room for
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -62,11 +63,13 @@ def case_map(
         prepared = extractor.prepare(volume, rois)
     seen = prepared.inputs[region]
     cam = extractor.class_activation(prepared, weights, bias, region=region, layer=layer)
-    masks = _regions(rois[TUMOUR].mask, volume, seen.geometry)
-    named = {ring_name(*edges): masks[ring_name(*edges)] for edges in RINGS_MM}
+    regions = regions_on(prepared.anatomy, seen.geometry)
     seed = int(case_id[:8], 16) if _is_hex(case_id[:8]) else 0
-    mass = cam_mass(cam.map, masks["body"], masks[TUMOUR], named, shifts=SHIFTS, seed=seed)
-    refused = _too_fine(cam.cell_mm)
+    body, tumour = regions.masks[BODY], regions.masks[TUMOUR]
+    mass = cam_mass(cam.map, body, tumour, regions.measured, shifts=SHIFTS, seed=seed)
+    refused, notes = not_told(regions, cam.cell_mm)
+    if not cam.map.max() > 0:
+        notes = ["the map is all zero: nothing speaks for a higher score"]
     checked = extractor.sanity(prepared, cam, weights, region=region) if sanity else []
     return {
         "mass": [
@@ -78,12 +81,12 @@ def case_map(
             }
             for name, part in mass.items()
         ],
-        "note": _resolution(refused, float(cam.map.max())),
+        "note": "; ".join(notes),
         "cell_mm": list(cam.cell_mm),
         "layer": cam.layer,
         "sanity": [{"stage": stage, "correlation": value} for stage, value in checked],
-        "slice": _slice(seen, cam.map, masks),
-        "nifti": as_nifti(cam.map, seen.geometry),
+        "slice": _slice(seen, cam.map, regions.masks),
+        "nifti": as_nifti(cam.map, seen.geometry, extractor.banner),
     }
 
 
@@ -141,14 +144,30 @@ def in_words(cam: Mapping[str, Any] | None, place: str) -> list[str]:
     return lines
 
 
-def model_extractor(store: Store, card: Mapping[str, Any], weights: Path | None) -> Any:
-    """The extractor that made the model's deep features.
+def model_extractor(
+    store: Store, card: Mapping[str, Any], weights: Path | None, region: str
+) -> Any:
+    """The extractor that made the primary model's deep features of a region.
 
     Raises:
         ConfigError: The weights are not the ones the features were made with.
+        StudyError: Several of its networks looked at the region, or none.
     """
-    recipes = [load_recipe(store, name) for name in card["feature_sets"]]
-    (recipe,) = [one for one in recipes if one["table"] == "deep"]
+    study = StudyConfig.parse(card["study"])
+    sets = block_sets(store, card["feature_sets"], study)
+    deep = {sets[block] for block in study.models[study.primary] if study.blocks[block].deep}
+    recipes = [
+        recipe
+        for recipe in (load_recipe(store, name) for name in sorted(deep))
+        if region in recipe["settings"]["regions"]
+    ]
+    if len(recipes) != 1:
+        raise StudyError(
+            f"{len(recipes)} networks of the primary model looked at {region}, one can be mapped",
+            f"model {card['study']['name']}",
+            "a study whose primary model takes each region from one feature set",
+        )
+    (recipe,) = recipes
     extractor: Any = make_extractor(
         EXTRACTORS, recipe["extractor"], {**recipe["settings"], "weights": weights}
     )
@@ -162,40 +181,19 @@ def model_extractor(store: Store, card: Mapping[str, Any], weights: Path | None)
     return extractor
 
 
-def as_nifti(values: NDArray[np.float32], geometry: Geometry) -> bytes:
-    """An image as NIfTI, gzipped: the same bytes for the same values.
+def as_nifti(values: NDArray[np.float32], geometry: Geometry, warning: str = "") -> bytes:
+    """A map as NIfTI, gzipped: the same bytes for the same values.
 
     Args:
         values: Shape ``(z, y, x)``.
         geometry: Their grid.
+        warning: What must not be missed where the file goes; its first 79 characters are kept.
     """
     affine = _LPS_TO_RAS @ geometry.affine
     image: Any = nibabel.Nifti1Image(values.transpose(2, 1, 0), affine)  # type: ignore[no-untyped-call]
+    image.header.set_xyzt_units("mm")
+    image.header["descrip"] = (warning or "radlas Grad-CAM")[:_DESCRIBED].encode()
     return gzip.compress(image.to_bytes(), mtime=0)
-
-
-def _regions(tumour: Any, volume: Volume, grid: Geometry) -> dict[str, Any]:
-    """Tumour, body and rings, made on the volume's own grid, taken to the network's."""
-    body = body_mask(volume.voxels.astype(np.float32), volume.geometry.spacing)
-    masks = {TUMOUR: tumour, "body": body}
-    for inner, outer in (*RINGS_MM, SHOWN_MM):
-        made = ring(tumour, volume.geometry.spacing_zyx, inner_mm=inner, outer_mm=outer, body=body)
-        masks[ring_name(inner, outer)] = made.mask
-    return {name: resample_mask(mask, volume.geometry, grid) for name, mask in masks.items()}
-
-
-def _too_fine(cell_mm: tuple[float, float, float]) -> list[str]:
-    """Rings thinner than a cell in the plane of the slices: their share is their neighbours'."""
-    return [ring_name(*edges) for edges in RINGS_MM if edges[1] - edges[0] < max(cell_mm[1:])]
-
-
-def _resolution(refused: Sequence[str], strongest: float) -> str:
-    """What a reader must know before believing a share."""
-    if strongest <= 0:
-        return "the map is all zero: nothing speaks for a higher score"
-    if refused:
-        return f"finer than a cell of the map, so not told: {', '.join(refused)}"
-    return ""
 
 
 def _slice(seen: Volume, cam_map: Any, masks: Mapping[str, Any]) -> bytes:

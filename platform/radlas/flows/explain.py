@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -76,13 +76,17 @@ class ExplainTask:
 def plan(config: ExplainConfig) -> Plan[ExplainTask]:
     """One task for SHAP, one per map; none if this version was explained already.
 
+    Maps of another region or layer are added to an explanation; SHAP is told once.
+
     Raises:
         ConfigError: The version was not validated: its external cases may not be looked at yet.
         StudyError: The model takes no deep features of the region.
     """
     store, target = open_store(config.store), model_task(config)
-    if find_beside(store, target.name, target.number, RESULT):
-        return Plan(known={"ok": 1}, extra=(target, "", []))
+    known = find_beside(store, target.name, target.number, RESULT)
+    file, folder = _files(config, known)
+    if find_beside(store, target.name, target.number, file):
+        return Plan(known={"ok": 1}, extra=(target, "", [], file, folder))
     validation = find_beside(store, target.name, target.number, VALIDATION)
     if not validation:
         raise ConfigError(
@@ -101,7 +105,18 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
         replace(mapped, case_id=row["case"], sanity=not number)
         for number, row in enumerate(reversed(chosen))  # of the highest risk first: it is checked
     )
-    return Plan(tasks=(task,), gpu_tasks=maps, extra=(target, region, chosen))
+    shap = () if known else (task,)
+    return Plan(tasks=shap, gpu_tasks=maps, extra=(target, region, chosen, file, folder))
+
+
+def _files(config: ExplainConfig, known: Mapping[str, Any] | None) -> tuple[str, str]:
+    """Where an explanation goes, and its maps: the first under the names that a report reads."""
+    cam = known["cam"] if known else None
+    region = config.region or (cam["region"] if cam else "")
+    if cam is None or (region, config.layer) == (cam["region"], cam["layer"]):
+        return RESULT, CAM_FOLDER
+    suffix = f"{region}-{config.layer}"
+    return RESULT.replace(".json", f"-{suffix}.json"), f"{CAM_FOLDER}-{suffix}"
 
 
 def _head(
@@ -137,7 +152,7 @@ def commit(
     done: Iterator[Done[ExplainTask, dict[str, Any]]],
 ) -> Report:
     """Write all explanations beside the model: maps as NIfTI, some slices for the report."""
-    target, region, chosen = plan.extra
+    target, region, chosen, file, folder = plan.extra
     store, version = open_store(config.store), (target.name, target.number)
     label = f"{target.name}@{target.number}"
     shown = {row["case"] for row in spread(chosen, SHOWN)}
@@ -145,28 +160,33 @@ def commit(
     for one in done:
         part = fitted_or_raise(one)
         if case := one.task.case_id:
-            keep_beside(store, *version, f"{CAM_FOLDER}/{case}.nii.gz", part.pop("nifti"))
+            keep_beside(store, *version, f"{folder}/{case}.nii.gz", part.pop("nifti"))
             picture = part.pop("slice")
             if case in shown:
-                keep_beside(store, *version, f"{CAM_FOLDER}/{case}.npz", picture)
+                keep_beside(store, *version, f"{folder}/{case}.npz", picture)
         found[case] = part
+    card = read_card(store, *version)
+    warnings = network_warnings(store, card["feature_sets"])
     if not found:
-        known = read_beside(store, *version, RESULT)
-        return Report((f"explain: {label} is explained already",), known)
+        known = read_beside(store, *version, file)
+        return Report((f"explain: {label} is explained already, see {file}", *warnings), known)
     cases = [
         {"case_id": row["case"], "label": row["label"], "risk": row["risk"], **found[row["case"]]}
         for row in chosen
     ]
-    model = found[""]["model"]
-    result = {"shap": found[""], "cam": _montage(model, region, cases), "missing": {}}
+    study = StudyConfig.parse(card["study"])
+    result: dict[str, Any] = {"cam": _montage(study.primary, region, cases), "missing": {}}
+    result["warnings"] = [line.strip(" !") for line in warnings]
     if not cases:
         result["missing"] = {"cam": "the primary model has no deep block, or no map was asked for"}
-    keep_beside(store, *version, RESULT, result)
-    shares = ", ".join(f"{b['block']} {b['share']:.0%}" for b in found[""]["blocks"])
-    lines = [f"explain: {label}, share of |SHAP| by block: {shares or 'none'}"]
-    card = read_card(store, *version)
-    lines += network_warnings(store, card["feature_sets"]) if cases else []
-    return Report((*lines, *in_words(result["cam"], f"{label}/{CAM_FOLDER}")), result)
+    told = f"maps of {region} at {plan.gpu_tasks[0].layer}" if plan.gpu_tasks else ""
+    if shap := found.get(""):
+        result["shap"] = shap
+        shares = ", ".join(f"{b['block']} {b['share']:.0%}" for b in shap["blocks"])
+        told = f"share of |SHAP| by block: {shares or 'none'}"
+    keep_beside(store, *version, file, result)
+    lines = [f"explain: {label}, {told}", *warnings]
+    return Report((*lines, *in_words(result["cam"], f"{label}/{folder}")), result)
 
 
 def spread(rows: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
@@ -224,7 +244,7 @@ def _cam(store: Store, task: ExplainTask) -> dict[str, Any]:
         store,
         task.case_id,
         task.head,
-        _extractor(task.store, task.name, task.number, task.weights),
+        _extractor(task.store, task.name, task.number, task.weights, task.region),
         region=task.region,
         layer=task.layer,
         sanity=task.sanity,
@@ -232,10 +252,10 @@ def _cam(store: Store, task: ExplainTask) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _extractor(store: str, name: str, number: int, weights: Path | None) -> Any:
+def _extractor(store: str, name: str, number: int, weights: Path | None, region: str) -> Any:
     """Kept per process: with weights from a file, making it reads them."""
     opened = open_store(store)
-    return model_extractor(opened, read_card(opened, name, number), weights)
+    return model_extractor(opened, read_card(opened, name, number), weights, region)
 
 
 def _montage(model: str, region: str, cases: list[dict[str, Any]]) -> dict[str, Any] | None:

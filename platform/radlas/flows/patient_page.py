@@ -96,7 +96,7 @@ def _map(asked: Asked, row: dict[str, Any]) -> tuple[dict[str, Any] | None, Any,
         return None, None, "There is no map: the model takes no deep features."
     region, layer = parts[0]
     try:
-        extractor = model_extractor(store, asked.card, asked.weights)
+        extractor = model_extractor(store, asked.card, asked.weights, region)
         head = deep_head(asked.model, region=region, line=line)
         found = case_map(
             store, row["case_id"], head, extractor, region=region, layer=layer, sanity=False

@@ -18,10 +18,11 @@ from radlas.features.preprocess import one_itk_thread
 from radlas.features.resnet.cam import Cam, grad_cam
 from radlas.features.resnet.checkpoint import read_weights
 from radlas.features.resnet.device import BATCH, Runner, default_device, runner
-from radlas.features.resnet.grid import Axes, Scene, make_scene, on_grid, tumour_box
+from radlas.features.resnet.grid import Anatomy, Axes, Scene, make_scene, on_grid, tumour_box
 from radlas.features.resnet.network import Variant
 from radlas.features.resnet.sanity import cascade
 from radlas.model import Description, FeatureRow, Roi, Volume
+from radlas.reasons import data_error
 from radlas.roi.facts import bounding_box
 
 Size = Annotated[int, Field(ge=16)]  # below, layer4 has no cell left
@@ -75,9 +76,10 @@ class DeepSettings(Config):
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A case that is ready for the network: one input for each region."""
+    """A case that is ready for the network: one input for each region, and what was found in it."""
 
     inputs: Mapping[str, Volume]
+    anatomy: Anatomy
 
 
 class DeepExtractor:
@@ -155,7 +157,10 @@ class DeepExtractor:
         """
         wanted = self.settings
         scene = make_scene(volume, rois, axes=wanted.axes, background=wanted.background)
-        return Prepared({region: self._region(scene, region) for region in wanted.regions})
+        inputs: dict[str, Volume] = {
+            region: self._region(scene, region) for region in wanted.regions
+        }
+        return Prepared(inputs, Anatomy(scene.body, scene.tumour, scene.geometry))
 
     def describe_prepared(self, cases: Sequence[Prepared]) -> list[Description]:
         """One row of 512 features for each region of each case."""
@@ -211,6 +216,8 @@ class DeepExtractor:
 
     def _row(self, region: str, features: NDArray[np.float32], device: str) -> FeatureRow:
         rounded = round_significant(features, self.settings.round_digits)
+        if not np.isfinite(rounded).all():
+            raise data_error("not_finite", f"the network's features of {region} are no numbers")
         vector = tuple(float(value) for value in rounded)
         return FeatureRow(region, "layer4", vector=vector, device=device)
 

@@ -40,6 +40,21 @@ class Scene:
     background: float
 
 
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """Where body and tumour are, as the network's axes see them.
+
+    Attributes:
+        body: Where there is tissue, shape ``(z, y, x)``.
+        tumour: Same shape; ``None`` if nobody drew one.
+        geometry: Their grid.
+    """
+
+    body: NDArray[np.bool_]
+    tumour: NDArray[np.bool_] | None
+    geometry: Geometry
+
+
 def make_scene(volume: Volume, rois: Mapping[str, Roi], *, axes: Axes, background: float) -> Scene:
     """The body of an image, z-scored.
 
