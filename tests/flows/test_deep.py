@@ -285,15 +285,46 @@ def test_a_network_that_saw_the_external_centre_is_refused(
     assert "trained on images of 6 subjects of the external centre centre-c" in said.err
 
 
-def test_random_weights_are_told_by_every_verb(study_store, study_file):
+def test_random_weights_are_told_by_every_verb_and_in_every_file(study_store, study_file, tmp_path):
     for words in (
         ("train", study_file, "--store", study_store, "--snapshot", "first"),
         ("validate", "tiny", "--store", study_store),
         ("explain", "tiny", "--store", study_store),
+        ("report", "tiny", "--store", study_store, "--out", tmp_path / "page.html"),
     ):
-        said = radlas(*words)
+        said, data = radlas(*words), radlas(*words, "--json").data
         assert said.code == 0
-        assert "random weights" in said.out or "explained already" in said.out
+        assert "!! the deep features of" in said.out
+        assert "random weights: a null model" in said.out
+        (warning,) = data["warnings"]
+        assert "random weights: a null model" in warning
+    folder = study_store / "models" / "tiny" / "1"
+    for name in ("version.json", "explanation.json"):
+        assert (
+            "random weights: a null model" in json.loads((folder / name).read_text())["warnings"][0]
+        )
+    a_map = nibabel.load(next((folder / "cam").glob("*.nii.gz")))
+    assert b"weights are random" in a_map.header["descrip"].item()
+    assert a_map.header.get_xyzt_units()[0] == "mm"
+
+
+def test_maps_of_another_layer_are_added_and_the_first_ones_stay(own_store):
+    words = ("explain", "tiny", "--store", own_store, "--layer", "layer3", "--maps", 1)
+    folder = own_store / "models" / "tiny" / "1"
+    before = (folder / "explanation.json").read_bytes()
+    said = radlas(*words)
+    assert said.code == 0, said.err
+    assert "maps of whole at layer3" in said.out
+    assert len(list((folder / "cam-whole-layer3").glob("*.nii.gz"))) == 1
+    more = json.loads((folder / "explanation-whole-layer3.json").read_text())
+    assert more["cam"]["layer"] == "layer3"
+    assert "shap" not in more
+    assert (folder / "explanation.json").read_bytes() == before
+    assert "explained already, see explanation-whole-layer3.json" in radlas(*words).out
+    said = radlas("explain", "tiny", "--store", own_store, "--region", "roi_box")
+    assert said.code == 2
+    assert "takes no deep features of roi_box" in said.err
+    assert "name one of: whole at layer4" in said.err
 
 
 def test_weights_are_looked_at_and_converted_on_the_command_line(tmp_path, own_weights):

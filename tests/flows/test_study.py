@@ -52,7 +52,10 @@ def test_training_again_is_nothing_new(study_store, study_file):
         "train", study_file, "--store", study_store, "--snapshot", "first", "--engine", "serial",
         "--json",
     )  # fmt: skip
-    assert said.data == {"model": "tiny", "version": 1, "new": False}
+    data = said.data
+    (warning,) = data.pop("warnings")
+    assert "random weights: a null model" in warning
+    assert data == {"model": "tiny", "version": 1, "new": False}
 
 
 def test_the_same_snapshot_and_study_give_the_same_models(study_store, study_file, tmp_path):

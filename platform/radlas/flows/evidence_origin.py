@@ -76,7 +76,7 @@ def _weights(store: Store, feature_sets: Sequence[str]) -> str:
     return "; ".join(told)
 
 
-def limits(study: StudyConfig, cohort_part: Json, looks: int) -> list[str]:
+def limits(study: StudyConfig, card: Mapping[str, Any], cohort_part: Json, looks: int) -> list[str]:
     """What this study cannot say."""
     external = sum(
         row["positive"] + row["negative"]
@@ -90,6 +90,8 @@ def limits(study: StudyConfig, cohort_part: Json, looks: int) -> list[str]:
         " feature sets; other settings give other numbers.",
         "SHAP and Grad-CAM say what the model used, not what causes the grade.",
     ]
+    told = [line.strip() for line in card.get("pretraining", ())]
+    said += [f"{line[0].upper()}{line[1:]}." for line in told]
     if study.stability.mask:
         said.append(
             "The mask of stable features was made of all training patients, without their labels:"

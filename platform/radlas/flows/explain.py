@@ -17,7 +17,7 @@ from radlas.flows.activation import case_map, compare, in_words, model_extractor
 from radlas.flows.base import Flow, Plan, Report
 from radlas.flows.blocks import as_fitted
 from radlas.flows.dataset import Dataset, load_dataset
-from radlas.flows.networks import network_warnings
+from radlas.flows.networks import network_warnings, plainly
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import RESULT as VALIDATION
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
@@ -176,7 +176,7 @@ def commit(
     ]
     study = StudyConfig.parse(card["study"])
     result: dict[str, Any] = {"cam": _montage(study.primary, region, cases), "missing": {}}
-    result["warnings"] = [line.strip(" !") for line in warnings]
+    result["warnings"] = plainly(warnings)
     if not cases:
         result["missing"] = {"cam": "the primary model has no deep block, or no map was asked for"}
     told = f"maps of {region} at {plan.gpu_tasks[0].layer}" if plan.gpu_tasks else ""

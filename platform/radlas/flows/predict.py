@@ -13,7 +13,7 @@ from radlas.errors import ConfigError
 from radlas.flows.base import Report
 from radlas.flows.blocks import as_fitted, block_sets, study_matrix
 from radlas.flows.dataset import load_dataset, read_people
-from radlas.flows.networks import network_warnings
+from radlas.flows.networks import network_warnings, plainly
 from radlas.flows.patient_page import Asked, write_page
 from radlas.flows.validate import ModelConfig, model_task
 from radlas.learn.applicability import beyond, signature_names
@@ -99,7 +99,7 @@ def predict(config: PredictConfig) -> Report:
     if config.out is not None:
         asked = Asked(store, card, model, label, model.lines(X, there["centre"]), config.weights)
         lines += [f"  page: {write_page(asked, row, config.out)}" for row in rows]
-    return Report(tuple(lines), {"model": label, "rows": rows, "warnings": warnings})
+    return Report(tuple(lines), {"model": label, "rows": rows, "warnings": plainly(warnings)})
 
 
 def _company(model: FittedModel, people: Any, cases: list[str], described: set[str]) -> list[str]:

@@ -18,6 +18,7 @@ from radlas.flows.base import Flow, Plan, Report
 from radlas.flows.explain import CAM_FOLDER
 from radlas.flows.explain import RESULT as EXPLANATION
 from radlas.flows.gallery import gallery
+from radlas.flows.networks import network_warnings, plainly
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import RESULT as VALIDATION
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
@@ -82,11 +83,13 @@ def commit(
         if config.out is not None:
             config.out.write_text(page, encoding="utf-8")
     path = str(config.out or f"{folder}/{PAGE}")
+    warnings = network_warnings(store, read_card(store, *version)["feature_sets"])
     lines = (
         f"report: {path} ({size / 1e6:.1f} MB, one file, opens without network)",
         f"  every number of it: {folder}/{NUMBERS}; what each figure shows: {folder}/{TABLES}/",
     )
-    return Report(lines, {"report": path, "results": f"{folder}/{NUMBERS}"})
+    data = {"report": path, "results": f"{folder}/{NUMBERS}", "warnings": plainly(warnings)}
+    return Report((*lines, *warnings), data)
 
 
 def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
@@ -129,7 +132,7 @@ def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
         "cam": explained.get("cam"),
         "looks": looks,
         **_believable(folder, card, study, validated),
-        "limits": origin.limits(study, part, looks),
+        "limits": origin.limits(study, card, part, looks),
         "missing": explained.get("missing", {}) or _unexplained(validated, explained),
     }
     return {**found, "checklists": checklists.fill(found)}, pictures

@@ -19,7 +19,7 @@ from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.blocks import block_sets
 from radlas.flows.controls import find_controls, is_permuted, only, permuted
 from radlas.flows.dataset import load_dataset, load_people
-from radlas.flows.networks import check_pretraining, network_warnings
+from radlas.flows.networks import check_pretraining, network_warnings, plainly
 from radlas.flows.protocol import (
     class_lines,
     control_lines,
@@ -94,7 +94,10 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     notes = [f"study {study.name} on snapshot {snapshot.label}", *class_lines(study, classes)]
     others = variants(study)
     wider = check_variants(store, snapshot.feature_sets, used, study, sets)
-    notes += [*check_pretraining(store, wider, used, study), *network_warnings(store, sets)]
+    card["pretraining"] = check_pretraining(store, wider, used, study)
+    warnings = network_warnings(store, sets)
+    card["warnings"] = plainly(warnings)
+    notes += [*card["pretraining"], *warnings]
     if number is not None:
         return Plan(known={"ok": len(study.models)}, notes=tuple(notes), extra=(card, number, {}))
     rows = load_dataset(store, snapshot, study, study.training_centres)  # refuses what cannot work
@@ -157,7 +160,8 @@ def commit(
     if number is not None:
         path = f"{store.place}/{model_name(name, number)}"
         line = f"train: {name}@{number} was made from just this already: {path}"
-        return Report((*plan.notes, line), {"model": name, "version": number, "new": False})
+        data = {"model": name, "version": number, "new": False, "warnings": card["warnings"]}
+        return Report((*plan.notes, line), data)
     study = StudyConfig.parse(card["study"])
     fits, refused = _gathered(done)
     others = variants(study)

@@ -17,7 +17,7 @@ from radlas.flows.blocks import as_fitted
 from radlas.flows.controls import find_controls, only
 from radlas.flows.dataset import Dataset, load_dataset
 from radlas.flows.intervals import auc_interval
-from radlas.flows.networks import network_warnings
+from radlas.flows.networks import network_warnings, plainly
 from radlas.flows.sensitivity import against, evaluated, fewer_patients, judge_variants
 from radlas.flows.train import fitted_or_raise
 from radlas.learn.evaluate import compare
@@ -159,8 +159,9 @@ def commit(
     lines += [_told(name, found) for name, found in beside.items() if "missing" not in found]
     lines += [f"  {name}: {one['missing']}" for name, one in beside.items() if "missing" in one]
     card = read_card(store, task.name, task.number)
-    lines += network_warnings(store, card["feature_sets"])
-    return Report(tuple(lines), {"model": task.name, "version": task.number, **result})
+    warnings = network_warnings(store, card["feature_sets"])
+    data = {"model": task.name, "version": task.number, "warnings": plainly(warnings), **result}
+    return Report((*lines, *warnings), data)
 
 
 def _count_look(store: Store, centre: str, label: str) -> int:

@@ -157,6 +157,12 @@ def deep_parts(model: FittedModel) -> list[tuple[str, str]]:
     return sorted(found, key=lambda one: (one[0] != "whole", one))
 
 
+def _many(number: int, region: str | None) -> str:
+    if number:
+        return f"deep features of {number} layers and regions"
+    return f"no deep features of {region}" if region else "no deep features"
+
+
 def deep_head(
     model: FittedModel,
     *,
@@ -196,7 +202,7 @@ def deep_head(
     if len(fitting) != 1:
         names = ", ".join(f"{roi} at {layer}" for roi, layer in there)
         raise StudyError(
-            f"the model takes deep features of {len(fitting)} layers and regions",
+            f"the model takes {_many(len(fitting), region)}",
             f"model {model.model}",
             f"name one of: {names}" if there else "explain a model with a deep block",
         )

@@ -18,7 +18,11 @@ from .test_grid import SHAPE, WAYS, stored_otherwise, thigh
 
 EXTRACTOR = DeepExtractor(
     DeepExtractor.Settings.parse(
-        {"size": (16, 40, 30), "box_size": (16, 16, 16), "regions": ["whole", "roi_box", "ring_box"]}
+        {
+            "size": (16, 40, 30),
+            "box_size": (16, 16, 16),
+            "regions": ["whole", "roi_box", "ring_box"],
+        }
     )
 )
 

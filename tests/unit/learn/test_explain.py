@@ -84,7 +84,7 @@ def test_a_model_without_deep_features_has_no_head(cohort, study):
         study=single,
         model="intratumoral",
     )
-    with pytest.raises(StudyError, match="deep features of 0 layers"):
+    with pytest.raises(StudyError, match="takes no deep features"):
         deep_head(plain)
 
 
