@@ -70,7 +70,7 @@ class DeepSettings(Config):
     )
     background: float = Field(default=0.0, description="Value outside the body [z-score].")
     round_digits: PositiveInt = Field(
-        default=5, description="Significant digits kept: the same on every machine."
+        default=5, description="Significant digits kept; what lies beyond is a device's rounding."
     )
 
 
@@ -223,7 +223,9 @@ class DeepExtractor:
 
 
 def round_significant(values: NDArray[np.float32], digits: int) -> NDArray[np.float32]:
-    """Values rounded to significant digits, so that the last bits of a sum do not matter.
+    """Values rounded to significant digits, so that the last bits of a sum seldom matter.
+
+    A value next to an edge may still go either way: what must be equal is computed alike.
 
     Examples:
         >>> round_significant(np.array([123456.0, 0.00123456, 0.0], dtype=np.float32), 3).tolist()
