@@ -169,7 +169,7 @@ def signature_table(fitted: Pipeline, block_of: dict[str, str]) -> pd.DataFrame:
             "scale": scaler.scale_[at],
             "coefficient": np.array([weight for _, weight in used], dtype=np.float64),
         }
-    )
+    ).astype({"feature": "str", "block": "str"})  # also of no row
     table["native_weight"] = table["coefficient"] / table["scale"]
     shift = float((table["native_weight"] * table["mean"]).sum())
     intercept = float(lasso.intercept_[0])
