@@ -174,6 +174,16 @@ def test_high_grade_against_low_is_compared_region_by_region():
     assert fine["p"] is fine["p_holm"] is None
 
 
+def test_who_asked_for_no_map_at_first_may_ask_for_some_later(own_store):
+    folder = own_store / "models" / "tiny" / "1"
+    (folder / "explanation.json").unlink()
+    words = ("explain", "tiny", "--store", own_store, "--maps")
+    assert radlas(*words, 0, "--json").data["cam"] is None
+    assert "explained already" in radlas(*words, 0).out
+    assert len(radlas(*words, 1, "--json").data["cam"]["cases"]) == 1
+    assert json.loads((folder / "explanation.json").read_text())["shap"]["features"]
+
+
 @pytest.fixture(scope="module")
 def wanted(study_store):
     return {
@@ -321,6 +331,7 @@ def test_maps_of_another_layer_are_added_and_the_first_ones_stay(own_store):
     assert "shap" not in more
     assert (folder / "explanation.json").read_bytes() == before
     assert "explained already, see explanation-whole-layer3.json" in radlas(*words).out
+    assert "explained already, see explanation.json" in radlas(*words[:-1], 0).out
     said = radlas("explain", "tiny", "--store", own_store, "--region", "roi_box")
     assert said.code == 2
     assert "takes no deep features of roi_box" in said.err

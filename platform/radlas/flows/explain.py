@@ -83,18 +83,20 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
         StudyError: The model takes no deep features of the region.
     """
     store, target = open_store(config.store), model_task(config)
+    study = StudyConfig.parse(read_card(store, target.name, target.number)["study"])
+    deep = any(study.blocks[block].deep for block in study.models[study.primary])
     known = find_beside(store, target.name, target.number, RESULT)
-    file, folder = _files(config, known)
-    if find_beside(store, target.name, target.number, file):
+    if known and deep and known["cam"] is None and config.maps != 0:
+        known = None  # it was asked for no map, and is now: all is told anew
+    file, folder = _files(config, known) if deep and config.maps != 0 else (RESULT, CAM_FOLDER)
+    if known and find_beside(store, target.name, target.number, file):
         return Plan(known={"ok": 1}, extra=(target, "", [], file, folder))
     validation = find_beside(store, target.name, target.number, VALIDATION)
     if not validation:
         raise ConfigError(
             "not validated yet", f"{target.name}@{target.number}", "radlas validate first"
         )
-    study = StudyConfig.parse(read_card(store, target.name, target.number)["study"])
     rows = validation["models"][study.primary]["predictions"]
-    deep = any(study.blocks[block].deep for block in study.models[study.primary])
     chosen = spread(rows, len(rows) if config.maps is None else config.maps) if deep else []
     model = load(model_folder(store, target.name, target.number) / study.primary)
     region = config.region or deep_parts(model)[0][0] if chosen else ""
@@ -111,9 +113,10 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
 
 def _files(config: ExplainConfig, known: Mapping[str, Any] | None) -> tuple[str, str]:
     """Where an explanation goes, and its maps: the first under the names that a report reads."""
-    cam = known["cam"] if known else None
-    region = config.region or (cam["region"] if cam else "")
-    if cam is None or (region, config.layer) == (cam["region"], cam["layer"]):
+    if known is None:
+        return RESULT, CAM_FOLDER
+    region = config.region or known["cam"]["region"]
+    if (region, config.layer) == (known["cam"]["region"], known["cam"]["layer"]):
         return RESULT, CAM_FOLDER
     suffix = f"{region}-{config.layer}"
     return RESULT.replace(".json", f"-{suffix}.json"), f"{CAM_FOLDER}-{suffix}"

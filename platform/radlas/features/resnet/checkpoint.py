@@ -149,7 +149,8 @@ def _our_note(text: str) -> dict[str, Any]:
     note = json.loads(text)
     if not isinstance(note, dict):
         note = {"": note}
-    wanted = {"objective", "steps", "subjects", "centres"} if "subjects" in note else {"source"}
+    made_here = {"objective", "steps", "subjects", "centres", "found", "chance"}
+    wanted = made_here if "subjects" in note else {"source"}
     if note and not wanted <= set(note):
         raise ValueError(f"its note under {_NOTE!r} is none of ours")
     return note

@@ -98,6 +98,7 @@ class TorchRunner:
         self._half = half
         self._compared = half is None
         self._batch = batch
+        self._staged = torch.zeros(0)
 
     @property
     def name(self) -> str:
@@ -148,10 +149,14 @@ class TorchRunner:
         self._compared = True
 
     def _on_device(self, images: Sequence[Array], size: int) -> Tensor:
-        batch = torch.zeros((size, 1, *images[0].shape), pin_memory=self._device.type == "cuda")
-        for place, image in zip(batch, images, strict=False):
+        shape = (size, 1, *images[0].shape)
+        if self._staged.shape != shape:  # pinning memory takes longer than filling it
+            self._staged = torch.zeros(shape, pin_memory=self._device.type == "cuda")
+        for place, image in zip(self._staged, images, strict=False):
             place[0] = torch.from_numpy(image)
-        moved = batch.to(self._device, non_blocking=True)
+        self._staged[len(images) :] = 0
+        # Not waited for: the features are fetched before it is filled again.
+        moved = self._staged.to(self._device, non_blocking=True)
         return moved.contiguous(memory_format=torch.channels_last_3d)
 
     def _halve(self) -> None:
