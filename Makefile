@@ -23,10 +23,11 @@ setup: .venv/.ready
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "[setup] 2/5 build tools and numpy"
 	@$(PIP) install -q -c constraints.txt numpy setuptools wheel versioneer cython hatchling editables
-	@echo "[setup] 3/5 PyRadiomics, compiled against that numpy (needs a C compiler)"
-	@$(PIP) install -q -c constraints.txt --no-build-isolation pyradiomics==3.0.1
+	@echo "[setup] 3/5 PyRadiomics, compiled against that numpy (needs a C compiler), and torch beside it"
+	@$(PIP) wheel -q -c constraints.txt --no-deps --no-build-isolation -w .venv/wheels pyradiomics==3.0.1 & built=$$!; \
+	$(PIP) install -q --no-compile -c constraints.txt torch && wait $$built
 	@echo "[setup] 4/5 radlas and what it needs, as pinned in constraints.txt"
-	@$(PIP) install -q --no-compile -c constraints.txt --no-build-isolation -e '.[dev]'
+	@$(PIP) install -q --no-compile -c constraints.txt --no-build-isolation -f .venv/wheels -e '.[dev]'
 	@touch $@
 
 .venv/.ready: .venv/.installed

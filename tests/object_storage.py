@@ -16,6 +16,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 
 class Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"  # a connection serves many requests
+
     def log_request(self, *_: object) -> None:
         pass
 

@@ -96,7 +96,7 @@ class Trainer:
             self.step += 1
             self.last = [*self.last[1 - _LAST :], (loss, share)]
             seen(self.step, loss, share)
-            if self.step % every == 0 or self.step == self._training.steps:
+            if self.step % every == 0 and self.step < self._training.steps:
                 self.save(path)
         self.network.eval()
 
