@@ -155,7 +155,11 @@ def model_extractor(
     """
     study = StudyConfig.parse(card["study"])
     sets = block_sets(store, card["feature_sets"], study)
-    deep = {sets[block] for block in study.models[study.primary] if study.blocks[block].deep}
+    deep = {
+        sets[name]
+        for name in study.models[study.primary]
+        if (block := study.blocks[name]).deep and block.roi in (None, region)
+    }
     recipes = [
         recipe
         for recipe in (load_recipe(store, name) for name in sorted(deep))

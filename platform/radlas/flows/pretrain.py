@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +35,6 @@ from radlas.volumes.zarr import read_volume
 
 OBJECTIVE = "contrastive (NT-Xent)"
 READERS = 2
-_MOVED = 0.01  # least change of the weights, of their size, that is called training
 
 
 class PretrainConfig(StoreConfig):
@@ -79,7 +79,7 @@ def pretrain(
         ConfigError: The file is there already, no case is of these centres, or another process is
             at it, or a run with other settings was left unfinished there.
     """
-    from radlas.features.resnet.checkpoint import read_weights, save_weights  # noqa: PLC0415
+    from radlas.features.resnet.checkpoint import save_weights  # noqa: PLC0415
     from radlas.features.resnet.contrast import Trainer, Training  # noqa: PLC0415 - torch
     from radlas.features.resnet.device import default_device  # noqa: PLC0415
 
@@ -107,17 +107,17 @@ def pretrain(
         if resumed:
             trainer.load(checkpoint)
         trainer.run(watch or _nobody, config.checkpoint_every, checkpoint)
-        note = _note(config, cases) | _figures(trainer.last, config.batch, trainer.moved())
+        note = _note(config, cases) | _figures(trainer.last, config.batch, trainer.untaught())
         note |= {"torch": version("torch"), "device": default_device()}
-        save_weights(config.out, trainer.network.state_dict(), note)
-        note_pretraining(store, read_weights(config.out).digest, note)
+        digest = save_weights(config.out, trainer.network.state_dict(), note)
+        note_pretraining(store, digest, note)
     shutil.rmtree(work)
     lines = [
         f"pretrain: {config.out} from images of {len(cases)} subjects of"
         f" {', '.join(sorted(config.centres))}, {config.steps} steps"
         + (" (went on where an earlier run stood)" if resumed else ""),
-        f"  a crop found its like in {note['found']:.0%} of cases, by chance {note['chance']:.0%};"
-        f" loss {note['loss']:.3f}",
+        f"  a crop found its like in {note['found']:.0%} of cases, with random weights in"
+        f" {note['untaught']:.0%}, by chance in {note['chance']:.0%}; loss {note['loss']:.3f}",
         "  name it in the recipe, deep: {weights: FILE}; a study whose external centre is among"
         " these centres will be refused",
     ]
@@ -134,18 +134,19 @@ def _nobody(step: int, loss: float, share: float) -> None:
 
 
 def _figures(
-    last: Sequence[tuple[float, float]], batch: int, moved: float
+    last: Sequence[tuple[float, float]], batch: int, untaught: float
 ) -> dict[str, float | bool]:
     """Means over the last steps, what chance would give, and whether that is training at all.
 
-    Random weights find their like now and then, so both are asked: more than chance, and weights
-    that are no longer those that were drawn.
+    Random weights find the like of many crops too. Training is what finds more of the same crops,
+    by more than two standard errors of such a count, and twice as many as chance.
     """
-    loss, found = np.mean(last, axis=0)
-    figures = {"loss": loss, "found": found, "chance": 1 / (2 * batch - 1), "moved": moved}
-    told = {name: round(float(value), 6) for name, value in figures.items()}
-    learned = told["found"] > 2 * told["chance"] and moved > _MOVED
-    return {**told, "untrained": not learned}
+    loss, found = (float(value) for value in np.mean(last, axis=0))
+    chance, crops = 1 / (2 * batch - 1), 2 * batch * len(last)
+    doubt = 2 * math.sqrt(untaught * (1 - untaught) / crops)
+    figures = {"loss": loss, "found": found, "chance": chance, "untaught": untaught}
+    learned = found > max(untaught + doubt, 2 * chance)
+    return {name: round(value, 6) for name, value in figures.items()} | {"untrained": not learned}
 
 
 def _cases(store: Store, config: PretrainConfig) -> list[Row]:

@@ -79,8 +79,8 @@ def read_weights(path: Path) -> Weights:
     return Weights(state, digest, note, heads)
 
 
-def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
-    """Write a backbone as safetensors, with a note of where it comes from.
+def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, Any]) -> str:
+    """Write a backbone as safetensors, with a note of where it comes from; returns its digest.
 
     Raises:
         ConfigError: There is something at the path.
@@ -89,9 +89,11 @@ def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, Any
         raise ConfigError("there is a file already", str(path), "name another, or remove it")
     temporary = path.with_name(f".{path.name}.part")
     tensors = {name: tensor.contiguous().cpu() for name, tensor in state.items()}
-    note_text = json.dumps({**note, _OF: _digest(tensors)}, sort_keys=True)
+    digest = _digest(tensors)
+    note_text = json.dumps({**note, _OF: digest}, sort_keys=True)
     temporary.write_bytes(save(tensors, metadata={_NOTE: note_text}))
     temporary.rename(path)
+    return digest
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -30,7 +30,6 @@ from radlas.features.resnet.weights import random_network
 
 Array = NDArray[np.floating[Any]]
 _LAST = 50  # steps that figures are means of
-_CONVOLUTION = 5  # axes of its weights: output, input, z, y, x
 
 
 @dataclass(frozen=True)
@@ -114,15 +113,21 @@ class Trainer:
         self._optimiser.load_state_dict(state["optimiser"])
         self.step, self.last = int(state["step"]), list(map(tuple, state["last"]))
 
-    def moved(self) -> float:
-        """How far the convolutions are from where they began, of their size [1]."""
-        wanted, apart, size = self._training, 0.0, 0.0
-        began = random_network(wanted.variant, wanted.seed).state_dict()
-        for name, tensor in self.network.state_dict().items():
-            if tensor.ndim == _CONVOLUTION:
-                apart += float(((tensor.cpu() - began[name]) ** 2).sum())
-                size += float((began[name] ** 2).sum())
-        return math.sqrt(apart / size)
+    def untaught(self) -> float:
+        """Share of the last steps' crops that find their like by the weights it began with."""
+        wanted = self._training
+        network = random_network(wanted.variant, wanted.seed).to(self._device).train()
+        projection = _projection(wanted.seed).to(self._device)
+        with torch.no_grad(), exactly():
+            shares = [
+                nt_xent(projection(network(self._crops(step))), wanted.temperature)[1]
+                for step in range(self.step - len(self.last), self.step)
+            ]
+        return float(np.mean(shares))
+
+    def _crops(self, step: int) -> Tensor:
+        seen = views(self._images, self._training, step)
+        return torch.from_numpy(seen)[:, None].to(self._device)
 
     def _state(self) -> Mapping[str, Any]:
         return {
@@ -139,7 +144,7 @@ class Trainer:
             group["lr"] = (
                 wanted.learning_rate * (1 + math.cos(math.pi * self.step / wanted.steps)) / 2
             )
-        batch = torch.from_numpy(views(self._images, wanted, self.step))[:, None].to(self._device)
+        batch = self._crops(self.step)
         with exactly():
             found = self._projection(self.network(batch))
             loss, share = nt_xent(found, wanted.temperature)
