@@ -19,7 +19,7 @@ from radlas.features.chains import Perturbation
 from radlas.features.preprocess import as_floats, one_itk_thread
 from radlas.model import TUMOUR, Volume
 from radlas.reasons import data_error
-from radlas.roi.body import body_mask
+from radlas.roi.body import body_of
 from radlas.roi.perturb import Motion, centre_of, move_mask, resize
 from radlas.roi.supervoxels import redraw
 
@@ -101,7 +101,7 @@ def perturb_image(
         voxels = as_floats(volume.voxels)
         if body is None:
             with one_itk_thread():
-                body = body_mask(voxels, volume.geometry.spacing)
+                body = body_of(voxels, volume.geometry)
         sigma = perturbation.noise * noise_level(voxels, body)
         chance = _chance(seed_key, perturbation, "noise")
         volume = Volume(add_noise(voxels, sigma=sigma, chance=chance), volume.geometry)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from radlas.geometry import Geometry, in_plane_grid, world_to_index
 from radlas.model import Volume
 from radlas.reasons import data_error
-from radlas.roi.body import body_mask
+from radlas.roi.body import body_of
 
 Mask = NDArray[np.bool_]
 sitk: Any = SimpleITK  # it ships no usable types
@@ -88,7 +88,7 @@ def prepare(
     double = pixel_type == "float64" or long
     voxels = as_floats(volume.voxels, np.float64 if double else np.float32)
     if find_body or normalise != "none" or bias:
-        body = body_mask(voxels.astype(np.float32, copy=False), volume.geometry.spacing)
+        body = body_of(voxels.astype(np.float32, copy=False), volume.geometry)
     else:
         body = np.ones(voxels.shape, dtype=bool)
     if bias:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from radlas.geometry import Geometry, to_patient_axes
 from radlas.roi.holes import fill_holes
 from radlas.roi.smooth import smooth_in_plane
 
@@ -26,8 +27,31 @@ BINS = 128  # of the histogram
 PIECE_SHARE = 0.1  # the other leg belongs to the body, a coil marker does not
 
 
+def body_of(voxels: NDArray[np.float32], geometry: Geometry) -> Mask:
+    """The body of an image, however its file ran through the patient.
+
+    Slices lie across the longest voxel edge; of equal edges, across the one that runs to the head
+    first, to the back next. Stored along other axes the same image has the same body.
+
+    Args:
+        voxels: Shape ``(z, y, x)``, arbitrary MR units.
+        geometry: Their grid.
+
+    Returns:
+        Same shape; never empty.
+    """
+    body = np.empty(voxels.shape, dtype=bool)
+    patient, (seen, found) = to_patient_axes(geometry, voxels, body)
+    across = int(np.argmax(np.round(patient.spacing_zyx, 3)))  # what files round is no difference
+    z = patient.spacing_zyx[across]
+    y, x = (edge for axis, edge in enumerate(patient.spacing_zyx) if axis != across)
+    slices = np.ascontiguousarray(np.moveaxis(seen, across, 0))
+    np.moveaxis(found, across, 0)[:] = body_mask(slices, (x, y, z))
+    return body
+
+
 def body_mask(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) -> Mask:
-    """The body in an MR image of a limb or trunk.
+    """The body in slices of a limb or trunk, see ``body_of``.
 
     Otsu's thresholds part the logarithmic, smoothed intensities into three classes; the darkest
     is air. (With two, a bright tumour on fat-suppressed T2 takes the muscle for air.) The pieces

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.storing import WAYS, stored_otherwise
 
 from radlas.errors import DataError
 from radlas.features.resnet.extractor import DeepExtractor
 from radlas.features.resnet.grid import make_scene, on_grid, tumour_box
-from radlas.geometry import Geometry, make_geometry, to_patient_axes, world_to_index
+from radlas.geometry import make_geometry, to_patient_axes, world_to_index
 from radlas.model import Roi, Volume
 
 SHAPE = (12, 40, 30)
@@ -26,28 +25,6 @@ def thigh():
     tumour[4:8, 10:18, 8:14] = True
     geometry = make_geometry(SHAPE, spacing=(1, 1.5, 4), origin=(-9, 6, 7), direction=np.eye(3))
     return Volume(voxels.astype(np.float32), geometry), {"tumour": Roi("tumour", tumour, "made")}
-
-
-def stored_otherwise(volume, rois, order, flips):
-    """The same voxels of the same patient with the array's axes in another order and sense."""
-
-    def turned(array):
-        return np.flip(array.transpose(order), [k for k in range(3) if flips[k]])
-
-    columns = volume.geometry.affine[:3, [2, 1, 0]][:, order]  # per array axis, in the new order
-    steps = np.where(flips, -1, 1)
-    ends = np.where(flips, np.array(volume.geometry.shape)[list(order)] - 1, 0)
-    affine = np.eye(4)
-    affine[:3, 3] = volume.geometry.affine[:3, 3] + columns @ ends
-    affine[:3, :3] = (columns * steps)[:, ::-1]
-    voxels = np.ascontiguousarray(turned(volume.voxels))
-    masks = {n: Roi(n, np.ascontiguousarray(turned(r.mask)), r.reader) for n, r in rois.items()}
-    return Volume(voxels, Geometry(voxels.shape, affine)), masks
-
-
-WAYS = list(
-    itertools.product(itertools.permutations(range(3)), itertools.product((0, 1), repeat=3))
-)
 
 
 @given(way=st.sampled_from(WAYS))

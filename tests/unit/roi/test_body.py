@@ -5,10 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import ndimage
+from tests.storing import WAYS, stored_otherwise
 
+from radlas.geometry import Geometry
+from radlas.model import Roi, Volume
 from radlas.roi import body
-from radlas.roi.body import body_mask
+from radlas.roi.body import body_mask, body_of
 
 SPACING = (1.0, 1.0, 4.0)
 
@@ -80,6 +85,25 @@ def test_an_image_cropped_inside_the_body_is_all_body():
 @pytest.mark.parametrize("value", [0.0, 7.0])
 def test_an_image_of_one_value_is_all_body(value):
     assert body_mask(np.full((2, 8, 8), value, dtype=np.float32), SPACING).all()
+
+
+@given(way=st.sampled_from(WAYS))
+def test_however_an_image_is_stored_its_body_is_the_same(way):
+    voxels, _ = limb()
+    volume = Volume(voxels, Geometry(voxels.shape, np.diag([0.5, 0.5, 4.0, 1.0])))
+    here = Roi("body", body_of(volume.voxels, volume.geometry), "made")
+    other, there = stored_otherwise(volume, {"body": here}, *way)
+    np.testing.assert_array_equal(body_of(other.voxels, other.geometry), there["body"].mask)
+
+
+def test_slices_as_they_were_acquired_have_the_body_of_slices():
+    """Sagittal: the longest edge runs to the left, along the array's first axis."""
+    voxels, _ = limb()
+    affine = np.eye(4)
+    affine[:3, :3] = np.array([[0, 0, 4.0], [1.0, 0, 0], [0, -1.0, 0]])
+    found = body_of(voxels, Geometry(voxels.shape, affine))
+    # Rows run down the patient there, and to the head in the search.
+    np.testing.assert_array_equal(found[:, ::-1], body_mask(voxels[:, ::-1].copy(), SPACING))
 
 
 def test_both_legs_are_body_and_a_marker_on_the_skin_is_not():

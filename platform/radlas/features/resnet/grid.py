@@ -13,7 +13,7 @@ from radlas.features.preprocess import as_floats, body_z_score, resample_linear
 from radlas.geometry import Geometry, to_patient_axes
 from radlas.model import TUMOUR, Roi, Volume
 from radlas.reasons import data_error
-from radlas.roi.body import body_mask
+from radlas.roi.body import body_of
 from radlas.roi.facts import Box, bounding_box
 
 Sizes = tuple[int, int, int]
@@ -73,12 +73,12 @@ def make_scene(volume: Volume, rois: Mapping[str, Roi], *, axes: Axes, backgroun
     """
     geometry, voxels = volume.geometry, as_floats(volume.voxels)
     tumour = rois[TUMOUR].mask if TUMOUR in rois else None
-    if axes == "patient":  # first of all: the search for the body goes slice by slice
+    if axes == "patient":
         geometry, (voxels,) = to_patient_axes(volume.geometry, voxels)
         voxels = np.ascontiguousarray(voxels)
         if tumour is not None:
             _, (tumour,) = to_patient_axes(volume.geometry, tumour)
-    body = body_mask(voxels, geometry.spacing)
+    body = body_of(voxels, geometry)
     scores = body_z_score(voxels, body, scale=1.0)
     scores[~body] = background
     return Scene(scores, body, tumour, geometry, background)
