@@ -14,7 +14,6 @@ import torch
 from tests.flows.conftest import ingest_all, radlas
 
 from radlas.engine.dask import DaskEngine
-from radlas.features.preprocess import one_itk_thread
 from radlas.features.resnet.cam import grad_cam
 from radlas.features.resnet.device import TorchRunner, runner_of
 from radlas.features.resnet.extractor import DeepExtractor
@@ -51,8 +50,7 @@ def plain_loop(store, variant: str) -> dict[str, np.ndarray]:
     rows, found = [], {}
     for case in delta.read(opened, "cases", ["case_id", "centre", "subject_id"]).to_pylist():
         rois = {roi.name: roi for roi in read_rois(opened.place, case["case_id"])}
-        with one_itk_thread():
-            prepared = extractor.prepare(read_volume(opened.place, case["case_id"]), rois)
+        prepared = extractor.prepare(read_volume(opened.place, case["case_id"]), rois)
         with torch.inference_mode():
             image = torch.from_numpy(prepared.inputs["whole"].voxels)[None, None]
             vector = network(image)[0].numpy()

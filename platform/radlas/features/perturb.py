@@ -16,7 +16,7 @@ from scipy import ndimage
 from radlas.digests import digest_of
 from radlas.errors import DataError
 from radlas.features.chains import Perturbation
-from radlas.features.preprocess import as_floats, one_itk_thread
+from radlas.features.preprocess import as_floats
 from radlas.model import TUMOUR, Volume
 from radlas.reasons import data_error
 from radlas.roi.body import body_of
@@ -100,8 +100,7 @@ def perturb_image(
     if perturbation.noise:
         voxels = as_floats(volume.voxels)
         if body is None:
-            with one_itk_thread():
-                body = body_of(voxels, volume.geometry)
+            body = body_of(voxels, volume.geometry)
         sigma = perturbation.noise * noise_level(voxels, body)
         chance = _chance(seed_key, perturbation, "noise")
         volume = Volume(add_noise(voxels, sigma=sigma, chance=chance), volume.geometry)

@@ -172,18 +172,6 @@ def to_itk(voxels: NDArray[Any], geometry: Geometry) -> Any:
     return image
 
 
-def resample_linear(voxels: Image, geometry: Geometry, grid: Geometry, *, outside: float) -> Image:
-    """Voxels on another grid, interpolated linearly along all three axes.
-
-    Args:
-        voxels: Shape ``(z, y, x)``.
-        geometry: Their grid.
-        grid: The grid to sample on.
-        outside: Value of samples outside the field of view.
-    """
-    return _resample(to_itk(voxels, geometry), grid, sitk.sitkLinear, outside)
-
-
 def resample_slices(voxels: Image, geometry: Geometry, grid: Geometry) -> Image:
     """Slices on a finer or coarser grid in the same planes, by cubic B-splines.
 
@@ -217,8 +205,15 @@ def resample_slices(voxels: Image, geometry: Geometry, grid: Geometry) -> Image:
 
 def resample_mask(mask: Mask, geometry: Geometry, grid: Geometry) -> Mask:
     """A mask on another grid, by the nearest voxel; outside the field of view there is none."""
-    image = to_itk(mask.astype(np.uint8), geometry)
-    return _resample(image, grid, sitk.sitkNearestNeighbor, 0).astype(bool)
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetSize(grid.shape[::-1])
+    resampler.SetOutputSpacing(grid.spacing)
+    resampler.SetOutputOrigin(grid.origin)
+    resampler.SetOutputDirection(grid.direction.ravel().tolist())
+    resampler.SetInterpolator(sitk.sitkNearestNeighbor)
+    sampled = resampler.Execute(to_itk(mask.astype(np.uint8), geometry))
+    found: Mask = sitk.GetArrayFromImage(sampled).astype(bool)
+    return found
 
 
 def _to_square_pixels(case: Prepared, spacing: float) -> Prepared:
@@ -235,19 +230,6 @@ def _to_square_pixels(case: Prepared, spacing: float) -> Prepared:
 def _resample_slice(plane: Image, geometry: Geometry, resampler: Any) -> NDArray[Any]:
     image = sitk.GetImageFromArray(np.ascontiguousarray(plane))
     image.SetSpacing(geometry.spacing[:2])
-    array: NDArray[Any] = sitk.GetArrayFromImage(resampler.Execute(image))
-    return array
-
-
-def _resample(image: Any, grid: Geometry, interpolator: int, outside: float) -> NDArray[Any]:
-    z, y, x = grid.shape
-    resampler = sitk.ResampleImageFilter()
-    resampler.SetSize((x, y, z))
-    resampler.SetOutputSpacing(grid.spacing)
-    resampler.SetOutputOrigin(grid.origin)
-    resampler.SetOutputDirection(grid.direction.ravel().tolist())
-    resampler.SetInterpolator(interpolator)
-    resampler.SetDefaultPixelValue(float(outside))
     array: NDArray[Any] = sitk.GetArrayFromImage(resampler.Execute(image))
     return array
 

@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 from radlas.errors import ConfigError, StudyError
 from radlas.features import EXTRACTORS
 from radlas.features.base import make_extractor
-from radlas.features.preprocess import one_itk_thread
 from radlas.flows.blocks import block_sets
 from radlas.flows.regions import BODY, SHOWN_MM, not_told, regions_on
 from radlas.geometry import Geometry
@@ -59,8 +58,7 @@ def case_map(
     volume = read_volume(store.place, case_id)
     rois = {roi.name: roi for roi in read_rois(store.place, case_id)}
     weights, bias = np.asarray(head[0]), head[1]
-    with one_itk_thread():
-        prepared = extractor.prepare(volume, rois)
+    prepared = extractor.prepare(volume, rois)
     seen = prepared.inputs[region]
     cam = extractor.class_activation(prepared, weights, bias, region=region, layer=layer)
     regions = regions_on(prepared.anatomy, seen.geometry)

@@ -16,7 +16,8 @@ from radlas.reasons import REASONS
 from radlas.store.layout import Store
 from radlas.store.ledger import Recorder, standings
 
-BATCH = 32  # outcomes per commit: files of a useful size, little lost by a kill
+BATCH = 32  # outcomes per commit at least: files of a useful size, little lost by a kill
+HASTE = 2.0  # a fast batch grows for this time [s]: a commit costs the same for many outcomes
 PATIENCE = 60.0  # a slow batch is committed after this time [s]
 
 
@@ -87,7 +88,7 @@ def commit_batches(
     try:
         for one in chain(plan.refused, (outcome(stage, task) for task in done)):
             batch.append(one)
-            if len(batch) >= BATCH or time.monotonic() - since > PATIENCE:
+            if time.monotonic() - since > (HASTE if len(batch) >= BATCH else PATIENCE):
                 recorder.record(batch)
                 ended += batch
                 batch, since = [], time.monotonic()

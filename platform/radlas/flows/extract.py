@@ -26,7 +26,6 @@ from radlas.features.base import (
     recipe,
 )
 from radlas.features.params import is_parameter_file, recipe_of
-from radlas.features.preprocess import one_itk_thread
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
 from radlas.flows.seen import Seen
@@ -142,7 +141,7 @@ def work_many(bundle: Bundle[ExtractTask]) -> list[Done[ExtractTask, Any]]:
         return [measure(work, task) for task in bundle.tasks]
     preparing: Any = extractors.pop()
     readers, together = preparing.appetite
-    with one_itk_thread(), ThreadPoolExecutor(readers) as pool:
+    with ThreadPoolExecutor(readers) as pool:
         waiting = deque(pool.submit(measure, _prepared, task) for task in bundle.tasks)
         found: list[Done[ExtractTask, Any]] = []
         while waiting:

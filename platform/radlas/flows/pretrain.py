@@ -22,7 +22,6 @@ from radlas.config import Config
 from radlas.errors import ConfigError, DataError
 from radlas.features import EXTRACTORS
 from radlas.features.base import make_extractor
-from radlas.features.preprocess import one_itk_thread
 from radlas.flows.base import Report, StoreConfig
 from radlas.flows.networks import IMAGE_DIGITS
 from radlas.model import Row
@@ -181,7 +180,7 @@ def _images(config: PretrainConfig, cases: Sequence[Row], work: Path) -> NDArray
     shape = (len(cases), *_extractor(config).settings.size)
     kept = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
     place = open_store(config.store).place
-    with one_itk_thread(), ThreadPoolExecutor(READERS) as readers:
+    with ThreadPoolExecutor(READERS) as readers:
         read = partial(_image, _extractor(config), place)
         for number, image in enumerate(readers.map(read, [case["case_id"] for case in cases])):
             kept[number] = image

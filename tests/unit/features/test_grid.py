@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import SimpleITK
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 from tests.storing import WAYS, stored_otherwise
 
 from radlas.errors import DataError
+from radlas.features.preprocess import to_itk
 from radlas.features.resnet.extractor import DeepExtractor
-from radlas.features.resnet.grid import make_scene, on_grid, tumour_box
+from radlas.features.resnet.grid import Scene, make_scene, on_grid, tumour_box
 from radlas.geometry import make_geometry, to_patient_axes, world_to_index
 from radlas.model import Roi, Volume
 
@@ -81,6 +84,54 @@ def test_a_box_fills_its_grid_and_a_spacing_keeps_sizes():
     assert fitted.geometry.spacing_zyx == pytest.approx((4 * 4 / 16, 8 * 1.5 / 16, 6 / 16))
     kept = on_grid(scene, box, size=(16, 16, 16), spacing=(2, 1, 1))
     assert kept.geometry.spacing_zyx == pytest.approx((2, 1, 1))
+
+
+def turned_by(degrees, axis):
+    return Rotation.from_rotvec(np.radians(degrees) * np.eye(3)[axis]).as_matrix()
+
+
+@given(
+    size=st.tuples(*[st.integers(16, 33)] * 3),
+    spacing=st.none() | st.tuples(*[st.floats(0.3, 9.0)] * 3),
+    degrees=st.floats(-40, 40),
+    axis=st.integers(0, 2),
+)
+def test_samples_are_those_of_itk(size, spacing, degrees, axis):
+    volume, rois = thigh()
+    geometry = make_geometry(
+        SHAPE, spacing=(1.1, 0.9, 3.7), origin=(9, -60, 30), direction=turned_by(degrees, axis)
+    )
+    scene = make_scene(Volume(volume.voxels, geometry), rois, axes="acquisition", background=-3)
+    sampled = on_grid(scene, tumour_box(scene, 5), size=size, spacing=spacing)
+    grid = to_itk(np.zeros(size, np.float32), sampled.geometry)
+    image = to_itk(scene.scores, scene.geometry)
+    identity = SimpleITK.Transform(3, SimpleITK.sitkIdentity)
+    expected = SimpleITK.Resample(image, grid, identity, SimpleITK.sitkLinear, -3.0)
+    # Next to the image's edge, rounding may decide whether a sample is outside.
+    inside = places_off_the_edge(scene.geometry, sampled.geometry)
+    found, expected = sampled.voxels[inside], SimpleITK.GetArrayFromImage(expected)[inside]
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+def places_off_the_edge(geometry, grid):
+    """Which samples along each axis are not within a millionth of a voxel of the edge."""
+    index = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"))[::-1].reshape(3, -1)
+    points = grid.affine[:3, :3] @ index + grid.affine[:3, 3:]
+    places = world_to_index(geometry, points.T)
+    edges = np.array(geometry.shape[::-1]) - 0.5
+    near = (np.abs(places + 0.5) < 1e-6) | (np.abs(places - edges) < 1e-6)
+    return ~near.any(axis=1).reshape(grid.shape)
+
+
+def test_a_sample_on_the_images_edge_is_inside_on_either_side():
+    everywhere, geometry = np.ones(SHAPE, dtype=bool), thigh()[0].geometry
+    scene = Scene(everywhere.astype(np.float32), everywhere, None, geometry, -9)
+    # 12 slices of 4 mm are 48 mm: 17 samples 3 mm apart begin and end with the image, 18 do not.
+    sampled = on_grid(scene, None, size=(17, 16, 16), spacing=(3, 1, 1)).voxels
+    np.testing.assert_array_equal(sampled, 1)
+    wider = on_grid(scene, None, size=(18, 16, 16), spacing=(3, 1, 1)).voxels
+    assert set(wider[[0, -1]].ravel()) == {-9}
+    np.testing.assert_array_equal(wider[1:-1], 1)
 
 
 @pytest.mark.parametrize(

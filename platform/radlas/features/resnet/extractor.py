@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from radlas.config import Config
-from radlas.features.preprocess import one_itk_thread
 from radlas.features.resnet.cam import Cam, grad_cam
 from radlas.features.resnet.checkpoint import read_weights
 from radlas.features.resnet.device import BATCH, Runner, default_device, runner
@@ -125,7 +124,7 @@ class DeepExtractor:
     @property
     def versions(self) -> Mapping[str, str]:
         """Versions of everything that can move a value, the weights among them."""
-        found = {name.lower(): version(name) for name in ("numpy", "SimpleITK", "scipy")}
+        found = {name.lower(): version(name) for name in ("numpy", "scipy")}
         torch_version = version("torch").partition("+")[0]  # the same on CPU and GPU builds
         return {**found, "torch": torch_version, "weights": self.weights_digest or "random"}
 
@@ -174,8 +173,7 @@ class DeepExtractor:
 
     def describe(self, volume: Volume, rois: Mapping[str, Roi]) -> Description:
         """One row of 512 features for each region; see ``prepare``."""
-        with one_itk_thread():
-            return self.describe_prepared([self.prepare(volume, rois)])[0]
+        return self.describe_prepared([self.prepare(volume, rois)])[0]
 
     def class_activation(
         self,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from radlas.features.preprocess import as_floats, body_z_score, resample_linear
-from radlas.geometry import Geometry, to_patient_axes
+from radlas.features.kernels.linear import interpolate
+from radlas.features.preprocess import as_floats, body_z_score
+from radlas.geometry import Geometry, to_patient_axes, world_to_index
 from radlas.model import TUMOUR, Roi, Volume
 from radlas.reasons import data_error
 from radlas.roi.body import body_of
@@ -19,6 +20,7 @@ from radlas.roi.facts import Box, bounding_box
 Sizes = tuple[int, int, int]
 Edges = tuple[float, float, float]
 Axes = Literal["patient", "acquisition"]
+EDGE = 1e-6  # voxel; a sample on the image's edge is inside, however it was rounded
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +113,16 @@ def on_grid(scene: Scene, box: Box | None, *, size: Sizes, spacing: Edges | None
             the box into the grid, each axis by its own factor.
     """
     grid = input_grid(scene.geometry, box, size=size, spacing=spacing)
-    sampled = resample_linear(scene.scores, scene.geometry, grid, outside=scene.background)
+    starts = world_to_index(scene.geometry, np.array([grid.origin]))[0][::-1]
+    steps = np.divide(grid.spacing_zyx, scene.geometry.spacing_zyx)
+    z, y, x = (
+        _between(start + step * np.arange(count), voxels)
+        for start, step, count, voxels in zip(starts, steps, size, scene.scores.shape, strict=True)
+    )
+    sampled = np.empty(size, dtype=np.float32)
+    interpolate(scene.scores, z.first, z.share, y.first, y.share, x.first, x.share, sampled)
+    for axis, side in enumerate((z, y, x)):
+        sampled[(slice(None),) * axis + (side.outside,)] = scene.background
     return Volume(sampled, grid)
 
 
@@ -139,6 +150,22 @@ def input_grid(
     offset = affine[:3, :3] @ (np.array(size[::-1]) - 1) / 2
     affine[:3, 3] = centre[:3] - offset
     return Geometry(size, affine)
+
+
+class _Side(NamedTuple):
+    """Samples along one axis: the voxel before each, its way to the next [1], what is outside."""
+
+    first: NDArray[np.int64]
+    share: NDArray[np.float64]
+    outside: NDArray[np.bool_]
+
+
+def _between(places: NDArray[np.float64], size: int) -> _Side:
+    """Between which voxels samples lie; up to the outer edges of the last ones, those hold."""
+    outside = (places < -0.5 - EDGE) | (places > size - 0.5 + EDGE)
+    held = np.clip(places, 0, size - 1)
+    first = held.astype(np.int64)
+    return _Side(first, held - first, outside)
 
 
 def _wider(side: slice, by: int, size: int) -> slice:
