@@ -23,7 +23,7 @@ _THREADS = (
     "OPENBLAS_NUM_THREADS",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )
-_TRIM, _MMAP = -1, -3  # names of malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+_TRIM, _MMAP, _ARENAS = -1, -3, -8  # of malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
 _KEPT, _APART = 256 << 20, 32 << 20  # the second is the most that every glibc takes
 
 
@@ -108,6 +108,7 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_TRIM, _KEPT)
         mallopt(_MMAP, _APART)
+        mallopt(_ARENAS, 1)  # those of other threads give back what they free whatever is set
 
 
 def _serve(pipe: Connection) -> None:

@@ -144,7 +144,9 @@ def body_z_score(voxels: Image, body: Mask, *, scale: float) -> Image:
     mean, deviation = inside.mean(), inside.std()
     if not deviation > 1e-6 * abs(mean):
         raise data_error("flat_image", f"{inside.size} voxels of the body all equal {mean:g}")
-    scores: Image = ((voxels - mean) / deviation * scale).astype(voxels.dtype)
+    scores = np.empty_like(voxels)
+    for plane, out in zip(voxels, scores, strict=True):  # a slice in float64 fits the cache
+        out[:] = (plane - mean) / deviation * scale
     return scores
 
 

@@ -10,10 +10,10 @@ import itertools
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from radlas.geometry import Geometry, to_patient_axes
 from radlas.roi.holes import fill_holes
+from radlas.roi.runs import find_runs, painted
 from radlas.roi.smooth import smooth_in_plane
 
 Mask = NDArray[np.bool_]
@@ -103,22 +103,23 @@ def _tissue(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) ->
     levels = np.log(np.minimum(some, reach) / reach + 0.01).astype(np.float32)
     lowest = _lowest_threshold(levels)
     air = levels <= lowest
-    if not _is_air(air, some):
+    darkness = float(np.median(some[air]))
+    if not _is_air(air, darkness, some):
         return None
     # As bright above the threshold as air is dark below it: half-way then is on the skin itself.
     threshold = (np.exp(lowest) - 0.01) * reach
-    enough = 2 * threshold - np.median(some[air])
-    tissue: Mask = smooth_in_plane(np.minimum(raised, enough), sigma) > threshold
+    enough = np.float32(2 * threshold - darkness)
+    tissue: Mask = smooth_in_plane(np.minimum(raised, enough, out=raised), sigma) > threshold
     return tissue
 
 
-def _is_air(dark: Mask, smooth: NDArray[np.float32]) -> bool:
+def _is_air(dark: Mask, darkness: float, smooth: NDArray[np.float32]) -> bool:
     share = dark.mean()
     if not AIR_SHARE < share < 1:
         return False
     edges = (dark[:, 0], dark[:, -1], dark[:, :, 0], dark[:, :, -1])
     frame = np.concatenate([edge.ravel() for edge in edges]).mean()
-    contrast = np.median(smooth[dark]) / np.median(smooth[~dark])
+    contrast = darkness / np.median(smooth[~dark])
     return bool(contrast < AIR_CONTRAST and frame > share)  # air lies around, not within
 
 
@@ -145,11 +146,10 @@ def _lowest_threshold(levels: NDArray[np.float32]) -> float:
 
 
 def _large_pieces(tissue: Mask) -> Mask:
-    labels, count = ndimage.label(tissue)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    sizes[0] = 0
-    kept: Mask = (sizes >= PIECE_SHARE * sizes.max())[labels] & tissue
-    return kept
+    runs = find_runs(tissue, across=True)
+    sizes = np.bincount(runs.piece, weights=runs.stop - runs.start)
+    large = sizes >= PIECE_SHARE * sizes.max(initial=0)
+    return painted(runs, large[runs.piece], tissue.shape)
 
 
 def _close_in_plane(mask: Mask, spacing: tuple[float, float, float]) -> Mask:

@@ -68,7 +68,7 @@ def load_record(place: Place, folder: str, case_id: str) -> Record:
     except FileNotFoundError:
         raise StoreError("no such case", f"case {case_id}", "list cases: radlas query") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise damaged("the commit record", case_id, f"{type(error).__name__}: {error}") from error
+        raise unreadable("the commit record", case_id, error) from error
     return record
 
 
@@ -104,6 +104,11 @@ def damaged(what: str, case_id: str, why: str = "") -> StoreError:
     """The error of a case that is not what was committed."""
     said = f"{what} cannot be read: {why}" if why else f"not as it was committed: {what}"
     return StoreError(said, f"case {case_id}", _REMEDY, "damaged")
+
+
+def unreadable(what: str, case_id: str, error: Exception) -> StoreError:
+    """The error of a part whose reading ended in another."""
+    return damaged(what, case_id, f"{type(error).__name__}: {error}")
 
 
 def _what(there: tuple[int, str] | None, told: tuple[int, str] | None) -> str:

@@ -1,7 +1,6 @@
 """Volumes as OME-Zarr 0.5 with an exact affine: staged, fsynced, renamed, verified.
 
-OME-Zarr 0.5 allows scale and translation only, so the affine attribute (LPS, float64) is the
-authority on geometry; a store in which the two disagree is refused. A missing chunk reads as zeros
+A missing chunk reads as zeros
 in Zarr, so a whole image is held against the digest in the commit record, and a part of one against
 the size of its file and the checksums of the chunks.
 """
@@ -25,17 +24,18 @@ from radlas.geometry import Geometry
 from radlas.model import Roi, Volume
 from radlas.place import Folder, Place
 from radlas.reasons import data_error
+from radlas.volumes.attributes import committed_geometry, geometry_attributes
 from radlas.volumes.chunks import image_chunks, image_shard
 from radlas.volumes.record import (
     COMMIT,
     Record,
     check_files,
     check_size,
-    damaged,
     file_table,
     load_record,
+    unreadable,
 )
-from radlas.volumes.shard import write_chunk, write_shard
+from radlas.volumes.shard import CHUNK, read_array, write_chunk, write_shard
 
 Box = tuple[slice, slice, slice]
 # Integers of a scanner hold noise that nothing compresses: lz4 takes a quarter of zstd's time for
@@ -43,9 +43,7 @@ Box = tuple[slice, slice, slice]
 _INTEGERS: dict[str, Any] = {"cname": "lz4", "clevel": 5}
 _MASK_LEVEL = 3
 _FLOATS: dict[str, Any] = {"cname": "zstd", "clevel": 1}
-CHUNK = "c/0/0/0"  # where zarr looks for the only chunk, or shard, of an array
 numcodecs.blosc.use_threads = False  # a worker is one process on one core
-_AXES = [{"name": name, "type": "space", "unit": "millimeter"} for name in "zyx"]
 
 
 def volume_name(case_id: str) -> str:
@@ -104,9 +102,8 @@ def read_volume(place: Place, case_id: str) -> Volume:
         StoreError: The case is missing, its voxels changed, or its geometry contradicts itself.
     """
     record = read_record(place, case_id)
-    group = _open(place, case_id)
-    voxels = _array(group, "image", case_id)
-    geometry = _geometry(group, case_id, record["affine"])
+    voxels = _whole(place, case_id, "image")
+    geometry = _geometry(place, case_id, voxels.shape, record)
     if voxel_digest(voxels) != record["image"]:
         raise StoreError(
             "the voxels are not the ones that were committed",
@@ -128,9 +125,9 @@ def read_box(place: Place, case_id: str, box: Box) -> Volume:
     Raises:
         StoreError: The case is missing, a chunk is damaged, or the geometry contradicts itself.
     """
-    record, group = _open_part(place, case_id, "image")
-    whole = _geometry(group, case_id, record.content["affine"])
-    part = _array(group, "image", case_id, box)
+    record, array = _open_part(place, case_id, "image")
+    whole = _geometry(place, case_id, array.shape, record.content)
+    part = _part(array, case_id, box)
     affine = whole.affine.copy()
     starts = np.array([edge.indices(size)[0] for edge, size in zip(box, whole.shape, strict=True)])
     affine[:3, 3] += affine[:3, :3] @ starts[::-1]
@@ -139,8 +136,8 @@ def read_box(place: Place, case_id: str, box: Box) -> Volume:
 
 def read_mask(place: Place, case_id: str, key: str, box: Box) -> NDArray[np.bool_]:
     """A part of one drawn mask; arguments and errors as for ``read_box``."""
-    _, group = _open_part(place, case_id, f"masks/{key}")
-    return _array(group, f"masks/{key}", case_id, box).astype(bool)
+    _, array = _open_part(place, case_id, f"masks/{key}")
+    return _part(array, case_id, box).astype(bool)
 
 
 def read_rois(place: Place, case_id: str) -> tuple[Roi, ...]:
@@ -150,10 +147,9 @@ def read_rois(place: Place, case_id: str) -> tuple[Roi, ...]:
         StoreError: A mask is missing or has changed.
     """
     record = read_record(place, case_id)
-    group = _open(place, case_id)
     rois = []
     for key, digest in sorted(record["masks"].items()):
-        mask = _array(group, f"masks/{key}", case_id).astype(bool)
+        mask = _whole(place, case_id, f"masks/{key}").astype(bool)
         if mask_digest(mask) != digest:
             raise StoreError(
                 f"the mask {key} is not the one that was committed",
@@ -209,7 +205,9 @@ def _one_thread() -> AbstractContextManager[Any]:
 
 
 def _write_arrays(stage: Path, volume: Volume, rois: Sequence[Roi]) -> None:
-    group = zarr.open_group(stage, mode="w", zarr_format=3, attributes=_attributes(volume.geometry))
+    group = zarr.open_group(
+        stage, mode="w", zarr_format=3, attributes=geometry_attributes(volume.geometry)
+    )
     shape = volume.geometry.shape
     voxels = volume.voxels.astype(volume.voxels.dtype.newbyteorder("<"), copy=False)
     compressor = _FLOATS if voxels.dtype.kind == "f" else _INTEGERS
@@ -243,62 +241,42 @@ def _write_arrays(stage: Path, volume: Volume, rois: Sequence[Roi]) -> None:
         write_chunk(chunk, roi.mask.view(np.uint8), numcodecs.Zstd(level=_MASK_LEVEL))
 
 
-def _attributes(geometry: Geometry) -> dict[str, Any]:
-    scale = {"type": "scale", "scale": list(geometry.spacing_zyx)}
-    dataset = {"path": "image", "coordinateTransformations": [scale]}
-    return {
-        "ome": {"version": "0.5", "multiscales": [{"axes": _AXES, "datasets": [dataset]}]},
-        "radlas": {"affine_lps": geometry.affine.tolist()},
-    }
-
-
-def _open(place: Place, case_id: str) -> zarr.Group:
+def _whole(place: Place, case_id: str, name: str) -> NDArray[Any]:
+    folder = f"{volume_name(case_id)}/{name}"
     try:
-        return zarr.open_group(place.zarr(volume_name(case_id)), mode="r")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreadable("the group", case_id, error) from error
+        files = [place.read(f"{folder}/{file}") for file in ("zarr.json", CHUNK)]
+    except OSError as error:
+        raise unreadable(name, case_id, error) from error
+    try:
+        return read_array(*files)
+    except Exception as error:  # codecs raise what they like; the file is at fault
+        raise unreadable(name, case_id, error) from error
 
 
-def _open_part(place: Place, case_id: str, name: str) -> tuple[Record, zarr.Group]:
-    """The case, once the file of one array is shown to be whole."""
+def _open_part(place: Place, case_id: str, name: str) -> tuple[Record, zarr.Array[Any]]:
+    """An array of a case, once its file is shown to be whole."""
     folder = volume_name(case_id)
     record = load_record(place, folder, case_id)
     check_size(place, folder, case_id, record, f"{name}/{CHUNK}")
-    return record, _open(place, case_id)
-
-
-def _array(group: zarr.Group, name: str, case_id: str, box: Box | None = None) -> NDArray[Any]:
     try:
-        array = group[name]
-        if not isinstance(array, zarr.Array):
-            raise KeyError(name)
+        return record, zarr.open_array(place.zarr(folder), path=name, mode="r")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise unreadable(name, case_id, error) from error
+
+
+def _part(array: zarr.Array[Any], case_id: str, box: Box) -> NDArray[Any]:
+    try:
         with _one_thread():
-            return np.asarray(array[:] if box is None else array[box])
-    except Exception as error:  # codecs raise what they like; the file is at fault
-        raise _unreadable(name, case_id, error) from error
+            return np.asarray(array[box])
+    except Exception as error:  # as above
+        raise unreadable(array.path, case_id, error) from error
 
 
-def _geometry(group: zarr.Group, case_id: str, digest: str) -> Geometry:
-    """The affine, once it is shown to be the committed one and to agree with OME-Zarr's scale."""
-    attributes: dict[str, Any] = group.attrs.asdict()
+def _geometry(
+    place: Place, case_id: str, shape: Sequence[int], record: Mapping[str, Any]
+) -> Geometry:
     try:
-        rows = attributes["radlas"]["affine_lps"]
-        dataset = attributes["ome"]["multiscales"][0]["datasets"][0]
-        scale = dataset["coordinateTransformations"][0]["scale"]
-        z, y, x = group["image"].shape  # type: ignore[union-attr]  # _array has shown that it is one
-        geometry = Geometry((z, y, x), np.asarray(rows, dtype=np.float64))
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise _unreadable("the geometry", case_id, error) from error
-    agree = len(scale) == 3 and np.allclose(scale, geometry.spacing_zyx, rtol=1e-9)
-    if digest_of(rows) != digest or not agree:
-        raise StoreError(
-            f"scale {scale} or affine {rows} is not what was committed",
-            f"case {case_id}",
-            "another tool rewrote the attributes: restore them from a backup",
-            "geometry_changed",
-        )
-    return geometry
-
-
-def _unreadable(what: str, case_id: str, error: Exception) -> StoreError:
-    return damaged(what, case_id, f"{type(error).__name__}: {error}")
+        metadata = place.read(f"{volume_name(case_id)}/zarr.json")
+    except OSError as error:
+        raise unreadable("the geometry", case_id, error) from error
+    return committed_geometry(metadata, shape, record["affine"], case_id)

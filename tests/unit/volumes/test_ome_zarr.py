@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaozarrs
 import zarr
+import zarr.codecs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ome_zarr_models.v05 import Image
@@ -15,6 +16,7 @@ from ome_zarr_models.v05 import Image
 from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
 from radlas.place import Folder
+from radlas.volumes.shard import CHUNK, read_array
 from radlas.volumes.zarr import volume_name, write_case
 
 CASE = "cd" * 16
@@ -67,8 +69,59 @@ def test_zarr_reads_what_our_own_writer_wrote(shape, dtype, tmp_path_factory):
     path, voxels, _ = stored(tmp_path_factory.mktemp("s"), shape, np.dtype(dtype))
     array = zarr.open_group(path, mode="r")["image"]
     np.testing.assert_array_equal(array[:], voxels)
+    files = (path / "image" / name for name in ("zarr.json", CHUNK))
+    np.testing.assert_array_equal(read_array(*(file.read_bytes() for file in files)), voxels)
     assert array.dtype.newbyteorder("=") == np.dtype(dtype).newbyteorder("=")
     assert array.metadata.dimension_names == ("z", "y", "x")
+
+
+def zarrs_own(tmp_path, **form):
+    """An array as zarr itself writes it, and its two files."""
+    voxels = np.arange(5 * 70 * 66, dtype=np.int16).reshape(5, 70, 66)
+    array = zarr.create_array(tmp_path / "a", data=voxels, **form)
+    files = [(tmp_path / "a" / name).read_bytes() for name in ("zarr.json", CHUNK)]
+    return array[:], files
+
+
+CHECKED = [zarr.codecs.BloscCodec(cname="zstd"), zarr.codecs.Crc32cCodec()]
+
+
+def test_what_zarr_wrote_is_read_alike(tmp_path):
+    form = {"chunks": (5, 32, 32), "shards": (5, 96, 96), "compressors": CHECKED}
+    voxels, files = zarrs_own(tmp_path, **form)
+    np.testing.assert_array_equal(read_array(*files), voxels)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {
+            "chunks": (5, 70, 66),
+            "compressors": [zarr.codecs.GzipCodec(), zarr.codecs.Crc32cCodec()],
+        },
+        {"chunks": (5, 70, 66), "compressors": [zarr.codecs.BloscCodec()]},
+        {
+            "chunks": (5, 32, 32),
+            "shards": {"shape": (5, 96, 96), "index_location": "start"},
+            "compressors": CHECKED,
+        },
+    ],
+    ids=["gzip", "no checksum", "index at the start"],
+)
+def test_an_array_of_another_form_is_refused_and_not_guessed(form, tmp_path):
+    _, files = zarrs_own(tmp_path, **form)
+    with pytest.raises((ValueError, KeyError)):
+        read_array(*files)
+
+
+def test_a_chunk_that_is_missing_is_not_zeros(tmp_path):
+    form = {"chunks": (5, 32, 32), "shards": (5, 96, 96), "compressors": CHECKED}
+    voxels = np.zeros((5, 70, 66), np.int16)
+    voxels[:, 40:, 40:] = 7
+    zarr.create_array(tmp_path / "a", data=voxels, **form)  # zarr leaves out what is all zero
+    files = [(tmp_path / "a" / name).read_bytes() for name in ("zarr.json", CHUNK)]
+    with pytest.raises(ValueError, match="checksum"):
+        read_array(*files)
 
 
 def test_masks_are_arrays_of_their_own_by_roi_and_reader(tmp_path):

@@ -153,9 +153,14 @@ def test_a_damaged_part_is_never_read_as_zeros(damage, place):
         place.replace(name, bytes(content))
     else:
         place.replace(name, b"" if damage == "empty" else bytes(content[:-40]))
-    with pytest.raises(StoreError) as caught:
-        read_box(place, CASE, (slice(0, 7), slice(0, 20), slice(0, 20)))
-    assert caught.value.reason == "damaged"
+    parts = (
+        lambda: read_box(place, CASE, (slice(0, 7), slice(0, 20), slice(0, 20))),
+        lambda: read_volume(place, CASE),
+    )
+    for read in parts:
+        with pytest.raises(StoreError) as caught:
+            read()
+        assert caught.value.reason == "damaged"
 
 
 @given(st.tuples(*[st.integers(1, 700)] * 3))

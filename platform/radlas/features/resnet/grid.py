@@ -82,7 +82,7 @@ def make_scene(volume: Volume, rois: Mapping[str, Roi], *, axes: Axes, backgroun
             _, (tumour,) = to_patient_axes(volume.geometry, tumour)
     body = body_of(voxels, geometry)
     scores = body_z_score(voxels, body, scale=1.0)
-    scores[~body] = background
+    np.copyto(scores, np.float32(background), where=~body)
     return Scene(scores, body, tumour, geometry, background)
 
 
