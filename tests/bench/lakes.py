@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,11 +13,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from radlas.digests import digest_of
+from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.delta import Appender
 from radlas.store.layout import Store, init_store
 from radlas.store.schema import arrow_schema
 from radlas.tables import RADIOMICS_FEATURES, TABLES
+from radlas.volumes.zarr import volume_name
 
 CENTRES = ("hospital-a", "hospital-b", "hospital-c", "tcia")
 FEATURE_SET = "pyradiomics-000000000000"
@@ -44,6 +49,23 @@ def make_lake(root: Path, cases: int, types: int, features: int = 100, *, rois: 
     for name in ("cases", "radiomics"):
         compact(store, name)
     return store
+
+
+def multiply(store: Store, copies: int) -> None:
+    """So many more of every case of a store, each under a name of its own."""
+    here = Path(str(store.place))
+    kept = {name: delta.read(store, name).to_pylist() for name in ("cases", "rois")}
+    named: dict[str, list[dict[str, Any]]] = {"cases": [], "rois": []}
+    for copy in range(copies):
+        new = {row["case_id"]: digest_of([row["case_id"], copy])[:32] for row in kept["cases"]}
+        for name, rows in kept.items():
+            named[name] += [row | {"case_id": new[row["case_id"]]} for row in rows]
+        for old, name in new.items():
+            shutil.copytree(
+                here / volume_name(old), here / volume_name(name), copy_function=os.link
+            )
+    for name, rows in named.items():
+        delta.append(store, name, rows, run_id="bench")
 
 
 def case_rows(names: Sequence[str]) -> list[dict[str, Any]]:

@@ -5,15 +5,23 @@ Run: make bench. The GPU's part is skipped visibly where there is none.
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from tests.bench import made_device
+from tests.bench.lakes import multiply
 from tests.flows.conftest import ingest_all, radlas
 
 from radlas.engine.dask import DaskEngine
+from radlas.engine.isolate import keep_freed_memory
 from radlas.features.resnet.cam import grad_cam
 from radlas.features.resnet.device import TorchRunner, runner_of
 from radlas.features.resnet.extractor import DeepExtractor
@@ -107,14 +115,67 @@ def test_a_map_against_a_forward_pass(tell, layer):
     tell(f"Grad-CAM at {layer} against a forward pass", {"map / pass": ratio})
 
 
+@pytest.fixture(scope="module")
+def many(store):
+    """The same store with twenty times as many cases; the benches above have run."""
+    multiply(open_store(str(store)), 19)
+    return store
+
+
+def cases_per_second(store, engine, flow, seed: int) -> float:
+    settings = {"deep": {"size": list(SIZE), "seed": seed}}
+    config = ExtractConfig.parse({"store": str(store), "extractors": settings})
+    number = len(plan(config).gpu_tasks)
+    assert number == 20 * SUBJECTS
+    return number / seconds(lambda: flow(config, engine=engine))
+
+
+@pytest.mark.parametrize("ease", [1.0, 1.5])
+def test_a_made_device_is_kept_busy(many, tell, monkeypatch, tmp_path, ease):
+    """Of a device that takes as long for an image as all cores need to prepare one, or longer."""
+    pace = ease / prepared_per_second(many)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv(made_device.FOLDER, str(tmp_path))
+    monkeypatch.setenv(made_device.PACE, str(pace))
+    flow, engine = replace(extract, work_many=made_device.work_many), DaskEngine()
+    seed = int(100 * ease)
+    try:
+        first = cases_per_second(many, engine, flow, seed)
+        then = cases_per_second(many, engine, flow, seed + 1)
+    finally:
+        engine.close()
+    tell(
+        f"a made device of {1 / pace:.1f} images per s, {ease} of what this machine prepares",
+        {"busy, start of the workers included": first * pace, "busy": then * pace},
+    )
+
+
+def prepared_per_second(store) -> float:
+    """Cases read and prepared per second, if every core did nothing else."""
+    opened, extractor = open_store(str(store)), DeepExtractor(DeepExtractor.Settings(size=SIZE))
+    names = [case["case_id"] for case in delta.read(opened, "cases", ["case_id"]).to_pylist()]
+
+    def prepare(case_id: str) -> None:
+        rois = {roi.name: roi for roi in read_rois(opened.place, case_id)}
+        extractor.prepare(read_volume(opened.place, case_id), rois)
+
+    keep_freed_memory()
+    cores = len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(cores) as pool:
+        list(pool.map(prepare, names[: 2 * cores]))
+        took = seconds(lambda: list(pool.map(prepare, names[: 48 * cores])))
+    return len(names[: 48 * cores]) / took
+
+
 @gpu
-def test_the_gpu_is_kept_busy(store, tell):
+def test_the_gpu_is_kept_busy(many, tell):
     """From Zarr to rows against the network alone; and that against what the card can do."""
     runner = TorchRunner(random_network("medicalnet", 0).requires_grad_(False).to("cuda"))
     half = TorchRunner(runner.network, torch.float16)
-    batch = [np.random.default_rng(k).normal(size=SIZE).astype(np.float32) for k in range(64)]
-    half.features(batch)
-    inputs = half._on_device(batch[:16], 16)
+    batch = [np.random.default_rng(k).normal(size=SIZE).astype(np.float32) for k in range(16)]
+    exact = np.array(runner.features(batch[:4]))
+    error = float(np.abs(exact - np.array(half.features(batch))[:4]).max() / np.abs(exact).max())
+    inputs = half._on_device(batch, len(batch))
     start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     half._forward(inputs, torch.float16)
     start.record()
@@ -122,29 +183,43 @@ def test_the_gpu_is_kept_busy(store, tell):
         half._forward(inputs, torch.float16)
     stop.record()
     torch.cuda.synchronize()
-    compute = start.elapsed_time(stop) / 1000 / 20 / 16
-    config = ExtractConfig.parse(
-        {"store": str(store), "extractors": {"deep": {"size": list(SIZE), "seed": 7}}}
-    )
+    compute = start.elapsed_time(stop) / 1000 / 20 / len(batch)
+    prepared = prepared_per_second(many)
     engine = DaskEngine()
     try:
-        whole = seconds(lambda: extract(config, engine=engine)) / SUBJECTS
+        first = cases_per_second(many, engine, extract, 7)
+        with utilisation() as busy:
+            then = cases_per_second(many, engine, extract, 8)
     finally:
         engine.close()
-    exact = np.array(runner.features(batch[:4]))
-    error = float(np.abs(exact - np.array(half.features(batch[:4]))).max() / np.abs(exact).max())
     tell(
         f"deep features on {torch.cuda.get_device_name()}",
         {
             "network alone [images per s]": 1 / compute,
-            "from Zarr to rows [cases per s]": 1 / whole,
-            "the second of the first": compute / whole,
+            "this machine's cores prepare [cases per s]": prepared,
+            "from Zarr to rows [cases per s]": then,
+            "of the network alone": then * compute,
+            "the same, start of the workers included": first * compute,
+            "utilisation, as the driver tells it [%]": float(np.mean(busy)),
             "of the measured bf16 peak": work(runner.network)[0] / compute / bf16_peak(),
             "of the measured copy bandwidth": work(runner.network)[1] / compute / copy_bandwidth(),
             "half against float32, of the largest": error,
         },
     )
     assert error < 1e-3
+
+
+@contextmanager
+def utilisation():
+    """Shares of time in which a kernel ran, sampled twice a second [%]."""
+    query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms"]
+    found: list[float] = []
+    with subprocess.Popen([*query, "500"], stdout=subprocess.PIPE, text=True) as driver:
+        try:
+            yield found
+        finally:
+            driver.terminate()
+            found += [float(line) for line in driver.stdout]
 
 
 def work(network: torch.nn.Module) -> tuple[float, float]:

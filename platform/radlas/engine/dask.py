@@ -7,6 +7,7 @@ in a child of each worker, so a crash kills no worker at all.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import multiprocessing
 import os
@@ -29,6 +30,7 @@ from radlas.errors import ConfigError, WorkerError
 T = TypeVar("T")
 R = TypeVar("R")
 _PLUGIN = "radlas-child"
+SHARES = 3  # workers of one GPU
 _ANSWER = 10  # a scheduler that is there answers sooner [s]
 _SETTINGS = {
     "distributed.worker.daemon": False,  # a daemon may not have the child
@@ -229,16 +231,17 @@ def gpus() -> list[str]:
 
 
 def _with_gpus(cluster: LocalCluster, devices: Sequence[str]) -> LocalCluster:
-    """One more worker for each GPU, which sees that one alone and is labelled for the work.
+    """More workers for each GPU, which see that one alone and are labelled for the work.
 
+    While one computes, the others prepare images, each under an interpreter's lock of its own.
     dask-cuda's worker does the same and keeps Dask's own data on the device; our tasks return rows.
     """
-    for device in devices:
+    for device, share in itertools.product(devices, range(SHARES)):
         template = cluster.new_worker_spec()
         (spec,) = template.values()
         environment = {**spec["options"].get("env", {}), "CUDA_VISIBLE_DEVICES": device}
         options = {**spec["options"], "resources": {"GPU": 1}, "env": environment}
-        cluster.worker_spec[f"gpu-{device}"] = {**spec, "options": options}
+        cluster.worker_spec[f"gpu-{device}-{share}"] = {**spec, "options": options}
     if devices:
         cluster.scale(len(cluster.worker_spec))
         cluster.wait_for_workers(len(cluster.worker_spec), timeout=60)

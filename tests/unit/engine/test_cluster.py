@@ -46,7 +46,7 @@ def test_tasks_run_on_a_cluster_that_was_there_before():
     assert done == {0: 0, 1: 1, 2: 4, 4: 16}
 
 
-def test_a_gpus_work_goes_to_the_worker_that_has_it_and_sees_it_alone(monkeypatch):
+def test_a_gpus_work_goes_to_the_workers_that_have_it_and_see_it_alone(monkeypatch):
     """Named here, not there: what a worker is labelled for needs no GPU to be seen."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     engine = DaskEngine(workers=1)

@@ -139,10 +139,10 @@ class DeepExtractor:
 
     @property
     def appetite(self) -> tuple[int, int]:
-        """A GPU is faster than all processors together that prepare for it; see the protocol."""
+        """A GPU is as fast as all processors that prepare for it; several workers share both."""
         if default_device() == "cpu":
             return 2, 4
-        return len(os.sched_getaffinity(0)), BATCH
+        return max(2, len(os.sched_getaffinity(0)) // 2), BATCH
 
     def prepare(self, volume: Volume, rois: Mapping[str, Roi]) -> Prepared:
         """What the network sees of a case; needs no device, and any thread may do it.

@@ -1,0 +1,46 @@
+"""A device that was made up: one for all processes, and as slow as it is told to be.
+
+What feeds a GPU can be measured without one: the images are prepared and staged as for a GPU, and
+then the process that holds the device sleeps.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from radlas.engine.base import Bundle, Done
+from radlas.features.resnet import extractor
+from radlas.flows import extract
+
+FOLDER, PACE = (
+    "MADE_DEVICE_FOLDER",
+    "MADE_DEVICE_PACE",
+)  # variables of the environment; [s] an image
+
+
+class MadeDevice:
+    """What ``TorchRunner`` is, as far as the extractor can see."""
+
+    name = "made float16"
+
+    def features(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+        staged = np.stack(images)
+        seconds = float(os.environ[PACE]) * len(staged)
+        with Path(os.environ[FOLDER], "device").open("w") as device:
+            fcntl.flock(device, fcntl.LOCK_EX)
+            time.sleep(seconds)
+        return [np.full(512, image[0, 0, 0] + 1, np.float32) for image in staged]
+
+
+def work_many(bundle: Bundle[extract.ExtractTask]) -> list[Done[extract.ExtractTask, Any]]:
+    """As ``extract`` does it, on the made device."""
+    extractor.default_device = lambda: "cuda"  # this process is a worker's child, and ours alone
+    extractor.DeepExtractor.runner = lambda _: MadeDevice()
+    return extract.work_many(bundle)
