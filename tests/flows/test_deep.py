@@ -292,7 +292,7 @@ def test_a_network_that_saw_the_external_centre_is_refused(
     assert radlas("snapshot", "create", "leaky", "--store", second, *chosen).code == 0
     said = radlas("train", study_file, "--store", second, "--snapshot", "leaky")
     assert said.code == 2
-    assert "trained on images of 6 subjects of the external centre centre-c" in said.err
+    assert "images of the external centre centre-c (subjects of the study: 6)" in said.err
 
 
 def test_random_weights_are_told_by_every_verb_and_in_every_file(study_store, study_file, tmp_path):

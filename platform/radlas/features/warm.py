@@ -11,6 +11,7 @@ import numpy as np
 from radlas.features.ibsi.extractor import IbsiExtractor
 from radlas.features.radiomics import RadiomicsExtractor
 from radlas.features.resnet import lean
+from radlas.features.resnet.extractor import DeepExtractor, DeepSettings
 from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
 
@@ -48,4 +49,5 @@ def compile_kernels() -> None:
             RadiomicsExtractor(RadiomicsExtractor.Settings.parse(settings)).describe(*case)
     IbsiExtractor(IbsiExtractor.Settings.parse({"aggregation": "2d_average"})).describe(*case)
     IbsiExtractor(IbsiExtractor.Settings.parse({"aggregation": "3d_merged"})).describe(*case)
+    DeepExtractor(DeepSettings(size=(16, 16, 16))).prepare(*case)
     lean.compile_loops()

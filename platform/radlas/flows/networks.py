@@ -83,9 +83,10 @@ def check_pretraining(
     external = seen[seen["centre"] == study.external_centre]["subject_id"].nunique()
     named = any(study.external_centre in note.get("centres", ()) for note in notes)
     if external or named:
-        whom = f"{external} subjects of the external centre" if external else "a centre named"
+        whom = f"subjects of the study: {external}" if external else "known by its name"
         raise StudyError(
-            f"the network was trained on images of {whom} {study.external_centre}",
+            "the network was trained on images of the external centre"
+            f" {study.external_centre} ({whom})",
             f"study {study.name}",
             "radlas pretrain on the training centres alone, and extract with those weights",
         )
