@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from radlas.reasons import data_error
 
 Affine = NDArray[np.float64]
+THICK = 1.5  # of other edges: a voxel so much longer along one axis belongs to slices across it
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,12 +122,8 @@ def to_patient_axes(
         The grid whose array axes run as nearly as they can to the head, the back and the left, and
         the images on it.
     """
-    cosines = geometry.direction
-    order = max(
-        itertools.permutations(range(3)),
-        key=lambda taken: sum(abs(cosines[axis, k]) for axis, k in enumerate(taken)),
-    )  # patient axis x, y, z to the voxel index that runs along it
-    steps = tuple(1 if cosines[axis, k] > 0 else -1 for axis, k in enumerate(order))
+    order = _along_patient(geometry)
+    steps = tuple(1 if geometry.direction[axis, k] > 0 else -1 for axis, k in enumerate(order))
     ends = [geometry.shape[2 - k] - 1 for k in order]
     corner = np.where(np.array(steps) < 0, ends, 0)
     affine = geometry.affine.copy()
@@ -140,6 +137,43 @@ def to_patient_axes(
     )
     shape = tuple(geometry.shape[2 - k] for k in order[::-1])
     return Geometry((shape[0], shape[1], shape[2]), affine), turned
+
+
+def slices_first(geometry: Geometry, image: NDArray[Any]) -> tuple[Geometry, NDArray[Any]]:
+    """An image whose slices lie along its first array axis: no voxel moves, none is made.
+
+    Slices are told by their thickness. Tools that turn files to the patient's axes leave those of a
+    sagittal or coronal exam along another array axis, and what works in slices would work across.
+
+    Args:
+        geometry: Its grid.
+        image: Shape ``(z, y, x)``.
+
+    Returns:
+        Both as they are if the longest voxel edge is the first already, or less than ``THICK``
+        times another one. Else rows run as nearly as they can to the head or the back, and columns
+        to the back or the left.
+    """
+    edges = geometry.spacing_zyx
+    slices = int(np.argmax(edges))
+    if slices == 0 or sorted(edges)[1] * THICK > edges[slices]:
+        return geometry, image
+    patient = [2 - k for k in _along_patient(geometry)[::-1]]  # array axes: to head, back, left
+    order = [slices, *(axis for axis in patient if axis != slices)]
+    affine = geometry.affine.copy()
+    affine[:, :3] = geometry.affine[:, [2 - axis for axis in order[::-1]]]
+    turned = np.ascontiguousarray(image.transpose(order))
+    z, y, x = turned.shape
+    return Geometry((z, y, x), affine), turned
+
+
+def _along_patient(geometry: Geometry) -> tuple[int, ...]:
+    """Of each patient axis x, y and z, the voxel index that runs along it."""
+    cosines = np.abs(geometry.direction)
+    return max(
+        itertools.permutations(range(3)),
+        key=lambda taken: sum(cosines[axis, k] for axis, k in enumerate(taken)),
+    )
 
 
 def world_to_index(geometry: Geometry, points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radlas.errors import DataError
-from radlas.geometry import Geometry
+from radlas.geometry import Geometry, slices_first
 from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
 from radlas.ingest.checks import image_flags
 from radlas.ingest.deidentify import image_facts
@@ -50,16 +50,17 @@ class NiftiImporter:
             OSError: A file cannot be reached; names no path.
         """
         image = read_image(exam.images[0])
-        if len(image.voxels) < 2:
-            raise data_error("too_few_slices", f"{len(image.voxels)} slice")
-        volume = checked_volume(image.voxels, image.geometry)
-        drawn = [
-            one for ref in exam.masks for one in _drawings(ref, exam.subject, image.geometry, rules)
-        ]
+        geometry, voxels = slices_first(image.geometry, image.voxels)
+        turned = ("axes_reordered",) if geometry is not image.geometry else ()
+        if len(voxels) < 2:
+            raise data_error("too_few_slices", f"{len(voxels)} slice")
+        volume = checked_volume(voxels, geometry)
+        drawn = [one for ref in exam.masks for one in _drawings(ref, exam.subject, geometry, rules)]
         rois = rois_of(drawn, resolve_roi_map(rules.names, rules.labels), rules.minimum_voxels)
         phantom = beside_phantom(exam.images[0])
         facts = image_facts(image.metadata, beside_phantom=phantom)
-        return ExamData(volume, rois, facts, (*image.flags, *image_flags(volume.voxels)))
+        flags = (*image.flags, *turned, *image_flags(volume.voxels))
+        return ExamData(volume, rois, facts, flags)
 
 
 def beside_phantom(ref: FileRef) -> bool:

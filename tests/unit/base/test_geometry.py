@@ -11,6 +11,7 @@ from radlas.errors import DataError
 from radlas.geometry import (
     in_plane_grid,
     make_geometry,
+    slices_first,
     world_to_index,
     worst_corner_displacement,
 )
@@ -75,3 +76,28 @@ def test_a_grid_that_is_none_is_refused(spacing, direction):
     with pytest.raises(DataError) as caught:
         make_geometry((2, 2, 2), spacing=spacing, origin=(0, 0, 0), direction=direction)
     assert caught.value.reason == "bad_geometry"
+
+
+@given(geometries())
+def test_slices_come_first_and_no_voxel_moves(geometry):
+    values = np.arange(np.prod(geometry.shape)).reshape(geometry.shape)
+    turned, image = slices_first(geometry, values)
+    thick, thinner = sorted(geometry.spacing, reverse=True)[:2]
+    if thick >= 1.5 * thinner:
+        assert turned.spacing[2] == pytest.approx(thick)
+    else:
+        assert turned is geometry
+    assert image.shape == turned.shape
+    index = np.stack(np.unravel_index([0, values.size // 2, values.size - 1], image.shape))
+    places = turned.affine @ np.vstack([index[::-1], np.ones(3)])
+    there = np.rint(world_to_index(geometry, places[:3].T)).astype(int)[:, ::-1]
+    np.testing.assert_array_equal(values[tuple(there.T)], image[tuple(index)])
+
+
+def test_a_sagittal_exam_turned_to_the_patients_axes_is_sagittal_again():
+    """As tools write it: array axes to the head, the back, the left, and thick along the last."""
+    geometry = make_geometry((5, 6, 4), spacing=(4, 1, 1), origin=(0, 0, 0), direction=np.eye(3))
+    values = np.arange(120).reshape(5, 6, 4)
+    turned, image = slices_first(geometry, values)
+    assert turned.spacing_zyx == (4, 1, 1)
+    np.testing.assert_array_equal(image, np.moveaxis(values, 2, 0))

@@ -9,16 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK
+from tests.storing import stored_otherwise
 
 from radlas.errors import ConfigError, DataError
-from radlas.geometry import worst_corner_displacement
+from radlas.geometry import make_geometry, worst_corner_displacement
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import IngestRules
+from radlas.model import Roi, Volume
 
 from .dicom_corpus import grid, inside_ellipse
 
 NIFTI = IMPORTERS["nifti"]()
 RULES = IngestRules()
+UPRIGHT = {"origin": (-20.0, 10.0, 30.0), "direction": np.eye(3)}
 GRID = grid("oblique")
 VOXELS = np.random.default_rng(5).integers(0, 800, GRID.shape).astype(np.int16)
 MASK = np.zeros(GRID.shape, np.uint8)
@@ -49,6 +52,25 @@ def test_every_format_comes_back_on_its_oblique_grid(ending, tmp_path):
     assert worst_corner_displacement(data.volume.geometry, GRID) < 1e-3
     np.testing.assert_array_equal(data.rois[0].mask, MASK > 0)
     assert data.rois[0].misalignment_mm < 1e-3
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2), (2, 1, 0), (1, 2, 0)])
+def test_a_file_turned_to_other_axes_is_the_same_case(order, tmp_path):
+    """Slices are told by their thickness; the mask's file may or may not be turned alike."""
+    volume = Volume(VOXELS, make_geometry(GRID.shape, spacing=(1, 1, 4), **UPRIGHT))
+    here = {"tumour": Roi("tumour", MASK, "image")}
+    other, there = stored_otherwise(volume, here, order, (0, 0, 0))
+    write(tmp_path / "a" / "P1_image.nii.gz", other.voxels, other.geometry)
+    write(tmp_path / "a" / "P1_mask.nii.gz", there["tumour"].mask, other.geometry)
+    write(tmp_path / "b" / "P1_image.nii.gz", other.voxels, other.geometry)
+    write(tmp_path / "b" / "P1_mask.nii.gz", MASK, volume.geometry)
+    for folder in ("a", "b"):
+        data = read_one(tmp_path / folder)
+        assert data.flags == ("axes_reordered",)
+        np.testing.assert_array_equal(data.volume.voxels, VOXELS)
+        np.testing.assert_allclose(data.volume.geometry.affine, volume.geometry.affine, atol=1e-5)
+        np.testing.assert_array_equal(data.rois[0].mask, MASK > 0)
+        assert data.rois[0].flags == ()
 
 
 @pytest.mark.parametrize(
