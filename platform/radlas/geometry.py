@@ -154,7 +154,7 @@ def slices_first(geometry: Geometry, image: NDArray[Any]) -> tuple[Geometry, NDA
         times another one. Else rows run as nearly as they can to the head or the back, and columns
         to the back or the left.
     """
-    edges = geometry.spacing_zyx
+    edges = np.round(geometry.spacing_zyx, 3)  # what files round is no difference
     slices = int(np.argmax(edges))
     if slices == 0 or sorted(edges)[1] * THICK > edges[slices]:
         return geometry, image

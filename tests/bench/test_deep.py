@@ -21,11 +21,13 @@ from tests.bench.lakes import multiply
 from tests.flows.conftest import ingest_all, radlas
 
 from radlas.engine.dask import DaskEngine
+from radlas.engine.gpus import gpus
 from radlas.engine.isolate import keep_freed_memory
 from radlas.features.resnet.cam import grad_cam
 from radlas.features.resnet.device import TorchRunner, runner_of
 from radlas.features.resnet.extractor import DeepExtractor
 from radlas.features.resnet.weights import random_network
+from radlas.flows.base import Report
 from radlas.flows.extract import ExtractConfig, extract, plan
 from radlas.geometry import Geometry
 from radlas.store import delta
@@ -96,7 +98,7 @@ def test_zarr_to_rows_against_a_plain_loop(store, tell, variant):
             "largest difference [1e-6 of the largest]": error * 1e6,
         },
     )
-    assert error < 1e-4
+    assert error < (1e-3 if torch.cuda.is_available() else 1e-4)
     assert not plan(config).gpu_tasks
 
 
@@ -122,12 +124,19 @@ def many(store):
     return store
 
 
-def cases_per_second(store, engine, flow, seed: int) -> float:
+def cases_per_second(store, engine, flow, seed: int, device: str) -> float:
+    """Of a run in which every case went well, on the device that is meant."""
     settings = {"deep": {"size": list(SIZE), "seed": seed}}
     config = ExtractConfig.parse({"store": str(store), "extractors": settings})
     number = len(plan(config).gpu_tasks)
     assert number == 20 * SUBJECTS
-    return number / seconds(lambda: flow(config, engine=engine))
+    reports: list[Report] = []
+    took = seconds(lambda: reports.append(flow(config, engine=engine)))
+    assert reports[0].data["ok"] == number, reports[0].lines
+    rows = delta.read(open_store(str(store)), "deep", ["feature_set", "device"]).to_pylist()
+    made = {row["device"] for row in rows if f"-rand{seed}-" in row["feature_set"]}
+    assert made == {device}
+    return number / took
 
 
 @pytest.mark.parametrize("ease", [1.0, 1.5])
@@ -140,8 +149,10 @@ def test_a_made_device_is_kept_busy(many, tell, monkeypatch, tmp_path, ease):
     flow, engine = replace(extract, work_many=made_device.work_many), DaskEngine()
     seed = int(100 * ease)
     try:
-        first = cases_per_second(many, engine, flow, seed)
-        then = cases_per_second(many, engine, flow, seed + 1)
+        first, then = (
+            cases_per_second(many, engine, flow, one, made_device.MadeDevice.name)
+            for one in (seed, seed + 1)
+        )
     finally:
         engine.close()
     tell(
@@ -187,9 +198,9 @@ def test_the_gpu_is_kept_busy(many, tell):
     prepared = prepared_per_second(many)
     engine = DaskEngine()
     try:
-        first = cases_per_second(many, engine, extract, 7)
+        first = cases_per_second(many, engine, extract, 7, half.name)
         with utilisation() as busy:
-            then = cases_per_second(many, engine, extract, 8)
+            then = cases_per_second(many, engine, extract, 8, half.name)
     finally:
         engine.close()
     tell(
@@ -211,15 +222,16 @@ def test_the_gpu_is_kept_busy(many, tell):
 
 @contextmanager
 def utilisation():
-    """Shares of time in which a kernel ran, sampled twice a second [%]."""
-    query = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms"]
+    """Shares of time in which a kernel ran on the first GPU, sampled twice a second [%]."""
+    query = ["nvidia-smi", f"--id={gpus()[0]}", "--query-gpu=utilization.gpu"]
+    query += ["--format=csv,noheader,nounits", "-lms", "500"]
     found: list[float] = []
-    with subprocess.Popen([*query, "500"], stdout=subprocess.PIPE, text=True) as driver:
+    with subprocess.Popen(query, stdout=subprocess.PIPE, text=True) as driver:
         try:
             yield found
         finally:
             driver.terminate()
-            found += [float(line) for line in driver.stdout]
+            found += [float(line) for line in driver.stdout.read().split() if line.isdigit()]
 
 
 def work(network: torch.nn.Module) -> tuple[float, float]:

@@ -242,6 +242,24 @@ def test_a_changed_exam_under_the_same_name_is_a_conflict(tmp_path):
     assert said.data["reasons"] == {"case_conflict": 1}
 
 
+def test_a_lost_volume_comes_back_from_the_exam_it_was_made_of_and_from_no_other(tmp_path):
+    """Its rows are there still: other voxels would be what no table speaks of."""
+    folder, store = tmp_path / "f", tmp_path / "store"
+    folder.mkdir()
+    write_pair(folder, "x")
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
+    assert radlas("ingest", folder, *words).code == 0
+    shutil.rmtree(store / "volumes")
+    write_pair(folder, "x", image=np.full((6, 20, 20), 7, np.int16) + np.eye(20, dtype=np.int16))
+    said = radlas("ingest", folder, *words, "--json")
+    assert said.data["reasons"] == {"case_conflict": 1}
+    assert not list(store.rglob("*.zarr"))
+    write_pair(folder, "x")
+    assert radlas("ingest", folder, *words).code == 0
+    assert radlas("verify", "--store", store).code == 0
+
+
 def test_a_retry_whose_source_is_gone_says_what_to_type(hospital, tmp_path):
     store = tmp_path / "store"
     radlas("init", store)

@@ -7,31 +7,29 @@ in a child of each worker, so a crash kills no worker at all.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import multiprocessing
 import os
-import re
 import threading
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeVar
 
 import dask
 from distributed import Client, Future, LocalCluster, WorkerPlugin, as_completed, get_worker
 
 from radlas.engine.base import MANY, Done
+from radlas.engine.gpus import GPU_SHARES, gpus, shares_of
 from radlas.engine.isolate import Child, seal, unseal
 from radlas.errors import ConfigError, WorkerError
 
 T = TypeVar("T")
 R = TypeVar("R")
 _PLUGIN = "radlas-child"
-SHARES = 3  # workers of one GPU
 _ANSWER = 10  # a scheduler that is there answers sooner [s]
+_START = 60  # workers that can start have started [s]
 _SETTINGS = {
     "distributed.worker.daemon": False,  # a daemon may not have the child
     "distributed.scheduler.worker-saturation": 1.0,
@@ -220,29 +218,28 @@ def _local_cluster(workers: int | None) -> LocalCluster:
         return _with_gpus(cluster, gpus())
 
 
-def gpus() -> list[str]:
-    """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        listed = (one.strip() for one in named.split(","))
-        return [one for one in listed if one.isdigit() or one.startswith(("GPU-", "MIG-"))]
-    found = (re.fullmatch(r"nvidia(\d+)", path.name) for path in Path("/dev").glob("nvidia*"))
-    return sorted((one[1] for one in found if one), key=int)
-
-
 def _with_gpus(cluster: LocalCluster, devices: Sequence[str]) -> LocalCluster:
     """More workers for each GPU, which see that one alone and are labelled for the work.
 
     While one computes, the others prepare images, each under an interpreter's lock of its own.
     dask-cuda's worker does the same and keeps Dask's own data on the device; our tasks return rows.
     """
-    for device, share in itertools.product(devices, range(SHARES)):
-        template = cluster.new_worker_spec()
-        (spec,) = template.values()
-        environment = {**spec["options"].get("env", {}), "CUDA_VISIBLE_DEVICES": device}
-        options = {**spec["options"], "resources": {"GPU": 1}, "env": environment}
-        cluster.worker_spec[f"gpu-{device}-{share}"] = {**spec, "options": options}
+    for device in devices:
+        shares = shares_of(device)
+        for share in range(shares):
+            template = cluster.new_worker_spec()
+            (spec,) = template.values()
+            sees = {"CUDA_VISIBLE_DEVICES": device, GPU_SHARES: str(shares)}
+            environment = {**spec["options"].get("env", {}), **sees}
+            options = {**spec["options"], "resources": {"GPU": 1}, "env": environment}
+            cluster.worker_spec[f"gpu-{device}-{share}"] = {**spec, "options": options}
     if devices:
         cluster.scale(len(cluster.worker_spec))
-        cluster.wait_for_workers(len(cluster.worker_spec), timeout=60)
+        try:
+            cluster.wait_for_workers(len(cluster.worker_spec), timeout=_START)
+        except TimeoutError:
+            cluster.close()
+            hint = "fewer processes on this machine, or a cluster of your own: --engine tcp://…"
+            what = f"the GPUs' workers did not start within {_START} s"
+            raise WorkerError(what, "local engine", hint, "no_workers") from None
     return cluster

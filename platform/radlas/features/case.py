@@ -24,7 +24,9 @@ from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
 from radlas.reasons import data_error
 from radlas.roi.ring import ring_name
 
-METHODS = "2"  # raised when values change though settings and packages stay; 2: rings by surface
+#: Raised when values change though settings and packages stay. 2: rings by surface; 3: the body
+#: along the patient's axes.
+METHODS = "3"
 Mask = NDArray[np.bool_]
 Masks = Mapping[str, Mask]
 

@@ -103,6 +103,7 @@ class IngestTask:
     exam: Exam
     rules: IngestRules
     study_day: int | None = None
+    known: str = ""  # digest of the voxels that the tables speak of
     feature_set: str = ""
 
 
@@ -116,7 +117,9 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     store, rules, outcome = open_store(config.store), config.rules(), config.outcome()
     key = store.key()
     scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
-    tasks = [_task(config, rules, key, exam) for exam in scan.exams]
+    told = delta.read(store, "cases", ["case_id", "voxel_digest"]).to_pylist()
+    voxels = {row["case_id"]: row["voxel_digest"] for row in told}
+    tasks = [_task(config, rules, key, exam, voxels) for exam in scan.exams]
     open_tasks, known = unsettled(
         store, "ingest", tasks, is_there=lambda task: is_committed(store.place, task.case_id)
     )
@@ -157,7 +160,9 @@ def work(task: IngestTask) -> dict[str, tuple[Row, ...]]:
     try:
         data: ExamData = IMPORTERS[task.exam.importer]().read(task.exam, task.rules)
         _check_readers(data)
-        commit_record = write_case(task.place, task.case_id, data.volume, data.rois)
+        commit_record = write_case(
+            task.place, task.case_id, data.volume, data.rois, known=task.known
+        )
     except DataError as error:
         raise error.at(f"case {task.case_id[:8]}") from error
     names = {"case_id": task.case_id, "centre": task.centre, "subject_id": task.subject_id}
@@ -199,7 +204,9 @@ def _label(text: str) -> tuple[str, int]:
     return roi.strip() or ANY, int(value)
 
 
-def _task(config: IngestConfig, rules: IngestRules, key: bytes, exam: Exam) -> IngestTask:
+def _task(
+    config: IngestConfig, rules: IngestRules, key: bytes, exam: Exam, voxels: Mapping[str, str]
+) -> IngestTask:
     case_id = pseudonym(key, "case", config.centre, exam.subject, exam.series)
     clock = int(pseudonym(key, "clock", config.centre, exam.subject), 16) % _CLOCKS
     return IngestTask(
@@ -211,6 +218,7 @@ def _task(config: IngestConfig, rules: IngestRules, key: bytes, exam: Exam) -> I
         exam=exam,
         rules=rules,
         study_day=study_day(exam.study_date, clock),
+        known=voxels.get(case_id, ""),
     )
 
 

@@ -52,8 +52,8 @@ class NiftiImporter:
         image = read_image(exam.images[0])
         geometry, voxels = slices_first(image.geometry, image.voxels)
         turned = ("axes_reordered",) if geometry is not image.geometry else ()
-        if len(voxels) < 2:
-            raise data_error("too_few_slices", f"{len(voxels)} slice")
+        if min(len(voxels), len(image.voxels)) < 2:
+            raise data_error("too_few_slices", "1 slice")
         volume = checked_volume(voxels, geometry)
         drawn = [one for ref in exam.masks for one in _drawings(ref, exam.subject, geometry, rules)]
         rois = rois_of(drawn, resolve_roi_map(rules.names, rules.labels), rules.minimum_voxels)

@@ -50,10 +50,11 @@ def committed_geometry(
         dataset = attributes["ome"]["multiscales"][0]["datasets"][0]
         scale = dataset["coordinateTransformations"][0]["scale"]
         z, y, x = shape
-        geometry = Geometry((z, y, x), np.asarray(rows, dtype=np.float64))
+        geometry = Geometry((z, y, x), np.asarray(rows, dtype=np.float64).reshape(4, 4))
+        edges = np.asarray(scale, dtype=np.float64).reshape(3)
+        agree = np.allclose(edges, geometry.spacing_zyx, rtol=1e-9)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise unreadable("the geometry", case_id, error) from error
-    agree = len(scale) == 3 and np.allclose(scale, geometry.spacing_zyx, rtol=1e-9)
     if digest_of(rows) != digest or not agree:
         raise StoreError(
             f"scale {scale} or affine {rows} is not what was committed",

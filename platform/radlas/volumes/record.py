@@ -100,6 +100,20 @@ def check_size(place: Place, folder: str, case_id: str, record: Record, name: st
         raise damaged(f"{name} holds {size} of {told} bytes", case_id)
 
 
+def check_bytes(place: Place, folder: str, case_id: str, record: Record, name: str) -> None:
+    """Hold one small file against the record: what it says decides how others are read.
+
+    Raises:
+        StoreError: The file is missing or was changed.
+    """
+    try:
+        found = (place.size(f"{folder}/{name}"), place.sha256(f"{folder}/{name}"))
+    except OSError as error:
+        raise unreadable(name, case_id, error) from error
+    if found != record.files.get(name):
+        raise damaged(f"{name} was changed", case_id)
+
+
 def damaged(what: str, case_id: str, why: str = "") -> StoreError:
     """The error of a case that is not what was committed."""
     said = f"{what} cannot be read: {why}" if why else f"not as it was committed: {what}"

@@ -29,6 +29,7 @@ from radlas.volumes.chunks import image_chunks, image_shard
 from radlas.volumes.record import (
     COMMIT,
     Record,
+    check_bytes,
     check_files,
     check_size,
     file_table,
@@ -56,14 +57,24 @@ def roi_key(roi: Roi) -> str:
     return f"{roi.name}@{roi.reader}" if roi.reader else roi.name
 
 
-def write_case(place: Place, case_id: str, volume: Volume, rois: Sequence[Roi]) -> dict[str, Any]:
+def write_case(
+    place: Place, case_id: str, volume: Volume, rois: Sequence[Roi], *, known: str = ""
+) -> dict[str, Any]:
     """Store one case so that it is either whole or absent.
+
+    Args:
+        place: The store's.
+        case_id: The case.
+        volume: Its image.
+        rois: Its drawn masks.
+        known: Digest of the voxels that the tables speak of, if they know the case: what was lost
+            since may come back, and nothing else may take its place.
 
     Returns:
         The commit record: digests of ``affine``, ``image`` and ``masks``.
 
     Raises:
-        DataError: ``case_conflict``: the case is stored already with other content.
+        DataError: ``case_conflict``: the case is stored, or was, with other content.
     """
     folder = volume_name(case_id)
     content = {
@@ -71,6 +82,9 @@ def write_case(place: Place, case_id: str, volume: Volume, rois: Sequence[Roi]) 
         "image": voxel_digest(volume.voxels),
         "masks": {roi_key(roi): mask_digest(roi.mask) for roi in rois},
     }
+    if known and known != content["image"]:
+        what = "the tables speak of this case with other voxels"
+        raise data_error("case_conflict", what, f"case {case_id}")
     if not is_committed(place, case_id):
         place.clear(folder)  # damaged or half removed: nothing vouches for what is left
         with place.staging(folder) as stage, suppress(FileExistsError):  # someone was faster
@@ -258,9 +272,10 @@ def _open_part(place: Place, case_id: str, name: str) -> tuple[Record, zarr.Arra
     folder = volume_name(case_id)
     record = load_record(place, folder, case_id)
     check_size(place, folder, case_id, record, f"{name}/{CHUNK}")
+    check_bytes(place, folder, case_id, record, f"{name}/zarr.json")
     try:
         return record, zarr.open_array(place.zarr(folder), path=name, mode="r")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # as above
         raise unreadable(name, case_id, error) from error
 
 

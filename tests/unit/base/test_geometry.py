@@ -82,9 +82,9 @@ def test_a_grid_that_is_none_is_refused(spacing, direction):
 def test_slices_come_first_and_no_voxel_moves(geometry):
     values = np.arange(np.prod(geometry.shape)).reshape(geometry.shape)
     turned, image = slices_first(geometry, values)
-    thick, thinner = sorted(geometry.spacing, reverse=True)[:2]
+    thick, thinner = sorted(np.round(geometry.spacing, 3), reverse=True)[:2]
     if thick >= 1.5 * thinner:
-        assert turned.spacing[2] == pytest.approx(thick)
+        assert turned.spacing[2] == pytest.approx(thick, abs=1e-3)
     else:
         assert turned is geometry
     assert image.shape == turned.shape

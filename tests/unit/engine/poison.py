@@ -22,8 +22,10 @@ def work(task: int) -> int:
     return task * task
 
 
-def visible_gpus(task: int) -> str:
-    return os.environ["CUDA_VISIBLE_DEVICES"]
+def visible_gpus(seconds: float) -> tuple[str, str]:
+    """What this process sees of the machine's GPUs, and how many share it."""
+    time.sleep(seconds)
+    return os.environ["CUDA_VISIBLE_DEVICES"], os.environ["RADLAS_GPU_SHARES"]
 
 
 def new_pages(times: int) -> int:

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import poison
 import pytest
 
-from radlas.engine.dask import DaskEngine, gpus
+from radlas.engine.dask import DaskEngine
+from radlas.engine.gpus import SHARES, gpus, shares_of
 from radlas.errors import ConfigError
 
 
@@ -52,13 +53,32 @@ def test_a_gpus_work_goes_to_the_workers_that_have_it_and_see_it_alone(monkeypat
     engine = DaskEngine(workers=1)
     try:
         assert engine.bundle(100) == 32
-        found = [one.result for one in engine.map(poison.visible_gpus, list(range(6)), gpu=True)]
+        waits = [0.5] * 4 * SHARES
+        found = list(engine.map(poison.visible_gpus, waits, gpu=True))
         elsewhere = [one.result for one in engine.map(poison.work, [1, 2])]
     finally:
         engine.close()
-    assert set(found) <= {"0", "1"}
-    assert len(found) == 6
+    assert len(found) == len(waits)
+    for device in "01":
+        workers = {one.worker for one in found if one.result == (device, str(SHARES))}
+        assert len(workers) == SHARES
     assert sorted(elsewhere) == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("mode", "shares"), [("Default", SHARES), ("Exclusive_Process", 1), ("[N/A]", SHARES)]
+)
+def test_a_gpu_that_lets_in_one_process_gets_one_worker(mode, shares, monkeypatch, tmp_path):
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text(f"#!/bin/sh\ntest $1 = --id=7 && echo '{mode}'\n")
+    driver.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert shares_of("7") == shares
+
+
+def test_where_there_is_no_driver_to_ask_a_gpu_is_shared(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert shares_of("0") == SHARES
 
 
 @pytest.mark.parametrize(

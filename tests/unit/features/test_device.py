@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from radlas.errors import WorkerError
+from radlas.features.resnet import device
 from radlas.features.resnet.device import PARITY, CpuRunner, TorchRunner, exactly, runner_of
 
 from .test_network import trained
@@ -53,6 +54,33 @@ def test_out_of_memory_halves_the_batch_and_goes_on(network):
     narrow.asked.clear()
     runner.features(images(3))
     assert max(narrow.asked) == 2  # it is not tried again
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "said"),
+    [
+        (torch.OutOfMemoryError(), "memory", "does not hold the network"),
+        (
+            RuntimeError("CUDA error: busy\nCompile with"),
+            "device",
+            "cannot be used: CUDA error: busy",
+        ),
+    ],
+)
+def test_a_gpu_that_lets_nobody_in_says_so(monkeypatch, error, reason, said):
+    def refuse(*_):
+        raise error
+
+    shares = []
+    monkeypatch.setattr(device, "default_device", lambda: "cuda")
+    monkeypatch.setattr(device, "cached_network", refuse)
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
+    monkeypatch.setenv("RADLAS_GPU_SHARES", "3")
+    with pytest.raises(WorkerError, match=said) as caught:
+        device.runner("monai", "", "", 991)
+    assert caught.value.reason == reason
+    assert str(caught.value).count("\n") <= 2
+    assert shares == pytest.approx([0.3])
 
 
 def test_a_device_too_small_for_one_image_says_so(network):

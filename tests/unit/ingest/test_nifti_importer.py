@@ -277,6 +277,16 @@ def test_what_is_no_volume_is_refused(shape, reason, tmp_path):
     assert caught.value.reason == reason
 
 
+def test_one_slice_stays_one_slice_however_wide_its_pixels_are(tmp_path):
+    voxels = np.zeros((1, 40, 52), np.int16)
+    grid = make_geometry(voxels.shape, spacing=(3, 1, 1), **UPRIGHT)
+    write(tmp_path / "P1_image.mha", voxels, grid)
+    write(tmp_path / "P1_mask.mha", voxels, grid)
+    with pytest.raises(DataError) as caught:
+        read_one(tmp_path)
+    assert caught.value.reason == "too_few_slices"
+
+
 def test_a_phantom_is_known_by_its_file_or_its_header(tmp_path):
     write(tmp_path / "P1_image.nrrd")
     write(tmp_path / "P1_mask.nrrd", MASK)

@@ -141,6 +141,44 @@ def test_a_box_is_the_part_of_the_whole_and_lies_where_it_lies(edges, tmp_path_f
     np.testing.assert_allclose(part.geometry.origin, corner[:3], atol=1e-9)
 
 
+@pytest.mark.parametrize("text", [b"null", b'{"shape": [1, 2, 3]}', b""])
+def test_a_part_is_not_read_by_metadata_that_were_changed(text, place):
+    write_case(place, CASE, *sample())
+    for name, read in (
+        ("image", read_box),
+        ("masks/tumour", lambda *a: read_mask(*a[:2], "tumour", a[2])),
+    ):
+        place.replace(f"{NAME}/{name}/zarr.json", text)
+        with pytest.raises(StoreError, match=r"zarr\.json was changed"):
+            read(place, CASE, (slice(0, 1), slice(0, 2), slice(0, 3)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"scale": [', '"scale": null, "x": ['), ('"affine_lps": [', '"affine_lps": null, "x": [')],
+)
+def test_a_geometry_that_is_none_is_damage(old, new, place):
+    write_case(place, CASE, *sample())
+    text = place.read(f"{NAME}/zarr.json").decode()
+    assert old in text
+    place.replace(f"{NAME}/zarr.json", text.replace(old, new).encode())
+    with pytest.raises(StoreError) as caught:
+        read_volume(place, CASE)
+    assert caught.value.reason == "damaged"
+
+
+def test_what_the_tables_speak_of_is_not_replaced(place):
+    volume, rois = sample()
+    known = write_case(place, CASE, volume, rois)["image"]
+    place.clear(NAME)
+    with pytest.raises(DataError, match="other voxels") as caught:
+        write_case(place, CASE, *sample(seed=1), known=known)
+    assert caught.value.reason == "case_conflict"
+    assert place.names("volumes") == []
+    write_case(place, CASE, volume, rois, known=known)
+    verify_case(place, CASE)
+
+
 @pytest.mark.parametrize("damage", ["delete", "empty", "cut", "flip"])
 def test_a_damaged_part_is_never_read_as_zeros(damage, place):
     write_case(place, CASE, *sample())

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from radlas.engine.gpus import share_of_memory
 from radlas.errors import WorkerError
 from radlas.features.resnet.lean import LeanNetwork
 from radlas.features.resnet.network import ResNet18, Variant
@@ -43,8 +44,30 @@ class Runner(Protocol):
 
 @lru_cache(maxsize=2)
 def runner(variant: Variant, path: str, digest: str, seed: int) -> Runner:
-    """One network per process, on its GPU if it has one; see ``cached_network``."""
-    return runner_of(cached_network(variant, path, digest, seed, default_device()))
+    """One network per process, on its GPU if it has one; see ``cached_network``.
+
+    A GPU's memory is parted among the workers that share it. So how much fits does not depend on
+    who comes first, and neither do batches and what they change in a sum.
+
+    Raises:
+        WorkerError: ``memory`` or ``device``: the GPU is too small, or cannot be used.
+    """
+    device = default_device()
+    if device == "cpu":
+        return runner_of(cached_network(variant, path, digest, seed, device))
+    try:
+        torch.cuda.set_per_process_memory_fraction(share_of_memory())
+        return runner_of(cached_network(variant, path, digest, seed, device))
+    except torch.OutOfMemoryError:
+        what = "the device's memory does not hold the network"
+        raise WorkerError(what, device, "another GPU", "memory") from None
+    except RuntimeError as error:  # what CUDA raises; its first line says what is wrong
+        raise WorkerError(
+            "the GPU cannot be used: " + str(error).partition("\n")[0],
+            device,
+            "`nvidia-smi` tells who uses it, and in which mode; CUDA_VISIBLE_DEVICES= goes without",
+            "device",
+        ) from None
 
 
 def default_device() -> str:

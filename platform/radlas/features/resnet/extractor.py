@@ -17,7 +17,15 @@ from radlas.config import Config
 from radlas.features.resnet.cam import Cam, grad_cam
 from radlas.features.resnet.checkpoint import read_weights
 from radlas.features.resnet.device import BATCH, Runner, default_device, runner
-from radlas.features.resnet.grid import Anatomy, Axes, Scene, make_scene, on_grid, tumour_box
+from radlas.features.resnet.grid import (
+    METHODS,
+    Anatomy,
+    Axes,
+    Scene,
+    make_scene,
+    on_grid,
+    tumour_box,
+)
 from radlas.features.resnet.network import Variant
 from radlas.features.resnet.sanity import cascade
 from radlas.model import Description, FeatureRow, Roi, Volume
@@ -126,7 +134,8 @@ class DeepExtractor:
         """Versions of everything that can move a value, the weights among them."""
         found = {name.lower(): version(name) for name in ("numpy", "scipy")}
         torch_version = version("torch").partition("+")[0]  # the same on CPU and GPU builds
-        return {**found, "torch": torch_version, "weights": self.weights_digest or "random"}
+        weights = self.weights_digest or "random"
+        return {"methods": METHODS, **found, "torch": torch_version, "weights": weights}
 
     def runner(self) -> Runner:
         """The network on this process's device, loaded once.
