@@ -14,7 +14,8 @@ import yaml
 
 from radlas import open as open_store_for_reading
 from radlas.engine.base import Bundle, Done, SerialEngine
-from radlas.errors import ConfigError, WorkerError
+from radlas.errors import ConfigError, StudyError, WorkerError
+from radlas.features.resnet import extractor
 from radlas.features.resnet.checkpoint import read_weights
 from radlas.features.resnet.extractor import DeepExtractor
 from radlas.flows.activation import case_map, compare, model_extractor
@@ -150,6 +151,16 @@ def test_a_second_map_of_a_case_is_the_same(study_store):
     made = case_map(store, case_id, head, model_extractor(store, card, None, "whole"), **arguments)
     kept = model_folder(store, "tiny", 1) / "cam" / f"{case_id}.nii.gz"
     assert made["nifti"] == kept.read_bytes()
+
+
+def test_no_map_is_made_of_images_prepared_otherwise_than_the_features_saw(
+    study_store, monkeypatch
+):
+    store = open_store(str(study_store))
+    card = read_card(store, "tiny", 1)
+    monkeypatch.setattr(extractor, "METHODS", "99")
+    with pytest.raises(StudyError, match="this radlas has methods 99"):
+        model_extractor(store, card, None, "whole")
 
 
 def test_high_grade_against_low_is_compared_region_by_region():

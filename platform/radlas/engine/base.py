@@ -16,7 +16,8 @@ from radlas.errors import RadlasError, WorkerError
 T = TypeVar("T")
 R = TypeVar("R")
 Work = Callable[[Any], Any]
-MANY = 32  # tasks of a bundle: a GPU has its batches, and a crash costs few a second try
+MANY = 32  # tasks of a bundle: a crash costs few a second try
+BATCH = 16  # tasks that a GPU takes at once, at first: its bundles are whole batches
 
 
 @dataclass(frozen=True)

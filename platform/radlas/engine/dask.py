@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import dask
 from distributed import Client, Future, LocalCluster, WorkerPlugin, as_completed, get_worker
 
-from radlas.engine.base import MANY, Done
+from radlas.engine.base import BATCH, MANY, Done
 from radlas.engine.gpus import GPU_SHARES, gpus, shares_of
 from radlas.engine.isolate import Child, seal, unseal
 from radlas.errors import ConfigError, WorkerError
@@ -29,6 +29,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 _PLUGIN = "radlas-child"
 _ANSWER = 10  # a scheduler that is there answers sooner [s]
+_WAITING = 3  # tasks of each worker that the scheduler knows of
 _START = 60  # workers that can start have started [s]
 _SETTINGS = {
     "distributed.worker.daemon": False,  # a daemon may not have the child
@@ -72,7 +73,9 @@ class DaskEngine:
         if not tasks:
             return
         waiting = iter(tasks)
-        resources = self._resources(gpu=gpu)
+        labelled = self._workers_there(gpu=True) if gpu else 0
+        resources = {"GPU": 1} if labelled else None
+        window = _WAITING * (labelled or self._workers_there())
         owners: dict[Any, T] = {}
 
         def submit(task: T) -> Future:
@@ -82,7 +85,7 @@ class DaskEngine:
             return future
 
         crashed: list[T] = []
-        running = as_completed([submit(task) for task in islice(waiting, self._window())])
+        running = as_completed([submit(task) for task in islice(waiting, window)])
         for future in running:
             done = _collect(future, owners.pop(future.key))
             for task in islice(waiting, 1):
@@ -95,10 +98,12 @@ class DaskEngine:
             yield _collect(submit(task), task, attempt=2)
 
     def bundle(self, tasks: int) -> int:
-        """See ``Engine.bundle``: large for a GPU, else so that every worker has a few."""
-        if self._resources(gpu=True):
-            return min(tasks, MANY)
-        return max(1, min(MANY, tasks // self._window()))
+        """See ``Engine.bundle``: so that every worker has a few; a GPU gets whole batches."""
+        labelled = self._workers_there(gpu=True)
+        if labelled:
+            batches = tasks // (_WAITING * labelled * BATCH)
+            return min(tasks, max(1, min(MANY // BATCH, batches)) * BATCH)
+        return max(1, min(MANY, tasks // (_WAITING * self._workers_there())))
 
     def close(self) -> None:
         """Leave the scheduler, and end the local cluster."""
@@ -116,13 +121,12 @@ class DaskEngine:
             self._started.register_plugin(_ChildPlugin(self._timeout), name=_PLUGIN)
         return self._started
 
-    def _window(self) -> int:
-        return 3 * max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
-
-    def _resources(self, *, gpu: bool) -> dict[str, int] | None:
+    def _workers_there(self, *, gpu: bool = False) -> int:
+        """How many workers there are; or those that are labelled for a GPU's work."""
         workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        offered = any(worker["resources"].get("GPU") for worker in workers)
-        return {"GPU": 1} if gpu and offered else None
+        if gpu:
+            return sum(bool(worker["resources"].get("GPU")) for worker in workers)
+        return max(1, len(workers))  # one that is lost for a moment comes back
 
 
 def _connect(target: LocalCluster | str | None, name: str) -> Client:

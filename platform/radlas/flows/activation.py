@@ -149,7 +149,8 @@ def model_extractor(
 
     Raises:
         ConfigError: The weights are not the ones the features were made with.
-        StudyError: Several of its networks looked at the region, or none.
+        StudyError: Several of its networks looked at the region, or none; or images are prepared
+            otherwise by now, and a map would not be of what the features saw.
     """
     study = StudyConfig.parse(card["study"])
     sets = block_sets(store, card["feature_sets"], study)
@@ -179,6 +180,13 @@ def model_extractor(
             f"the deep features were made with weights {wanted[:12]}, not {given[:12]}",
             f"model {card['study']['name']}",
             "name the file: radlas explain --weights FILE",
+        )
+    made, here = recipe["versions"].get("methods", "1"), extractor.versions["methods"]
+    if made != here:
+        raise StudyError(
+            f"the deep features were made by methods {made}, and this radlas has methods {here}",
+            f"model {card['study']['name']}",
+            "explain with the radlas that extracted, or extract and train again with this one",
         )
     return extractor
 

@@ -52,7 +52,7 @@ def test_a_gpus_work_goes_to_the_workers_that_have_it_and_see_it_alone(monkeypat
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     engine = DaskEngine(workers=1)
     try:
-        assert engine.bundle(100) == 32
+        assert [engine.bundle(tasks) for tasks in (10, 100, 600, 9000)] == [10, 16, 32, 32]
         waits = [0.5] * 4 * SHARES
         found = list(engine.map(poison.visible_gpus, waits, gpu=True))
         elsewhere = [one.result for one in engine.map(poison.work, [1, 2])]

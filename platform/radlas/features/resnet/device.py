@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from radlas.engine.base import BATCH
 from radlas.engine.gpus import share_of_memory
 from radlas.errors import WorkerError
 from radlas.features.resnet.lean import LeanNetwork
@@ -18,7 +19,6 @@ from radlas.features.resnet.network import ResNet18, Variant
 from radlas.features.resnet.weights import cached_network
 
 Array = NDArray[np.float32]
-BATCH = 16  # images at once on a GPU, at first
 PARITY = 1e-3  # most that half precision may differ, of the largest feature
 
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from radlas.config import Config
+from radlas.engine.base import BATCH
 from radlas.features.resnet.cam import Cam, grad_cam
 from radlas.features.resnet.checkpoint import read_weights
-from radlas.features.resnet.device import BATCH, Runner, default_device, runner
+from radlas.features.resnet.device import Runner, default_device, runner
 from radlas.features.resnet.grid import (
     METHODS,
     Anatomy,
