@@ -227,36 +227,40 @@ def test_a_zip_is_read_like_its_folder(cohort, study_store, tmp_path):
     assert set(voxels) <= set(known)
 
 
-def test_a_changed_exam_under_the_same_name_is_a_conflict(tmp_path):
+OTHER_IMAGE = np.full((6, 20, 20), 7, np.int16) + np.eye(20, dtype=np.int16)
+
+
+@pytest.fixture
+def one_pair(tmp_path):
+    """A source of one exam, the store that holds it, and the words to ingest it again."""
     folder, store = tmp_path / "f", tmp_path / "store"
     folder.mkdir()
     write_pair(folder, "x")
     radlas("init", store)
     words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
-    assert radlas("ingest", folder, *words).code == 0
-    shutil.rmtree(folder)
-    folder.mkdir()
-    write_pair(folder, "x", image=np.full((6, 20, 20), 7, np.int16) + np.eye(20, dtype=np.int16))
-    said = radlas("ingest", folder, *words, "--json")
+    again = ("ingest", folder, *words)
+    assert radlas(*again).code == 0
+    return folder, store, again
+
+
+def test_a_changed_exam_under_the_same_name_is_a_conflict(one_pair):
+    folder, _, again = one_pair
+    write_pair(folder, "x", image=OTHER_IMAGE)
+    said = radlas(*again, "--json")
     assert said.code == 1
     assert said.data["reasons"] == {"case_conflict": 1}
 
 
-def test_a_lost_volume_comes_back_from_the_exam_it_was_made_of_and_from_no_other(tmp_path):
+def test_a_lost_volume_comes_back_from_the_exam_it_was_made_of_and_from_no_other(one_pair):
     """Its rows are there still: other voxels would be what no table speaks of."""
-    folder, store = tmp_path / "f", tmp_path / "store"
-    folder.mkdir()
-    write_pair(folder, "x")
-    radlas("init", store)
-    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
-    assert radlas("ingest", folder, *words).code == 0
+    folder, store, again = one_pair
     shutil.rmtree(store / "volumes")
-    write_pair(folder, "x", image=np.full((6, 20, 20), 7, np.int16) + np.eye(20, dtype=np.int16))
-    said = radlas("ingest", folder, *words, "--json")
+    write_pair(folder, "x", image=OTHER_IMAGE)
+    said = radlas(*again, "--json")
     assert said.data["reasons"] == {"case_conflict": 1}
     assert not list(store.rglob("*.zarr"))
     write_pair(folder, "x")
-    assert radlas("ingest", folder, *words).code == 0
+    assert radlas(*again).code == 0
     assert radlas("verify", "--store", store).code == 0
 
 
