@@ -8,6 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from radlas.errors import ConfigError
+
 SHARES = 3  # workers of one GPU
 GPU_SHARES = "RADLAS_GPU_SHARES"  # a worker's variable: how many share the GPU that it sees
 _ANSWER = 10  # a driver that is there answers sooner [s]
@@ -43,5 +45,14 @@ def shares_of(device: str) -> int:
 
 
 def share_of_memory() -> float:
-    """The part of its GPU's memory that this process may take, with some left for the driver."""
-    return 0.9 / int(os.environ.get(GPU_SHARES, "1"))
+    """The part of its GPU's memory that this process may take, with some left for the driver.
+
+    Raises:
+        ConfigError: The variable holds no number of workers.
+    """
+    shares = os.environ.get(GPU_SHARES, "1")
+    if not (shares.isdecimal() and int(shares)):
+        raise ConfigError(
+            f"{shares!r} is no number of workers that share a GPU", GPU_SHARES, f"{GPU_SHARES}=3"
+        )
+    return 0.9 / int(shares)

@@ -12,7 +12,7 @@ import poison
 import pytest
 
 from radlas.engine.dask import DaskEngine
-from radlas.engine.gpus import SHARES, gpus, shares_of
+from radlas.engine.gpus import SHARES, gpus, share_of_memory, shares_of
 from radlas.errors import ConfigError
 
 
@@ -74,6 +74,13 @@ def test_a_gpu_that_lets_in_one_process_gets_one_worker(mode, shares, monkeypatc
     driver.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert shares_of("7") == shares
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "three", ""])
+def test_a_share_that_is_none_is_wrong_use(said, monkeypatch):
+    monkeypatch.setenv("RADLAS_GPU_SHARES", said)
+    with pytest.raises(ConfigError, match="no number of workers that share a GPU"):
+        share_of_memory()
 
 
 def test_where_there_is_no_driver_to_ask_a_gpu_is_shared(monkeypatch, tmp_path):
