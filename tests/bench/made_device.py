@@ -15,14 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from radlas.engine.base import Bundle, Done
+from radlas.engine.base import BATCH, Bundle, Done
 from radlas.features.resnet import extractor
 from radlas.flows import extract
 
-FOLDER, PACE = (
-    "MADE_DEVICE_FOLDER",
-    "MADE_DEVICE_PACE",
-)  # variables of the environment; [s] an image
+# Variables of the environment: where processes meet, and how long an image takes [s].
+FOLDER, PACE = "MADE_DEVICE_FOLDER", "MADE_DEVICE_PACE"
 
 
 class MadeDevice:
@@ -32,7 +30,8 @@ class MadeDevice:
 
     def features(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         staged = np.stack(images)
-        seconds = float(os.environ[PACE]) * len(staged)
+        batches = -(-len(staged) // BATCH)  # filled up, as those of a GPU
+        seconds = float(os.environ[PACE]) * batches * BATCH
         with Path(os.environ[FOLDER], "device").open("w") as device:
             fcntl.flock(device, fcntl.LOCK_EX)
             time.sleep(seconds)
