@@ -45,7 +45,7 @@ def elimination_order(X: Floats, y: Floats, *, C: float, batch: int = 1) -> NDAr
     Source:
         Guyon et al. 2002, Mach Learn 46:389; the dual as in Jaakkola & Haussler 1999, AISTATS.
     """
-    order, settled = _leave(np.ascontiguousarray(X.T), y, C, batch)
+    order, settled = _leave(np.array(X.T, order="C"), y, C, batch)
     if not settled:
         raise StudyError(
             f"RFE, C = {C:g}: {ROUNDS} steps were not enough",
@@ -56,10 +56,9 @@ def elimination_order(X: Floats, y: Floats, *, C: float, batch: int = 1) -> NDAr
 
 @kernel
 def _leave(rows: Floats, y: Floats, C: float, batch: int) -> tuple[NDArray[np.int64], bool]:
-    """Rows are features here, so that one that leaves is overwritten by the last."""
+    """Rows are features here, so that one that leaves is overwritten by the last, in place."""
     count, n = rows.shape
-    rows, left = rows.copy(), np.arange(count)
-    order = np.empty(count, np.int64)
+    left, order = np.arange(count), np.empty(count, np.int64)
     gram = np.dot(rows.T, rows)
     anew = count // 2  # rounding of the downdates must not grow beyond the kernel that is left
     dual, state = np.zeros(n), np.empty(2)

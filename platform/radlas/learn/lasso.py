@@ -72,7 +72,7 @@ class L1Logistic(LinearClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         return np.column_stack([1 - risk, risk])
 
     def _checked(self, X: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
-        values, label = validate_data(self, X, y, dtype=np.float64)
+        values, label = validate_data(self, X, y, dtype=np.float64, order="F")
         self.classes_ = np.unique(label)
         if len(self.classes_) != 2:
             raise StudyError(f"{len(self.classes_)} classes, not 2", hint="map the outcome first")
@@ -141,8 +141,9 @@ def minimise(
     beta = np.zeros(X.shape[1] + 1) if start is None else start.copy()
     if start is None:
         beta[0] = logit(y.mean())
-    steps = _minimise(np.column_stack([np.ones(len(X)), X]), y, C, max_iter, beta)
-    return beta, int(steps)
+    design = np.ones((len(X), beta.size), order="F")  # one layout: sums depend on it
+    design[:, 1:] = X
+    return beta, int(_minimise(design, y, C, max_iter, beta))
 
 
 @kernel

@@ -56,6 +56,18 @@ def test_the_order_of_rows_and_columns_does_not_change_who_leaves(seed):
     np.testing.assert_array_equal(columns[there], elimination_order(X, y, C=0.1))
 
 
+def test_how_the_table_lies_in_memory_changes_nothing_and_is_compiled_once():
+    X, y = cohort(30, 25, seed=3)
+    rows, columns = np.array(X, order="C"), np.array(X, order="F")
+    sealed = columns.copy(order="F")
+    sealed.flags.writeable = False
+    kept = sealed.copy()
+    orders = [elimination_order(each, y, C=0.1) for each in (rows, columns, sealed)]
+    np.testing.assert_array_equal(orders[1:], [orders[0]] * 2)
+    np.testing.assert_array_equal(sealed, kept)
+    assert len(elimination._leave.signatures) == 1
+
+
 def test_of_two_equal_columns_the_later_leaves_first():
     X, y = cohort(40, 10, seed=2)
     order = list(elimination_order(np.hstack([X, X[:, :1]]), y, C=0.1))

@@ -75,6 +75,15 @@ def test_shuffled_rows_and_columns_give_the_same_digest_and_risks(cohort, small)
     assert here.risk(cohort.X).equals(there.risk(cohort.X))
 
 
+def test_how_the_table_lies_in_memory_changes_no_bit(cohort, small):
+    digests = set()
+    for order in ("C", "F"):
+        values = np.array(cohort.X.to_numpy(), order=order)
+        X = pd.DataFrame(values, cohort.X.index, cohort.X.columns, copy=False)
+        digests.add(fit(cohort, small, X=X).digest())
+    assert len(digests) == 1
+
+
 def test_one_and_two_threads_give_the_same_digest(cohort, small):
     digests = []
     for threads in (1, 2):

@@ -11,6 +11,7 @@ from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from radlas.errors import StudyError
+from radlas.learn import lasso
 from radlas.learn.lasso import L1Logistic, LinearLasso
 
 
@@ -49,6 +50,18 @@ def test_every_solution_fulfils_the_optimality_conditions(seed, exponent, column
     assert residual.sum() == pytest.approx(0, abs=1e-8)
     np.testing.assert_allclose(slope[used], -np.sign(weight[used]) / C, atol=1e-8)
     assert (np.abs(slope[~used]) <= 1 / C + 1e-7).all()
+
+
+@pytest.mark.parametrize("model", [L1Logistic(0.5), LinearLasso(0.5)])
+def test_how_the_table_lies_in_memory_changes_no_bit_and_is_compiled_once(breast, model):
+    X, y = breast
+    rows, columns = np.array(X, order="C"), np.array(X, order="F")
+    sealed = rows.copy()
+    sealed.flags.writeable = False
+    wide = np.repeat(rows, 2, axis=1)[:, ::2]
+    found = {model.fit(each, y).coef_.tobytes() for each in (rows, columns, sealed, wide)}
+    assert len(found) == 1
+    assert len(lasso._minimise.signatures) == 1
 
 
 def test_saga_finds_the_same_model_where_it_has_coefficients(breast):
