@@ -6,7 +6,9 @@ import importlib
 import os
 import shutil
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +51,27 @@ def examine() -> list[Check]:
     checks.append(Check("disk", free > 5, f"{free:.0f} GiB free here; 5 GiB is little"))
     checks.append(Check("cores", True, f"{len(os.sched_getaffinity(0))}"))
     return [*checks, _compiled()]
+
+
+def compile_loops() -> None:
+    """Compile every loop that is hot, and keep it; see ``examine`` for where.
+
+    Two processes begin with parts that share next to nothing; the third look finds what is left.
+    """
+    from radlas.features.warm import compile_kernels, texture_loops  # noqa: PLC0415 - numba
+
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        for part in [pool.submit(one) for one in (texture_loops, _filters_and_learning)]:
+            part.result()
+    compile_kernels()
+
+
+def _filters_and_learning() -> None:
+    from radlas.features.warm import filter_loops  # noqa: PLC0415 - numba
+    from radlas.learn.warm import compile_kernels  # noqa: PLC0415
+
+    filter_loops()
+    compile_kernels()
 
 
 def _compiled() -> Check:

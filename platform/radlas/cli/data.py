@@ -297,11 +297,7 @@ def doctor(
     from radlas import doctor as checks
 
     if compile_:
-        from radlas.features.warm import compile_kernels
-        from radlas.learn.warm import compile_kernels as compile_learning
-
-        compile_kernels()
-        compile_learning()
+        checks.compile_loops()
     found = checks.examine()
     lines = [f"{'ok ' if one.ok else 'BAD'} {one.name}: {one.detail}" for one in found]
     data = {"checks": [one._asdict() for one in found]}

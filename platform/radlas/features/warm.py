@@ -6,6 +6,9 @@ loads it. It fits one kind of processor: on another one it is compiled anew.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from radlas.features.ibsi.extractor import IbsiExtractor
@@ -29,25 +32,41 @@ IMAGES = {
 }
 
 
+def texture_loops() -> None:
+    """Those of one image's ROIs but their shape; with ``filter_loops`` it shares next to none."""
+    families = ["firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm"]
+    _describe({"original": {}}, feature_classes=families, rings=[[0, 4]])
+
+
+def filter_loops() -> None:
+    """Those of filters, of shape and of the network."""
+    _describe(IMAGES, feature_classes=["shape"])
+    DeepExtractor(DeepSettings(size=(16, 16, 16))).prepare(*_case())
+    lean.compile_loops()
+
+
 def compile_kernels() -> None:
     """Describe a small made case in every way that takes another path through the kernels."""
+    texture_loops()
+    filter_loops()
+    for pixel_type in ("float32", "float64", "int32"):
+        for upstream in ({}, {"resampledPixelSpacing": [1.5, 1.5, 1.5]}, {"force2D": True}):
+            images = {"original": {}, "wavelet": {}} if upstream else IMAGES
+            _describe(images, pixel_type=pixel_type, rings=[[0, 4]], pyradiomics=upstream)
+    for aggregation in ("2d_average", "3d_merged"):
+        settings = IbsiExtractor.Settings.parse({"aggregation": aggregation})
+        IbsiExtractor(settings).describe(*_case())
+
+
+def _describe(images: Mapping[str, Any], **settings: Any) -> None:
+    wanted = {"image_types": images, "normalise": "none", **settings}
+    RadiomicsExtractor(RadiomicsExtractor.Settings.parse(wanted)).describe(*_case())
+
+
+def _case() -> tuple[Volume, dict[str, Roi]]:
     chance = np.random.default_rng(0)
     z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
     ball = ((z - 6) * 2) ** 2 + (y - 15) ** 2 + (x - 16) ** 2 < 64
     voxels = np.where(ball, 500, 200) + chance.normal(0, 40, SHAPE)
     geometry = make_geometry(SHAPE, spacing=(1, 1, 2), origin=(0, 0, 0), direction=np.eye(3))
-    case = Volume(voxels.round(), geometry), {"tumour": Roi("tumour", ball, "made")}
-    for pixel_type in ("float32", "float64", "int32"):
-        for upstream in ({}, {"resampledPixelSpacing": [1.5, 1.5, 1.5]}, {"force2D": True}):
-            settings = {
-                "image_types": IMAGES if not upstream else {"original": {}, "wavelet": {}},
-                "normalise": "none",
-                "pixel_type": pixel_type,
-                "rings": [[0, 4]],
-                "pyradiomics": upstream,
-            }
-            RadiomicsExtractor(RadiomicsExtractor.Settings.parse(settings)).describe(*case)
-    IbsiExtractor(IbsiExtractor.Settings.parse({"aggregation": "2d_average"})).describe(*case)
-    IbsiExtractor(IbsiExtractor.Settings.parse({"aggregation": "3d_merged"})).describe(*case)
-    DeepExtractor(DeepSettings(size=(16, 16, 16))).prepare(*case)
-    lean.compile_loops()
+    return Volume(voxels.round(), geometry), {"tumour": Roi("tumour", ball, "made")}
