@@ -19,6 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from radlas.learn.calibration import calibration
 from radlas.learn.delong import auc
 from radlas.learn.elimination import elimination_order
 from radlas.learn.fit import fit_fold, fit_model, outer_folds
@@ -150,6 +151,7 @@ def test_intervals_cover_what_they_promise(tell):
     area, score, share = auc(truth[:200_000], risk[:200_000]).auc, brier(truth, risk), None
     share = float((risk[truth] >= 0.5).mean())
     held = {"AUC, DeLong logit": [], "sensitivity, Wilson": [], "Brier, BCa": []}
+    held |= {"calibration slope, profile": [], "calibration in the large, profile": []}
     for _ in range(1000):
         rows = rng.integers(0, len(truth), 74)
         y, one = truth[rows], risk[rows]
@@ -159,6 +161,11 @@ def test_intervals_cover_what_they_promise(tell):
         held["sensitivity, Wilson"].append(low <= share <= high)
         low, high = bootstrap(y, one, brier, draws=1000)["interval"]
         held["Brier, BCa"].append(low <= score <= high)
+        fit = calibration(y, one)
+        low, high = fit.slope_interval
+        held["calibration slope, profile"].append(low <= gain / 1.2 <= high)
+        low, high = fit.in_the_large_interval
+        held["calibration in the large, profile"].append(low <= 0 <= high)  # by symmetry
     tell("coverage of 95 % intervals [1]", {name: np.mean(found) for name, found in held.items()})
     for name, found in held.items():
         assert 0.93 <= np.mean(found) <= 0.97, name

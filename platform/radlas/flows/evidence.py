@@ -200,6 +200,8 @@ def _external(found: Json) -> Json:
         "calibration": {
             "intercept": fit["in_the_large"],
             "slope": fit["slope"],
+            "intercept_interval": _profiled(fit, "in_the_large"),
+            "slope_interval": _profiled(fit, "slope"),
             "note": fit["note"],
         },
         "confusion": decision["counts"],
@@ -207,6 +209,11 @@ def _external(found: Json) -> Json:
         "risks": [{n: p[n] for n in ("case", "risk", "label")} for p in found["predictions"]],
         **details(found),
     }
+
+
+def _profiled(fit: Json, name: str) -> Json:
+    """An estimate of calibration; validations of earlier days have no interval of it."""
+    return interval(fit[name], fit.get(f"{name}_interval"), method="profile likelihood")
 
 
 def _roc(points: Json | None) -> list[list[float]]:

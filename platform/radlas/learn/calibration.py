@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
+from scipy import optimize, special, stats
 
 from radlas.errors import StudyError
 from radlas.learn.delong import Floats, checked
+from radlas.learn.lowess import smooth
 
-SPAN = 2 / 3  # share of the rows that a local line is fitted to, as in R's lowess
-STEP = 0.01  # of the range of risks: curves are interpolated within it
+_FAR = 1e3  # a bound beyond which there is none
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Calibration:
         slope: Coefficient of the logit of the risk; 1 is perfect, below 1 is overfitted.
         intercept: The intercept that goes with ``slope``.
         mean_risk: Compare with ``prevalence``.
+        in_the_large_interval: Profile likelihood interval, lower and upper bound.
+        slope_interval: The same.
     """
 
     in_the_large: float | None
@@ -33,21 +36,28 @@ class Calibration:
     mean_risk: float
     prevalence: float
     note: str = ""
+    in_the_large_interval: tuple[float, float] | None = None
+    slope_interval: tuple[float, float] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return asdict(self)
 
 
-def calibration(y: ArrayLike, risk: ArrayLike) -> Calibration:
+def calibration(y: ArrayLike, risk: ArrayLike, *, alpha: float = 0.05) -> Calibration:
     """Calibration in the large, and slope.
 
     Args:
         y: Labels 0 or 1, shape ``(row,)``.
         risk: Probabilities, shape ``(row,)``.
+        alpha: One minus the confidence level.
 
     Raises:
         StudyError: A risk lies outside [0, 1].
+
+    Source:
+        Cox 1958, Biometrika 45:562; intervals by profile likelihood, Venzon & Moolgavkar 1988,
+        Appl Stat 37:87.
     """
     label, value = checked_risks(y, risk)
     means = float(value.mean()), float(label.mean())
@@ -56,14 +66,28 @@ def calibration(y: ArrayLike, risk: ArrayLike) -> Calibration:
     if ((value == 0) | (value == 1)).any():
         return Calibration(None, None, None, *means, note="not estimable: a risk of 0 or 1")
     logit, ones = special.logit(value), np.ones((len(value), 1))
-    offset = logistic(ones, label, logit)
+    level = _first(logistic(ones, label, logit))
+
+    def shifted(by: float) -> Floats:
+        moved: Floats = logit + by
+        return moved
+
+    around = None if level is None else _profiled(label, shifted, level, alpha)
     if np.ptp(logit) < 1e-12:
-        return Calibration(_first(offset), None, None, *means, note="one risk for all: no slope")
+        note = "one risk for all: no slope"
+        return Calibration(level, None, None, *means, note, around)
     line = logistic(np.column_stack([ones, logit]), label)
     if line is None:
         note = "perfect separation: slope not estimable"
-        return Calibration(_first(offset), None, None, *means, note=note)
-    return Calibration(_first(offset), float(line[1]), float(line[0]), *means)
+        return Calibration(level, None, None, *means, note, around)
+
+    def tilted(slope: float) -> Floats | None:
+        best = logistic(ones, label, slope * logit)
+        return None if best is None else slope * logit + best[0]
+
+    intercept, slope = line.tolist()
+    beside = _profiled(label, tilted, slope, alpha)
+    return Calibration(level, slope, intercept, *means, "", around, beside)
 
 
 def calibration_errors(y: ArrayLike, risk: ArrayLike) -> dict[str, float]:
@@ -105,39 +129,6 @@ def between(risk: Floats, events: Floats, at: Floats) -> Floats:
     return np.interp(at, risk[order], events[order], left=np.nan, right=np.nan)
 
 
-def smooth(x: Floats, y: Floats, *, span: float = SPAN, step: float = STEP) -> Floats:
-    """Local linear regression with tricube weights, without robustness rounds.
-
-    Args:
-        x: Where, shape ``(row,)``.
-        y: What, same shape.
-        span: Share of the rows in a window.
-        step: Share of the range within which fits are interpolated.
-
-    Returns:
-        Fitted values in the order of the rows.
-
-    Source:
-        Cleveland 1979, J Am Stat Assoc 74:829; windows, guards and interpolation as R's
-        ``lowess(iter = 0)``.
-    """
-    order = np.argsort(x, kind="stable")
-    where, what, fitted = x[order], y[order], np.empty(len(x))
-    width = max(2, min(len(x), int(span * len(x) + 1e-7)))
-    reach, delta = where[-1] - where[0], step * (where[-1] - where[0])
-    last, here, left = -1, 0, 0
-    while last < len(x) - 1:
-        left = _window(where, here, left, width)
-        fitted[here] = _local_line(where[left:], what[left:], where[here], width, reach)
-        if here - last > 1:
-            between = slice(last + 1, here)
-            fitted[between] = np.interp(where[between], where[[last, here]], fitted[[last, here]])
-        last, here = _onward(where, fitted, here, delta)
-    result = np.empty_like(fitted)
-    result[order] = fitted
-    return result
-
-
 def logistic(
     design: Floats, label: NDArray[np.bool_], offset: Floats | None = None
 ) -> Floats | None:
@@ -174,38 +165,39 @@ def checked_risks(y: ArrayLike, risk: ArrayLike) -> tuple[NDArray[np.bool_], Flo
     return label, value
 
 
-def _window(x: Floats, here: int, left: int, width: int) -> int:
-    """Where the window of the nearest ``width`` rows begins."""
-    while left + width < len(x) and x[here] - x[left] > x[left + width] - x[here]:
-        left += 1
-    return left
+def _profiled(
+    label: NDArray[np.bool_], logits: Callable[[float], Floats | None], best: float, alpha: float
+) -> tuple[float, float] | None:
+    """Where a parameter's best likelihood has fallen by half a chi-square; ``None`` if nowhere.
+
+    Args:
+        label: Shape ``(row,)``.
+        logits: The best there are with a given value of the parameter; ``None`` if none are.
+        best: Its estimate.
+        alpha: One minus the confidence level.
+    """
+    start, fall = logits(best), float(stats.chi2.ppf(1 - alpha, 1)) / 2
+    if start is None:
+        return None
+    lowest = _log_likelihood(label, start) - fall
+
+    def above(value: float) -> float:
+        found = logits(value)
+        return -fall if found is None else _log_likelihood(label, found) - lowest
+
+    bounds = []
+    for side in (-1.0, 1.0):
+        reach = 0.1
+        while above(best + side * reach) > 0:
+            reach *= 2
+            if reach > _FAR:
+                return None
+        bounds.append(optimize.brentq(above, best, best + side * reach, xtol=1e-12))
+    return bounds[0], bounds[1]
 
 
-def _local_line(x: Floats, y: Floats, at: float, width: int, reach: float) -> float:
-    """Fit at one place; rows begin with the window, and those beyond it may tie with its last."""
-    radius = max(at - x[0], x[width - 1] - at)
-    distance = np.abs(x - at)
-    if radius > 0:
-        weight = np.where(distance <= 0.001 * radius, 1.0, (1 - (distance / radius) ** 3) ** 3)
-        weight = np.where(distance <= 0.999 * radius, weight, 0.0)
-    else:
-        weight = (distance == 0).astype(np.float64)
-    weight /= weight.sum()
-    centre = float(weight @ x)
-    spread = float(weight @ (x - centre) ** 2)
-    if reach > 0 and np.sqrt(spread) > 0.001 * reach:
-        weight = weight * (1 + (at - centre) / spread * (x - centre))
-    return float(weight @ y)
-
-
-def _onward(x: Floats, fitted: Floats, here: int, delta: float) -> tuple[int, int]:
-    """The last row that is settled, and the next to fit: the farthest within ``delta``."""
-    last, row = here, here + 1
-    while row < len(x) and x[row] <= x[here] + delta:
-        if x[row] == x[last]:
-            fitted[row], last = fitted[last], row
-        row += 1
-    return last, max(last + 1, row - 1)
+def _log_likelihood(label: NDArray[np.bool_], logits: Floats) -> float:
+    return float(np.where(label, -np.logaddexp(0, -logits), -np.logaddexp(0, logits)).sum())
 
 
 def _first(beta: Floats | None) -> float | None:

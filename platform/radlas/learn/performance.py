@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from radlas.learn.calibration import between, calibration, checked_risks, distances, smooth
+from radlas.learn.calibration import between, calibration, checked_risks, distances
 from radlas.learn.decision import decision_curve
 from radlas.learn.delong import Floats, auc
 from radlas.learn.intervals import bootstrap, predictive_values
+from radlas.learn.lowess import smooth
 from radlas.learn.metrics import (
     at_threshold,
     average_precision,
@@ -36,7 +37,7 @@ def performance(y: ArrayLike, risk: ArrayLike, threshold: float, *, alpha: float
         specificity``; the first threshold is ``None``: nobody is positive), ``notes``.
     """
     area = auc(y, risk, alpha=alpha)
-    fit = calibration(y, risk)
+    fit = calibration(y, risk, alpha=alpha)
     notes = [note for note in (area.note, fit.note) if note]
     if min(area.positives, area.negatives) < ENOUGH:
         notes.append(

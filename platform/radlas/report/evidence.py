@@ -68,6 +68,8 @@ class Calibration(TypedDict):
 
     intercept: float | None
     slope: float | None
+    intercept_interval: Interval
+    slope_interval: Interval
     note: NotRequired[str]
 
 

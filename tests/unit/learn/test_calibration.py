@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit
+from scipy.special import expit, logit
+from scipy.stats import chi2
 
 from radlas.errors import StudyError
-from radlas.learn.calibration import calibration_curve, calibration_errors, smooth
+from radlas.learn.calibration import calibration, calibration_curve, calibration_errors
+from radlas.learn.lowess import smooth
 
 
 @pytest.fixture
@@ -23,6 +25,43 @@ def test_distances_from_the_smooth_curve_equal_r(breast, risk):
     assert found["e50"] == pytest.approx(0.03099375698192, abs=1e-8)
     assert found["e90"] == pytest.approx(0.08374521962587, abs=1e-8)
     assert found["emax"] == pytest.approx(0.09466125755574, abs=1e-8)
+
+
+def likelihood(y, line):
+    return float((y * line - np.logaddexp(0, line)).sum())
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.2])
+def test_at_the_bounds_the_likelihood_has_fallen_by_half_a_chi_square(breast, risk, alpha):
+    """By hand: the best intercept for a bound's slope is where a fine search finds it."""
+    y, line = breast[1], logit(risk)
+    found = calibration(y, risk, alpha=alpha)
+    fall = chi2.ppf(1 - alpha, 1) / 2
+    for level in found.in_the_large_interval:
+        best = likelihood(y, line + found.in_the_large)
+        assert best - likelihood(y, line + level) == pytest.approx(fall, abs=1e-6)
+    best = likelihood(y, found.intercept + found.slope * line)
+    levels = np.arange(-1, 1, 1e-4)
+    for slope in found.slope_interval:
+        profile = max(likelihood(y, level + slope * line) for level in levels)
+        assert best - profile == pytest.approx(fall, abs=1e-5)
+    assert found.slope_interval[0] < found.slope < found.slope_interval[1]
+
+
+def test_many_patients_have_the_bounds_of_the_normal_curve():
+    rng = np.random.default_rng(1)
+    line = rng.normal(size=20_000)
+    found = calibration(rng.random(20_000) < expit(line), expit(line))
+    low, high = found.slope_interval
+    assert found.slope - low == pytest.approx(high - found.slope, rel=0.02)
+
+
+@pytest.mark.parametrize("y", [[0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 0, 0]])
+def test_what_is_not_estimable_has_no_bounds(y):
+    found = calibration(y, np.linspace(0.2, 0.8, 6))
+    assert found.slope is None
+    assert found.slope_interval is None
+    assert (found.in_the_large is None) == (found.in_the_large_interval is None)
 
 
 @given(st.integers(0, 999), st.floats(-3, 3), st.floats(-3, 3))

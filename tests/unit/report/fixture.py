@@ -176,7 +176,12 @@ def make_external(risks: np.ndarray, labels: np.ndarray, threshold: float) -> di
         "npv": interval(tn / (tn + fn), 0.15, "Wilson"),
         "accuracy": interval((tp + tn) / len(labels), 0.1, "Wilson"),
         "brier": float(np.mean((risks - labels) ** 2)),
-        "calibration": {"intercept": -0.21, "slope": 0.84},
+        "calibration": {
+            "intercept": -0.21,
+            "slope": 0.84,
+            "intercept_interval": bounded(-0.21, -0.71, 0.27),
+            "slope_interval": bounded(0.84, 0.42, 1.38),
+        },
         "confusion": {"tp": tp, "fp": fp, "fn": fn, "tn": tn},
         "roc": [
             [float(np.mean(risks[labels == 0] >= cut)), float(np.mean(risks[labels == 1] >= cut))]
@@ -187,6 +192,11 @@ def make_external(risks: np.ndarray, labels: np.ndarray, threshold: float) -> di
             for risk, label in zip(risks, labels, strict=True)
         ],
     }
+
+
+def bounded(value: float, low: float, high: float) -> dict[str, Any]:
+    """An interval of its own shape."""
+    return {"estimate": value, "low": low, "high": high, "method": "profile likelihood"}
 
 
 def interval(value: float, half: float, method: str = "DeLong") -> dict[str, Any]:

@@ -212,7 +212,12 @@ def test_numbers_that_cannot_be_estimated_are_said_never_drawn_as_nan(brief: dic
     for key in ("auc", "f1", "sensitivity", "specificity", "ppv", "npv", "accuracy"):
         external[key] = {**none, "note": "one class only"}
     external["brier"] = None
-    external["calibration"] = {"intercept": None, "slope": None}
+    external["calibration"] = {
+        "intercept": None,
+        "slope": None,
+        "intercept_interval": {**none},
+        "slope_interval": {**none},
+    }
     text = parse(render(brief)).words()
     assert "could not be estimated: one class only" in text
     assert not re.search(r"\bnan\b|\bNone\b|\binf\b", text)
