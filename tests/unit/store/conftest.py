@@ -65,6 +65,10 @@ def overwrite(store, name, data):
 
 @pytest.fixture
 def filled(store):
+    return fill(store)
+
+
+def fill(store):
     """Three cases with one feature row each."""
     delta.append(store, "cases", [case_row(case) for case in "abc"], run_id="r")
     rows = [feature_row(case, firstorder_Mean=float(i)) for i, case in enumerate("abc")]

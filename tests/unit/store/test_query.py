@@ -1,15 +1,17 @@
 """SQL: read-only, confined to the lake, and the views keep their grain."""
 
+import uuid
 from dataclasses import replace
 
 import pytest
 
 from radlas.errors import ConfigError
 from radlas.store import delta
+from radlas.store.layout import init_store
 from radlas.store.query import VIEWS, connect, run_sql, view_sql
 from radlas.tables import TABLES, Column
 
-from .conftest import case_row, feature_row
+from .conftest import case_row, feature_row, fill
 
 DERIVED = {"cases": ["days_from_first"]}  # what views add
 
@@ -28,6 +30,22 @@ def test_rows_come_back_with_partitions_as_text(filled):
             connection, "select centre, count(*), avg(firstorder_Mean) from radiomics group by 1"
         ).fetchall()
     assert rows == [("c1", 3, 1.0)]
+
+
+@pytest.fixture(scope="module", params=["folder", "bucket"])
+def guarded(request, tmp_path_factory):
+    """A folder with a secret and a store in or beside it, and one connection for all queries."""
+    host = tmp_path_factory.mktemp("host")
+    (host / "secret.csv").write_text("name\nJane Doe\n")
+    address = str(host / "store")
+    if request.param == "bucket":
+        request.getfixturevalue("object_storage")
+        address = f"s3://radlas/{uuid.uuid4().hex}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RADLAS_HOME", str(host / "home"))
+        store = fill(init_store(address))
+        with connect(store) as connection:
+            yield host, store.place, connection
 
 
 @pytest.mark.parametrize(
@@ -97,15 +115,15 @@ def test_rows_come_back_with_partitions_as_text(filled):
         "select 1 into outfile '{host}/x'",
     ],
 )
-def test_a_query_can_only_read_the_store(filled, tmp_path, sql):
-    (tmp_path / "secret.csv").write_text("name\nJane Doe\n")
-    with connect(filled) as connection, pytest.raises(ConfigError) as caught:
-        run_sql(
-            connection, sql.format(host=tmp_path, store=filled.place, near=filled.place.near)
-        ).fetchall()
+def test_a_query_can_only_read_the_store(guarded, sql):
+    """And one that wanted more has changed nothing for the next."""
+    host, place, connection = guarded
+    with pytest.raises(ConfigError) as caught:
+        run_sql(connection, sql.format(host=host, store=place, near=place.near)).fetchall()
     assert "Jane" not in str(caught.value)
     kept = {"secret.csv", "store", "store.key", "home"}
-    assert {path.name for path in tmp_path.iterdir()} <= kept
+    assert {path.name for path in host.iterdir()} <= kept
+    assert run_sql(connection, "select count(*) from cases").fetchall() == [(3,)]
 
 
 ORDERED = "select last(t) from (select md5(i::text) t from range(3000000) r(i) order by t)"
