@@ -199,7 +199,7 @@ def perturbed(study_store, study_file, tmp_path_factory):
     shutil.copy(f"{study_store}.key", f"{store}.key")
     recipe.write_text(PERTURBED)
     here = ("--store", store)
-    assert radlas("extract", *here, "--config", recipe, "--engine", "local").code == 0
+    assert radlas("extract", *here, "--config", recipe, "--engine", "serial").code == 0
     sql = "select distinct feature_set from radiomics where perturbation = 'shuffled'"
     name = radlas("query", *here, "--format", "json", sql).data[0]["feature_set"]
     said = radlas("snapshot", "create", "copies", *here, "--feature-set", name)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from radlas.features.resnet.cam import grad_cam
+from radlas.features.resnet.contrast import Trainer, Training
 from radlas.features.resnet.device import PARITY, CpuRunner, TorchRunner
 from radlas.features.resnet.weights import random_network
 from radlas.geometry import Geometry
@@ -28,6 +31,26 @@ def test_features_on_the_gpu_equal_those_on_the_cpu(variant, half):
     expected = CpuRunner(network).features(images(5))
     found = TorchRunner(network.to("cuda"), half, batch=4).features(images(5))
     np.testing.assert_allclose(found, expected, atol=PARITY * np.abs(expected).max())
+
+
+@gpu
+def test_training_twice_gives_the_same_bytes():
+    training = Training(
+        variant="medicalnet",
+        crop=(16, 32, 32),
+        batch=4,
+        steps=5,
+        learning_rate=1e-3,
+        temperature=0.2,
+        seed=0,
+    )
+    seen, found = np.stack(images(8)), []
+    for _ in range(2):
+        trainer = Trainer(seen, training, "cuda")
+        trainer.run(lambda *_: None, 100, Path("never"))
+        found.append(trainer.network.state_dict())
+    for name, tensor in found[0].items():
+        torch.testing.assert_close(tensor, found[1][name], rtol=0, atol=0)
 
 
 @gpu

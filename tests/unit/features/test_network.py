@@ -10,7 +10,14 @@ import torch
 from safetensors.torch import save_file
 
 from radlas.errors import ConfigError
-from radlas.features.resnet.network import FORMS, STAGES, ResNet18, shortcut
+from radlas.features.resnet.network import (
+    FORMS,
+    STAGES,
+    ResNet18,
+    max_pool,
+    max_pool_in_turns,
+    shortcut,
+)
 from radlas.features.resnet.weights import cached_network, load_network, random_network
 
 
@@ -98,6 +105,25 @@ def test_the_gradient_flows_through_the_shortcut():
     expected = torch.zeros(4, 4, 4)
     expected[::2, ::2, ::2] = 1
     torch.testing.assert_close(x.grad[0, 0], expected)
+
+
+@pytest.mark.parametrize("shape", [(4, 6, 8), (5, 7, 3), (1, 2, 9)])
+def test_pooling_in_turns_is_pooling_with_the_same_gradients(shape):
+    chance = torch.Generator().manual_seed(2)
+    x = torch.randn(2, 3, *shape, generator=chance, dtype=torch.float64, requires_grad=True)
+    expected = max_pool(x)
+    weights = torch.randn(expected.shape, generator=chance, dtype=torch.float64)
+    (wanted,) = torch.autograd.grad((expected * weights).sum(), x)
+    found = max_pool_in_turns(x)
+    (gradient,) = torch.autograd.grad((found * weights).sum(), x)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    torch.testing.assert_close(gradient, wanted)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_where_gradients_flow_off_the_processor_no_pooling_adds_them_in_any_order(device):
+    x = torch.zeros(1, 1, 4, 4, 4, device=device, requires_grad=True)
+    assert ("MaxPool" in max_pool(x).grad_fn.name()) == (device == "cpu")
 
 
 def test_a_network_continued_after_a_stage_is_the_network(networks):

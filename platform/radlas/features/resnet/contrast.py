@@ -2,8 +2,8 @@
 
 For sites without published weights. Nothing is told of outcomes or outlines. What a step sees
 follows from the seed and the step's number alone, so a run that was interrupted goes on as if it
-had not been: bit for bit on a processor with as many threads. A GPU adds the gradients of pooling
-in any order, so its last digits differ from run to run.
+had not been: bit for bit on a processor with as many threads, or on a GPU of the same kind. While
+one step is computed, threads prepare what the next ones see.
 
 Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML
 2020 (NT-Xent).
@@ -12,8 +12,11 @@ Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Repr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ from radlas.features.resnet.weights import random_network
 
 Array = NDArray[np.floating[Any]]
 _LAST = 50  # steps that figures are means of
+_AHEAD = 4  # steps whose crops are prepared at once
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,8 @@ class Trainer:
             path: Where checkpoints go.
         """
         self.network.train()
-        while self.step < self._training.steps:
-            loss, share = self._one_step()
+        for batch in self._batches():
+            loss, share = self._one_step(batch)
             self.step += 1
             self.last = [*self.last[1 - _LAST :], (loss, share)]
             seen(self.step, loss, share)
@@ -125,6 +129,16 @@ class Trainer:
             ]
         return float(np.mean(shares))
 
+    def _batches(self) -> Iterator[Tensor]:
+        """What each of the steps to come sees."""
+        steps = iter(range(self.step, self._training.steps))
+        with ThreadPoolExecutor(_AHEAD) as pool:
+            ready = deque(pool.submit(self._crops, step) for step in islice(steps, _AHEAD))
+            while ready:
+                batch = ready.popleft().result()
+                ready.extend(pool.submit(self._crops, step) for step in islice(steps, 1))
+                yield batch
+
     def _crops(self, step: int) -> Tensor:
         seen = views(self._images, self._training, step)
         return torch.from_numpy(seen)[:, None].to(self._device)
@@ -138,13 +152,12 @@ class Trainer:
             "last": self.last,
         }
 
-    def _one_step(self) -> tuple[float, float]:
+    def _one_step(self, batch: Tensor) -> tuple[float, float]:
         wanted = self._training
         for group in self._optimiser.param_groups:
             group["lr"] = (
                 wanted.learning_rate * (1 + math.cos(math.pi * self.step / wanted.steps)) / 2
             )
-        batch = self._crops(self.step)
         with exactly():
             found = self._projection(self.network(batch))
             loss, share = nt_xent(found, wanted.temperature)

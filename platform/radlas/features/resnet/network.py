@@ -116,7 +116,7 @@ class ResNet18(nn.Module):
     def stem(self, x: Tensor) -> Tensor:
         """The first convolution, and the pooling after it where the form has one."""
         x = functional.relu(self.bn1(self.conv1(x)))
-        return functional.max_pool3d(x, 3, stride=2, padding=1) if self.form.pooled else x
+        return max_pool(x) if self.form.pooled else x
 
     def run(self, x: Tensor, *, after: str = "", until: str = "layer4") -> Tensor:
         """Activations of stage ``until``, from the image or from those of stage ``after``.
@@ -134,6 +134,31 @@ class ResNet18(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Images ``(batch, 1, z, y, x)`` to features ``(batch, 512)``: layer4, averaged."""
         return pool(self.run(x))
+
+
+def max_pool(x: Tensor) -> Tensor:
+    """Maxima over 3 x 3 x 3 voxels around every second one along each axis.
+
+    Args:
+        x: Activations, shape ``(batch, channel, z, y, x)``.
+    """
+    if x.device.type == "cpu" or not x.requires_grad:
+        return functional.max_pool3d(x, 3, stride=2, padding=1)
+    return max_pool_in_turns(x)
+
+
+def max_pool_in_turns(x: Tensor) -> Tensor:
+    """The same, axis by axis: on a GPU torch's own adds overlapping gradients in any order.
+
+    Where values tie, a gradient is shared among them instead of going to the first.
+    """
+    for axis in (2, 3, 4):
+        before, behind = [0] * 6, 2 * (4 - axis)
+        before[behind] = before[behind + 1] = 1
+        wide = functional.pad(x, before, value=-torch.inf).movedim(axis, -1)
+        left, middle, right = wide[..., :-2:2], wide[..., 1:-1:2], wide[..., 2::2]
+        x = torch.maximum(torch.maximum(left, middle), right).movedim(-1, axis)
+    return x
 
 
 def pool(activations: Tensor) -> Tensor:
