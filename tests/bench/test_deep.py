@@ -20,11 +20,12 @@ from tests.bench import made_device
 from tests.bench.lakes import multiply
 from tests.flows.conftest import ingest_all, radlas
 
+from radlas.engine.base import BATCH
 from radlas.engine.dask import DaskEngine
 from radlas.engine.gpus import gpus
 from radlas.engine.isolate import keep_freed_memory
 from radlas.features.resnet.cam import grad_cam
-from radlas.features.resnet.device import TorchRunner, runner_of
+from radlas.features.resnet.device import TorchRunner, exactly, runner_of
 from radlas.features.resnet.extractor import DeepExtractor
 from radlas.features.resnet.weights import random_network
 from radlas.flows.base import Report
@@ -187,14 +188,7 @@ def test_the_gpu_is_kept_busy(many, tell):
     exact = np.array(runner.features(batch[:4]))
     error = float(np.abs(exact - np.array(half.features(batch))[:4]).max() / np.abs(exact).max())
     inputs = half._on_device(batch, len(batch))
-    start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    half._forward(inputs, torch.float16)
-    start.record()
-    for _ in range(20):
-        half._forward(inputs, torch.float16)
-    stop.record()
-    torch.cuda.synchronize()
-    compute = start.elapsed_time(stop) / 1000 / 20 / len(batch)
+    compute = on_the_device(lambda: half._forward(inputs, torch.float16)) / len(batch)
     prepared = prepared_per_second(many)
     engine = DaskEngine()
     try:
@@ -218,6 +212,39 @@ def test_the_gpu_is_kept_busy(many, tell):
         },
     )
     assert error < 1e-3
+
+
+@gpu
+def test_what_fewer_launches_would_pay(tell):
+    """The network alone in half precision: as it is called, captured in a graph, and compiled."""
+    network = random_network("medicalnet", 0).requires_grad_(False).to("cuda")
+    network.to(memory_format=torch.channels_last_3d)
+    images = torch.randn(BATCH, 1, *SIZE, device="cuda")
+    images = images.contiguous(memory_format=torch.channels_last_3d)
+
+    def called(module: torch.nn.Module = network) -> torch.Tensor:
+        with torch.inference_mode(), exactly(), torch.autocast("cuda", dtype=torch.float16):
+            return module(images)
+
+    called()
+    captured, compiled = torch.cuda.CUDAGraph(), torch.compile(network)
+    with torch.cuda.graph(captured):
+        called()
+    ways = {"called": called, "captured": captured.replay, "compiled": lambda: called(compiled)}
+    figures = {f"{way} [images per s]": BATCH / on_the_device(run) for way, run in ways.items()}
+    tell(f"the network on {torch.cuda.get_device_name()}", figures)
+
+
+def on_the_device(action: Callable[[], object], repeats: int = 20) -> float:
+    """Seconds that the GPU needs for it."""
+    start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    action()
+    start.record()
+    for _ in range(repeats):
+        action()
+    stop.record()
+    torch.cuda.synchronize()
+    return start.elapsed_time(stop) / 1000 / repeats
 
 
 @contextmanager
@@ -261,17 +288,12 @@ def work(network: torch.nn.Module) -> tuple[float, float]:
 def bf16_peak() -> float:
     """Of matrix products [per s]."""
     a = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
-    a @ a
-    torch.cuda.synchronize()
-    took = seconds(lambda: ([a @ a for _ in range(20)], torch.cuda.synchronize()))
-    return 20 * 2 * 8192**3 / took
+    took = on_the_device(lambda: a @ a)
+    return 2 * 8192**3 / took
 
 
 def copy_bandwidth() -> float:
     """On the device [bytes per s], read and written."""
     a = torch.empty(1 << 30, dtype=torch.uint8, device="cuda")
     b = torch.empty_like(a)
-    b.copy_(a)
-    torch.cuda.synchronize()
-    took = seconds(lambda: ([b.copy_(a) for _ in range(20)], torch.cuda.synchronize()))
-    return 20 * 2 * float(1 << 30) / took
+    return 2 * float(1 << 30) / on_the_device(lambda: b.copy_(a))
