@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 NOT_ESTIMABLE = "not estimable"
@@ -106,6 +106,19 @@ def estimate(interval: Mapping[str, Any] | None, decimals: int = 3) -> str:
         return NOT_ESTIMABLE
     ends = bounds(interval, decimals)
     return f"{fixed(interval['estimate'], decimals)} ({'CI ' * (ends == NOT_ESTIMABLE)}{ends})"
+
+
+def methods(intervals: Iterable[Mapping[str, Any] | None]) -> str:
+    """How intervals were made, each way once, as they come.
+
+    Examples:
+        >>> methods([{"method": "exact"}, None, {"method": "Wilson"}, {"method": "exact"}])
+        'exact or Wilson'
+        >>> methods([None])
+        'none'
+    """
+    ways = [one["method"] for one in intervals if one and one.get("method")]
+    return " or ".join(dict.fromkeys(ways)) or "none"
 
 
 def feature(name: str) -> str:

@@ -29,6 +29,7 @@ def environment() -> Environment:
         "of": fmt.share,
         "bounds": fmt.bounds,
         "ci": fmt.estimate,
+        "methods": fmt.methods,
         "feature": fmt.feature,
         "short": fmt.short_id,
         "settings": fmt.settings,

@@ -206,6 +206,15 @@ def test_an_empty_signature_is_said(evidence: dict[str, Any]):
     assert "no feature drives its score" in text
 
 
+def test_captions_say_how_intervals_were_made(brief: dict[str, Any]):
+    words = parse(render(brief)).words()
+    assert "95 % CI: of AUC DeLong or DeLong, logit, of F1 bootstrap." in words
+    assert "below each its 95 % CI (Wilson)" in words
+    for model in brief["models"].values():
+        model["external"] = None
+    assert "95 % CI: of AUC DeLong. F1" in parse(render(brief)).words()
+
+
 def test_numbers_that_cannot_be_estimated_are_said_never_drawn_as_nan(brief: dict[str, Any]):
     external = brief["models"]["DLR"]["external"]
     none = {"estimate": None, "low": None, "high": None}
