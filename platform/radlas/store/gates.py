@@ -6,12 +6,12 @@ of them, so that the report names every gate that fails and not the first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import duckdb
 import numpy as np
-import pandas as pd
+from numpy.typing import ArrayLike
 from pydantic import Field, NonNegativeInt
 
 from radlas.config import Config
@@ -43,6 +43,13 @@ class Gates(Config):
     )
 
 
+class Counts(NamedTuple):
+    """What was counted for one gate or several, at each of some places."""
+
+    found: Mapping[Gate, ArrayLike]
+    places: Iterable[str]
+
+
 def examine(connection: duckdb.DuckDBPyConnection, gates: Gates) -> dict[str, Any]:
     """Hold what a connection sees against the gates.
 
@@ -54,11 +61,11 @@ def examine(connection: duckdb.DuckDBPyConnection, gates: Gates) -> dict[str, An
         ``gates`` as they were set, and ``findings``: per gate that failed its ``meaning``, whether
         it ``refuses``, how ``many`` places failed, and ``examples``, with ``where`` and ``found``.
     """
-    frames = [_tables(connection), _centres(connection), _coverage(connection)]
-    frames += list(_columns(connection))
+    counted = [_tables(connection), _centres(connection), _coverage(connection)]
+    counted += list(_columns(connection))
     failed: dict[Gate, list[dict[str, Any]]] = {}
-    for frame in frames:
-        for gate, where, found in _failures(frame, gates):
+    for counts in counted:
+        for gate, where, found in _failures(counts, gates):
             failed.setdefault(gate, []).append({"where": where, "found": found})
     findings = [
         {
@@ -95,9 +102,11 @@ def said(finding: Mapping[str, Any]) -> str:
     return f"{finding['gate']} ({finding['meaning']}): {first['found']:g} at {first['where']}{more}"
 
 
-def _failures(frame: pd.DataFrame, gates: Gates) -> Iterator[tuple[Gate, str, float]]:
-    import pandera.pandas as pa  # noqa: PLC0415 - half a second, and only to make a snapshot
+def _failures(counts: Counts, gates: Gates) -> Iterator[tuple[Gate, str, float]]:
+    import pandas as pd  # noqa: PLC0415 - half a second, and only to make a snapshot
+    import pandera.pandas as pa  # noqa: PLC0415
 
+    frame = pd.DataFrame(dict(counts.found), index=list(counts.places))
     limits: dict[Gate, Any] = {
         "unique_keys": pa.Check.eq(0, error="unique_keys"),
         "finite": pa.Check.eq(0, error="finite"),
@@ -114,10 +123,9 @@ def _failures(frame: pd.DataFrame, gates: Gates) -> Iterator[tuple[Gate, str, fl
             yield one["check"], str(one["index"]), float(one["failure_case"])
 
 
-def _tables(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"unique_keys": {name: _doubled(connection, name, key) for name, key in VIEW_KEYS.items()}}
-    )
+def _tables(connection: duckdb.DuckDBPyConnection) -> Counts:
+    doubled = [_doubled(connection, name, key) for name, key in VIEW_KEYS.items()]
+    return Counts({"unique_keys": doubled}, VIEW_KEYS)
 
 
 def _doubled(connection: duckdb.DuckDBPyConnection, table: str, key: Sequence[str]) -> int:
@@ -131,12 +139,12 @@ def _doubled(connection: duckdb.DuckDBPyConnection, table: str, key: Sequence[st
     return count(f"({columns})") if count(f"hash({columns})") else 0
 
 
-def _centres(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    rows = connection.sql("select centre, count(*) from cases group by 1").fetchall()
-    return pd.DataFrame({"cases_per_centre": dict(rows)})
+def _centres(connection: duckdb.DuckDBPyConnection) -> Counts:
+    rows = dict(connection.sql("select centre, count(*) from cases group by 1").fetchall())
+    return Counts({"cases_per_centre": list(rows.values())}, rows)
 
 
-def _coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+def _coverage(connection: duckdb.DuckDBPyConnection) -> Counts:
     """Per feature set and centre: rows that are not there, as if each case had all of them."""
     missing: dict[str, int] = {}
     kinds = {"radiomics": "roi, image_type, perturbation", "deep": "roi, layer"}
@@ -151,10 +159,10 @@ def _coverage(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
             from expected cross join people left join there using (feature_set, centre)"""
         ).fetchall()
         missing |= {f"{feature_set}, {centre}": number for feature_set, centre, number in rows}
-    return pd.DataFrame({"expected_rows": missing})
+    return Counts({"expected_rows": list(missing.values())}, missing)
 
 
-def _columns(connection: duckdb.DuckDBPyConnection) -> Iterator[pd.DataFrame]:
+def _columns(connection: duckdb.DuckDBPyConnection) -> Iterator[Counts]:
     """Every column of the training matrix: undefined, not finite, constant."""
     every = connection.sql("select * from radiomics limit 0").columns
     features = [name for name in every if name not in RADIOMICS_FACTS]
@@ -175,11 +183,11 @@ def _columns(connection: duckdb.DuckDBPyConnection) -> Iterator[pd.DataFrame]:
             np.array([group[f"{what}_{name}"] for name in made], dtype=float)
             for what in ("min", "max", "count")
         )
-        yield pd.DataFrame(
+        yield Counts(
             {
                 "null_rate": 1 - number / group["many"],
                 "finite": (~(np.isfinite(low) & np.isfinite(high))).astype(int),
                 "constant": ((low == high) & (group["many"] > 1)).astype(int),
             },
-            index=[place + name for name in made],
+            [place + name for name in made],
         )

@@ -16,13 +16,14 @@ from typing import Any
 
 import google_crc32c
 import numpy as np
-from numcodecs import Blosc, Zstd
+from numcodecs import Blosc, Zstd, blosc
 from numpy.typing import NDArray
 
 CHUNK = "c/0/0/0"  # where zarr looks for the only chunk, or shard, of an array
 _BYTES = [{"name": "bytes", "configuration": {"endian": "little"}}]
 _DECODERS: Mapping[str, Any] = {"blosc": Blosc(), "zstd": Zstd()}  # what is encoded tells the rest
 _CRC = {"name": "crc32c"}
+blosc.use_threads = False  # a worker is one process on one core
 
 
 def write_shard(

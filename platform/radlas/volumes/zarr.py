@@ -8,15 +8,12 @@ the size of its file and the checksums of the chunks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numcodecs
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 from radlas.digests import digest_of, mask_digest, voxel_digest
 from radlas.errors import StoreError
@@ -24,8 +21,7 @@ from radlas.geometry import Geometry
 from radlas.model import Roi, Volume
 from radlas.place import Folder, Place
 from radlas.reasons import data_error
-from radlas.volumes.attributes import committed_geometry, geometry_attributes
-from radlas.volumes.chunks import image_chunks, image_shard
+from radlas.volumes.attributes import committed_geometry
 from radlas.volumes.record import (
     COMMIT,
     Record,
@@ -36,15 +32,9 @@ from radlas.volumes.record import (
     load_record,
     unreadable,
 )
-from radlas.volumes.shard import CHUNK, read_array, write_chunk, write_shard
+from radlas.volumes.shard import CHUNK, read_array
 
 Box = tuple[slice, slice, slice]
-# Integers of a scanner hold noise that nothing compresses: lz4 takes a quarter of zstd's time for
-# 4 % more bytes. Floats gain 15 to 30 % by zstd; its level 1 takes half the time of level 5.
-_INTEGERS: dict[str, Any] = {"cname": "lz4", "clevel": 5}
-_MASK_LEVEL = 3
-_FLOATS: dict[str, Any] = {"cname": "zstd", "clevel": 1}
-numcodecs.blosc.use_threads = False  # a worker is one process on one core
 
 
 def volume_name(case_id: str) -> str:
@@ -139,9 +129,8 @@ def read_box(place: Place, case_id: str, box: Box) -> Volume:
     Raises:
         StoreError: The case is missing, a chunk is damaged, or the geometry contradicts itself.
     """
-    record, array = _open_part(place, case_id, "image")
-    whole = _geometry(place, case_id, array.shape, record.content)
-    part = _part(array, case_id, box)
+    record, shape, part = _part(place, case_id, "image", box)
+    whole = _geometry(place, case_id, shape, record.content)
     affine = whole.affine.copy()
     starts = np.array([edge.indices(size)[0] for edge, size in zip(box, whole.shape, strict=True)])
     affine[:3, 3] += affine[:3, :3] @ starts[::-1]
@@ -150,8 +139,7 @@ def read_box(place: Place, case_id: str, box: Box) -> Volume:
 
 def read_mask(place: Place, case_id: str, key: str, box: Box) -> NDArray[np.bool_]:
     """A part of one drawn mask; arguments and errors as for ``read_box``."""
-    _, array = _open_part(place, case_id, f"masks/{key}")
-    return _part(array, case_id, box).astype(bool)
+    return _part(place, case_id, f"masks/{key}", box)[2].astype(bool)
 
 
 def read_rois(place: Place, case_id: str) -> tuple[Roi, ...]:
@@ -204,55 +192,11 @@ def verify_case(place: Place, case_id: str) -> None:
 
 
 def _write(stage: Path, volume: Volume, rois: Sequence[Roi], content: Mapping[str, Any]) -> None:
-    with _one_thread():
-        _write_arrays(stage, volume, rois)
+    from radlas.volumes.arrays import write_arrays  # noqa: PLC0415 - zarr is slow to import
+
+    write_arrays(stage, volume, {roi_key(roi): roi.mask for roi in rois})
     text = Record(content, file_table(Folder(stage))).text()
     (stage / COMMIT).write_text(text, encoding="utf-8")
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    # A worker is one process on one core; more threads of each would only push the others aside.
-    setting: AbstractContextManager[Any] = zarr.config.set(
-        {"threading.max_workers": 1, "async.concurrency": 2}
-    )
-    return setting
-
-
-def _write_arrays(stage: Path, volume: Volume, rois: Sequence[Roi]) -> None:
-    group = zarr.open_group(
-        stage, mode="w", zarr_format=3, attributes=geometry_attributes(volume.geometry)
-    )
-    shape = volume.geometry.shape
-    voxels = volume.voxels.astype(volume.voxels.dtype.newbyteorder("<"), copy=False)
-    compressor = _FLOATS if voxels.dtype.kind == "f" else _INTEGERS
-    group.create_array(
-        "image",
-        shape=shape,
-        dtype=voxels.dtype,
-        chunks=image_chunks(shape),
-        shards=image_shard(shape),
-        compressors=[BloscCodec(**compressor, shuffle="bitshuffle"), Crc32cCodec()],
-        config={"write_empty_chunks": True},
-        dimension_names=("z", "y", "x"),
-    )
-    shard = stage / "image" / CHUNK
-    shard.parent.mkdir(parents=True)
-    codec = numcodecs.Blosc(**compressor, shuffle=numcodecs.Blosc.BITSHUFFLE)
-    write_shard(shard, voxels, image_chunks(shape), codec)
-    for roi in rois:
-        name = f"masks/{roi_key(roi)}"
-        group.create_array(
-            name,
-            shape=shape,
-            dtype="uint8",
-            chunks=shape,
-            compressors=[ZstdCodec(level=_MASK_LEVEL), Crc32cCodec()],
-            config={"write_empty_chunks": True},
-            dimension_names=("z", "y", "x"),
-        )
-        chunk = stage / name / CHUNK
-        chunk.parent.mkdir(parents=True)
-        write_chunk(chunk, roi.mask.view(np.uint8), numcodecs.Zstd(level=_MASK_LEVEL))
 
 
 def _whole(place: Place, case_id: str, name: str) -> NDArray[Any]:
@@ -267,24 +211,20 @@ def _whole(place: Place, case_id: str, name: str) -> NDArray[Any]:
         raise unreadable(name, case_id, error) from error
 
 
-def _open_part(place: Place, case_id: str, name: str) -> tuple[Record, zarr.Array[Any]]:
-    """An array of a case, once its file is shown to be whole."""
+def _part(
+    place: Place, case_id: str, name: str, box: Box
+) -> tuple[Record, tuple[int, ...], NDArray[Any]]:
+    """Of an array whose file is shown to be whole: its shape, and a part of it."""
+    from radlas.volumes.arrays import read_part  # noqa: PLC0415 - whole ones are read without zarr
+
     folder = volume_name(case_id)
     record = load_record(place, folder, case_id)
     check_size(place, folder, case_id, record, f"{name}/{CHUNK}")
     check_bytes(place, folder, case_id, record, f"{name}/zarr.json")
     try:
-        return record, zarr.open_array(place.zarr(folder), path=name, mode="r")
+        return record, *read_part(place.zarr(folder), name, box)
     except Exception as error:  # as above
         raise unreadable(name, case_id, error) from error
-
-
-def _part(array: zarr.Array[Any], case_id: str, box: Box) -> NDArray[Any]:
-    try:
-        with _one_thread():
-            return np.asarray(array[box])
-    except Exception as error:  # as above
-        raise unreadable(array.path, case_id, error) from error
 
 
 def _geometry(
