@@ -4,6 +4,8 @@ SUBJECTS ?= 60
 BIN      := .venv/bin
 PIP      := $(BIN)/python -m pip --disable-pip-version-check
 export PYTHONWARNINGS ?= ignore:load_module:DeprecationWarning
+# Where Python may not keep bytecode, every process would compile anew all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test lint bench constraints clean
 
