@@ -14,7 +14,7 @@ from radlas.errors import StudyError
 from radlas.learn.delong import Floats, checked
 from radlas.learn.lowess import smooth
 
-_FAR = 1e3  # a bound beyond which there is none
+_FAR = 1e9  # a bound beyond which there is none
 
 
 @dataclass(frozen=True)
@@ -65,25 +65,20 @@ def calibration(y: ArrayLike, risk: ArrayLike, *, alpha: float = 0.05) -> Calibr
         return Calibration(None, None, None, *means, note="not estimable: one class only")
     if ((value == 0) | (value == 1)).any():
         return Calibration(None, None, None, *means, note="not estimable: a risk of 0 or 1")
-    logit, ones = special.logit(value), np.ones((len(value), 1))
-    level = _first(logistic(ones, label, logit))
-
-    def shifted(by: float) -> Floats:
-        moved: Floats = logit + by
-        return moved
-
-    around = None if level is None else _profiled(label, shifted, level, alpha)
+    logit = special.logit(value)
+    level = _level(label, logit)
+    around = _profiled(label, lambda by: logit + by, level, alpha)
     if np.ptp(logit) < 1e-12:
         note = "one risk for all: no slope"
         return Calibration(level, None, None, *means, note, around)
-    line = logistic(np.column_stack([ones, logit]), label)
+    line = logistic(np.column_stack([np.ones(len(logit)), logit]), label)
     if line is None:
         note = "perfect separation: slope not estimable"
         return Calibration(level, None, None, *means, note, around)
 
-    def tilted(slope: float) -> Floats | None:
-        best = logistic(ones, label, slope * logit)
-        return None if best is None else slope * logit + best[0]
+    def tilted(by: float) -> Floats:
+        sloped: Floats = by * logit
+        return sloped + _level(label, sloped)
 
     intercept, slope = line.tolist()
     beside = _profiled(label, tilted, slope, alpha)
@@ -129,27 +124,33 @@ def between(risk: Floats, events: Floats, at: Floats) -> Floats:
     return np.interp(at, risk[order], events[order], left=np.nan, right=np.nan)
 
 
-def logistic(
-    design: Floats, label: NDArray[np.bool_], offset: Floats | None = None
-) -> Floats | None:
+def logistic(design: Floats, label: NDArray[np.bool_]) -> Floats | None:
     """Coefficients of an unpenalised logistic regression; ``None`` if they run away (separation).
+
+    Columns are taken apart first, so that neither their scales nor how far they lie from 0 matter.
 
     Args:
         design: Shape ``(row, column)``, the intercept among the columns.
         label: Shape ``(row,)``.
-        offset: Logits that are given, shape ``(row,)``.
     """
-    beta, given = np.zeros(design.shape[1]), np.zeros(len(design)) if offset is None else offset
-    for _ in range(50):
-        fitted = special.expit(design @ beta + given)
-        information = design.T @ (design * (fitted * (1 - fitted))[:, None])
+    length = np.sqrt((design**2).sum(axis=0))
+    if not length.all() or label.all() or not label.any():
+        return None
+    columns, mixing = np.linalg.qr(design / length)
+    if np.linalg.cond(mixing) > 1e12:
+        return None
+    score = columns @ columns.T @ np.full(len(label), special.logit(label.mean()))
+    for _ in range(100):
+        fitted = special.expit(score)
+        information = columns.T @ (columns * (fitted * (1 - fitted))[:, None])
         if np.linalg.cond(information) > 1e12 or not information.any():
             return None
-        step = np.linalg.solve(information, design.T @ (label - fitted))
-        if np.abs(step).max() < 1e-12:
+        step: Floats = columns @ np.linalg.solve(information, columns.T @ (label - fitted))
+        if np.abs(step).max() < 1e-11:
+            beta: Floats = np.linalg.solve(mixing, columns.T @ score) / length
             return beta
         # Far risks make a full step overshoot: at most 2 logits at once.
-        beta = beta + step * min(1.0, 2.0 / float(np.abs(design @ step).max()))
+        score = score + step * min(1.0, 2.0 / float(np.abs(step).max()))
     return None
 
 
@@ -165,25 +166,34 @@ def checked_risks(y: ArrayLike, risk: ArrayLike) -> tuple[NDArray[np.bool_], Flo
     return label, value
 
 
+def _level(label: NDArray[np.bool_], logits: Floats) -> float:
+    """What all logits must be moved by so that the risks' mean is the share of events."""
+    share = special.logit(label.mean())
+    low, high = share - logits.max(), share - logits.min()
+
+    def excess(by: float) -> float:
+        return float((special.expit(logits + by) - label).mean())
+
+    if high - low < 1e-12 or excess(low) >= 0 or excess(high) <= 0:  # one risk, up to rounding
+        return float(low + high) / 2
+    return float(optimize.brentq(excess, low, high, xtol=1e-13))
+
+
 def _profiled(
-    label: NDArray[np.bool_], logits: Callable[[float], Floats | None], best: float, alpha: float
+    label: NDArray[np.bool_], logits: Callable[[float], Floats], best: float, alpha: float
 ) -> tuple[float, float] | None:
     """Where a parameter's best likelihood has fallen by half a chi-square; ``None`` if nowhere.
 
     Args:
         label: Shape ``(row,)``.
-        logits: The best there are with a given value of the parameter; ``None`` if none are.
+        logits: The likeliest with a given value of the parameter.
         best: Its estimate.
         alpha: One minus the confidence level.
     """
-    start, fall = logits(best), float(stats.chi2.ppf(1 - alpha, 1)) / 2
-    if start is None:
-        return None
-    lowest = _log_likelihood(label, start) - fall
+    lowest = _log_likelihood(label, logits(best)) - float(stats.chi2.ppf(1 - alpha, 1)) / 2
 
     def above(value: float) -> float:
-        found = logits(value)
-        return -fall if found is None else _log_likelihood(label, found) - lowest
+        return _log_likelihood(label, logits(value)) - lowest
 
     bounds = []
     for side in (-1.0, 1.0):
@@ -198,7 +208,3 @@ def _profiled(
 
 def _log_likelihood(label: NDArray[np.bool_], logits: Floats) -> float:
     return float(np.where(label, -np.logaddexp(0, -logits), -np.logaddexp(0, logits)).sum())
-
-
-def _first(beta: Floats | None) -> float | None:
-    return None if beta is None else float(beta[0])

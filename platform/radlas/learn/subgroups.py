@@ -40,7 +40,8 @@ def subgroups(
         clinical: Same index values, in any order; a column per variable.
         groups: Variable to cut points, or ``None`` for the values as they are. A missing value
             is a level of its own, never dropped.
-        minimum_per_class: Levels with fewer of a class are listed as not estimable.
+        minimum_per_class: Levels with fewer of a class are listed as not estimable, and left out
+            of the interaction.
         margin: Difference of AUC within which two levels are alike.
         alpha: One minus the confidence level.
 
@@ -79,7 +80,12 @@ def subgroups(
             }
             for a, b in combinations(estimable, 2)
         ]
-        interactions.append({"variable": variable, **interaction(label, _logit(risk), level_of)})
+        kept = level_of.isin(estimable)
+        told = interaction(label[kept], _logit(risk[kept]), level_of[kept])
+        others = sorted(set(found) - set(estimable)) if estimable else []
+        apart = f"without {', '.join(others)}" if others else ""
+        told["note"] = "; ".join(filter(None, (told["note"], apart)))
+        interactions.append({"variable": variable, **told})
     note = "no significant difference is not equivalence: read the intervals"
     return {
         "levels": levels,
@@ -103,7 +109,7 @@ def interaction(y: ArrayLike, score: ArrayLike, groups: ArrayLike) -> Json:
     label, value = checked(y, score)
     level = np.asarray(groups).astype(str)
     names = sorted(set(level))
-    nothing = {"statistic": None, "df": len(names) - 1, "p": None}
+    nothing = {"statistic": None, "df": max(0, len(names) - 1), "p": None}
     if len(names) < 2:
         return {**nothing, "note": "one group only"}
     dummies = np.stack([level == name for name in names[1:]], axis=1).astype(np.float64)
@@ -174,10 +180,11 @@ def _levels(
     if len(absent):
         raise StudyError(f"{len(absent)} cases have no clinical row", str(absent[0]))
     values = clinical[variable].reindex(cases)
+    texts = values.astype("object").where(values.notna(), MISSING).astype(str).str.strip()
     if cuts is None:
-        return values.astype("object").where(values.notna(), MISSING).astype(str)
+        return texts.where(texts != "", MISSING)
     names = np.array([*_cut_names(cuts), MISSING])
-    numbers = values.astype(np.float64).to_numpy()
+    numbers = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)  # "unknown" is missing
     place = np.where(np.isnan(numbers), len(names) - 1, np.digitize(numbers, cuts))
     return pd.Series(names[place], index=cases)
 

@@ -48,6 +48,30 @@ def test_at_the_bounds_the_likelihood_has_fallen_by_half_a_chi_square(breast, ri
     assert found.slope_interval[0] < found.slope < found.slope_interval[1]
 
 
+@given(st.integers(0, 999), st.floats(-4, 4), st.sampled_from([1e-3, 0.1, 1.0, 3.0]))
+@settings(max_examples=40)
+def test_bounds_keep_sense_and_scale_wherever_the_risks_lie(seed, centre, spread):
+    """Events and risks turned round, and logits stretched: narrow and one-sided risks too."""
+    rng = np.random.default_rng(seed)
+    line = rng.normal(size=30)
+    y = rng.random(30) < expit(line / 2)
+    plain = calibration(y, expit(line))
+    found = calibration(y, expit(centre + spread * line))
+    turned = calibration(~y, expit(-centre - spread * line))
+    if plain.slope is None:
+        assert found.slope is None
+        return
+    assert found.slope * spread == pytest.approx(plain.slope, rel=1e-6, abs=1e-6)
+    bounds = np.array(plain.slope_interval)
+    np.testing.assert_allclose(
+        np.array(found.slope_interval) * spread, bounds, rtol=1e-5, atol=1e-5
+    )
+    np.testing.assert_allclose(turned.slope_interval, found.slope_interval, rtol=1e-6)
+    np.testing.assert_allclose(
+        turned.in_the_large_interval, -np.array(found.in_the_large_interval)[::-1], atol=1e-8
+    )
+
+
 def test_many_patients_have_the_bounds_of_the_normal_curve():
     rng = np.random.default_rng(1)
     line = rng.normal(size=20_000)

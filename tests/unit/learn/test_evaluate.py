@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import logit
 
 from radlas.errors import StudyError
 from radlas.learn.evaluate import compare, compare_folds, evaluate, internal
@@ -168,6 +169,38 @@ def test_the_interaction_with_parity_equals_r(breast):
     found = interaction(y, X[:, 1], np.arange(len(y)) % 2)
     assert found["statistic"] == pytest.approx(0.08416849636, abs=1e-8)
     assert found["p"] == pytest.approx(0.77173, abs=1e-5)
+
+
+def test_a_level_of_a_few_does_not_take_the_interaction_of_the_others(clinical):
+    y, risks = scores()
+    odd = clinical.copy()
+    odd.loc[odd.index[:2], "sex"] = ["", " F "]
+    found = subgroups(risks["good"], y, odd, {"sex": None})
+    assert [row["level"] for row in found["levels"]] == ["F", "M", "missing"]
+    sex = odd["sex"].reindex(risks["good"].index).str.strip()
+    kept = (sex != "").to_numpy()
+    expected = interaction(
+        np.asarray(y)[kept], logit(risks["good"][kept].clip(1e-12, 1 - 1e-12)), sex[kept]
+    )
+    (told,) = found["interactions"]
+    assert told == {"variable": "sex", **expected, "note": "without missing"}
+    assert told["p"] is not None
+
+
+def test_words_among_numbers_are_missing_numbers(clinical):
+    y, risks = scores()
+    worded = clinical.astype({"age_years": object})
+    worded.loc[worded.index[:3], "age_years"] = ["unknown", pd.NA, "61"]
+    levels = subgroups(risks["good"], y, worded, {"age_years": (60,)})["levels"]
+    assert [row["level"] for row in levels] == ["<60", ">=60", "missing"]
+    assert sum(row["n"] for row in levels) == 80
+
+
+def test_where_no_level_is_large_enough_there_is_no_interaction(clinical):
+    y, risks = scores()
+    found = subgroups(risks["good"], y, clinical, {"sex": None}, minimum_per_class=70)
+    assert found["interactions"][0]["p"] is None
+    assert found["interactions"][0]["df"] == 0
 
 
 def test_alike_is_shown_and_not_assumed(clinical):
