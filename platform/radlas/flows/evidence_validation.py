@@ -207,7 +207,7 @@ def stability(model: FittedModel) -> Json | None:
 def _errors(found: Json | None) -> Json | None:
     if found is None:
         return None
-    ici = interval(found["ici"], found["ici_interval"], method="bootstrap, percentiles")
+    ici = interval(found["ici"], found["ici_interval"], method="range of resamples")
     return {"ici": ici, **{key: found[key] for key in ("e50", "e90", "emax")}}
 
 

@@ -63,7 +63,8 @@ def full_performance(y: ArrayLike, risk: ArrayLike, threshold: float, study: Stu
     Returns:
         Besides: ``intervals`` (``brier f1 average_precision``, each as ``bootstrap`` returns it),
         ``precision_recall`` (lists ``recall precision``), ``elsewhere`` (per declared prevalence
-        ``prevalence ppv npv``), ``calibration_errors`` (``ici e50 e90 emax`` and ``ici_interval``),
+        ``prevalence ppv npv``), ``calibration_errors`` (``ici e50 e90 emax``, and ``ici_interval``
+        of resamples: a distance grows with noise, so it is no confidence interval),
         ``calibration_curve`` (lists ``risk events low high``) and ``decision_curve``.
     """
     found = performance(y, risk, threshold, alpha=study.alpha)
