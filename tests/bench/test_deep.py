@@ -27,7 +27,7 @@ from radlas.engine.isolate import keep_freed_memory
 from radlas.features.resnet.cam import grad_cam
 from radlas.features.resnet.device import TorchRunner, exactly, runner_of
 from radlas.features.resnet.extractor import DeepExtractor
-from radlas.features.resnet.weights import random_network
+from radlas.features.resnet.weights import cached_network, random_network
 from radlas.flows.base import Report
 from radlas.flows.extract import ExtractConfig, extract, plan
 from radlas.geometry import Geometry
@@ -182,13 +182,13 @@ def prepared_per_second(store) -> float:
 @gpu
 def test_the_gpu_is_kept_busy(many, tell):
     """From Zarr to rows against the network alone; and that against what the card can do."""
-    runner = TorchRunner(random_network("medicalnet", 0).requires_grad_(False).to("cuda"))
+    runner = TorchRunner(cached_network("medicalnet", "", "", 0, "cuda"))
     half = TorchRunner(runner.network, torch.float16)
     batch = [np.random.default_rng(k).normal(size=SIZE).astype(np.float32) for k in range(16)]
     exact = np.array(runner.features(batch[:4]))
     error = float(np.abs(exact - np.array(half.features(batch))[:4]).max() / np.abs(exact).max())
     inputs = half._on_device(batch, len(batch))
-    compute = on_the_device(lambda: half._forward(inputs, torch.float16)) / len(batch)
+    compute = on_the_device(lambda: in_half(runner.network, inputs)) / len(batch)
     prepared = prepared_per_second(many)
     engine = DaskEngine()
     try:
@@ -217,22 +217,27 @@ def test_the_gpu_is_kept_busy(many, tell):
 @gpu
 def test_what_fewer_launches_would_pay(tell):
     """The network alone in half precision: as it is called, captured in a graph, and compiled."""
-    network = random_network("medicalnet", 0).requires_grad_(False).to("cuda")
-    network.to(memory_format=torch.channels_last_3d)
+    network = cached_network("medicalnet", "", "", 0, "cuda")
     images = torch.randn(BATCH, 1, *SIZE, device="cuda")
     images = images.contiguous(memory_format=torch.channels_last_3d)
 
-    def called(module: torch.nn.Module = network) -> torch.Tensor:
-        with torch.inference_mode(), exactly(), torch.autocast("cuda", dtype=torch.float16):
-            return module(images)
-
-    called()
+    in_half(network, images)
     captured, compiled = torch.cuda.CUDAGraph(), torch.compile(network)
     with torch.cuda.graph(captured):
-        called()
-    ways = {"called": called, "captured": captured.replay, "compiled": lambda: called(compiled)}
+        in_half(network, images)
+    ways = {
+        "called": lambda: in_half(network, images),
+        "captured": captured.replay,
+        "compiled": lambda: in_half(compiled, images),
+    }
     figures = {f"{way} [images per s]": BATCH / on_the_device(run) for way, run in ways.items()}
     tell(f"the network on {torch.cuda.get_device_name()}", figures)
+
+
+def in_half(network: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor) -> torch.Tensor:
+    """As ``TorchRunner`` calls it, left on the device."""
+    with torch.inference_mode(), exactly(), torch.autocast("cuda", dtype=torch.float16):
+        return network(images)
 
 
 def on_the_device(action: Callable[[], object], repeats: int = 20) -> float:

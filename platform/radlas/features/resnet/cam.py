@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from radlas.features.resnet.device import Runner
+from radlas.features.resnet.device import Runner, exactly
 from radlas.features.resnet.network import FEATURES, STAGES, Steps, pool
 from radlas.geometry import Geometry
 
@@ -68,11 +68,12 @@ def grad_cam(
     network = runner.network
     activations = runner.activations(image, layer).requires_grad_(True)  # the tape begins here
     head = torch.as_tensor(weights, dtype=torch.float32, device=activations.device)
-    features = pool(network.run(activations, after=layer))[0]
-    score = features @ head + bias
+    with exactly():
+        features = pool(network.run(activations, after=layer))[0]
+        score = features @ head + bias
+        (gradient,) = torch.autograd.grad(score, activations)
     final = float(score.detach())
     _check_score(final, features.detach().cpu().numpy(), weights, bias)
-    (gradient,) = torch.autograd.grad(score, activations)
     with torch.no_grad():
         channel_weights = gradient.mean(dim=(2, 3, 4), keepdim=True)
         raw = functional.relu((channel_weights * activations).sum(dim=1, keepdim=True))

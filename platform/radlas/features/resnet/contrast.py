@@ -28,8 +28,8 @@ from torch.nn import functional
 
 from radlas.errors import ConfigError
 from radlas.features.resnet.device import exactly
-from radlas.features.resnet.network import FEATURES, Variant
-from radlas.features.resnet.weights import random_network
+from radlas.features.resnet.network import FEATURES, ResNet18, Variant
+from radlas.features.resnet.weights import on_device, random_network
 
 Array = NDArray[np.floating[Any]]
 _LAST = 50  # steps that figures are means of
@@ -79,7 +79,7 @@ class Trainer:
         _check(images, training)
         self.step, self.last = 0, list[tuple[float, float]]()
         self._images, self._training, self._device = images, training, device
-        self.network = random_network(training.variant, training.seed).to(device)
+        self.network = _untaught(training, device)
         self._projection = _projection(training.seed).to(device)
         parts = [*self.network.parameters(), *self._projection.parameters()]
         self._optimiser = torch.optim.AdamW(parts, lr=training.learning_rate)
@@ -111,7 +111,7 @@ class Trainer:
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint."""
-        state = torch.load(path, map_location=self._device, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         self.network.load_state_dict(state["network"])
         self._projection.load_state_dict(state["projection"])
         self._optimiser.load_state_dict(state["optimiser"])
@@ -120,7 +120,7 @@ class Trainer:
     def untaught(self) -> float:
         """Share of the last steps' crops that find their like by the weights it began with."""
         wanted = self._training
-        network = random_network(wanted.variant, wanted.seed).to(self._device).train()
+        network = _untaught(wanted, self._device).train()
         projection = _projection(wanted.seed).to(self._device)
         with torch.no_grad(), exactly():
             shares = [
@@ -212,6 +212,12 @@ def _view(image: Array, crop: tuple[int, ...], chance: np.random.Generator) -> N
     gain, offset = chance.uniform(0.8, 1.25), chance.normal(0, 0.1)
     noise = chance.normal(0, 0.05, part.shape)
     return (part * gain + offset + noise).astype(np.float32)
+
+
+def _untaught(training: Training, device: str) -> ResNet18:
+    network = random_network(training.variant, training.seed)
+    # On a processor it trains slower in the layout that is faster on a GPU.
+    return network if device == "cpu" else on_device(network, device)
 
 
 def _projection(seed: int) -> nn.Sequential:

@@ -162,8 +162,12 @@ def max_pool_in_turns(x: Tensor) -> Tensor:
 
 
 def pool(activations: Tensor) -> Tensor:
-    """Global average: ``(batch, channel, z, y, x)`` to ``(batch, channel)``."""
-    return torch.mean(activations, dim=(2, 3, 4))
+    """Global average: ``(batch, channel, z, y, x)`` to ``(batch, channel)``.
+
+    Never in half precision: so rounded, some features would be off by as much as patients differ.
+    """
+    wide = torch.promote_types(activations.dtype, torch.float32)
+    return torch.mean(activations, dim=(2, 3, 4), dtype=wide)
 
 
 def _strides(form: Form) -> dict[str, Steps]:

@@ -75,9 +75,17 @@ def cached_network(variant: Variant, path: str, digest: str, seed: int, device: 
         network = _filled(variant, weights, Path(path))
     else:
         network = random_network(variant, seed)
-    network.requires_grad_(False).to(device)
+    return on_device(network.requires_grad_(False), device)
+
+
+def on_device(network: ResNet18, device: str) -> ResNet18:
+    """The network moved there, in the faster layout, with the same values.
+
+    In the other one a GPU has no deterministic algorithm of cuDNN for dilated convolutions.
+    """
+    network.to(device)
     for module in network.modules():
-        if isinstance(module, nn.Conv3d):  # the faster layout, with the same values
+        if isinstance(module, nn.Conv3d):
             module.weight.data = module.weight.contiguous(memory_format=torch.channels_last_3d)
     return network
 
