@@ -17,6 +17,7 @@ import numpy as np
 
 from radlas.engine.base import BATCH, Bundle, Done
 from radlas.features.resnet import extractor
+from radlas.features.resnet.device import Told
 from radlas.flows import extract
 
 # Variables of the environment: where processes meet, and how long an image takes [s].
@@ -28,14 +29,15 @@ class MadeDevice:
 
     name = "made float16"
 
-    def features(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def told(self, images: Sequence[np.ndarray]) -> list[Told]:
         staged = np.stack(images)
         batches = -(-len(staged) // BATCH)  # filled up, as those of a GPU
         seconds = float(os.environ[PACE]) * batches * BATCH
         with Path(os.environ[FOLDER], "device").open("w") as device:
             fcntl.flock(device, fcntl.LOCK_EX)
             time.sleep(seconds)
-        return [np.full(512, image[0, 0, 0] + 1, np.float32) for image in staged]
+        made = (np.full(512, image[0, 0, 0] + 1, np.float32) for image in staged)
+        return [Told(features, self.name) for features in made]
 
 
 def work_many(bundle: Bundle[extract.ExtractTask]) -> list[Done[extract.ExtractTask, Any]]:

@@ -192,9 +192,9 @@ def test_the_gpu_is_kept_busy(many, tell):
     prepared = prepared_per_second(many)
     engine = DaskEngine()
     try:
-        first = cases_per_second(many, engine, extract, 7, half.name)
+        first = cases_per_second(many, engine, extract, 7, half.told(batch[:1])[0].device)
         with utilisation() as busy:
-            then = cases_per_second(many, engine, extract, 8, half.name)
+            then = cases_per_second(many, engine, extract, 8, half.told(batch[:1])[0].device)
     finally:
         engine.close()
     tell(

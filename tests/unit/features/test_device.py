@@ -105,7 +105,38 @@ def test_half_precision_is_used_only_where_it_is_near_enough(network):
     runner = TorchRunner(network, torch.bfloat16)
     found, expected = runner.features(images(2)), TorchRunner(network).features(images(2))
     assert np.abs(np.subtract(found, expected)).max() <= PARITY * np.abs(expected).max()
-    assert runner.name == "cpu float32"
+    assert runner.told(images(1))[0].device == "cpu float32"
+
+
+def test_an_image_beyond_half_precision_changes_no_other_whoever_comes_first(network):
+    """It is told in float32, which its row says; its neighbours are what they are alone."""
+    runner = TorchRunner(network, torch.float16, batch=3)
+    quiet, loud = images(2), 1e6 * images(3)[2]
+    alone = runner.told(quiet)
+    assert {one.device for one in alone} == {"cpu float16"}
+    exact = TorchRunner(network, batch=3).features([loud])[0]
+    for order in ([loud, *quiet], [*quiet, loud]):
+        found = TorchRunner(network, torch.float16, batch=3).told(order)
+        told = {image.tobytes(): one for image, one in zip(order, found, strict=True)}
+        np.testing.assert_array_equal(told[loud.tobytes()].features, exact)
+        assert told[loud.tobytes()].device == "cpu float32"
+        for image, one in zip(quiet, alone, strict=True):
+            np.testing.assert_array_equal(told[image.tobytes()].features, one.features)
+            assert told[image.tobytes()].device == one.device
+
+
+def test_a_device_that_fails_is_told_and_no_defect_of_ours(network):
+    class Broken(torch.nn.Module):
+        def forward(self, x):
+            raise torch.AcceleratorError("CUDA error: an illegal access")
+
+    broken = Broken()
+    broken.register_parameter("p", torch.nn.Parameter(torch.zeros(1)))
+    with pytest.raises(
+        WorkerError, match="cannot be used: CUDA error: an illegal access"
+    ) as caught:
+        TorchRunner(broken).features(images(1))
+    assert caught.value.reason == "device"
 
 
 def test_images_of_several_sizes_come_back_in_their_order(network):

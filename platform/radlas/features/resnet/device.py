@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,19 @@ from radlas.features.resnet.weights import cached_network
 
 Array = NDArray[np.float32]
 PARITY = 1e-3  # most that half precision may differ, of the largest feature
+_PROBE = (16, 64, 64)  # voxels by which that is decided
+
+
+class Told(NamedTuple):
+    """What is told of one image.
+
+    Attributes:
+        features: Shape ``(512,)``.
+        device: That made them, and its precision, as ``cpu float32``; kept with every row.
+    """
+
+    features: Array
+    device: str
 
 
 class Runner(Protocol):
@@ -31,12 +44,11 @@ class Runner(Protocol):
 
     network: ResNet18
 
-    @property
-    def name(self) -> str:
-        """Device and precision, as ``cpu float32``; kept with every row."""
+    def told(self, images: Sequence[Array]) -> list[Told]:
+        """Features of each image, shape ``(z, y, x)``; the other images do not matter."""
 
     def features(self, images: Sequence[Array]) -> list[Array]:
-        """512 features of each image, shape ``(z, y, x)``; the other images do not matter."""
+        """The features alone."""
 
     def activations(self, image: Array, until: str) -> Tensor:
         """Activations ``(1, channel, z, y, x)`` of a stage, float32, without their history."""
@@ -61,13 +73,18 @@ def runner(variant: Variant, path: str, digest: str, seed: int) -> Runner:
     except torch.OutOfMemoryError:
         what = "the device's memory does not hold the network"
         raise WorkerError(what, device, "another GPU", "memory") from None
-    except RuntimeError as error:  # what CUDA raises; its first line says what is wrong
-        raise WorkerError(
-            "the GPU cannot be used: " + str(error).partition("\n")[0],
-            device,
-            "`nvidia-smi` tells who uses it, and in which mode; CUDA_VISIBLE_DEVICES= goes without",
-            "device",
-        ) from None
+    except RuntimeError as error:
+        raise _failed(device, error) from None
+
+
+def _failed(device: str, error: RuntimeError) -> WorkerError:
+    """Of what CUDA raises the first line says what is wrong."""
+    return WorkerError(
+        "the GPU cannot be used: " + str(error).partition("\n")[0],
+        device,
+        "`nvidia-smi` tells who uses it, and in which mode; CUDA_VISIBLE_DEVICES= goes without",
+        "device",
+    )
 
 
 def default_device() -> str:
@@ -85,15 +102,17 @@ def runner_of(network: ResNet18) -> Runner:
 class CpuRunner:
     """One image after the other, float32."""
 
-    name = "cpu float32"
-
     def __init__(self, network: ResNet18) -> None:
         self.network = network
         self._lean = LeanNetwork(network)
 
+    def told(self, images: Sequence[Array]) -> list[Told]:
+        """See ``Runner``."""
+        return [Told(self._lean.features(image), "cpu float32") for image in images]
+
     def features(self, images: Sequence[Array]) -> list[Array]:
         """See ``Runner``."""
-        return [self._lean.features(image) for image in images]
+        return [one.features for one in self.told(images)]
 
     def activations(self, image: Array, until: str) -> Tensor:
         """See ``Runner``."""
@@ -102,10 +121,12 @@ class CpuRunner:
 
 
 class TorchRunner:
-    """In batches, in half precision as long as that changes no feature by more than ``PARITY``.
+    """In batches, in half precision if that changes no feature of noise by more than ``PARITY``.
 
-    Every batch has the same size, filled up with zeros, that of a single image too: how a device
-    sums depends on it. If memory does not suffice, the size is halved, for good.
+    What decides is the network and the device, never which image came first. An image beyond the
+    range of half precision is described in float32, and it alone. Every batch has the same size,
+    filled up with zeros, that of a single image too: how a device sums depends on it. If memory
+    does not suffice, the size is halved, for good.
 
     Args:
         network: On its device.
@@ -123,26 +144,27 @@ class TorchRunner:
         self._batch = batch
         self._staged = torch.zeros(0)
 
-    @property
-    def name(self) -> str:
-        """Device and precision."""
-        return f"{self._device.type} {str(self._half or torch.float32).removeprefix('torch.')}"
-
     def features(self, images: Sequence[Array]) -> list[Array]:
+        """See ``Runner``."""
+        return [one.features for one in self.told(images)]
+
+    def told(self, images: Sequence[Array]) -> list[Told]:
         """See ``Runner``.
 
         Raises:
-            WorkerError: ``memory``: not even one image fits.
+            WorkerError: ``memory``: not even one image fits; ``device``: it fails.
         """
-        found: list[Array] = []
+        found: list[Told] = []
         while len(found) < len(images):
             waiting = images[len(found) :][: self._batch]
             try:
                 if not self._compared:
-                    self._compare(images[0])
+                    self._compare()
                 found += self._infer(waiting[: _alike(waiting)])
             except torch.OutOfMemoryError:
                 self._halve()
+            except torch.AcceleratorError as error:
+                raise _failed(self._device.type, error) from None
         return found
 
     def activations(self, image: Array, until: str) -> Tensor:
@@ -150,12 +172,17 @@ class TorchRunner:
         with torch.no_grad(), exactly():
             return self.network.run(self._on_device([image], 1), until=until)
 
-    def _infer(self, images: Sequence[Array]) -> list[Array]:
+    def _infer(self, images: Sequence[Array]) -> list[Told]:
         inputs = self._on_device(images, self._batch)
         found = self._forward(inputs, self._half)
-        if self._half is not None and not np.isfinite(found).all():
-            found = self._forward(inputs, None)  # beyond the range of half precision
-        return list(found[: len(images)])
+        beyond: NDArray[np.bool_] = np.logical_not(np.isfinite(found).all(axis=1))
+        if self._half is not None and beyond.any():
+            found[beyond] = self._forward(inputs, None)[beyond]
+        names = [self._name(None if far else self._half) for far in beyond]
+        return [Told(*one) for one in zip(found, names, strict=True)][: len(images)]
+
+    def _name(self, half: torch.dtype | None) -> str:
+        return f"{self._device.type} {str(half or torch.float32).removeprefix('torch.')}"
 
     def _forward(self, inputs: Tensor, half: torch.dtype | None) -> Array:
         cast = torch.autocast(self._device.type, dtype=half, enabled=half is not None)
@@ -163,9 +190,11 @@ class TorchRunner:
             features: Array = self.network(inputs).float().cpu().numpy()
         return features
 
-    def _compare(self, image: Array) -> None:
-        """Whether half precision is near enough, by the first image there is."""
-        inputs = self._on_device([image], 1)
+    def _compare(self) -> None:
+        """Whether half precision is near enough, by noise with a background."""
+        noise = np.random.default_rng(0).normal(size=_PROBE).astype(np.float32)
+        noise[:, : _PROBE[1] // 4] = 0
+        inputs = self._on_device([noise], 1)
         exact, quick = self._forward(inputs, None)[0], self._forward(inputs, self._half)[0]
         if not np.abs(exact - quick).max() <= PARITY * np.abs(exact).max():
             self._half = None
@@ -186,7 +215,7 @@ class TorchRunner:
         if self._batch == 1:
             raise WorkerError(
                 "the device's memory does not hold one image",
-                self.name,
+                self._device.type,
                 "a smaller `size` in the recipe, or another GPU",
                 "memory",
             )

@@ -174,10 +174,9 @@ class DeepExtractor:
     def describe_prepared(self, cases: Sequence[Prepared]) -> list[Description]:
         """One row of 512 features for each region of each case."""
         images = [volume.voxels for case in cases for volume in case.inputs.values()]
-        device = self.runner()
-        vectors = iter(device.features(images))
+        told = iter(self.runner().told(images))
         return [
-            Description(tuple(self._row(name, next(vectors), device.name) for name in case.inputs))
+            Description(tuple(self._row(name, *next(told)) for name in case.inputs))
             for case in cases
         ]
 
