@@ -22,7 +22,6 @@ from tests.flows.conftest import ingest_all, radlas
 
 from radlas.engine.base import BATCH
 from radlas.engine.dask import DaskEngine
-from radlas.engine.gpus import gpus
 from radlas.engine.isolate import keep_freed_memory
 from radlas.features.resnet.cam import grad_cam
 from radlas.features.resnet.device import TorchRunner, exactly, runner_of
@@ -144,7 +143,7 @@ def cases_per_second(store, engine, flow, seed: int, device: str) -> float:
 def test_a_made_device_is_kept_busy(many, tell, monkeypatch, tmp_path, ease):
     """Of a device that takes as long for an image as all cores need to prepare one, or longer."""
     pace = ease / prepared_per_second(many)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setattr("radlas.engine.dask.gpus", lambda: ["0"])
     monkeypatch.setenv(made_device.FOLDER, str(tmp_path))
     monkeypatch.setenv(made_device.PACE, str(pace))
     flow, engine = replace(extract, work_many=made_device.work_many), DaskEngine()
@@ -255,7 +254,7 @@ def on_the_device(action: Callable[[], object], repeats: int = 20) -> float:
 @contextmanager
 def utilisation():
     """Shares of time in which a kernel ran on the first GPU, sampled twice a second [%]."""
-    query = ["nvidia-smi", f"--id={gpus()[0]}", "--query-gpu=utilization.gpu"]
+    query = ["nvidia-smi", "--id=0", "--query-gpu=utilization.gpu"]
     query += ["--format=csv,noheader,nounits", "-lms", "500"]
     found: list[float] = []
     with subprocess.Popen(query, stdout=subprocess.PIPE, text=True) as driver:

@@ -13,9 +13,11 @@ import os
 import threading
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import dask
 from distributed import Client, Future, LocalCluster, WorkerPlugin, as_completed, get_worker
@@ -27,7 +29,7 @@ from radlas.errors import ConfigError, WorkerError
 
 T = TypeVar("T")
 R = TypeVar("R")
-_PLUGIN = "radlas-child"
+_AGAIN = {"crashed", "memory", "device"}  # what a fresh process may be spared
 _ANSWER = 10  # a scheduler that is there answers sooner [s]
 _WAITING = 3  # tasks of each worker that the scheduler knows of
 _START = 60  # workers that can start have started [s]
@@ -61,6 +63,7 @@ class DaskEngine:
         self._address, self._workers, self._timeout = address, workers, timeout
         self._cluster: LocalCluster | None = None
         self._started: Client | None = None
+        self._plugin = f"radlas-child-{uuid4().hex}"  # other runs may be on the same workers
 
     def map(
         self, work: Callable[[T], R], tasks: Sequence[T], *, gpu: bool = False
@@ -80,7 +83,9 @@ class DaskEngine:
 
         def submit(task: T) -> Future:
             sealed = seal(work, task)
-            future = self._client.submit(_isolated, sealed, pure=False, resources=resources)
+            future = self._client.submit(
+                _isolated, self._plugin, sealed, pure=False, resources=resources
+            )
             owners[future.key] = task
             return future
 
@@ -90,7 +95,7 @@ class DaskEngine:
             done = _collect(future, owners.pop(future.key))
             for task in islice(waiting, 1):
                 running.add(submit(task))
-            if isinstance(done.error, WorkerError) and done.error.reason in {"crashed", "memory"}:
+            if isinstance(done.error, WorkerError) and done.error.reason in _AGAIN:
                 crashed.append(done.task)
             else:
                 yield done
@@ -106,8 +111,11 @@ class DaskEngine:
         return max(1, min(MANY, tasks // (_WAITING * self._workers_there())))
 
     def close(self) -> None:
-        """Leave the scheduler, and end the local cluster."""
+        """Leave the scheduler and end our processes, or the local cluster."""
         if self._started is not None:
+            if self._cluster is None:
+                with suppress(OSError, TimeoutError):  # a scheduler that is gone has no workers
+                    self._started.unregister_worker_plugin(self._plugin)
             self._started.close()
         if self._cluster is not None:
             self._cluster.close()
@@ -118,7 +126,7 @@ class DaskEngine:
             if self._address is None:
                 self._cluster = _local_cluster(self._workers)
             self._started = _connect(self._cluster or self._address, self.name)
-            self._started.register_plugin(_ChildPlugin(self._timeout), name=_PLUGIN)
+            self._started.register_plugin(_ChildPlugin(self._timeout), name=self._plugin)
         return self._started
 
     def _workers_there(self, *, gpu: bool = False) -> int:
@@ -179,9 +187,9 @@ def _is_daemon() -> bool:
     return multiprocessing.current_process().daemon
 
 
-def _isolated(sealed: bytes) -> bytes | WorkerError:
+def _isolated(name: str, sealed: bytes) -> bytes | WorkerError:
     """The worker never opens what it passes on: it would import all that its child does."""
-    plugin: Any = get_worker().plugins[_PLUGIN]
+    plugin: Any = get_worker().plugins[name]
     with plugin.lock:
         answer: bytes | WorkerError = plugin.child.call(sealed)
         return answer

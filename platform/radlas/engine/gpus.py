@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from radlas.errors import ConfigError
 
 SHARES = 3  # workers of one GPU
 GPU_SHARES = "RADLAS_GPU_SHARES"  # a worker's variable: how many share the GPU that it sees
+_IMPORT = 120  # torch is imported sooner, from a slow disk too [s]
 _ANSWER = 10  # a driver that is there answers sooner [s]
 
 
 def gpus() -> list[str]:
-    """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    """The GPUs that torch can use here, as ``CUDA_VISIBLE_DEVICES`` names them."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        listed = (one.strip() for one in named.split(","))
-        return [one for one in listed if one.isdigit() or one.startswith(("GPU-", "MIG-"))]
-    found = (re.fullmatch(r"nvidia(\d+)", path.name) for path in Path("/dev").glob("nvidia*"))
-    return sorted((one[1] for one in found if one), key=int)
+    listed = [one.strip() for one in (named or "").split(",")]
+    listed = [one for one in listed if one.isdigit() or one.startswith(("GPU-", "MIG-"))]
+    files = (path.name for path in Path("/dev").glob("nvidia*"))
+    there = listed if named is not None else [one for one in files if one[6:].isdigit()]
+    if not there:
+        return []
+    count = _seen_by_torch()
+    if not count:
+        what = "there are GPUs, but torch cannot use them: processors do their work"
+        logging.getLogger(__name__).warning("%s (%s)", what, ", ".join(sorted(there)))
+    # A container's only device may be /dev/nvidia3, and CUDA calls it 0.
+    return listed[:count] if named is not None else [str(number) for number in range(count)]
+
+
+def _seen_by_torch() -> int:
+    """In a process of its own: torch is slow to import, and the device would stay taken."""
+    code = "from torch import cuda; print(cuda.device_count() if cuda.is_available() else 0)"
+    words = [sys.executable, "-W", "ignore", "-c", code]
+    try:
+        said = subprocess.run(  # noqa: S603 - our own interpreter
+            words, capture_output=True, text=True, timeout=_IMPORT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return 0
+    return int(said.stdout) if said.stdout.strip().isdigit() else 0
 
 
 def shares_of(device: str) -> int:

@@ -23,6 +23,9 @@ _THREADS = (
     "OPENBLAS_NUM_THREADS",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )
+_IDLE = 600  # after which a process without a task ends [s]
+# Before an answer: whether more can come. A device that failed fails in its process for ever.
+_NEXT, _LAST = b"\x00", b"\x01"
 _TRIM, _MMAP, _ARENAS = -1, -3, -8  # of malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
 _KEPT, _APART = 256 << 20, 32 << 20  # the second is the most that every glibc takes
 
@@ -63,7 +66,10 @@ class Child:
         try:
             pipe.send_bytes(sealed)
             if pipe.poll(self._timeout):
-                return pipe.recv_bytes()
+                answer = pipe.recv_bytes()
+                if answer[:1] == _LAST:
+                    self.stop()
+                return answer[1:]
             reason, what = "timeout", f"no answer after {self._timeout:g} s"
         except (EOFError, OSError):
             reason, what = "crashed", "the process died"
@@ -74,15 +80,14 @@ class Child:
 
     def stop(self) -> int | None:
         """End the child, kindly or not; its exit code."""
-        if self._process is None or self._pipe is None:
+        process, self._process, pipe, self._pipe = self._process, None, self._pipe, None
+        if process is None or pipe is None:
             return None
-        self._pipe.close()
-        self._process.join(0.2)
-        self._process.kill()
-        self._process.join()
-        code = self._process.exitcode
-        self._process = self._pipe = None
-        return code
+        pipe.close()
+        process.join(0.2)
+        process.kill()
+        process.join()
+        return process.exitcode
 
     def _ready(self) -> Connection:
         if self._process is not None and not self._process.is_alive():
@@ -116,8 +121,12 @@ def _serve(pipe: Connection) -> None:
     keep_freed_memory()
     while True:
         try:
+            if not pipe.poll(_IDLE):
+                return  # whoever started us may have been killed, and we may hold a device
             sealed = pipe.recv_bytes()
         except (EOFError, KeyboardInterrupt):
             return
         work, task = pickle.loads(sealed)  # noqa: S301 - from our own parent
-        pipe.send_bytes(pickle.dumps(measure(work, task)))
+        done = measure(work, task)
+        lost = isinstance(done.error, WorkerError) and done.error.reason == "device"
+        pipe.send_bytes((_LAST if lost else _NEXT) + pickle.dumps(done))

@@ -16,7 +16,7 @@ from pydantic import Field, NonNegativeInt
 from radlas.config import read_yaml
 from radlas.digests import canonical_json, digest_of
 from radlas.engine.base import Bundle, Done, measure
-from radlas.errors import ConfigError, DataError, StoreError
+from radlas.errors import ConfigError, DataError, StoreError, WorkerError
 from radlas.features import EXTRACTORS
 from radlas.features.base import (
     Extractor,
@@ -165,6 +165,8 @@ def _described(
     ready = [done for done in group if done.error is None]
     inputs = [done.result for done in ready]
     together: Done[Any, list[Description]] = measure(extractor.describe_prepared, inputs)
+    if isinstance(together.error, WorkerError) and together.error.reason == "device":
+        raise together.error  # of no case: another process may try them all
     if together.error is not None and len(ready) > 1:  # whose fault it is shows one by one
         for done in group:
             yield from _described(extractor, [done])

@@ -6,7 +6,9 @@ import os
 import resource
 import signal
 import time
+from pathlib import Path
 
+from radlas.errors import WorkerError
 from radlas.reasons import data_error
 
 
@@ -34,3 +36,18 @@ def new_pages(times: int) -> int:
     for _ in range(times):
         bytes(range(256)) * (1 << 12)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+def fails_with_its_device(marker: str) -> int:
+    """Once, and then for ever in that process, as CUDA does."""
+    mine, path = str(os.getpid()), Path(marker)
+    if not path.exists():
+        path.write_text(mine)
+    if path.read_text() == mine:
+        raise WorkerError("an illegal access", reason="device")
+    return os.getpid()
+
+
+def waits(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()

@@ -6,13 +6,17 @@ import os
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import poison
 import pytest
+import torch
 
 from radlas.engine.dask import DaskEngine
-from radlas.engine.gpus import SHARES, gpus, share_of_memory, shares_of
+from radlas.engine.gpus import SHARES, _seen_by_torch, gpus, share_of_memory, shares_of
 from radlas.errors import ConfigError
 
 
@@ -40,16 +44,25 @@ def cluster(*, daemon: bool):
 
 
 def test_tasks_run_on_a_cluster_that_was_there_before():
+    """A second run on it ends no task of the first, and no process outlives its run."""
     with cluster(daemon=False) as address:
-        engine = DaskEngine(address)
-        done = {one.task: one.result for one in engine.map(poison.work, [0, 1, 2, 4])}
-        engine.close()
+        first, second = DaskEngine(address), DaskEngine(address)
+        with ThreadPoolExecutor(1) as beside:
+            long = beside.submit(lambda: list(first.map(poison.waits, [4.0])))
+            time.sleep(2)
+            done = {one.task: one.result for one in second.map(poison.work, [0, 1, 2, 4])}
+            (waited,) = long.result()
+        second.close()
+        assert (waited.error, waited.attempt) == (None, 1)
+        assert Path(f"/proc/{waited.result}").exists()
+        first.close()
+        assert not Path(f"/proc/{waited.result}").exists()
     assert done == {0: 0, 1: 1, 2: 4, 4: 16}
 
 
 def test_a_gpus_work_goes_to_the_workers_that_have_it_and_see_it_alone(monkeypatch):
     """Named here, not there: what a worker is labelled for needs no GPU to be seen."""
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setattr("radlas.engine.dask.gpus", lambda: ["0", "1"])
     engine = DaskEngine(workers=1)
     try:
         assert [engine.bundle(tasks) for tasks in (10, 100, 600, 9000)] == [10, 16, 32, 32]
@@ -94,7 +107,24 @@ def test_where_there_is_no_driver_to_ask_a_gpu_is_shared(monkeypatch, tmp_path):
 )
 def test_the_gpus_are_those_that_the_environment_names(monkeypatch, named, expected):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    monkeypatch.setattr("radlas.engine.gpus._seen_by_torch", lambda: 2)
     assert gpus() == expected
+
+
+def test_gpus_that_torch_cannot_use_get_no_worker_and_are_told(monkeypatch, caplog):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setattr("radlas.engine.gpus._seen_by_torch", lambda: 1)
+    assert gpus() == ["0"]
+    assert not caplog.messages
+    monkeypatch.setattr("radlas.engine.gpus._seen_by_torch", lambda: 0)
+    assert gpus() == []
+    assert caplog.messages == [
+        "there are GPUs, but torch cannot use them: processors do their work (0, 1)"
+    ]
+
+
+def test_torch_is_asked_in_a_process_of_its_own():
+    assert _seen_by_torch() == torch.cuda.device_count()
 
 
 def test_workers_that_may_not_have_a_child_are_refused_with_the_remedy():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
+from pathlib import Path
 
 import poison
 import pytest
 
+from radlas.engine import isolate
 from radlas.engine.base import SerialEngine
 from radlas.engine.dask import DaskEngine
 from radlas.engine.isolate import Child, seal, unseal
@@ -43,6 +46,26 @@ def test_a_crash_a_hang_bad_data_and_a_bug_cost_one_task_each(dask_engine):
     assert reasons == {3: "crashed", 5: "timeout", 7: "empty_mask", 9: "bug"}
     assert done[3].attempt == 2, "a crash has one more try, alone"
     assert "exit code -11" in done[3].error.what
+
+
+def test_a_process_whose_device_failed_is_replaced_and_its_task_tried_again(dask_engine, tmp_path):
+    markers = [str(tmp_path / "first"), str(tmp_path / "second")]
+    done = list(dask_engine.map(poison.fails_with_its_device, markers))
+    assert [one.error for one in done] == [None, None]
+    assert {one.attempt for one in done} == {2}
+    for one in done:
+        assert str(one.result) != Path(one.task).read_text()
+
+
+def test_a_process_that_nobody_asks_ends(monkeypatch):
+    """It may hold a GPU's memory, and its run may have been killed."""
+    monkeypatch.setattr(isolate, "_IDLE", 0.1)
+    monkeypatch.setattr(isolate, "_THREADS", ())  # of this process nothing may change
+    monkeypatch.setattr(isolate, "keep_freed_memory", lambda: None)
+    ours, theirs = multiprocessing.Pipe()
+    ours.send_bytes(seal(poison.work, 4))
+    isolate._serve(theirs)  # answers, and returns
+    assert unseal(ours.recv_bytes()[1:]).result == 16
 
 
 def test_nothing_is_started_for_no_tasks():
