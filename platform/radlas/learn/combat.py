@@ -14,6 +14,7 @@ from radlas.errors import StudyError
 
 Floats = NDArray[np.float64]
 SETTLED = 1e-4  # relative change at which sva stops; other values give other numbers
+ROUNDS = 1_000  # a handful are enough as a rule; sva itself has no limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,8 @@ def combat(
         mean_only: Bring means together and leave variances.
 
     Raises:
-        StudyError: The covariates cannot be told from the centres.
+        StudyError: The covariates cannot be told from the centres, or the shrinking of shifts and
+            spreads does not settle.
 
     Source:
         Johnson, Li, Rabinovic 2007, Biostatistics 8:118; as sva 3.46 computes it.
@@ -102,6 +104,9 @@ def effect_of(X: Floats, common: Common, *, mean_only: bool = False) -> Effect:
         X: Rows of the centre, shape ``(row, feature)``.
         common: What it is compared with.
         mean_only: Leave the spread at 1.
+
+    Raises:
+        StudyError: As for ``combat``.
     """
     scores = (X - common.mean) / common.scale
     count = np.sum(~np.isnan(scores), axis=0)
@@ -164,19 +169,28 @@ def _shrunk(
         count = np.ones_like(count) if prior.whole else count
         return (width * count * found + spread * prior.centre) / (width * count + spread), spread
     old_shift = shift
-    while True:
+    for _ in range(ROUNDS):
         new_shift = (width * count * found + old_spread * prior.centre) / (
             width * count + old_spread
         )
         squares = np.nansum((scores - new_shift) ** 2, axis=0)
         new_spread = (squares / 2 + prior.rate) / (count / 2 + prior.shape - 1)
-        change = max(
-            float((np.abs(new_shift - old_shift) / old_shift).max()),
-            float((np.abs(new_spread - old_spread) / old_spread).max()),
-        )
+        change = max(_change(old_shift, new_shift), _change(old_spread, new_spread))
         old_shift, old_spread = new_shift, new_spread
         if change <= SETTLED:
             return new_shift, new_spread
+    raise StudyError(
+        f"ComBat did not settle in {ROUNDS} rounds over {len(shift)} features",
+        hint="look for features of very few values or of huge ones, or set harmonise.method: none",
+    )
+
+
+def _change(old: Floats, new: Floats) -> float:
+    """The largest change relative to what was, with its sign as sva has it; from 0 to 0 is none."""
+    moved = np.abs(new - old)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.where(old == 0, np.inf, moved / old)
+    return float(np.where(moved == 0, 0.0, relative).max())
 
 
 def _explained(X: Floats, where: NDArray[np.str_], names: list[str], covariates: Floats) -> Floats:

@@ -75,3 +75,35 @@ def test_a_shift_of_one_centre_is_taken_out():
 def test_a_covariate_that_is_the_centre_is_refused():
     with pytest.raises(StudyError, match="cannot be told from the centres"):
         combat(toy(), CENTRES, covariates=(CENTRES == "A")[:, None])
+
+
+A_SHIFT_OF_0 = np.array(
+    [
+        *([-1, 2, -3], [1, -2, 3], [-2, 1, 1], [2, -1, -1]),
+        *([-3, 2, -1], [3, -2, 1], [-4, 1, 2], [4, -1, -2]),
+    ],
+    dtype=float,
+)
+
+
+def test_a_shift_of_exactly_0_is_settled():
+    """It stays 0: centres of the same mean are only brought to one spread."""
+    where = np.repeat(["A", "B"], 4)
+    adjusted = combat(A_SHIFT_OF_0, where)
+    for centre in "AB":
+        np.testing.assert_allclose(adjusted[where == centre].mean(axis=0), 0, atol=1e-12)
+
+
+@given(st.integers(0, 99))
+@settings(max_examples=15)
+def test_a_lone_centre_keeps_its_mean_whole_numbers_or_not(seed):
+    X = np.random.default_rng(seed).integers(-5, 6, size=(12, 3)).astype(float)
+    for values in (X, X / 7):
+        adjusted = combat(values, ["A"] * 12)
+        np.testing.assert_allclose(adjusted.mean(axis=0), values.mean(axis=0), atol=1e-9)
+
+
+def test_what_does_not_settle_is_told_instead_of_tried_for_ever(monkeypatch):
+    monkeypatch.setattr("radlas.learn.combat.ROUNDS", 1)
+    with pytest.raises(StudyError, match="did not settle in 1 rounds over 6 features"):
+        combat(toy(), CENTRES)
