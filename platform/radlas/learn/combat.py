@@ -14,6 +14,7 @@ from radlas.errors import StudyError
 
 Floats = NDArray[np.float64]
 SETTLED = 1e-4  # relative change at which sva stops; other values give other numbers
+ROUNDING = 1e-12  # of a column's largest value: what varies less varies by rounding only
 ROUNDS = 1_000  # a handful are enough as a rule; sva itself has no limit
 
 
@@ -23,7 +24,8 @@ class Common:
 
     Attributes:
         mean: What centres are brought to, shape ``(feature,)``.
-        scale: Standard deviation within centres, shape ``(feature,)``; 1 where there is none.
+        scale: Standard deviation within centres, shape ``(feature,)``; 1 where there is none but
+            rounding.
     """
 
     mean: Floats
@@ -94,7 +96,8 @@ def common_of(X: Floats, centres: NDArray[np.str_], *, reference: str | None = N
     for name in sorted(set(centres)):
         rows = centres == name
         residual[rows] = values[rows] - _mean(values[rows])
-    return Common(_mean(values), _scale(np.sqrt(_mean(residual**2))))
+    spread = np.sqrt(_mean(residual**2))
+    return Common(_mean(values), np.where(spread > ROUNDING * _largest(values), spread, 1.0))
 
 
 def effect_of(X: Floats, common: Common, *, mean_only: bool = False) -> Effect:
@@ -115,7 +118,8 @@ def effect_of(X: Floats, common: Common, *, mean_only: bool = False) -> Effect:
     known = count >= (1 if mean_only else 2)
     if not mean_only:
         spread[known] = np.nanvar(scores[:, known], axis=0, ddof=1)
-        known &= spread > 0
+        size = np.maximum(_largest(X), np.abs(common.mean)) / common.scale
+        known &= np.sqrt(spread) > ROUNDING * np.maximum(size, 1)  # else it would enter the prior
         spread[~known] = 1
     if known.sum() < 2:  # a prior over features needs features
         return Effect(np.where(count > 0, shift, 0), spread)
@@ -151,7 +155,7 @@ class _Prior:
     @classmethod
     def of(cls, shift: Floats, spread: Floats, mean_only: bool) -> _Prior:
         mean, variance = float(spread.mean()), float(spread.var(ddof=1))
-        if mean_only or variance == 0:
+        if mean_only or np.sqrt(variance) <= ROUNDING * mean:
             return cls(float(shift.mean()), float(shift.var(ddof=1)), 1.0, None, mean_only)
         return cls(
             float(shift.mean()),
@@ -215,5 +219,8 @@ def _mean(values: Floats) -> Floats:
     return mean
 
 
-def _scale(spread: Floats) -> Floats:
-    return np.where(spread > 0, spread, 1.0)
+def _largest(values: Floats) -> Floats:
+    """Largest magnitude of each column, 0 where all is missing."""
+    known = np.where(np.isnan(values), 0.0, np.abs(values))
+    largest: Floats = known.max(axis=0, initial=0.0)
+    return largest

@@ -107,3 +107,11 @@ def test_what_does_not_settle_is_told_instead_of_tried_for_ever(monkeypatch):
     monkeypatch.setattr("radlas.learn.combat.ROUNDS", 1)
     with pytest.raises(StudyError, match="did not settle in 1 rounds over 6 features"):
         combat(toy(), CENTRES)
+
+
+def test_a_column_of_one_value_in_a_centre_says_nothing_of_its_other_columns():
+    """Its mean is off by rounding there: that is no variance, and no part of what is usual."""
+    X, where = toy(), CENTRES == "A"
+    X[where, 0] = 10.0
+    alone = combat(X[:, 1:], CENTRES)[where]
+    np.testing.assert_allclose(combat(X, CENTRES)[where, 1:], alone, atol=1e-9)

@@ -57,6 +57,16 @@ def test_z_scores_have_mean_0_and_deviation_1_inside_each_centre():
 
 
 @pytest.mark.parametrize("method", ["combat", "per_centre_z"])
+def test_a_column_that_is_one_value_in_a_centre_is_not_stretched_there(method):
+    X = rows(n=91)
+    X.loc[X.index.get_level_values("centre") == "a", NAMES[0]] = 0.1
+    step = Harmoniser(method).fit(X)
+    factor, offset = step.lines(X)["a"]
+    assert factor[0] == 1
+    assert abs(offset[0]) < 10
+
+
+@pytest.mark.parametrize("method", ["combat", "per_centre_z"])
 def test_a_new_centre_is_refused_unless_the_study_says_what_it_means(method):
     with pytest.raises(StudyError, match="centre n was not among those harmonised: a, b, c"):
         fitted(method=method).transform(rows(2, centres="n"))
