@@ -178,7 +178,11 @@ def _features(rows: Training, study: StudyConfig) -> pd.DataFrame:
 
 def _resampled(rows: Training, tuned: Pipeline, part: Part, study: StudyConfig) -> pd.DataFrame:
     samples = resamples(
-        rows.subjects, rows.y, draws=range(*part.draws), seed=f"bootstrap:{study.seed}"
+        rows.subjects,
+        rows.y,
+        draws=range(*part.draws),
+        seed=f"bootstrap:{study.seed}",
+        centres=rows.centres if study.harmonise.method != "none" else None,
     )
     with strict_convergence(f"study {study.name}, resamples"), threadpool_limits(1, "blas"):
         return resampled_signature(tuned, _features(rows, study), rows.y, rows.blocks, samples)

@@ -15,6 +15,11 @@ from radlas.learn.combat import Common, common_of, effect_of
 
 Floats = NDArray[np.float64]
 CENTRE = "centre"  # level of the index that tells a row's centre
+FEWEST = 3  # rows of a training centre: the mean of one or two is those patients, not the scanner
+LEAVE_OUT = (
+    "leave the centre out of `training_centres`, join it to another one, or set harmonise.method:"
+    " none"
+)
 _SPARED = ("shape", "morph", "clinical")  # a tumour's form, a patient's record: no scanner's
 
 
@@ -52,9 +57,10 @@ class Harmoniser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         """Learn the training centres. ``X`` comes from ``with_centres``; NaN where missing.
 
         Raises:
-            StudyError: The rows do not tell their centres.
+            StudyError: The rows do not tell their centres, or one has fewer than ``FEWEST``.
         """
         where = _centres(X)
+        _check_sizes(where)
         values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         self.touched_ = np.array([_is_touched(str(name)) for name in self.feature_names_in_])
         self.centres_ = np.unique(where)
@@ -157,6 +163,15 @@ def _centres(X: Any) -> NDArray[np.str_]:
         )
     where: NDArray[np.str_] = X.index.get_level_values(CENTRE).to_numpy().astype(str)
     return where
+
+
+def _check_sizes(where: NDArray[np.str_]) -> None:
+    for name, count in zip(*np.unique(where, return_counts=True), strict=True):
+        if count < FEWEST:
+            raise StudyError(
+                f"{count} rows of the training centre {name}, {FEWEST} are needed to harmonise it",
+                hint=LEAVE_OUT,
+            )
 
 
 def _is_touched(name: str) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +73,23 @@ def repeated_folds(
             for fold in range(folds)
         ]
     return tuple(divisions)
+
+
+def surely_left(counts: Iterable[int], folds: Iterable[int]) -> int:
+    """Subjects of a centre that are among the training rows of every fold, whatever the seed.
+
+    Args:
+        counts: Subjects of the centre, by label.
+        folds: Of the divisions, each inside the one before: outer folds, then inner ones.
+
+    Examples:
+        >>> surely_left([6, 3], [5, 3])
+        3
+    """
+    left = list(counts)
+    for number in folds:
+        left = [count - math.ceil(count / number) for count in left]
+    return sum(left)
 
 
 def _people(rows: pd.DataFrame) -> pd.DataFrame:

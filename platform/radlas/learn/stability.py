@@ -11,14 +11,22 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 from sklearn.pipeline import Pipeline
 
+from radlas.errors import StudyError
 from radlas.learn.design import parse_column
+from radlas.learn.harmonise import FEWEST, LEAVE_OUT
 from radlas.learn.pipeline import fit_quickly, rad_score, signature_table, surviving
 
+_ATTEMPTS = 1_000
 Weights = Mapping[str, float]  # feature to coefficient, those not zero
 
 
 def resamples(
-    subjects: NDArray[np.str_], labels: NDArray[np.int64], *, draws: range, seed: int | str
+    subjects: NDArray[np.str_],
+    labels: NDArray[np.int64],
+    *,
+    draws: range,
+    seed: int | str,
+    centres: NDArray[np.str_] | None = None,
 ) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Numbered bootstrap samples of rows: subjects drawn with replacement, inside each class.
 
@@ -27,6 +35,11 @@ def resamples(
         labels: 0 or 1 per row.
         draws: Which of the endless series: number 7 is the same whoever asks for it.
         seed: Key of the series.
+        centres: Centre of every row, if they are harmonised: a sample that holds too few different
+            subjects of one for that is drawn again.
+
+    Raises:
+        StudyError: A centre is so small that no sample holds enough of it.
     """
     names, first = np.unique(subjects, return_index=True)
     rows_of = {name: np.flatnonzero(subjects == name) for name in names}
@@ -34,8 +47,17 @@ def resamples(
     for draw in draws:
         words = np.frombuffer(f"{seed}:{draw}".encode(), dtype=np.uint8)
         chance = np.random.default_rng(words)
-        drawn = [one for part in classes for one in chance.choice(part, size=len(part))]
-        yield draw, np.concatenate([rows_of[name] for name in drawn])
+        for _ in range(_ATTEMPTS):
+            drawn = [one for part in classes for one in chance.choice(part, size=len(part))]
+            rows = np.concatenate([rows_of[name] for name in drawn])
+            if centres is None or _holds_all(np.intersect1d(rows, first), centres):
+                break
+        else:
+            raise StudyError(
+                f"{_ATTEMPTS} resamples held fewer than {FEWEST} patients of a centre",
+                hint=LEAVE_OUT,
+            )
+        yield draw, rows
 
 
 def resampled_signature(
@@ -173,6 +195,11 @@ def stability(
             _held(name, weight, table, place, cluster_of) for name, weight in signature.items()
         ],
     }
+
+
+def _holds_all(people: NDArray[np.int64], centres: NDArray[np.str_]) -> bool:
+    """Whether these rows, one of each subject, can be harmonised with every centre."""
+    return all((centres[people] == name).sum() >= FEWEST for name in np.unique(centres))
 
 
 def _held(

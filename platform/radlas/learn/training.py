@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from radlas.errors import StudyError
 from radlas.learn.design import model_columns
+from radlas.learn.harmonise import FEWEST, LEAVE_OUT
+from radlas.learn.splits import surely_left
 from radlas.learn.study import StudyConfig
 
 
@@ -53,12 +55,15 @@ def training_rows(
 
     Raises:
         StudyError: A row belongs to no training centre, a value is infinite, labels are not 0/1,
-            case names repeat, or columns do not fit the model.
+            case names repeat, columns do not fit the model, or a centre is too small to be
+            harmonised in every fold.
     """
     blocks = model_columns(X.columns, study, model)
     label, who, where = (np.asarray(values) for values in (y, subjects, centres))
     who, where = who.astype(str), where.astype(str)
     _check_rows(X, label, who, where, study)
+    if study.harmonise.method != "none":
+        _check_centres(label, where, study)
     order = np.lexsort((X.index.astype(str), who))
     frame = finite_frame(X.iloc[order], tuple(blocks))
     return Training(frame, label[order].astype(np.int64), who[order], where[order], blocks)
@@ -108,3 +113,19 @@ def _check_rows(
             f"study {study.name}",
             "pass rows of `training_centres` only",
         )
+
+
+def _check_centres(label: NDArray[np.generic], where: NDArray[np.str_], study: StudyConfig) -> None:
+    """Refuse before anything is fitted what would fail in the middle of some fold."""
+    plan = study.splits
+    for name in sorted(set(where)):
+        counts = [int(((where == name) & (label == kind)).sum()) for kind in (1, 0)]
+        left = surely_left(counts, (plan.folds, plan.inner_folds))
+        if left < FEWEST:
+            raise StudyError(
+                f"centre {name} has {counts[0]} positive and {counts[1]} negative patients: of"
+                f" {plan.folds} outer and {plan.inner_folds} inner folds some may fit on {left} of"
+                f" them, and {FEWEST} are needed to harmonise a centre",
+                f"study {study.name}",
+                LEAVE_OUT,
+            )

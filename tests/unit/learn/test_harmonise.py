@@ -110,3 +110,10 @@ def test_missing_values_stay_missing():
     X.iloc[4, 1] = np.nan
     found = Harmoniser().set_output(transform="pandas").fit_transform(X)
     assert found.isna().to_numpy().sum() == 1
+
+
+@pytest.mark.parametrize("method", ["combat", "per_centre_z"])
+def test_a_training_centre_of_two_rows_is_no_centre_to_learn(method):
+    X = pd.concat([rows(), rows(1, n=2, centres="d")])
+    with pytest.raises(StudyError, match="2 rows of the training centre d, 3 are needed"):
+        Harmoniser(method).fit(X)

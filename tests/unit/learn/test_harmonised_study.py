@@ -127,3 +127,35 @@ def test_harmonised_rows_lead_to_the_risk_by_the_signature_alone(model, cohort, 
     seen = model.harmonised_rows(shifted, cohort.centres)
     expected = logit(model.risk(shifted, cohort.centres))
     np.testing.assert_allclose(rad_score(model.signature, seen), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_centre_too_small_for_the_folds_is_refused_before_any_fit(
+    cohort, protocol, count, monkeypatch
+):
+    """Not in the middle of a fold, nor as a centre that was not harmonised."""
+    monkeypatch.delattr("radlas.learn.fit.fit_part")
+    change = {"harmonise": POLICIES[0], "training_centres": ["tcia", "centre1", "tiny"]}
+    study = StudyConfig.parse({**protocol, **change})
+    centres = cohort.centres.astype(object)
+    centres[:count] = "tiny"
+    with pytest.raises(StudyError, match="are needed to harmonise a centre") as caught:
+        fit_model(cohort.X, cohort.y, cohort.subjects, centres, study, "dlr")
+    assert f"centre tiny has {count // 2} positive and {count - count // 2} negative" in str(
+        caught.value
+    )
+    assert "leave the centre out" in caught.value.hint
+
+
+def test_the_smallest_centre_that_passes_is_fitted_and_resampled(cohort, protocol):
+    change = {
+        "harmonise": POLICIES[0],
+        "training_centres": ["tcia", "centre1", "small"],
+        "splits": {**protocol["splits"], "repeats": 1},
+        "stability": {"bootstraps": 20},
+    }
+    study = StudyConfig.parse({**protocol, **change, "primary": "intratumoral"})
+    centres = cohort.centres.astype(object)
+    centres[:12] = "small"
+    found = fit_model(cohort.X, cohort.y, cohort.subjects, centres, study, "intratumoral")
+    assert found.stability["samples"] == 20

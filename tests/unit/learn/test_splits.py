@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from radlas.errors import StudyError
-from radlas.learn.splits import repeated_folds
+from radlas.learn.splits import repeated_folds, surely_left
 
 
 @st.composite
@@ -72,3 +72,21 @@ def test_a_class_with_fewer_subjects_than_folds_is_named():
 def test_a_subject_cannot_have_two_outcomes():
     with pytest.raises(StudyError, match="contradicting labels or centres, as a"):
         repeated_folds(list("aabbcc"), [0, 1, 0, 0, 1, 1], ["x"] * 6, folds=2)
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 99), st.integers(2, 5))
+@settings(max_examples=15)
+def test_no_inner_fold_fits_on_fewer_of_a_centre_than_is_promised(positive, negative, seed, folds):
+    counts = {"a": (positive, negative), "b": (25, 25)}
+    y, where = [], []
+    for centre, both in counts.items():
+        for label, count in zip((1, 0), both, strict=True):
+            y += [label] * count
+            where += [centre] * count
+    y, where = np.array(y), np.array(where)
+    who = np.array([f"s{i}" for i in range(len(y))])
+    promised = surely_left(counts["a"], [folds, 3])
+    for outer in repeated_folds(who, y, where, folds=folds, seed=seed):
+        at = outer.train
+        for inner in repeated_folds(who[at], y[at], where[at], folds=3, seed=seed):
+            assert (where[at][inner.train] == "a").sum() >= promised

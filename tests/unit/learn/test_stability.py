@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from radlas.errors import StudyError
 from radlas.learn.fit import fit_model, fit_part
 from radlas.learn.parts import DRAWS, Part, assemble, parts
 from radlas.learn.stability import nogueira, resampled_risks, resamples, stability
@@ -37,6 +38,28 @@ def test_subjects_are_drawn_whole_inside_their_class_and_by_number():
     assert labels[first].sum() == 10
     _, counts = np.unique(subjects[first], return_counts=True)
     assert (counts % 2 == 0).all()
+
+
+def test_a_sample_to_be_harmonised_holds_three_patients_of_every_centre():
+    """Only samples that do not are others than without that wish."""
+    subjects, labels = np.array([f"s{i:02d}" for i in range(40)]), np.arange(40) % 2
+    centres = np.where(np.arange(40) < 5, "small", "large")
+    free, bound = (
+        [rows for _, rows in resamples(subjects, labels, draws=range(60), seed=1, centres=wish)]
+        for wish in (None, centres)
+    )
+    held = [len(set(rows[rows < 5])) >= 3 for rows in free]
+    assert 0 < sum(held) < 60
+    assert all(len(set(rows[rows < 5])) >= 3 for rows in bound)
+    for kept, one, other in zip(held, free, bound, strict=True):
+        assert np.array_equal(one, other) == kept
+
+
+def test_a_centre_of_two_cannot_be_resampled():
+    subjects, labels = np.array([f"s{i}" for i in range(8)]), np.arange(8) % 2
+    centres = np.array(list("aabbbbbb"))
+    with pytest.raises(StudyError, match="fewer than 3 patients of a centre"):
+        next(resamples(subjects, labels, draws=range(1), seed=1, centres=centres))
 
 
 def test_a_signature_is_held_against_the_fits():
