@@ -18,6 +18,7 @@ from radlas.learn.elimination import elimination_order
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+TIE = 1e-9
 
 
 class NearConstant(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn is untyped
@@ -159,13 +160,17 @@ def spearman(values: Floats) -> Floats:
 
 @kernel
 def _spoken_for(rho: Floats, limit: float) -> NDArray[np.int64]:
-    """For every column the first one before it, itself kept, that reaches the limit with it."""
+    """For every column the first one before it, itself kept, that reaches the limit with it.
+
+    Within ``TIE``, for a product's last digits depend on the processor: rho of ranks takes steps
+    far above that.
+    """
     cluster = np.full(len(rho), -1)
     for one in range(len(rho)):
         if cluster[one] < 0:
             cluster[one] = one
             for other in range(one + 1, len(rho)):
-                if cluster[other] < 0 and abs(rho[one, other]) >= limit:
+                if cluster[other] < 0 and abs(rho[one, other]) >= limit - TIE:
                     cluster[other] = one
     return cluster
 

@@ -104,6 +104,26 @@ def test_no_two_kept_columns_reach_the_limit_and_every_other_is_represented(seed
     assert related[np.ix_(~kept, kept)].any(axis=1).all()
 
 
+@pytest.mark.parametrize("limit", [0.9, 0.8])
+def test_a_correlation_just_at_the_limit_reaches_it_whatever_the_order_of_the_rows(limit):
+    """Sums of ranks end a few units above or below it; one swap of ranks is far more than that."""
+    steps = round((1 - limit) * (15**3 - 15) / 6)  # sum of squared rank differences
+    rng, first = np.random.default_rng(0), np.arange(15.0)
+    while ((second := _shuffled_a_bit(first, rng)) - first) @ (second - first) != steps:
+        pass
+    for _ in range(30):
+        order = rng.permutation(15)
+        X = np.column_stack([first, second])[order]
+        assert CorrelationFilter(limit).fit(X).get_support().tolist() == [True, False]
+
+
+def _shuffled_a_bit(ranks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    there = ranks.copy()
+    for one, other in rng.integers(0, len(ranks), (5, 2)):
+        there[[one, other]] = there[[other, one]]
+    return there
+
+
 def test_one_ranking_gives_what_sklearns_rfe_keeps_for_every_k():
     rng = np.random.default_rng(3)
     y = np.arange(50) % 2
