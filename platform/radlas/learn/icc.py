@@ -12,6 +12,7 @@ from scipy import stats
 from radlas.errors import StudyError
 
 Floats = NDArray[np.float64]
+ROUNDING = 1e-12  # of a feature's largest value: what varies less varies by rounding only
 Form = Literal["ICC(1,1)", "ICC(A,1)", "ICC(C,1)"]
 
 
@@ -36,7 +37,8 @@ def icc(ratings: ArrayLike, *, form: Form = "ICC(A,1)", alpha: float = 0.05) -> 
         alpha: One minus the confidence level.
 
     Returns:
-        NaN for a feature with fewer than two complete subjects or without any spread.
+        NaN for a feature with fewer than two complete subjects or whose subjects
+            differ by rounding only.
 
     Raises:
         StudyError: There are fewer than two raters.
@@ -54,8 +56,15 @@ def icc(ratings: ArrayLike, *, form: Form = "ICC(A,1)", alpha: float = 0.05) -> 
         found = {"ICC(1,1)": _one_way, "ICC(A,1)": _agreement, "ICC(C,1)": _consistency}[form](
             n, k, squares, alpha
         )
-    enough = (n >= 2) & (squares.rows > 0)
+    enough = (n >= 2) & (np.sqrt(squares.rows) > ROUNDING * _largest(values))
     return Icc(*(np.where(enough, one, np.nan) for one in found))
+
+
+def _largest(values: Floats) -> Floats:
+    """Largest magnitude of each feature, 0 where all is missing."""
+    known = np.where(np.isfinite(values), np.abs(values), 0.0)
+    largest: Floats = known.max(axis=(0, 1), initial=0.0)
+    return largest
 
 
 @dataclass(frozen=True, eq=False)

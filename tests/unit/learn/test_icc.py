@@ -55,6 +55,19 @@ def test_agreement_is_perfect_or_not_estimable_at_the_edges():
     assert np.isnan(icc(np.full((5, 3), np.nan)).value[0])
 
 
+@pytest.mark.parametrize("form", ["ICC(1,1)", "ICC(A,1)", "ICC(C,1)"])
+@pytest.mark.parametrize("value", [0.1, 1e9 / 3, -1e-9 / 7, 0.0])
+def test_rounding_is_no_spread(form, value):
+    """The mean of 0.1 is not 0.1: a constant has no patient's share of anything."""
+    found = icc(np.full((20, 3, 1), value), form=form)
+    assert np.isnan([found.value[0], found.low[0], found.high[0]]).all()
+
+
+def test_subjects_that_are_all_one_have_no_coefficient_though_raters_differ():
+    found = icc(np.tile([0.1, 0.2, 0.3], (20, 1)), form="ICC(C,1)")
+    assert np.isnan(found.value[0])
+
+
 def test_one_rater_is_no_comparison():
     with pytest.raises(StudyError, match="1 ratings per subject cannot be compared"):
         icc(np.ones((5, 1)))
