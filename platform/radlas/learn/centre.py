@@ -33,7 +33,7 @@ def centre_told(
     """How well features tell the centre, out of fold, with or without a harmoniser inside.
 
     Args:
-        X: Raw features, shape ``(row, feature)``; NaN where missing.
+        X: Raw features, shape ``(row, feature)``, one row per subject; NaN where missing.
         centres: Centre of every row.
         harmonise: Policy to apply inside each fold; none if not given.
         seed: Of the folds.

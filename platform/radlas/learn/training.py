@@ -48,14 +48,14 @@ def training_rows(
     Args:
         X: Features, one row per case; the index names the cases, each once.
         y: Labels 0 or 1, in the order of the rows; so are ``subjects`` and ``centres``.
-        subjects: Who may not be split.
+        subjects: Each once, for what is said of rows afterwards takes them as independent.
         centres: Only training centres of the study.
         study: The protocol.
         model: Which of its models; chooses the columns.
 
     Raises:
         StudyError: A row belongs to no training centre, a value is infinite, labels are not 0/1,
-            case names repeat, columns do not fit the model, or a centre is too small to be
+            case names or subjects repeat, columns do not fit the model, or a centre is too small to be
             harmonised in every fold.
     """
     blocks = model_columns(X.columns, study, model)
@@ -104,6 +104,13 @@ def _check_rows(
         )
     if not X.index.is_unique:
         raise StudyError("case names repeat", str(X.index[X.index.duplicated()][0]))
+    names, counts = np.unique(who, return_counts=True)
+    if (counts > 1).any():
+        raise StudyError(
+            f"{int((counts > 1).sum())} subjects have several rows",
+            str(names[counts > 1][0]),
+            "choose one case per subject: intervals and centres are judged by independent rows",
+        )
     if not np.isin(label, (0, 1)).all():
         raise StudyError("labels must be 0 or 1", hint="map the outcome first")
     strangers = sorted(set(where) - set(study.training_centres))

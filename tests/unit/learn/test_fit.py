@@ -126,15 +126,10 @@ def test_an_absent_column_is_named_at_prediction(fitted, cohort):
     assert caught.value.where == "whole__layer4__000"
 
 
-def test_several_cases_of_a_subject_stay_together(cohort, small):
-    twice = cohort.X.copy()
-    twice.index = [f"{name}-b" for name in twice.index]
-    doubled = fit_model(
-        pd.concat([cohort.X, twice]),
-        np.tile(cohort.y, 2),
-        subjects=np.tile(cohort.subjects, 2),
-        centres=np.tile(cohort.centres, 2),
-        study=small,
-        model="intratumoral",
-    )
-    assert (doubled.oof.groupby("subject")["fold"].nunique() == 1).all()
+def test_several_cases_of_a_subject_are_refused(cohort, small):
+    """Noise would tell the centre of a patient who is known from another image."""
+    subjects = cohort.subjects.copy()
+    subjects[5] = subjects[3]
+    with pytest.raises(StudyError, match="1 subjects have several rows") as caught:
+        fit(cohort, small, subjects=subjects)
+    assert caught.value.where == "s003"
