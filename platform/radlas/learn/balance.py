@@ -10,7 +10,8 @@ def mean_difference(one: ArrayLike, other: ArrayLike) -> float | None:
     """Standardised difference of means, ``one`` minus ``other``; missing values are left out.
 
     Returns:
-        ``None`` if a group has fewer than two values, or nothing varies.
+        ``None`` if a group has fewer than two values, or neither varies by more than rounding:
+            then no deviation measures the difference, be it none or total.
 
     Source:
         Austin 2009, Stat Med 28:3083; beyond 0.1 groups are commonly called unbalanced.
@@ -20,14 +21,16 @@ def mean_difference(one: ArrayLike, other: ArrayLike) -> float | None:
     if min(len(a), len(b)) < 2:
         return None
     spread = float(np.sqrt((a.var(ddof=1) + b.var(ddof=1)) / 2))
-    return float(a.mean() - b.mean()) / spread if spread else None
+    largest = float(np.abs(np.concatenate([a, b])).max())
+    return float(a.mean() - b.mean()) / spread if spread > 1e-12 * largest else None
 
 
 def share_difference(one: tuple[int, int], other: tuple[int, int]) -> float | None:
     """Standardised difference of two shares, each given as a count and its whole.
 
     Returns:
-        ``None`` if a group is empty, or nothing varies.
+        ``None`` if a group is empty, or neither varies: all against none too, which no deviation
+            measures.
     """
     if not one[1] or not other[1]:
         return None

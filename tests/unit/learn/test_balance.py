@@ -24,3 +24,10 @@ def test_what_does_not_vary_has_no_difference():
     assert mean_difference([1, 1], [1, 1]) is None
     assert share_difference((0, 5), (0, 7)) is None
     assert share_difference((1, 5), (0, 0)) is None
+
+
+def test_a_total_difference_has_no_number_and_rounding_gives_it_none():
+    """Twenty times 0.1 have a variance of 2e-34."""
+    assert mean_difference([0.1] * 20, [0.7] * 20) is None
+    assert mean_difference([1e6 / 3] * 7, [2e6 / 3] * 7) is None
+    assert share_difference((5, 5), (0, 7)) is None
