@@ -11,6 +11,7 @@ from radlas.errors import StudyError
 from radlas.learn.settings import CLINICAL, MISSING
 
 VALUE = "value"
+_NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal"}  # as pandas infers them
 
 
 def clinical_columns(people: pd.DataFrame, variables: Sequence[str]) -> tuple[str, ...]:
@@ -65,6 +66,12 @@ def _values(people: pd.DataFrame, variable: str) -> pd.Series:
 
 
 def _is_number(values: pd.Series) -> bool:
+    """Whether a column holds numbers: by its type, or by each value of a column of any type.
+
+    Numbers beside SQL's NULL may come as objects.
+    """
+    if values.dtype == object:
+        return pd.api.types.infer_dtype(values, skipna=True) in _NUMBERS
     return bool(pd.api.types.is_numeric_dtype(values)) and not pd.api.types.is_bool_dtype(values)
 
 

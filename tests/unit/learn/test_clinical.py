@@ -35,6 +35,20 @@ def test_numbers_stay_and_levels_become_columns_a_missing_one_too(people):
     assert np.isnan(found.loc["c2", "clinical__age_years__value"])
 
 
+@pytest.mark.parametrize("gap", [None, np.nan, pd.NA])
+def test_numbers_beside_gaps_are_numbers_though_the_column_is_of_objects(people, gap):
+    people["age_years"] = pd.Series([61, gap, 33.5], people.index, dtype=object)
+    names = clinical_columns(people, ["age_years"])
+    assert names == ("clinical__age_years__value",)
+    np.testing.assert_array_equal(clinical_features(people, names).iloc[:, 0], [61, np.nan, 33.5])
+
+
+@pytest.mark.parametrize("values", [[None, None, None], [True, None, False], [1, "2", None]])
+def test_a_column_of_objects_that_are_not_all_numbers_has_levels(people, values):
+    people["stage"] = pd.Series(values, people.index, dtype=object)
+    assert "clinical__stage__missing" in clinical_columns(people, ["stage"])
+
+
 def test_a_level_that_nobody_has_here_is_0_and_not_missing(people):
     found = clinical_features(people, ["clinical__sex__other"])
     assert found["clinical__sex__other"].tolist() == [0, 0, 0]
