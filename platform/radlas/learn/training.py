@@ -55,8 +55,8 @@ def training_rows(
 
     Raises:
         StudyError: A row belongs to no training centre, a value is infinite, labels are not 0/1,
-            case names or subjects repeat, columns do not fit the model, or a centre is too small to be
-            harmonised in every fold.
+            case names or subjects repeat, columns do not fit the model, or a centre is too small
+            to be harmonised in every fold.
     """
     blocks = model_columns(X.columns, study, model)
     label, who, where = (np.asarray(values) for values in (y, subjects, centres))
@@ -73,13 +73,17 @@ def finite_frame(X: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
     """The named columns as float64, in that order; NaN is allowed, infinity is not.
 
     Raises:
-        StudyError: A column is absent or holds an infinite value.
+        StudyError: A column is absent, there twice, or holds what is no number or infinite.
     """
     absent = [name for name in columns if name not in X.columns]
     if absent:
         hint = "extract the feature set the model was trained on"
         raise StudyError(f"{len(absent)} of {len(columns)} columns are absent", absent[0], hint)
-    frame = X[list(columns)].astype(np.float64)
+    twice = X.columns[X.columns.duplicated()].intersection(columns)
+    if len(twice):
+        hint = "pass each column once"
+        raise StudyError(f"{len(twice)} columns are there twice", ", ".join(map(str, twice)), hint)
+    frame = _numbers(X[list(columns)])
     infinite = np.isinf(frame.to_numpy())
     if infinite.any():
         row, column = np.argwhere(infinite)[0]
@@ -89,6 +93,22 @@ def finite_frame(X: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
             "store an undefined feature as NULL",
         )
     return frame
+
+
+def _numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """As float64, objects too, pandas' NA among them: those take a look at each column."""
+    try:
+        return frame.astype(np.float64)
+    except (TypeError, ValueError):
+        return frame.apply(_column_of_numbers)
+
+
+def _column_of_numbers(column: pd.Series) -> pd.Series:
+    try:
+        return column.where(column.notna(), np.nan).astype(np.float64)
+    except (TypeError, ValueError) as error:
+        hint = "store features as numbers, an undefined one as NULL"
+        raise StudyError("a value is no number", str(column.name), hint) from error
 
 
 def _check_rows(

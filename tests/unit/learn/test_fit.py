@@ -120,6 +120,28 @@ def test_an_infinite_value_is_located(cohort, study):
     assert caught.value.where == "case case-s004, tumour__original__glcm_F03"
 
 
+def test_a_table_of_objects_is_read_as_its_numbers(fitted, cohort):
+    """Where a value is missing as much as elsewhere, whatever stands for it."""
+    objects = cohort.X.astype(object).where(cohort.X.notna(), pd.NA)
+    assert fitted.risk(objects).equals(fitted.risk(cohort.X))
+
+
+def test_a_value_that_is_no_number_is_located(fitted, cohort):
+    X = cohort.X.astype(object)
+    X.iloc[3, X.columns.get_loc("tumour__original__glcm_F03")] = "high"
+    with pytest.raises(StudyError, match="a value is no number") as caught:
+        fitted.risk(X)
+    assert caught.value.where == "tumour__original__glcm_F03"
+
+
+def test_a_column_that_is_there_twice_is_named(fitted, cohort, study):
+    X = pd.concat([cohort.X, cohort.X[["ring_0_10__original__glcm_F01"]]], axis=1)
+    for use in (lambda: fit(cohort, study, "dlr", X=X), lambda: fitted.risk(X)):
+        with pytest.raises(StudyError, match="1 columns are there twice") as caught:
+            use()
+        assert caught.value.where == "ring_0_10__original__glcm_F01"
+
+
 def test_an_absent_column_is_named_at_prediction(fitted, cohort):
     with pytest.raises(StudyError, match="1 of 73 columns are absent") as caught:
         fitted.risk(cohort.X.drop(columns="whole__layer4__000"))
