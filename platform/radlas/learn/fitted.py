@@ -136,7 +136,7 @@ class FittedModel:
         return frame[list(step.feature_names_in_)]
 
     def out_of_fold(self) -> pd.DataFrame:
-        """``case subject centre label probability``: risks averaged over repeats, in order of subjects."""
+        """``case subject centre label probability``: risks averaged over repeats, by case."""
         keys = ["subject", "case", "centre", "label"]
         return self.oof.groupby(keys, as_index=False, sort=True)["probability"].mean()
 
