@@ -26,7 +26,7 @@ from radlas.learn.explain import deep_head
 from radlas.learn.persist import load
 from radlas.store.layout import open_store
 from radlas.store.models import model_folder, read_card
-from radlas.volumes.zarr import read_volume
+from radlas.volumes.zarr import read_volume, volume_name
 
 from .conftest import radlas
 
@@ -347,6 +347,24 @@ def test_maps_of_another_layer_are_added_and_the_first_ones_stay(own_store):
     assert said.code == 2
     assert "takes no deep features of roi_box" in said.err
     assert "name one of: whole at layer4" in said.err
+
+
+def test_a_case_that_cannot_be_mapped_takes_nothing_from_the_others(own_store):
+    folder = own_store / "models" / "tiny" / "1"
+    (folder / "explanation.json").unlink()
+    shutil.rmtree(folder / "cam")
+    validation = json.loads((folder / "validation.json").read_text())
+    cases = [row["case"] for row in validation["models"]["dlr"]["predictions"]]
+    shutil.rmtree(own_store / volume_name(cases[0]))
+    said = radlas("explain", "tiny", "--store", own_store)
+    assert said.code == 0, said.err
+    assert "no map of 1 external cases (1: " in said.out
+    told = json.loads((folder / "explanation.json").read_text())
+    assert told["shap"]["values"]["cases"]
+    assert {case["case_id"] for case in told["cam"]["cases"]} == set(cases[1:])
+    page = own_store / "page.html"
+    assert radlas("report", "tiny", "--store", own_store, "--out", page).code == 0
+    assert "no map of 1 external cases" in page.read_text()
 
 
 def test_weights_are_looked_at_and_converted_on_the_command_line(tmp_path, own_weights):

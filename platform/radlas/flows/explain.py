@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -12,32 +13,27 @@ import numpy as np
 from pydantic import Field, NonNegativeInt
 
 from radlas.engine.base import Done
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, DataError, StoreError
 from radlas.flows.activation import case_map, compare, in_words, model_extractor
 from radlas.flows.base import Flow, Plan, Report
 from radlas.flows.blocks import as_fitted
 from radlas.flows.dataset import Dataset, load_dataset
 from radlas.flows.networks import network_warnings, plainly
+from radlas.flows.shapley import shap_told
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import RESULT as VALIDATION
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
-from radlas.learn.explain import (
-    block_shares,
-    deep_head,
-    deep_parts,
-    families,
-    group_shares,
-    profile,
-)
-from radlas.learn.explain import explain as shap_values
+from radlas.learn.explain import deep_head, deep_parts
 from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store, open_store
 from radlas.store.models import find_beside, keep_beside, model_folder, read_beside, read_card
 from radlas.store.snapshots import load_snapshot
+from radlas.store.travel import merged_cases
 
 RESULT, CAM_FOLDER = "explanation.json", "cam"
+AWAY = "the images are at another site"
 SHOWN = 8  # patients in the montage
 
 
@@ -73,6 +69,23 @@ class ExplainTask:
     sanity: bool = False  # a map of every randomised network costs as much as the map
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What one explanation is to hold, and where it goes.
+
+    Attributes:
+        chosen: Cases to be mapped, as validation lists them.
+        absent: External cases that cannot be mapped, each with the reason.
+    """
+
+    target: ModelTask
+    file: str
+    folder: str
+    region: str = ""
+    chosen: Sequence[Mapping[str, Any]] = ()
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+
 def plan(config: ExplainConfig) -> Plan[ExplainTask]:
     """One task for SHAP, one per map; none if this version was explained already.
 
@@ -90,14 +103,16 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
         known = None  # it was asked for no map, and is now: all is told anew
     file, folder = _files(config, known) if deep and config.maps != 0 else (RESULT, CAM_FOLDER)
     if known and find_beside(store, target.name, target.number, file):
-        return Plan(known={"ok": 1}, extra=(target, "", [], file, folder))
+        return Plan(known={"ok": 1}, extra=Asked(target, file, folder))
     validation = find_beside(store, target.name, target.number, VALIDATION)
     if not validation:
         raise ConfigError(
             "not validated yet", f"{target.name}@{target.number}", "radlas validate first"
         )
     rows = validation["models"][study.primary]["predictions"]
-    chosen = spread(rows, len(rows) if config.maps is None else config.maps) if deep else []
+    elsewhere = merged_cases(store)
+    here = [row for row in rows if row["case"] not in elsewhere] if deep else []
+    chosen = spread(here, len(here) if config.maps is None else config.maps)
     model = load(model_folder(store, target.name, target.number) / study.primary)
     region = config.region or deep_parts(model)[0][0] if chosen else ""
     head = _head(store, target, study, model, region) if chosen else ((), 0.0)
@@ -108,7 +123,9 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
         for number, row in enumerate(reversed(chosen))  # of the highest risk first: it is checked
     )
     shap = () if known else (task,)
-    return Plan(tasks=shap, gpu_tasks=maps, extra=(target, region, chosen, file, folder))
+    absent = {row["case"]: AWAY for row in rows if row["case"] in elsewhere} if deep else {}
+    asked = Asked(target, file, folder, region, chosen, absent if config.maps != 0 else {})
+    return Plan(tasks=shap, gpu_tasks=maps, extra=asked)
 
 
 def _files(config: ExplainConfig, known: Mapping[str, Any] | None) -> tuple[str, str]:
@@ -154,13 +171,19 @@ def commit(
     plan: Plan[ExplainTask],
     done: Iterator[Done[ExplainTask, dict[str, Any]]],
 ) -> Report:
-    """Write all explanations beside the model: maps as NIfTI, some slices for the report."""
-    target, region, chosen, file, folder = plan.extra
-    store, version = open_store(config.store), (target.name, target.number)
-    label = f"{target.name}@{target.number}"
-    shown = {row["case"] for row in spread(chosen, SHOWN)}
-    found = {}
+    """Write all explanations beside the model: maps as NIfTI, some slices for the report.
+
+    A case that cannot be mapped is told with the reason, and takes nothing from the others.
+    """
+    asked: Asked = plan.extra
+    store, version = open_store(config.store), (asked.target.name, asked.target.number)
+    label, folder = f"{asked.target.name}@{asked.target.number}", asked.folder
+    shown = {row["case"] for row in spread(asked.chosen, SHOWN)}
+    found, absent = {}, dict(asked.absent)
     for one in done:
+        if one.task.case_id and isinstance(one.error, (DataError, StoreError)):
+            absent[one.task.case_id] = one.error.what
+            continue
         part = fitted_or_raise(one)
         if case := one.task.case_id:
             keep_beside(store, *version, f"{folder}/{case}.nii.gz", part.pop("nifti"))
@@ -171,28 +194,42 @@ def commit(
     card = read_card(store, *version)
     warnings = network_warnings(store, card["feature_sets"])
     if not found:
-        known = read_beside(store, *version, file)
-        return Report((f"explain: {label} is explained already, see {file}", *warnings), known)
+        if absent:
+            raise StoreError(_told(absent), label, "radlas ingest the images again, or --maps 0")
+        known = read_beside(store, *version, asked.file)
+        return Report(
+            (f"explain: {label} is explained already, see {asked.file}", *warnings), known
+        )
     cases = [
         {"case_id": row["case"], "label": row["label"], "risk": row["risk"], **found[row["case"]]}
-        for row in chosen
+        for row in asked.chosen
+        if row["case"] in found
     ]
     study = StudyConfig.parse(card["study"])
-    result: dict[str, Any] = {"cam": _montage(study.primary, region, cases), "missing": {}}
+    note = _told(absent)
+    result: dict[str, Any] = {"cam": _montage(study.primary, asked.region, cases, note)}
+    nothing = note or "the primary model has no deep block, or no map was asked for"
+    result["missing"] = {} if cases else {"cam": nothing}
     result["warnings"] = plainly(warnings)
-    if not cases:
-        result["missing"] = {"cam": "the primary model has no deep block, or no map was asked for"}
-    told = f"maps of {region} at {plan.gpu_tasks[0].layer}" if plan.gpu_tasks else ""
+    told = f"maps of {asked.region} at {plan.gpu_tasks[0].layer}" if plan.gpu_tasks else ""
     if shap := found.get(""):
         result["shap"] = shap
         shares = ", ".join(f"{b['block']} {b['share']:.0%}" for b in shap["blocks"])
         told = f"share of |SHAP| by block: {shares or 'none'}"
-    keep_beside(store, *version, file, result)
-    lines = [f"explain: {label}, {told}", *warnings]
+    keep_beside(store, *version, asked.file, result)
+    lines = [f"explain: {label}, {told}", *([f"  {note}"] if note else []), *warnings]
     return Report((*lines, *in_words(result["cam"], f"{label}/{folder}")), result)
 
 
-def spread(rows: list[dict[str, Any]], number: int) -> list[dict[str, Any]]:
+def _told(absent: Mapping[str, str]) -> str:
+    """How many cases have no map, and why; empty if all have one."""
+    if not absent:
+        return ""
+    why = "; ".join(f"{number}: {what}" for what, number in Counter(absent.values()).most_common())
+    return f"no map of {len(absent)} external cases ({why})"
+
+
+def spread(rows: Sequence[Mapping[str, Any]], number: int) -> list[Mapping[str, Any]]:
     """Cases evenly spaced over the order of risks: chosen by rule, not by looks."""
     ordered = sorted(rows, key=lambda row: (row["risk"], row["case"]))
     places = np.linspace(0, len(ordered) - 1, min(number, len(ordered))).round().astype(int)
@@ -209,37 +246,7 @@ def _shap(store: Store, task: ExplainTask) -> dict[str, Any]:
         model.inputs(as_fitted(one.X, model, one.people), one.people["centre"])
         for one in (external, training)
     )
-    found = shap_values(model, rows, background)
-    own = shap_values(model, background, background)
-    settings: dict[str, Any] = {"alpha": study.alpha, "seed": study.seed}
-    size = found.values.abs().mean().sort_values(ascending=False, kind="stable")
-    order = size.index[size > 0]  # LASSO left the others at zero
-    values, data = found.values[order], found.data[order]
-    shares = block_shares(found)
-    return {
-        "model": study.primary,
-        "base": found.base,
-        "note": shares["note"],
-        "features": [
-            {"feature": str(f), "block": found.blocks[f], "mean_abs": float(size[f])} for f in order
-        ],
-        "blocks": [
-            {"block": block, "share": share}
-            for block, share in shares["share"].items()
-            if share is not None
-        ],
-        "groups": {
-            "blocks": group_shares(found, found.blocks, **settings),
-            "families": group_shares(found, families(found.blocks, found.blocks), **settings),
-        },
-        "profile": profile(own, found),
-        "values": {
-            "features": [str(name) for name in order],
-            "cases": [str(case) for case in values.index],
-            "phi": values.to_numpy().tolist(),
-            "x": data.to_numpy().tolist(),
-        },
-    }
+    return shap_told(model, rows, background, study)
 
 
 def _cam(store: Store, task: ExplainTask) -> dict[str, Any]:
@@ -261,7 +268,9 @@ def _extractor(store: str, name: str, number: int, weights: Path | None, region:
     return model_extractor(opened, read_card(opened, name, number), weights, region)
 
 
-def _montage(model: str, region: str, cases: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _montage(
+    model: str, region: str, cases: list[dict[str, Any]], note: str
+) -> dict[str, Any] | None:
     if not cases:
         return None
     cells = [case["cell_mm"] for case in cases]  # a grid fitted to the body differs by patient
@@ -271,6 +280,7 @@ def _montage(model: str, region: str, cases: list[dict[str, Any]]) -> dict[str, 
         "region": region,
         "cell_mm": [max(edges) for edges in zip(*cells, strict=True)],
         "layer": cases[0]["layer"],
+        "note": note,
         "cases": [{name: case[name] for name in names} for case in cases],
         "comparison": compare(cases),
         "sanity": next((case["sanity"] for case in cases if case["sanity"]), []),
