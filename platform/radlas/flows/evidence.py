@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -154,17 +154,24 @@ def _balance(used: Any, study: StudyConfig) -> list[Json]:
     parts = used[outside], used[~outside]
     if any(part.empty for part in parts):
         return []
-    ages = (part["age_years"].astype(float) for part in parts)
-    rows = [{"characteristic": "age", "smd": mean_difference(*ages)}]
-    female = (((part["sex"] == "F").sum(), part["sex"].notna().sum()) for part in parts)
-    rows.append({"characteristic": "female", "smd": share_difference(*female)})
-    for site in sorted(used["site_group"].dropna().unique()):
-        counts = (
-            (int((part["site_group"] == site).sum()), int(part["site_group"].notna().sum()))
-            for part in parts
-        )
-        rows.append({"characteristic": f"site: {site}", "smd": share_difference(*counts)})
-    return rows
+    one, other = (part["age_years"].astype(float) for part in parts)
+    rows = [_apart("age", mean_difference(one, other), one.mean(), other.mean())]
+    rows.append(_shares(parts, "female", "sex", "F"))
+    sites = sorted(used["site_group"].dropna().unique())
+    return rows + [_shares(parts, f"site: {site}", "site_group", site) for site in sites]
+
+
+def _shares(parts: Sequence[Any], name: str, column: str, value: str) -> Json:
+    one, other = ((int((p[column] == value).sum()), int(p[column].notna().sum())) for p in parts)
+    shares = [count / whole if whole else float("nan") for count, whole in (one, other)]
+    return _apart(name, share_difference(one, other), *shares)
+
+
+def _apart(name: str, smd: float | None, one: float, other: float) -> Json:
+    """A difference; or that it is total, which no deviation measures."""
+    total = smd is None and abs(one - other) > 0  # not of what is missing
+    note = {"note": "total: nothing varies within either group"} if total else {}
+    return {"characteristic": name, "smd": smd, **note}
 
 
 def _spacing(people: Any) -> Any:

@@ -21,6 +21,7 @@ class Balance(TypedDict):
 
     characteristic: str
     smd: float | None
+    note: NotRequired[str]
 
 
 class Support(TypedDict):
