@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from dataclasses import replace
@@ -18,6 +19,7 @@ from radlas.errors import ConfigError, StudyError, WorkerError
 from radlas.features.resnet import extractor
 from radlas.features.resnet.checkpoint import read_weights
 from radlas.features.resnet.extractor import DeepExtractor
+from radlas.features.resnet.weights import random_network
 from radlas.flows.activation import case_map, compare, model_extractor
 from radlas.flows.base import bundles
 from radlas.flows.extract import ExtractConfig, extract, plan, work, work_many
@@ -26,6 +28,7 @@ from radlas.learn.explain import deep_head
 from radlas.learn.persist import load
 from radlas.store.layout import open_store
 from radlas.store.models import model_folder, read_card
+from radlas.store.pretraining import note_pretraining
 from radlas.volumes.zarr import read_volume, volume_name
 
 from .conftest import radlas
@@ -275,6 +278,44 @@ def with_own_weights(store, weights, tmp_path):
     chosen = [word for name in (mine, radiomics) for word in ("--feature-set", name)]
     assert radlas("snapshot", "create", "own", "--store", store, *chosen).code == 0
     return mine
+
+
+@pytest.fixture
+def nameless(own_store, tmp_path):
+    """Weights that look like any, in a file without a note; the store knows better."""
+    path, network = tmp_path / "resnet_18.pth", random_network("medicalnet", 0)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            module.weight.data.fill_(0.9)
+            module.running_mean.fill_(0.1)
+    torch.save(network.state_dict(), path)
+    note = {"subjects": ["s1", "s2"], "centres": ["centre-a"], "untrained": True, "synthetic": True}
+    note_pretraining(open_store(str(own_store)), read_weights(path).digest, note)
+    return path
+
+
+def test_what_the_store_knows_of_a_file_without_a_note_is_announced(own_store, nameless):
+    deep = {"size": [16, 32, 32], "weights": str(nameless)}
+    notes = plan(ExtractConfig.parse({"store": str(own_store), "extractors": {"deep": deep}})).notes
+    told = [note for note in notes if note.startswith("  !!")]
+    assert len(told) == 3
+    assert "pre-trained on images of 2 subjects of centre-a" in told[0]
+    assert "taught it next to nothing" in told[1]
+    assert "a null model" in told[1]
+    assert "synthetic images" in told[2]
+
+
+def test_a_map_of_such_a_network_says_so_in_its_file(own_store, nameless):
+    store = open_store(str(own_store))
+    case_id = plan(extraction(own_store)).gpu_tasks[0].case_id
+    made = DeepExtractor(
+        DeepExtractor.Settings.parse({"size": (16, 32, 32), "weights": str(nameless)})
+    )
+    head = (np.ones(512), 0.0)
+    options = {"region": "whole", "layer": "layer4", "sanity": False}
+    nifti = case_map(store, case_id, head, made, **options)["nifti"]
+    header = nibabel.Nifti1Image.from_bytes(gzip.decompress(nifti)).header
+    assert header["descrip"].item().startswith(b"Null model: a network whose pre-training taught")
 
 
 def test_a_network_that_saw_the_external_centre_is_refused(

@@ -10,9 +10,11 @@ import pytest
 from radlas.errors import StudyError
 from radlas.flows.networks import check_pretraining, network_warnings, null_sets
 from radlas.flows.pretrain import _figures
+from radlas.store import delta
 from radlas.store.layout import init_store
 from radlas.store.pretraining import note_pretraining
 from radlas.store.recipes import save_recipe
+from radlas.store.travel import export, merge
 
 STUDY = SimpleNamespace(name="tiny", external_centre="centre-c")
 PEOPLE = pd.DataFrame(
@@ -56,6 +58,24 @@ def test_a_file_saved_again_without_its_note_is_known_by_its_values(store):
     note_pretraining(store, "f" * 64, {**SEEN, "subjects": ["c1"]})
     with pytest.raises(StudyError, match="external centre"):
         asked(store, provenance={"source": "again.pth"})
+
+
+def test_a_network_that_saw_the_external_centre_is_refused_where_its_features_were_merged(
+    store, tmp_path
+):
+    """Its file says nothing; the site that made it knew."""
+    asked(store, provenance={"source": "again.pth"})
+    note_pretraining(store, "f" * 64, {**SEEN, "subjects": ["c1"], "untrained": True})
+    case = {"case_id": "c", "centre": "centre-c", "subject_id": "c1"}
+    delta.append(store, "cases", [case | {"voxel_digest": "v"}], run_id="r")
+    row = case | {"feature_set": "net", "roi": "whole", "layer": "layer4", "vector": [1.0]}
+    delta.append(store, "deep", [row | {"reason": "", "input_digest": "x"}], run_id="r")
+    export(store, tmp_path / "out.zip")
+    there = init_store(tmp_path / "there")
+    merge(there, tmp_path / "out.zip")
+    with pytest.raises(StudyError, match="external centre"):
+        check_pretraining(there, ["net"], PEOPLE, STUDY)
+    assert null_sets(there, ["net"]) == ["net"]
 
 
 def test_in_a_store_of_other_pseudonyms_an_image_is_known_by_its_voxels(store):

@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from radlas.errors import ConfigError, StudyError
 from radlas.features import EXTRACTORS
-from radlas.features.base import make_extractor
+from radlas.features.base import make_extractor, recipe
 from radlas.flows.blocks import block_sets
+from radlas.flows.networks import why_null_network
 from radlas.flows.regions import BODY, SHOWN_MM, not_told, regions_on
 from radlas.geometry import Geometry
 from radlas.learn.metrics import holm, rank_difference
@@ -84,8 +85,14 @@ def case_map(
         "layer": cam.layer,
         "sanity": [{"stage": stage, "correlation": value} for stage, value in checked],
         "slice": _slice(seen, cam.map, regions.masks),
-        "nifti": as_nifti(cam.map, seen.geometry, extractor.banner),
+        "nifti": as_nifti(cam.map, seen.geometry, _warning(store, extractor)),
     }
+
+
+def _warning(store: Store, extractor: Any) -> str:
+    """What a map's file must say: of the weights themselves, or what the store knows of them."""
+    why = why_null_network(store, recipe("deep", extractor))
+    return str(extractor.banner) or (f"Null model: {why}" if why else "")
 
 
 def compare(cases: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -160,9 +167,9 @@ def model_extractor(
         if (block := study.blocks[name]).deep and block.roi in (None, region)
     }
     recipes = [
-        recipe
-        for recipe in (load_recipe(store, name) for name in sorted(deep))
-        if region in recipe["settings"]["regions"]
+        one
+        for one in (load_recipe(store, name) for name in sorted(deep))
+        if region in one["settings"]["regions"]
     ]
     if len(recipes) != 1:
         raise StudyError(
@@ -170,18 +177,18 @@ def model_extractor(
             f"model {card['study']['name']}",
             "a study whose primary model takes each region from one feature set",
         )
-    (recipe,) = recipes
+    (made_with,) = recipes
     extractor: Any = make_extractor(
-        EXTRACTORS, recipe["extractor"], {**recipe["settings"], "weights": weights}
+        EXTRACTORS, made_with["extractor"], {**made_with["settings"], "weights": weights}
     )
-    wanted, given = recipe["versions"]["weights"], extractor.versions["weights"]
+    wanted, given = made_with["versions"]["weights"], extractor.versions["weights"]
     if wanted != given:
         raise ConfigError(
             f"the deep features were made with weights {wanted[:12]}, not {given[:12]}",
             f"model {card['study']['name']}",
             "name the file: radlas explain --weights FILE",
         )
-    made, here = recipe["versions"].get("methods", "1"), extractor.versions["methods"]
+    made, here = made_with["versions"].get("methods", "1"), extractor.versions["methods"]
     if made != here:
         raise StudyError(
             f"the deep features were made by methods {made}, and this radlas has methods {here}",

@@ -28,6 +28,7 @@ from radlas.features.base import (
 from radlas.features.params import is_parameter_file, recipe_of
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
+from radlas.flows.networks import unsaid
 from radlas.flows.seen import Seen
 from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
 from radlas.place import Place, open_place
@@ -97,6 +98,7 @@ def plan(config: ExtractConfig) -> Plan[ExtractTask]:
         text = canonical_json(extractor.settings.model_dump(mode="json"))
         tasks += [_task(config, name, text, feature_set, case) for case in cases]
         notes += _announce(name, feature_set, extractor)
+        notes += unsaid(store, recipes[feature_set])
         gpu |= {feature_set} if extractor.gpu else set()
     open_tasks, known = unsettled(store, "extract", tasks)
     return Plan(

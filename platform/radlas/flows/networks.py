@@ -14,7 +14,7 @@ import pandas as pd
 from radlas.errors import StudyError
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store
-from radlas.store.pretraining import pretraining_of
+from radlas.store.pretraining import digests_of, pretraining_of, united
 from radlas.store.recipes import load_recipe
 
 IMAGE_DIGITS = 16  # of a voxel digest, in notes of what was seen
@@ -27,19 +27,43 @@ def null_sets(store: Store, feature_sets: Sequence[str]) -> list[str]:
 
 def why_null(store: Store, feature_set: str) -> str:
     """In words, why a network is a null model; empty if it is none, or if there is no network."""
-    if load_recipe(store, feature_set)["versions"].get("weights") == "random":
+    return why_null_network(store, load_recipe(store, feature_set))
+
+
+def why_null_network(store: Store, recipe: Mapping[str, Any]) -> str:
+    """The same of a recipe, which need not be stored."""
+    if recipe["versions"].get("weights") == "random":
         return "a network with random weights"
-    if origin(store, feature_set).get("untrained"):
+    if origin_of(store, recipe).get("untrained"):
         return "a network whose pre-training taught it next to nothing beyond random weights"
     return ""
 
 
 def origin(store: Store, feature_set: str) -> dict[str, Any]:
-    """The note of a network's weights: from their file, and from the store that made them."""
-    recipe = load_recipe(store, feature_set)
-    digest = recipe["versions"].get("weights", "")
-    made_here = pretraining_of(store, digest) if digest not in ("", "random") else {}
-    return {**recipe.get("provenance", {}), **made_here}
+    """The note of a network's weights: from their file, and from the store that knows them."""
+    return origin_of(store, load_recipe(store, feature_set))
+
+
+def origin_of(store: Store, recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """The same of a recipe, which need not be stored."""
+    known = pretraining_of(store, digests_of(recipe))
+    return united([known, recipe.get("provenance", {})])
+
+
+def unsaid(store: Store, recipe: Mapping[str, Any]) -> list[str]:
+    """What the store knows of a network and its file does not say, one line each."""
+    note, said = origin_of(store, recipe), recipe.get("provenance", {})
+    told = []
+    if "subjects" in note and "subjects" not in said:
+        told.append(
+            f"  !! this store knows these weights, their file says nothing: pre-trained on images"
+            f" of {len(note['subjects'])} subjects of {', '.join(note.get('centres', ()))}"
+        )
+    if note.get("untrained") and not said.get("untrained"):
+        told.append(f"  !! its features come from {why_null_network(store, recipe)}: a null model")
+    if note.get("synthetic") and not said.get("synthetic"):
+        told.append("  !! the network was trained on synthetic images")
+    return told
 
 
 def network_warnings(store: Store, feature_sets: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What networks made here have seen, under the digest of their weights.
+"""What networks have seen, under the digest of their weights: made here, or noted elsewhere.
 
 The weights file says it too; but a file may be saved again by other software, without its note.
 """
@@ -6,26 +6,106 @@ The weights file says it too; but a file may be saved again by other software, w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 
+from radlas.errors import StoreError
 from radlas.store.layout import Store
 
 _FOLDER = "pretraining"
+_LISTS = ("centres", "subjects", "images", "recast")  # of which notes together know more
+_DOUBTS = ("untrained", "synthetic")  # which one note suffices to raise
 
 
 def note_pretraining(store: Store, weights_digest: str, note: Mapping[str, Any]) -> None:
-    """Keep the note of weights, or find it kept: the same weights have seen the same."""
-    with suppress(FileExistsError):
-        text = json.dumps(dict(note), sort_keys=True) + "\n"
-        store.place.create(f"{_FOLDER}/{weights_digest}.json", text.encode())
+    """Keep the note of weights, together with what is kept of them already.
 
-
-def pretraining_of(store: Store, weights_digest: str) -> dict[str, Any]:
-    """The note of weights that were made here; empty if they were not."""
+    Raises:
+        StoreError: What is kept is damaged.
+    """
+    name = f"{_FOLDER}/{weights_digest}.json"
     try:
-        note: dict[str, Any] = json.loads(store.place.read(f"{_FOLDER}/{weights_digest}.json"))
-    except FileNotFoundError:
-        return {}
-    return note
+        store.place.create(name, _text(note))
+    except FileExistsError:
+        known = _read(store, name)
+        whole = united([known, note])
+        if _text(whole) != _text(known):
+            store.place.replace(name, _text(whole))
+
+
+def pretraining_of(store: Store, digests: Collection[str]) -> dict[str, Any]:
+    """What all notes of a network know together; empty if there is none.
+
+    Args:
+        store: The store.
+        digests: What the network is known by; see ``digests_of``.
+    """
+    return united(_notes(store, digests).values()) if digests else {}
+
+
+def digests_of(recipe: Mapping[str, Any]) -> frozenset[str]:
+    """What a recipe's network is known by: its weights, and these in lower precision."""
+    weights = recipe.get("versions", {}).get("weights", "")
+    recast = recipe.get("provenance", {}).get("recast", ())
+    return frozenset({weights, *recast}) - {"", "random"}
+
+
+def carry_notes(source: Store, target: Store, digests: Collection[str] | None = None) -> None:
+    """Note in one store what another knows of some networks, or of all.
+
+    Raises:
+        StoreError: A note is damaged; nothing was written then.
+    """
+    for digest, note in _notes(source, digests).items():
+        note_pretraining(target, digest, note)
+
+
+def united(notes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Notes of one network as one: all whom any of them names, every doubt; else the first says.
+
+    Two runs may end with the same weights, and then these have seen the patients of both.
+
+    Examples:
+        >>> united([{"subjects": ["b"], "steps": 1}, {"subjects": ["a"], "steps": 2}])
+        {'subjects': ['a', 'b'], 'steps': 1}
+    """
+    whole = dict[str, Any]()
+    for note in notes:
+        for key, value in note.items():
+            if key in _LISTS:
+                whole[key] = sorted({*whole.get(key, ()), *value})
+            elif key in _DOUBTS:
+                whole[key] = bool(whole.get(key)) or bool(value)
+            else:
+                whole.setdefault(key, value)
+    return whole
+
+
+def _notes(store: Store, digests: Collection[str] | None) -> dict[str, dict[str, Any]]:
+    found = {PurePosixPath(name).stem: _read(store, name) for name in store.place.names(_FOLDER)}
+    return {
+        digest: note
+        for digest, note in found.items()
+        if digests is None or not {digest, *note.get("recast", ())}.isdisjoint(digests)
+    }
+
+
+def _read(store: Store, name: str) -> dict[str, Any]:
+    try:
+        note = json.loads(store.place.read(name))
+    except ValueError:
+        note = None
+    lists = [note.get(key, []) for key in _LISTS] if isinstance(note, dict) else [None]
+    if not all(isinstance(one, list) and all(isinstance(s, str) for s in one) for one in lists):
+        raise StoreError(
+            "this is no note of what a network has seen",
+            f"{store.place}/{name}",
+            "restore the file, or export again where it came from",
+            "damage",
+        )
+    return dict(note)
+
+
+def _text(note: Mapping[str, Any]) -> bytes:
+    return (json.dumps(dict(note), sort_keys=True) + "\n").encode()

@@ -29,6 +29,7 @@ from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.content import key_digests, row_digests
 from radlas.store.layout import Store, open_store, write_head
+from radlas.store.pretraining import carry_notes, digests_of
 from radlas.store.query import connect
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe
 from radlas.store.snapshots import (
@@ -97,7 +98,8 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
 
     Raises:
         StoreError: ``source`` is damaged, or a row contradicts one that is there: nothing is
-            written then, and the rows are named.
+            written then, and the rows are named. Notes of what a network has seen never contradict
+            each other: they are joined.
     """
     with _opened(source) as other:
         contradictions = [line for name in TABLES for line in _contradictions(store, other, name)]
@@ -109,6 +111,7 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
                 "nothing was merged; ask that site which of the two is right",
                 "conflict",
             )
+        carry_notes(other, store)
         for name in list_recipes(other):
             save_recipe(store, name, load_recipe(other, name))
         appender = delta.Appender(store, f"merge-{other.store_id}")
@@ -146,7 +149,9 @@ def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int
             compact(made, name, many=1)
         sets = [row[0] for row in connection.sql("select feature_set from recipes").fetchall()]
     for feature_set in sorted(set(sets) & set(list_recipes(store))):
-        save_recipe(made, feature_set, load_recipe(store, feature_set))
+        recipe = load_recipe(store, feature_set)
+        save_recipe(made, feature_set, recipe)
+        carry_notes(store, made, digests_of(recipe))  # whom its network saw, wherever it goes
     if snapshot is not None:
         versions, parts = newest(made)
         save_snapshot(made, replace(snapshot, versions=versions, parts=parts))

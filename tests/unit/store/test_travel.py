@@ -10,6 +10,7 @@ import pytest
 from radlas.errors import StoreError
 from radlas.store import delta, health
 from radlas.store.layout import open_store
+from radlas.store.pretraining import note_pretraining, pretraining_of
 from radlas.store.recipes import list_recipes, save_recipe
 from radlas.store.snapshots import create_snapshot, load_snapshot, verify_snapshot
 from radlas.store.travel import export, merge, merged_cases
@@ -100,6 +101,55 @@ def test_merged_cases_are_known_to_be_elsewhere(hospital, centre, tmp_path):
     assert len(damage) == 1, "only the case of its own lacks its volume"
     note = json.loads(centre.place.read(f"merges/{hospital.store_id}.json"))
     assert note["rows"]["cases"] == {"new": 3, "known": 0}
+
+
+WEIGHTS = "f" * 64
+SEEN = {"subjects": ["s2"], "centres": ["c1"], "images": ["1"], "untrained": False, "steps": 9}
+
+
+def with_network(hospital):
+    """The hospital's recipe is of a network whose weights' file says nothing of them."""
+    save_recipe(hospital, "p-1", {"extractor": "deep", "versions": {"weights": WEIGHTS}})
+    note_pretraining(hospital, WEIGHTS, SEEN)
+    note_pretraining(hospital, "0" * 64, {"subjects": ["nobody here"]})
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_whom_a_network_saw_is_told_wherever_its_features_go(filled, centre, tmp_path, whole):
+    with_network(filled)
+    create_snapshot(filled, "x")
+    export(filled, tmp_path / "out.zip", None if whole else load_snapshot(filled, "x"))
+    merge(centre, tmp_path / "out.zip")
+    assert pretraining_of(centre, {WEIGHTS}) == SEEN
+    assert pretraining_of(centre, {"0" * 64}) == {}, "no feature here is of that network"
+
+
+def test_two_sites_notes_of_one_network_are_joined_by_a_merge(filled, centre, tmp_path):
+    """The same weights by two runs have seen the patients of both, and each doubt counts."""
+    with_network(filled)
+    theirs = {"subjects": ["s1"], "centres": ["c9"], "images": [], "untrained": True, "steps": 1}
+    note_pretraining(centre, WEIGHTS, theirs)
+    export(filled, tmp_path / "out")
+    for _ in range(2):
+        merge(centre, tmp_path / "out")
+        assert pretraining_of(centre, {WEIGHTS}) == {
+            "subjects": ["s1", "s2"],
+            "centres": ["c1", "c9"],
+            "images": ["1"],
+            "untrained": True,
+            "steps": 1,
+        }
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"subjects": "s1"}'])
+def test_a_damaged_note_of_a_network_is_named_and_nothing_is_merged(filled, centre, tmp_path, text):
+    with_network(filled)
+    export(filled, tmp_path / "out")
+    (tmp_path / "out" / "pretraining" / f"{WEIGHTS}.json").write_bytes(text)
+    before = delta.version(centre, "radiomics")
+    with pytest.raises(StoreError, match="no note of what a network has seen"):
+        merge(centre, tmp_path / "out")
+    assert (delta.version(centre, "radiomics"), list_recipes(centre)) == (before, [])
 
 
 def test_what_is_there_is_not_replaced_and_what_is_no_export_is_said(hospital, centre, tmp_path):
