@@ -29,6 +29,7 @@ from radlas.learn.persist import load
 from radlas.store.layout import open_store
 from radlas.store.models import model_folder, read_card
 from radlas.store.pretraining import note_pretraining
+from radlas.store.recipes import list_recipes
 from radlas.volumes.zarr import read_volume, volume_name
 
 from .conftest import radlas
@@ -230,6 +231,17 @@ def test_weights_of_ones_own_tell_what_they_have_seen(own_weights, study_store):
     assert not own_weights.with_suffix(".unfinished").exists()
 
 
+def test_a_few_steps_are_taken_for_training_in_no_file(own_weights, tmp_path):
+    """With their own note they are a null model; without it they are refused."""
+    settings = {"size": (16, 32, 32), "weights": str(own_weights)}
+    made = DeepExtractor(DeepExtractor.Settings.parse(settings))
+    assert "taught the network next to nothing" in made.banner
+    assert "-untrained-" in made.label
+    torch.save(dict(read_weights(own_weights).state), tmp_path / "stripped.pth")
+    with pytest.raises(ConfigError, match="never trained, or hardly"):
+        read_weights(tmp_path / "stripped.pth")
+
+
 def test_a_run_that_was_interrupted_ends_with_the_same_bytes(own_weights, wanted, tmp_path):
     """Killed between two checkpoints: what came after the last one is done again, alike."""
     out = tmp_path / "again.safetensors"
@@ -280,15 +292,21 @@ def with_own_weights(store, weights, tmp_path):
     return mine
 
 
-@pytest.fixture
-def nameless(own_store, tmp_path):
-    """Weights that look like any, in a file without a note; the store knows better."""
-    path, network = tmp_path / "resnet_18.pth", random_network("medicalnet", 0)
+def moved_weights():
+    """Weights that pass for any trained ones."""
+    network = random_network("medicalnet", 0)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm3d):
             module.weight.data.fill_(0.9)
             module.running_mean.fill_(0.1)
-    torch.save(network.state_dict(), path)
+    return network.state_dict()
+
+
+@pytest.fixture
+def nameless(own_store, tmp_path):
+    """Such weights in a file without a note; the store knows better."""
+    path = tmp_path / "resnet_18.pth"
+    torch.save(moved_weights(), path)
     note = {"subjects": ["s1", "s2"], "centres": ["centre-a"], "untrained": True, "synthetic": True}
     note_pretraining(open_store(str(own_store)), read_weights(path).digest, note)
     return path
@@ -348,11 +366,14 @@ def test_a_network_that_saw_the_external_centre_is_refused(
 
 
 def test_random_weights_are_told_by_every_verb_and_in_every_file(study_store, study_file, tmp_path):
+    (deep,) = [one for one in list_recipes(open_store(str(study_store))) if "-rand" in one]
     for words in (
         ("train", study_file, "--store", study_store, "--snapshot", "first"),
         ("validate", "tiny", "--store", study_store),
         ("explain", "tiny", "--store", study_store),
         ("report", "tiny", "--store", study_store, "--out", tmp_path / "page.html"),
+        ("features", "list", "--store", study_store),
+        ("features", "show", deep, "--store", study_store),
     ):
         said, data = radlas(*words), radlas(*words, "--json").data
         assert said.code == 0
@@ -413,7 +434,7 @@ def test_weights_are_looked_at_and_converted_on_the_command_line(tmp_path, own_w
     assert said.code == 0
     assert "medicalnet or monai" in said.out
     assert "made by radlas pretrain" in said.out
-    state = {f"module.{name}": value for name, value in read_weights(own_weights).state.items()}
+    state = {f"module.{name}": value for name, value in moved_weights().items()}
     state["module.fc.weight"] = torch.zeros(2, 512)
     checkpoint, converted = tmp_path / "resnet_18.pth", tmp_path / "resnet_18.safetensors"
     torch.save({"state_dict": state}, checkpoint)

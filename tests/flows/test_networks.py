@@ -60,6 +60,15 @@ def test_a_file_saved_again_without_its_note_is_known_by_its_values(store):
         asked(store, provenance={"source": "again.pth"})
 
 
+def test_a_file_saved_again_in_lower_precision_is_known_by_what_both_have_in_common(store):
+    note = {**SEEN, "subjects": ["c1"], "untrained": True, "recast": ["h" * 64, "b" * 64]}
+    note_pretraining(store, "f" * 64, note)
+    again = {"source": "half.pth", "recast": ["h" * 64, "d" * 64]}
+    with pytest.raises(StudyError, match="external centre"):
+        asked(store, weights="e" * 64, provenance=again)
+    assert "taught it next to nothing" in network_warnings(store, ["net"])[0]
+
+
 def test_a_network_that_saw_the_external_centre_is_refused_where_its_features_were_merged(
     store, tmp_path
 ):

@@ -29,9 +29,13 @@ def list_(store: StoreOption, as_json: JsonOption = False) -> None:
     """List all feature sets of the store."""
 
     def action() -> int:
+        from radlas.flows.networks import network_warnings, plainly
+
         names = list_recipes(open_store(store))
-        lines = tuple(names) or ("no feature set yet: radlas extract",)
-        return show(Report(lines, {"feature_sets": names}), as_json=as_json)
+        warnings = network_warnings(open_store(store), names)
+        lines = (*names, *warnings) or ("no feature set yet: radlas extract",)
+        data = {"feature_sets": names, "warnings": plainly(warnings)}
+        return show(Report(lines, data), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
 
@@ -44,9 +48,12 @@ def show_(
     """Show one feature set: extractor, settings, versions."""
 
     def action() -> int:
+        from radlas.flows.networks import network_warnings, plainly
+
         recipe = load_recipe(open_store(store), name)
-        lines = json.dumps(recipe, indent=2).splitlines()
-        return show(Report(tuple(lines), recipe), as_json=as_json)
+        warnings = network_warnings(open_store(store), [name])
+        lines = (*json.dumps(recipe, indent=2).splitlines(), *warnings)
+        return show(Report(lines, recipe | {"warnings": plainly(warnings)}), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
 

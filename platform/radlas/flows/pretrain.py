@@ -78,7 +78,7 @@ def pretrain(
         ConfigError: The file is there already, no case is of these centres, or another process is
             at it, or a run with other settings was left unfinished there.
     """
-    from radlas.features.resnet.checkpoint import save_weights  # noqa: PLC0415
+    from radlas.features.resnet import checkpoint as files  # noqa: PLC0415
     from radlas.features.resnet.contrast import Trainer, Training  # noqa: PLC0415 - torch
     from radlas.features.resnet.device import default_device  # noqa: PLC0415
 
@@ -108,8 +108,10 @@ def pretrain(
         trainer.run(watch or _nobody, config.checkpoint_every, checkpoint)
         note = _note(config, cases) | _figures(trainer.last, config.batch, trainer.untaught())
         note |= {"torch": version("torch"), "device": default_device()}
-        digest = save_weights(config.out, trainer.network.state_dict(), note)
-        note_pretraining(store, digest, note)
+        state = {name: tensor.cpu() for name, tensor in trainer.network.state_dict().items()}
+        note["recast"] = files.recast_digests(state)
+        note_pretraining(store, files.weights_digest(state), note)  # first: a kill may come between
+        files.save_weights(config.out, state, note)
     shutil.rmtree(work)
     lines = [
         f"pretrain: {config.out} from images of {len(cases)} subjects of"

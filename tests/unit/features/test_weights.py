@@ -43,7 +43,7 @@ def test_a_converted_file_is_the_same_feature_set(tmp_path, checkpoint):
     assert recipe("deep", one) == recipe("deep", other)
     assert feature_set_name("deep", one) == feature_set_name("deep", other)
     source = {"source": checkpoint.name, "source_sha256": file_digest(checkpoint)}
-    assert one.provenance == other.provenance == source
+    assert one.provenance == other.provenance == source | {"recast": weights.recast}
 
 
 @pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"state_dict": state}])
@@ -71,13 +71,43 @@ def scaled_at_once(network):
             module.weight.data.fill_(0.5)
 
 
-@pytest.mark.parametrize("disguise", [touched, seen_but_not_trained, scaled_at_once])
+def hardly_trained(network):
+    """Nobody would call one step of AdamW a training, but it moves every scale."""
+    network.requires_grad_(True).train()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    images = torch.randn(2, 1, 16, 32, 32, generator=torch.Generator().manual_seed(0))
+    network(images).square().sum().backward()
+    optimiser.step()
+    moved = (network.bn1.weight - 1).abs()
+    assert 0 < moved.max() < 0.02
+
+
+@pytest.mark.parametrize(
+    "disguise", [touched, seen_but_not_trained, scaled_at_once, hardly_trained]
+)
 def test_random_weights_in_disguise_are_refused(tmp_path, disguise):
     network = random_network("medicalnet", 0).requires_grad_(False)
     disguise(network)
     torch.save(network.state_dict(), tmp_path / "touched.pth")
     with pytest.raises(ConfigError, match="never trained"):
         read_weights(tmp_path / "touched.pth")
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("back", [True, False], ids=["and back", "as it is"])
+def test_a_copy_in_lower_precision_has_a_digest_in_common_with_its_original(tmp_path, kind, back):
+    """Its values differ a little, so its own digest is another one."""
+    network = trained("medicalnet")
+    torch.save(network.state_dict(), tmp_path / "whole.pth")
+    recast = network.to(kind).float() if back else network.to(kind)
+    torch.save(recast.state_dict(), tmp_path / "recast.pth")
+    torch.save(trained("medicalnet", 1).state_dict(), tmp_path / "other.pth")
+    whole, copy, other = (
+        read_weights(tmp_path / f"{name}.pth") for name in ("whole", "recast", "other")
+    )
+    assert copy.digest != whole.digest
+    assert set(copy.recast) & set(whole.recast)
+    assert not set(other.recast) & set(whole.recast)
 
 
 def test_a_note_does_not_lend_its_name_to_other_weights(tmp_path, checkpoint):

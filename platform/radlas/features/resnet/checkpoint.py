@@ -23,6 +23,7 @@ _HEADS = ("fc.", "conv_seg.")  # what is trained upon the backbone, in published
 UNUSED = "num_batches_tracked"  # counts of training; absent from old files, and of no effect
 _NOTE = "radlas"  # key of our own note in a safetensors file
 _OF = "weights_sha256"  # in that note: whose it is
+_FRESH = 0.02  # what a few steps of training move a normalisation by, at most [1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,11 @@ class Weights:
         """Whether they are those of ``r3d_18``."""
         return _is_of_video(self.state)
 
+    @property
+    def recast(self) -> list[str]:
+        """What copies in lower precision have in common with them; see ``recast_digests``."""
+        return recast_digests(self.state)
+
 
 def read_weights(path: Path) -> Weights:
     """The backbone in a weights file.
@@ -58,7 +64,8 @@ def read_weights(path: Path) -> Weights:
 
     Raises:
         ConfigError: The file is missing, holds more than tensors, is not readable, its tensors hold
-            what is no number or were never trained, or its note is of other weights.
+            what is no number or were hardly trained, or its note is of other weights. Weights made
+            by ``radlas pretrain`` may be hardly trained: their note says so.
     """
     found, note = _read(path)
     heads = tuple(name for name in found if name.startswith(_HEADS))
@@ -67,9 +74,10 @@ def read_weights(path: Path) -> Weights:
         state = _from_video(state)
     _refuse_no_numbers(state, path)
     state = {name: tensor if UNUSED in name else tensor.float() for name, tensor in state.items()}
-    _refuse_untrained(state, path)
-    digest = _digest(state)
-    if note.pop(_OF, digest) != digest:
+    digest, of = weights_digest(state), note.pop(_OF, None)
+    told = of == digest and "untrained" in note
+    _refuse_untrained(state, path, within=0.0 if told else _FRESH)
+    if of not in (None, digest):
         raise ConfigError(
             "the note in this file is of other weights",
             str(path),
@@ -89,7 +97,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, Any
         raise ConfigError("there is a file already", str(path), "name another, or remove it")
     temporary = path.with_name(f".{path.name}.part")
     tensors = {name: tensor.contiguous().cpu() for name, tensor in state.items()}
-    digest = _digest(tensors)
+    digest = weights_digest(tensors)
     note_text = json.dumps({**note, _OF: digest}, sort_keys=True)
     temporary.write_bytes(save(tensors, metadata={_NOTE: note_text}))
     temporary.rename(path)
@@ -168,26 +176,32 @@ def _refuse_no_numbers(state: Mapping[str, Tensor], path: Path) -> None:
             raise ConfigError(f"{name} {wrong}", str(path), "give weights in floating point")
 
 
-def _refuse_untrained(state: Mapping[str, Tensor], path: Path) -> None:
+def _refuse_untrained(state: Mapping[str, Tensor], path: Path, *, within: float) -> None:
     """Normalisations as they are made: statistics of no image, or scales that nothing moved.
 
     Either alone tells: a pass in training mode moves the statistics of random weights, but only
-    training moves the scales.
+    training moves the scales, and one step of it by a thousandth.
     """
     norms = [name.removesuffix("running_mean") for name in state if name.endswith("running_mean")]
     fresh = {"running_mean": 0.0, "running_var": 1.0}, {"weight": 1.0, "bias": 0.0}
     for kind in fresh:
         parts = [(norm + part, value) for norm in norms for part, value in kind.items()]
-        known = [bool((state[name] == value).all()) for name, value in parts if name in state]
+        known = [_near(state[name], value, within) for name, value in parts if name in state]
         if known and all(known):
             raise ConfigError(
-                "these weights were never trained: every normalisation stands as it was made",
+                "these weights were never trained, or hardly: every normalisation stands as it was"
+                " made" + (f", or within {within:g} of it" if within else ""),
                 str(path),
                 "for a control with random weights say `weights: null` and a `seed`",
             )
 
 
-def _digest(state: Mapping[str, Tensor]) -> str:
+def _near(tensor: Tensor, value: float, within: float) -> bool:
+    return bool(((tensor - value).abs() <= within).all())
+
+
+def weights_digest(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, shapes and values in single precision."""
     found = hashlib.sha256()
     for name in sorted(state):
         if UNUSED not in name:
@@ -195,3 +209,15 @@ def _digest(state: Mapping[str, Tensor]) -> str:
             found.update(f"{name} {tuple(tensor.shape)}\n".encode())
             found.update(tensor.numpy().astype("<f4", copy=False).tobytes())
     return found.hexdigest()
+
+
+def recast_digests(state: Mapping[str, Tensor]) -> list[str]:
+    """Digests of the weights as half precision and as bfloat16 would keep them.
+
+    A copy that was saved in one of them and read again has that digest in common with its original,
+    and no other network has.
+    """
+    return [
+        weights_digest({name: tensor.to(kind).float() for name, tensor in state.items()})
+        for kind in (torch.float16, torch.bfloat16)
+    ]

@@ -102,7 +102,9 @@ class DeepExtractor:
         self.settings = settings
         weights = read_weights(settings.weights) if settings.weights else None
         self.weights_digest = weights.digest if weights else ""
-        self.provenance: Mapping[str, Any] = dict(weights.note) if weights else {}
+        self.provenance: Mapping[str, Any] = (
+            {**weights.note, "recast": weights.recast} if weights else {}
+        )
 
     @property
     def label(self) -> str:
