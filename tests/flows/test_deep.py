@@ -15,11 +15,12 @@ import yaml
 
 from radlas import open as open_store_for_reading
 from radlas.engine.base import Bundle, Done, SerialEngine
-from radlas.errors import ConfigError, StudyError, WorkerError
+from radlas.errors import ConfigError, DataError, StudyError, WorkerError
 from radlas.features.resnet import extractor
 from radlas.features.resnet.checkpoint import read_weights
 from radlas.features.resnet.extractor import DeepExtractor
 from radlas.features.resnet.weights import random_network
+from radlas.flows import activation
 from radlas.flows.activation import case_map, compare, model_extractor
 from radlas.flows.base import bundles
 from radlas.flows.extract import ExtractConfig, extract, plan, work, work_many
@@ -30,6 +31,7 @@ from radlas.store.layout import open_store
 from radlas.store.models import model_folder, read_card
 from radlas.store.pretraining import note_pretraining
 from radlas.store.recipes import list_recipes
+from radlas.volumes.zarr import read_rois, read_volume
 from radlas.volumes.zarr import read_volume, volume_name
 
 from .conftest import radlas
@@ -155,6 +157,27 @@ def test_a_second_map_of_a_case_is_the_same(study_store):
     made = case_map(store, case_id, head, model_extractor(store, card, None, "whole"), **arguments)
     kept = model_folder(store, "tiny", 1) / "cam" / f"{case_id}.nii.gz"
     assert made["nifti"] == kept.read_bytes()
+
+
+def test_a_map_is_held_against_the_outline_of_the_recipes_reader(study_store, monkeypatch):
+    """The last reader's would be another tumour; and without a name it is nobody's."""
+    store = open_store(str(study_store))
+    case_id = plan(extraction(study_store)).gpu_tasks[0].case_id
+    (drawn,) = [roi for roi in read_rois(store.place, case_id) if roi.name == "tumour"]
+    other = replace(drawn, mask=np.roll(drawn.mask, 9, axis=2), reader="r2")
+
+    def shares(rois, reader):
+        monkeypatch.setattr(activation, "read_rois", lambda place, case: rois)
+        settings = {"size": (16, 32, 32), "reader": reader}
+        made = DeepExtractor(DeepExtractor.Settings.parse(settings))
+        options = {"region": "whole", "layer": "layer4", "sanity": False}
+        return case_map(store, case_id, (np.ones(512), 0.0), made, **options)["mass"]
+
+    first = replace(drawn, reader="r1")
+    assert shares((first, other), "r1") == shares((drawn,), "")
+    assert shares((first, other), "r2") != shares((drawn,), "")
+    with pytest.raises(DataError, match="several readers drew the same ROI"):
+        shares((first, other), "")
 
 
 def test_no_map_is_made_of_images_prepared_otherwise_than_the_features_saw(

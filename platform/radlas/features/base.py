@@ -24,6 +24,9 @@ class Extractor(Protocol):
         columns: Names of the values it may return; new ones become new columns.
         gpu: True if it gains from a GPU.
         settings: The resolved settings.
+
+    One that has ``drawn``, names of drawn ROIs, looks at no others, and does not mind how many
+    readers drew those.
     """
 
     Settings: ClassVar[type[Config]]

@@ -44,6 +44,12 @@ class CaseExtractor:
     def __init__(self, settings: Any) -> None:
         self.settings = settings
 
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The drawn ROIs that it looks at."""
+        wanted: CaseSettings = self.settings
+        return (TUMOUR, *wanted.rois, *wanted.ring_excludes)
+
     def image_types(self) -> tuple[str, ...]:
         """Every image type that the settings ask for."""
         raise NotImplementedError

@@ -16,6 +16,7 @@ from radlas.errors import ConfigError, StudyError
 from radlas.features import EXTRACTORS
 from radlas.features.base import make_extractor, recipe
 from radlas.flows.blocks import block_sets
+from radlas.flows.drawn import by_name
 from radlas.flows.networks import why_null_network
 from radlas.flows.regions import BODY, SHOWN_MM, not_told, regions_on
 from radlas.geometry import Geometry
@@ -55,9 +56,13 @@ def case_map(
 
     Returns:
         Numbers for the report; ``slice``, an npz file for the montage; ``nifti``, the whole map.
+
+    Raises:
+        DataError: ``ambiguous_roi``: several readers drew the tumour that the map is held against,
+            and the features' recipe names none.
     """
     volume = read_volume(store.place, case_id)
-    rois = {roi.name: roi for roi in read_rois(store.place, case_id)}
+    rois = by_name(read_rois(store.place, case_id), extractor.settings.reader, (TUMOUR,))
     weights, bias = np.asarray(head[0]), head[1]
     prepared = extractor.prepare(volume, rois)
     seen = prepared.inputs[region]

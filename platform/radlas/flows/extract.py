@@ -28,11 +28,11 @@ from radlas.features.base import (
 from radlas.features.params import is_parameter_file, recipe_of
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
+from radlas.flows.drawn import drawn_rois
 from radlas.flows.networks import unsaid
 from radlas.flows.seen import Seen
 from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
 from radlas.place import Place, open_place
-from radlas.reasons import data_error
 from radlas.store import delta
 from radlas.store.layout import Store, open_store
 from radlas.store.recipes import save_recipe
@@ -132,8 +132,8 @@ def _read(task: ExtractTask) -> tuple[Volume, dict[str, Roi]]:
             "the volume is not the one the tables speak of", f"case {task.case_id}", "radlas verify"
         )
     rois = read_rois(task.place, task.case_id)
-    reader = json.loads(task.settings).get("reader", "")
-    return read_volume(task.place, task.case_id), _by_name(rois, reader)
+    extractor = _extractor(task.extractor, task.settings)
+    return read_volume(task.place, task.case_id), drawn_rois(rois, extractor)
 
 
 def work_many(bundle: Bundle[ExtractTask]) -> list[Done[ExtractTask, Any]]:
@@ -248,17 +248,6 @@ def _announce(name: str, feature_set: str, extractor: Extractor) -> list[str]:
     lines = [f"{name}: feature set {feature_set}"]
     banner = getattr(extractor, "banner", "")
     return [*lines, f"  !! {banner}"] if banner else lines
-
-
-def _by_name(rois: tuple[Roi, ...], reader: str) -> dict[str, Roi]:
-    if reader:
-        rois = tuple(roi for roi in rois if roi.reader == reader)
-        if not rois:
-            raise data_error("no_tumour", f"no mask of reader {reader}")
-    names = [roi.name for roi in rois]
-    if len(set(names)) < len(names):
-        raise data_error("ambiguous_roi", "several readers drew the same ROI; name one: `reader`")
-    return {roi.name: roi for roi in rois}
 
 
 def _rows(task: ExtractTask, table: str, description: Description) -> dict[str, tuple[Row, ...]]:

@@ -29,7 +29,7 @@ from radlas.features.resnet.grid import (
 )
 from radlas.features.resnet.network import Variant
 from radlas.features.resnet.sanity import cascade
-from radlas.model import Description, FeatureRow, Roi, Volume
+from radlas.model import TUMOUR, Description, FeatureRow, Roi, Volume
 from radlas.reasons import data_error
 from radlas.roi.facts import bounding_box
 
@@ -37,6 +37,10 @@ Size = Annotated[int, Field(ge=16)]  # below, layer4 has no cell left
 Sizes = tuple[Size, Size, Size]
 Edges = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 Region = Literal["whole", "roi_box", "ring_box"]
+
+
+def _is_none(name: str) -> bool:
+    return not name
 
 
 class DeepSettings(Config):
@@ -77,6 +81,11 @@ class DeepSettings(Config):
         default=10.0, description="What `ring_box` sees around the tumour's box [mm]."
     )
     background: float = Field(default=0.0, description="Value outside the body [z-score].")
+    reader: str = Field(
+        default="",
+        description="Whose masks are taken, where several readers drew a ROI.",
+        exclude_if=_is_none,  # sets that were made before it could be named keep their name
+    )
     round_digits: PositiveInt = Field(
         default=5, description="Significant digits kept; what lies beyond is a device's rounding."
     )
@@ -105,6 +114,11 @@ class DeepExtractor:
         self.provenance: Mapping[str, Any] = (
             {**weights.note, "recast": weights.recast} if weights else {}
         )
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The ROIs that its regions are made of: none for the whole image."""
+        return (TUMOUR,) if set(self.settings.regions) - {"whole"} else ()
 
     @property
     def label(self) -> str:
