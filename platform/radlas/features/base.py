@@ -11,6 +11,9 @@ from radlas.digests import digest_of
 from radlas.model import Description, Roi, Volume
 from radlas.registry import Registry
 
+# What is told of a weights file for people alone: the digest of its values is among the versions.
+_TOLD = ("source", "source_sha256", "recast")
+
 
 class Extractor(Protocol):
     """One way to describe a case. Pure: same volume, ROIs and settings, same rows.
@@ -87,7 +90,7 @@ def recipe(name: str, extractor: Extractor) -> dict[str, Any]:
     """Everything that defines a feature set, ready to be stored as JSON.
 
     Paths are addresses, not settings: the digest of what lies there stands among the versions, and
-    an extractor's ``provenance``, if it has one, tells where that comes from.
+    an extractor's ``provenance``, if it has one, tells where that comes from; see ``identity``.
     """
     settings, provenance = extractor.settings, getattr(extractor, "provenance", None)
     fields = type(settings).model_fields.items()
@@ -103,6 +106,17 @@ def recipe(name: str, extractor: Extractor) -> dict[str, Any]:
     } | ({"provenance": dict(provenance)} if provenance else {})
 
 
+def identity(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a recipe makes its feature set: not how a file of weights was called or packed.
+
+    Two sites with one network in two files have one feature set.
+    """
+    told = recipe.get("provenance", {}).items()
+    kept = {key: value for key, value in told if key not in _TOLD}
+    rest = {key: value for key, value in recipe.items() if key != "provenance"}
+    return rest | ({"provenance": kept} if kept else {})
+
+
 def feature_set_name(name: str, extractor: Extractor) -> str:
-    """``<label>-<first 8 digits of the recipe's digest>``: other settings, other name."""
-    return f"{extractor.label}-{digest_of(recipe(name, extractor))[:8]}"
+    """``<label>-<first 8 digits of its identity's digest>``: other settings, other name."""
+    return f"{extractor.label}-{digest_of(identity(recipe(name, extractor)))[:8]}"

@@ -35,7 +35,7 @@ from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
 from radlas.place import Place, open_place
 from radlas.store import delta
 from radlas.store.layout import Store, open_store
-from radlas.store.recipes import save_recipe
+from radlas.store.recipes import save_recipe, twins
 from radlas.store.travel import merged_cases
 from radlas.volumes.zarr import input_digests, read_record, read_rois, read_volume
 
@@ -99,6 +99,10 @@ def plan(config: ExtractConfig) -> Plan[ExtractTask]:
         tasks += [_task(config, name, text, feature_set, case) for case in cases]
         notes += _announce(name, feature_set, extractor)
         notes += unsaid(store, recipes[feature_set])
+        notes += [
+            f"  {twin} is of the same recipe, named by an older radlas: its rows stay as they are"
+            for twin in twins(store, feature_set, recipes[feature_set])
+        ]
         gpu |= {feature_set} if extractor.gpu else set()
     open_tasks, known = unsettled(store, "extract", tasks)
     return Plan(

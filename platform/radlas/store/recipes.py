@@ -10,13 +10,14 @@ from typing import Any
 
 from radlas.digests import canonical_json
 from radlas.errors import ConfigError, StoreError
+from radlas.features.base import identity
 from radlas.store.layout import Store
 
 _FOLDER = "feature_sets"
 
 
 def save_recipe(store: Store, feature_set: str, recipe: Mapping[str, Any]) -> None:
-    """Store a recipe, or find it stored.
+    """Store a recipe, or find it stored, be it of a weights file by another name.
 
     Raises:
         StoreError: Another recipe has that name (a digest collision or an edited file).
@@ -24,7 +25,7 @@ def save_recipe(store: Store, feature_set: str, recipe: Mapping[str, Any]) -> No
     text = json.dumps(recipe, indent=1, sort_keys=True) + "\n"
     with suppress(FileExistsError):
         store.place.create(_name(feature_set), text.encode())
-    if canonical_json(load_recipe(store, feature_set)) != canonical_json(dict(recipe)):
+    if _same_as(load_recipe(store, feature_set)) != _same_as(recipe):
         where = f"{store.place}/{_name(feature_set)}"
         raise StoreError("another recipe has this name", where, "was the file edited?")
 
@@ -47,6 +48,16 @@ def load_recipe(store: Store, feature_set: str) -> dict[str, Any]:
 def list_recipes(store: Store) -> list[str]:
     """Names of all feature sets."""
     return sorted(PurePosixPath(name).stem for name in store.place.names(_FOLDER))
+
+
+def twins(store: Store, feature_set: str, recipe: Mapping[str, Any]) -> list[str]:
+    """Feature sets of the same recipe under other names, as an older radlas gave them."""
+    wanted, others = _same_as(recipe), (name for name in list_recipes(store) if name != feature_set)
+    return [name for name in others if _same_as(load_recipe(store, name)) == wanted]
+
+
+def _same_as(recipe: Mapping[str, Any]) -> str:
+    return canonical_json(identity(recipe))
 
 
 def _name(feature_set: str) -> str:

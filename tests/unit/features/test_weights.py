@@ -46,6 +46,16 @@ def test_a_converted_file_is_the_same_feature_set(tmp_path, checkpoint):
     assert one.provenance == other.provenance == source | {"recast": weights.recast}
 
 
+def test_one_network_in_two_files_of_two_sites_is_one_feature_set(tmp_path, checkpoint):
+    """How a file is called and packed moves no value, and rows of both sites should merge."""
+    other = tmp_path / "MedicalNet_final.pth"
+    torch.save(torch.load(checkpoint, weights_only=True)["state_dict"], other)
+    ours, theirs = extractor(checkpoint), extractor(other)
+    assert feature_set_name("deep", ours) == feature_set_name("deep", theirs)
+    assert recipe("deep", theirs)["provenance"]["source"] == "MedicalNet_final.pth"
+    assert ours.provenance["source_sha256"] != theirs.provenance["source_sha256"]
+
+
 @pytest.mark.parametrize("wrap", [lambda state: state, lambda state: {"state_dict": state}])
 def test_random_weights_in_a_file_are_refused(tmp_path, wrap):
     """A network that never saw an image could otherwise be called by its file's name."""

@@ -11,7 +11,7 @@ from radlas.errors import StoreError
 from radlas.store import delta, health
 from radlas.store.layout import open_store
 from radlas.store.pretraining import note_pretraining, pretraining_of
-from radlas.store.recipes import list_recipes, save_recipe
+from radlas.store.recipes import list_recipes, load_recipe, save_recipe
 from radlas.store.snapshots import create_snapshot, load_snapshot, verify_snapshot
 from radlas.store.travel import export, merge, merged_cases
 from radlas.tables import TABLES
@@ -101,6 +101,24 @@ def test_merged_cases_are_known_to_be_elsewhere(hospital, centre, tmp_path):
     assert len(damage) == 1, "only the case of its own lacks its volume"
     note = json.loads(centre.place.read(f"merges/{hospital.store_id}.json"))
     assert note["rows"]["cases"] == {"new": 3, "known": 0}
+
+
+def test_sites_that_call_one_weights_file_by_two_names_merge(hospital, new_store, tmp_path):
+    net = {"extractor": "deep", "versions": {"weights": "f" * 64}}
+    for store, source in ((hospital, "a.pth"), (other := new_store("other"), "b.pth")):
+        given = net | {"provenance": {"source": source, "source_sha256": source}}
+        save_recipe(store, "p-net", given)
+    delta.append(hospital, "deep", [deep_row("a", "p-net")], run_id="r")
+    export(hospital, tmp_path / "out")
+    assert merge(other, tmp_path / "out")["deep"] == {"new": 1, "known": 0}
+    assert load_recipe(other, "p-net")["provenance"]["source"] == "b.pth"
+    with pytest.raises(StoreError, match="another recipe has this name"):
+        save_recipe(other, "p-net", net | {"provenance": {"source": "b.pth", "subjects": ["s"]}})
+
+
+def deep_row(case, feature_set):
+    row = {"case_id": case, "centre": "c1", "subject_id": f"s{case}", "feature_set": feature_set}
+    return row | {"roi": "whole", "layer": "layer4", "vector": [1.0], "input_digest": "x"}
 
 
 WEIGHTS = "f" * 64
