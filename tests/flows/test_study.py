@@ -133,6 +133,11 @@ def test_retraining_promotes_once_writes_why_and_then_has_nothing_to_do(
     assert first.data["why"] == "there was no champion"
     again = radlas("retrain", config, "--once", "--engine", "serial", "--json")
     assert again.data["new"] is False
+    for told in (first, again):  # Law 9
+        assert "random weights: a null model" in told.data["warnings"][0]
+    said = radlas("retrain", config, "--once", "--engine", "serial").out
+    assert "nothing new" in said
+    assert "!! the deep features of" in said
     history = json.loads((own_store / "models" / "tiny" / "champion.json").read_text())["history"]
     assert [entry["version"] for entry in history] == [1]
 

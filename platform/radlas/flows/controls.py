@@ -131,16 +131,34 @@ def _random_weights(store: Store, available: Sequence[str], study: StudyConfig) 
     random = null_sets(store, available)
     if set(random) & {used[name] for name in deep}:
         return "the primary model's own network has random weights"
-    forms = [load_recipe(store, used[name])["settings"].get("variant") for name in deep]
-    fitting = [
-        name for name in random if load_recipe(store, name)["settings"].get("variant") in forms
-    ]
-    if not fitting:
-        return "the snapshot holds no deep features of the same network with random weights"
+    twins = {name: _untrained_twin(store, random, used[name]) for name in deep}
+    if lacking := [why for _, why in twins.values() if why]:
+        return lacking[0]
     return {
-        name: block.model_copy(update={"feature_set": fitting[0]}) if block.deep else block
+        name: block.model_copy(update={"feature_set": twins[name][0]}) if name in twins else block
         for name, block in blocks.items()
     }
+
+
+def _untrained_twin(store: Store, random: Sequence[str], feature_set: str) -> tuple[str, str]:
+    """A network that knows nothing and saw the same of an image; else why there is none."""
+    wanted, nearest = _sight(store, feature_set), list[str]()
+    for name in random:
+        found = _sight(store, name)
+        differing = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
+        if not differing:
+            return name, ""
+        nearest = min(nearest or differing, differing, key=len)
+    why = (
+        f"the snapshot holds no deep features with random weights and the settings of {feature_set}"
+    )
+    return "", f"{why}: {', '.join(nearest)} differ" if nearest else why
+
+
+def _sight(store: Store, feature_set: str) -> dict[str, Any]:
+    """What a network is and sees, whatever its weights."""
+    settings = load_recipe(store, feature_set)["settings"]
+    return {key: value for key, value in settings.items() if key != "seed"}
 
 
 def _permuted(store: Store, available: Sequence[str], study: StudyConfig) -> Found:

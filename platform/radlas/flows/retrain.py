@@ -57,9 +57,11 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     trained = train(TrainConfig.parse(values), engine=engine)
     number = int(trained.data["version"])
     decision = find_beside(store, study.name, number, DECISION)
+    warnings = trained.data["warnings"]
     if decision:
         line = f"retrain: nothing new; {study.name}@{number} stands: {decision['why']}"
-        return Report((line,), {"new": False, **decision})
+        lines = (line, *(f"  !! {warning}" for warning in warnings))
+        return Report(lines, {"new": False, **decision, "warnings": warnings})
     model = {"store": config.store, "model": f"{study.name}@{number}"}
     steps = [
         trained,
@@ -74,7 +76,7 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
             move_alias(store, study.name, number, decision["why"])
     lines = [line for step in steps for line in step.lines]
     lines.append(f"retrain: {decision['decision']} {study.name}@{number}: {decision['why']}")
-    return Report(tuple(lines), {"new": True, **decision})
+    return Report(tuple(lines), {"new": True, **decision, "warnings": warnings})
 
 
 def decide(store: Store, study: StudyConfig, number: int, margin: float) -> dict[str, Any]:

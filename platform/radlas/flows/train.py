@@ -95,7 +95,7 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     others = variants(study)
     wider = check_variants(store, snapshot.feature_sets, used, study, sets)
     card["pretraining"] = check_pretraining(store, wider, used, study)
-    warnings = network_warnings(store, sets)
+    warnings = network_warnings(store, wider)
     card["warnings"] = plainly(warnings)
     notes += [*card["pretraining"], *warnings]
     if number is not None:
