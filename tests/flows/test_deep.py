@@ -16,6 +16,7 @@ import yaml
 from radlas import open as open_store_for_reading
 from radlas.engine.base import Bundle, Done, SerialEngine
 from radlas.errors import ConfigError, DataError, StudyError, WorkerError
+from radlas.features.resnet import checkpoint as files
 from radlas.features.resnet import extractor
 from radlas.features.resnet.checkpoint import read_weights
 from radlas.features.resnet.extractor import DeepExtractor
@@ -287,6 +288,28 @@ def test_a_run_that_was_interrupted_ends_with_the_same_bytes(own_weights, wanted
         pretrain(config)
 
 
+def test_a_kill_before_the_weights_are_written_costs_their_note_nothing(
+    own_store, wanted, tmp_path, monkeypatch
+):
+    """The other way round there would be weights of which no store ever hears."""
+    out = tmp_path / "own.safetensors"
+    values = {**wanted, "store": str(own_store), "out": str(out), "steps": 1}
+
+    def killed(path, state, note):
+        raise KeyboardInterrupt
+
+    before = set((own_store / "pretraining").glob("*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "save_weights", killed)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(PretrainConfig.parse(values))
+    (noted,) = set((own_store / "pretraining").iterdir()) - before
+    assert not out.exists()
+    pretrain(PretrainConfig.parse(values))
+    assert noted.stem == read_weights(out).digest
+    assert set((own_store / "pretraining").iterdir()) == before | {noted}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -386,6 +409,24 @@ def test_a_network_that_saw_the_external_centre_is_refused(
     said = radlas("train", study_file, "--store", second, "--snapshot", "leaky")
     assert said.code == 2
     assert "images of the external centre centre-c (subjects of the study: 6)" in said.err
+
+
+def test_a_network_that_only_a_variant_takes_is_told_too(own_store, study_file, tmp_path):
+    weights, study = tmp_path / "resnet_18.pth", tmp_path / "study.yaml"
+    torch.save(moved_weights(), weights)
+    store = open_store(str(own_store))
+    note = {"subjects": [], "centres": [], "synthetic": True}
+    note_pretraining(store, read_weights(weights).digest, note)
+    deep = {"size": [16, 32, 32], "weights": str(weights)}
+    extract(ExtractConfig.parse({"store": str(own_store), "extractors": {"deep": deep}}))
+    assert radlas("snapshot", "create", "both", "--store", own_store).code == 0
+    text = study_file.read_text().replace("  dlr: [tumour, ring, deep]\n", "")
+    text = text.replace("primary: dlr", "primary: intratumoral")
+    text = text.replace("{dlr: [tumour, ring]}", "{intratumoral: [tumour, deep]}")
+    study.write_text(text)
+    said = radlas("train", study, "--store", own_store, "--snapshot", "both", "--dry-run")
+    assert said.code == 0, said.err
+    assert "was trained on synthetic images" in said.out
 
 
 def test_random_weights_are_told_by_every_verb_and_in_every_file(study_store, study_file, tmp_path):

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import yaml
 
 from radlas.errors import StudyError
+from radlas.flows.controls import find_controls
 from radlas.flows.networks import check_pretraining, network_warnings, null_sets
-from radlas.flows.pretrain import _figures
+from radlas.flows.pretrain import PretrainConfig, _cases, _exams, _figures, _note, _same_run
+from radlas.learn.study import StudyConfig
 from radlas.store import delta
 from radlas.store.layout import init_store
 from radlas.store.pretraining import note_pretraining
 from radlas.store.recipes import save_recipe
 from radlas.store.travel import export, merge
+
+from .conftest import STUDY as STUDY_FILE
 
 STUDY = SimpleNamespace(name="tiny", external_centre="centre-c")
 PEOPLE = pd.DataFrame(
@@ -126,3 +132,68 @@ def test_training_finds_more_than_random_weights_and_than_chance(found, untaught
     """Random weights find the like of many crops: a rate of 1e-30 is no training."""
     last = [(1.0, found)] * 10
     assert _figures(last, batch=3, untaught=untaught)["untrained"] is untrained
+
+
+@pytest.fixture
+def config(store, tmp_path):
+    """Two exams of one patient; the network is shown the first."""
+    patient = {"centre": "centre-a", "subject_id": "a1", "synthetic": False}
+    rows = [
+        patient | {"case_id": case, "voxel_digest": digit * 64}
+        for case, digit in (("c1", "1"), ("c2", "2"))
+    ]
+    delta.append(store, "cases", rows, run_id="r")
+    values = {"store": str(store.place), "out": str(tmp_path / "own.safetensors")}
+    return PretrainConfig.parse(values | {"centres": ["centre-a"]})
+
+
+def test_a_patient_who_was_seen_is_known_by_any_exam(store, config):
+    """Where the pseudonym is another, the second exam's image is all that is left."""
+    shown = _cases(store, config)
+    assert [case["case_id"] for case in shown] == ["c1"]
+    note = _note(config, _exams(store, shown))
+    assert (note["subjects"], note["images"]) == (["a1"], ["1" * 16, "2" * 16])
+
+
+def test_a_kill_while_a_run_is_noted_down_leaves_no_half_of_it(
+    store, config, tmp_path, monkeypatch
+):
+    def killed(path, text):
+        path.write_bytes(text[:9].encode())
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", killed)
+        with pytest.raises(KeyboardInterrupt):
+            _same_run(tmp_path, config, _cases(store, config))
+    for _ in range(2):
+        _same_run(tmp_path, config, _cases(store, config))
+
+
+SIGHT = {"variant": "medicalnet", "size": [48, 224, 224], "regions": ["whole"], "seed": 0}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seed": 7}, ""),
+        ({"size": [16, 32, 32]}, "settings of net: size differ"),
+        ({"variant": "monai", "axes": "acquisition"}, "settings of net: axes, variant differ"),
+        (None, "no deep features with random weights and the settings of net"),
+    ],
+)
+def test_the_untrained_control_sees_what_the_network_sees(store, change, said):
+    """Else the two would differ by more than by having learned."""
+    net = {"table": "deep", "settings": SIGHT}
+    save_recipe(store, "net", net | {"versions": {"weights": "f" * 64}})
+    other = net | {"settings": SIGHT | (change or {}), "versions": {"weights": "random"}}
+    save_recipe(store, "control", other)
+    available = ["net", "control"] if change is not None else ["net"]
+    values = yaml.safe_load(STUDY_FILE) | {"models": {"dlr": ["deep"]}, "sensitivity": {}}
+    study = StudyConfig.parse(values | {"controls": ["random_weights"]})
+    found = find_controls(store, available, study)
+    assert said in found.missing.get("random_weights", "")
+    assert bool(said) == bool(found.missing)
+    if not said:
+        taken = found.study.blocks["control-random_weights-deep"].feature_set
+        assert taken == "control"

@@ -106,7 +106,8 @@ def pretrain(
         if resumed:
             trainer.load(checkpoint)
         trainer.run(watch or _nobody, config.checkpoint_every, checkpoint)
-        note = _note(config, cases) | _figures(trainer.last, config.batch, trainer.untaught())
+        note = _note(config, _exams(store, cases))
+        note |= _figures(trainer.last, config.batch, trainer.untaught())
         note |= {"torch": version("torch"), "device": default_device()}
         state = {name: tensor.cpu() for name, tensor in trainer.network.state_dict().items()}
         note["recast"] = files.recast_digests(state)
@@ -173,6 +174,14 @@ def _cases(store: Store, config: PretrainConfig) -> list[Row]:
     return sorted(found.values(), key=lambda row: row["case_id"])
 
 
+def _exams(store: Store, cases: Sequence[Row]) -> list[Row]:
+    """All exams of these subjects: whoever saw one of them has seen the patient."""
+    columns = ["subject_id", "voxel_digest", "synthetic"]
+    subjects = {case["subject_id"] for case in cases}
+    rows = delta.read(store, "cases", columns).to_pylist()
+    return [row for row in rows if row["subject_id"] in subjects]
+
+
 def _images(config: PretrainConfig, cases: Sequence[Row], work: Path) -> NDArray[np.float16]:
     """What is cropped from, made once and kept on disk: shape ``(case, z, y, x)``."""
     path = work / "images.npy"
@@ -211,15 +220,15 @@ def _extractor(config: PretrainConfig) -> Any:
     return make_extractor(EXTRACTORS, "deep", config.input)
 
 
-def _note(config: PretrainConfig, cases: Sequence[Row]) -> dict[str, Any]:
+def _note(config: PretrainConfig, exams: Sequence[Row]) -> dict[str, Any]:
     """What is told of the weights, wherever they go: pseudonyms, never names."""
     return {
         "source": "radlas pretrain",
         "objective": OBJECTIVE,
         "centres": sorted(config.centres),
-        "subjects": sorted(case["subject_id"] for case in cases),
-        "images": sorted(case["voxel_digest"][:IMAGE_DIGITS] for case in cases),
-        "synthetic": any(case["synthetic"] for case in cases),
+        "subjects": sorted({exam["subject_id"] for exam in exams}),
+        "images": sorted({(exam["voxel_digest"] or "")[:IMAGE_DIGITS] for exam in exams} - {""}),
+        "synthetic": any(exam["synthetic"] for exam in exams),
         "settings": _settings(config),
         "steps": config.steps,
         "seed": config.seed,
@@ -234,7 +243,9 @@ def _same_run(work: Path, config: PretrainConfig, cases: Sequence[Row]) -> None:
     """What lies there must be of this very run, else it would go on from other images."""
     path, mine = work / "run.json", _note(config, cases)
     if not path.exists():
-        path.write_text(json.dumps(mine, sort_keys=True))
+        temporary = work / ".run.json"
+        temporary.write_text(json.dumps(mine, sort_keys=True))
+        temporary.replace(path)  # half a file would refuse every later try
     elif json.loads(path.read_text()) != json.loads(json.dumps(mine)):
         raise ConfigError(
             "an unfinished run with other settings or images lies there",
