@@ -60,8 +60,8 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     warnings = trained.data["warnings"]
     if decision:
         line = f"retrain: nothing new; {study.name}@{number} stands: {decision['why']}"
-        lines = (line, *(f"  !! {warning}" for warning in warnings))
-        return Report(lines, {"new": False, **decision, "warnings": warnings})
+        told = (f"  !! {warning}" for warning in warnings)
+        return Report((line, *told), {"new": False, **decision, "warnings": warnings})
     model = {"store": config.store, "model": f"{study.name}@{number}"}
     steps = [
         trained,
