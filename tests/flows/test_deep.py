@@ -32,8 +32,7 @@ from radlas.store.layout import open_store
 from radlas.store.models import model_folder, read_card
 from radlas.store.pretraining import note_pretraining
 from radlas.store.recipes import list_recipes
-from radlas.volumes.zarr import read_rois, read_volume
-from radlas.volumes.zarr import read_volume, volume_name
+from radlas.volumes.zarr import read_rois, read_volume, volume_name
 
 from .conftest import radlas
 
