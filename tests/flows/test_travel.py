@@ -30,6 +30,20 @@ def test_features_travel_and_images_stay(study_store, recipe, tmp_path):
     said = radlas("extract", "--store", there, "--config", recipe)
     assert said.code == 2
     assert "no case whose images are here" in said.err
+    looked = radlas("qc", "--store", there, "--out", tmp_path / "qc.html", "--json")
+    assert (looked.code, looked.data["damaged"], looked.data["elsewhere"]) == (0, 0, 18)
+
+
+def test_features_that_come_home_hide_no_image(own_store, recipe, tmp_path):
+    """A case whose volume is here is here, whoever else sent its rows."""
+    words = ("--store", own_store, "--features-only")
+    assert radlas("export", tmp_path / "a.zip", *words).code == 0
+    assert radlas("merge", tmp_path / "a.zip", "--store", own_store).code == 0
+    said = radlas("extract", "--store", own_store, "--config", recipe, "--engine", "serial")
+    assert (said.code, said.err) == (0, "")
+    chunk = next(path for path in (own_store / "volumes").rglob("c/0/0/0"))
+    chunk.write_bytes(chunk.read_bytes()[:-4] + b"oops")
+    assert radlas("verify", "--store", own_store).code == 1
 
 
 def test_a_snapshot_is_exported_to_a_folder_that_another_site_opens(study_store, tmp_path):

@@ -21,6 +21,7 @@ from radlas.report.thumbnail import Thumbnail
 from radlas.store import delta
 from radlas.store.layout import open_store
 from radlas.store.ledger import case_standings
+from radlas.store.travel import merged_cases
 
 
 class QcConfig(StoreConfig):
@@ -45,10 +46,11 @@ class _Found:
     cases: dict[str, Row]
     rois: dict[str, list[Row]]
     trouble: tuple[Trouble, ...]
+    elsewhere: int
 
 
 def plan(config: QcConfig) -> Plan[QcTask]:
-    """One task per stored case.
+    """One task per case whose image is here.
 
     Raises:
         ConfigError: The folder of ``out`` does not exist, or the store holds nothing of the centre.
@@ -68,7 +70,7 @@ def plan(config: QcConfig) -> Plan[QcTask]:
     trouble = tuple(
         Trouble(one.centre, one.case_id, one.state, one.reason, one.message)
         for one in case_standings(store)
-        if one.stage == "ingest" and one.state in {"quarantined", "failed"} and wanted(one.centre)
+        if one.stage == "ingest" and one.state != "ok" and wanted(one.centre)
     )
     if not cases and not trouble:
         what = f"nothing of centre {config.centre}" if config.centre else "the store holds no case"
@@ -76,8 +78,11 @@ def plan(config: QcConfig) -> Plan[QcTask]:
             what, str(config.store), "radlas ingest first; radlas status lists centres"
         )
     place = open_place(config.store)
-    tasks = tuple(QcTask(place, row["case_id"], config.pixels) for row in cases)
-    return Plan(tasks, extra=_Found({row["case_id"]: row for row in cases}, rois, trouble))
+    elsewhere = {row["case_id"] for row in cases} if store.features_only else merged_cases(store)
+    here = [row for row in cases if row["case_id"] not in elsewhere]
+    tasks = tuple(QcTask(place, row["case_id"], config.pixels) for row in here)
+    found = _Found({row["case_id"]: row for row in here}, rois, trouble, len(cases) - len(here))
+    return Plan(tasks, extra=found)
 
 
 def work(task: QcTask) -> Thumbnail:
@@ -103,6 +108,7 @@ def commit(config: QcConfig, plan: Plan[QcTask], done: Iterator[Done[QcTask, Thu
     line = (
         f"qc: {len(cards)} cases on {config.out}, {looks} of them with remarks;"
         f" {len(found.trouble)} not stored, {damaged} damaged"
+        + (f"; the images of {found.elsewhere} more are at another site" if found.elsewhere else "")
     )
     data = {
         "out": str(config.out),
@@ -110,6 +116,7 @@ def commit(config: QcConfig, plan: Plan[QcTask], done: Iterator[Done[QcTask, Thu
         "remarked": looks,
         "not_stored": len(found.trouble),
         "damaged": damaged,
+        "elsewhere": found.elsewhere,
     }
     return Report((line,), data, exit_code=int(damaged > 0))
 

@@ -39,6 +39,7 @@ from radlas.store.snapshots import (
     save_snapshot,
 )
 from radlas.tables import ROW_DIGEST, TABLES, Table
+from radlas.volumes.zarr import is_committed
 
 _IN_COHORT = "case_id in (select case_id from cohort)"
 _OF_RECIPES = "feature_set in (select feature_set from recipes)"
@@ -129,11 +130,11 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
 
 
 def merged_cases(store: Store) -> frozenset[str]:
-    """Cases that came by a merge: their images are at another site."""
+    """Cases that came by a merge and whose images are at another site, not here as well."""
     found: set[str] = set()
     for name in store.place.names("merges"):
         found.update(json.loads(store.place.read(name))["cases"])
-    return frozenset(found)
+    return frozenset(case for case in found if not is_committed(store.place, case))
 
 
 def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int]:
