@@ -170,6 +170,9 @@ def test_a_quarantined_case_stays_so_until_it_is_released_or_mended(hospital, tm
     again = radlas("ingest", hospital, *words, "--json")
     assert again.code == 1
     assert again.data["settled_before"] == 5
+    said = radlas("ingest", hospital, *words)
+    assert "everything is stored already" not in said.out
+    assert "stay out until they are released (radlas retry)" in said.out
     said = radlas("retry", "--store", store, "--reason", "empty_mask", "--dry-run", "--json")
     assert (said.code, said.data["redo"][0]["tasks"], said.data["redo"][0]["runs"]) == (0, 1, 1)
     options = ("--reason", "empty_mask", "--engine", "serial", "--json")
@@ -271,8 +274,15 @@ def test_a_retry_whose_source_is_gone_says_what_to_type(hospital, tmp_path):
     shutil.move(hospital, tmp_path / "elsewhere")
     said = radlas("retry", "--store", store, "--reason", "label_missing", "--engine", "serial")
     assert said.code == 0
-    assert "to be run by hand: radlas ingest SOURCE --centre c --importer nifti" in said.out
+    told = f"out of reach, by hand: radlas ingest '{hospital}' --centre c --importer nifti"
+    assert told in said.out
     assert "1 tasks released" in said.out
+    (released,) = (
+        one
+        for one in radlas("status", "--store", store, "--json").data["trouble"]
+        if one["state"] == "released"
+    )
+    assert (released["reason"], released["tasks"]) == ("label_missing", 1)
 
 
 def test_a_damaged_list_of_sources_stops_no_ingest_and_says_what_to_do(hospital, tmp_path):

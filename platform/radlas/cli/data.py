@@ -215,7 +215,7 @@ def retry(
         planned = plan_retry(opened, reason)
         lines = [
             f"{one.tasks} tasks of {one.stage} {one.centre or one.feature_set}: "
-            + (f"{len(one.runs)} runs" if one.runs else f"to be run by hand: {one.command}")
+            + (f"{len(one.runs)} runs" if one.runs else f"out of reach, by hand: {one.command}")
             for one in planned
         ]
         redo = [

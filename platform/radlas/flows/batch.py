@@ -129,7 +129,13 @@ def summarise(stage: str, plan: Plan[Any], ended: Iterable[Outcome], *, tolerate
     if before:
         lines.append(f"  {before} were settled by earlier runs and were not done again")
     if before and not ended:
-        lines.append("  nothing to do: everything is stored already")
+        held = sum(number for state, number in plan.known.items() if state != "ok")
+        lines.append(
+            f"  nothing to do: {held} stay out until they are released (radlas retry), or their"
+            " files or options change; radlas status says why"
+            if held
+            else "  nothing to do: everything is stored already"
+        )
     lines += _explain(ended)
     troubled = states["quarantined"] + states["failed"]
     data = {

@@ -27,7 +27,7 @@ class Redo:
         centre: Whose cases; empty for an extraction, which covers all centres.
         feature_set: What is extracted; empty for ingest.
         tasks: How many.
-        command: What does it, as one would type it.
+        command: What does it, as one would type it; a source that is noted may be out of reach.
         runs: The flow and its configuration, one for each source; empty if nobody noted them.
     """
 
@@ -51,7 +51,8 @@ def plan_retry(store: Store, reason: str) -> tuple[Redo, ...]:
         if one.reason == reason and one.state in {"quarantined", "failed"}
     ]
     if not held:
-        known = sorted({one.reason for one in standings(store).values()} - {""})
+        states = {"quarantined", "failed"}
+        known = sorted({one.reason for one in standings(store).values() if one.state in states})
         told = ", ".join(known) or "nothing is in trouble"
         hint = f"there are: {told}"
         if open_ := sum(one.state == "released" for one in standings(store).values()):
@@ -69,7 +70,10 @@ def _ingest(store: Store, centre: str, tasks: int) -> Redo:
     configs = [one for one in noted_ingests(store) if one.centre == centre]
     runs = tuple((ingest, config) for config in configs if config.source.exists())
     importer = configs[-1].importer if configs else "IMPORTER"
-    command = f"radlas ingest SOURCE --centre {centre} --importer {importer} --store {store.place}"
+    source = f"'{configs[-1].source}'" if configs else "SOURCE"
+    command = (
+        f"radlas ingest {source} --centre {centre} --importer {importer} --store {store.place}"
+    )
     return Redo("ingest", centre, "", tasks, command, runs)
 
 

@@ -25,7 +25,7 @@ def status(store: Store) -> dict[str, Any]:
     for one in standing:
         states = centres.setdefault(one.stage, {}).setdefault(one.centre, Counter())
         states[one.state] += 1
-        if one.state in {"quarantined", "failed"}:
+        if one.state in {"quarantined", "failed", "released"}:
             key = (one.stage, one.state, one.reason)
             trouble[key] = trouble.get(key, 0) + 1
     return {

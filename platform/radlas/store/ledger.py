@@ -92,6 +92,7 @@ def release(store: Store, reason: str) -> int:
             s.centre,
             s.case_id,
             "released",
+            reason=s.reason,  # until it is done again, this is why it is not stored
             message=f"was {s.state}",
             feature_set=s.feature_set,
         )
