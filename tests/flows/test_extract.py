@@ -54,6 +54,21 @@ def test_a_second_identical_run_computes_nothing_and_writes_nothing(study_store,
     assert before == {p: p.stat().st_mtime_ns for p in (study_store / "lake").rglob("*")}
 
 
+def test_a_roi_that_nobody_drew_is_told_and_alone_refused(study_store, recipe, tmp_path):
+    """A slip of the pen would leave out the tumour, and every input would be ok."""
+    slip = tmp_path / "slip.yaml"
+    slip.write_text(recipe.read_text().replace("rois: [tumour]", "rois: [tumor]"))
+    here = ("--store", study_store, "--config", slip, "--engine", "serial", "--dry-run")
+    said = radlas("extract", *here)
+    assert said.code == 2
+    assert "no case has a ROI tumor" in said.err
+    assert "there are: " in said.err
+    slip.write_text(recipe.read_text().replace("rois: [tumour]", "rois: [tumour, edma]"))
+    said = radlas("extract", *here)
+    assert said.code == 0
+    assert "!! no case has a ROI edma; there are: " in said.out
+
+
 def test_other_settings_are_another_feature_set_beside_the_old_one(study_store, recipe, tmp_path):
     other = tmp_path / "other.yaml"
     other.write_text(recipe.read_text().replace("in_plane_spacing: 1.5", "in_plane_spacing: 2.0"))

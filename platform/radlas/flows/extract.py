@@ -28,7 +28,7 @@ from radlas.features.base import (
 from radlas.features.params import is_parameter_file, recipe_of
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
-from radlas.flows.drawn import drawn_rois
+from radlas.flows.drawn import drawn_rois, not_drawn
 from radlas.flows.networks import unsaid
 from radlas.flows.seen import Seen
 from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
@@ -97,7 +97,7 @@ def plan(config: ExtractConfig) -> Plan[ExtractTask]:
         recipes[feature_set] = recipe(name, extractor)
         text = canonical_json(extractor.settings.model_dump(mode="json"))
         tasks += [_task(config, name, text, feature_set, case) for case in cases]
-        notes += _announce(name, feature_set, extractor)
+        notes += [*_announce(name, feature_set, extractor), *not_drawn(store, extractor)]
         notes += unsaid(store, recipes[feature_set])
         notes += [
             f"  {twin} is of the same recipe, named by an older radlas: its rows stay as they are"
