@@ -27,6 +27,7 @@ C = TypeVar("C", bound=StoreConfig)
 USAGE = 2  # exit code for wrong use or configuration
 _SHOWN = 200  # rows of a plan on a terminal
 DEFECT = 70  # exit code for a bug: sysexits' EX_SOFTWARE
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells give it
 
 
 class WatchedEngine:
@@ -123,11 +124,15 @@ def plain(value: Any) -> Any:
 def guarded(action: Callable[[], int], *, as_json: bool = False) -> int:
     """Run an action; a failure becomes a message and an exit code, with ``--json`` as JSON.
 
-    Expected failures of use, store or study give 2, a lost machine 1. Anything else is a defect:
-    it gives 70 and, on a terminal, its traceback.
+    Expected failures of use, store or study give 2, a lost machine 1, an interrupt 130. Anything
+    else is a defect: it gives 70 and, on a terminal, its traceback.
     """
     try:
         return action()
+    except KeyboardInterrupt:
+        hint = "run the same command again: what was finished is stored"
+        told = RadlasError("interrupted", hint=hint, reason="interrupted")
+        return _tell(told, as_json=as_json, code=INTERRUPTED)
     except WorkerError as error:
         return _tell(error, as_json=as_json, code=1)
     except RadlasError as error:

@@ -184,10 +184,13 @@ def test_a_patient_s_page_says_how_sure_and_how_unusual(study_store, tmp_path):
     )
 
 
-def test_pages_need_a_folder_that_is_there(study_store, tmp_path):
-    said = radlas("predict", "tiny", "0", "--store", study_store, "--out", tmp_path / "no")
+def test_pages_need_a_place_that_is_there(study_store, tmp_path):
+    words = ("predict", "tiny", "0", "--store", study_store, "--out")
+    said = radlas(*words, tmp_path / "no" / "pages")
     assert said.code == 2
     assert "no such folder" in said.err
+    (tmp_path / "file").write_text("")
+    assert "this is no folder" in radlas(*words, tmp_path / "file").err
 
 
 @pytest.fixture(scope="module")

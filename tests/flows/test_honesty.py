@@ -195,6 +195,14 @@ def test_a_full_disk_is_an_error_with_a_hint_and_no_traceback(capsys):
     assert "running again is safe" in said
 
 
+def test_an_interrupt_says_how_to_go_on(capsys):
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    assert guarded(interrupted) == 130
+    assert "run the same command again: what was finished is stored" in capsys.readouterr().err
+
+
 def test_json_knows_no_nan():
     assert plain({"a": [float("nan"), float("inf"), 1.5]}) == {"a": [None, None, 1.5]}
 

@@ -123,10 +123,9 @@ def _serve(pipe: Connection) -> None:
         try:
             if not pipe.poll(_IDLE):
                 return  # whoever started us may have been killed, and we may hold a device
-            sealed = pipe.recv_bytes()
+            work, task = pickle.loads(pipe.recv_bytes())  # noqa: S301 - from our own parent
+            done = measure(work, task)
         except (EOFError, KeyboardInterrupt):
             return
-        work, task = pickle.loads(sealed)  # noqa: S301 - from our own parent
-        done = measure(work, task)
         lost = isinstance(done.error, WorkerError) and done.error.reason == "device"
         pipe.send_bytes((_LAST if lost else _NEXT) + pickle.dumps(done))

@@ -191,8 +191,14 @@ def commit(
     if not clinical.records:
         return report
     told, facts = tell_grades(store, clinical.outcome)
-    line = f"  {len(clinical.records)} clinical records of centre {config.centre}, {len(new)} new"
-    data = {**report.data, "clinical": len(clinical.records), "clinical_new": len(new), **facts}
+    known = set(delta.read(store, "cases", ["subject_id"]).column("subject_id").to_pylist())
+    met = sum(record["subject_id"] in known for record in clinical.records)
+    line = (
+        f"  {len(clinical.records)} clinical records of centre {config.centre}, {len(new)} new;"
+        f" {met} are of patients with a stored exam"
+    )
+    counts = {"clinical": len(clinical.records), "clinical_new": len(new), "clinical_met": met}
+    data = {**report.data, **counts, **facts}
     return Report((*report.lines, line, *told), data, report.exit_code)
 
 

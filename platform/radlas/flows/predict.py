@@ -42,6 +42,14 @@ class PredictConfig(ModelConfig):
     )
 
 
+def _make_folder(path: Path) -> None:
+    if not path.absolute().parent.is_dir():
+        raise ConfigError("no such folder", str(path.parent), "make it first")
+    if path.exists() and not path.is_dir():
+        raise ConfigError("this is no folder", str(path), "name another")
+    path.mkdir(exist_ok=True)
+
+
 def predict(config: PredictConfig) -> Report:
     """The primary model's risk for each case, against its locked threshold.
 
@@ -49,8 +57,8 @@ def predict(config: PredictConfig) -> Report:
         ConfigError: A case is unknown or ambiguous, or ``out`` is no folder.
         StudyError: A case lacks a whole block of the model's features.
     """
-    if config.out is not None and not config.out.is_dir():
-        raise ConfigError("no such folder", str(config.out), "make it first")
+    if config.out is not None:
+        _make_folder(config.out)
     store, task = open_store(config.store), model_task(config)
     card = read_card(store, task.name, task.number)
     study = StudyConfig.parse(card["study"])

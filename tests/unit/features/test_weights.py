@@ -157,10 +157,11 @@ def test_what_is_no_number_is_refused(tmp_path, spoil, said):
         read_weights(tmp_path / "spoilt.pth")
 
 
+@pytest.mark.parametrize("text", ["", "extractors:\n  deep: {size: [16, 48, 48]}\n", "."])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_an_empty_file_is_no_defect_of_ours(tmp_path, suffix):
-    path = tmp_path / f"empty{suffix}"
-    path.touch()
+def test_a_file_that_is_no_checkpoint_is_no_defect_of_ours(tmp_path, suffix, text):
+    path = tmp_path / f"other{suffix}"
+    path.write_text(text)
     with pytest.raises(ConfigError, match=r"not readable as weights|tensors alone"):
         read_weights(path)
 
