@@ -14,6 +14,7 @@ from radlas.flows.explain import spread
 from radlas.flows.retrain import decide
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
+from radlas.store import delta
 from radlas.store.layout import open_store
 from radlas.store.models import keep_beside, move_alias
 
@@ -131,6 +132,7 @@ def test_retraining_promotes_once_writes_why_and_then_has_nothing_to_do(
     assert first.code == 0, first.err
     assert first.data["decision"] == "promote"
     assert first.data["why"] == "there was no champion"
+    looks = json.loads((own_store / "models" / "looks.json").read_text())
     again = radlas("retrain", config, "--once", "--engine", "serial", "--json")
     assert again.data["new"] is False
     for told in (first, again):  # Law 9
@@ -138,6 +140,17 @@ def test_retraining_promotes_once_writes_why_and_then_has_nothing_to_do(
     said = radlas("retrain", config, "--once", "--engine", "serial").out
     assert "nothing new" in said
     assert "!! the deep features of" in said
+    store = open_store(own_store)
+    person = delta.read(store, "clinical").to_pylist()[0]
+    changed = person | {"revision": person["revision"] + 1, "histology": "said again"}
+    del changed["row_digest"], changed["recorded_at"]
+    delta.append(store, "clinical", [changed], run_id="hand")
+    later = radlas("retrain", config, "--once", "--engine", "serial", "--json")
+    assert later.data["new"] is False, "nothing that the study uses has changed"
+    assert later.data["why"] == "models and external rows are those of version 1"
+    assert "tiny@1 stands" in radlas("retrain", config, "--once", "--engine", "serial").out
+    assert not (own_store / "models" / "tiny" / "2" / "validation.json").exists()
+    assert json.loads((own_store / "models" / "looks.json").read_text()) == looks
     history = json.loads((own_store / "models" / "tiny" / "champion.json").read_text())["history"]
     assert [entry["version"] for entry in history] == [1]
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from radlas.engine.base import Engine, SerialEngine
 from radlas.flows.base import Report, StoreConfig
+from radlas.flows.dataset import load_dataset
 from radlas.flows.explain import ExplainConfig, explain
 from radlas.flows.report import ReportConfig, report
 from radlas.flows.train import TrainConfig, train
@@ -20,8 +21,15 @@ from radlas.learn.delong import paired
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store, open_store
 from radlas.store.locks import writing
-from radlas.store.models import find_beside, keep_beside, move_alias, read_alias, read_beside
-from radlas.store.snapshots import create_snapshot
+from radlas.store.models import (
+    find_beside,
+    keep_beside,
+    move_alias,
+    read_alias,
+    read_beside,
+    read_card,
+)
+from radlas.store.snapshots import create_snapshot, load_snapshot
 
 DECISION = "decision.json"
 
@@ -44,6 +52,9 @@ class RetrainConfig(StoreConfig):
 def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     """One round; does nothing if this cohort, study and code were decided on already.
 
+    A snapshot may differ in what the study does not use: then no look at the external centre is
+    spent on it.
+
     Raises:
         StudyError: The snapshot cannot support the study.
     """
@@ -58,8 +69,13 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     number = int(trained.data["version"])
     decision = find_beside(store, study.name, number, DECISION)
     warnings = trained.data["warnings"]
+    if decision is None and (champion := _unchanged(store, study, number)):
+        why = f"models and external rows are those of version {champion}"
+        decision = _facts(number, champion, config.margin) | {"decision": "keep", "why": why}
+        with writing(store, "retrain", alone=True):
+            keep_beside(store, study.name, number, DECISION, decision)
     if decision:
-        line = f"retrain: nothing new; {study.name}@{number} stands: {decision['why']}"
+        line = f"retrain: nothing new; {study.name}@{_stands(decision)} stands: {decision['why']}"
         told = (f"  !! {warning}" for warning in warnings)
         return Report((line, *told), {"new": False, **decision, "warnings": warnings})
     model = {"store": config.store, "model": f"{study.name}@{number}"}
@@ -75,7 +91,10 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
         if decision["decision"] == "promote":
             move_alias(store, study.name, number, decision["why"])
     lines = [line for step in steps for line in step.lines]
-    lines.append(f"retrain: {decision['decision']} {study.name}@{number}: {decision['why']}")
+    lines.append(
+        f"retrain: {decision['decision']}; {study.name}@{_stands(decision)} stands:"
+        f" {decision['why']}"
+    )
     return Report(tuple(lines), {"new": True, **decision, "warnings": warnings})
 
 
@@ -86,8 +105,7 @@ def decide(store: Store, study: StudyConfig, number: int, margin: float) -> dict
     the lower bound of challenger minus champion (DeLong) lies above ``-margin``.
     """
     champion = read_alias(store, study.name)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    facts = {"challenger": number, "champion": champion, "margin": margin, "at": now}
+    facts = _facts(number, champion, margin)
     if champion is None:
         return {**facts, "decision": "promote", "why": "there was no champion"}
     if champion == number:
@@ -110,6 +128,33 @@ def decide(store: Store, study: StudyConfig, number: int, margin: float) -> dict
         f" version {champion}; the lower bound must exceed {-margin:+.3f}"
     )
     return {**facts, "decision": "promote" if better else "keep", "why": why}
+
+
+def _facts(number: int, champion: int | None, margin: float) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"challenger": number, "champion": champion, "margin": margin, "at": now}
+
+
+def _stands(decision: dict[str, Any]) -> int:
+    """Which version is the champion after a decision."""
+    promoted = decision["decision"] == "promote"
+    return int(decision["challenger" if promoted else "champion"])
+
+
+def _unchanged(store: Store, study: StudyConfig, number: int) -> int | None:
+    """The champion, if a new version has its models and would be validated on its rows."""
+    champion = read_alias(store, study.name)
+    if champion is None or champion == number:
+        return None
+    card, old = (read_card(store, study.name, one) for one in (number, champion))
+    names = ("study_digest", "models")
+    if any(card[name] != old[name] for name in names) or study.external_centre is None:
+        return None
+    one, other = (
+        load_dataset(store, load_snapshot(store, label), study, (study.external_centre,))
+        for label in (card["snapshot"], old["snapshot"])
+    )
+    return champion if one.X.equals(other.X) and one.y.equals(other.y) else None
 
 
 def _in_common(new: Any, old: Any) -> tuple[Any, Any]:
