@@ -461,6 +461,7 @@ def test_maps_of_another_layer_are_added_and_the_first_ones_stay(own_store):
     said = radlas(*words)
     assert said.code == 0, said.err
     assert "maps of whole at layer3" in said.out
+    assert "maps as NIfTI in models/tiny/1/cam-whole-layer3" in said.out
     assert len(list((folder / "cam-whole-layer3").glob("*.nii.gz"))) == 1
     more = json.loads((folder / "explanation-whole-layer3.json").read_text())
     assert more["cam"]["layer"] == "layer3"

@@ -28,7 +28,14 @@ from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store, open_store
-from radlas.store.models import find_beside, keep_beside, model_folder, read_beside, read_card
+from radlas.store.models import (
+    find_beside,
+    keep_beside,
+    model_folder,
+    model_name,
+    read_beside,
+    read_card,
+)
 from radlas.store.snapshots import load_snapshot
 from radlas.store.travel import merged_cases
 
@@ -218,7 +225,7 @@ def commit(
         told = f"share of |SHAP| by block: {shares or 'none'}"
     keep_beside(store, *version, asked.file, result)
     lines = [f"explain: {label}, {told}", *([f"  {note}"] if note else []), *warnings]
-    return Report((*lines, *in_words(result["cam"], f"{label}/{folder}")), result)
+    return Report((*lines, *in_words(result["cam"], f"{model_name(*version)}/{folder}")), result)
 
 
 def _told(absent: Mapping[str, str]) -> str:
