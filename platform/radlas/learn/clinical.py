@@ -75,7 +75,12 @@ def _is_number(values: pd.Series) -> bool:
     return bool(pd.api.types.is_numeric_dtype(values)) and not pd.api.types.is_bool_dtype(values)
 
 
+def in_words(values: pd.Series) -> pd.Series:
+    """A clinical column as texts; what is not there, or empty, is a level of its own."""
+    texts = values.astype("object").where(values.notna(), MISSING).astype(str).str.strip()
+    return texts.where(texts != "", MISSING)
+
+
 def _levels(values: pd.Series) -> pd.Series:
     """Texts without what would read as the parts of a column's name."""
-    texts = values.astype("object").where(values.notna(), MISSING).astype(str).str.strip()
-    return texts.where(texts != "", MISSING).str.replace("__", "_", regex=False)
+    return in_words(values).str.replace("__", "_", regex=False)

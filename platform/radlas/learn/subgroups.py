@@ -13,6 +13,7 @@ from scipy import special, stats
 
 from radlas.errors import StudyError
 from radlas.learn.calibration import logistic
+from radlas.learn.clinical import in_words
 from radlas.learn.delong import AucDifference, Floats, auc, checked, unpaired
 from radlas.learn.evaluate import with_holm
 from radlas.learn.metrics import benjamini_hochberg
@@ -180,9 +181,9 @@ def _levels(
     if len(absent):
         raise StudyError(f"{len(absent)} cases have no clinical row", str(absent[0]))
     values = clinical[variable].reindex(cases)
-    texts = values.astype("object").where(values.notna(), MISSING).astype(str).str.strip()
+    texts = in_words(values)
     if cuts is None:
-        return texts.where(texts != "", MISSING)
+        return texts
     names = np.array([*_cut_names(cuts), MISSING])
     numbers = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)  # "unknown" is missing
     place = np.where(np.isnan(numbers), len(names) - 1, np.digitize(numbers, cuts))
