@@ -64,7 +64,7 @@ def test_sensitivity_analyses_stand_beside_the_primary_model(results):
     assert (variant["name"], variant["change"]) == ("no_deep_features", "models.dlr = tumour, ring")
     twin = results["models"]["intra-peritumoral"]["external"]
     assert variant["auc"]["estimate"] == twin["auc"]["estimate"]
-    assert "cannot fill 99 folds" in found["missing"]["three_folds_of_few"]
+    assert "cannot fill 99 outer folds" in found["missing"]["three_folds_of_few"]
     assert [row["patients"] for row in found["patients"]] == [
         "no remark on image or mask",
         "no value imputed",

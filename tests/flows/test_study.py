@@ -191,7 +191,7 @@ def test_only_a_challenger_that_is_shown_not_to_be_worse_is_promoted(
         (("external_centre: centre-c", "external_centre: centre-x"), "centre-x"),
         (("roi: ring_0_10", "roi: ring_0_20"), "no column belongs to the block"),
         (("primary: dlr", "primary: drl"), "primary model drl is not among"),
-        (("folds: 2,", "folds: 30,"), "cannot fill 30 folds"),
+        (("folds: 2,", "folds: 30,"), "cannot fill 30 outer folds"),
         (("name: tiny", "nmae: tiny"), "unknown key `nmae`"),
         (("{age_years: [60]", "{age: [60]"), "subgroup 'age' is not a clinical column"),
         (("{folds: 99}", "{folds: 3}, outcome: {negative: [g1]}"), "does not declare"),
@@ -203,9 +203,7 @@ def test_a_study_the_snapshot_cannot_support_is_refused_with_the_reason(
 ):
     path = tmp_path / "wrong.yaml"
     path.write_text(study_file.read_text().replace(*change))
-    said = radlas(
-        "train", path, "--store", study_store, "--snapshot", "first", "--engine", "serial"
-    )
+    said = radlas("train", path, "--store", study_store, "--snapshot", "first", "--dry-run")
     assert said.code == 2
     assert message in said.err
 

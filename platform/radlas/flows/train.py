@@ -18,7 +18,7 @@ from radlas.errors import StudyError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.blocks import block_sets
 from radlas.flows.controls import find_controls, is_permuted, only, permuted
-from radlas.flows.dataset import load_dataset, load_people
+from radlas.flows.dataset import Dataset, load_dataset, load_people
 from radlas.flows.networks import check_pretraining, network_warnings, plainly
 from radlas.flows.protocol import (
     class_lines,
@@ -29,14 +29,14 @@ from radlas.flows.protocol import (
 )
 from radlas.flows.sensitivity import changes, check_variants, variants
 from radlas.learn.centre import centres_told
-from radlas.learn.design import class_tables, model_columns
+from radlas.learn.design import class_tables
 from radlas.learn.evaluate import compare_folds, internal
 from radlas.learn.fit import fit_part
 from radlas.learn.fitted import FittedModel
 from radlas.learn.parts import Part, PartFit, assemble, parts
 from radlas.learn.persist import save
 from radlas.learn.study import CONTROL, VARIANT, StudyConfig
-from radlas.learn.training import training_rows
+from radlas.learn.training import Training, training_rows
 from radlas.store.layout import open_store
 from radlas.store.models import find_version, model_name, publish
 from radlas.store.snapshots import load_snapshot
@@ -101,7 +101,7 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     if number is not None:
         return Plan(known={"ok": len(study.models)}, notes=tuple(notes), extra=(card, number, {}))
     rows = load_dataset(store, snapshot, study, study.training_centres)  # refuses what cannot work
-    candidates = {name: len(model_columns(rows.X.columns, study, name)) for name in study.models}
+    candidates = {name: len(_training(rows, study, name).blocks) for name in study.models}
     card["support"] = support = study_support(study, classes, candidates)
     notes += [*support_lines(support), *control_lines(controls)]
     notes += [
@@ -131,14 +131,7 @@ def work(task: TrainTask) -> PartFit:
     store = open_store(task.store)
     snapshot = load_snapshot(store, task.snapshot)
     data = load_dataset(store, snapshot, task.study, task.study.training_centres)
-    rows = training_rows(
-        data.X,
-        data.y,
-        subjects=data.people["subject_id"],
-        centres=data.people["centre"],
-        study=task.study,
-        model=task.model,
-    )
+    rows = _training(data, task.study, task.model)
     if is_permuted(task.model):
         rows = permuted(rows, task.study.seed)
     found = fit_part(rows, task.part, task.study)
@@ -196,6 +189,18 @@ def commit(
     lines += [_told(model, found[model.model]) for model in made.values()]
     lines += [f"  {model} could not be fitted: {why}" for model, why in refused.items()]
     return Report(tuple(lines), {"model": name, "version": number, "new": True, **card})
+
+
+def _training(data: Dataset, study: StudyConfig, model: str) -> Training:
+    people = data.people
+    return training_rows(
+        data.X,
+        data.y,
+        subjects=people["subject_id"],
+        centres=people["centre"],
+        study=study,
+        model=model,
+    )
 
 
 def _gathered(

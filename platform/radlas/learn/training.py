@@ -55,13 +55,14 @@ def training_rows(
 
     Raises:
         StudyError: A row belongs to no training centre, a value is infinite, labels are not 0/1,
-            case names or subjects repeat, columns do not fit the model, or a centre is too small
-            to be harmonised in every fold.
+            case names or subjects repeat, columns do not fit the model, or a class or a centre is
+            too small for every fold.
     """
     blocks = model_columns(X.columns, study, model)
     label, who, where = (np.asarray(values) for values in (y, subjects, centres))
     who, where = who.astype(str), where.astype(str)
     _check_rows(X, label, who, where, study)
+    _check_classes(label, study)
     if study.harmonise.method != "none":
         _check_centres(label, where, study)
     order = np.lexsort((X.index.astype(str), who))
@@ -140,6 +141,20 @@ def _check_rows(
             f"study {study.name}",
             "pass rows of `training_centres` only",
         )
+
+
+def _check_classes(label: NDArray[np.generic], study: StudyConfig) -> None:
+    """Refuse before anything is fitted a class that outer and inner folds cannot divide."""
+    plan = study.splits
+    for kind, name in ((1, "positive"), (0, "negative")):
+        count = int((label == kind).sum())
+        if count < plan.folds or surely_left([count], [plan.folds]) < plan.inner_folds:
+            raise StudyError(
+                f"{count} {name} training patients cannot fill {plan.folds} outer folds with"
+                f" {plan.inner_folds} inner ones in each",
+                f"study {study.name}",
+                "use fewer folds (`splits`), or add patients of that class",
+            )
 
 
 def _check_centres(label: NDArray[np.generic], where: NDArray[np.str_], study: StudyConfig) -> None:

@@ -1,12 +1,16 @@
 """What networks have seen, under the digest of their weights: made here, or noted elsewhere.
 
 The weights file says it too; but a file may be saved again by other software, without its note.
+Notes are only added, each under its own digest beside the weights', and read together: two runs at
+once cannot take from each other whom a network has seen.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -19,19 +23,18 @@ _DOUBTS = ("untrained", "synthetic")  # which one note suffices to raise
 
 
 def note_pretraining(store: Store, weights_digest: str, note: Mapping[str, Any]) -> None:
-    """Keep the note of weights, together with what is kept of them already.
+    """Keep the note of weights, if it says more than those that are kept already.
 
     Raises:
         StoreError: What is kept is damaged.
     """
-    name = f"{_FOLDER}/{weights_digest}.json"
-    try:
-        store.place.create(name, _text(note))
-    except FileExistsError:
-        known = _read(store, name)
-        whole = united([known, note])
-        if _text(whole) != _text(known):
-            store.place.replace(name, _text(whole))
+    known = _notes(store, {weights_digest}).get(weights_digest)
+    if known is not None and united([known, note]) == known:
+        return
+    text = _text(note)
+    name = f"{_FOLDER}/{weights_digest}-{hashlib.sha256(text).hexdigest()[:16]}.json"
+    with suppress(FileExistsError):  # just this is noted, now by somebody else
+        store.place.create(name, text)
 
 
 def pretraining_of(store: Store, digests: Collection[str]) -> dict[str, Any]:
@@ -83,10 +86,13 @@ def united(notes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _notes(store: Store, digests: Collection[str] | None) -> dict[str, dict[str, Any]]:
-    found = {PurePosixPath(name).stem: _read(store, name) for name in store.place.names(_FOLDER)}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name in store.place.names(_FOLDER):
+        weights = PurePosixPath(name).stem.partition("-")[0]
+        found.setdefault(weights, []).append(_read(store, name))
     return {
         digest: note
-        for digest, note in found.items()
+        for digest, note in ((digest, united(notes)) for digest, notes in found.items())
         if digests is None or not {digest, *note.get("recast", ())}.isdisjoint(digests)
     }
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +13,8 @@ from numpy.typing import NDArray
 
 from radlas.errors import StudyError
 from radlas.learn.splits import repeated_folds, surely_left
+from radlas.learn.study import StudyConfig
+from radlas.learn.training import training_rows
 
 
 @st.composite
@@ -90,3 +95,41 @@ def test_no_inner_fold_fits_on_fewer_of_a_centre_than_is_promised(positive, nega
         at = outer.train
         for inner in repeated_folds(who[at], y[at], where[at], folds=3, seed=seed):
             assert (where[at][inner.train] == "a").sum() >= promised
+
+
+@given(st.integers(1, 24), st.integers(2, 8), st.integers(2, 6), st.integers(0, 99))
+@settings(max_examples=80)
+def test_a_class_is_refused_before_any_fit_just_where_folds_in_folds_would_lack_it(
+    few: int, outer: int, inner: int, seed: int
+):
+    names = [f"s{number:02d}" for number in range(few + 30)]
+    y, here = np.arange(few + 30) < few, np.full(few + 30, "a")
+    protocol = StudyConfig.parse(
+        {
+            "name": "s",
+            "training_centres": ["a"],
+            "outcome": {"column": "grade", "positive": ["1"], "negative": ["0"]},
+            "blocks": {"b": {"roi": "tumour"}},
+            "models": {"m": ["b"]},
+            "primary": "m",
+            "splits": {"folds": outer, "repeats": 1, "inner_folds": inner},
+        }
+    )
+    X = pd.DataFrame({"tumour__original__glcm_F": np.ones(few + 30)}, index=names)
+
+    def divided() -> None:
+        for fold in repeated_folds(names, y, here, folds=outer, seed=seed):
+            at = fold.train
+            repeated_folds(np.array(names)[at], y[at], here[at], folds=inner, seed=seed)
+
+    def refused(what: Callable[[], object]) -> bool:
+        try:
+            what()
+        except StudyError:
+            return True
+        return False
+
+    early = partial(
+        training_rows, X, y.astype(int), subjects=names, centres=here, study=protocol, model="m"
+    )
+    assert refused(early) == refused(divided)
