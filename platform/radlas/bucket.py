@@ -7,6 +7,7 @@ queries then read local files, confined as ever, and need no extension.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -255,6 +256,9 @@ class Bucket:
             return question()
         except (AlreadyExistsError, PreconditionError):
             raise
+        except FileNotFoundError as error:  # it tells the server's whole answer
+            said = str(error).partition(": Error")[0]
+            raise FileNotFoundError(errno.ENOENT, said) from error
         except BaseError as error:
             said = str(error).partition("<?xml")[0].splitlines()[0].strip(" :")
             if "NoSuchBucket" in str(error):

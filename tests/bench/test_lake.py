@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
@@ -223,10 +224,12 @@ def test_a_hundred_thousand_cases(tmp_path, tell):
     """Two million rows: a snapshot in seconds, opened at once, asked within two gigabytes."""
     store = make_lake(tmp_path / "store", 100_000, 20, 20)
     create, (frozen, _) = seconds_of(lambda: create_snapshot(store, "bench"))
-    opened, connection = seconds_of(
-        lambda: open_snapshot(store, load_snapshot(store, "bench"), memory="2GB")
-    )
-    with connection:
+    with ExitStack() as stack:
+        opened, connection = seconds_of(
+            lambda: stack.enter_context(
+                open_snapshot(store, load_snapshot(store, "bench"), memory="2GB")
+            )
+        )
         sql = f"select centre, roi, image_type, quantile_cont({FEATURES}, 0.9) from radiomics"
         asked, rows = seconds_of(lambda: run_sql(connection, f"{sql} group by all").fetchall())
     assert len(rows) == 4 * 20

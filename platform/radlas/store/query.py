@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import tempfile
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
 from radlas.store.layout import Store
 from radlas.tables import RADIOMICS_FACTS, TABLES, Table
@@ -30,6 +31,15 @@ VIEWS = (
     "missing",
 )
 _MEMORY = "allow more by --memory, or ask for fewer columns or groups at once"
+_PART = ".parquet"
+_OF_THE_QUERY = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ConversionException,
+    duckdb.OutOfMemoryException,
+    duckdb.ParserException,
+    duckdb.PermissionException,
+)
 _WIDE = "radiomics_wide"  # it has thousands of columns
 _LATE = (_WIDE, "missing")  # costly to make, and so made when they are asked for
 _SQL_TYPES = {
@@ -42,6 +52,7 @@ _SQL_TYPES = {
 }
 
 
+@contextmanager
 def connect(
     store: Store,
     *,
@@ -50,8 +61,8 @@ def connect(
     cohort: Sequence[str] | None = None,
     feature_sets: Sequence[str] | None = None,
     memory: str = "",
-) -> duckdb.DuckDBPyConnection:
-    """A connection with the views of ``store/sql`` over the given versions.
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with the views of ``store/sql`` over the given versions, to be closed.
 
     Args:
         store: The store.
@@ -63,8 +74,59 @@ def connect(
 
     Raises:
         ConfigError: ``memory`` is no amount of memory.
+        StoreError: A part of the lake is lost or damaged, as seen now or while it is read.
     """
-    connection = duckdb.connect(":memory:")
+    with duckdb.connect(":memory:") as connection, _lake_read(store):
+        _bind_all(connection, store, versions=versions, parts=parts)
+        _restrict(connection, cohort, feature_sets)
+        for view in VIEWS:
+            if view not in _LATE:
+                connection.execute(view_sql(view))
+        if memory:
+            _limit(connection, memory)
+        _confine(connection, store)
+        yield connection
+
+
+@contextmanager
+def _lake_read(store: Store) -> Iterator[None]:
+    """What a reader finds wrong with a file of the lake is the store's damage."""
+    try:
+        yield
+    except FileNotFoundError as error:  # of a bucket
+        raise _damaged(store, error.strerror or str(error)) from None
+    except duckdb.Error as error:
+        if not _blames_a_part(error):
+            raise
+        lines = str(error).splitlines()
+        named = [one for one in lines if _PART in one and not one.startswith("LINE")]
+        raise _damaged(store, [*named, *lines][0]) from None
+
+
+def _damaged(store: Store, told: str) -> StoreError:
+    return StoreError(
+        f"a file of the lake cannot be read: {told}",
+        str(store.place),
+        "radlas verify names all that is lost or changed; restore it from a backup",
+        "damage",
+    )
+
+
+def _blames_a_part(error: duckdb.Error) -> bool:
+    """By its text; bytes that make no sense inside a part have neither a name nor a kind."""
+    if type(error) is duckdb.Error:
+        return "extension" not in str(error)  # that one would be for what a query may not do
+    return _PART in str(error) and not isinstance(error, _OF_THE_QUERY)
+
+
+def _bind_all(
+    connection: duckdb.DuckDBPyConnection,
+    store: Store,
+    *,
+    versions: Mapping[str, int] | None,
+    parts: Mapping[str, Sequence[str]] | None,
+) -> None:
+    """Every table's rows, in a session whose settings suit a lake."""
     connection.execute("set TimeZone = 'UTC'")
     # Parts are never rewritten, and every view that is made reads their footers again without it.
     connection.execute("set parquet_metadata_cache = true")
@@ -80,14 +142,6 @@ def connect(
         else:
             uris = delta.files(store, table.name, pinned)
         _bind(connection, table, uris)
-    _restrict(connection, cohort, feature_sets)
-    for view in VIEWS:
-        if view not in _LATE:
-            connection.execute(view_sql(view))
-    if memory:
-        _limit(connection, memory)
-    _confine(connection, store)
-    return connection
 
 
 def _without_bar(connection: duckdb.DuckDBPyConnection) -> None:
@@ -158,6 +212,8 @@ def run_sql(
     except duckdb.OutOfMemoryException as error:
         raise ConfigError(str(error).splitlines()[0], "query", _MEMORY) from None
     except duckdb.Error as error:
+        if _blames_a_part(error):
+            raise
         raise ConfigError(str(error), "query", f"views: {', '.join(VIEWS)}") from None
     return relation
 

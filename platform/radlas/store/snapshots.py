@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -162,7 +163,7 @@ def _named(store: Store, name: str) -> Iterator[tuple[int, str]]:
 
 def open_snapshot(
     store: Store, snapshot: Snapshot, *, memory: str = ""
-) -> duckdb.DuckDBPyConnection:
+) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
     """A connection that sees the snapshot's rows and nothing else; see ``connect``."""
     return connect(
         store,

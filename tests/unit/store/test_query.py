@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
 from radlas.store.layout import init_store
 from radlas.store.query import VIEWS, connect, run_sql, view_sql
+from radlas.store.snapshots import create_snapshot
 from radlas.tables import TABLES, Column
 
 from .conftest import case_row, feature_row, fill
@@ -201,3 +202,39 @@ def test_no_progress_bar_is_printed_between_a_scripts_own_lines(filled):
     with connect(filled) as connection:
         (bar,) = connection.sql("select current_setting('enable_progress_bar_print')").fetchone()
     assert bar is False
+
+
+def _flipped(data: bytes) -> bytes:
+    """Its pages damaged, its footer whole."""
+    return data[:4] + bytes(255 - byte for byte in data[4:60]) + data[60:]
+
+
+def _part(store, table):
+    return next(name for name in store.place.names(f"lake/{table}") if name.endswith(".parquet"))
+
+
+def _forget(store, part):
+    """No copy of an object on this machine."""
+    if store.place.near != getattr(store.place, "root", None):
+        (store.place.near / part).unlink()
+
+
+@pytest.mark.parametrize("harm", [lambda data: b"", lambda data: data[:-40], _flipped])
+def test_a_damaged_part_is_the_stores_damage_and_not_the_querys_fault(filled, harm):
+    part = _part(filled, "radiomics")
+    filled.place.replace(part, harm(filled.place.read(part)))
+    _forget(filled, part)
+    sql = "select sum(firstorder_Mean), max(case_id) from radiomics"
+    refused = pytest.raises(StoreError, match="a file of the lake cannot be read: ")
+    with refused as caught, connect(filled) as connection:
+        run_sql(connection, sql).fetchall()
+    assert "radlas verify" in caught.value.hint
+
+
+def test_a_lost_part_is_named_whoever_reads(filled):
+    part = _part(filled, "cases")
+    filled.place.remove(part)
+    _forget(filled, part)
+    with pytest.raises(StoreError, match="cannot be read") as caught:
+        create_snapshot(filled, "x")
+    assert part.rpartition("/")[2] in caught.value.what
