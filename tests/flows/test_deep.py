@@ -220,6 +220,9 @@ def test_who_asked_for_no_map_at_first_may_ask_for_some_later(own_store):
     assert "explained already" in radlas(*words, 0).out
     assert len(radlas(*words, 1, "--json").data["cam"]["cases"]) == 1
     assert json.loads((folder / "explanation.json").read_text())["shap"]["features"]
+    assert "explained already" in radlas(*words, 1).out
+    assert len(radlas(*words, 2, "--json").data["cam"]["cases"]) == 2
+    assert "explained already" in radlas(*words, 1).out, "fewer are there"
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import radlas as package
-from radlas.flows.explain import spread
+from radlas.flows.montage import spread
 from radlas.flows.retrain import decide
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
@@ -212,6 +212,7 @@ def test_maps_are_chosen_by_rule_evenly_over_the_risks():
     rows = [{"risk": risk / 10, "case": str(risk)} for risk in range(11)]
     assert [row["risk"] for row in spread(rows, 3)] == [0.0, 0.5, 1.0]
     assert spread(rows, 0) == []
+    assert spread(rows[::-1], None) == rows
     assert len(spread(rows[:2], 4)) == 2
 
 

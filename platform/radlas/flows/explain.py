@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field, NonNegativeInt
 
 from radlas.engine.base import Done
 from radlas.errors import ConfigError, DataError, StoreError
-from radlas.flows.activation import case_map, compare, in_words, model_extractor
+from radlas.flows.activation import case_map, in_words, model_extractor
 from radlas.flows.base import Flow, Plan, Report
 from radlas.flows.blocks import as_fitted
 from radlas.flows.dataset import Dataset, load_dataset
+from radlas.flows.montage import covers, montage, spread, without_map
 from radlas.flows.networks import network_warnings, plainly
 from radlas.flows.shapley import shap_told
 from radlas.flows.train import fitted_or_raise
-from radlas.flows.validate import RESULT as VALIDATION
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
 from radlas.learn.explain import deep_head, deep_parts
 from radlas.learn.fitted import FittedModel
@@ -29,6 +27,8 @@ from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store, open_store
 from radlas.store.models import (
+    EXPLANATION,
+    VALIDATION,
     find_beside,
     keep_beside,
     model_folder,
@@ -39,7 +39,7 @@ from radlas.store.models import (
 from radlas.store.snapshots import load_snapshot
 from radlas.store.travel import merged_cases
 
-RESULT, CAM_FOLDER = "explanation.json", "cam"
+CAM_FOLDER = "cam"
 AWAY = "the images are at another site"
 SHOWN = 8  # patients in the montage
 
@@ -105,12 +105,16 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
     store, target = open_store(config.store), model_task(config)
     study = StudyConfig.parse(read_card(store, target.name, target.number)["study"])
     deep = any(study.blocks[block].deep for block in study.models[study.primary])
-    known = find_beside(store, target.name, target.number, RESULT)
-    if known and deep and known["cam"] is None and config.maps != 0:
+    wanted = config.maps if deep else 0
+    known = find_beside(store, target.name, target.number, EXPLANATION)
+    if known and known["cam"] is None and wanted != 0:
         known = None  # it was asked for no map, and is now: all is told anew
-    file, folder = _files(config, known) if deep and config.maps != 0 else (RESULT, CAM_FOLDER)
-    if known and find_beside(store, target.name, target.number, file):
+    file, folder = _files(config, known) if wanted != 0 else (EXPLANATION, CAM_FOLDER)
+    stored = find_beside(store, target.name, target.number, file)
+    if known and stored and covers(stored, wanted):
         return Plan(known={"ok": 1}, extra=Asked(target, file, folder))
+    if file == EXPLANATION:
+        known = None  # more maps than before: what they tell together is told anew, with the rest
     validation = find_beside(store, target.name, target.number, VALIDATION)
     if not validation:
         raise ConfigError(
@@ -119,7 +123,7 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
     rows = validation["models"][study.primary]["predictions"]
     elsewhere = merged_cases(store)
     here = [row for row in rows if row["case"] not in elsewhere] if deep else []
-    chosen = spread(here, len(here) if config.maps is None else config.maps)
+    chosen = spread(here, config.maps)
     model = load(model_folder(store, target.name, target.number) / study.primary)
     region = config.region or deep_parts(model)[0][0] if chosen else ""
     head = _head(store, target, study, model, region) if chosen else ((), 0.0)
@@ -131,19 +135,19 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
     )
     shap = () if known else (task,)
     absent = {row["case"]: AWAY for row in rows if row["case"] in elsewhere} if deep else {}
-    asked = Asked(target, file, folder, region, chosen, absent if config.maps != 0 else {})
+    asked = Asked(target, file, folder, region, chosen, absent if wanted != 0 else {})
     return Plan(tasks=shap, gpu_tasks=maps, extra=asked)
 
 
 def _files(config: ExplainConfig, known: Mapping[str, Any] | None) -> tuple[str, str]:
     """Where an explanation goes, and its maps: the first under the names that a report reads."""
     if known is None:
-        return RESULT, CAM_FOLDER
+        return EXPLANATION, CAM_FOLDER
     region = config.region or known["cam"]["region"]
     if (region, config.layer) == (known["cam"]["region"], known["cam"]["layer"]):
-        return RESULT, CAM_FOLDER
+        return EXPLANATION, CAM_FOLDER
     suffix = f"{region}-{config.layer}"
-    return RESULT.replace(".json", f"-{suffix}.json"), f"{CAM_FOLDER}-{suffix}"
+    return EXPLANATION.replace(".json", f"-{suffix}.json"), f"{CAM_FOLDER}-{suffix}"
 
 
 def _head(
@@ -202,7 +206,9 @@ def commit(
     warnings = network_warnings(store, card["feature_sets"])
     if not found:
         if absent:
-            raise StoreError(_told(absent), label, "radlas ingest the images again, or --maps 0")
+            raise StoreError(
+                without_map(absent), label, "radlas ingest the images again, or --maps 0"
+            )
         known = read_beside(store, *version, asked.file)
         return Report(
             (f"explain: {label} is explained already, see {asked.file}", *warnings), known
@@ -213,8 +219,9 @@ def commit(
         if row["case"] in found
     ]
     study = StudyConfig.parse(card["study"])
-    note = _told(absent)
-    result: dict[str, Any] = {"cam": _montage(study.primary, asked.region, cases, note)}
+    note = without_map(absent)
+    result: dict[str, Any] = {"cam": montage(study.primary, asked.region, cases, note)}
+    result["asked_maps"] = config.maps
     nothing = note or "the primary model has no deep block, or no map was asked for"
     result["missing"] = {} if cases else {"cam": nothing}
     result["warnings"] = plainly(warnings)
@@ -226,21 +233,6 @@ def commit(
     keep_beside(store, *version, asked.file, result)
     lines = [f"explain: {label}, {told}", *([f"  {note}"] if note else []), *warnings]
     return Report((*lines, *in_words(result["cam"], f"{model_name(*version)}/{folder}")), result)
-
-
-def _told(absent: Mapping[str, str]) -> str:
-    """How many cases have no map, and why; empty if all have one."""
-    if not absent:
-        return ""
-    why = "; ".join(f"{number}: {what}" for what, number in Counter(absent.values()).most_common())
-    return f"no map of {len(absent)} external cases ({why})"
-
-
-def spread(rows: Sequence[Mapping[str, Any]], number: int) -> list[Mapping[str, Any]]:
-    """Cases evenly spaced over the order of risks: chosen by rule, not by looks."""
-    ordered = sorted(rows, key=lambda row: (row["risk"], row["case"]))
-    places = np.linspace(0, len(ordered) - 1, min(number, len(ordered))).round().astype(int)
-    return [ordered[place] for place in places]
 
 
 def _shap(store: Store, task: ExplainTask) -> dict[str, Any]:
@@ -273,25 +265,6 @@ def _extractor(store: str, name: str, number: int, weights: Path | None, region:
     """Kept per process: with weights from a file, making it reads them."""
     opened = open_store(store)
     return model_extractor(opened, read_card(opened, name, number), weights, region)
-
-
-def _montage(
-    model: str, region: str, cases: list[dict[str, Any]], note: str
-) -> dict[str, Any] | None:
-    if not cases:
-        return None
-    cells = [case["cell_mm"] for case in cases]  # a grid fitted to the body differs by patient
-    names = ("case_id", "label", "risk", "mass", "note")
-    return {
-        "model": model,
-        "region": region,
-        "cell_mm": [max(edges) for edges in zip(*cells, strict=True)],
-        "layer": cases[0]["layer"],
-        "note": note,
-        "cases": [{name: case[name] for name in names} for case in cases],
-        "comparison": compare(cases),
-        "sanity": next((case["sanity"] for case in cases if case["sanity"]), []),
-    }
 
 
 explain = Flow("explain", ExplainConfig, plan, work, commit)

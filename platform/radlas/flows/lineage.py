@@ -19,7 +19,6 @@ from radlas.features.base import identity
 from radlas.flows.blocks import as_fitted
 from radlas.flows.dataset import load_dataset
 from radlas.flows.train import training_key
-from radlas.flows.validate import RESULT
 from radlas.learn.delong import auc
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
@@ -27,7 +26,13 @@ from radlas.model import Row
 from radlas.store import delta
 from radlas.store.content import row_digests
 from radlas.store.layout import Store
-from radlas.store.models import find_beside, model_folder, read_card, resolve
+from radlas.store.models import (
+    VALIDATION,
+    find_beside,
+    model_folder,
+    read_card,
+    resolve,
+)
 from radlas.store.parts import part_name, read_part, verify_part
 from radlas.store.recipes import load_recipe
 from radlas.store.snapshots import Snapshot, load_snapshot
@@ -106,7 +111,10 @@ def _case(snapshot: Snapshot, digits: str) -> str:
 
 def _numbers(store: Store, name: str, number: int, case: str) -> Iterator[Link]:
     """The external areas under the curve, from the risks that stand beside them."""
-    place, validated = f"models/{name}/{number}/{RESULT}", find_beside(store, name, number, RESULT)
+    place, validated = (
+        f"models/{name}/{number}/{VALIDATION}",
+        find_beside(store, name, number, VALIDATION),
+    )
     if validated is None:
         yield Link("number", place, "external figures", unseen="not validated yet")
         return
@@ -136,7 +144,7 @@ def _risk(store: Store, name: str, number: int, model: str, row: Row) -> Callabl
 
 
 def _models(store: Store, name: str, number: int, study: StudyConfig) -> Iterator[Link]:
-    validated = find_beside(store, name, number, RESULT) or {"models": {}}
+    validated = find_beside(store, name, number, VALIDATION) or {"models": {}}
     for model in study.models:
         told = validated["models"].get(model, {}).get("digest", "")
 

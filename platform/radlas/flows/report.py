@@ -16,11 +16,9 @@ from radlas.flows import evidence_origin as origin
 from radlas.flows import evidence_validation as more
 from radlas.flows.base import Flow, Plan, Report
 from radlas.flows.explain import CAM_FOLDER
-from radlas.flows.explain import RESULT as EXPLANATION
 from radlas.flows.gallery import gallery
 from radlas.flows.networks import network_warnings, plainly
 from radlas.flows.train import fitted_or_raise
-from radlas.flows.validate import RESULT as VALIDATION
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
@@ -28,10 +26,19 @@ from radlas.report import checklists
 from radlas.report.render import Page, compose
 from radlas.report.thumbnail import Thumbnail
 from radlas.store.layout import open_store
-from radlas.store.models import find_beside, keep_beside, model_folder, model_name, read_card
+from radlas.store.models import (
+    EXPLANATION,
+    PAGE,
+    VALIDATION,
+    find_beside,
+    keep_beside,
+    model_folder,
+    model_name,
+    read_card,
+)
 from radlas.store.snapshots import load_snapshot
 
-PAGE, NUMBERS, TABLES = "report.html", "results.json", "figures"
+NUMBERS, TABLES = "results.json", "figures"
 
 
 class Made(NamedTuple):

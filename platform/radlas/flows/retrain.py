@@ -15,23 +15,24 @@ from radlas.flows.dataset import load_dataset
 from radlas.flows.explain import ExplainConfig, explain
 from radlas.flows.report import ReportConfig, report
 from radlas.flows.train import TrainConfig, train
-from radlas.flows.validate import RESULT as VALIDATION
 from radlas.flows.validate import ModelConfig, validate
 from radlas.learn.delong import paired
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store, open_store
 from radlas.store.locks import writing
 from radlas.store.models import (
+    DECISION,
+    VALIDATION,
+    champions,
     find_beside,
     keep_beside,
     move_alias,
     read_alias,
     read_beside,
     read_card,
+    versions,
 )
 from radlas.store.snapshots import create_snapshot, load_snapshot
-
-DECISION = "decision.json"
 
 
 class RetrainConfig(StoreConfig):
@@ -69,13 +70,14 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     number = int(trained.data["version"])
     decision = find_beside(store, study.name, number, DECISION)
     warnings = trained.data["warnings"]
-    if decision is None and (champion := _unchanged(store, study, number)):
-        why = f"models and external rows are those of version {champion}"
-        decision = _facts(number, champion, config.margin) | {"decision": "keep", "why": why}
+    if decision is None and (twin := _twin(store, study, number)):
+        why = f"models and external rows are those of version {twin}"
+        facts = _facts(number, read_alias(store, study.name), config.margin)
+        decision = facts | {"decision": "keep", "why": why}
         with writing(store, "retrain", alone=True):
             keep_beside(store, study.name, number, DECISION, decision)
     if decision:
-        line = f"retrain: nothing new; {study.name}@{_stands(decision)} stands: {decision['why']}"
+        line = f"retrain: nothing new; {_standing(store, study.name, decision)}"
         told = (f"  !! {warning}" for warning in warnings)
         return Report((line, *told), {"new": False, **decision, "warnings": warnings})
     model = {"store": config.store, "model": f"{study.name}@{number}"}
@@ -91,10 +93,7 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
         if decision["decision"] == "promote":
             move_alias(store, study.name, number, decision["why"])
     lines = [line for step in steps for line in step.lines]
-    lines.append(
-        f"retrain: {decision['decision']}; {study.name}@{_stands(decision)} stands:"
-        f" {decision['why']}"
-    )
+    lines.append(f"retrain: {decision['decision']}; {_standing(store, study.name, decision)}")
     return Report(tuple(lines), {"new": True, **decision, "warnings": warnings})
 
 
@@ -135,26 +134,37 @@ def _facts(number: int, champion: int | None, margin: float) -> dict[str, Any]:
     return {"challenger": number, "champion": champion, "margin": margin, "at": now}
 
 
-def _stands(decision: dict[str, Any]) -> int:
-    """Which version is the champion after a decision."""
-    promoted = decision["decision"] == "promote"
-    return int(decision["challenger" if promoted else "champion"])
+def _standing(store: Store, name: str, decision: dict[str, Any]) -> str:
+    """The champion as it is now, and why: a person may have put another in its place since."""
+    now = champions(store, name)[-1]
+    why = decision["why"] if decision["at"] > now["at"] else now["why"]
+    return f"{name}@{now['version']} stands: {why}"
 
 
-def _unchanged(store: Store, study: StudyConfig, number: int) -> int | None:
-    """The champion, if a new version has its models and would be validated on its rows."""
-    champion = read_alias(store, study.name)
-    if champion is None or champion == number:
+def _twin(store: Store, study: StudyConfig, number: int) -> int | None:
+    """A version that was decided on with the same models and the same external rows."""
+    past = {entry["version"] for entry in champions(store, study.name)}
+    if study.external_centre is None or not past:
         return None
-    card, old = (read_card(store, study.name, one) for one in (number, champion))
-    names = ("study_digest", "models")
-    if any(card[name] != old[name] for name in names) or study.external_centre is None:
-        return None
+    card, made_of = read_card(store, study.name, number), ("study_digest", "models")
+    for one in reversed(versions(store, study.name)):
+        decided = one in past or find_beside(store, study.name, one, DECISION)
+        if one == number or not decided:
+            continue
+        old = read_card(store, study.name, one)
+        same = all(card[name] == old[name] for name in made_of)
+        if same and _same_rows(store, study, card["snapshot"], old["snapshot"]):
+            return one
+    return None
+
+
+def _same_rows(store: Store, study: StudyConfig, *snapshots: str) -> bool:
+    """Whether the external centre's rows are the same in two snapshots."""
+    centres = (str(study.external_centre),)
     one, other = (
-        load_dataset(store, load_snapshot(store, label), study, (study.external_centre,))
-        for label in (card["snapshot"], old["snapshot"])
+        load_dataset(store, load_snapshot(store, label), study, centres) for label in snapshots
     )
-    return champion if one.X.equals(other.X) and one.y.equals(other.y) else None
+    return bool(one.X.equals(other.X) and one.y.equals(other.y))
 
 
 def _in_common(new: Any, old: Any) -> tuple[Any, Any]:

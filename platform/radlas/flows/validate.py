@@ -26,6 +26,8 @@ from radlas.learn.study import CONTROL, StudyConfig
 from radlas.learn.subgroups import subgroups
 from radlas.store.layout import Store, open_store
 from radlas.store.models import (
+    LOOKS,
+    VALIDATION,
     find_beside,
     find_json,
     keep_beside,
@@ -36,8 +38,6 @@ from radlas.store.models import (
     write_json,
 )
 from radlas.store.snapshots import Snapshot, load_snapshot
-
-RESULT, LOOKS = "validation.json", "models/looks.json"
 
 
 class ModelConfig(StoreConfig):
@@ -75,7 +75,7 @@ def plan(config: ModelConfig) -> Plan[ModelTask]:
     study = StudyConfig.parse(read_card(store, task.name, task.number)["study"])
     if study.external_centre is None:
         raise StudyError("the study names no external centre", study.name, "set external_centre")
-    if find_beside(store, task.name, task.number, RESULT):
+    if find_beside(store, task.name, task.number, VALIDATION):
         return Plan(known={"ok": 1}, extra=task)
     return Plan(tasks=(task,), extra=task)
 
@@ -151,8 +151,8 @@ def commit(
     for one in done:
         result = fitted_or_raise(one)
         look = _count_look(store, result["centre"], label)
-        keep_beside(store, task.name, task.number, RESULT, {"look": look, **result})
-    result = read_beside(store, task.name, task.number, RESULT)
+        keep_beside(store, task.name, task.number, VALIDATION, {"look": look, **result})
+    result = read_beside(store, task.name, task.number, VALIDATION)
     lines = [f"validate: {label} on centre {result['centre']} (look {result['look']} at it)"]
     lines += [_told(name, found) for name, found in result["models"].items()]
     beside = result["controls"] | result["sensitivity"]["variants"]

@@ -12,6 +12,9 @@ from radlas.errors import ConfigError, StoreError
 from radlas.store.layout import Store
 
 CARD = "version.json"
+VALIDATION, EXPLANATION, DECISION = "validation.json", "explanation.json", "decision.json"
+PAGE = "report.html"
+LOOKS = "models/looks.json"
 CHAMPION = "champion"
 _FOLDER = "models"
 
@@ -28,7 +31,15 @@ def model_folder(store: Store, name: str, number: int) -> Path:
 
 def versions(store: Store, name: str) -> list[int]:
     """Numbers of all published versions."""
-    return sorted(number for known, number in _published(store) if known == name)
+    return model_versions(store).get(name, [])
+
+
+def model_versions(store: Store) -> dict[str, list[int]]:
+    """Every study that has published versions, sorted, and their numbers, in order."""
+    found: dict[str, list[int]] = {}
+    for name, number in sorted(_published(store)):
+        found.setdefault(name, []).append(number)
+    return found
 
 
 def find_version(store: Store, name: str, key: str) -> int | None:
@@ -88,16 +99,21 @@ def resolve(store: Store, label: str) -> tuple[str, int]:
         ConfigError: There is no such model.
     """
     name, _, which = label.partition("@")
-    known = versions(store, name)
-    number = _number(which, read_alias(store, name), known)
+    known, champion = versions(store, name), read_alias(store, name)
+    number = _number(which, champion, known)
     if number not in known or number is None:
-        names = sorted({known for known, _ in _published(store)})
-        raise ConfigError(
-            f"no model {label!r}",
-            str(store.place),
-            f"there are: {', '.join(names) or 'none yet; run radlas train'}",
-        )
+        raise ConfigError(f"no model {label!r}", str(store.place), _others(store, name, champion))
     return name, number
+
+
+def _others(store: Store, name: str, champion: int | None) -> str:
+    published = model_versions(store)
+    if not published:
+        return "there is none yet: radlas train"
+    if name not in published:
+        return f"there are: {', '.join(published)}"
+    told = f"its champion is {champion}" if champion else "none was promoted yet"
+    return f"its versions: {', '.join(map(str, published[name]))}; {told}"
 
 
 def _number(which: str, champion: int | None, known: list[int]) -> int | None:
@@ -110,16 +126,21 @@ def _number(which: str, champion: int | None, known: list[int]) -> int | None:
 
 def read_alias(store: Store, name: str) -> int | None:
     """The champion's version; None before the first promotion."""
-    found = find_json(store, _alias_name(name))
-    return None if found is None else found["version"]
+    past = champions(store, name)
+    return int(past[-1]["version"]) if past else None
+
+
+def champions(store: Store, name: str) -> list[dict[str, Any]]:
+    """Who was champion since when and why, ``version at why``; the last one is it."""
+    found = find_json(store, _alias_name(name)) or {"history": []}
+    return list(found["history"])
 
 
 def move_alias(store: Store, name: str, number: int, why: str) -> None:
     """Make a version the champion; the file keeps every earlier one with its reason."""
-    history = (find_json(store, _alias_name(name)) or {"history": []})["history"]
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    value = {"version": number, "history": [*history, {"version": number, "at": now, "why": why}]}
-    write_json(store, _alias_name(name), value)
+    history = [*champions(store, name), {"version": number, "at": now, "why": why}]
+    write_json(store, _alias_name(name), {"version": number, "history": history})
 
 
 def find_json(store: Store, name: str) -> dict[str, Any] | None:
