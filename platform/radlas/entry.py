@@ -184,11 +184,12 @@ def run(flow: Flow[C, Any], config_type: type[C]) -> None:
 
 def _print_listing(listing: Listing) -> None:
     table = Table(*listing.columns, box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("files", "MB"):
-        if name in listing.columns:
-            table.columns[listing.columns.index(name)].justify = "right"
+    for column, cell in zip(table.columns, listing.rows[0] if listing.rows else (), strict=False):
+        column.justify = "left" if isinstance(cell, str) else "right"
     for row in listing.rows[:_SHOWN]:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(
+            *(Text(f"{cell:.1f}" if isinstance(cell, float) else str(cell)) for cell in row)
+        )
     width = None if sys.stdout.isatty() else 160
     console = Console(highlight=False, width=width)
     console.print(table)

@@ -184,6 +184,10 @@ def test_a_quarantined_case_stays_so_until_it_is_released_or_mended(hospital, tm
     mended = radlas("ingest", hospital, *words, "--json")
     assert mended.data["ok"] == 2
     assert radlas("retry", "--store", store, "--reason", "nonsense").code == 2
+    late = radlas("retry", "--store", store, "--reason", "empty_mask")
+    assert (late.code, "nothing stands under 'empty_mask'" in late.err) == (2, True)
+    stages = radlas("status", "--store", store, "--json").data["stages"]
+    assert stages["ingest"] == {"ok": 2, "quarantined": 3}, "the mended case stays stored"
 
 
 def test_tolerated_faults_do_not_raise_the_exit_code(hospital, tmp_path):
@@ -345,6 +349,7 @@ def test_a_plan_lists_every_series_with_its_reason_and_a_time(hospital, tmp_path
     words = ("--store", store, "--centre", "c", "--importer", "nifti")
     said = radlas("ingest", hospital, *words, "--dry-run", "--json")
     assert {one["decision"] for one in said.data["found"]} == {"read"}
+    assert all(one["files"] == 2 and one["MB"] >= 0 for one in said.data["found"]), "as numbers"
     assert len(said.data["found"]) == 5
     assert "on one worker" in said.data["cost"]
     told = radlas("ingest", hospital, *words, "--dry-run").out

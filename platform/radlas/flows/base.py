@@ -34,6 +34,9 @@ class StoreConfig(Config):
         return ""
 
 
+Cell = str | int | float  # of a table for people; numbers stay numbers in JSON
+
+
 @dataclass(frozen=True)
 class Listing:
     """A plan as a table for people.
@@ -45,7 +48,7 @@ class Listing:
     """
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[Cell, ...], ...]
     cost: str = ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from radlas.flows.base import Listing
+from radlas.flows.base import Cell, Listing
 from radlas.ingest.base import Exam, LeftOut, Refusal, Scan
 
 COLUMNS = ("subject", "series", "decision", "files", "MB", "why")
@@ -28,8 +28,8 @@ def list_scan(
         *(_refusal(refusal) for refusal in scan.refusals),
         *(_left_out(out) for out in scan.left_out),
     ]
-    shown = [(pseudonyms(subject)[:8] if subject else "?", *row) for subject, *row in rows]
-    shown.sort(key=lambda row: (row[0], _ORDER[row[2]], row[1]))
+    shown = [(pseudonyms(str(who))[:8] if who else "?", *row) for who, *row in rows]
+    shown.sort(key=lambda row: (row[0], _ORDER[str(row[2])], row[1]))
     return Listing(COLUMNS, tuple(shown), cost)
 
 
@@ -47,25 +47,25 @@ def estimate(size: int, history: Sequence[tuple[int, float]]) -> str:
     return f"{size / 1e6:.1f} MB to read: about {_spoken(size / rate)} on one worker, {basis}"
 
 
-def _exam(exam: Exam, state: str | None) -> tuple[str, ...]:
+def _exam(exam: Exam, state: str | None) -> tuple[Cell, ...]:
     decision = {"ok": "stored", "quarantined": "quarantined"}.get(state or "", "read")
     files = len(exam.images) + len(exam.masks)
     why = "; ".join([exam.rule, *exam.flags])
-    return exam.subject, exam.sequence, decision, str(files), _mb(exam.size), why
+    return exam.subject, exam.sequence, decision, files, _mb(exam.size), why
 
 
-def _refusal(refusal: Refusal) -> tuple[str, ...]:
+def _refusal(refusal: Refusal) -> tuple[Cell, ...]:
     why = f"{refusal.error.reason}: {refusal.error.what}"
     kind = refusal.sequence or "?"
-    return refusal.subject, kind, "refused", str(refusal.files), _mb(refusal.size), why
+    return refusal.subject, kind, "refused", refusal.files, _mb(refusal.size), why
 
 
-def _left_out(out: LeftOut) -> tuple[str, ...]:
-    return out.subject, out.sequence or "?", "left out", str(out.files), _mb(out.size), out.why
+def _left_out(out: LeftOut) -> tuple[Cell, ...]:
+    return out.subject, out.sequence or "?", "left out", out.files, _mb(out.size), out.why
 
 
-def _mb(size: int) -> str:
-    return f"{size / 1e6:.1f}"
+def _mb(size: int) -> float:
+    return round(size / 1e6, 1)
 
 
 def _spoken(seconds: float) -> str:

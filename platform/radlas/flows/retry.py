@@ -14,7 +14,7 @@ from radlas.flows.extract import ExtractConfig, extract
 from radlas.flows.ingest import ingest
 from radlas.flows.noted import noted_ingests
 from radlas.store.layout import Store
-from radlas.store.ledger import standings
+from radlas.store.ledger import case_standings, in_trouble
 from radlas.store.recipes import load_recipe
 
 
@@ -45,18 +45,12 @@ def plan_retry(store: Store, reason: str) -> tuple[Redo, ...]:
     Raises:
         ConfigError: Nothing stands under it.
     """
-    held = [
-        one
-        for one in standings(store).values()
-        if one.reason == reason and one.state in {"quarantined", "failed"}
-    ]
+    troubled = in_trouble(store)
+    held = [one for one in troubled if one.reason == reason]
     if not held:
-        states = {"quarantined", "failed"}
-        known = sorted({one.reason for one in standings(store).values() if one.state in states})
-        told = ", ".join(known) or "nothing is in trouble"
-        hint = f"there are: {told}"
-        if open_ := sum(one.state == "released" for one in standings(store).values()):
-            hint += f"; {open_} released tasks wait for the next run of ingest or extract"
+        hint = f"there are: {', '.join(sorted({one.reason for one in troubled})) or 'none'}"
+        if waiting := sum(one.state == "released" for one in case_standings(store)):
+            hint += f"; {waiting} released tasks wait for the next run of ingest or extract"
         raise ConfigError(f"nothing stands under {reason!r}", str(store.place), hint)
     centres = Counter(one.centre for one in held if one.stage == "ingest")
     sets = Counter(one.feature_set for one in held if one.stage == "extract")

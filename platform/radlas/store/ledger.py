@@ -82,9 +82,17 @@ class Recorder:
         return self._appender.append(table, [row | stamp for row in rows])
 
 
+def in_trouble(store: Store) -> list[Standing]:
+    """Every case that ended quarantined or failed last, in every stage and feature set.
+
+    What a case came to under other files or rules before is history: to do that again would take
+    the case back from where it stands.
+    """
+    return [one for one in case_standings(store) if one.state in {"quarantined", "failed"}]
+
+
 def release(store: Store, reason: str) -> int:
-    """Let every task that stands quarantined or failed under ``reason`` be planned again."""
-    held = [s for s in standings(store).values() if s.reason == reason and s.state != "ok"]
+    """Let every case that stands quarantined or failed under ``reason`` be planned again."""
     outcomes = [
         Outcome(
             s.key,
@@ -96,8 +104,8 @@ def release(store: Store, reason: str) -> int:
             message=f"was {s.state}",
             feature_set=s.feature_set,
         )
-        for s in held
-        if s.state in {"quarantined", "failed"}
+        for s in in_trouble(store)
+        if s.reason == reason
     ]
     Recorder(store).record(outcomes)
     return len(outcomes)
