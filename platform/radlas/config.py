@@ -74,4 +74,7 @@ def _explain(problem: Mapping[str, Any]) -> str:
         return f"unknown key `{key}`"
     if problem["type"] == "missing":
         return f"missing key `{key}`"
-    return f"`{key}`: {problem['msg']} (got {problem['input']!r})"
+    said = str(problem["msg"]).removeprefix("Value error, ")
+    if isinstance(problem["input"], Mapping):  # what is wrong is between its keys: it says which
+        return f"`{key}`: {said}" if problem["loc"] else said
+    return f"`{key}`: {said} (got {problem['input']!r})"

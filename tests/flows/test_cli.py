@@ -98,6 +98,15 @@ def test_snapshots_are_listed_shown_compared_and_verified(study_store):
     assert "there are: first@1" in radlas("snapshot", "show", "none", *here).err
 
 
+def test_a_snapshot_whose_rows_changed_is_told_with_exit_code_one(own_store):
+    part = min((own_store / "lake" / "radiomics").rglob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:-1] + b"x")
+    said = radlas("snapshot", "verify", "first", "--store", own_store, "--json")
+    assert (said.code, said.data["ok"]) == (1, False)
+    assert part.name in said.data["damage"][0]
+    assert part.name in radlas("snapshot", "verify", "first", "--store", own_store).out
+
+
 def test_feature_sets_are_listed_and_shown_with_their_settings(study_store):
     names = radlas("features", "list", "--store", study_store, "--json").data["feature_sets"]
     (name,) = [one for one in names if one.startswith("pyradiomics")]

@@ -10,6 +10,7 @@ import typer
 
 from radlas.cli.app import JsonOption, StoreOption
 from radlas.entry import guarded, show
+from radlas.errors import StoreError
 from radlas.flows.base import Report
 from radlas.store.diff import diff_snapshots
 from radlas.store.gates import Gates, said
@@ -66,7 +67,8 @@ def create(
                 "max_null_rate": max_null_rate,
                 "min_cases_per_centre": min_cases,
                 "refuse": sorted({*_USUAL.refuse, *(refuse or ())}),
-            }
+            },
+            "radlas snapshot create",
         )
         with writing(opened, "snapshot create", alone=True):
             snapshot, new = create_snapshot(
@@ -134,14 +136,22 @@ def diff(old: Label, new: Label, store: StoreOption, as_json: JsonOption = False
 
 
 def verify(label: Label, store: StoreOption, as_json: JsonOption = False) -> None:
-    """Read every pinned row again and hold it against the recorded digests."""
+    """Read every pinned row again and hold it against the recorded digests.
+
+    Exit code 1 if anything has changed.
+    """
 
     def action() -> int:
         opened = open_store(store)
         snapshot = load_snapshot(opened, label)
-        verify_snapshot(opened, snapshot)
-        line = f"snapshot {snapshot.label} reads as it was frozen"
-        return show(Report((line,), {"snapshot": snapshot.label, "ok": True}), as_json=as_json)
+        data, damage = {"snapshot": snapshot.label, "ok": True, "damage": list[str]()}, ""
+        try:
+            verify_snapshot(opened, snapshot)
+        except StoreError as error:
+            damage = str(error)
+            data |= {"ok": False, "damage": [damage]}
+        line = damage or f"snapshot {snapshot.label} reads as it was frozen"
+        return show(Report((line,), data, int(bool(damage))), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
 

@@ -127,7 +127,7 @@ def predict_(
         from radlas.flows.predict import PredictConfig, predict
 
         values = {"store": store, "model": model, "cases": cases, "out": out}
-        config = PredictConfig.parse({**values, "weights": weights})
+        config = PredictConfig.parse({**values, "weights": weights}, "radlas predict")
         return show(predict(config), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
@@ -191,6 +191,7 @@ def _on_model(
     flow: Any, config: type[Config], values: dict[str, Any], engine: str, as_json: bool
 ) -> None:
     def action() -> int:
-        return execute(flow, cast(Any, config.parse(values)), engine=engine, as_json=as_json)
+        read = cast(Any, config.parse(values, f"radlas {flow.name}"))
+        return execute(flow, read, engine=engine, as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
