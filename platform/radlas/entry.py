@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from radlas.engine.base import Bundle, Done, Engine, SerialEngine
-from radlas.errors import ConfigError, RadlasError, WorkerError
+from radlas.errors import ConfigError, RadlasError, Terminated, WorkerError
 from radlas.flows.base import Flow, Listing, Plan, Report, StoreConfig
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ C = TypeVar("C", bound=StoreConfig)
 USAGE = 2  # exit code for wrong use or configuration
 _SHOWN = 200  # rows of a plan on a terminal
 DEFECT = 70  # exit code for a bug: sysexits' EX_SOFTWARE
-INTERRUPTED = 130  # exit code after Ctrl-C, as shells give it
+INTERRUPTED, TERMINATED = 130, 143  # exit codes after Ctrl-C and SIGTERM, as shells give them
 
 
 class WatchedEngine:
@@ -124,15 +124,16 @@ def plain(value: Any) -> Any:
 def guarded(action: Callable[[], int], *, as_json: bool = False) -> int:
     """Run an action; a failure becomes a message and an exit code, with ``--json`` as JSON.
 
-    Expected failures of use, store or study give 2, a lost machine 1, an interrupt 130. Anything
-    else is a defect: it gives 70 and, on a terminal, its traceback.
+    Expected failures of use, store or study give 2, a lost machine 1, an interrupt 130 or 143.
+    Anything else is a defect: it gives 70 and, on a terminal, its traceback.
     """
     try:
         return action()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as wish:
         hint = "run the same command again: what was finished is stored"
         told = RadlasError("interrupted", hint=hint, reason="interrupted")
-        return _tell(told, as_json=as_json, code=INTERRUPTED)
+        code = TERMINATED if isinstance(wish, Terminated) else INTERRUPTED
+        return _tell(told, as_json=as_json, code=code)
     except WorkerError as error:
         return _tell(error, as_json=as_json, code=1)
     except RadlasError as error:

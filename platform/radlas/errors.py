@@ -63,3 +63,7 @@ class WorkerError(RadlasError):
     """A worker crashed, hung or ran out of memory: ours to explain, not the data's."""
 
     kind = "worker"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as of systemd, SLURM or Kubernetes: a run ends as after Ctrl-C."""

@@ -5,6 +5,7 @@ from radlas.cli.data import register as _data
 from radlas.cli.features import register as _features
 from radlas.cli.lake import register as _lake
 from radlas.cli.models import register as _models
+from radlas.cli.schedule import register as _schedule
 from radlas.cli.snapshots import register as _snapshots
 from radlas.cli.study import register as _study
 from radlas.cli.weights import register as _weights
@@ -14,6 +15,7 @@ _lake(app)
 _features(app)
 _snapshots(app)
 _study(app)
+_schedule(app)
 _models(app)
 _weights(app)
 

@@ -173,7 +173,7 @@ def retrain_(
     def action() -> int:
         if not once:
             raise ConfigError(
-                "only single rounds are offered", hint="add --once; let cron or systemd repeat it"
+                "this is one round", hint="add --once; radlas schedule, cron or systemd repeat it"
             )
         from radlas.flows.retrain import RetrainConfig, retrain
 

@@ -173,7 +173,7 @@ def test_the_commands_that_infra_tells_are_found():
 @pytest.mark.parametrize(
     "words",
     [
-        ["radlas", "schedule"],
+        ["radlas", "timetable"],
         ["radlas", "train", "study.yaml"],
         ["radlas", "ingest", "here", "--center", "a"],
         ["dask", "worker", "--nprocs", "2"],

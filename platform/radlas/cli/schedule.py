@@ -1,0 +1,152 @@
+"""Rounds of retraining again and again, each in a process of its own, until somebody stops it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from radlas.cli.app import EngineOption, JsonOption
+from radlas.entry import guarded
+from radlas.flows.schedule import Schedule, parse_schedule
+
+_NAP = 30.0  # longest sleep [s]: a machine that was suspended looks at its clock soon after
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb to the application."""
+    app.command("schedule")(schedule_)
+
+
+def schedule_(
+    config: Annotated[Path, typer.Argument(help="YAML of `radlas retrain`.")],
+    every: Annotated[str, typer.Option(help="30m, 6h, 1d or 2w, from begin to begin.")],
+    at: Annotated[str, typer.Option(help="HH:MM on this machine's clock [begin now].")] = "",
+    rounds: Annotated[int | None, typer.Option(min=1, help="End after so many [never].")] = None,
+    store: Annotated[str | None, typer.Option(envvar="RADLAS_STORE")] = None,
+    engine: EngineOption = "local",
+    as_json: JsonOption = False,
+) -> None:
+    """Call `radlas retrain CONFIG --once` again and again, where no cron or systemd does it.
+
+    A round that fails is told, and the next one comes all the same; one that was missed is not
+    caught up. SIGTERM ends the round that runs, and then this. Exit code: the highest of all
+    rounds. With --json one line for each.
+    """
+
+    def action() -> int:
+        from radlas.flows.retrain import RetrainConfig
+        from radlas.learn.study import StudyConfig
+
+        plan = parse_schedule(every, at)
+        read = RetrainConfig.read(config, {"store": store} if store else {})
+        StudyConfig.read(read.study)  # wrong today is wrong at night: say so while somebody looks
+        words = ["retrain", str(config), "--once", "--store", read.store, "--engine", engine]
+        with _stoppable() as stop:
+            return _repeat(plan, words, rounds, stop, as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
+
+
+class _Stopped(Exception):  # noqa: N818 - a wish, no error
+    """SIGTERM came while no round was running."""
+
+
+class _Stop:
+    """What SIGTERM does: a round that runs ends first, as after Ctrl-C, and stores what it has."""
+
+    def __init__(self) -> None:
+        self.asked = self.busy = False
+        self.child: subprocess.Popen[str] | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        if not self.busy:
+            raise _Stopped
+        self.pass_on()
+
+    def pass_on(self) -> None:
+        """Tell the round, if there was a wish and it has begun."""
+        if self.asked and self.child is not None:
+            self.child.terminate()
+
+
+@contextmanager
+def _stoppable() -> Iterator[_Stop]:
+    stop = _Stop()
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _repeat(
+    plan: Schedule, words: list[str], rounds: int | None, stop: _Stop, *, as_json: bool
+) -> int:
+    codes, due = [0], None
+    try:
+        while not stop.asked and (rounds is None or len(codes) <= rounds):
+            due = plan.due(datetime.now(), due)
+            _wait(due, as_json=as_json)
+            told = {"round": len(codes), **_round(words, stop, as_json=as_json)}
+            codes.append(told["exit_code"])
+            _say(told, as_json=as_json)
+    except _Stopped:
+        pass
+    return max(codes)
+
+
+def _wait(due: datetime, *, as_json: bool) -> None:
+    left = due.timestamp() - time.time()
+    if left > 0 and not as_json:
+        print(f"schedule: next round at {due:%Y-%m-%d %H:%M}", flush=True)
+    while left > 0:
+        time.sleep(min(left, _NAP))
+        left = due.timestamp() - time.time()
+
+
+def _round(words: list[str], stop: _Stop, *, as_json: bool) -> dict[str, Any]:
+    """One round in a process of its own, so that neither memory nor a crash is handed on."""
+    begun, since = datetime.now(UTC), time.monotonic()
+    command = [sys.executable, "-m", "radlas", *words, *(["--json"] if as_json else [])]
+    stdout = subprocess.PIPE if as_json else None
+    stop.busy = True
+    try:
+        child = stop.child = subprocess.Popen(command, stdout=stdout, text=True)  # noqa: S603 - ours
+        stop.pass_on()
+        out, _ = child.communicate()
+    finally:
+        if stop.child is not None:
+            stop.child.wait()  # after Ctrl-C, which it got too: it is storing what is finished
+        stop.busy, stop.child = False, None
+    code = child.returncode if child.returncode >= 0 else 128 - child.returncode  # as shells say it
+    told = {"at": begun.isoformat(timespec="seconds"), "exit_code": code}
+    told["seconds"] = round(time.monotonic() - since, 1)
+    return told | ({"report": _parsed(out)} if as_json else {})
+
+
+def _parsed(text: str) -> Any:
+    """What a round printed; None if it was killed in the middle of it."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _say(told: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(told), flush=True)
+        return
+    line = f"schedule: round {told['round']} of {told['at']} ended with exit code"
+    print(f"{line} {told['exit_code']} after {told['seconds']:.0f} s", flush=True)

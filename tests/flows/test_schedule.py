@@ -1,0 +1,75 @@
+"""Retraining again and again: rounds are told, failures too, and it ends when it is asked to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import radlas
+
+
+@pytest.fixture
+def config(own_store, study_file, tmp_path):
+    path = tmp_path / "retrain.yaml"
+    path.write_text(f"store: {own_store}\nstudy: {study_file}\nsnapshot: first\n")
+    return path
+
+
+def started(*words: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "radlas", "schedule", *map(str, words)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+
+
+def test_a_round_is_one_of_retrain_and_told_on_one_line(config):
+    options = ("--every", "1d", "--rounds", 1, "--engine", "serial", "--json")
+    out, err = started(config, *options).communicate()
+    (line,) = out.splitlines()
+    told = json.loads(line)
+    assert (told["round"], told["exit_code"]) == (1, 0), err
+    assert told["report"]["decision"] == "promote"
+
+
+def test_a_round_that_fails_is_told_and_makes_the_exit_code(config, tmp_path):
+    process = started(
+        config, "--store", tmp_path / "none", "--every", "6h", "--rounds", 1, "--engine", "serial"
+    )
+    out, err = process.communicate()
+    assert process.returncode == 2
+    assert "no store here" in err
+    assert "ended with exit code 2 after" in out
+
+
+def test_it_ends_at_once_when_it_is_asked_to_while_it_waits(config):
+    process = started(config, "--every", "1d", "--at", "03:00")
+    assert "schedule: next round at" in process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+def test_a_round_that_runs_is_ended_before_it_ends_itself(config, own_store):
+    process = started(config, "--every", "1d", "--engine", "serial", "--json")
+    lock = own_store / "locks" / "train.lock"
+    while not (lock.exists() and lock.read_text()) and process.poll() is None:
+        pass
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    told = json.loads(out)
+    assert told["exit_code"] == process.returncode == 143, err
+    assert told["report"]["error"]["reason"] == "interrupted"
+    assert radlas("verify", "--store", own_store).code == 0
+
+
+def test_what_is_wrong_is_said_before_anybody_waits(config, tmp_path):
+    assert radlas("schedule", config, "--every", "sometimes").code == 2
+    config.write_text(config.read_text().replace("study:", "sutdy:"))
+    said = radlas("schedule", config, "--every", "1d", "--at", "03:00")
+    assert said.code == 2
+    assert "unknown key `sutdy`" in said.err
