@@ -58,20 +58,24 @@ def rasterise(
 
     Raises:
         DataError: ``contour_off_plane``: a contour is tilted against the image's planes, or lies
-            between two of them; ``mask_outside``: all contours lie outside the image;
+            between two of them, or several lie one above the other within one slice;
+            ``mask_outside``: all contours lie outside the image;
             ``contour_conflict``: it names other images than it lies on; ``bad_contour``: its
             outline cancels itself.
     """
     closed = [one for one in contours if one.encloses]
     flags = {"ignored_contours"} if len(closed) < len(contours) else set()
     slices: dict[int, list[_Polygon]] = defaultdict(list)
+    depths: dict[int, list[float]] = defaultdict(list)
     places = []
     for contour in closed:
         index = world_to_index(geometry, contour.points)
         plane, offset = _plane_of(index[:, 2])
         flags |= {"off_plane_contours"} if offset > _NOTED_OFFSET else set()
         slices[plane].append(_Polygon(index[:, :2], contour.kind))
+        depths[plane].append(float(np.median(index[:, 2])))
         places.append(plane)
+    _check_depths(depths)
     check_references(closed, planes or {}, places)
     mask = np.zeros(geometry.shape, dtype=bool)
     for plane, polygons in slices.items():
@@ -93,6 +97,14 @@ def _plane_of(depth: NDArray[np.float64]) -> tuple[int, float]:
         what = f"a contour spans {tilt:.2f} slices and lies {offset:.2f} off the nearest"
         raise data_error("contour_off_plane", what)
     return plane, offset
+
+
+def _check_depths(depths: Mapping[int, Sequence[float]]) -> None:
+    """Refuse contours drawn on thinner slices: the next one up would be a hole in the one below."""
+    apart = max((max(one) - min(one) for one in depths.values()), default=0.0)
+    if apart > _NOTED_OFFSET:
+        what = f"contours of one slice lie {apart:.2f} slices apart: drawn on thinner slices"
+        raise data_error("contour_off_plane", what)
 
 
 def _fill_slice(polygons: Sequence[_Polygon], shape: tuple[int, int]) -> tuple[Mask, set[str]]:
@@ -146,10 +158,14 @@ def _clusters(polygons: Sequence[_Polygon], filled: Sequence[Mask]) -> list[list
 
 
 def _entangled(polygons: Sequence[_Polygon], filled: Sequence[Mask], one: int, other: int) -> bool:
-    """True if two outlines meet, and neither area lies properly within the other."""
+    """True if two outlines meet, and neither area lies properly within the other.
+
+    Areas of the same voxels are one drawing twice, though a hair may part their outlines: neither
+    is a hole in the other.
+    """
     here, there = polygons[one].points, polygons[other].points
     if not boundaries_meet(here, there):
-        return False
+        return bool(filled[one].any()) and np.array_equal(filled[one], filled[other])
     if boundaries_cross(here, there):
         return True
     both = np.count_nonzero(filled[one] & filled[other])

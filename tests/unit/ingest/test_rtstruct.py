@@ -95,6 +95,34 @@ def test_a_contour_drawn_twice_is_not_its_own_hole():
     assert flags == ("ambiguous_contours",)
 
 
+def test_a_contour_drawn_again_a_hair_inside_is_not_its_own_hole():
+    """No voxel centre lies between the two outlines, so the slice must not vanish."""
+    geometry = grid()
+    square = np.array([[10.5, 10.5], [20.5, 10.5], [20.5, 20.5], [10.5, 20.5]])
+    inner = square + 0.1 * np.sign(15.5 - square)
+    drawn = [
+        Contour(to_world(geometry, np.column_stack([points, np.full(4, 2.0)])))
+        for points in (square, inner)
+    ]
+    mask, flags = rasterise(drawn, geometry)
+    assert np.count_nonzero(mask) == 100
+    assert flags == ("ambiguous_contours",)
+
+
+@pytest.mark.parametrize("step", [0.2, 0.4])
+def test_contours_of_thinner_slices_are_refused_and_make_no_holes(step):
+    """Two contours of a narrowing tumour, one above the other, are no ring on the slice between."""
+    geometry = grid()
+    levels = np.arange(1, 2.3, step)
+    drawn = [
+        Contour(ellipse(geometry, z, centre=BIG["centre"], radii=(14.2 - 3 * k, 11.7 - 3 * k)))
+        for k, z in enumerate(levels[:4])
+    ]
+    with pytest.raises(DataError, match="slices apart: drawn on thinner slices") as caught:
+        rasterise(drawn, geometry)
+    assert caught.value.reason == "contour_off_plane"
+
+
 @pytest.mark.parametrize(("part", "flags"), [(0.97, ("thin_ring",)), (0.6, ())])
 def test_a_hole_that_leaves_a_thin_ring_is_flagged(part, flags):
     geometry = grid()
