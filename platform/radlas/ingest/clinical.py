@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import re
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import ParseError
-from zipfile import BadZipFile
-
-import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
 
 from radlas.errors import ConfigError, DataError
 from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
@@ -27,7 +18,8 @@ from radlas.ingest.clinical_words import (
     site_of,
     tidy,
 )
-from radlas.ingest.files import list_files, name_of, open_file
+from radlas.ingest.files import list_files, name_of
+from radlas.ingest.table_cells import Cells, read_cells
 from radlas.model import Row
 
 TCIA_PATIENT = re.compile(r"STS_\d{3}")
@@ -53,19 +45,6 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "sex": normal_sex,
     "age": normal_age,
 }
-Cells = Sequence[Sequence[Any]]
-# What openpyxl and csv answer to damaged files; a list, so that bugs of ours are not hidden.
-_TABLE_ERRORS = (
-    BadZipFile,
-    InvalidFileException,
-    ParseError,
-    zlib.error,
-    csv.Error,
-    EOFError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
 
 
 class TableImporter:
@@ -145,50 +124,6 @@ def normalise(cells: Cells, where: str = "") -> tuple[Row, ...]:
         ConfigError: No row holds a patient column and one more known header; lists what it holds.
     """
     return tuple(_merge(_records(cells, where)))
-
-
-def read_cells(ref: FileRef) -> Cells:
-    """All cells of the first sheet of a workbook, or of a CSV file in its own dialect.
-
-    Raises:
-        ConfigError: The file is not what its ending says.
-        DataError: ``unreadable_file``: its archive is damaged.
-        OSError: It cannot be reached; names no path.
-    """
-    with open_file(ref) as stream:
-        data = stream.read()
-    try:
-        return _sheet(data) if name_of(ref).lower().endswith(".xlsx") else _csv(data)
-    except _TABLE_ERRORS as error:
-        raise ConfigError(
-            f"not readable as a table ({type(error).__name__})",
-            name_of(ref),
-            "save it again as .xlsx or UTF-8 .csv",
-        ) from error
-
-
-def _sheet(data: bytes) -> Cells:
-    book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
-    try:
-        return [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
-    finally:
-        book.close()
-
-
-def _csv(data: bytes) -> Cells:
-    text = _text(data)
-    head = text.splitlines()[0] if text else ""
-    delimiter = max(",;\t", key=head.count)  # a decimal comma makes `;` the usual one
-    return list(csv.reader(io.StringIO(text), delimiter=delimiter))
-
-
-def _text(data: bytes) -> str:
-    if data[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:  # "Unicode text" of a spreadsheet
-        return data.decode("utf-16")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:  # what Western European spreadsheets save as CSV
-        return data.decode("cp1252")
 
 
 def _records(cells: Cells, where: str) -> list[Row]:

@@ -12,7 +12,8 @@ from pydicom.uid import generate_uid
 
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import FileRef, IngestRules
-from radlas.ingest.clinical import normalise, read_cells
+from radlas.ingest.clinical import normalise
+from radlas.ingest.table_cells import read_cells
 
 from .dicom_corpus import CENTRE, RADII, ellipse, grid, make_rtstruct, make_series
 
