@@ -22,7 +22,6 @@ from radlas.ingest.files import list_files, name_of
 from radlas.ingest.table_cells import Cells, read_cells
 from radlas.model import Row
 
-TCIA_PATIENT = re.compile(r"STS_\d{3}")
 _ALIASES: dict[str, tuple[str, ...]] = {
     "subject": ("patient id", "patientid", "subject id", "subject", "case id", "patient"),
     "sex": ("sex", "gender", "patient sex"),
@@ -117,8 +116,7 @@ def find_records(refs: Iterable[FileRef]) -> tuple[tuple[Row, ...], tuple[str, .
 def normalise(cells: Cells, where: str = "") -> tuple[Row, ...]:
     """Records of one table, as columns of the table ``clinical`` plus ``subject``.
 
-    Rows count if they name a patient (where any identifier is of the form ``STS_001``, only such
-    rows) and say anything of him; notes below the table do neither.
+    Rows count if they name a patient and say anything of him; notes below the table do not.
 
     Raises:
         ConfigError: No row holds a patient column and one more known header; lists what it holds.
@@ -151,8 +149,7 @@ def _raw_rows(cells: Cells, where: str) -> list[dict[str, str]]:
     raw = [
         {field: _cell(row, index) for field, index in columns.items()} for row in cells[start + 1 :]
     ]
-    tcia = any(TCIA_PATIENT.fullmatch(row["subject"]) for row in raw)
-    return [row for row in raw if row["subject"] and (_is_tcia(row) or not tcia)]
+    return [row for row in raw if row["subject"]]
 
 
 def _columns(titles: Sequence[Any]) -> dict[str, int]:
@@ -167,10 +164,6 @@ def _columns(titles: Sequence[Any]) -> dict[str, int]:
 
 def _says_anything(record: Row) -> bool:
     return any(value is not None for field, value in record.items() if field != "subject")
-
-
-def _is_tcia(row: dict[str, str]) -> bool:
-    return bool(TCIA_PATIENT.fullmatch(row["subject"]))
 
 
 def _record(row: dict[str, str]) -> Row:

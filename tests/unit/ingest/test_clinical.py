@@ -95,6 +95,14 @@ def test_notes_below_the_table_are_left_behind():
     assert [row["subject"] for row in normalise(general)] == ["A1"]
 
 
+def test_patients_of_another_name_stand_beside_those_of_the_collection():
+    """A joint table, or the thousandth patient, loses no row to names of the form ``STS_001``."""
+    told = ["Male", 59, "High", "x", "y"]
+    names = ["STS_001", "STS_1000", "MGH-7"]
+    found = normalise([HEADERS, *([name, *told] for name in names)])
+    assert [row["subject"] for row in found] == sorted(names)
+
+
 def test_unknown_headers_are_listed():
     with pytest.raises(ConfigError, match="Nom, Prenom"):
         normalise([["Nom", "Prenom"], ["a", "b"]])
