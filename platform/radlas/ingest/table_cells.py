@@ -56,9 +56,13 @@ def read_cells(ref: FileRef) -> Cells:
 def _sheet(data: bytes) -> Cells:
     book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
     try:
-        return [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # what the file says of its size may be older than its rows
+        rows = [list(row) for row in sheet.iter_rows(values_only=True)]
     finally:
         book.close()
+    width = max(map(len, rows), default=0)
+    return [row + [None] * (width - len(row)) for row in rows]
 
 
 def _csv(data: bytes) -> Cells:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
 
 import openpyxl
@@ -131,6 +132,20 @@ def test_a_workbook_and_its_csv_twin_say_the_same(tmp_path):
     other = TABLE.find(tmp_path / "table.csv", IngestRules()).clinical
     assert one == other
     assert [row["subject"] for row in one] == ["A1", "A2"]
+
+
+def test_rows_beyond_the_size_that_a_workbook_states_are_read(tmp_path):
+    """Some tools append rows and leave the stated size as it was."""
+    book = openpyxl.Workbook()
+    for row in (["Patient ID", "Grade"], ["A1", 1], ["A2", 2], ["A3", 3]):
+        book.active.append(row)
+    book.save(tmp_path / "whole.xlsx")
+    whole = zipfile.ZipFile(tmp_path / "whole.xlsx")
+    with whole, zipfile.ZipFile(tmp_path / "stale.xlsx", "w") as stale:
+        for name in whole.namelist():
+            stale.writestr(name, whole.read(name).replace(b'ref="A1:B4"', b'ref="A1:B2"'))
+    found = TABLE.find(tmp_path / "stale.xlsx", IngestRules()).clinical
+    assert [row["grade"] for row in found] == ["1", "2", "3"]
 
 
 def test_other_tables_in_a_source_are_counted_and_do_no_harm(tmp_path):
