@@ -82,10 +82,12 @@ def is_table(name: str) -> bool:
 def find_records(refs: Iterable[FileRef]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     """Records of all clinical tables among the files of a source, and notes on the others.
 
-    Tables that contradict one another are passed over with a note: the images are no part of it.
+    Tables that contradict one another or themselves are passed over with a note: the images are no
+    part of it.
     """
     rows: list[Row] = []
     known: list[Cells] = []
+    unclear: list[str] = []
     others = lost = 0
     for ref in refs:
         if not is_table(name_of(ref)):
@@ -99,14 +101,17 @@ def find_records(refs: Iterable[FileRef]) -> tuple[tuple[Row, ...], tuple[str, .
             cells = ()
         if _header_row(cells) is None:
             others += 1
-        else:
-            known.append(cells)
+            continue
+        try:
             rows += _records(cells, name_of(ref))
+            known.append(cells)
+        except ConfigError as error:
+            unclear.append(f"a clinical table was not used: {error.what}; {error.hint}")
     counts = {
         "tables without a known patient column were ignored": others,
         "tables could not be reached: run again when they can": lost,
     }
-    notes = tuple(f"{count} {what}" for what, count in counts.items() if count)
+    notes = (*(f"{count} {what}" for what, count in counts.items() if count), *unclear)
     try:
         return _merge(rows), (*notes, *_missing_notes(known))
     except ConfigError as error:
@@ -120,6 +125,7 @@ def normalise(cells: Cells, where: str = "") -> tuple[Row, ...]:
 
     Raises:
         ConfigError: No row holds a patient column and one more known header; lists what it holds.
+            Or the table contradicts itself: see ``_raw_rows``.
     """
     return tuple(_merge(_records(cells, where)))
 
@@ -142,9 +148,21 @@ def _missing_notes(tables: Iterable[Cells]) -> tuple[str, ...]:
 
 
 def _raw_rows(cells: Cells, where: str) -> list[dict[str, str]]:
+    """Known cells of every row that names a patient.
+
+    Raises:
+        ConfigError: No header is known; or a row holds more cells than the header, as after a comma
+            that nobody quoted: what stands behind it would be read under the next header.
+    """
     start = _header_row(cells)
     if start is None:
         raise _unknown_headers(cells, where)
+    width = len(cells[start])
+    for number, row in enumerate(cells[start + 1 :], start + 2):
+        if any(str(cell or "").strip() for cell in row[width:]):
+            what = f"row {number} holds {len(row)} cells, and the header {width}"
+            hint = "quote texts and numbers that hold the separator, or save the table as .xlsx"
+            raise ConfigError(what, where, hint)
     columns = _columns(cells[start])
     raw = [
         {field: _cell(row, index) for field, index in columns.items()} for row in cells[start + 1 :]

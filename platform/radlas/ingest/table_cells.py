@@ -69,7 +69,8 @@ def _csv(data: bytes) -> Cells:
     text = _text(data)
     head = text.splitlines()[0] if text else ""
     delimiter = max(",;\t", key=head.count)  # a decimal comma makes `;` the usual one
-    return list(csv.reader(io.StringIO(text), delimiter=delimiter))
+    # Strict: a quote that is never closed would make one cell of all rows behind it.
+    return list(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True))
 
 
 def _text(data: bytes) -> str:

@@ -222,6 +222,40 @@ def test_the_phantoms_tables_lose_no_word(tmp_path):
             assert row["site_group"] == groups.get(one.region, "trunk")
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ("subject,age,grade\na,61,5,2\nb,50,2\n", "row 2 holds 4 cells, and the header 3"),
+        ("subject,histology,grade\na,x,1\nb,a, b,2\n", "row 3 holds 4 cells, and the header 3"),
+    ],
+)
+def test_a_comma_that_nobody_quoted_moves_no_cell_under_the_next_header(tmp_path, lines, told):
+    """An age of 61,5 is no age of 61 beside a grade of 5."""
+    (tmp_path / "t.csv").write_text(lines)
+    records, (note,) = find_records(list_files(tmp_path).files)
+    assert records == ()
+    assert note.startswith(f"a clinical table was not used: {told}; quote texts and numbers")
+    with pytest.raises(ConfigError, match=told):
+        TABLE.find(tmp_path / "t.csv", IngestRules())
+
+
+def test_empty_cells_behind_the_last_header_and_notes_beside_a_sheet_are_no_fault(tmp_path):
+    (tmp_path / "t.csv").write_text("subject,grade\na,2,,\n")
+    assert [row["grade"] for row in TABLE.find(tmp_path / "t.csv", IngestRules()).clinical] == ["2"]
+    book = openpyxl.Workbook()
+    for row in (["Subject", "Grade"], ["a", 2, "seen by two readers"]):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    found = TABLE.find(tmp_path / "t.xlsx", IngestRules()).clinical
+    assert [row["grade"] for row in found] == ["2"]
+
+
+def test_a_quote_that_is_never_closed_swallows_no_row(tmp_path):
+    (tmp_path / "t.csv").write_text('subject,age,grade\na,61,"2\nb,50,3\n')
+    with pytest.raises(ConfigError, match="not readable as a table"):
+        TABLE.find(tmp_path / "t.csv", IngestRules())
+
+
 def test_values_that_were_not_understood_are_counted_and_not_quoted(tmp_path):
     lines = "subject,grade,sex,age\na,high,F,61\nb,low? ask dr smith,divers,old\n"
     (tmp_path / "t.csv").write_text(lines)
