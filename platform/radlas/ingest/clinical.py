@@ -44,6 +44,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "sex": normal_sex,
     "age": normal_age,
 }
+_OTHER_UNIT = r"months?|weeks?|days?|monaten?|wochen|tagen?|mois|jours|mese|meses|d[ií]as"
+_REMARK = rf"[(\[](?!\s*(?:in )?(?:{_OTHER_UNIT})\s*[)\]]).*?[)\]]|[_\-/.]"
 
 
 class TableImporter:
@@ -151,8 +153,9 @@ def _raw_rows(cells: Cells, where: str) -> list[dict[str, str]]:
     """Known cells of every row that names a patient.
 
     Raises:
-        ConfigError: No header is known; or a row holds more cells than the header, as after a comma
-            that nobody quoted: what stands behind it would be read under the next header.
+        ConfigError: No header is known; a row holds more cells than the header, as after a comma
+            that nobody quoted: what stands behind it would be read under the next header; columns
+            of one name differ, as the grades of a biopsy and of a resection; or M may be a woman.
     """
     start = _header_row(cells)
     if start is None:
@@ -167,7 +170,26 @@ def _raw_rows(cells: Cells, where: str) -> list[dict[str, str]]:
     raw = [
         {field: _cell(row, index) for field, index in columns.items()} for row in cells[start + 1 :]
     ]
+    _check_twins(cells[start], cells[start + 1 :], columns, where)
+    _check_sexes({row.get("sex", "").lower() for row in raw}, where)
     return [row for row in raw if row["subject"]]
+
+
+def _check_twins(titles: Sequence[Any], rows: Cells, columns: dict[str, int], where: str) -> None:
+    """Columns of one name, as ``Grade (biopsy)`` and ``Grade (resection)``, must be equal."""
+    plain = [_plain(title) for title in titles]
+    for field, index in columns.items():
+        twins = [at for at, title in enumerate(plain) if title == plain[index]]
+        if any(len({_cell(row, at) for at in twins}) > 1 for row in rows):
+            what = f"{len(twins)} columns of different values are named {plain[index]!r}"
+            hint = f"leave one of them, or rename those that are not the {field}"
+            raise ConfigError(what, where, hint)
+
+
+def _check_sexes(told: set[str], where: str) -> None:
+    if {"h", "m"} <= told and not {"f", "w"} & told:
+        what = "sex is told as H and M, and M may stand for a man or for a woman (mujer)"
+        raise ConfigError(what, where, "write F and M")
 
 
 def _columns(titles: Sequence[Any]) -> dict[str, int]:
@@ -233,7 +255,8 @@ def _merge(rows: Iterable[Row]) -> tuple[Row, ...]:
 
 
 def _plain(title: Any) -> str:
-    text = re.sub(r"\(.*?\)|\[.*?\]|[_\-/.]", " ", str(title or "").lower())
+    """A title without what stands in brackets, unless that is another unit than years."""
+    text = re.sub(_REMARK, " ", str(title or "").lower())
     return re.sub(r"\s+", " ", text).strip()
 
 

@@ -239,6 +239,31 @@ def test_a_comma_that_nobody_quoted_moves_no_cell_under_the_next_header(tmp_path
         TABLE.find(tmp_path / "t.csv", IngestRules())
 
 
+def test_columns_of_one_name_that_differ_are_refused():
+    """Which of two grades is meant is nobody's to guess."""
+    header = ["Subject", "Grade (biopsy)", "Grade (resection)"]
+    with pytest.raises(ConfigError, match="2 columns of different values are named 'grade'"):
+        normalise([header, ["a", 1, 1], ["b", 1, 3]])
+    assert [row["grade"] for row in normalise([header, ["a", 1, 1], ["b", 3, 3]])] == ["1", "3"]
+
+
+def test_an_age_in_months_is_no_age_in_years():
+    rows = [["Subject", "Sex", "Age (months)"], ["a", "F", 96]]
+    assert [row["age_years"] for row in normalise(rows)] == [None]
+    for title in ("Age (years)", "Age [a]", "Age (at diagnosis)", "Age in years"):
+        told = normalise([["Subject", "Sex", title], ["a", "F", 96]])
+        assert [row["age_years"] for row in told] == [None if " in " in title else 90.0]
+
+
+def test_h_beside_m_is_a_language_in_which_m_may_be_a_woman():
+    with pytest.raises(ConfigError, match="M may stand for a man or for a woman"):
+        normalise([["Subject", "Sex"], ["a", "H"], ["b", "M"]])
+    assert [row["sex"] for row in normalise([["Subject", "Sex"], ["a", "M"], ["b", "F"]])] == [
+        "M",
+        "F",
+    ]
+
+
 def test_empty_cells_behind_the_last_header_and_notes_beside_a_sheet_are_no_fault(tmp_path):
     (tmp_path / "t.csv").write_text("subject,grade\na,2,,\n")
     assert [row["grade"] for row in TABLE.find(tmp_path / "t.csv", IngestRules()).clinical] == ["2"]
