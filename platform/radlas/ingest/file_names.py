@@ -80,6 +80,22 @@ def _mask(ref: FileRef, subject: str, what: str) -> NamedMask:
     return NamedMask(ref, subject, *((match[2], match[1].lower()) if match else (what, "")))
 
 
+def folder_of_subject(ref: FileRef, subject: str) -> tuple[str, ...]:
+    """The path of the folder that names the file's subject; empty if the file's own name does.
+
+    Folders and archives that only sort by kind, as ``images`` or ``t2fs``, are left out: a mask may
+    lie in another tree than its image.
+    """
+    if (stem_of(ref) or "").startswith(f"{subject}_"):
+        return ()
+    path = ref.path.with_suffix("") / ref.member if ref.member else ref.path
+    return tuple(part for part in path.parent.parts if not _sorts_by_kind(part))
+
+
+def _sorts_by_kind(folder: str) -> bool:
+    return folder.lower() in _GENERIC_FOLDERS or bool(re.fullmatch(_IMAGE, folder, re.IGNORECASE))
+
+
 def _subject_folder(ref: FileRef) -> str:
     folder = folder_of(ref)
     return "" if folder.lower() in _GENERIC_FOLDERS else folder

@@ -16,6 +16,7 @@ from radlas.ingest.doubts import hold_back, settle_twins
 from radlas.ingest.file_names import (
     NamedImage,
     NamedMask,
+    folder_of_subject,
     name_image,
     name_mask,
     name_orphan,
@@ -166,6 +167,10 @@ def _scan_subject(
     sequence: str | None,
     contents: Mapping[FileRef, str],
 ) -> Scan:
+    refs = (*(image.ref for image in images), *(mask.ref for mask in masks))
+    places = {folder_of_subject(ref, images[0].subject) for ref in refs} - {()}
+    if len(places) > 1:
+        return Scan(refusals=tuple(_many_folders(one, len(places), contents) for one in images))
     own = {image: _of_image(image, masks) for image in images}
     masked = [image for image in images if own[image]]
     bare = [image for image in images if not own[image]]
@@ -205,6 +210,14 @@ def _exam(choice: Choice, masks: Sequence[NamedMask], contents: Mapping[FileRef,
 
 def _series(image: NamedImage) -> str:
     return f"{image.subject}/{name_of(image.ref)}"
+
+
+def _many_folders(image: NamedImage, places: int, contents: Mapping[FileRef, str]) -> Refusal:
+    what = f"folders of one name in {places} places, which may be of {places} patients"
+    hint = "name the folders by the patient, or the files <patient>_<what>"
+    error = data_error("identity_conflict", what, hint=hint)
+    content = joint_fingerprint([contents[image.ref]])
+    return Refusal(image.subject, _series(image), error, content)
 
 
 def _no_mask(image: NamedImage, contents: Mapping[FileRef, str]) -> Refusal:

@@ -166,6 +166,24 @@ def test_files_of_one_name_and_content_in_two_subjects_folders_are_two_cases(tmp
     assert len({(exam.subject, exam.series) for exam in exams}) == 2
 
 
+def test_two_patients_with_a_folder_of_one_name_share_no_mask(tmp_path):
+    """``A/before`` and ``B/before`` are no subject ``before``: A's mask would fit on B's image."""
+    write(tmp_path / "A/before/t2fs.mha")
+    write(tmp_path / "A/before/mask.mha", MASK)
+    write(tmp_path / "B/before/t1.mha", VOXELS + np.int16(1))
+    scan = NIFTI.find(tmp_path, RULES)
+    assert scan.exams == ()
+    assert [one.error.reason for one in scan.refusals] == ["identity_conflict"] * 2
+    assert "2 places, which may be of 2 patients" in scan.refusals[0].error.what
+
+
+@pytest.mark.parametrize("image", ["images/P1/image.mha", "t2fs/P1/t2fs.mha", "P1/image.mha"])
+def test_a_mask_may_lie_in_another_tree_than_its_image(image, tmp_path):
+    write(tmp_path / image)
+    write(tmp_path / "masks/P1/mask.mha", MASK)
+    assert int(read_one(tmp_path).rois[0].mask.sum()) == int(MASK.sum())
+
+
 def test_lonely_masks_of_one_name_are_told_apart_by_their_folders(tmp_path):
     write(tmp_path / "P1_image.mha")
     for folder in ("a", "b"):
