@@ -16,7 +16,11 @@ _NO = "NON|NO|WITHOUT|W O|WO|OHNE|SANS|SENZA|SIN|ZONDER|SEM"
 _NO_FAT = rf"\b(?:(?:{_NO})\s*(?:{_FAT})|(?:{_FAT})\s*(?:OFF|AUS))\b"
 # Of water-fat imaging (Dixon, FLEX, IDEAL): only the water image is a fat-suppressed one.
 _DIXON = r"\b(?:M?DIXON|FLEX|IDEAL|FAT\s*:|WATER\s*:)"
+_ONLY_FAT = r"\bFAT ?(?:ONLY|IMAGES?|FRACTION)\b"
 _NOT_WATER = r"\bFAT\s*:|\b(?:F|FAT|IN|OPP|OUT|IP|OP|INPHASE|OUTPHASE|IN PHASE|(?:OUT|OPP) PHASE)$"
+# Within the text, where no word says water; what suppresses fat is no image of it.
+_RATHER_FAT = r"\b(?:FAT(?!\s*(?:S|SAT|SUPP\S*)\b)|F|OPP|OUT|IP|OP|INPHASE|OUTPHASE|IN PHASE)\b"
+_WATER = r"\b(?:W|WATER)\b"
 _NOT_WATER_TYPES = {"F", "FAT", "IP", "IN_PHASE", "OP", "OPP_PHASE", "OUT_PHASE", "FAT_FRACTION"}
 _DERIVED = r"AL+IGN|RESAMPL|REFORMAT|REGISTERED|\bMPR\b|\bADC\b|\bSUB(?:TRACTION)?\b"
 
@@ -57,7 +61,7 @@ def classify(
     types = {value.upper() for value in image_type}
     fat_option = fat_option or bool(types & {"W", "WATER"})
     words = _words(description)
-    if types & _NOT_WATER_TYPES or (re.search(_DIXON, words) and re.search(_NOT_WATER, words)):
+    if types & _NOT_WATER_TYPES or _is_not_water(words):
         named = OTHER  # before the words: a T2 image of the fat says both T2 and fat
     else:
         named = _by_words(words, fat_option=fat_option)
@@ -72,15 +76,28 @@ def names_derived(description: str) -> bool:
     return bool(re.search(_DERIVED, _plain(description)))
 
 
+def _is_not_water(words: str) -> bool:
+    """True for the other images of water-fat imaging, wherever in the text the word stands."""
+    if re.search(_ONLY_FAT, words):
+        return True
+    if not re.search(_DIXON, words):
+        return False
+    rather = re.search(_RATHER_FAT, words) and not re.search(_WATER, words)
+    return bool(rather or re.search(_NOT_WATER, words))
+
+
 def _plain(text: str) -> str:
     text = text.upper().replace("T!", "T1")  # a shifted key; seen in the wild
     return re.sub(r"[_\-^./\\]+", " ", text)
 
 
 def _words(text: str) -> str:
-    """The description with T1 and T2 set apart: ``AXT1`` and ``T2SP`` are two words each."""
+    """The description with T1 and T2 set apart: ``AXT1`` and ``T2SP`` are two words each.
+
+    The W of ``T2W`` means weighted, and no water.
+    """
     text = re.sub(r"T2\s*\*(?!S)", " T2STAR ", _plain(text)).replace("*", "")
-    text = re.sub(r"(T1|T2(?!STAR))", r" \1 ", text)
+    text = re.sub(r"(T1|T2(?!STAR))(?:WI?\b(?! O\b))?", r" \1 ", text)
     return re.sub(r"\s+", " ", text).strip()
 
 
