@@ -25,11 +25,16 @@ def check_header(path: Path) -> tuple[str, ...]:
 
     Raises:
         DataError: ``missing_geometry``: no spacing; ``bad_geometry``: another unit than millimetres
-            or a negative spacing; ``bad_rescale``: stored values are not intensities.
+            or a negative spacing; ``bad_rescale``: stored values are not intensities;
+            ``unsupported_format``: the voxels lie in another file, which no fingerprint covers.
     """
-    if path.name.lower().endswith(".nrrd"):
-        return _check_nrrd(_fields(path, ":"))
-    return _check_meta(_fields(path, "="))
+    nrrd = path.name.lower().endswith(".nrrd")
+    fields = _fields(path, ":" if nrrd else "=")
+    local = {"data file": "", "datafile": ""} if nrrd else {"elementdatafile": "local"}
+    if any(fields.get(key, here).lower() != here for key, here in local.items()):
+        what = f"a .{'nrrd' if nrrd else 'mha'} header, with its voxels in another file"
+        raise data_error("unsupported_format", what)
+    return _check_nrrd(fields) if nrrd else _check_meta(fields)
 
 
 def _fields(path: Path, mark: str) -> dict[str, str]:

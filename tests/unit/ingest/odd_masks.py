@@ -435,6 +435,27 @@ def header_of(path: Path, old: str, new: str) -> None:
     path.write_bytes(content.replace(old.encode(), new.encode(), 1))
 
 
+@files("unsupported_format")
+def nrrd_that_names_another_file(folder, voxels):
+    nifti_pair(folder, voxels)
+    (folder / "P1_image.nii.gz").unlink()
+    write(folder / "P1_image.nrrd", voxels)
+    (folder / "voxels.raw").write_bytes(voxels.tobytes())
+    whole = (folder / "P1_image.nrrd").read_bytes().partition(b"\n\n")[0]
+    raw = whole.replace(b"encoding: gzip", b"encoding: raw")
+    (folder / "P1_image.nrrd").write_bytes(raw + b"\ndata file: voxels.raw\n\n")
+
+
+@files("unsupported_format")
+def mha_that_names_another_file(folder, voxels):
+    write(folder / "P1_image.mha", voxels)
+    write(folder / "P1_mask.mha", MASK)
+    (folder / "voxels.raw").write_bytes(voxels.tobytes())
+    header = (folder / "P1_image.mha").read_bytes().partition(b"ElementDataFile")[0]
+    header = header.replace(b"CompressedData = True", b"CompressedData = False")
+    (folder / "P1_image.mha").write_bytes(header + b"ElementDataFile = voxels.raw\n")
+
+
 @files("missing_geometry")
 def mha_without_spacing(folder, voxels):
     write(folder / "P1_image.mha", voxels)
