@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from radlas.geometry import Geometry, to_patient_axes
 from radlas.roi.holes import fill_holes
+from radlas.roi.margins import filled_margins, rim_of
 from radlas.roi.runs import find_runs, painted
-from radlas.roi.smooth import smooth_in_plane
+from radlas.roi.smooth import REACH, smooth_in_plane
 
 Mask = NDArray[np.bool_]
 
@@ -91,11 +92,27 @@ def _coarser(
 
 
 def _tissue(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) -> Mask | None:
-    """Voxels brighter than air, or ``None`` if there is no air around a body."""
-    raised = voxels - voxels.min()
+    """Voxels brighter than air, or ``None`` if there is no air around a body.
+
+    Margins that the reconstruction filled are no air, unless there is none beside them.
+    """
     sigma = SMOOTHING_MM / spacing[1], SMOOTHING_MM / spacing[0]
+    margins = filled_margins(voxels, int(np.ceil(REACH * max(sigma))))
+    if margins is not None and (found := _brighter(voxels, sigma, ~margins)) is not None:
+        return found
+    return _brighter(voxels, sigma, np.ones(voxels.shape[1:], dtype=bool))
+
+
+def _brighter(voxels: NDArray[np.float32], sigma: tuple[float, float], seen: Mask) -> Mask | None:
+    """Voxels brighter than the air among the pixels ``seen``; ``None`` if there is none."""
+    # What was filled may lie far below all that was measured, and counts as its lowest.
+    raised = np.maximum(voxels - voxels[:, seen].min(), np.float32(0))
     smooth = smooth_in_plane(raised, sigma)
-    some = smooth[:, ::2, ::2]  # smooth as they are, every second row and column tells as much
+    # Smooth as they are, every second row and column tells as much.
+    thin, seen = smooth[:, ::2, ::2], seen[::2, ::2]
+    if not seen.any():
+        return None
+    some = thin[:, seen]
     reach = np.percentile(some, 99)  # vessels and coil flare must not stretch the histogram
     if reach <= 0:
         return None
@@ -104,7 +121,7 @@ def _tissue(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) ->
     lowest = _lowest_threshold(levels)
     air = levels <= lowest
     darkness = float(np.median(some[air]))
-    if not _is_air(air, darkness, some):
+    if not _is_air(air, darkness, some, air[:, rim_of(seen)[seen]]):
         return None
     # As bright above the threshold as air is dark below it: half-way then is on the skin itself.
     threshold = (np.exp(lowest) - 0.01) * reach
@@ -113,14 +130,12 @@ def _tissue(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) ->
     return tissue
 
 
-def _is_air(dark: Mask, darkness: float, smooth: NDArray[np.float32]) -> bool:
+def _is_air(dark: Mask, darkness: float, smooth: NDArray[np.float32], rim: Mask) -> bool:
     share = dark.mean()
     if not AIR_SHARE < share < 1:
         return False
-    edges = (dark[:, 0], dark[:, -1], dark[:, :, 0], dark[:, :, -1])
-    frame = np.concatenate([edge.ravel() for edge in edges]).mean()
     contrast = darkness / np.median(smooth[~dark])
-    return bool(contrast < AIR_CONTRAST and frame > share)  # air lies around, not within
+    return bool(contrast < AIR_CONTRAST and rim.mean() > share)  # air lies around, not within
 
 
 def _lowest_threshold(levels: NDArray[np.float32]) -> float:

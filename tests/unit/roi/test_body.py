@@ -72,6 +72,33 @@ def test_more_air_around_the_limb_does_not_move_the_body():
     assert not far.any()
 
 
+FILLED = {
+    "columns": np.broadcast_to(np.abs(np.arange(90) - 44.5) > 40, (90, 90)),
+    "one side": np.broadcast_to(np.arange(90) < 6, (90, 90)),
+    "corners": ~disc((90, 90), (44.5, 44.5), 52),
+}
+
+
+@pytest.mark.parametrize("value", [0.0, -2000.0])
+@pytest.mark.parametrize("margins", FILLED.values(), ids=FILLED)
+def test_margins_that_a_reconstruction_filled_do_not_make_air_a_body(margins, value):
+    """They are darker than air: noise beside them is no tissue, and keeps out of every mean."""
+    signal = 300.0 * limb()[1]  # as on T1: tissue is one class, air another, and margins a third
+    voxels = np.hypot(signal + noise(signal.shape, 1), noise(signal.shape, 2)).astype(np.float32)
+    filled = np.where(margins, np.float32(value), voxels)
+    assert dice(body_mask(filled, SPACING), body_mask(voxels, SPACING)) > 0.985
+
+
+def test_around_a_body_without_air_what_was_filled_is_the_air():
+    voxels, body = limb()
+    silent = np.where(body, voxels, np.float32(0))
+    assert dice(body_mask(silent, SPACING), body) > 0.985
+    cropped = np.zeros((4, 40, 60), dtype=np.float32)
+    cropped[:, 8:32, 10:50] = voxels[:, 48:72, 25:65]
+    found = body_mask(cropped, SPACING)
+    assert dice(found, cropped > 0) > 0.98
+
+
 def test_the_body_does_not_depend_on_the_scanners_gain():
     voxels, _ = limb()
     np.testing.assert_array_equal(body_mask(voxels, SPACING), body_mask(voxels * 8, SPACING))

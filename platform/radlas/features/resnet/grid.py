@@ -20,7 +20,8 @@ from radlas.roi.facts import Box, bounding_box
 Sizes = tuple[int, int, int]
 Edges = tuple[float, float, float]
 Axes = Literal["patient", "acquisition"]
-METHODS = "2"  # raised when values change though settings stay; 2: our own interpolation
+#: Raised when values change though settings stay. 2: our own interpolation; 3: margins are no air.
+METHODS = "3"
 EDGE = 1e-6  # voxel; a sample on the image's edge is inside, however it was rounded
 
 
