@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 
 from radlas.geometry import Geometry
+from radlas.ingest.deidentify import safe_number
 from radlas.model import TUMOUR, Roi, Row
 from radlas.reasons import data_error
 from radlas.roi.facts import mask_facts
@@ -51,6 +53,28 @@ def image_flags(voxels: NDArray[Any]) -> tuple[str, ...]:
     alike = np.flatnonzero((thin[1:] == thin[:-1]).all(axis=(1, 2)))
     twice = any(np.array_equal(voxels[index], voxels[index + 1]) for index in alike)
     return ("blank_slices",) * blank + ("repeated_slices",) * twice
+
+
+def padding_flags(voxels: NDArray[Any], header: Dataset) -> tuple[str, ...]:
+    """``padded``: voxels hold what their header calls padding, and it stands out of the image.
+
+    Zeros beyond a round field of view are as dark as air, and well. A padding of -2000, or as
+    bright as nothing else, spreads into the image with every filter.
+
+    Args:
+        voxels: Of the whole image, rescaled.
+        header: Of its first slice.
+    """
+    stated = safe_number(header.get("PixelPaddingValue"))
+    if stated is None:
+        return ()
+    slope = safe_number(header.get("RescaleSlope")) or 1.0
+    shift = safe_number(header.get("RescaleIntercept")) or 0.0
+    low, high = float(voxels.min()), float(voxels.max())
+    # Signed padding is often written as unsigned.
+    filled = {np.float32(value * slope + shift) for value in (stated, stated - 65_536)}
+    stands_out = (low < min(0.0, shift) and np.float32(low) in filled) or np.float32(high) in filled
+    return ("padded",) * stands_out
 
 
 def check_rois(rois: Iterable[Roi], minimum_voxels: int) -> tuple[Roi, ...]:

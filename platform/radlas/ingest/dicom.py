@@ -11,7 +11,7 @@ from typing import ClassVar
 import pydicom
 
 from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
-from radlas.ingest.checks import image_flags
+from radlas.ingest.checks import image_flags, padding_flags
 from radlas.ingest.contours import Outline, names_any, read_contours
 from radlas.ingest.deidentify import dicom_facts
 from radlas.ingest.dicom_volume import SeriesData, read_series
@@ -57,7 +57,8 @@ class DicomImporter:
         bounds = Bounds(rules.snap_voxels, rules.resample_mm)
         drawn = [one for ref in exam.masks for one in _read_masks(ref, series, roi_map, bounds)]
         rois = rois_of(drawn, roi_map, rules.minimum_voxels)
-        flags = image_flags(series.volume.voxels)
+        voxels = series.volume.voxels
+        flags = (*image_flags(voxels), *padding_flags(voxels, series.header))
         return ExamData(series.volume, rois, dicom_facts(series.header), flags)
 
 

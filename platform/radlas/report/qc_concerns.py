@@ -26,6 +26,7 @@ FLAGS: dict[str, tuple[str, int]] = {
     "numbering_gap": ("the numbers of the slices leave some out", 3),
     "blank_slices": ("a slice holds nothing", 5),
     "repeated_slices": ("a slice is a copy of its neighbour", 5),
+    "padded": ("voxels hold a padding value far from all that was measured", 6),
     "axes_reordered": ("the file's first axis did not run through the slices; here it does", 1),
     "no_orientation": ("the file does not say where the image lies in the patient", 2),
 }

@@ -239,6 +239,30 @@ def test_a_localizer_inside_the_series_is_set_apart(tmp_path):
     assert "another size or plane" in scan.left_out[0].why
 
 
+@pytest.mark.parametrize(
+    ("stated", "held", "flags"),
+    [
+        (-2000, -2000, ("padded",)),
+        (63_536, -2000, ("padded",)),  # the same, written as unsigned
+        (32_767, 32_767, ("padded",)),
+        (0, 0, ()),
+        (-2000, 0, ()),
+    ],
+)
+def test_padding_that_stands_out_of_the_image_is_flagged(stated, held, flags, tmp_path):
+    series = make_series(tags={"RescaleSlope": 2, "RescaleIntercept": 0})
+    for dataset in series.datasets:
+        vr = "SS" if stated < 0 else "US"
+        dataset.add_new("PixelPaddingValue", vr, stated)
+        voxels = np.frombuffer(dataset.PixelData, np.int16).copy()
+        voxels[:50] = held
+        dataset.PixelData = voxels.tobytes()
+    series.write(tmp_path)
+    tumour_on(series).save_as(tmp_path / "RS", enforce_file_format=True)
+    (exam,) = DICOM.find(tmp_path, IngestRules()).exams
+    assert DICOM.read(exam, IngestRules()).flags == flags
+
+
 def test_a_file_copied_twice_counts_once(tmp_path):
     add_exam(tmp_path)
     shutil.copytree(tmp_path / "0", tmp_path / "again")
