@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from radlas.ingest.base import FileRef
-from radlas.ingest.files import folder_of, name_of
+from radlas.ingest.files import folder_of, inside, name_of
 
 _ENDINGS = r"\.(?:nii|nii\.gz|nrrd|mha)"
 _IMAGE = r"(?:image|img|volume|mri?|stir|flair|t1w?|t2w?[_-]?fs|fs[_-]?t2w?|t2w?)"
@@ -88,7 +88,7 @@ def folder_of_subject(ref: FileRef, subject: str) -> tuple[str, ...]:
     """
     if (stem_of(ref) or "").startswith(f"{subject}_"):
         return ()
-    path = ref.path.with_suffix("") / ref.member if ref.member else ref.path
+    path = ref.path.with_suffix("") / inside(ref.member) if ref.member else ref.path
     return tuple(part for part in path.parent.parts if not _sorts_by_kind(part))
 
 

@@ -71,20 +71,25 @@ def list_files(source: Path) -> Listing:
     return _open_archives(source, *_walk(source))
 
 
+def inside(member: str) -> PurePosixPath:
+    """The path of a member in its archive. Some tools of Windows write it with backslashes."""
+    return PurePosixPath(member.replace("\\", "/"))
+
+
 def name_of(ref: FileRef) -> str:
     """The file's own name, without folders."""
-    return PurePosixPath(ref.member or ref.path.name).name
+    return inside(ref.member).name if ref.member else ref.path.name
 
 
 def folder_of(ref: FileRef) -> str:
     """The name of the folder the file lies in."""
-    return PurePosixPath(ref.member).parent.name if ref.member else ref.path.parent.name
+    return inside(ref.member).parent.name if ref.member else ref.path.parent.name
 
 
 def home_of(ref: FileRef) -> tuple[Path, str]:
     """What names the folder the file lies in: two files of one folder have the same home."""
     if ref.member:
-        return ref.path, str(PurePosixPath(ref.member).parent)
+        return ref.path, str(inside(ref.member).parent)
     return ref.path.parent, ""
 
 
@@ -203,12 +208,12 @@ def _open_archives(source: Path, plain: Iterable[FileRef], lost: Iterable[FileRe
 
 def _parts(ref: FileRef, source: Path) -> tuple[str, ...]:
     outer = ref.path.relative_to(source).parts
-    return (*outer, *PurePosixPath(ref.member).parts) if ref.member else outer
+    return (*outer, *inside(ref.member).parts) if ref.member else outer
 
 
 def _members(path: Path) -> list[FileRef]:
     with zipfile.ZipFile(path) as archive:
-        members = [one for one in archive.infolist() if not one.is_dir()]
+        members = [one for one in archive.infolist() if not one.filename.endswith(("/", "\\"))]
     if any(one.flag_bits & _ENCRYPTED for one in members):
         what = "a zip archive is encrypted"
         raise data_error("unreadable_file", what, hint="unpack it with its password")

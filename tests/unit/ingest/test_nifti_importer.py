@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,18 @@ def test_a_zip_is_the_folder_it_was_made_of(tmp_path):
     again = NIFTI.read(other.exams[0], RULES)
     np.testing.assert_array_equal(again.volume.voxels, VOXELS)
     np.testing.assert_array_equal(again.rois[0].mask, MASK > 0)
+
+
+def test_a_zip_with_paths_of_windows_is_read_as_any(tmp_path):
+    files = write(tmp_path / "P1_image.nii.gz"), write(tmp_path / "P1_mask.nii.gz", MASK)
+    with zipfile.ZipFile(tmp_path / "packed.zip", "w") as archive:
+        archive.writestr("images\\", b"")
+        archive.writestr("__MACOSX\\P9_image.nii.gz", b"")
+        for file, folder in zip(files, ("images", "masks"), strict=True):
+            archive.writestr(f"{folder}\\{file.name}", file.read_bytes())
+            file.unlink()
+    data = read_one(tmp_path / "packed.zip")
+    np.testing.assert_array_equal(data.rois[0].mask, MASK > 0)
 
 
 def test_the_named_class_is_chosen_and_an_unnamed_one_is_taken_at_its_word(tmp_path):
