@@ -6,7 +6,8 @@ reference of T2 as well, and would fit it without being its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from radlas.errors import DataError
@@ -38,26 +39,61 @@ class Link:
 
 def link_masks(masks: Sequence[MaskFile], series: Sequence[ImageSeries]) -> tuple[Link, ...]:
     """Link every mask, in the order given."""
-    everything = frozenset().union(*(one.instances for one in series))
-    return tuple(_link(mask, series, everything) for mask in masks)
+    index = _Index(series)
+    return tuple(_link(mask, index) for mask in masks)
 
 
-def _link(mask: MaskFile, series: Sequence[ImageSeries], everything: frozenset[str]) -> Link:
-    named = [one for one in series if one.first.series in mask.listed]
-    drawn = [one for one in series if mask.drawn & one.instances]
-    listed = [one for one in series if mask.instances & one.instances]
+class _Index:
+    """Series by what masks call them: each mask asks for a few among thousands."""
+
+    def __init__(self, series: Sequence[ImageSeries]) -> None:
+        self._series = series
+        self._by_uid: dict[str, list[int]] = defaultdict(list)
+        self._by_instance: dict[str, list[int]] = defaultdict(list)
+        self._by_subject: dict[str, list[int]] = defaultdict(list)
+        for number, one in enumerate(series):
+            self._by_uid[one.first.series].append(number)
+            self._by_subject[one.first.subject].append(number)
+            for instance in one.instances:
+                self._by_instance[instance].append(number)
+
+    @property
+    def instances(self) -> Collection[str]:
+        """SOPInstanceUIDs of all images."""
+        return self._by_instance.keys()
+
+    def named(self, uids: Iterable[str]) -> list[ImageSeries]:
+        """Series, and parts of series, of these SeriesInstanceUIDs."""
+        return self._found(self._by_uid, uids)
+
+    def holding(self, instances: Iterable[str]) -> list[ImageSeries]:
+        """Series that hold any of these images."""
+        return self._found(self._by_instance, instances)
+
+    def of_subject(self, subject: str) -> list[ImageSeries]:
+        """All series of one subject."""
+        return self._found(self._by_subject, [subject])
+
+    def _found(self, index: Mapping[str, list[int]], names: Iterable[str]) -> list[ImageSeries]:
+        numbers = {number for name in names for number in index.get(name, ())}
+        return [self._series[number] for number in sorted(numbers)]
+
+
+def _link(mask: MaskFile, index: _Index) -> Link:
+    named, drawn = index.named(mask.listed), index.holding(mask.drawn)
     if named and drawn and not any(one in named for one in drawn):
         return Link(mask, None, rivals=tuple(one.key for one in (*named, *drawn)))
-    for candidates, told_by in ((named, "series UID"), (drawn or listed, "image UIDs")):
+    by_image = drawn or index.holding(mask.instances)
+    for candidates, told_by in ((named, "series UID"), (by_image, "image UIDs")):
         if candidates:
-            return _most_referenced(mask, candidates, told_by, everything)
+            return _most_referenced(mask, candidates, told_by, index.instances)
     if mask.listed or mask.instances:
         return Link(mask, None)
-    return _by_frame_or_words(mask, [one for one in series if one.first.subject == mask.subject])
+    return _by_frame_or_words(mask, index.of_subject(mask.subject))
 
 
 def _most_referenced(
-    mask: MaskFile, candidates: Sequence[ImageSeries], told_by: str, everything: frozenset[str]
+    mask: MaskFile, candidates: Sequence[ImageSeries], told_by: str, everything: Collection[str]
 ) -> Link:
     """The candidate that most drawn contours name; of one series' parts, the most complete one."""
     uids = {one.first.series for one in candidates}
@@ -88,10 +124,10 @@ def _fault(mask: MaskFile, series: ImageSeries) -> DataError | None:
     return None
 
 
-def _absent(mask: MaskFile, series: ImageSeries, everything: frozenset[str]) -> int:
+def _absent(mask: MaskFile, series: ImageSeries, everything: Collection[str]) -> int:
     """Slices that the mask names as those of this series, where it names some that are there."""
     told = mask.listed.get(series.first.series) or mask.drawn
-    return len(told - everything) if told & series.instances else 0
+    return sum(one not in everything for one in told) if told & series.instances else 0
 
 
 def _by_frame_or_words(mask: MaskFile, series: Sequence[ImageSeries]) -> Link:

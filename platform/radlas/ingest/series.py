@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from math import isfinite
 
 import numpy as np
 
@@ -118,6 +119,8 @@ def _same_plane(one: ImageFile, other: ImageFile) -> bool:
 
 
 def _close(one: tuple[float, ...], other: tuple[float, ...], tolerance: float) -> bool:
+    if one == other:  # as in almost every series: a hundred times faster
+        return True
     # NaN equals NaN: a series without sound numbers is one series, and refused as one.
     return len(one) == len(other) and bool(
         np.allclose(one, other, rtol=0, atol=tolerance, equal_nan=True)
@@ -163,10 +166,10 @@ def _places(files: list[ImageFile]) -> Counter[tuple[float, ...]]:
 
 def _along_normal(file: ImageFile) -> tuple[float, str]:
     numbers = (*file.orientation, *file.position)
-    if (len(file.orientation), len(file.position)) != (6, 3) or not np.isfinite(numbers).all():
+    if (len(file.orientation), len(file.position)) != (6, 3) or not all(map(isfinite, numbers)):
         return 0.0, file.instance
-    normal = np.cross(file.orientation[:3], file.orientation[3:])
-    return float(normal @ np.asarray(file.position)), file.instance
+    a, b, c, d, e, f, x, y, z = numbers
+    return (b * f - c * e) * x + (c * d - a * f) * y + (a * e - b * d) * z, file.instance
 
 
 def _is_derived(image_type: tuple[str, ...]) -> bool:
