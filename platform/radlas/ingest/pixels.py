@@ -26,7 +26,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from radlas.ingest.deidentify import safe_number, safe_text
+from radlas.ingest.deidentify import safe_number
 from radlas.ingest.parsing import parsing
 from radlas.reasons import data_error
 
@@ -43,6 +43,17 @@ _PIXEL_MODULE = (
     "HighBit",
     "PixelRepresentation",
 )
+# Words of the standard alone are told: a damaged header may hold a name here.
+_MEANINGS = {
+    "MONOCHROME1",
+    "MONOCHROME2",
+    "PALETTE COLOR",
+    "RGB",
+    "YBR_FULL",
+    "YBR_FULL_422",
+    "YBR_ICT",
+    "YBR_RCT",
+}
 _NATIVE = {
     ImplicitVRLittleEndian,
     ExplicitVRLittleEndian,
@@ -126,7 +137,8 @@ def check_encoding(dataset: Dataset, where: str = "") -> None:
     samples = int(dataset.get("SamplesPerPixel") or 1)
     meaning = str(dataset.get("PhotometricInterpretation") or "MONOCHROME2")
     if samples != 1 or not meaning.startswith("MONOCHROME"):
-        raise data_error("not_grey", f"{samples} samples per pixel, {safe_text(meaning)}", where)
+        said = meaning if meaning in _MEANINGS else "of an unknown meaning"
+        raise data_error("not_grey", f"{samples} samples per pixel, {said}", where)
     if str(dataset.get("LossyImageCompression") or "") == "01":
         ratio = safe_number(dataset.get("LossyImageCompressionRatio"))
         raise data_error("lossy_pixels", f"lossy compression, ratio {ratio or 'unknown'}", where)

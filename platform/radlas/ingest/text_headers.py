@@ -67,8 +67,10 @@ def _check_meta(fields: Mapping[str, str]) -> tuple[str, ...]:
     spacing = fields.get("elementspacing", fields.get("elementsize"))
     if spacing is None:
         raise data_error("missing_geometry", "the MHA header states no spacing")
-    if any(not _number(edge) > 0 for edge in spacing.split()):
-        raise data_error("bad_geometry", f"the MHA header states a spacing of {spacing[:40]}")
+    edges = [_number(edge) for edge in spacing.split()]
+    if any(not edge > 0 for edge in edges):  # as numbers: a field of text may hold a name
+        said = " x ".join(f"{edge:g}" for edge in edges[:3])
+        raise data_error("bad_geometry", f"the MHA header states a spacing of {said}")
     slope = _number(fields.get("elementtointensityfunctionslope", "1"))
     shift = _number(fields.get("elementtointensityfunctionoffset", "0"))
     if (slope, shift) != (1.0, 0.0):

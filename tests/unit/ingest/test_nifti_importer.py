@@ -347,3 +347,14 @@ def test_files_outside_the_grammar_are_counted(tmp_path):
     notes = NIFTI.find(tmp_path, RULES).notes
     assert any("1 files have names outside" in note for note in notes)
     assert any("1 files are no NIfTI" in note for note in notes)
+
+
+def test_a_spacing_that_is_no_number_is_not_told(tmp_path):
+    """Messages are stored, and a text header may hold a name anywhere."""
+    path = write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P1_mask.mha", MASK)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"ElementSpacing = 0", b"ElementSpacing = Doe^Jane 0", 1))
+    with pytest.raises(DataError, match="a spacing of nan x") as caught:
+        read_one(tmp_path)
+    assert "Doe" not in str(caught.value)

@@ -6,14 +6,17 @@ import io
 from copy import deepcopy
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydicom.pixels import pixel_array
 
+from radlas.errors import DataError
+from radlas.ingest.pixels import check_encoding
 from radlas.ingest.slice_file import head_of_dataset, read_slice
 
-from .dicom_corpus import make_series
+from .dicom_corpus import CANARY, make_series
 
 BASE = make_series().datasets[0]
 
@@ -42,3 +45,12 @@ def test_any_width_and_sign_is_read_as_pydicom_reads_it(data):
     assert file.head == head_of_dataset(dataset)
     np.testing.assert_array_equal(found, expected)
     assert found.dtype == expected.dtype
+
+
+def test_a_meaning_beyond_the_standard_is_not_told():
+    """Messages are stored, and a damaged header may hold a name anywhere."""
+    dataset = deepcopy(BASE)
+    dataset.PhotometricInterpretation = CANARY
+    with pytest.raises(DataError, match="of an unknown meaning") as caught:
+        check_encoding(dataset)
+    assert CANARY not in str(caught.value)
