@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, DataError
 from radlas.ingest.base import Exam, FileRef, IngestRules, LeftOut, Refusal, Scan
 from radlas.ingest.choosing import sequence_class
 from radlas.ingest.clinical import find_records, is_table
@@ -62,7 +62,9 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
     listing = list_files(source)
     # A file out of reach still says by its name whose it is: that exam is held back.
     refs = [ref for ref in (*listing.files, *listing.unreachable) if stem_of(ref)]
-    images = [image for ref in refs if (image := name_image(ref))]
+    named = [image for ref in refs if (image := name_image(ref))]
+    subjects = {image.subject for image in named}
+    images = [image for image in named if not _is_mask(image, subjects, roi_map)]
     if not images:
         raise _nothing_found(source, listing)
     masks, strays = _masks(refs, images, roi_map)
@@ -137,9 +139,30 @@ def _masks(
     taken = {image.ref for image in images}
     others = [ref for ref in refs if ref not in taken]
     masks = [(ref, name_mask(ref, subjects)) for ref in others]
-    return [mask for _, mask in masks if mask], [
+    words = {(image.subject, image.word) for image in images}
+    return [_bound(mask, words) for _, mask in masks if mask], [
         name_orphan(ref) for ref, mask in masks if not mask
     ]
+
+
+def _bound(mask: NamedMask, words: set[tuple[str, str]]) -> NamedMask:
+    """A mask whose name ends with the word of an image belongs to that image alone."""
+    last = mask.name.lower().rpartition("_")[2]
+    return replace(mask, image=last) if (mask.subject, last) in words else mask
+
+
+def _is_mask(image: NamedImage, subjects: set[str], roi_map: RoiMap) -> bool:
+    """True for a mask that names its image behind its ROI, as ``P1_GTV_Mass_MR_T1``.
+
+    Else it would be the T1 of a patient ``P1_GTV_Mass_MR``.
+    """
+    stem = stem_of(image.ref) or ""
+    ends = [at for at, letter in enumerate(stem) if letter == "_"]
+    names = [stem[at + 1 :] for at in ends if stem[:at] in subjects - {image.subject}]
+    try:
+        return any(match_name(name, roi_map) for name in names)
+    except DataError:  # it means two ROIs: said when it is read
+        return True
 
 
 def _contents(

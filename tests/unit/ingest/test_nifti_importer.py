@@ -179,6 +179,22 @@ def test_files_of_one_name_and_content_in_two_subjects_folders_are_two_cases(tmp
     assert len({(exam.subject, exam.series) for exam in exams}) == 2
 
 
+@pytest.mark.parametrize("name", ["GTV_Mass_MR_T1", "mask_t1", "t1_mask"])
+def test_a_mask_that_names_its_image_is_no_image_of_another_patient(name, tmp_path):
+    write(tmp_path / "P1_t1.mha")
+    write(tmp_path / "P1_t2fs.mha", VOXELS + np.int16(1))
+    write(tmp_path / f"P1_{name}.mha", MASK)
+    write(tmp_path / "P1_2_t1.mha")  # a patient of its own: `2` is no ROI
+    write(tmp_path / "P1_2_mask.mha", MASK)
+    scan = NIFTI.find(tmp_path, RULES)
+    assert [(one.subject, one.series) for one in scan.exams] == [
+        ("P1", "P1/P1_t1.mha"),
+        ("P1_2", "P1_2/P1_2_t1.mha"),
+    ]
+    assert scan.refusals == ()
+    assert [one.series for one in scan.left_out] == ["P1/P1_t2fs.mha"]
+
+
 def test_two_patients_with_a_folder_of_one_name_share_no_mask(tmp_path):
     """``A/before`` and ``B/before`` are no subject ``before``: A's mask would fit on B's image."""
     write(tmp_path / "A/before/t2fs.mha")
