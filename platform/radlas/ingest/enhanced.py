@@ -17,11 +17,20 @@ _GROUPS = {
     "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
 }
 ONE_CONTRAST = 1.1  # times of one image differ by rounding and by a few per cent at most
-_CONTRASTS = (
-    ("stacks", "FrameContentSequence", "StackID"),
-    ("echo times", "MREchoSequence", "EffectiveEchoTime"),
-    ("b-values", "MRDiffusionSequence", "DiffusionBValue"),
-    ("complex components", "MRImageFrameTypeSequence", "ComplexImageComponent"),
+ONE_TRIGGER = 3.0  # repetition follows the breath where a scan is triggered; T1 and T2 are further
+_CONTRASTS = (  # and by how much times may differ
+    ("stacks", "FrameContentSequence", "StackID", 1.0),
+    ("echo times", "MREchoSequence", "EffectiveEchoTime", ONE_CONTRAST),
+    (
+        "repetition times",
+        "MRTimingAndRelatedParametersSequence",
+        "RepetitionTime",
+        ONE_TRIGGER,
+    ),
+    ("inversion times", "MRModifierSequence", "InversionTimes", 1.0),
+    ("b-values", "MRDiffusionSequence", "DiffusionBValue", 1.0),
+    ("complex components", "MRImageFrameTypeSequence", "ComplexImageComponent", 1.0),
+    ("frame types", "MRImageFrameTypeSequence", "FrameType", 1.0),
 )
 _OF_ALL = ("Rows", "Columns", "FrameOfReferenceUID", "RescaleSlope", "RescaleIntercept")
 
@@ -48,20 +57,20 @@ def check_one_contrast(dataset: Dataset) -> None:
     Raises:
         DataError: ``mixed_slices``.
     """
-    for name, group, keyword in _CONTRASTS:
+    for name, group, keyword, ratio in _CONTRASTS:
         found = {
             str(item.get(keyword))
             for own in dataset.get("PerFrameFunctionalGroupsSequence") or ()
             for item in _items(own, group)
             if item.get(keyword) is not None
         }
-        if len(found) > 1 and not (keyword == "EffectiveEchoTime" and _about_equal(found)):
+        if len(found) > 1 and not (ratio > 1 and _about_equal(found, ratio)):
             raise data_error("mixed_slices", f"frames of {len(found)} {name} in one file")
 
 
-def _about_equal(times: set[str]) -> bool:
+def _about_equal(times: set[str], ratio: float) -> bool:
     numbers = [float(time) for time in times]
-    return 0 < max(numbers) <= ONE_CONTRAST * min(numbers)
+    return 0 < max(numbers) <= ratio * min(numbers)
 
 
 def effective_echo(dataset: Dataset) -> Dataset:

@@ -14,13 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radlas.errors import DataError
-from radlas.ingest.enhanced import ONE_CONTRAST
+from radlas.ingest.enhanced import ONE_CONTRAST, ONE_TRIGGER
 from radlas.ingest.header_records import ImageFile
 from radlas.ingest.series import ImageSeries
 from radlas.reasons import data_error
 
-_ONE_TRIGGER = 3.0  # repetition follows the breath where a scan is triggered; T1 and T2 are further
 _COMPONENTS = {"M", "P", "R", "I", "MAGNITUDE", "PHASE", "REAL", "IMAGINARY"}
+_WATER_FAT = {  # of Dixon, FLEX, IDEAL
+    **dict.fromkeys(("W", "WATER"), "water"),
+    **dict.fromkeys(("F", "FAT"), "fat"),
+    **dict.fromkeys(("IP", "IN_PHASE"), "in phase"),
+    **dict.fromkeys(("OP", "OPP_PHASE", "OUT_PHASE"), "out of phase"),
+}
 _ON_THE_LINE = 0.1  # of a step: a file this near to where the stack goes on belongs to it
 Point = NDArray[np.float64]
 
@@ -119,7 +124,7 @@ def _of_contrast(series: ImageSeries) -> DataError | None:
     """Two echoes on alternating slices make a regular stack of no image at all."""
     for what, ratio, numbers in (
         ("echo times", ONE_CONTRAST, {file.echo_ms for file in series.files}),
-        ("repetition times", _ONE_TRIGGER, {file.repetition_ms for file in series.files}),
+        ("repetition times", ONE_TRIGGER, {file.repetition_ms for file in series.files}),
         ("inversion times", ONE_CONTRAST, {file.inversion_ms for file in series.files}),
     ):
         known = [number for number in numbers if number]
@@ -130,8 +135,12 @@ def _of_contrast(series: ImageSeries) -> DataError | None:
     if len(origins) > 1:
         return data_error("mixed_slices", "original and derived slices in one stack")
     kinds = {frozenset(_COMPONENTS & set(file.image_type)) for file in series.files} - {frozenset()}
+    parted = {
+        _WATER_FAT[one] for file in series.files for one in file.image_type if one in _WATER_FAT
+    }
     for what, values in (
         ("complex components", kinds),
+        ("images of water and fat", parted),
         ("descriptions", {_plain(file.description) for file in series.files}),
         ("echo numbers", _echo_numbers(series.files)),
     ):

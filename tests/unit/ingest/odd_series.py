@@ -807,6 +807,12 @@ odd("mixed_slices")(
 )
 odd("mixed_slices")(
     name(
+        "water_and_fat_in_one_stack",
+        for_all(ImageType=lambda index: ["ORIGINAL", "PRIMARY", "M", ["WATER", "FAT"][index % 2]]),
+    )
+)
+odd("mixed_slices")(
+    name(
         "magnitude_and_phase_in_one_stack",
         for_all(ImageType=lambda index: ["ORIGINAL", "PRIMARY", "MP"[index % 2]]),
     )
@@ -917,6 +923,45 @@ def multi_frame_of_two_echoes(made: Dataset) -> None:
         echo = Dataset()
         echo.EffectiveEchoTime = 30.0 + 60 * (index % 2)
         group.MREchoSequence = Sequence([echo])
+
+
+def alternating(group: str, keyword: str, *values: Any) -> Change:
+    """A change of a multi-frame file: an element that is another in every second frame."""
+
+    def change(made: Dataset) -> None:
+        for index, groups in enumerate(made.PerFrameFunctionalGroupsSequence):
+            item = Dataset()
+            setattr(item, keyword, values[index % len(values)])
+            setattr(groups, group, Sequence([item]))
+
+    return change
+
+
+_TIMING = "MRTimingAndRelatedParametersSequence"
+_TYPE = "MRImageFrameTypeSequence"
+multi_frame("mixed_slices")(
+    name("multi_frame_of_t1_and_t2", alternating(_TIMING, "RepetitionTime", 500.0, 4000.0))
+)
+multi_frame("mixed_slices")(
+    name(
+        "multi_frame_of_two_inversions",
+        alternating("MRModifierSequence", "InversionTimes", 150.0, 2500.0),
+    )
+)
+multi_frame("mixed_slices")(
+    name(
+        "multi_frame_of_water_and_fat",
+        alternating(
+            _TYPE,
+            "FrameType",
+            ["ORIGINAL", "PRIMARY", "W", "NONE"],
+            ["ORIGINAL", "PRIMARY", "F", "NONE"],
+        ),
+    )
+)
+multi_frame(EXACT)(
+    name("multi_frame_that_was_triggered", alternating(_TIMING, "RepetitionTime", 2900.0, 6400.0))
+)
 
 
 @odd(EXACT)
