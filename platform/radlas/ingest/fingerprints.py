@@ -55,7 +55,8 @@ def content_fingerprint(stream: BinaryIO) -> str:
 
 def name_fingerprint(ref: FileRef) -> str:
     """SHA-256 of the file's name: all that is known of content that cannot be read."""
-    return hashlib.sha256(name_of(ref).encode()).hexdigest()
+    # Names of another encoding than this system's are told by bytes that no text has.
+    return hashlib.sha256(name_of(ref).encode(errors="surrogateescape")).hexdigest()
 
 
 def joint_fingerprint(identities: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from radlas.ingest import IMPORTERS
 from radlas.ingest.base import FileRef, IngestRules
 from radlas.ingest.crawl import crawl
 from radlas.ingest.files import list_files
-from radlas.ingest.fingerprints import fingerprints
+from radlas.ingest.fingerprints import fingerprints, name_fingerprint
 
 from .dicom_corpus import grid, make_series, tumour_on
 from .test_nifti_importer import write
@@ -88,3 +89,10 @@ def test_the_error_stands_where_a_fingerprint_cannot(tmp_path):
     found = fingerprints([FileRef(here), FileRef(gone)])
     assert isinstance(found[FileRef(here)], str)
     assert isinstance(found[FileRef(gone)], FileNotFoundError)
+
+
+def test_a_name_in_another_encoding_than_the_systems_has_a_fingerprint():
+    """``Müller`` in Latin-1, out of reach: one such file must not end a scan of thousands."""
+    names = [os.fsdecode(b"M\xfcller_image.nii"), "Müller_image.nii"]
+    told = [name_fingerprint(FileRef(Path(name))) for name in names]
+    assert told[0] != told[1]
