@@ -137,8 +137,8 @@ def _records(cells: Cells, where: str) -> list[Row]:
     return [record for row in rows if _says_anything(record := _record(row))]
 
 
-def _missing_notes(tables: Iterable[Cells]) -> tuple[str, ...]:
-    """How many values were not understood: they are missing then, and a study must know."""
+def _missing_notes(tables: Sequence[Cells]) -> tuple[str, ...]:
+    """What was not read, and a study must know: values beyond the vocabulary, rival columns."""
     rows = [row for table in tables for row in _raw_rows(table, "")]
     lost = {
         field: sum(bool(tidy(cell := row.get(field, ""))) and read(cell) is None for row in rows)
@@ -146,7 +146,16 @@ def _missing_notes(tables: Iterable[Cells]) -> tuple[str, ...]:
     }
     told = ", ".join(f"{number} of {field}" for field, number in lost.items() if number)
     note = f"values beyond the vocabulary are missing: {told}; clean these columns"
-    return (note,) * bool(told)
+    return (*dict.fromkeys(_rival_columns(tables)), *((note,) * bool(told)))
+
+
+def _rival_columns(tables: Iterable[Cells]) -> Iterable[str]:
+    for cells in tables:
+        plain = {_plain(title) for title in cells[_header_row(cells) or 0]}
+        for field, aliases in _ALIASES.items():
+            taken, *others = [alias for alias in aliases if alias in plain] or [""]
+            if others and field != "subject":
+                yield f"{field} is read from the column {taken!r}, not from {', '.join(others)}"
 
 
 def _raw_rows(cells: Cells, where: str) -> list[dict[str, str]]:

@@ -247,6 +247,13 @@ def test_columns_of_one_name_that_differ_are_refused():
     assert [row["grade"] for row in normalise([header, ["a", 1, 1], ["b", 3, 3]])] == ["1", "3"]
 
 
+def test_of_rival_columns_the_one_that_is_read_is_told(tmp_path):
+    (tmp_path / "t.csv").write_text("subject,fnclcc grade,tumour grade\na,2,high\n")
+    ((record,), notes) = find_records(list_files(tmp_path).files)
+    assert record["grade"] == "high"
+    assert notes == ("grade is read from the column 'tumour grade', not from fnclcc grade",)
+
+
 def test_an_age_in_months_is_no_age_in_years():
     rows = [["Subject", "Sex", "Age (months)"], ["a", "F", 96]]
     assert [row["age_years"] for row in normalise(rows)] == [None]
