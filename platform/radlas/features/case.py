@@ -25,7 +25,7 @@ from radlas.reasons import data_error
 from radlas.roi.ring import ring_name
 
 #: Raised when values change though settings and packages stay. 2: rings by surface; 3: the body
-#: along the patient's axes; 4: margins that were filled are no air.
+#: along the patient's axes; 4: square pixels lie where their grid says.
 METHODS = "4"
 Mask = NDArray[np.bool_]
 Masks = Mapping[str, Mask]

@@ -195,9 +195,7 @@ def resample_slices(voxels: Image, geometry: Geometry, grid: Geometry) -> Image:
     resampler = sitk.ResampleImageFilter()
     resampler.SetSize(grid.shape[:0:-1])
     resampler.SetOutputSpacing(grid.spacing[:2])
-    resampler.SetOutputOrigin(
-        [float(start[0] * geometry.spacing[0]), float(start[1] * geometry.spacing[1])]
-    )
+    resampler.SetOutputOrigin([float(start[0]), float(start[1])])
     resampler.SetInterpolator(sitk.sitkBSpline)
     resampler.SetUseNearestNeighborExtrapolator(True)  # the new edge may lie half a pixel out
     sampled = np.stack([_resample_slice(plane, geometry, resampler) for plane in voxels])
