@@ -63,20 +63,23 @@ class Lattice:
 
 
 def make_lattice(
-    inside: NDArray[np.bool_], directions: Sequence[Direction] = DIRECTIONS
+    inside: NDArray[np.bool_],
+    directions: Sequence[Direction] = DIRECTIONS,
+    *,
+    across: bool = False,
 ) -> Lattice:
     """Prepare an ROI.
-
-    Directions in which the box has no second voxel are left out, as upstream does.
 
     Args:
         inside: The ROI in its bounding box, shape ``(z, y, x)``; not empty.
         directions: The steps wanted, some of ``DIRECTIONS``.
+        across: Whether to keep directions in which the box has no second voxel. Upstream leaves
+            them out; IBSI does not, and of a flat ROI each voxel is a run across it.
     """
     possible = tuple(
         step
         for step in directions
-        if all(abs(move) < size for move, size in zip(step, inside.shape, strict=True))
+        if across or all(abs(move) < size for move, size in zip(step, inside.shape, strict=True))
     )
     padded = np.pad(inside, 1).astype(np.uint8)
     strides = np.array([padded.shape[1] * padded.shape[2], padded.shape[2], 1])

@@ -21,7 +21,6 @@ from radlas.features.families import (
     Values,
     average,
     direction_pairs,
-    directions_of,
     named,
     pair_values,
     space,
@@ -76,7 +75,7 @@ def _parts(levels: NDArray[np.int64], *, planar: bool) -> list[Part]:
     for slab in slabs:
         inside = slab > 0
         if inside.any():
-            lattice = make_lattice(inside, directions)
+            lattice = make_lattice(inside, directions, across=True)
             flat = slab[inside].astype(np.uint16)
             grey = Levels(flat, np.bincount(flat, minlength=int(among[-1]) + 1))
             parts.append(Part(lattice, count(lattice, grey, among), grey))
@@ -90,7 +89,7 @@ def _pairs(parts: Sequence[Part], levels: NDArray[np.int64], aggregation: Aggreg
         matrices = [stack.sum(axis=0, keepdims=True) if merged else stack for stack in stacks]
         pairs = np.concatenate(matrices)
     else:
-        pairs = _added(stacks)
+        pairs = np.sum(stacks, axis=0)
         pairs = pairs.sum(axis=0, keepdims=True) if merged else pairs
     pairs = pairs[pairs.any(axis=(1, 2))]
     return pair_values(pairs, levels, mcc=False)
@@ -100,18 +99,10 @@ def _all_pairs(counts: Counts) -> NDArray[np.float64]:
     return direction_pairs(counts, empty=True)
 
 
-def _added(stacks: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Sum over slices; a slice of one row has fewer directions, which hold nothing anyway."""
-    most = max(len(stack) for stack in stacks)
-    total = np.zeros((most, *stacks[0].shape[1:]))
-    for stack in stacks:
-        total[: len(stack)] += stack
-    return total
-
-
 def _runs(parts: Sequence[Part], aggregation: Aggregation) -> NDArray[np.float64]:
     """Measures, one row for each matrix that is left after merging."""
-    by_part = [[_run_entries(part.counts, d) for d in range(_ways(part))] for part in parts]
+    ways = range(parts[0].lattice.offsets.size)  # alike in every part
+    by_part = [[_run_entries(part.counts, d) for d in ways] for part in parts]
     merged = aggregation.endswith("merged")
     groups: list[tuple[list[Entries], float]] = []
     if aggregation.startswith("2d"):
@@ -119,21 +110,15 @@ def _runs(parts: Sequence[Part], aggregation: Aggregation) -> NDArray[np.float64
             voxels = float(part.grey.levels.size)
             groups += [(runs, voxels * len(runs))] if merged else [([one], voxels) for one in runs]
     else:
-        ways = [[(p, d) for p, runs in enumerate(by_part) if d < len(runs)] for d in range(13)]
-        ways = [way for way in ways if way]
-        ways = [[run for way in ways for run in way]] if merged else ways
-        for way in ways:
-            voxels = float(sum(parts[p].grey.levels.size for p, _ in way))
-            groups.append(([by_part[p][d] for p, d in way], voxels))
-    groups = [group for group in groups if group[0]]
-    if not groups:  # one voxel has no direction
-        return np.full((1, len(size_kernels.MEASURES)), np.nan)
+        by_way = [[runs[d] for runs in by_part] for d in ways]
+        voxels = _voxels(parts)
+        groups = (
+            [([one for runs in by_way for one in runs], voxels * len(ways))]
+            if merged
+            else [(runs, voxels) for runs in by_way]
+        )
     levels = parts[0].counts.levels
     return np.stack([_measures(_merge(runs), levels, voxels) for runs, voxels in groups])
-
-
-def _ways(part: Part) -> int:
-    return directions_of(part.counts)
 
 
 def _run_entries(counts: Counts, direction: int) -> Entries:
