@@ -21,6 +21,7 @@ sitk: Any = SimpleITK  # it ships no usable types
 Image = NDArray[Any]  # float32 or float64
 Normalise = Literal["none", "body", "percentile"]
 PixelType = Literal["float32", "int32", "float64"]
+TIE = 1e-6  # voxel: midway between two voxels, rounding would choose by where the patient lay
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,11 +205,16 @@ def resample_slices(voxels: Image, geometry: Geometry, grid: Geometry) -> Image:
 
 
 def resample_mask(mask: Mask, geometry: Geometry, grid: Geometry) -> Mask:
-    """A mask on another grid, by the nearest voxel; outside the field of view there is none."""
+    """A mask on another grid, by the nearest voxel; outside the field of view there is none.
+
+    Of two voxels that are as near, as of every two that become one, the later along each axis of
+    the new grid.
+    """
+    later = grid.direction @ (TIE * np.asarray(grid.spacing))
     resampler = sitk.ResampleImageFilter()
     resampler.SetSize(grid.shape[::-1])
     resampler.SetOutputSpacing(grid.spacing)
-    resampler.SetOutputOrigin(grid.origin)
+    resampler.SetOutputOrigin((np.asarray(grid.origin) + later).tolist())
     resampler.SetOutputDirection(grid.direction.ravel().tolist())
     resampler.SetInterpolator(sitk.sitkNearestNeighbor)
     sampled = resampler.Execute(to_itk(mask.astype(np.uint8), geometry))

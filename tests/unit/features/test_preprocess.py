@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK
+from scipy.spatial.transform import Rotation
 
 from radlas.errors import DataError
 from radlas.features.preprocess import (
@@ -137,6 +138,26 @@ def test_a_mask_taken_there_and_back_is_itself():
     fine = in_plane_grid(geometry, spacing=0.3)
     there = resample_mask(mask, geometry, fine)
     np.testing.assert_array_equal(resample_mask(there, fine, geometry), mask)
+
+
+@pytest.mark.parametrize(("pixel", "spacing"), [(0.5, 1.0), (0.75, 1.0), (0.4, 1.2)])
+def test_a_mask_does_not_depend_on_where_the_patient_lay(pixel, spacing):
+    """These pixels lie midway between old ones, where rounding of millimetres would decide."""
+    mask = np.zeros((3, 61, 60), dtype=bool)
+    y, x = np.mgrid[:61, :60]
+    mask[1] = (y - 29.7) ** 2 + (x - 30) ** 2 < 15**2
+    chance = np.random.default_rng(8)
+    found = []
+    for _ in range(8):
+        geometry = make_geometry(
+            mask.shape,
+            spacing=(pixel, pixel, 5.0),
+            origin=tuple(chance.uniform(-200, 200, 3)),
+            direction=Rotation.random(rng=chance).as_matrix(),
+        )
+        found.append(resample_mask(mask, geometry, in_plane_grid(geometry, spacing=spacing)))
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
 
 
 def test_a_grid_that_fits_already_is_not_interpolated():
