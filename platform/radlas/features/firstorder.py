@@ -33,11 +33,11 @@ def first_order(
         shift: Added before intensities are squared.
     """
     n = values.size
-    mean = total / n
+    low, high = extent
+    mean = total / n if high > low else low  # of equal voxels rounding would leave a skewness of 1
     second, third, fourth, absolute, energy = central_sums(values, mean, shift)
     variance = second / n
     spread = variance or 1.0
-    low, high = extent
     p10, p25, median, p75, p90 = percentiles(values, extent)
     shares = present[present > 0] / n
     found = {

@@ -19,6 +19,7 @@ from radlas.digests import digest_of
 from radlas.errors import ConfigError, DataError
 from radlas.features import images
 from radlas.features.filters.lbp import binary_patterns, icosphere
+from radlas.features.firstorder import first_order
 from radlas.features.kernels import pairs as pair_kernels
 from radlas.features.params import recipe_of
 from radlas.features.preprocess import to_itk
@@ -293,6 +294,18 @@ def test_odd_rois_have_values_or_a_reason_and_never_nan(name, flat):
         values = row.values.values()
         assert all(value is None or np.isfinite(value) for value in values)
         assert (None in values) == bool(row.reason)
+
+
+@pytest.mark.parametrize("voxels", [3, 7, 12, 97])
+@pytest.mark.parametrize("level", [0.1, 1 / 3, -0.7, 1e9 / 3])
+def test_equal_voxels_are_neither_skewed_nor_peaked(voxels, level):
+    """Added up and divided again they need not be themselves, and rests have any ratio."""
+    values = np.full(voxels, level)
+    extent, total = (level, level), float(values.sum())
+    found = first_order(values, np.array([0, voxels]), extent=extent, total=total, voxel_volume=1)
+    spread = ("Variance", "Skewness", "Kurtosis", "MeanAbsoluteDeviation", "Range")
+    assert {found[f"firstorder_{name}"] for name in spread} == {0.0}
+    assert found["firstorder_Mean"] == level
 
 
 # PyRadiomics refuses one voxel, and of two without neighbours it sums over nothing to 0.
