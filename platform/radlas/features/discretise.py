@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from radlas.features.kernels.levels import digitise
 
@@ -45,12 +45,24 @@ def fixed_width_edges(
     return edges if edges.size > 1 else np.array([edges[0] - 0.5, edges[0] + 0.5])
 
 
-def fixed_count_edges(low: float, high: float, *, count: int) -> NDArray[np.float64]:
-    """So many bins of equal width between lowest and highest; the highest falls into the last."""
+def fixed_count_edges(
+    low: float, high: float, *, count: int, dtype: DTypeLike = np.float64
+) -> NDArray[np.float64]:
+    """So many bins of equal width between lowest and highest; the highest falls into the last.
+
+    These are in the image's type, as ``numpy.histogram`` had them in numpy 1 already: the decimals
+    of single precision lie beside those of double, and a voxel on an edge would change its bin.
+
+    Args:
+        low: The lowest intensity of the ROI.
+        high: The highest.
+        count: Number of levels [1].
+        dtype: Type of the image, a float.
+    """
     ends = (low, high) if high > low else (low - 0.5, high + 0.5)
-    edges = np.linspace(*ends, count + 1)
+    edges = np.linspace(*ends, count + 1).astype(dtype)
     edges[-1] += 1
-    return edges
+    return edges.astype(np.float64)
 
 
 def to_levels(values: NDArray[np.float64], edges: NDArray[np.float64]) -> Levels:

@@ -185,7 +185,7 @@ def _measure(
     found = Found(target.name, image.name, {})
     if not np.isfinite(total):
         return replace(found, reason="not_finite")
-    edges = _edges(low, high, image.options)
+    edges = _edges(low, high, image)
     if edges is None:
         return replace(found, reason="too_many_levels")
     levels = to_levels(np.maximum(values, edges[0]), edges)
@@ -216,11 +216,12 @@ def is_planar(texture: str, spacing_zyx: tuple[float, float, float]) -> bool:
     return texture == "2d" or (texture == "auto" and z > THICK * max(y, x))
 
 
-def _edges(low: float, high: float, options: Mapping[str, Any]) -> NDArray[np.float64] | None:
+def _edges(low: float, high: float, image: FilteredImage) -> NDArray[np.float64] | None:
     """Bin edges of an ROI; ``None`` if there are more than the tables can hold."""
-    bins = options.get("binCount")
+    options, bins = image.options, image.options.get("binCount")
     if bins is not None:
-        return fixed_count_edges(low, high, count=int(bins)) if bins < HIGHEST else None
+        enough = bins < HIGHEST
+        return fixed_count_edges(low, high, count=bins, dtype=image.dtype) if enough else None
     width, origin = float(options["binWidth"]), options.get("binOrigin")
     start = low if origin is None else float(origin)
     # Where a width is lost in the last digits of an intensity, levels cannot be told apart either.

@@ -80,11 +80,13 @@ class FilteredImage:
         name: Image type, as ``wavelet-LLH``.
         options: Settings that hold for this image.
         values: By ROI, the intensities of its voxels in scan order, float64.
+        dtype: What the image was computed in; double of integers, as bins are.
     """
 
     name: str
     options: Options
     values: Mapping[str, NDArray[np.float64]]
+    dtype: np.dtype[Any]
 
 
 def filtered_images(
@@ -100,10 +102,13 @@ def filtered_images(
     for kind, custom in kinds.items():
         options = {**common, **{key: value for key, value in custom.items() if value is not None}}
         for name, values in _FILTERS[kind](scene, options):
-            yield FilteredImage(name, options, values)
+            dtype = next(iter(values.values())).dtype
+            dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)
+            double = {roi: found.astype(np.float64) for roi, found in values.items()}
+            yield FilteredImage(name, options, double, dtype)
 
 
-ByRoi = dict[str, NDArray[np.float64]]
+ByRoi = dict[str, NDArray[Any]]
 Images = Iterator[tuple[str, ByRoi]]
 
 
@@ -116,7 +121,7 @@ def _cut(scene: Scene, image: NDArray[Any], around: Box | None = None) -> ByRoi:
             slice(side.start - out.start, side.stop - out.start)
             for side, out in zip(shared, around, strict=True)
         )
-        found[target.name] = image[place][target.mask[shared]].astype(np.float64)
+        found[target.name] = image[place][target.mask[shared]]
     return found
 
 

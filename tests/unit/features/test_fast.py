@@ -18,6 +18,7 @@ from scipy.special import sph_harm_y
 from radlas.digests import digest_of
 from radlas.errors import ConfigError, DataError
 from radlas.features import images
+from radlas.features.discretise import fixed_count_edges, to_levels
 from radlas.features.filters.lbp import binary_patterns, icosphere
 from radlas.features.firstorder import first_order
 from radlas.features.kernels import pairs as pair_kernels
@@ -26,6 +27,7 @@ from radlas.features.preprocess import to_itk
 from radlas.features.radiomics import RadiomicsExtractor
 from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
+from radlas.roi.facts import bounding_box
 from radlas.tables import RADIOMICS_FEATURES
 
 SHAPE = (13, 40, 44)
@@ -40,6 +42,7 @@ IMAGES = {
     "exponential": {},
     "gradient": {},
 }
+UPSTREAM = "Original LoG Wavelet Square SquareRoot Logarithm Exponential Gradient".split()
 PLAIN = {"normalise": "none", "rings": [], "minimum_voxels": 2, "pixel_type": "float64"}
 
 
@@ -520,6 +523,33 @@ def test_bins_of_a_range_of_two_neighbouring_numbers_are_bins():
     ).rows[0]
     assert row.reason == ""
     assert row.values["firstorder_Range"] > 0
+
+
+def test_of_bins_as_wide_as_the_steps_of_an_image_each_begins_with_a_step():
+    """Seven tenths are less in single precision than in double: edges have the image's."""
+    steps = (np.arange(11) / 10).astype(np.float32)
+    edges = fixed_count_edges(0.0, 1.0, count=10, dtype=np.float32)
+    assert to_levels(steps.astype(np.float64), edges).levels.tolist() == [*range(1, 11), 10]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_filtered_images_are_as_precise_as_upstreams(kind):
+    volume, rois = case(kind)
+    mask = rois["tumour"].mask
+    settings = RadiomicsExtractor.Settings.parse(PLAIN | {"image_types": IMAGES})
+    target = images.Target("tumour", mask, bounding_box(mask))
+    scene = images.Scene(volume.voxels, volume.geometry.spacing_zyx, (target,))
+    ours = images.filtered_images(scene, settings.image_types, settings.common())
+    image = to_itk(volume.voxels, volume.geometry)
+    label = to_itk(mask.astype(np.uint8), volume.geometry)
+    theirs = {
+        name: SimpleITK.GetArrayViewFromImage(found).dtype
+        for upstream, custom in zip(UPSTREAM, IMAGES.values(), strict=True)
+        for found, name, _ in getattr(imageoperations, f"get{upstream}Image")(
+            image, label, **custom
+        )
+    }
+    assert {one.name: one.dtype for one in ours} == theirs
 
 
 def test_integers_beyond_single_precision_keep_their_last_digit():
