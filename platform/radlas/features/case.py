@@ -27,7 +27,8 @@ from radlas.roi.ring import ring_name
 #: Raised when values change though settings and packages stay. 2: rings by surface; 3: the body
 #: along the patient's axes; 4: square pixels lie where their grid says, and masks on them do not
 #: depend on where the patient lay; `ibsi` counts runs across flat ROIs; equal voxels are
-#: not skewed; edges of so many bins have the image's precision.
+#: not skewed; edges of so many bins have the image's precision;
+#: no ring of a changed copy holds what rings leave out.
 METHODS = "4"
 Mask = NDArray[np.bool_]
 Masks = Mapping[str, Mask]
@@ -149,18 +150,21 @@ class CaseExtractor:
     ) -> tuple[FeatureRow, ...]:
         """The rows of one changed copy; a change that cannot be made leaves rows that say so."""
         wanted: CaseSettings = self.settings
-        needed = {TUMOUR, *wanted.rois, *wanted.ring_excludes} & set(masks)
+        drawn = {name for name, mask in masks.items() if name in self.drawn and mask.any()}
+        excluded = drawn & set(wanted.ring_excludes)
+        rings = [ring_name(*width) for width in wanted.rings]
         found: dict[tuple[str, str], FeatureRow] = {}
-        for names in (needed, {TUMOUR}):  # what cannot be done to another ROI spares the tumour
+        # What cannot be done to another ROI spares the tumour, and a ring that it is not cut from.
+        for names in (drawn, {TUMOUR, *excluded}, {TUMOUR}):
             try:
-                some = {name: masks[name] for name in names if masks[name].any()}
+                some = {name: masks[name] for name in names}
                 there, moved = perturb(volume, some, chain, seed_key=seed)
                 rows, _ = self._rows(there, moved, shuffle_key=seed if chain.shuffle else "")
             except (ConfigError, DataError):  # of a step that the case's voxels cannot hold
                 continue
-            found = {(row.roi, row.image_type): row for row in rows}
+            lost = set() if excluded <= names else set(rings)
+            found = {(row.roi, row.image_type): row for row in rows if row.roi not in lost}
             break
-        rings = [ring_name(*width) for width in wanted.rings]
         described = [*(roi for roi in wanted.rois if roi in masks), *rings]
         return tuple(
             replace(

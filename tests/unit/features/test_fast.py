@@ -62,7 +62,7 @@ def case(dtype=np.float64, seed=0):
     return Volume(voxels.astype(dtype), geometry), rois
 
 
-def describe(volume, rois, **settings):
+def describe(volume, rois, /, **settings):
     settings = RadiomicsExtractor.Settings.parse({**PLAIN, "image_types": IMAGES, **settings})
     return RadiomicsExtractor(settings).describe(volume, rois)
 
@@ -588,6 +588,30 @@ def test_a_change_that_another_roi_does_not_survive_spares_the_tumour_and_its_ri
         changed = {row.roi: row for row in found.rows if row.perturbation}
         assert [changed["tumour"], changed["ring_0_4"]] == list(alone)
         assert changed["edema"].reason == "perturbation_undefined"
+
+
+def test_a_ring_never_holds_what_it_leaves_out_though_a_change_lost_that():
+    """An edema that leaves the image is no part of the copy, and the ring would run through it."""
+    volume, rois = case()
+    border = odd((slice(4, 9), slice(0, 24), slice(28, 36))) & ~rois["tumour"].mask
+    other = odd((slice(3, 6), slice(36, 40), slice(0, 4)))
+    settings = {
+        "image_types": {"original": {}},
+        "feature_classes": ["firstorder"],
+        "rings": [[0, 8]],
+        "ring_excludes": ["edema"],
+        "rois": ["tumour", "node"],
+        "perturbations": {"shift_voxels": [-1.0]},
+    }
+    drawn = {"tumour": rois["tumour"], "edema": Roi("edema", border, "made")}
+    reasons = {row.roi: row.reason for row in describe(volume, drawn, **settings).rows[-2:]}
+    assert reasons == {"tumour": "", "ring_0_8": "perturbation_undefined"}
+    drawn = {"tumour": rois["tumour"], "edema": rois["edema"], "node": Roi("node", other, "made")}
+    found = describe(volume, drawn, **settings).rows[-3:]
+    reasons = {row.roi: row.reason for row in found}
+    assert reasons == {"tumour": "", "node": "perturbation_undefined", "ring_0_8": ""}
+    alone = describe(volume, {name: drawn[name] for name in ("tumour", "edema")}, **settings)
+    assert found[-1] == alone.rows[-1]
 
 
 def test_whose_neighbours_were_compared_follows_from_the_settings_not_from_the_roi():
