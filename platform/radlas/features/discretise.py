@@ -100,6 +100,8 @@ def ibsi_levels(
         levels = low >= 1 and high < HIGHEST and bool((values == np.rint(values)).all())
         return values.astype(np.int64) if levels else None
     if method == "fixed_count":
+        if count >= HIGHEST:
+            return None
         if high == low:
             return np.ones(values.size, dtype=np.int64)
         found = np.floor(count * (values - low) / (high - low)).astype(np.int64) + 1

@@ -365,6 +365,8 @@ def test_settings_that_cannot_be_meant_are_refused(settings, message):
     [
         ({"bin_width": 1e-20}, "too_many_levels"),
         ({"bin_origin": -1e21}, "too_many_levels"),
+        ({"discretisation": "fixed_count", "bin_count": 2_000}, "too_many_levels"),
+        ({"discretisation": "fixed_count", "bin_count": 10**9}, "too_many_levels"),
         ({"discretisation": "none"}, "undefined_feature"),
     ],
 )
