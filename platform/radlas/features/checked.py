@@ -27,6 +27,11 @@ def _flag(value: Any) -> bool:
     return isinstance(value, bool)
 
 
+def _one_of(*names: str) -> Check:
+    wanted = f"{', '.join(names[:-1])} or {names[-1]}"
+    return lambda value: isinstance(value, str) and value in names, wanted
+
+
 def _widths(value: Any) -> bool:
     positive = _list(value, lambda one: _number(one) and one >= 0.05)
     return positive and len({float(one) for one in value}) == len(value)
@@ -36,6 +41,12 @@ _ABOVE_0: Check = (lambda value: _number(value) and value > 0, "a number above 0
 _COUNT: Check = (lambda value: _whole(value) and value >= 1, "a whole number from 1")
 _FLAG: Check = (_flag, "true or false")
 _NUMBER: Check = (_number, "a number")
+# Those that upstream knows; a name that it does not know it takes for a B-spline, in its log only.
+_INTERPOLATORS = (
+    "sitkNearestNeighbor sitkLinear sitkBSpline sitkGaussian sitkLabelGaussian"
+    " sitkHammingWindowedSinc sitkCosineWindowedSinc sitkWelchWindowedSinc"
+    " sitkLanczosWindowedSinc sitkBlackmanWindowedSinc"
+).split()
 
 # By upstream's names; what may be missing may also be null.
 CHECKS: Mapping[str, Check] = {
@@ -48,7 +59,10 @@ CHECKS: Mapping[str, Check] = {
         lambda value: _list(value, lambda one: _number(one) and one >= 0) and len(value) == 3,
         "three numbers, x, y and z, 0 to keep one",
     ),
-    "interpolator": (lambda value: isinstance(value, str | int), "a name of SimpleITK"),
+    "interpolator": (
+        lambda value: value in _INTERPOLATORS or (_whole(value) and 1 <= value <= 10),
+        f"1 to 10, or one of {', '.join(_INTERPOLATORS)}",
+    ),
     "padDistance": (lambda value: _whole(value) and value >= 0, "a whole number from 0"),
     "distances": (
         lambda value: _list(value, lambda one: _whole(one) and one >= 1),
@@ -60,10 +74,7 @@ CHECKS: Mapping[str, Check] = {
         lambda value: _list(value, _number) and len(value) <= 2,
         "one or two numbers",
     ),
-    "resegmentMode": (
-        lambda value: value in {"absolute", "relative", "sigma"},
-        "absolute, relative or sigma",
-    ),
+    "resegmentMode": _one_of("absolute", "relative", "sigma"),
     "resegmentShape": _FLAG,
     "preCrop": _FLAG,
     "start_level": (lambda value: _whole(value) and value >= 0, "a whole number from 0"),
@@ -72,11 +83,8 @@ CHECKS: Mapping[str, Check] = {
     "gradientUseSpacing": _FLAG,
     "voxelArrayShift": _NUMBER,
     "symmetricalGLCM": _FLAG,
-    "weightingNorm": (
-        lambda value: value in {"infinity", "euclidean", "manhattan", "no_weighting"},
-        "infinity, euclidean, manhattan or no_weighting",
-    ),
-    "gldm_a": (lambda value: _number(value) and value >= 0, "a number from 0"),
+    "weightingNorm": _one_of("infinity", "euclidean", "manhattan", "no_weighting"),
+    "gldm_a": (lambda value: _whole(value) and value >= 0, "a whole number from 0"),
     "sigma": (_widths, "a list of widths of 0.05 mm at least, each once"),
     "lbp3DLevels": _COUNT,
     "lbp3DIcosphereRadius": _ABOVE_0,
