@@ -91,6 +91,10 @@ CHECKS: Mapping[str, Check] = {
     "lbp3DIcosphereSubdivision": (lambda value: _whole(value) and 0 <= value <= 4, "0 to 4"),
 }
 _NEVER_NULL = {"sigma", "binWidth"}
+_REAL = set(
+    "binWidth normalizeScale removeOutliers resampledPixelSpacing resegmentRange voxelArrayShift"
+    " sigma lbp3DIcosphereRadius".split()
+)
 
 
 def check_kinds(options: Mapping[str, Any], where: str) -> None:
@@ -111,6 +115,24 @@ def check_kinds(options: Mapping[str, Any], where: str) -> None:
             raise ValueError(f"`{where}.{key}` wants {wanted}, not {value!r}")
 
 
-def without_null(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that say something: null is upstream's default."""
-    return {key: value for key, value in options.items() if value is not None}
+def canonical(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings in the one form that enters a recipe's digest, however they were written.
+
+    Null is upstream's default and left out; what need not be whole is a float.
+
+    Examples:
+        >>> canonical({"sigma": [2, 2.5], "level": 1, "wavelet": None})
+        {'sigma': [2.0, 2.5], 'level': 1}
+    """
+    return {
+        key: _as_float(value) if key in _REAL else value
+        for key, value in options.items()
+        if value is not None or key in _NEVER_NULL
+    }
+
+
+def _as_float(value: Any) -> Any:
+    """What is no number is left to be refused."""
+    if isinstance(value, list | tuple):
+        return [_as_float(one) for one in value]
+    return float(value) if _number(value) else value

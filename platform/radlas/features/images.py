@@ -100,7 +100,7 @@ def filtered_images(
         common: Settings of all, by upstream's names.
     """
     for kind, custom in kinds.items():
-        options = {**common, **{key: value for key, value in custom.items() if value is not None}}
+        options = {**common, **custom}
         for name, values in _FILTERS[kind](scene, options):
             dtype = next(iter(values.values())).dtype
             dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)
@@ -140,7 +140,7 @@ def _log(scene: Scene, options: Options) -> Images:
     if not np.issubdtype(voxels.dtype, np.floating):
         voxels = floats_of(voxels)  # once for all widths
     needed = np.any([target.mask[scene.box] for target in scene.targets], axis=0)
-    for sigma in map(float, options["sigma"]):
+    for sigma in options["sigma"]:
         sizes = [np.ceil(sigma / edge) + 1 for edge in scene.spacing_zyx]
         if min(shape) < 4 or any(size < least for size, least in zip(shape, sizes, strict=True)):
             continue  # as upstream: the image is too small for this width

@@ -6,10 +6,17 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, Literal, Self, get_args
 
-from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    Field,
+    FiniteFloat,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from radlas.features.case_settings import CaseSettings
-from radlas.features.checked import check_kinds, without_null
+from radlas.features.checked import canonical, check_kinds
 from radlas.features.images import log_name
 from radlas.tables import RADIOMICS_FEATURES
 
@@ -113,6 +120,18 @@ class RadiomicsSettings(CaseSettings):
         default_factory=dict, description="Upstream settings by their upstream names."
     )
 
+    @field_validator("image_types")
+    @classmethod
+    def _filters_in_one_form(
+        cls, filters: Mapping[ImageType, Mapping[str, Any]]
+    ) -> Mapping[ImageType, Mapping[str, Any]]:
+        return {kind: canonical(custom) for kind, custom in filters.items()}
+
+    @field_validator("pyradiomics")
+    @classmethod
+    def _passed_in_one_form(cls, passed: Mapping[str, Any]) -> Mapping[str, Any]:
+        return canonical(passed)
+
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:
         _check_filters(self.image_types)
@@ -154,8 +173,8 @@ class RadiomicsSettings(CaseSettings):
 
     @property
     def upstream(self) -> dict[str, Any]:
-        """What is passed through and says something."""
-        return without_null(self.pyradiomics)
+        """What is passed through."""
+        return dict(self.pyradiomics)
 
     def common(self) -> dict[str, Any]:
         """The settings of all filters and features, by upstream's names."""
@@ -179,8 +198,7 @@ def image_type_names(settings: RadiomicsSettings) -> tuple[str, ...]:
         ('original', 'log-sigma-2-0-mm-3D')
     """
     names: list[str] = []
-    for kind, given in settings.image_types.items():
-        custom = without_null(given)
+    for kind, custom in settings.image_types.items():
         if kind == "log":
             names += [log_name(sigma) for sigma in sigmas(settings.image_types)]
         elif kind == "wavelet":
@@ -202,8 +220,8 @@ def _wavelet_names(custom: Mapping[str, Any]) -> list[str]:
 
 
 def sigmas(image_types: Mapping[ImageType, Mapping[str, Any]]) -> tuple[float, ...]:
-    """The widths of the Laplacian of Gaussian [mm], as floats: ``2`` and ``2.0`` are one image."""
-    return tuple(float(sigma) for sigma in image_types.get("log", {}).get("sigma", ()))
+    """The widths of the Laplacian of Gaussian [mm]."""
+    return tuple(image_types.get("log", {}).get("sigma", ()))
 
 
 def _check_features(features: tuple[str, ...], classes: tuple[FeatureClass, ...]) -> None:

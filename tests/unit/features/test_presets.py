@@ -42,6 +42,64 @@ def test_no_two_presets_make_the_same_radiomics():
     assert len(set(kept)) == len(kept) == 3
 
 
+@pytest.mark.parametrize(
+    ("extractor", "one", "other"),
+    [
+        (
+            "radiomics",
+            {"image_types": {"log": {"sigma": [2]}}},
+            {"image_types": {"log": {"sigma": [2.0]}}},
+        ),
+        (
+            "radiomics",
+            {"image_types": {"wavelet": {"level": None}}},
+            {"image_types": {"wavelet": {}}},
+        ),
+        ("radiomics", {"pyradiomics": {"normalize": None}}, {}),
+        (
+            "radiomics",
+            {"pyradiomics": {"resampledPixelSpacing": [1, 1, 0]}},
+            {"pyradiomics": {"resampledPixelSpacing": [1.0, 1.0, 0.0]}},
+        ),
+        ("ibsi", {"image_types": {"original": {}}}, {}),
+        (
+            "ibsi",
+            {"image_types": {"log": {"sigma": 2}}},
+            {"image_types": {"log": [{"sigma": 2.0, "cutoff": 4}]}},
+        ),
+    ],
+)
+def test_a_recipe_has_one_name_however_it_is_written(extractor, one, other):
+    """Two centres that write 2 and 2.0 have one feature set; other numbers make another one."""
+    made = [make_extractor(EXTRACTORS, extractor, settings) for settings in (one, other)]
+    first, second = (feature_set_name(extractor, each) for each in made)
+    assert first == second
+    again = type(made[0].settings).parse(made[0].settings.model_dump(mode="json"))
+    assert again == made[0].settings == made[1].settings
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"image_types": {"log": {"sigma": [2.5]}}},
+        {"image_types": {"wavelet": {"level": 2}}},
+        {"pyradiomics": {"resegmentRange": [0, 100]}},
+        {"pyradiomics": {"voxelArrayShift": 300}},
+    ],
+)
+def test_what_changes_a_value_changes_the_name(settings):
+    names = {
+        feature_set_name("radiomics", make_extractor(EXTRACTORS, "radiomics", each))
+        for each in (
+            {},
+            {"image_types": {"log": {"sigma": [2]}}},
+            {"image_types": {"wavelet": {}}},
+            settings,
+        )
+    }
+    assert len(names) == 4
+
+
 def test_a_parameter_file_is_a_recipe(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("imageType: {Original: {}, LoG: {sigma: [3]}}\nsetting: {binWidth: 5}\n")

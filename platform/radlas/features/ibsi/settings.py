@@ -11,6 +11,7 @@ from pydantic import (
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
+    field_validator,
     model_validator,
 )
 
@@ -83,6 +84,16 @@ class IbsiSettings(CaseSettings):
         " lie more than three pixels apart.",
     )
 
+    @field_validator("image_types")
+    @classmethod
+    def _filters_in_one_form(cls, filters: Mapping[str, Options]) -> Mapping[str, Options]:
+        """Every setting of every filter: a recipe has one digest, however it was written."""
+        found = {kind: _parsed(kind, options) for kind, options in filters.items()}
+        return {
+            kind: {} if kind == "original" else [one.model_dump(mode="json") for one in each]
+            for kind, each in found.items()
+        }
+
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Self:
         if self.spacing and self.in_plane_spacing:
@@ -96,21 +107,23 @@ class IbsiSettings(CaseSettings):
         return self
 
     def images(self) -> list[tuple[str, str, FilterSettings | None]]:
-        """Every image: its name, its filter, and that one's settings.
-
-        Raises:
-            ValueError: No such filter.
-            ConfigError: A filter's settings are wrong.
-        """
+        """Every image: its name, its filter, and that one's settings."""
         found: list[tuple[str, str, FilterSettings | None]] = []
         for kind, options in self.image_types.items():
             if kind == "original":
-                found.append(("original", kind, None))
-                continue
-            if kind not in IBSI_FILTERS:
-                known = ", ".join(["original", *IBSI_FILTERS])
-                raise ValueError(f"no filter is called `{kind}`; known: {known}")
-            for one in [options] if isinstance(options, Mapping) else options:
-                settings = IBSI_FILTERS[kind].settings.parse(one, f"image_types.{kind}")
-                found.append((settings.name, kind, settings))
+                found.append((kind, kind, None))
+            found += [(one.name, kind, one) for one in _parsed(kind, options)]
         return found
+
+
+def _parsed(kind: str, options: Options) -> list[FilterSettings]:
+    """The settings of a filter's images; the original has none."""
+    if kind == "original":
+        if options:
+            raise ValueError(f"`original` has no settings of its own, but was given {options}")
+        return []
+    if kind not in IBSI_FILTERS:
+        known = ", ".join(["original", *IBSI_FILTERS])
+        raise ValueError(f"no filter is called `{kind}`; known: {known}")
+    each = [options] if isinstance(options, Mapping) else options
+    return [IBSI_FILTERS[kind].settings.parse(one, f"image_types.{kind}") for one in each]
