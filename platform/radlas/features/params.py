@@ -25,7 +25,7 @@ def is_parameter_file(values: Mapping[str, Any]) -> bool:
 def recipe_of(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     """A parameter file as settings of the extractor ``radiomics``.
 
-    Rings are not made and intensities not scaled beyond what the file says.
+    Rings are not made, intensities not scaled and small ROIs not refused beyond what the file says.
 
     Args:
         values: The file's content.
@@ -36,12 +36,12 @@ def recipe_of(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
 
     Examples:
         >>> recipe_of({"setting": {"binWidth": 10}, "featureClass": {"glcm": ["Contrast"]}})
-        {'normalise': 'none', 'rings': (), 'bin_width': 10, 'feature_classes': ('glcm',), \
-'features': ('glcm_Contrast',)}
+        {'normalise': 'none', 'rings': (), 'minimum_voxels': 1, 'bin_width': 10, \
+'feature_classes': ('glcm',), 'features': ('glcm_Contrast',)}
     """
     if values.get("voxelSetting"):
         raise ConfigError("voxel maps are not offered", where, "take `voxelSetting` out")
-    found: dict[str, Any] = {"normalise": "none", "rings": ()}
+    found: dict[str, Any] = {"normalise": "none", "rings": (), "minimum_voxels": 1}
     passed: dict[str, Any] = {}
     for key, value in (values.get("setting") or {}).items():
         if key == "minimumROISize":

@@ -455,6 +455,18 @@ featureClass:
     assert ours == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize(("setting", "refused"), [({}, False), ({"minimumROISize": 12}, True)])
+def test_a_parameter_file_refuses_a_small_roi_only_if_it_says_so(setting, refused):
+    volume, _ = case()
+    small = {"tumour": Roi("tumour", odd((slice(5, 7), slice(10, 12), slice(10, 13))), "made")}
+    settings = RadiomicsExtractor.Settings.parse(recipe_of({"setting": setting}))
+    try:
+        found = bool(RadiomicsExtractor(settings).describe(volume, small).rows)
+    except DataError as error:
+        found = error.reason != "roi_too_small"
+    assert found != refused
+
+
 def test_only_the_features_that_were_asked_for_are_columns_of_a_row():
     volume, rois = case()
     row = describe(
