@@ -28,7 +28,8 @@ from radlas.roi.ring import ring_name
 #: along the patient's axes; 4: square pixels lie where their grid says, and masks on them do not
 #: depend on where the patient lay; `ibsi` counts runs across flat ROIs; equal voxels are
 #: not skewed; edges of so many bins have the image's precision;
-#: no ring of a changed copy holds what rings leave out; of `ibsi` no more levels than 2,000.
+#: no ring of a changed copy holds what rings leave out; of `ibsi` no more levels than 2,000;
+#: integers are resampled by ITK.
 METHODS = "4"
 Mask = NDArray[np.bool_]
 Masks = Mapping[str, Mask]

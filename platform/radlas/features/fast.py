@@ -19,7 +19,7 @@ from radlas.features.families import Values, texture_values
 from radlas.features.firstorder import first_order
 from radlas.features.found import Found
 from radlas.features.images import FilteredImage, Scene, Target, crop, filtered_images
-from radlas.features.itk_steps import nearest_by_itk, normalise_whole
+from radlas.features.itk_steps import nearest_by_itk, normalise_whole, spline_by_itk
 from radlas.features.kernels.moments import extent_and_sum
 from radlas.features.lattice import DIRECTIONS, Lattice, in_plane, make_lattice
 from radlas.features.preprocess import Prepared, pixels
@@ -116,7 +116,11 @@ def _own_scene(scene: Scene, geometry: Geometry, settings: RadiomicsSettings) ->
         mask = nearest_by_itk(target.mask, geometry, axes)
         inside = nearest_by_itk(np.ones_like(target.mask), geometry, axes)
     sampled = _target(target.name, mask, settings)
-    return Scene(resample_voxels(scene.voxels, axes, inside), (z, y, x), (sampled,))
+    if scene.voxels.dtype.kind == "i":
+        voxels = spline_by_itk(scene.voxels, geometry, axes)
+    else:
+        voxels = resample_voxels(scene.voxels, axes, inside)
+    return Scene(voxels, (z, y, x), (sampled,))
 
 
 def _resegmented(voxels: NDArray[Any], target: Target, settings: RadiomicsSettings) -> Target:

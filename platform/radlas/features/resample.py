@@ -65,7 +65,7 @@ def resample_voxels(
     """Cubic B-spline through an image, in its own pixel type.
 
     Args:
-        voxels: The whole image, shape ``(z, y, x)``.
+        voxels: The whole image, shape ``(z, y, x)``, floats; for integers see ``spline_by_itk``.
         axes: The new grid; where it leaves the image, the result is 0.
         inside: Where it does not, if rounding decides that.
     """
@@ -78,8 +78,7 @@ def resample_voxels(
     ]
     (tz, wz), (ty, wy), (tx, wx) = found
     out = np.empty([len(axis.places) for axis in axes], dtype=voxels.dtype)
-    whole = bool(np.issubdtype(voxels.dtype, np.integer))
-    evaluate(coefficients, tz, wz, ty, wy, tx, wx, whole, out)
+    evaluate(coefficients, tz, wz, ty, wy, tx, wx, out)
     if inside is not None:
         return np.where(inside, out, 0).astype(voxels.dtype)
     for at, (axis, size) in enumerate(zip(axes, voxels.shape, strict=True)):

@@ -126,6 +126,21 @@ def test_integers_and_single_precision_are_those_of_pyradiomics(pixel_type, upst
     assert_same(describe(*inputs, **settings), describe(*inputs, backend="pyradiomics", **settings))
 
 
+@pytest.mark.parametrize("origin", [(0.0, 0.0, 0.0), (-113.7, 47.123, 9.77)])
+def test_integers_are_cut_as_upstream_cuts_them_where_grids_meet(origin):
+    """Of a spline through its own samples the last bit decides between 5 and 4."""
+    volume, rois = case(np.int32)
+    geometry = make_geometry(SHAPE, spacing=SPACING, origin=origin, direction=np.eye(3))
+    inputs = Volume(volume.voxels // 100, geometry), rois
+    settings = {
+        "bin_width": 1,
+        "image_types": {"original": {}},
+        "pixel_type": "int32",
+        "pyradiomics": {"resampledPixelSpacing": [0.9, 1.1, 1.0]},
+    }
+    assert_same(describe(*inputs, **settings), describe(*inputs, backend="pyradiomics", **settings))
+
+
 def test_what_the_fast_backend_does_not_offer_goes_to_pyradiomics_and_is_said():
     wanted = {**PLAIN, "pyradiomics": {"distances": [1, 2], "gldm_a": 1}}
     extractor = RadiomicsExtractor(RadiomicsExtractor.Settings.parse(wanted))

@@ -1,8 +1,4 @@
-"""Cubic B-splines on a straight grid, in ITK's order of operations.
-
-The order matters for integer images: they are cut to whole numbers, and where a sample of the new
-grid meets one of the old, the last bit decides between two of them.
-"""
+"""Cubic B-splines on a straight grid, in ITK's order of operations."""
 
 from __future__ import annotations
 
@@ -74,7 +70,6 @@ def evaluate(
     weights_y: NDArray[np.float64],
     taps_x: NDArray[np.int64],
     weights_x: NDArray[np.float64],
-    whole: bool,
     out: NDArray[Any],
 ) -> None:
     """The spline at every point of a new grid.
@@ -83,7 +78,6 @@ def evaluate(
         coefficients: Shape ``(z, y, x)``.
         taps_z: The four coefficients that matter to each new slice, shape ``(slice, 4)``.
         weights_z: Their weights, same shape; so for rows and columns.
-        whole: True to cut to whole numbers, as for an image of integers.
         out: Out, shape ``(slice, row, column)``.
     """
     columns = out.shape[2]
@@ -108,5 +102,4 @@ def evaluate(
                                 total += weight * row[np.uint64(taps_x[x, tap])]
                             sums[at] = total
                 for lane in range(width):
-                    value = sums[lane]
-                    out[z, y, first + lane] = np.trunc(value) if whole else value
+                    out[z, y, first + lane] = sums[lane]
