@@ -24,12 +24,13 @@ from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
 from radlas.reasons import data_error
 from radlas.roi.ring import ring_name
 
-#: Raised when values change though settings and packages stay. 2: rings by surface; 3: the body
-#: along the patient's axes; 4: square pixels lie where their grid says, and masks on them do not
-#: depend on where the patient lay; `ibsi` counts runs across flat ROIs; equal voxels are
-#: not skewed; edges of so many bins have the image's precision;
-#: no ring of a changed copy holds what rings leave out; of `ibsi` no more levels than 2,000;
-#: integers are resampled by ITK.
+#: Raised when values change though settings and packages stay.
+#: 2: rings by surface.
+#: 3: the body along the patient's axes.
+#: 4: margins that were filled are no air; square pixels lie where their grid says, and masks on
+#: them do not depend on where the patient lay; no ring of a changed copy holds what rings leave
+#: out; equal voxels are not skewed; edges of so many bins have the image's precision; integers are
+#: resampled by ITK; `ibsi` counts runs across flat ROIs, and no more than 2,000 levels.
 METHODS = "4"
 Mask = NDArray[np.bool_]
 Masks = Mapping[str, Mask]
