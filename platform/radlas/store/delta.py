@@ -314,11 +314,17 @@ def _fields(table: Table, names: Sequence[str]) -> Any:
 
 
 def _widened(log: DeltaTable, table: Table, rows: Any) -> Any:
-    """The table's schema, after adding columns that rows carry and the table does not."""
+    """The table's schema, after adding columns that rows carry and the table does not.
+
+    Raises:
+        CommitFailedError: Somebody else made the version after the one that ``log`` has seen. A
+            retry of deltalake's own would take ``log`` past rows that nobody has looked at.
+    """
     known = schema_of(log, table).names
     extra = sorted(set(rows.column_names) - set(known))
     if extra:
-        log.alter.add_columns(Schema.from_arrow(_fields(table, extra)).fields)
+        fields = Schema.from_arrow(_fields(table, extra)).fields
+        log.alter.add_columns(fields, commit_properties=CommitProperties(max_commit_retries=0))
     return _fields(table, [*known, *extra])
 
 

@@ -72,6 +72,27 @@ def test_a_commit_that_lost_a_race_looks_again(filled, monkeypatch):
     assert [case for case, _ in keys(filled)] == ["a", "b", "c", "d", "e"]
 
 
+@pytest.mark.parametrize("theirs", [{}, {"myfilter_Mean": 2.0}, {"other_Mean": 3.0}])
+def test_a_new_column_that_lost_a_race_lets_nothing_in_twice(filled, monkeypatch, theirs):
+    """Rows that another writer stores while the table is widened are looked at, too."""
+    widened, raced = delta._widened, []
+
+    def late(*arguments):
+        if not raced:
+            raced.append(True)
+            delta.append(filled, "radiomics", [feature_row("d", **theirs)], run_id="o")
+        return widened(*arguments)
+
+    monkeypatch.setattr(delta, "_widened", late)
+    rows = [feature_row("d", myfilter_Mean=1.0), feature_row("e", myfilter_Mean=1.0)]
+    assert delta.append(filled, "radiomics", rows, run_id="r") == 1
+    assert [case for case, _ in keys(filled)] == ["a", "b", "c", "d", "e"]
+    columns = ["case_id", "myfilter_Mean", *theirs]
+    stored = {r["case_id"]: r for r in delta.read(filled, "radiomics", columns).to_pylist()}
+    assert stored["e"]["myfilter_Mean"] == 1.0
+    assert stored["d"] == {"case_id": "d", "myfilter_Mean": None} | theirs, "the first stays"
+
+
 def test_a_table_that_others_keep_busy_is_told_and_nothing_is_lost(filled, monkeypatch):
     def busy(*_):
         raise CommitFailedError("somebody else did")
