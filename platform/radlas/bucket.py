@@ -150,6 +150,9 @@ class Bucket:
     def sweep(self, folder: str) -> None:
         """See ``Place``: what is prepared lies on other machines, in their temporary folders."""
 
+    def settle(self, names: Sequence[str]) -> None:
+        """See ``Place``: a server answers once it has a file."""
+
     def uri(self, name: str) -> str:
         """See ``Place``."""
         return f"{self.url}/{name}"

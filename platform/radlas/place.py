@@ -75,6 +75,9 @@ class Place(Protocol):
     def sweep(self, folder: str) -> None:
         """Remove what writers that died had prepared near ``folder``; those that live keep it."""
 
+    def settle(self, names: Sequence[str]) -> None:
+        """Have files on disk that others wrote here, those of them that are there."""
+
     def uri(self, name: str) -> str:
         """A folder's address, as Delta wants it."""
 
@@ -209,6 +212,12 @@ class Folder:
                 with _unless_held(stage) as is_dead:
                     if is_dead:
                         shutil.rmtree(stage, ignore_errors=True)
+
+    def settle(self, names: Sequence[str]) -> None:
+        """See ``Place``."""
+        paths = [path for name in names if (path := self.root / name).is_file()]
+        for path in (*paths, *{path.parent for path in paths}):
+            _sync(path)
 
     def uri(self, name: str) -> str:
         """See ``Place``."""

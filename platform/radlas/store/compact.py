@@ -13,9 +13,11 @@ from functools import partial
 
 import pyarrow as pa
 from deltalake import DeltaTable
+from deltalake.transaction import AddAction, RemoveAction
 
 from radlas.store import delta
 from radlas.store.layout import Store
+from radlas.store.log import added, open_log, parts_of, removed, write_log
 from radlas.store.parts import Part, read_part, write_parts
 from radlas.tables import TABLES, Table
 
@@ -70,7 +72,7 @@ def vacuum(
     Returns:
         Paths that were removed.
     """
-    log = delta.open_log(store, name)
+    log = open_log(store, name)
     if log is None:
         return []
     store.place.sweep("lake")
@@ -84,16 +86,17 @@ def vacuum(
 
 
 def _merge(store: Store, table: Table, bundle: Sequence[Part], log: DeltaTable) -> None:
-    here = {part.path for part in delta.parts_of(log, table)}
+    here = {part.path for part in parts_of(log, table)}
     if not here.issuperset(part.path for part in bundle):
         return  # another compaction came first
     rows = pa.concat_tables(
         (read_part(store.place, table, part.path) for part in bundle), promote_options="default"
     )
-    merged = [delta.added(part) for part in write_parts(store.place, table, rows)]
-    replaced = [delta.removed(part) for part in bundle]
+    merged = [added(part) for part in write_parts(store.place, table, rows)]
+    replaced = [removed(part) for part in bundle]
     schema = delta.schema_of(log, table)
-    delta.write_log(log, table, schema, [*replaced, *merged], {"compaction": table.name})
+    actions: list[AddAction | RemoveAction] = [*replaced, *merged]
+    write_log(store, log, table, schema, actions, metadata={"compaction": table.name})
 
 
 def _bundles(parts: Sequence[Part], many: int) -> Iterator[list[Part]]:

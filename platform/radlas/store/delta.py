@@ -1,45 +1,36 @@
 """The lake's tables: append by key, one atomic commit, read at a pinned version.
 
-Delta through ``deltalake`` gives the log; Parquet is written by pyarrow alone. What the log does
-not check is checked here: that a key is stored once, that new columns are declared before rows
+Delta through ``deltalake`` gives the log (``log.py``); Parquet is written by pyarrow alone. What it
+does not check is checked here: that a key is stored once, that new columns are declared before rows
 carry them, that nobody committed since we looked. ``deltalake`` must not be used after a fork.
 """
 
 from __future__ import annotations
 
 import bisect
-import json
-import os
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Schema
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
-from deltalake.transaction import AddAction, RemoveAction
+from deltalake.exceptions import CommitFailedError
 from numpy.typing import NDArray
 
 from radlas.errors import StoreError
 from radlas.model import Row
 from radlas.store.content import key_digests, row_digests
 from radlas.store.layout import Store
+from radlas.store.log import added, open_log, open_or_create, parts_of, settle, write_log
 from radlas.store.parts import Part, part_name, read_part, write_parts
 from radlas.store.schema import arrow_schema
 from radlas.tables import ROW_DIGEST, TABLES, Table
 
 T = TypeVar("T")
-_CONFIGURATION = {
-    "delta.enableExpiredLogCleanup": "false",
-    "delta.logRetentionDuration": "interval 36500 days",
-    "delta.dataSkippingStatsColumns": "case_id",
-}
 _PATIENCE = 120.0  # other writers' commits take a tenth of a second each [s]
-_OWNER = os.getpid()
 
 
 def version(store: Store, name: str) -> int | None:
@@ -127,10 +118,11 @@ class Appender:
         new = self._unseen(log, table, given, keys)
         if not len(new):
             return 0
-        schema = _widened(log, table, given)
+        schema = _widened(self._store, log, table, given)
         rows = given.take(new)
         written = write_parts(self._store.place, table, rows)
-        write_log(log, table, schema, [added(part) for part in written], {"run_id": self._run_id})
+        actions = [added(part) for part in written]
+        write_log(self._store, log, table, schema, actions, metadata={"run_id": self._run_id})
         return len(new)
 
     def _unseen(
@@ -182,7 +174,7 @@ def commit(store: Store, table: Table, change: Callable[[DeltaTable], T]) -> T:
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
         try:
-            return change(_open_or_create(store, table))
+            return change(open_or_create(store, table))
         except CommitFailedError:
             time.sleep(random.uniform(0.01, 0.2))  # noqa: S311 - so that two do not keep step
     raise StoreError(
@@ -193,70 +185,6 @@ def commit(store: Store, table: Table, change: Callable[[DeltaTable], T]) -> T:
     )
 
 
-def write_log(
-    log: DeltaTable,
-    table: Table,
-    schema: Any,
-    actions: Sequence[AddAction | RemoveAction],
-    metadata: Mapping[str, str],
-) -> None:
-    """One atomic version after exactly the one that ``log`` has seen.
-
-    Raises:
-        CommitFailedError: Somebody else made that version.
-    """
-    log.create_write_transaction(
-        list(actions),
-        mode="append",
-        schema=Schema.from_arrow(schema),
-        partition_by=list(table.partitions),
-        commit_properties=CommitProperties(custom_metadata=dict(metadata), max_commit_retries=0),
-    )
-
-
-def added(part: Part) -> AddAction:
-    """The log's entry of a part. Only case ids have a range: wide statistics slow every commit."""
-    statistics: dict[str, Any] = {"numRecords": part.rows}
-    if part.cases:
-        low, high = part.cases
-        statistics["minValues"], statistics["maxValues"] = {"case_id": low}, {"case_id": high}
-        statistics["nullCount"] = {"case_id": 0}
-    return AddAction(
-        path=part.path,
-        size=part.size,
-        partition_values=dict(part.partition),
-        modification_time=int(time.time() * 1000),
-        data_change=True,
-        stats=json.dumps(statistics),
-    )
-
-
-def removed(part: Part) -> RemoveAction:
-    """The log's entry that takes a part out of the newest version; older ones keep it."""
-    return RemoveAction(
-        path=part.path,
-        data_change=True,
-        deletion_timestamp=int(time.time() * 1000),
-        size=part.size,
-        partition_values=dict(part.partition),
-    )
-
-
-def parts_of(log: DeltaTable, table: Table) -> list[Part]:
-    """Parts of the version that a log was opened at."""
-    actions = pa.table(log.get_add_actions(flatten=True)).to_pylist()
-    return [
-        Part(
-            path=unquote(one["path"]),
-            size=one["size_bytes"],
-            rows=one["num_records"],
-            partition={name: one[f"partition.{name}"] for name in table.partitions},
-            cases=(one["min.case_id"], one["max.case_id"]) if one.get("min.case_id") else (),
-        )
-        for one in actions
-    ]
-
-
 def as_declared(table: Table, rows: Any) -> Any:
     """Arrow rows under the declared types; columns that are not declared are float64."""
     return rows.cast(_fields(table, rows.column_names))
@@ -265,33 +193,6 @@ def as_declared(table: Table, rows: Any) -> Any:
 def schema_of(log: DeltaTable, table: Table) -> Any:
     """A table's columns as Arrow: the declared types, and float64 for features of extractors."""
     return _fields(table, pa.schema(log.schema().to_arrow()).names)
-
-
-def open_log(store: Store, name: str, at: int | None = None) -> DeltaTable | None:
-    """A table's log at a version, by default the newest; None if nothing was ever written."""
-    if os.getpid() != _OWNER:
-        raise StoreError("the lake was opened after a fork", name, "start processes by spawn")
-    uri, options = _address(store, name)
-    try:
-        return DeltaTable(uri, version=at, storage_options=options)
-    except TableNotFoundError:
-        return None
-
-
-def _open_or_create(store: Store, table: Table) -> DeltaTable:
-    uri, options = _address(store, table.name)
-    return open_log(store, table.name) or DeltaTable.create(
-        uri,
-        storage_options=options,
-        schema=Schema.from_arrow(arrow_schema(table)),
-        partition_by=list(table.partitions),
-        configuration=_CONFIGURATION,
-        mode="ignore",
-    )
-
-
-def _address(store: Store, name: str) -> tuple[str, dict[str, str]]:
-    return store.place.uri(part_name(TABLES[name])), dict(store.place.delta_options)
 
 
 def _stamped(table: Table, rows: Iterable[Row] | pa.Table) -> Any:
@@ -313,7 +214,7 @@ def _fields(table: Table, names: Sequence[str]) -> Any:
     )
 
 
-def _widened(log: DeltaTable, table: Table, rows: Any) -> Any:
+def _widened(store: Store, log: DeltaTable, table: Table, rows: Any) -> Any:
     """The table's schema, after adding columns that rows carry and the table does not.
 
     Raises:
@@ -325,6 +226,7 @@ def _widened(log: DeltaTable, table: Table, rows: Any) -> Any:
     if extra:
         fields = Schema.from_arrow(_fields(table, extra)).fields
         log.alter.add_columns(fields, commit_properties=CommitProperties(max_commit_retries=0))
+        settle(store, table, log.version())
     return _fields(table, [*known, *extra])
 
 

@@ -19,6 +19,7 @@ from radlas.store.compact import compact
 from radlas.store.content import content_digest
 from radlas.store.gates import Gates, examine, refuse
 from radlas.store.layout import Store
+from radlas.store.log import open_log, parts_of
 from radlas.store.parts import verify_part
 from radlas.store.query import connect, run_sql
 from radlas.tables import TABLES
@@ -221,10 +222,10 @@ def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
 
 def newest(store: Store) -> tuple[dict[str, int], dict[str, list[str]]]:
     """Newest version of every table, -1 for an empty one, and its parts: each log is read once."""
-    logs = {table: delta.open_log(store, table) for table in VERSIONED}
+    logs = {table: open_log(store, table) for table in VERSIONED}
     versions = {table: -1 if log is None else log.version() for table, log in logs.items()}
     parts = {
-        table: sorted(part.path for part in delta.parts_of(log, TABLES[table])) if log else []
+        table: sorted(part.path for part in parts_of(log, TABLES[table])) if log else []
         for table, log in logs.items()
     }
     return versions, parts

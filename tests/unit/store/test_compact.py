@@ -73,15 +73,15 @@ def test_an_orphan_goes_when_it_is_old(tmp_path):
 
 
 def test_an_append_between_reading_and_committing_is_not_lost(crowded, monkeypatch):
-    write_log, raced = delta.write_log, []
+    write_log, raced = compaction.write_log, []
 
-    def late(*arguments):
+    def late(*arguments, **named):
         if not raced:
             raced.append(True)
             delta.append(crowded, "radiomics", [feature_row("new")], run_id="o")
-        write_log(*arguments)
+        write_log(*arguments, **named)
 
-    monkeypatch.setattr(delta, "write_log", late)
+    monkeypatch.setattr(compaction, "write_log", late)
     compact(crowded, "radiomics", many=2)
     found = [row["case_id"] for row in rows(crowded)]
     assert len(found) == len(set(found)) == 11
@@ -90,15 +90,15 @@ def test_an_append_between_reading_and_committing_is_not_lost(crowded, monkeypat
 
 def test_two_compactions_at_once_leave_every_row_once(crowded, monkeypatch):
     """The other one replaces the same parts before this one commits."""
-    write_log, raced = delta.write_log, []
+    write_log, raced = compaction.write_log, []
 
-    def late(*arguments):
+    def late(*arguments, **named):
         if not raced:
             raced.append(True)
             compact(crowded, "radiomics", many=2)
-        write_log(*arguments)
+        write_log(*arguments, **named)
 
-    monkeypatch.setattr(delta, "write_log", late)
+    monkeypatch.setattr(compaction, "write_log", late)
     before = rows(crowded)
     done = compact(crowded, "radiomics", many=2)
     assert rows(crowded) == before

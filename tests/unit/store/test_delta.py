@@ -1,5 +1,8 @@
 """The lake: append by key, nothing twice, columns widen, nothing is hidden."""
 
+import os
+from pathlib import Path
+
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -91,6 +94,33 @@ def test_the_log_keeps_every_version(filled):
     log = filled.place.read(f"lake/radiomics/_delta_log/{0:020}.json").decode()
     assert '"delta.enableExpiredLogCleanup":"false"' in log.replace(" ", "")
     assert '"delta.logRetentionDuration":"interval36500days"' in log.replace(" ", "")
+
+
+def test_every_entry_of_the_log_is_on_disk_before_the_next_is_begun(tmp_path, monkeypatch):
+    """Else a power cut could keep the ledger's word and take the rows that it speaks of."""
+    store = init_store(tmp_path / "store")
+    seen, fsync, log = [], os.fsync, f"{tmp_path}/store/lake/radiomics/_delta_log"
+
+    def noted(descriptor):
+        seen.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    delta.append(store, "radiomics", [feature_row("a", myfilter_Mean=1.0)], run_id="r")
+    entries = [f"{log}/{version:020}.json" for version in range(3)]  # made, widened, appended to
+    assert [path for path in seen if path in entries] == entries
+    assert seen.count(log) == 3, "the folder too, which holds their names"
+    assert [path.endswith("part.parquet") for path in seen].index(True) < seen.index(entries[-1])
+
+
+@pytest.mark.parametrize("kept", [lambda data: data[:50], lambda _: None])
+def test_a_damaged_log_is_named_and_is_no_defect(filled, kept):
+    name = f"lake/radiomics/_delta_log/{1:020}.json"
+    damaged = kept(filled.place.read(name))
+    filled.place.remove(name) if damaged is None else filled.place.replace(name, damaged)
+    with pytest.raises(StoreError, match="log of table radiomics cannot be read") as caught:
+        delta.read(filled, "radiomics", at=1)
+    assert caught.value.where == f"{filled.place}/lake/radiomics/_delta_log"
 
 
 def test_a_damaged_part_is_named(filled):

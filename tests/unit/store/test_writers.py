@@ -60,11 +60,11 @@ def test_a_commit_that_lost_a_race_looks_again(filled, monkeypatch):
     """The other writer stored one of the two rows meanwhile: only the other one is new."""
     write_log, raced = delta.write_log, []
 
-    def late(*arguments):
+    def late(*arguments, **named):
         if not raced:
             raced.append(True)
             delta.append(filled, "radiomics", [feature_row("d", firstorder_Mean=7.0)], run_id="o")
-        write_log(*arguments)
+        write_log(*arguments, **named)
 
     monkeypatch.setattr(delta, "write_log", late)
     rows = [feature_row("d", firstorder_Mean=7.0), feature_row("e")]
@@ -94,7 +94,7 @@ def test_a_new_column_that_lost_a_race_lets_nothing_in_twice(filled, monkeypatch
 
 
 def test_a_table_that_others_keep_busy_is_told_and_nothing_is_lost(filled, monkeypatch):
-    def busy(*_):
+    def busy(*_, **__):
         raise CommitFailedError("somebody else did")
 
     monkeypatch.setattr(delta, "_PATIENCE", 0.3)

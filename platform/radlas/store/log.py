@@ -1,0 +1,160 @@
+"""The log of a table: opened at a version, added to by one commit that is on disk when it is told.
+
+``deltalake`` writes a commit whole or not at all, but leaves it to the system when it goes to disk;
+and what it finds damaged it tells in its own words. Both are seen to here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+
+from radlas.errors import StoreError
+from radlas.store.layout import Store
+from radlas.store.parts import Part, part_name
+from radlas.store.schema import arrow_schema
+from radlas.tables import TABLES, Table
+
+_CONFIGURATION = {
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.dataSkippingStatsColumns": "case_id",
+}
+_OWNER = os.getpid()
+
+
+def open_log(store: Store, name: str, at: int | None = None) -> DeltaTable | None:
+    """A table's log at a version, by default the newest; None if nothing was ever written.
+
+    Raises:
+        StoreError: It is damaged, or holds no such version.
+    """
+    if os.getpid() != _OWNER:
+        raise StoreError("the lake was opened after a fork", name, "start processes by spawn")
+    uri, options = _address(store, name)
+    try:
+        return DeltaTable(uri, version=at, storage_options=options)
+    except TableNotFoundError:
+        return None
+    except DeltaError as error:
+        wanted = "" if at is None else f" at version {at}"
+        raise StoreError(
+            f"the log of table {name} cannot be read{wanted}: {str(error).splitlines()[0]}",
+            f"{store.place}/{_folder(name)}",
+            "restore that folder from a backup",
+            "damaged_log",
+        ) from error
+
+
+def open_or_create(store: Store, table: Table) -> DeltaTable:
+    """A table's log at its newest version; an empty table if there is none."""
+    log = open_log(store, table.name)
+    if log is None:
+        uri, options = _address(store, table.name)
+        log = DeltaTable.create(
+            uri,
+            storage_options=options,
+            schema=Schema.from_arrow(arrow_schema(table)),
+            partition_by=list(table.partitions),
+            configuration=_CONFIGURATION,
+            mode="ignore",
+        )
+        settle(store, table, 0)
+    return log
+
+
+def _address(store: Store, name: str) -> tuple[str, dict[str, str]]:
+    return store.place.uri(part_name(TABLES[name])), dict(store.place.delta_options)
+
+
+def _folder(name: str) -> str:
+    return part_name(TABLES[name], "_delta_log")
+
+
+def write_log(
+    store: Store,
+    log: DeltaTable,
+    table: Table,
+    schema: Any,
+    actions: Sequence[AddAction | RemoveAction],
+    *,
+    metadata: Mapping[str, str],
+) -> None:
+    """One atomic version after exactly the one that ``log`` has seen.
+
+    Raises:
+        CommitFailedError: Somebody else made that version.
+    """
+    made = log.version() + 1
+    log.create_write_transaction(
+        list(actions),
+        mode="append",
+        schema=Schema.from_arrow(schema),
+        partition_by=list(table.partitions),
+        commit_properties=CommitProperties(custom_metadata=dict(metadata), max_commit_retries=0),
+    )
+    settle(store, table, made)
+
+
+def settle(store: Store, table: Table, made: int) -> None:
+    """Have the version that was just made on disk: a power cut must not take what the ledger tells.
+
+    Args:
+        store: The store.
+        table: Which.
+        made: Its version.
+    """
+    entries = (f"{made:020}.json", f"{made:020}.checkpoint.parquet", "_last_checkpoint")
+    store.place.settle([f"{_folder(table.name)}/{entry}" for entry in entries])
+
+
+def added(part: Part) -> AddAction:
+    """The log's entry of a part. Only case ids have a range: wide statistics slow every commit."""
+    statistics: dict[str, Any] = {"numRecords": part.rows}
+    if part.cases:
+        low, high = part.cases
+        statistics["minValues"], statistics["maxValues"] = {"case_id": low}, {"case_id": high}
+        statistics["nullCount"] = {"case_id": 0}
+    return AddAction(
+        path=part.path,
+        size=part.size,
+        partition_values=dict(part.partition),
+        modification_time=int(time.time() * 1000),
+        data_change=True,
+        stats=json.dumps(statistics),
+    )
+
+
+def removed(part: Part) -> RemoveAction:
+    """The log's entry that takes a part out of the newest version; older ones keep it."""
+    return RemoveAction(
+        path=part.path,
+        data_change=True,
+        deletion_timestamp=int(time.time() * 1000),
+        size=part.size,
+        partition_values=dict(part.partition),
+    )
+
+
+def parts_of(log: DeltaTable, table: Table) -> list[Part]:
+    """Parts of the version that a log was opened at."""
+    actions = pa.table(log.get_add_actions(flatten=True)).to_pylist()
+    return [
+        Part(
+            path=unquote(one["path"]),
+            size=one["size_bytes"],
+            rows=one["num_records"],
+            partition={name: one[f"partition.{name}"] for name in table.partitions},
+            cases=(one["min.case_id"], one["max.case_id"]) if one.get("min.case_id") else (),
+        )
+        for one in actions
+    ]
