@@ -276,7 +276,7 @@ def whois(
 
 
 def verify(store: StoreOption, as_json: JsonOption = False) -> None:
-    """Read every volume, mask and snapshot again and hold them against their digests."""
+    """Read every volume, mask, file of the lake and snapshot again; hold them to their digests."""
 
     def action() -> int:
         damage = health.verify(open_store(store))

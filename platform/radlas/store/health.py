@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from radlas.errors import StoreError
@@ -10,9 +12,11 @@ from radlas.model import Row
 from radlas.store import delta
 from radlas.store.layout import Store
 from radlas.store.ledger import case_standings, count
+from radlas.store.parts import verify_part
 from radlas.store.recipes import list_recipes
 from radlas.store.snapshots import list_snapshots, verify_snapshot
 from radlas.store.travel import merged_cases
+from radlas.tables import TABLES
 from radlas.volumes.zarr import input_digests, read_record, verify_case
 
 
@@ -59,20 +63,35 @@ def _slowest(store: Store, shown: int = 3) -> list[Row]:
 
 
 def verify(store: Store) -> list[str]:
-    """Read every volume, mask and snapshot again; one message per damage, none if all is whole."""
-    damage = []
-    for case_id, digests in sorted(_catalogue(store).items()):
-        try:
-            verify_case(store.place, case_id)
-            _check_catalogue(case_id, digests, input_digests(read_record(store.place, case_id)))
-        except StoreError as error:
-            damage.append(str(error))
-    for snapshot in list_snapshots(store):
-        try:
-            verify_snapshot(store, snapshot)
-        except StoreError as error:
-            damage.append(str(error))
-    return damage
+    """Read every volume, mask, part of the lake and snapshot again.
+
+    Returns:
+        One message per damage, none if all is whole.
+    """
+    damage: list[str] = []
+    with _noted(damage):
+        for case_id, digests in sorted(_catalogue(store).items()):
+            with _noted(damage):
+                verify_case(store.place, case_id)
+                _check_catalogue(case_id, digests, input_digests(read_record(store.place, case_id)))
+    for name, table in TABLES.items():
+        with _noted(damage):
+            for part in delta.parts(store, name):  # also what no snapshot stands on, yet
+                with _noted(damage):
+                    verify_part(store.place, table, part.path)
+    with _noted(damage):
+        for snapshot in list_snapshots(store):
+            with _noted(damage):
+                verify_snapshot(store, snapshot)
+    return list(dict.fromkeys(damage))  # a part is damaged once, whatever stands on it
+
+
+@contextmanager
+def _noted(damage: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        damage.append(str(error))
 
 
 def _catalogue(store: Store) -> dict[str, list[Any]]:

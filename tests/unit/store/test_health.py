@@ -1,0 +1,55 @@
+"""What `verify` finds, wherever the damage is and whether or not anybody had frozen it."""
+
+from __future__ import annotations
+
+import pytest
+
+from radlas.store import delta
+from radlas.store.health import verify
+from radlas.store.snapshots import create_snapshot
+
+from .conftest import case_row, feature_row, overwrite, part_names
+
+
+@pytest.fixture
+def lake(store):
+    """Rows of an export: there are no volumes to verify."""
+    delta.append(store, "radiomics", [feature_row("a", firstorder_Mean=1.0)], run_id="r")
+    return store
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_changed_byte_is_told_once_whether_a_snapshot_stands_on_it_or_not(lake, frozen):
+    assert verify(lake) == []
+    if frozen:
+        delta.append(lake, "cases", [case_row("a")], run_id="r")
+        for name in ("x", "y"):
+            create_snapshot(lake, name)
+    (name,) = part_names(lake, "radiomics")
+    data = bytearray(lake.place.read(name))
+    data[60] ^= 1
+    overwrite(lake, name, bytes(data))
+    damage = [one for one in verify(lake) if "no such case" not in one]
+    assert [one.splitlines()[0] for one in damage] == ["a part holds other bytes than were written"]
+    assert name in damage[0]
+
+
+@pytest.mark.parametrize("table", ["radiomics", "cases"])
+def test_a_lost_part_is_told_and_all_else_is_verified_nevertheless(lake, table):
+    delta.append(lake, "cases", [case_row("a")], run_id="r")
+    delta.append(
+        lake, "clinical", [{"subject_id": "sa", "centre": "c1", "revision": 1}], run_id="r"
+    )
+    for name in (*part_names(lake, table), *part_names(lake, "clinical")):
+        overwrite(lake, name, b"")
+        lake.place.remove(name)
+    damage = "\n".join(verify(lake))
+    assert f"lake/{table}/" in damage
+    assert "lake/clinical/" in damage
+    assert "a part cannot be read" in damage
+
+
+def test_a_damaged_log_is_told(lake):
+    delta.append(lake, "cases", [case_row("a")], run_id="r")
+    lake.place.replace(f"lake/radiomics/_delta_log/{1:020}.json", b"{")
+    assert any("the log of table radiomics cannot be read" in one for one in verify(lake))
