@@ -86,19 +86,26 @@ def init_store(address: str | Path, key_file: Path | None = None) -> Store:
     if key_file is None and key_path.exists():
         key_file = key_path
     text = _read_key(key_file) if key_file else secrets.token_hex(32)
-    if key_path.exists() and _read_key(key_path) != text:
+    if not _is_kept(key_path, text):
         raise StoreError(
             "another site key lies where this store's key belongs: somebody may still need it",
             str(key_path),
             "move it away, or choose another place for the store",
         )
-    if key_file != key_path:
-        key_path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(key_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(text + "\n")
     write_head(place, uuid.uuid4().hex, _check(bytes.fromhex(text)))
     return open_store(address)
+
+
+def _is_kept(path: Path, text: str) -> bool:
+    """Write a key where none lies; whether this key is there then. Nobody's key is overwritten."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _read_key(path) == text
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text + "\n")
+    return True
 
 
 def write_head(place: Place, store_id: str, key_check: str, *, features_only: bool = False) -> None:

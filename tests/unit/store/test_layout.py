@@ -1,10 +1,12 @@
 """The store: made once, found or named as missing, one writer, one key."""
 
 import stat
+from pathlib import Path
 
 import pytest
 
 from radlas.errors import StoreError
+from radlas.store import layout
 from radlas.store.layout import init_store, open_store
 
 
@@ -33,6 +35,24 @@ def test_of_two_that_make_a_store_at_once_one_is_told(address, monkeypatch):
     monkeypatch.setattr("radlas.bucket.Bucket.is_free", lambda _: True)
     with pytest.raises(StoreError, match="there is a store already"):
         init_store(address)
+
+
+def test_who_comes_second_takes_nobodys_key_away(tmp_path, monkeypatch):
+    """Of two that found no key, the slower one would lock the faster one out of its own store."""
+    token_hex, faster = layout.secrets.token_hex, []
+
+    def other_comes_first(size):
+        if not faster:
+            faster.append(None)
+            faster[0] = init_store(tmp_path / "store")
+        return token_hex(size)
+
+    monkeypatch.setattr(layout.secrets, "token_hex", other_comes_first)
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: path.suffix != ".key" and exists(path))
+    with pytest.raises(StoreError, match="another site key lies"):
+        init_store(tmp_path / "store")
+    assert faster[0].key()
 
 
 def test_a_folder_with_other_things_is_not_taken_over(tmp_path):
