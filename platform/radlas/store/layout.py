@@ -7,7 +7,7 @@ import os
 import secrets
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from radlas.digests import pseudonym
 from radlas.errors import StoreError
@@ -142,6 +142,15 @@ def open_store(address: str | Path) -> Store:
             "use the radlas that made it, or ingest the sources into a new store",
         )
     return Store(place, head["store_id"], head["key_check"], head.get("features_only", False))
+
+
+def documents(place: Place, folder: str) -> list[str]:
+    """The JSON files that the store keeps in a folder.
+
+    File managers leave files there of which the store knows nothing: ``.DS_Store``, ``._x.json``.
+    """
+    names = (PurePosixPath(name) for name in place.names(folder))
+    return [str(name) for name in names if name.suffix == ".json" and name.name[0] != "."]
 
 
 def _key_path(place: Place) -> Path:

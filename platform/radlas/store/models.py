@@ -188,7 +188,7 @@ def _published(store: Store) -> list[tuple[str, int]]:
     return [
         (path.parts[1], int(path.parts[2]))
         for path in paths
-        if len(path.parts) == 4 and path.name == CARD
+        if len(path.parts) == 4 and path.name == CARD and path.parts[2].isdecimal()
     ]
 
 

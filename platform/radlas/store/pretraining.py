@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from radlas.errors import StoreError
-from radlas.store.layout import Store
+from radlas.store.layout import Store, documents
 
 _FOLDER = "pretraining"
 _LISTS = ("centres", "subjects", "images", "recast")  # of which notes together know more
@@ -87,7 +87,7 @@ def united(notes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _notes(store: Store, digests: Collection[str] | None) -> dict[str, dict[str, Any]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for name in store.place.names(_FOLDER):
+    for name in documents(store.place, _FOLDER):
         weights = PurePosixPath(name).stem.partition("-")[0]
         found.setdefault(weights, []).append(_read(store, name))
     return {

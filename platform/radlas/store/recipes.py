@@ -11,7 +11,7 @@ from typing import Any
 from radlas.digests import canonical_json
 from radlas.errors import ConfigError, StoreError
 from radlas.features.base import identity
-from radlas.store.layout import Store
+from radlas.store.layout import Store, documents
 
 _FOLDER = "feature_sets"
 
@@ -47,7 +47,7 @@ def load_recipe(store: Store, feature_set: str) -> dict[str, Any]:
 
 def list_recipes(store: Store) -> list[str]:
     """Names of all feature sets."""
-    return sorted(PurePosixPath(name).stem for name in store.place.names(_FOLDER))
+    return sorted(PurePosixPath(name).stem for name in documents(store.place, _FOLDER))
 
 
 def twins(store: Store, feature_set: str, recipe: Mapping[str, Any]) -> list[str]:

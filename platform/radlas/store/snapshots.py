@@ -18,7 +18,7 @@ from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.content import content_digest
 from radlas.store.gates import Gates, examine, refuse
-from radlas.store.layout import Store
+from radlas.store.layout import Store, documents
 from radlas.store.log import open_log, parts_of
 from radlas.store.parts import verify_part
 from radlas.store.query import connect, run_sql
@@ -156,7 +156,7 @@ def list_snapshots(store: Store, name: str = "") -> list[Snapshot]:
 
 def _named(store: Store, name: str) -> Iterator[tuple[int, str]]:
     """Number and file of the snapshots of a name, or of all."""
-    for path in store.place.names(_FOLDER):
+    for path in documents(store.place, _FOLDER):
         called, _, number = path.removeprefix(f"{_FOLDER}/").removesuffix(".json").partition("@")
         if number.isdecimal() and name in ("", called):
             yield int(number), path

@@ -29,7 +29,7 @@ from radlas.place import open_place
 from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.content import key_digests, row_digests
-from radlas.store.layout import Store, open_store, write_head
+from radlas.store.layout import Store, documents, open_store, write_head
 from radlas.store.pretraining import carry_notes, digests_of
 from radlas.store.query import connect
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe
@@ -134,7 +134,7 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
 def merged_cases(store: Store) -> frozenset[str]:
     """Cases that came by a merge and whose images are at another site, not here as well."""
     found: set[str] = set()
-    for name in store.place.names("merges"):
+    for name in documents(store.place, "merges"):
         found.update(json.loads(store.place.read(name))["cases"])
     cases = sorted(found)
     with ThreadPoolExecutor(_AT_ONCE) as threads:

@@ -8,6 +8,11 @@ import pytest
 from radlas.errors import StoreError
 from radlas.store import layout
 from radlas.store.layout import init_store, open_store
+from radlas.store.models import versions
+from radlas.store.pretraining import pretraining_of
+from radlas.store.recipes import list_recipes, save_recipe, twins
+from radlas.store.snapshots import create_snapshot, list_snapshots
+from radlas.store.travel import merged_cases
 
 
 def test_the_key_lies_beside_the_store_and_only_its_owner_reads_it(store, address, tmp_path):
@@ -82,3 +87,18 @@ def test_a_lost_store_is_made_again_with_the_same_key(tmp_path):
     key = init_store(tmp_path / "s").key()
     again = init_store(tmp_path / "t", key_file=tmp_path / "s.key")
     assert again.key() == key
+
+
+def test_what_a_file_manager_leaves_in_the_store_is_none_of_its_files(filled):
+    save_recipe(filled, "p-1", {"extractor": "radiomics"})
+    create_snapshot(filled, "x")
+    for folder in ("feature_sets", "snapshots", "merges", "pretraining", "models/m/1 copy"):
+        for name in (".DS_Store", "._x@1.json", "version.json~", "Thumbs.db"):
+            filled.place.replace(f"{folder}/{name}", b"\x00\x05\x16\x07\xff")
+    filled.place.replace("models/m/1 copy/version.json", b"{}")
+    assert list_recipes(filled) == ["p-1"]
+    assert twins(filled, "p-2", {"extractor": "radiomics"}) == ["p-1"]
+    assert [snapshot.label for snapshot in list_snapshots(filled)] == ["x@1"]
+    assert merged_cases(filled) == frozenset()
+    assert pretraining_of(filled, {"w"}) == {}
+    assert versions(filled, "m") == []
