@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -117,15 +118,46 @@ def keep_freed_memory() -> None:
 
 
 def _serve(pipe: Connection) -> None:
-    os.environ.update(dict.fromkeys(_THREADS, "1"))  # before numpy, torch and ITK are imported
-    keep_freed_memory()
+    _move_in()
     while True:
         try:
             if not pipe.poll(_IDLE):
                 return  # whoever started us may have been killed, and we may hold a device
-            work, task = pickle.loads(pipe.recv_bytes())  # noqa: S301 - from our own parent
-            done = measure(work, task)
+            done: Done[Any, Any] = measure(_opened, pipe.recv_bytes())
         except (EOFError, KeyboardInterrupt):
             return
         lost = isinstance(done.error, WorkerError) and done.error.reason == "device"
-        pipe.send_bytes((_LAST if lost else _NEXT) + pickle.dumps(done))
+        pipe.send_bytes(
+            (_LAST if lost else _NEXT) + _packed(replace(done, task=None))
+        )  # the asker has it
+
+
+def _move_in() -> None:
+    """Make this process one that works for another."""
+    os.environ.update(dict.fromkeys(_THREADS, "1"))  # before numpy, torch and ITK are imported
+    keep_freed_memory()
+    os.dup2(2, 1)  # what libraries print is no part of the report on our parent's stdout
+
+
+def _opened(sealed: bytes) -> Any:
+    """What the work says of its task."""
+    try:
+        work, task = pickle.loads(sealed)  # noqa: S301 - from our own parent
+    except Exception as error:
+        raise WorkerError(
+            f"the worker cannot open its task: {type(error).__name__}",
+            hint="give the workers the same radlas and the same plug-ins as the machine that asks",
+            reason="other_software",
+        ) from error
+    return work(task)
+
+
+def _packed(done: Done[Any, Any]) -> bytes:
+    """A task's ``Done`` as bytes that open again; what cannot travel is that task's defect."""
+    try:
+        pickle.loads(pickle.dumps(done.error))  # noqa: S301 - our own bytes
+        return pickle.dumps(done)
+    except Exception as error:  # noqa: BLE001 - plug-ins give and raise what they like
+        what = f"what the task gave cannot leave its process: {type(error).__name__}"
+        told = WorkerError(what, hint="this is a defect: please report it", reason="bug")
+        return pickle.dumps(replace(done, result=None, error=told))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import threading
 import time
 from pathlib import Path
 
-from radlas.errors import WorkerError
+from radlas.errors import DataError, WorkerError
 from radlas.reasons import data_error
 
 
@@ -51,3 +52,28 @@ def fails_with_its_device(marker: str) -> int:
 def waits(seconds: float) -> int:
     time.sleep(seconds)
     return os.getpid()
+
+
+class Unknown:
+    """A task of a module that the worker does not have."""
+
+    def __reduce__(self):
+        return __import__, ("a_plug_in_of_another_machine",)
+
+
+class PickyError(DataError):
+    """An error of a plug-in, which opens only as it was made."""
+
+    def __init__(self, case: str) -> None:
+        super().__init__(f"odd: {case}")
+
+
+def travels(task: object) -> object:
+    if task == "error":
+        raise PickyError("a")
+    return threading.Lock() if task == "result" else os.getpid()
+
+
+def prints(text: str) -> None:
+    print(text, flush=True)
+    os.write(1, f"{text}\n".encode())  # as a library in C does

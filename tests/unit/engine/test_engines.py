@@ -60,8 +60,7 @@ def test_a_process_whose_device_failed_is_replaced_and_its_task_tried_again(dask
 def test_a_process_that_nobody_asks_ends(monkeypatch):
     """It may hold a GPU's memory, and its run may have been killed."""
     monkeypatch.setattr(isolate, "_IDLE", 0.1)
-    monkeypatch.setattr(isolate, "_THREADS", ())  # of this process nothing may change
-    monkeypatch.setattr(isolate, "keep_freed_memory", lambda: None)
+    monkeypatch.setattr(isolate, "_move_in", lambda: None)  # of this process nothing may change
     ours, theirs = multiprocessing.Pipe()
     ours.send_bytes(seal(poison.work, 4))
     isolate._serve(theirs)  # answers, and returns
@@ -84,6 +83,27 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
 def test_a_child_that_died_is_replaced(child):
     assert child.call(seal(poison.work, 3)).reason == "crashed"
     assert unseal(child.call(seal(poison.work, 4))).result == 16
+
+
+@pytest.mark.parametrize(
+    ("task", "reason", "told"),
+    [
+        ("result", "bug", "cannot leave its process: TypeError"),
+        ("error", "bug", "cannot leave its process: TypeError"),
+        (poison.Unknown(), "other_software", "cannot open its task: ModuleNotFoundError"),
+    ],
+)
+def test_what_cannot_travel_is_told_as_that_and_no_process_dies_of_it(child, task, reason, told):
+    here = unseal(child.call(seal(poison.travels, "no"))).result
+    done = unseal(child.call(seal(poison.travels, task)))
+    assert (done.result, done.error.reason) == (None, reason)
+    assert told in done.error.what
+    assert unseal(child.call(seal(poison.travels, "no"))).result == here, "the same process"
+
+
+def test_what_libraries_print_is_no_part_of_a_report(child, capfd):
+    assert unseal(child.call(seal(poison.prints, "progress"))).result is None
+    assert capfd.readouterr() == ("", "progress\nprogress\n")
 
 
 def test_memory_that_is_freed_is_used_again_under_dasks_own_setting(child, monkeypatch):
