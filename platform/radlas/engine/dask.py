@@ -203,6 +203,7 @@ def _collect(future: Future, task: T, attempt: int = 1) -> Done[T, Any]:
     """
     try:
         error = future.exception()
+        answer: bytes | WorkerError = b"" if error is not None else future.result()
     except (CancelledError, OSError) as lost_scheduler:
         raise WorkerError(
             f"the scheduler was lost: {lost_scheduler}",
@@ -212,7 +213,6 @@ def _collect(future: Future, task: T, attempt: int = 1) -> Done[T, Any]:
     if error is not None:
         lost = WorkerError(f"{type(error).__name__}: {error}", reason="crashed")
         return Done(task, error=lost, attempt=attempt)
-    answer: bytes | WorkerError = future.result()
     if isinstance(answer, WorkerError):
         return Done(task, error=answer, attempt=attempt)
     return replace(unseal(answer), task=task, attempt=attempt)

@@ -6,15 +6,17 @@ import multiprocessing
 import os
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import poison
 import pytest
+from distributed.comm import CommClosedError
 
 from radlas.engine import isolate
 from radlas.engine.base import SerialEngine
-from radlas.engine.dask import DaskEngine
+from radlas.engine.dask import DaskEngine, _collect
 from radlas.engine.isolate import Child, seal, unseal
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, WorkerError
 
 
 @pytest.fixture
@@ -78,6 +80,19 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     engine = DaskEngine("tcp://127.0.0.1:1")
     with pytest.raises(ConfigError, match="no Dask scheduler answers"):
         list(engine.map(poison.work, [1]))
+
+
+def test_a_scheduler_that_goes_between_a_tasks_end_and_its_answer_is_told_as_that():
+    """Dask tells it as an error of the system, which would read as a full disk."""
+
+    def gone():
+        raise CommClosedError("stream is closed")
+
+    future = SimpleNamespace(exception=lambda: None, result=gone)
+    with pytest.raises(WorkerError, match="the scheduler was lost") as caught:
+        _collect(future, 1)
+    assert caught.value.reason == "scheduler_lost"
+    assert "run the same command again" in caught.value.hint
 
 
 def test_a_child_that_died_is_replaced(child):
