@@ -7,6 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -111,7 +112,11 @@ def show(report: Report, *, as_json: bool) -> int:
 
 
 def plain(value: Any) -> Any:
-    """The same value with NaN and infinity as null: JSON knows neither."""
+    """The same value as JSON has it: null for NaN and infinity, a number for a decimal, lists."""
+    if isinstance(value, Decimal):  # a sum of whole numbers is one, too
+        return int(value) if value == value.to_integral_value() else float(value)
+    if hasattr(value, "tolist"):  # of numpy
+        return plain(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -13,6 +13,7 @@ from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from radlas.cli.app import JsonOption, StoreOption
@@ -38,6 +39,8 @@ class Format(StrEnum):
     ARROW = "arrow"
 
 
+_NESTED = ("list", "array", "struct", "map")
+_HOLDS_MANY = (list, dict, np.ndarray)
 FILES_ONLY = (Format.PARQUET, Format.ARROW)
 SnapshotOption = Annotated[str | None, typer.Option(help="NAME or NAME@N; else live.")]
 MemoryOption = Annotated[
@@ -220,13 +223,33 @@ def _write_binary(relation: Any, format_: Format, out: Path) -> None:
 
 def _text(relation: Any, format_: Format, *, wide: bool) -> str:
     if format_ is Format.CSV:
-        csv: str = relation.df().to_csv(index=False)
-        return csv
+        return _csv(relation)
     if format_ is Format.JSON:
-        rows = relation.to_arrow_table().to_pylist()
+        table = relation.to_arrow_table()
+        rows = table.rename_columns(_apart(table.column_names)).to_pylist()
         return json.dumps(plain(rows), indent=1, default=str) + "\n"
     width = 10_000 if wide else shutil.get_terminal_size().columns
     return f"{_boxed(relation, width)}\n"
+
+
+def _apart(names: list[str]) -> list[str]:
+    """Names of columns, none twice: an object keeps one value of each name."""
+    before = (names[:place].count(name) for place, name in enumerate(names))
+    return [f"{name}_{times}" if times else name for name, times in zip(names, before, strict=True)]
+
+
+def _csv(relation: Any) -> str:
+    """Lists and structures as JSON: pandas would leave out the middle of those that are long."""
+    frame = relation.df()
+    for place, kind in enumerate(relation.types):
+        if kind.id in _NESTED:
+            column = [
+                json.dumps(plain(one), default=str) if isinstance(one, _HOLDS_MANY) else None
+                for one in frame.iloc[:, place]
+            ]
+            frame.isetitem(place, column)
+    text: str = frame.to_csv(index=False)
+    return text
 
 
 def _boxed(relation: Any, width: int) -> str:

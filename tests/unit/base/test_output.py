@@ -1,0 +1,56 @@
+"""What is printed for machines holds every value, and each as what it is."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import duckdb
+import numpy as np
+import pytest
+
+from radlas.cli.lake import Format, _text
+from radlas.entry import plain
+
+
+def as_json(sql):
+    return json.loads(_text(duckdb.sql(sql), Format.JSON, wide=True))
+
+
+def as_csv(sql):
+    return list(csv.DictReader(io.StringIO(_text(duckdb.sql(sql), Format.CSV, wide=True))))
+
+
+@pytest.mark.parametrize(
+    ("sql", "value"),
+    [
+        ("(select sum(n) from range(3) s(n))", 3),
+        ("1.5", 1.5),
+        ("[1.0, null]", [1.0, None]),
+        ("{a: 'nan'::double}", {"a": None}),
+        ("170141183460469231731687303715884105727", 170141183460469231731687303715884105727),
+    ],
+)
+def test_a_number_is_a_number_in_json(sql, value):
+    assert as_json(f"select any_value(x) as x from (select {sql} as x from range(3) t(i))") == [
+        {"x": value}
+    ]
+
+
+def test_no_column_is_lost_to_another_of_its_name():
+    assert as_json("select 1 as a, 2 as a") == [{"a": 1, "a_1": 2}]
+
+
+def test_a_long_list_is_whole_in_csv():
+    """Two thousand numbers of a network, or as many cases: none of them is left out."""
+    (row,) = as_csv("select list(i / 8) as x from range(2000) t(i)")
+    assert json.loads(row["x"]) == [number / 8 for number in range(2000)]
+    rows = as_csv("select unnest([[[1], [2, null]], null]) as x, {a: 1.5, b: 'c'} as y")
+    assert [row["x"] for row in rows] == ["[[1], [2, null]]", ""]
+    assert json.loads(rows[0]["y"]) == {"a": 1.5, "b": "c"}
+
+
+def test_what_numpy_counted_is_a_number_in_json():
+    given = {"n": np.int64(3), "share": np.float32(0.5), "all": np.array([1.0, np.nan])}
+    assert plain(given) == {"n": 3, "share": 0.5, "all": [1.0, None]}
