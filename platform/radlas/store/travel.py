@@ -29,7 +29,7 @@ from radlas.place import open_place
 from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.content import key_digests, row_digests
-from radlas.store.layout import Store, documents, open_store, write_head
+from radlas.store.layout import HEAD, Store, documents, open_store, write_head
 from radlas.store.pretraining import carry_notes, digests_of
 from radlas.store.query import connect
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe
@@ -52,6 +52,7 @@ _VISIBLE = {
     "deep": f"{_IN_COHORT} and {_OF_RECIPES}",
     "outcomes": _IN_COHORT,
 }
+_ALL = "true"
 _BATCH = 100_000  # rows held at once
 _AT_ONCE = 16  # questions to a bucket beside each other
 _SHOWN = 5
@@ -59,6 +60,9 @@ _SHOWN = 5
 
 def export(store: Store, out: Path, snapshot: Snapshot | None = None) -> dict[str, int]:
     """Write what is seen of a store as a store of its own, whole or not at all.
+
+    The ledger goes along with what became of cases that are not stored, since none may vanish;
+    only a snapshot of a chosen cohort tells of nobody else.
 
     Args:
         store: The store.
@@ -71,6 +75,7 @@ def export(store: Store, out: Path, snapshot: Snapshot | None = None) -> dict[st
     Raises:
         StoreError: ``out`` exists, or a row is not what its digest says.
     """
+    _refuse_bucket(out)
     if out.exists():
         raise StoreError("there is something already", str(out), "choose another name")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -114,6 +119,7 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
                 "nothing was merged; ask that site which of the two is right",
                 "conflict",
             )
+        _note(store, other, {})  # first, so that a kill leaves no case whose image seems lost
         carry_notes(other, store)
         for name in list_recipes(other):
             save_recipe(store, name, load_recipe(other, name))
@@ -122,7 +128,7 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
         for name, table in TABLES.items():
             counts = {"new": 0, "known": 0}
             with connect(other) as connection:
-                for rows in _rows(connection, table):
+                for rows in _rows(connection, table, _ALL):
                     new = appender.append(name, rows)
                     counts["new"] += new
                     counts["known"] += rows.num_rows - new
@@ -151,7 +157,8 @@ def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int
     with open_snapshot(store, snapshot) if snapshot else connect(store) as connection:
         for name, table in TABLES.items():
             appender = delta.Appender(made, f"export-{store.store_id}")
-            counts[name] = sum(appender.append(name, rows) for rows in _rows(connection, table))
+            rows = _rows(connection, table, _seen(name, snapshot))
+            counts[name] = sum(appender.append(name, batch) for batch in rows)
             compact(made, name, many=1)
         sets = [row[0] for row in connection.sql("select feature_set from recipes").fetchall()]
     for feature_set in sorted(set(sets) & set(list_recipes(store))):
@@ -164,10 +171,19 @@ def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int
     return counts
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, table: Table) -> Iterator[pa.Table]:
-    """The rows of a table that a connection sees, as they were stored, each held to its digest."""
+def _seen(name: str, snapshot: Snapshot | None) -> str:
+    """Which rows of a table travel, as a condition in SQL."""
+    if name != "outcomes" or (snapshot is not None and snapshot.cohort_sql):
+        return _VISIBLE[name]
+    return _ALL if snapshot is None else f"feature_set = '' or {_OF_RECIPES}"
+
+
+def _rows(
+    connection: duckdb.DuckDBPyConnection, table: Table, condition: str
+) -> Iterator[pa.Table]:
+    """The rows of a table under a condition, as they were stored, each held to its digest."""
     name = table.name
-    stream = connection.sql(f"select * from {name}_rows where {_VISIBLE[name]}")
+    stream = connection.sql(f"select * from {name}_rows where {condition}")
     for batch in stream.to_arrow_reader(_BATCH):
         rows = delta.as_declared(table, pa.Table.from_batches([batch]))
         if not rows.column(ROW_DIGEST.name).equals(
@@ -192,7 +208,8 @@ def _contradictions(store: Store, other: Store, name: str) -> list[str]:
     _, mine, other_ = np.intersect1d(ours, theirs, return_indices=True)
     digests = [rows.column(ROW_DIGEST.name).to_numpy() for rows in (here, there)]
     differing = other_[digests[0][mine] != digests[1][other_]]
-    keys = there.select(list(table.key)).take(differing).to_pylist()
+    named = [column for column in table.key if column in there.column_names]
+    keys = there.select(named).take(differing).to_pylist()
     return [f"{name} {', '.join(str(value) for value in key.values() if value)}" for key in keys]
 
 
@@ -218,8 +235,9 @@ def _pack(folder: Path, out: Path) -> None:
 
 @contextmanager
 def _opened(source: Path) -> Iterator[Store]:
+    _refuse_bucket(source)
     if source.is_dir():
-        yield open_store(source)
+        yield _exported(source, source)
         return
     with TemporaryDirectory() as folder:
         try:
@@ -230,4 +248,20 @@ def _opened(source: Path) -> Iterator[Store]:
             raise StoreError(
                 f"not an exported store: {why}", str(source), "a folder or zip of radlas export"
             ) from None
-        yield open_store(Path(folder))
+        yield _exported(Path(folder), source)
+
+
+def _exported(folder: Path, source: Path) -> Store:
+    """The store in a folder, or in its only folder: some archives are packed so."""
+    heads = [*folder.glob(HEAD), *folder.glob(f"*/{HEAD}")]
+    if not heads:
+        what = f"not an exported store: there is no {HEAD} in it"
+        raise StoreError(what, str(source), "a folder or zip of radlas export")
+    return open_store(heads[0].parent)
+
+
+def _refuse_bucket(path: Path) -> None:
+    """``s3://…`` would silently become a folder of that name."""
+    if path.parts[:1] == ("s3:",):
+        what = "an export is a folder or a zip file on this machine"
+        raise StoreError(what, str(path), "copy it to the bucket afterwards, or from there before")

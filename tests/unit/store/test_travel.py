@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from radlas.errors import StoreError
+from radlas.model import Outcome
 from radlas.store import delta, health
-from radlas.store.layout import open_store
+from radlas.store.layout import init_store, open_store
+from radlas.store.ledger import Recorder, case_standings
 from radlas.store.pretraining import note_pretraining, pretraining_of
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe
 from radlas.store.snapshots import create_snapshot, load_snapshot, verify_snapshot
@@ -69,6 +73,75 @@ def test_an_exported_snapshot_has_its_identity_where_it_arrives(hospital, tmp_pa
     assert health.verify(there) == [], "volumes that were never meant to be there are no damage"
     again, _ = create_snapshot(there, "again")
     assert again.id == snapshot.id
+
+
+def ended(key, case, state, feature_set=""):
+    stage, reason = "extract" if feature_set else "ingest", "" if state == "ok" else "empty_mask"
+    return Outcome(key, stage, "c1", case, state, reason=reason, feature_set=feature_set)
+
+
+@pytest.mark.parametrize("cohort", ["", "select case_id from cases where case_id <> 'c'"])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_cases_that_were_never_stored_travel_in_the_ledger(
+    hospital, centre, tmp_path, cohort, frozen
+):
+    """Else a study over several sites would count those alone that went well."""
+    outcomes = [ended("1", "a", "ok"), ended("2", "c", "ok"), ended("3", "never", "quarantined")]
+    Recorder(hospital).record([*outcomes, ended("4", "a", "failed", "q-1")])
+    snapshot = create_snapshot(hospital, "x", cohort_sql=cohort)[0] if frozen else None
+    export(hospital, tmp_path / "out", snapshot)
+    merge(centre, tmp_path / "out")
+    told = {(one.stage, one.case_id) for one in case_standings(centre)}
+    everyone = {("ingest", "a"), ("ingest", "c"), ("ingest", "never")}
+    if not frozen:
+        assert told == everyone | {("extract", "a")}
+    else:
+        assert told == ({("ingest", "a"), ("extract", "a")} if cohort else everyone)
+
+
+def test_a_killed_merge_leaves_no_case_whose_image_seems_lost(hospital, centre, tmp_path):
+    export(hospital, tmp_path / "out")
+    append = delta.Appender.append
+
+    def killed(appender, name, rows):
+        if name == "radiomics":
+            raise KeyboardInterrupt
+        return append(appender, name, rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delta.Appender, "append", killed)
+        with pytest.raises(KeyboardInterrupt):
+            merge(centre, tmp_path / "out")
+    assert delta.read(centre, "cases").num_rows == 4
+    assert merged_cases(centre) == {"a", "b", "c"}
+    assert merge(centre, tmp_path / "out")["radiomics"] == {"new": 3, "known": 0}
+
+
+def test_rows_of_before_a_part_of_their_key_was_declared_are_known_again(tmp_path):
+    """The store of an older radlas lacks the column; it reads as NULL, also where keys meet."""
+    store = init_store(tmp_path / "older")
+    delta.append(store, "radiomics", [feature_row("a", firstorder_Mean=1.0)], run_id="r")
+    known = init_store(tmp_path / "centre")
+    merge(known, tmp_path / "older")
+    assert merge(known, tmp_path / "older")["radiomics"] == {"new": 0, "known": 1}
+
+
+def test_an_archive_that_holds_the_store_in_a_folder_is_merged(hospital, centre, tmp_path):
+    export(hospital, tmp_path / "wrapped" / "a")
+    shutil.make_archive(str(tmp_path / "a"), "zip", tmp_path / "wrapped")
+    assert merge(centre, tmp_path / "a.zip")["radiomics"] == {"new": 3, "known": 0}
+    (tmp_path / "other").mkdir()
+    with pytest.raises(StoreError, match=r"no radlas\.json in it") as caught:
+        merge(centre, tmp_path / "other")
+    assert caught.value.where == str(tmp_path / "other")
+
+
+def test_no_folder_is_made_that_is_called_like_a_bucket(hospital, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for travels in (export, merge):
+        with pytest.raises(StoreError, match="on this machine"):
+            travels(hospital, Path("s3://bucket/a.zip"))
+    assert not (tmp_path / "s3:").exists()
 
 
 def test_no_image_and_no_key_leaves(hospital, tmp_path):
