@@ -68,9 +68,8 @@ def _locked(place: Folder, name: str, told: str, *, alone: bool) -> Iterator[Non
         (folder / f"{name}.lock").open("a+", encoding="utf-8") as own,
     ):
         _take(own, fcntl.LOCK_EX, place)
+        own.truncate(0)  # one that was killed may have left its name
         _take(gate, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, place)
-        own.seek(0)
-        own.truncate()
         own.write(told)
         own.flush()
         yield

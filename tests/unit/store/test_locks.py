@@ -67,6 +67,13 @@ def test_only_those_who_live_are_named(store, monkeypatch):
         pass
     assert "extract by process" in caught.value.what
     assert "ingest" not in caught.value.what
+    with (
+        writing(store, "snapshot create", alone=True),
+        pytest.raises(StoreError) as caught,
+        writing(store, "ingest"),  # whose last run was killed
+    ):
+        pass
+    assert "ingest" not in caught.value.what
     with writing(store, "ingest"):
         pass
 
