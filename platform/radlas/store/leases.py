@@ -48,7 +48,7 @@ def leased(place: Bucket, name: str, told: str, *, alone: bool) -> Iterator[None
         stop.set()
         if thread.is_alive():
             thread.join()
-        place.remove(lease.name)
+        lease.give_back()
 
 
 class _Lease:
@@ -77,7 +77,24 @@ class _Lease:
     def renew(self, stop: threading.Event) -> None:
         while not stop.wait(LEASE / 4):
             with suppress(StoreError):  # the server is away: the next time may be in time
-                self._place.replace(self.name, self._text())
+                tag = self._tag()
+                if tag is None:
+                    return
+                with suppress(FileNotFoundError, FileExistsError):  # as lost, seen the next time
+                    self._place.exchange(self.name, self._text(), tag)
+
+    def give_back(self) -> None:
+        """Remove it, unless somebody took it over while this machine slept."""
+        if self._tag() is not None:
+            self._place.remove(self.name)
+
+    def _tag(self) -> str | None:
+        """Names the state of the file; None if it is another's by now."""
+        try:
+            data, tag = self._place.read_tagged(self.name)
+        except FileNotFoundError:
+            return None
+        return tag if json.loads(data)["told"] == self._facts["told"] else None
 
     def _text(self) -> bytes:
         return json.dumps({**self._facts, "until": time.time() + LEASE}).encode()

@@ -105,6 +105,17 @@ def test_a_lock_runs_out_if_nobody_renews_it(kept, monkeypatch):
         pass
 
 
+def test_who_slept_too_long_takes_nobodys_lock_away(kept, monkeypatch):
+    """Neither when it renews its own nor when it ends."""
+    monkeypatch.setattr(leases, "LEASE", 0.4)
+    name, other = "locks/extract.json", b'{"told": "another", "alone": false, "until": 9e9}'
+    with writing(kept, "extract"):
+        kept.place.replace(name, other)
+        time.sleep(0.5)
+        assert kept.place.read(name) == other
+    assert kept.place.read(name) == other
+
+
 def test_of_two_that_take_a_dead_ones_lock_over_one_is_told(kept, monkeypatch):
     kept.place.create("locks/extract.json", b'{"told": "x", "alone": false, "until": 0}')
     seen = kept.place.read_tagged("locks/extract.json")
