@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -228,7 +229,7 @@ def _bind(connection: duckdb.DuckDBPyConnection, table: Table, uris: Sequence[st
     if not uris:
         connection.execute(f"create table {name} ({columns})")
         return
-    listed = ", ".join("'" + uri.replace("'", "''") + "'" for uri in uris)
+    listed = ", ".join("'" + _as_it_is(uri).replace("'", "''") + "'" for uri in uris)
     options = "union_by_name = true, hive_partitioning = false, filename = true"
     # The partitions' values are the last folders of a part's own path: folders that the store
     # itself lies in may look like partitions too.
@@ -243,6 +244,11 @@ def _bind(connection: duckdb.DuckDBPyConnection, table: Table, uris: Sequence[st
         f"create view {name} as from {table.name}_declared union all by name"
         f" select {parts} from read_parquet([{listed}], {options})"
     )
+
+
+def _as_it_is(path: str) -> str:
+    """A path that DuckDB takes for no pattern: it would read ``s1`` for ``s[12]``, too."""
+    return re.sub(r"([*?[])", r"[\1]", path)
 
 
 def _restrict(
@@ -274,6 +280,7 @@ def _list(
 
 def _confine(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
     """From here on: no file but the lake's, no network, no extension, no change of settings."""
-    connection.execute("set allowed_directories = ?", [[f"{store.place.near / 'lake'}/"]])
+    lake = f"{store.place.near / 'lake'}/"
+    connection.execute("set allowed_directories = ?", [[lake, _as_it_is(lake)]])
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")

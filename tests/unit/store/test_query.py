@@ -1,5 +1,6 @@
 """SQL: read-only, confined to the lake, and the views keep their grain."""
 
+import shutil
 import uuid
 from dataclasses import replace
 
@@ -149,6 +150,14 @@ def test_too_little_memory_is_said_with_the_remedy(filled):
         run_sql(connection, ORDERED)
     assert "emory" in caught.value.what
     assert "--memory" in caught.value.hint
+
+
+@pytest.mark.parametrize(("name", "sibling"), [("s[12]", "s1"), ("a*b", "axb"), ("a?b", "axb")])
+def test_a_folders_name_is_no_pattern(tmp_path, name, sibling):
+    store = fill(init_store(tmp_path / name / "store"))
+    shutil.copytree(tmp_path / name, tmp_path / sibling)
+    with connect(store) as connection:
+        assert run_sql(connection, "select count(*) from radiomics").fetchall() == [(3,)]
 
 
 def test_a_typing_error_lists_the_views(filled):
