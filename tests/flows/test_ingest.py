@@ -287,6 +287,9 @@ def test_a_retry_whose_source_is_gone_says_what_to_type(hospital, tmp_path):
         if one["state"] == "released"
     )
     assert (released["reason"], released["tasks"]) == ("label_missing", 1)
+    told = radlas("status", "--store", store).out
+    assert "the next run of ingest does it again" in told
+    assert "--reason label_missing" not in told, "there is nothing left to release"
 
 
 def test_a_damaged_list_of_sources_stops_no_ingest_and_says_what_to_do(hospital, tmp_path):

@@ -190,6 +190,8 @@ def _status_lines(data: dict[str, Any], store: str) -> Iterator[str]:
         yield f"  {one['tasks']} {one['state']} in {one['stage']}, {one['reason']}{told}"
         if one["state"] == "failed":
             yield "    our fault, not the data's: the next run tries again; messages in `latest`"
+        elif one["state"] == "released":
+            yield f"    the next run of {one['stage']} does it again"
         else:
             yield f"    after a remedy: radlas retry --store {store} --reason {one['reason']}"
     for one in data["slowest"]:
