@@ -134,14 +134,23 @@ def open_store(address: str | Path) -> Store:
     except FileNotFoundError:
         raise StoreError("no store here", str(place), f"make one: radlas init {place}") from None
     except ValueError as error:
-        raise StoreError(f"radlas.json is damaged: {error}", str(place), "restore it") from error
+        raise _damaged(place, str(error)) from error
+    if not isinstance(head, dict):
+        raise _damaged(place, "it is no mapping")
     if head.get("format") != FORMAT:
         raise StoreError(
             f"format {head.get('format')}, this radlas reads {FORMAT}",
             str(place),
             "use the radlas that made it, or ingest the sources into a new store",
         )
-    return Store(place, head["store_id"], head["key_check"], head.get("features_only", False))
+    try:
+        return Store(place, head["store_id"], head["key_check"], head.get("features_only", False))
+    except KeyError as missing:
+        raise _damaged(place, f"it lacks {missing}") from None
+
+
+def _damaged(place: Place, why: str) -> StoreError:
+    return StoreError(f"{HEAD} is damaged: {why}", str(place), "restore it from a backup")
 
 
 def documents(place: Place, folder: str) -> list[str]:

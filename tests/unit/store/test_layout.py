@@ -74,6 +74,14 @@ def test_no_store_names_the_folder_and_the_remedy(tmp_path):
     )
 
 
+@pytest.mark.parametrize("text", [b"", b"[]", b"7", b'{"format": 3}', b"\xff\xfe"])
+def test_a_damaged_head_is_named_and_is_no_defect(store, text):
+    store.place.replace("radlas.json", text)
+    with pytest.raises(StoreError, match="json is damaged") as caught:
+        open_store(str(store.place))
+    assert caught.value.where == str(store.place)
+
+
 def test_another_sites_key_is_refused_before_it_makes_second_names(store):
     store.key_path.write_text("00" * 32)
     with pytest.raises(StoreError, match="not the key the store was made with"):
