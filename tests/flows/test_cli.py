@@ -160,6 +160,9 @@ def test_the_published_contracts_are_those_of_the_code(tmp_path):
         return {p.relative_to(root): p.read_text() for p in root.rglob("*.*") if p.is_file()}
 
     assert texts(published) == texts(tmp_path / "now")
+    (tmp_path / "file").write_text("in the way")
+    said = radlas("schemas", "export", tmp_path / "file")
+    assert (said.code, "error: Not a directory" in said.err or "exists" in said.err) == (2, True)
 
 
 def test_doctor_finds_this_machine_fit_for_work():

@@ -47,6 +47,12 @@ def test_features_that_come_home_hide_no_image(own_store, recipe, tmp_path):
 
 
 def test_a_snapshot_is_exported_to_a_folder_that_another_site_opens(study_store, tmp_path):
+    for name, told in (
+        ("v1.2", "where it goes: radlas snapshot verify first@1 --store v1.2\n"),
+        ("a.zip", "unzip a.zip -d a; radlas snapshot verify first@1 --store a\n"),
+    ):
+        said = radlas("snapshot", "export", "first", tmp_path / name, "--store", study_store)
+        assert told in said.out
     said = radlas("snapshot", "export", "first", tmp_path / "out", "--store", study_store)
     assert said.code == 0, said.err
     assert "no image, no mask, no site key" in said.out

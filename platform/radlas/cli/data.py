@@ -311,6 +311,16 @@ def schemas_export(
     out: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("schemas"),
 ) -> None:
     """Write the contracts of tables, configurations and views."""
+
+    def action() -> int:
+        for path in export_schemas(out, _published_configs()):
+            typer.echo(path)
+        return 0
+
+    raise typer.Exit(guarded(action))
+
+
+def _published_configs() -> dict[str, type[Config]]:
     from radlas.features.resnet.extractor import DeepSettings
     from radlas.features.settings import RadiomicsSettings
     from radlas.flows.explain import ExplainConfig
@@ -320,7 +330,7 @@ def schemas_export(
     from radlas.flows.retrain import RetrainConfig
     from radlas.learn.study import StudyConfig
 
-    configs: dict[str, type[Config]] = {
+    return {
         "ingest": IngestConfig,
         "extract": ExtractConfig,
         "extractor-radiomics": RadiomicsSettings,
@@ -330,8 +340,6 @@ def schemas_export(
         "pretrain": PretrainConfig,
         "retrain": RetrainConfig,
     }
-    for path in export_schemas(out, configs):
-        typer.echo(path)
 
 
 VERBS = (init, phantom, ingest_, qc_, extract_, status, retry, whois, verify, doctor)

@@ -172,12 +172,19 @@ def export_(
             f"exported snapshot {snapshot.label}, id {snapshot.id[:16]}, to {out}",
             *(f"  {number} rows of {name}" for name, number in rows.items()),
             "  no image, no mask, no site key",
-            f"next, where it goes: radlas snapshot verify {snapshot.label} --store {out.stem}",
+            f"next, where it goes: {_next(snapshot, out)}",
         ]
         data = {"out": str(out), "snapshot": snapshot.label, "id": snapshot.id, "rows": rows}
         return show(Report(tuple(lines), data), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def _next(snapshot: Snapshot, out: Path) -> str:
+    verify = f"radlas snapshot verify {snapshot.label} --store"
+    if out.suffix == ".zip":
+        return f"unzip {out.name} -d {out.stem}; {verify} {out.stem}"
+    return f"{verify} {out.name}"
 
 
 def _lines(snapshot: Snapshot) -> list[str]:
