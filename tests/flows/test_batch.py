@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from radlas.engine.base import Done
@@ -20,6 +22,38 @@ def outcomes(store, number):
         for n in range(number)
     )
     return [Done(task, result={}) for task in tasks]
+
+
+def described(task, **values):
+    row = {"case_id": task.case_id, "centre": "a", "subject_id": "s", "feature_set": "toy-1"}
+    row |= {"roi": "tumour", "image_type": "original", "reason": "", "input_digest": "d"}
+    return {"radiomics": (row | values,)}
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"firstorder_Mean": float("nan")}, "firstorder_Mean holds what is no number, or NaN"),
+        ({"toy_Mean": np.float32("inf")}, "toy_Mean holds what is no number"),
+        ({"toy_Mean": "much"}, "toy_Mean holds what is no number"),
+        ({'a"b': 1.0}, "is no name of a column"),
+        ({"firstorder_mean": 1.0}, "would stand beside firstorder_Mean"),
+    ],
+)
+def test_a_row_that_cannot_be_stored_costs_its_own_task_and_no_other(tmp_path, values, told):
+    """An extractor of somebody else's once gives nonsense: the other cases are stored."""
+    store = init_store(tmp_path / "store")
+    bad, *good = outcomes(store, 3)
+    good_values = {"firstorder_Mean": 1.0, "toy_Mean": np.float32(2), "grey_levels": np.int64(3)}
+    done = [replace(bad, result=described(bad.task, **values))]
+    done += [replace(one, result=described(one.task, **good_values)) for one in good]
+    report = batch.commit_batches(store, "extract", Plan(), iter(done), tolerated=0)
+    assert (report.data["ok"], report.data["failed"]) == (2, 1)
+    (case,) = report.data["cases"]
+    assert case["reason"] == "bug"
+    assert told in case["message"]
+    stored = delta.read(store, "radiomics", ["case_id", "firstorder_Mean"]).to_pylist()
+    assert sorted(row["case_id"] for row in stored) == ["c1", "c2"]
 
 
 class Clock:

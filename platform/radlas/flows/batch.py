@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 from radlas.engine.base import Done
 from radlas.errors import DataError
 from radlas.flows.base import Plan, Report
+from radlas.flows.storable import unstorable
 from radlas.model import Outcome, Row
 from radlas.reasons import REASONS
 from radlas.store.layout import Store
@@ -99,7 +100,8 @@ def commit_batches(
 
 def outcome(stage: str, done: Done[T, Mapping[str, tuple[Row, ...]]]) -> Outcome:
     """What became of one task: ok, the data's fault, or ours."""
-    error = done.error
+    rows = done.result or {}
+    error = done.error or unstorable(rows)
     state = "ok" if error is None else "quarantined" if isinstance(error, DataError) else "failed"
     return Outcome(
         key=done.task.key,
@@ -110,7 +112,7 @@ def outcome(stage: str, done: Done[T, Mapping[str, tuple[Row, ...]]]) -> Outcome
         state=state,  # type: ignore[arg-type]  # one of the three literals above
         reason=error.reason if error else "",
         message=str(error) if error else "",
-        rows=done.result or {},
+        rows={} if error else rows,
         seconds=done.seconds,
         peak_rss_mib=done.peak_rss_mib,
         worker=done.worker,

@@ -1,0 +1,65 @@
+"""What the lake cannot take is the defect of the one task that gave it, and of no other."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from numbers import Real
+from typing import Any
+
+from radlas.errors import WorkerError
+from radlas.model import Row
+from radlas.tables import TABLES
+
+_NUMBERS = {"float64", "int64", "list<float32>"}
+_NAME = re.compile(r"[A-Za-z]\w*(?:[.-]\w+)*", re.ASCII)  # SQL and Parquet take it as it is
+
+
+def unstorable(rows: Mapping[str, Sequence[Row]]) -> WorkerError | None:
+    """The first fault of a task's rows, by table; None if the lake takes them all.
+
+    A commit takes the rows of many tasks: one of these would keep all others out.
+    """
+    for fault in (fault for table, some in rows.items() for fault in _faults(table, some)):
+        hint = "a defect of the extractor: values are numbers or None, under plain names"
+        return WorkerError(fault, hint=hint, reason="bug")
+    return None
+
+
+def _faults(table: str, rows: Sequence[Row]) -> Iterator[str]:
+    for names in {tuple(row) for row in rows}:
+        yield from _misnamed(table, names)
+    texts = _texts(table)
+    for row in rows:
+        for name, value in row.items():
+            if value is None or name in texts:
+                continue
+            if not (all(map(_is_number, value)) if type(value) is list else _is_number(value)):
+                yield f"{name} holds what is no number, or NaN or infinity"
+
+
+@lru_cache
+def _misnamed(table: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    """What is wrong with names that are not declared, and so become columns."""
+    lowered = {name.lower(): name for name in TABLES[table].names}  # as SQL tells them apart
+    faults = []
+    for name in set(names) - set(TABLES[table].names):
+        if not _NAME.fullmatch(name):
+            faults.append(f"{name!r} is no name of a column")
+        elif name.lower() in lowered:
+            faults.append(f"column {name} would stand beside {lowered[name.lower()]}")
+    return tuple(faults)
+
+
+@lru_cache
+def _texts(table: str) -> frozenset[str]:
+    """Declared columns whose values are no numbers."""
+    return frozenset(c.name for c in TABLES[table].columns if c.type not in _NUMBERS)
+
+
+def _is_number(value: Any) -> bool:
+    if type(value) is not float and not isinstance(value, Real):
+        return False
+    return math.isfinite(value)
