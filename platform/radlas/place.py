@@ -6,10 +6,8 @@ its content, or sealed, never changes; the few files that do are replaced in one
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import BeforeValidator
 
 from radlas.digests import file_digest
+from radlas.stages import abandoned, is_stage, new_stage
 
 SCHEME = "s3://"
 
@@ -145,7 +144,7 @@ class Folder:
             if path.is_file()
         )
         return sorted(
-            path.as_posix() for path in found if not any(_is_stage(part) for part in path.parts)
+            path.as_posix() for path in found if not any(is_stage(part) for part in path.parts)
         )
 
     def size(self, name: str) -> int | None:
@@ -170,7 +169,7 @@ class Folder:
         """See ``Place``. The lock on the folder tells a writer that lives from one that died."""
         parent = (self.root / folder).parent
         parent.mkdir(parents=True, exist_ok=True)
-        stage, held = _new_stage(parent)
+        stage, held = new_stage(parent)
         prepared = stage / "prepared"  # who fills it may remove it and make it anew
         try:
             prepared.mkdir()
@@ -209,7 +208,7 @@ class Folder:
         """See ``Place``."""
         for pattern in (".*.partial", "*/.*.partial"):
             for stage in (self.root / folder).glob(pattern):
-                with _unless_held(stage) as is_dead:
+                with abandoned(stage) as is_dead:
                     if is_dead:
                         shutil.rmtree(stage, ignore_errors=True)
 
@@ -273,43 +272,6 @@ def plain_address(address: str | Path) -> str:
 
 
 Address = Annotated[str, BeforeValidator(plain_address)]
-
-
-def _is_stage(name: str) -> bool:
-    return name.startswith(".") and name.endswith(".partial")
-
-
-def _new_stage(parent: Path) -> tuple[Path, int]:
-    """A folder, and the descriptor that holds its lock for as long as it is open."""
-    while True:
-        stage = parent / f".{uuid.uuid4().hex}.partial"
-        stage.mkdir()
-        try:
-            held = os.open(stage, os.O_RDONLY)
-        except FileNotFoundError:
-            continue  # swept before it was locked
-        fcntl.flock(held, fcntl.LOCK_EX)
-        if stage.exists():
-            return stage, held
-        os.close(held)
-
-
-@contextmanager
-def _unless_held(stage: Path) -> Iterator[bool]:
-    """Whether no writer lives that prepares this folder; none can begin meanwhile."""
-    try:
-        held = os.open(stage, os.O_RDONLY)
-    except FileNotFoundError:
-        yield False  # published or removed just now
-        return
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(held)
 
 
 def _sync(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Volumes: exact, whole or absent, and every damage is found."""
 
 import os
+import time
 
 import numpy as np
 import pytest
@@ -212,12 +213,25 @@ def test_a_shard_is_a_whole_number_of_chunks_and_covers_the_volume(shape):
 def test_what_a_writer_that_died_left_is_swept_and_what_one_that_lives_prepares_is_not(tmp_path):
     """Two centres are ingested beside each other: neither takes the other's half-written case."""
     place = Folder(tmp_path)
-    dead = tmp_path / "volumes" / "ab" / ".0123.partial"
-    dead.mkdir(parents=True)
     with place.staging(NAME) as stage:
+        dead = stage.parent.with_name(f".0123@{stage.parent.name.partition('@')[2]}")
+        dead.mkdir()
         place.sweep("volumes")
         assert stage.exists()
         assert not dead.exists()
+    assert not stage.exists()
+
+
+@pytest.mark.parametrize("name", [".0123@another-machine.partial", ".0123.partial"])
+def test_what_another_machines_writer_prepares_is_swept_only_when_it_is_old(tmp_path, name):
+    """Its lock cannot be seen from here, where the store lies on a network file system."""
+    stage = tmp_path / "volumes" / "ab" / name
+    stage.mkdir(parents=True)
+    Folder(tmp_path).sweep("volumes")
+    assert stage.exists()
+    old = time.time() - 80 * 3600
+    os.utime(stage, (old, old))
+    Folder(tmp_path).sweep("volumes")
     assert not stage.exists()
 
 

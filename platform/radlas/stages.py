@@ -1,0 +1,64 @@
+"""Folders in which files are prepared before they appear, and whether their writer still lives.
+
+A writer holds a lock on its folder, which the system gives back when it dies. A network file system
+tells of a folder's lock on the writer's own machine only; so of other machines it must be long ago.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import platform
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_ENDING = ".partial"
+_LONG_AGO = 72 * 3600  # nobody prepares a case for so long, and no clocks differ by it [s]
+
+
+def is_stage(name: str) -> bool:
+    """Whether a folder of this name is one in which something is prepared."""
+    return name.startswith(".") and name.endswith(_ENDING)
+
+
+def new_stage(parent: Path) -> tuple[Path, int]:
+    """A folder, and the descriptor that holds its lock for as long as it is open."""
+    while True:
+        stage = parent / f".{uuid.uuid4().hex}{_here()}"
+        stage.mkdir()
+        try:
+            held = os.open(stage, os.O_RDONLY)
+        except FileNotFoundError:
+            continue  # swept before it was locked
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if stage.exists():
+            return stage, held
+        os.close(held)
+
+
+@contextmanager
+def abandoned(stage: Path) -> Iterator[bool]:
+    """Whether no writer lives that prepares this folder; none can begin meanwhile."""
+    try:
+        held = os.open(stage, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False  # published or removed just now
+        return
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        is_old = time.time() - os.fstat(held).st_mtime > _LONG_AGO
+        yield is_old or stage.name.endswith(_here())
+    finally:
+        os.close(held)
+
+
+def _here() -> str:
+    """What the names of this machine's stages end with."""
+    return f"@{re.sub(r'[^A-Za-z0-9]+', '-', platform.node())[:32]}{_ENDING}"
