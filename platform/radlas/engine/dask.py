@@ -10,12 +10,14 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -219,7 +221,7 @@ def _collect(future: Future, task: T, attempt: int = 1) -> Done[T, Any]:
 
 
 def _local_cluster(workers: int | None) -> LocalCluster:
-    with dask.config.set(_SETTINGS):
+    with dask.config.set(_SETTINGS), _deaf_to_interrupts():
         cluster = LocalCluster(
             n_workers=workers or len(os.sched_getaffinity(0)),
             threads_per_worker=1,
@@ -228,6 +230,20 @@ def _local_cluster(workers: int | None) -> LocalCluster:
             silence_logs=logging.ERROR,
         )
         return _with_gpus(cluster, gpus())
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes that are started within do not hear Ctrl-C: this one does, and ends them.
+
+    Each would else print its own traceback over the one line that says how to go on.
+    """
+    resource_tracker.ensure_running()  # it would let the signal in again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _with_gpus(cluster: LocalCluster, devices: Sequence[str]) -> LocalCluster:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -67,6 +70,34 @@ def test_a_process_that_nobody_asks_ends(monkeypatch):
     ours.send_bytes(seal(poison.work, 4))
     isolate._serve(theirs)  # answers, and returns
     assert unseal(ours.recv_bytes()[1:]).result == 16
+
+
+def test_ctrl_c_is_heard_by_one_process_which_ends_the_others():
+    """A terminal sends it to all of them: each worker would print its traceback."""
+    code = (
+        "import poison\n"
+        "from radlas.engine.dask import DaskEngine\n"
+        "engine = DaskEngine(workers=2)\n"
+        "try:\n"
+        "    for done in engine.map(poison.waits, [0.1, 60, 60, 60]):\n"
+        "        print(done.result, flush=True)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted', flush=True)\n"
+        "finally:\n"
+        "    engine.close()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as run:
+        run.stdout.readline()
+        os.killpg(run.pid, signal.SIGINT)
+        said, erred = run.communicate(timeout=60)
+    assert (said, run.returncode) == ("interrupted\n", 0)
+    assert "Traceback" not in erred
 
 
 def test_nothing_is_started_for_no_tasks():
