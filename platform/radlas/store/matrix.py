@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, StoreError
 from radlas.tables import RADIOMICS_FACTS
 
 Values = NDArray[np.float64]
@@ -57,6 +57,7 @@ def feature_matrix(
 
     Raises:
         ConfigError: Two feature sets have columns of the same name: choose one.
+        StoreError: Embeddings of one feature set differ in length.
     """
     cases = connection.sql("select case_id from cases order by 1").to_arrow_table().column(0)
     radiomics = partial(_radiomics, perturbation=perturbation)
@@ -133,6 +134,7 @@ def _deep(
         part = connection.sql(
             f"select case_id, prefix, vector from ({rows}) where prefix = {_text(prefix)}"
         ).to_arrow_table()
+        _refuse_ragged(part, feature_set, prefix)
         case, _ = _places(part, cases, [prefix])
         vectors = pc.list_flatten(part.column("vector")).to_numpy().reshape(len(case), -1)
         block = np.full((vectors.shape[1], len(cases)), np.nan)
@@ -183,6 +185,19 @@ def _without_empty(names: list[str], values: Values) -> Block:
         if target != source:
             values[target] = values[source]
     return [names[place] for place in kept], values[: len(kept)]
+
+
+def _refuse_ragged(rows: Any, feature_set: str, prefix: str) -> None:
+    """Vectors of other lengths laid end to end would lend one case the numbers of another."""
+    lengths = pc.list_value_length(rows.column("vector"))
+    low, high = pc.min_max(lengths).as_py().values()
+    if low != high:
+        case = rows.column("case_id").filter(pc.equal(lengths, low))[0].as_py()
+        raise StoreError(
+            f"vectors of {prefix.rstrip('_')} hold {low} to {high} numbers",
+            f"feature set {feature_set}, case {case[:8]}",
+            "a defect of the extractor: one recipe gives vectors of one length",
+        )
 
 
 def _refuse_doubled(names: Sequence[str], feature_sets: Sequence[str]) -> None:

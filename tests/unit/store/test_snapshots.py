@@ -9,6 +9,7 @@ from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
 from radlas.store.diff import diff_snapshots
 from radlas.store.matrix import feature_matrix
+from radlas.store.query import connect
 from radlas.store.recipes import save_recipe
 from radlas.store.snapshots import (
     create_snapshot,
@@ -209,6 +210,21 @@ def test_the_matrix_shows_a_missing_ring_as_missing(filled):
         "tumour__original__firstorder_Mean",
     ]
     assert X["ring_0_10__original__firstorder_Mean"].isna().tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("shorter", [[3.0], [3.0, 4.0]])
+def test_vectors_of_different_lengths_lend_no_case_anothers_numbers(filled, shorter):
+    vectors = {"a": [0.0, 1.0, 2.0], "b": shorter}
+    rows = [
+        {**feature_row(case), "feature_set": "d-1", "layer": "layer4", "vector": vector}
+        for case, vector in vectors.items()
+    ]
+    for row in rows:
+        del row["image_type"]
+    delta.append(filled, "deep", rows, run_id="r")
+    with connect(filled) as connection, pytest.raises(StoreError, match=r"hold \d to 3") as caught:
+        feature_matrix(connection, ["d-1"])
+    assert caught.value.where == "feature set d-1, case b"
 
 
 def test_deep_vectors_become_numbered_columns(filled):
