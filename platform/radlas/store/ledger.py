@@ -6,7 +6,9 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+import pyarrow.compute as pc
 
 from radlas.model import Outcome, Row
 from radlas.store import delta
@@ -64,7 +66,8 @@ class Recorder:
 
     def __init__(self, store: Store) -> None:
         self.run_id = uuid.uuid4().hex
-        self._appender = delta.Appender(store, self.run_id)
+        self._store, self._appender = store, delta.Appender(store, self.run_id)
+        self._told: datetime | None = None
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Commit a batch of outcomes: first the rows of every table, last the ledger.
@@ -78,8 +81,17 @@ class Recorder:
 
     def append(self, table: str, rows: Sequence[Row]) -> int:
         """Append rows of one table; how many were new."""
-        stamp = {"run_id": self.run_id, "recorded_at": datetime.now(UTC)}
+        now = self._after_all() if table == "outcomes" and rows else datetime.now(UTC)
+        stamp = {"run_id": self.run_id, "recorded_at": now}
         return self._appender.append(table, [row | stamp for row in rows])
+
+    def _after_all(self) -> datetime:
+        """Now, but after all that the ledger tells: machines' clocks differ, and it is ordered."""
+        if self._told is None:
+            times = delta.read(self._store, "outcomes", ["recorded_at"]).column("recorded_at")
+            self._told = pc.max(times).as_py() or datetime.min.replace(tzinfo=UTC)
+        self._told = max(datetime.now(UTC), self._told + timedelta(microseconds=1))
+        return self._told
 
 
 def in_trouble(store: Store) -> list[Standing]:
