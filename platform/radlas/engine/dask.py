@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ R = TypeVar("R")
 _AGAIN = {"crashed", "memory", "device"}  # what a fresh process may be spared
 _ANSWER = 10  # a scheduler that is there answers sooner [s]
 _WAITING = 3  # tasks of each worker that the scheduler knows of
+_LOOK = 20.0  # between looks whether a worker is there [s]
 _START = 60  # workers that can start have started [s]
 _SETTINGS = {
     "distributed.worker.daemon": False,  # a daemon may not have the child
@@ -93,16 +95,17 @@ class DaskEngine:
 
         crashed: list[T] = []
         running = as_completed([submit(task) for task in islice(waiting, window)])
-        for future in running:
-            done = _collect(future, owners.pop(future.key))
-            for task in islice(waiting, 1):
-                running.add(submit(task))
-            if isinstance(done.error, WorkerError) and done.error.reason in _AGAIN:
-                crashed.append(done.task)
-            else:
-                yield done
-        for task in crashed:
-            yield _collect(submit(task), task, attempt=2)
+        with _lookout(self._client, self.name):
+            for future in running:
+                done = _collect(future, owners.pop(future.key))
+                for task in islice(waiting, 1):
+                    running.add(submit(task))
+                if isinstance(done.error, WorkerError) and done.error.reason in _AGAIN:
+                    crashed.append(done.task)
+                else:
+                    yield done
+            for task in crashed:
+                yield _collect(submit(task), task, attempt=2)
 
     def bundle(self, tasks: int) -> int:
         """See ``Engine.bundle``: so that every worker has a few; a GPU gets whole batches."""
@@ -197,6 +200,31 @@ def _isolated(name: str, sealed: bytes) -> bytes | WorkerError:
         return answer
 
 
+@contextmanager
+def _lookout(client: Client, where: str) -> Iterator[None]:
+    """Say so when no worker is left, and when one is back: a queue of workers may bring new ones.
+
+    Nothing else would tell that a run waits, and for what.
+    """
+    over = threading.Event()
+
+    def look() -> None:
+        alone = False
+        while not over.wait(_LOOK):
+            with suppress(OSError, TimeoutError, ValueError):  # a lost scheduler is told elsewhere
+                before, alone = alone, not client.scheduler_info(n_workers=-1)["workers"]
+                if alone != before:
+                    said = "no worker is left, waiting for one" if alone else "a worker is back"
+                    print(f"{where}: {said}", file=sys.stderr, flush=True)
+
+    watch = threading.Thread(target=look, daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
 def _collect(future: Future, task: T, attempt: int = 1) -> Done[T, Any]:
     """What became of a future; the loss of its whole worker is the task's error, and told.
 
@@ -227,6 +255,8 @@ def _local_cluster(workers: int | None) -> LocalCluster:
             threads_per_worker=1,
             processes=True,
             dashboard_address=None,
+            # A page is served all the same, and is to be in nobody's way.
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.ERROR,
         )
         return _with_gpus(cluster, gpus())

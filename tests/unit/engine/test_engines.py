@@ -8,6 +8,8 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,9 +17,9 @@ import poison
 import pytest
 from distributed.comm import CommClosedError
 
-from radlas.engine import isolate
+from radlas.engine import dask, isolate
 from radlas.engine.base import SerialEngine
-from radlas.engine.dask import DaskEngine, _collect
+from radlas.engine.dask import DaskEngine, _collect, _lookout
 from radlas.engine.isolate import Child, seal, unseal
 from radlas.errors import ConfigError, WorkerError
 
@@ -39,8 +41,38 @@ def dask_engine():
 def test_dask_gives_what_serial_gives(dask_engine):
     tasks = [0, 1, 2, 4, 6, 8]
     serial = {one.task: one.result for one in SerialEngine().map(poison.work, tasks)}
-    dask = {one.task: one.result for one in dask_engine.map(poison.work, tasks)}
-    assert serial == dask == {task: task * task for task in tasks}
+    here = {one.task: one.result for one in dask_engine.map(poison.work, tasks)}
+    assert serial == here == {task: task * task for task in tasks}
+
+
+def test_a_second_cluster_on_this_machine_is_in_nobodys_way(dask_engine):
+    list(dask_engine.map(poison.work, [0]))
+    engine = DaskEngine(workers=1)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert [one.result for one in engine.map(poison.work, [2])] == [4]
+        engine.close()
+    assert not [one for one in said if "port" in str(one.message).lower()]
+
+
+def test_a_run_without_workers_says_once_what_it_waits_for_and_when_it_is_over(capsys, monkeypatch):
+    monkeypatch.setattr(dask, "_LOOK", 0.01)
+    there = iter([{"a": 1}, {}, {}, {}, {"b": 1}, {"b": 1}])
+    seen = threading.Event()
+
+    def scheduler_info(n_workers):
+        workers = next(there, None)
+        if workers is None:
+            seen.set()
+            raise OSError("gone")
+        return {"workers": workers}
+
+    with _lookout(SimpleNamespace(scheduler_info=scheduler_info), "tcp://here:8786"):
+        assert seen.wait(10)
+    assert capsys.readouterr().err.splitlines() == [
+        "tcp://here:8786: no worker is left, waiting for one",
+        "tcp://here:8786: a worker is back",
+    ]
 
 
 def test_a_crash_a_hang_bad_data_and_a_bug_cost_one_task_each(dask_engine):
@@ -75,7 +107,9 @@ def test_a_process_that_nobody_asks_ends(monkeypatch):
 def test_ctrl_c_is_heard_by_one_process_which_ends_the_others():
     """A terminal sends it to all of them: each worker would print its traceback."""
     code = (
+        "import signal\n"
         "import poison\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from radlas.engine.dask import DaskEngine\n"
         "engine = DaskEngine(workers=2)\n"
         "try:\n"
