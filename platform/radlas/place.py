@@ -17,6 +17,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import BeforeValidator
 
 from radlas.digests import file_digest
+from radlas.errors import ConfigError
 from radlas.stages import abandoned, is_stage, new_stage
 
 SCHEME = "s3://"
@@ -264,8 +265,14 @@ def open_place(address: str | Path) -> Place:
 
 
 def plain_address(address: str | Path) -> str:
-    """An address in its one spelling: a folder's path is absolute, none ends with ``/``."""
+    """An address in its one spelling: a folder's path is absolute, none ends with ``/``.
+
+    Raises:
+        ConfigError: It holds a backslash, which Delta would take for a folder's end.
+    """
     text = str(address)
+    if "\\" in text:
+        raise ConfigError("a backslash in a store's address", text, "choose another name")
     if text.startswith(SCHEME):
         return text.rstrip("/")
     return str(Path(text).absolute())

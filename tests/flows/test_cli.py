@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from radlas.cli import app
+from radlas.cli import app, data
 
 from .conftest import radlas
 
@@ -105,6 +105,17 @@ def test_a_snapshot_whose_rows_changed_is_told_with_exit_code_one(own_store):
     assert (said.code, said.data["ok"]) == (1, False)
     assert part.name in said.data["damage"][0]
     assert part.name in radlas("snapshot", "verify", "first", "--store", own_store).out
+
+
+def test_the_command_line_wins_over_a_recipe_also_with_a_zero(
+    study_store, recipe, tmp_path, monkeypatch
+):
+    path, asked = tmp_path / "extract.yaml", []
+    path.write_text(recipe.read_text() + "tolerated: 3\n")
+    monkeypatch.setattr(data, "execute", lambda flow, config, **more: asked.append(config) or 0)
+    words = ("extract", "--store", study_store, "--config", path)
+    assert radlas(*words).code == radlas(*words, "--tolerated", 0).code == 0
+    assert [config.tolerated for config in asked] == [3, 0]
 
 
 def test_feature_sets_are_listed_and_shown_with_their_settings(study_store):

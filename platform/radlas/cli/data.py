@@ -1,38 +1,26 @@
-"""Verbs around the data, from `init` to `doctor`.
+"""Verbs that bring data in and measure it: init, phantom, ingest, qc, extract.
 
-Each imports its flow when it is called: a status must not wait for the extraction's libraries.
+Each imports its flow when it is called: a store is made without the extraction's libraries.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from radlas.cli.app import DryRunOption, EngineOption, JsonOption, StoreOption, ToleratedOption
-from radlas.config import Config
-from radlas.entry import USAGE, execute, guarded, perform, show
-from radlas.errors import ConfigError
-from radlas.flows.base import Flow, Report, StoreConfig
-from radlas.reasons import REASONS
-from radlas.store import health
-from radlas.store.layout import init_store, open_store
-from radlas.store.ledger import release
-from radlas.store.locks import writing
-from radlas.store.schemas import export_schemas
+from radlas.entry import execute, guarded, show
+from radlas.flows.base import Report
+from radlas.store.layout import init_store
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the application."""
-    for verb in VERBS:
+    for verb in (init, phantom, ingest_, qc_, extract_):
         app.command(verb.__name__.rstrip("_"))(verb)
-    schemas = typer.Typer(help="The published contracts.", no_args_is_help=True)
-    schemas.command("export")(schemas_export)
-    app.add_typer(schemas, name="schemas")
 
 
 def init(
@@ -148,7 +136,10 @@ def qc_(
 def extract_(
     store: StoreOption,
     config: Annotated[Path, typer.Option(help="YAML: extractors and their settings.")],
-    tolerated: ToleratedOption = 0,
+    tolerated: Annotated[
+        int | None,
+        typer.Option(min=0, help="Quarantined or failed cases before the exit code is 1 [YAML's]."),
+    ] = None,
     engine: EngineOption = "local",
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -159,190 +150,11 @@ def extract_(
         from radlas.flows.extract import ExtractConfig, extract
 
         overrides: dict[str, Any] = {"store": store}
-        overrides |= {"tolerated": tolerated} if tolerated else {}
+        overrides |= {} if tolerated is None else {"tolerated": tolerated}
         values = ExtractConfig.read(config, overrides)
         return execute(extract, values, engine=engine, dry_run=dry_run, as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
-
-
-def status(store: StoreOption, as_json: JsonOption = False) -> None:
-    """Say how the store stands: centres, stages, what is in trouble and why, what took long."""
-
-    def action() -> int:
-        data = health.status(open_store(store))
-        return show(Report(tuple(_status_lines(data, store)), data), as_json=as_json)
-
-    raise typer.Exit(guarded(action, as_json=as_json))
-
-
-def _status_lines(data: dict[str, Any], store: str) -> Iterator[str]:
-    yield f"store {data['store']}"
-    for centre, number in data["cases"].items():
-        yield f"  centre {centre}: {number} cases stored"
-    for stage, centres in data["centres"].items():
-        for centre, states in centres.items():
-            told = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
-            yield f"  {stage} of {centre}: {told}"
-    for one in data["trouble"]:
-        known = REASONS.get(one["reason"])
-        told = f": {known.meaning}" if known else ""
-        yield f"  {one['tasks']} {one['state']} in {one['stage']}, {one['reason']}{told}"
-        if one["state"] == "failed":
-            yield "    our fault, not the data's: the next run tries again; messages in `latest`"
-        elif one["state"] == "released":
-            yield f"    the next run of {one['stage']} does it again"
-        else:
-            yield f"    after a remedy: radlas retry --store {store} --reason {one['reason']}"
-    for one in data["slowest"]:
-        told = f"{one['seconds']:.1f} s, {one['peak_rss_mib']:.0f} MiB"
-        what = one["feature_set"] or one["stage"]
-        yield f"  slowest {what}: case {one['case_id'][:8]} of {one['centre']}, {told}"
-    yield from (f"  feature set {name}" for name in data["feature_sets"])
-    yield from (f"  snapshot {name}" for name in data["snapshots"])
-
-
-def retry(
-    store: StoreOption,
-    reason: Annotated[str, typer.Option(help="Reason code, as `radlas status` lists it.")],
-    engine: EngineOption = "local",
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Release what ended under a reason, say what that redoes, and redo it."""
-    from radlas.flows.retry import plan_retry
-
-    def action() -> int:
-        opened = open_store(store)
-        planned = plan_retry(opened, reason)
-        lines = [
-            f"{one.tasks} tasks of {one.stage} {one.centre or one.feature_set}: "
-            + (f"{len(one.runs)} runs" if one.runs else f"out of reach, by hand: {one.command}")
-            for one in planned
-        ]
-        redo = [
-            {
-                "stage": one.stage,
-                "centre": one.centre,
-                "feature_set": one.feature_set,
-                "tasks": one.tasks,
-                "runs": len(one.runs),
-                "command": one.command,
-            }
-            for one in planned
-        ]
-        if dry_run:
-            return show(Report(tuple(lines), {"reason": reason, "redo": redo}), as_json=as_json)
-        with writing(opened, "retry", alone=True):
-            number = release(opened, reason)
-        lines.append(f"{number} tasks released")
-        runs = [run for one in planned for run in one.runs]
-        reports = [_redo(flow, config, engine) for flow, config in runs]
-        data = {"reason": reason, "released": number, "redo": redo}
-        data["reports"] = [dict(report.data) for report in reports]
-        told = [line for report in reports for line in report.lines]
-        code = max((report.exit_code for report in reports), default=0)
-        return show(Report((*lines, *told), data, code), as_json=as_json)
-
-    raise typer.Exit(guarded(action, as_json=as_json))
-
-
-def _redo(flow: Flow[Any, Any], config: StoreConfig, engine: str) -> Report:
-    """One run's report; a source that is no longer what it was does not keep others waiting."""
-    try:
-        return perform(flow, config, engine=engine)
-    except ConfigError as error:
-        return Report((f"{flow.name} did not run: {error}",), {"error": error.what}, USAGE)
-
-
-def whois(
-    digits: Annotated[str, typer.Argument(help="First digits of a case or subject.")],
-    store: StoreOption,
-    as_json: JsonOption = False,
-) -> None:
-    """Tell which exam of the hospital a case is. Reads the sources again; stores nothing."""
-    from radlas.flows.whois import who_is
-
-    def action() -> int:
-        found = who_is(open_store(store), digits)
-        lines = [
-            f"case {one.pseudonym[:8]} of {one.centre}: patient {one.subject or '?'},"
-            f" series {one.series}, at {one.place}"
-            for one in found
-        ]
-        return show(
-            Report(tuple(lines), {"found": [asdict(one) for one in found]}), as_json=as_json
-        )
-
-    raise typer.Exit(guarded(action, as_json=as_json))
-
-
-def verify(store: StoreOption, as_json: JsonOption = False) -> None:
-    """Read every volume, mask, file of the lake and snapshot again; hold them to their digests."""
-
-    def action() -> int:
-        damage = health.verify(open_store(store))
-        lines = damage or ["everything reads as it was committed"]
-        return show(Report(tuple(lines), {"damage": damage}, int(bool(damage))), as_json=as_json)
-
-    raise typer.Exit(guarded(action, as_json=as_json))
-
-
-def doctor(
-    compile_: Annotated[
-        bool,
-        typer.Option("--compile", help="Compile the extraction's loops first, once and for all."),
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Check that everything radlas needs is installed and works; print the remedy if not."""
-    from radlas import doctor as checks
-
-    if compile_:
-        checks.compile_loops()
-    found = checks.examine()
-    lines = [f"{'ok ' if one.ok else 'BAD'} {one.name}: {one.detail}" for one in found]
-    data = {"checks": [one._asdict() for one in found]}
-    code = int(not all(one.ok for one in found))
-    raise typer.Exit(show(Report(tuple(lines), data, code), as_json=as_json))
-
-
-def schemas_export(
-    out: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("schemas"),
-) -> None:
-    """Write the contracts of tables, configurations and views."""
-
-    def action() -> int:
-        for path in export_schemas(out, _published_configs()):
-            typer.echo(path)
-        return 0
-
-    raise typer.Exit(guarded(action))
-
-
-def _published_configs() -> dict[str, type[Config]]:
-    from radlas.features.resnet.extractor import DeepSettings
-    from radlas.features.settings import RadiomicsSettings
-    from radlas.flows.explain import ExplainConfig
-    from radlas.flows.extract import ExtractConfig
-    from radlas.flows.ingest import IngestConfig
-    from radlas.flows.pretrain import PretrainConfig
-    from radlas.flows.retrain import RetrainConfig
-    from radlas.learn.study import StudyConfig
-
-    return {
-        "ingest": IngestConfig,
-        "extract": ExtractConfig,
-        "extractor-radiomics": RadiomicsSettings,
-        "extractor-deep": DeepSettings,
-        "study": StudyConfig,
-        "explain": ExplainConfig,
-        "pretrain": PretrainConfig,
-        "retrain": RetrainConfig,
-    }
-
-
-VERBS = (init, phantom, ingest_, qc_, extract_, status, retry, whois, verify, doctor)
 
 
 def _count_to_stderr(done: int, total: int) -> None:

@@ -42,7 +42,9 @@ class IngestConfig(StoreConfig):
 
     source: Path = Field(description="Folder or zip archive with the centre's exams.")
     centre: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="Name of the hospital or collection."
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
+        max_length=64,  # it names folders
+        description="Name of the hospital or collection.",
     )
     importer: str = Field(default="dicom", description="dicom, tcia-sts, nifti or table.")
     rois: Path | None = Field(default=None, description="YAML: ROI to a list of name patterns.")

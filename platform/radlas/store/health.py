@@ -12,6 +12,7 @@ from radlas.model import Row
 from radlas.store import delta
 from radlas.store.layout import Store
 from radlas.store.ledger import case_standings, count
+from radlas.store.log import check_log
 from radlas.store.parts import verify_part
 from radlas.store.recipes import list_recipes
 from radlas.store.snapshots import list_snapshots, verify_snapshot
@@ -76,6 +77,7 @@ def verify(store: Store) -> list[str]:
                 _check_catalogue(case_id, digests, input_digests(read_record(store.place, case_id)))
     for name, table in TABLES.items():
         with _noted(damage):
+            check_log(store, name)
             for part in delta.parts(store, name):  # also what no snapshot stands on, yet
                 with _noted(damage):
                     verify_part(store.place, table, part.path)

@@ -10,6 +10,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
@@ -53,6 +54,22 @@ def open_log(store: Store, name: str, at: int | None = None) -> DeltaTable | Non
             "restore that folder from a backup",
             "damaged_log",
         ) from error
+
+
+def check_log(store: Store, name: str) -> None:
+    """Refuse a log with an empty entry: what it told would be missing without a word.
+
+    Raises:
+        StoreError: There is one.
+    """
+    entries = [one for one in store.place.names(_folder(name)) if one.endswith(".json")]
+    if empty := [one for one in entries if store.place.size(one) == 0]:
+        raise StoreError(
+            f"the log of table {name} has an empty entry: {PurePosixPath(empty[0]).name}",
+            f"{store.place}/{_folder(name)}",
+            "restore that folder from a backup",
+            "damaged_log",
+        )
 
 
 def open_or_create(store: Store, table: Table) -> DeltaTable:

@@ -34,6 +34,11 @@ def test_a_changed_byte_is_told_once_whether_a_snapshot_stands_on_it_or_not(lake
     assert name in damage[0]
 
 
+def test_an_emptied_entry_of_the_log_is_told_though_readers_see_no_rows_there(lake):
+    lake.place.replace(f"lake/radiomics/_delta_log/{1:020}.json", b"")
+    assert any("the log of table radiomics has an empty entry" in one for one in verify(lake))
+
+
 @pytest.mark.parametrize("table", ["radiomics", "cases"])
 def test_a_lost_part_is_told_and_all_else_is_verified_nevertheless(lake, table):
     delta.append(lake, "cases", [case_row("a")], run_id="r")

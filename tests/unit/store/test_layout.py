@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from radlas.errors import StoreError
+from radlas.errors import ConfigError, StoreError
 from radlas.store import layout
 from radlas.store.layout import init_store, open_store
 from radlas.store.models import versions
@@ -110,3 +110,9 @@ def test_what_a_file_manager_leaves_in_the_store_is_none_of_its_files(filled):
     assert merged_cases(filled) == frozenset()
     assert pretraining_of(filled, {"w"}) == {}
     assert versions(filled, "m") == []
+
+
+def test_a_name_that_delta_would_read_as_two_folders_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="a backslash in a store's address"):
+        init_store(f"{tmp_path}/a\\b")
+    assert not list(tmp_path.iterdir())
