@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -188,6 +189,19 @@ def test_a_quarantined_case_stays_so_until_it_is_released_or_mended(hospital, tm
     assert (late.code, "nothing stands under 'empty_mask'" in late.err) == (2, True)
     stages = radlas("status", "--store", store, "--json").data["stages"]
     assert stages["ingest"] == {"ok": 2, "quarantined": 3}, "the mended case stays stored"
+
+
+def test_one_patient_under_two_spellings_is_pointed_at_by_pseudonym(tmp_path):
+    folder, store = tmp_path / "hospital", tmp_path / "store"
+    folder.mkdir()
+    for name in ("P-7", "p 7", "P77"):
+        write_pair(folder, name)
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--dry-run")
+    (told,) = [line for line in radlas("ingest", folder, *words).out.splitlines() if "!!" in line]
+    assert "are spelt alike but for letter case or separators" in told
+    assert "P-7" not in told
+    assert len(re.findall(r"\b[0-9a-f]{8}\b", told)) == 2
 
 
 def test_tolerated_faults_do_not_raise_the_exit_code(hospital, tmp_path):

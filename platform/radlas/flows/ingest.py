@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from radlas.errors import ConfigError, DataError, StoreError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
 from radlas.flows.grades import tell_grades
-from radlas.flows.ingest_listing import estimate, list_scan
+from radlas.flows.ingest_listing import estimate, left_out_lines, list_scan, namesake_lines
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Exam, ExamData, IngestRules, Refusal, Scan
 from radlas.ingest.checks import roi_facts
@@ -119,6 +120,7 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     store, rules, outcome = open_store(config.store), config.rules(), config.outcome()
     key = store.key()
     scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
+    pseudonyms = partial(pseudonym, key, "subject", config.centre)
     told = delta.read(store, "cases", ["case_id", "voxel_digest"]).to_pylist()
     voxels = {row["case_id"]: row["voxel_digest"] for row in told}
     tasks = [_task(config, rules, key, exam, voxels) for exam in scan.exams]
@@ -140,16 +142,11 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
         tasks=open_tasks,
         refused=new,
         known=known,
-        notes=(*scan.notes, *_left_out(scan)),
+        notes=(*scan.notes, *left_out_lines(scan), *namesake_lines(scan, pseudonyms)),
         extra=_Clinical(
             tuple(_clinical(config.centre, key, record) for record in scan.clinical), outcome
         ),
-        listing=list_scan(
-            scan,
-            settled,
-            lambda subject: pseudonym(key, "subject", config.centre, subject),
-            cost=cost,
-        ),
+        listing=list_scan(scan, settled, pseudonyms, cost=cost),
     )
 
 
@@ -266,13 +263,6 @@ def _history(store: Store) -> list[tuple[int, float]]:
         for row in ended
         if (row["stage"], row["state"]) == ("ingest", "ok") and row["case_id"] in known
     ]
-
-
-def _left_out(scan: Scan) -> list[str]:
-    counts: dict[str, int] = {}
-    for series in scan.left_out:
-        counts[series.why] = counts.get(series.why, 0) + 1
-    return [f"  {number} series left out: {why}" for why, number in sorted(counts.items())]
 
 
 def _clinical(centre: str, key: bytes, values: Mapping[str, Any]) -> Row:

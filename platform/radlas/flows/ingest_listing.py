@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from radlas.flows.base import Cell, Listing
 from radlas.ingest.base import Exam, LeftOut, Refusal, Scan
+from radlas.ingest.namesakes import namesakes
 
 COLUMNS = ("subject", "series", "decision", "files", "MB", "why")
 DEFAULT_RATE = 20e6  # measured on two cores of a small machine [B/s per worker]
@@ -31,6 +33,22 @@ def list_scan(
     shown = [(pseudonyms(str(who))[:8] if who else "?", *row) for who, *row in rows]
     shown.sort(key=lambda row: (row[0], _ORDER[str(row[2])], row[1]))
     return Listing(COLUMNS, tuple(shown), cost)
+
+
+def left_out_lines(scan: Scan) -> list[str]:
+    """How many series are left out, by reason."""
+    counts = Counter(series.why for series in scan.left_out)
+    return [f"  {number} series left out: {why}" for why, number in sorted(counts.items())]
+
+
+def namesake_lines(scan: Scan, pseudonyms: Callable[[str], str]) -> list[str]:
+    """Who may be one patient under two names; `whois` tells the hospital whom."""
+    subjects = {*(one.subject for one in scan.exams), *(one.subject for one in scan.refusals)}
+    return [
+        f"  !! subjects {', '.join(pseudonyms(one)[:8] for one in group)} are spelt alike but for"
+        " letter case or separators: one patient under two names would be trained on and tested on"
+        for group in namesakes(subjects - {""})
+    ]
 
 
 def estimate(size: int, history: Sequence[tuple[int, float]]) -> str:

@@ -1,0 +1,31 @@
+"""Two spellings of one patient are seen, two patients are not taken for one."""
+
+from __future__ import annotations
+
+import doctest
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from radlas.ingest import namesakes as module
+from radlas.ingest.namesakes import namesakes
+
+NAMES = st.sets(st.text("ab12", min_size=1, max_size=4), min_size=1, max_size=6)
+
+
+@given(NAMES)
+def test_names_of_other_letters_are_others(names):
+    assert namesakes(names) == ()
+
+
+@given(NAMES, st.sampled_from(["-", "_", " ", ".", "  "]))
+def test_a_name_in_capitals_or_with_another_separator_is_found_beside_itself(names, mark):
+    plain = {f"{name}-x" for name in names}
+    other = {f"{name}{mark}X" for name in names}
+    assert sorted(map(set, namesakes(plain | other)), key=min) == sorted(
+        ({f"{name}-x", f"{name}{mark}X"} for name in names), key=min
+    )
+
+
+def test_its_example_holds():
+    assert doctest.testmod(module).failed == 0
