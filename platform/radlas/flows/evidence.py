@@ -18,7 +18,7 @@ from radlas.learn.settings import MISSING
 from radlas.learn.study import StudyConfig
 from radlas.reasons import REASONS
 from radlas.store.layout import Store
-from radlas.store.ledger import Standing, case_standings
+from radlas.store.ledger import Standing, as_it_ended, case_standings
 from radlas.store.snapshots import Snapshot
 
 Json = dict[str, Any]
@@ -111,9 +111,12 @@ def subgroup_rows(found: Mapping[str, Json]) -> list[Json]:
 
 
 def _ingested(store: Store, snapshot: Snapshot, centres: set[str]) -> list[Standing]:
-    """What became of the centres' cases, as the ledger stood when the snapshot was made."""
+    """What became of the centres' cases, as the ledger stood when the snapshot was made.
+
+    One that was released and not done again ended as it did: no case vanishes.
+    """
     ledger = case_standings(store, snapshot.versions["outcomes"])
-    return [one for one in ledger if one.stage == "ingest" and one.centre in centres]
+    return [as_it_ended(one) for one in ledger if one.stage == "ingest" and one.centre in centres]
 
 
 def _flow(ingested: list[Standing], analysed: int) -> Json:

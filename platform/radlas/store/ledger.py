@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pyarrow.compute as pc
@@ -29,6 +29,7 @@ class Standing:
     message: str
 
 
+_WAS = "was "  # before the state that a released case had
 _NAMES = ("task_key", "stage", "centre", "case_id", "feature_set", "state", "reason", "message")
 
 
@@ -103,6 +104,13 @@ def in_trouble(store: Store) -> list[Standing]:
     return [one for one in case_standings(store) if one.state in {"quarantined", "failed"}]
 
 
+def as_it_ended(standing: Standing) -> Standing:
+    """A released case as it stands until it is done again; any other as it is."""
+    if standing.state != "released":
+        return standing
+    return replace(standing, state=standing.message.removeprefix(_WAS))
+
+
 def release(store: Store, reason: str) -> int:
     """Let every case that stands quarantined or failed under ``reason`` be planned again."""
     outcomes = [
@@ -113,7 +121,7 @@ def release(store: Store, reason: str) -> int:
             s.case_id,
             "released",
             reason=s.reason,  # until it is done again, this is why it is not stored
-            message=f"was {s.state}",
+            message=f"{_WAS}{s.state}",
             feature_set=s.feature_set,
         )
         for s in in_trouble(store)
