@@ -138,15 +138,13 @@ class Folder:
         (self.root / name).unlink(missing_ok=True)
 
     def names(self, folder: str = "") -> list[str]:
-        """See ``Place``; what is being prepared does not count."""
-        found = (
-            path.relative_to(self.root)
-            for path in (self.root / folder).rglob("*")
-            if path.is_file()
-        )
-        return sorted(
-            path.as_posix() for path in found if not any(is_stage(part) for part in path.parts)
-        )
+        """See ``Place``; what is being prepared does not count, and may vanish meanwhile."""
+        found: list[str] = []
+        for here, folders, files in os.walk(self.root / folder):
+            folders[:] = [name for name in folders if not is_stage(name)]
+            within = Path(here).relative_to(self.root)
+            found += [(within / name).as_posix() for name in files if not is_stage(name)]
+        return sorted(found)
 
     def size(self, name: str) -> int | None:
         """See ``Place``."""

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from radlas.store.layout import open_store
 from radlas.store.models import VALIDATION, keep_beside, publish, read_beside, read_card
 
 from .conftest import radlas
+
+
+@pytest.fixture
+def own_store(own_store):
+    """The study's store with its first version alone."""
+    for path in (own_store / "models" / "tiny").glob("[2-9]*"):
+        shutil.rmtree(path)
+    return own_store
 
 
 def another_version(path, *, validated: bool) -> None:
@@ -38,7 +48,7 @@ def test_a_version_is_shown_with_what_made_it_and_all_its_models(study_store):
     assert said.code == 0, said.err
     for told in ("snapshot first@1", "intra-peritumoral: out of fold AUC", "look 1 at centre-c"):
         assert told in said.out
-    data = radlas("model", "show", "tiny", "--store", study_store, "--json").data
+    data = radlas("model", "show", "tiny@1", "--store", study_store, "--json").data
     assert set(data["aucs"]) == {"intratumoral", "intra-peritumoral", "dlr"}
     assert data["champions"] == []
 
