@@ -22,6 +22,7 @@ from radlas.ingest.base import Exam, ExamData, IngestRules, Refusal, Scan
 from radlas.ingest.checks import roi_facts
 from radlas.ingest.deidentify import study_day
 from radlas.ingest.labels import ANY
+from radlas.ingest.promises import hold_to_promises
 from radlas.ingest.roi_names import RoiMap, read_roi_map
 from radlas.learn.settings import Outcome
 from radlas.model import Outcome as Ended
@@ -155,9 +156,11 @@ def work(task: IngestTask) -> dict[str, tuple[Row, ...]]:
 
     Raises:
         DataError: The exam is not exactly right.
+        WorkerError: The importer breaks its promises.
     """
     try:
         data: ExamData = IMPORTERS[task.exam.importer]().read(task.exam, task.rules)
+        hold_to_promises(data, task.exam.importer)
         _check_readers(data)
         commit_record = write_case(
             task.place, task.case_id, data.volume, data.rois, known=task.known

@@ -1,0 +1,100 @@
+"""What every importer promises of an exam, ours and third parties': held before a byte is stored.
+
+What is stored cannot be told from what is true: a mask of another shape, or a name among the facts
+of a header, would come to light years later, or never.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from radlas.errors import WorkerError
+from radlas.ingest.base import ExamData
+from radlas.ingest.clinical_words import OLDEST
+from radlas.ingest.deidentify import image_facts, safe_number, safe_sex, safe_text
+from radlas.ingest.grids import checked_volume
+from radlas.model import Roi, Volume
+
+_ROI = re.compile(r"[a-z][a-z0-9_]*")
+_READER = re.compile(r"[A-Za-z0-9]{0,8}")
+_FACTS = tuple(sorted(image_facts({}, beside_phantom=False)))
+_SAFE: Mapping[str, Callable[[Any], Any]] = {
+    "manufacturer": safe_text,
+    "scanner_model": safe_text,
+    "sex": safe_sex,
+    "synthetic": lambda value: value if isinstance(value, bool) else None,
+    "age_years": lambda value: _at_most(value, OLDEST),
+}
+
+
+def hold_to_promises(data: ExamData, importer: str) -> None:
+    """Refuse what an importer should not have returned; its own refusals come before.
+
+    Args:
+        data: What ``Importer.read`` returned.
+        importer: Its name, for the message.
+
+    Raises:
+        DataError: ``not_finite`` or ``flat_image``: those faults are the image's.
+        WorkerError: The rest are the importer's: voxels that are no real numbers in three
+            dimensions or do not lie on their grid, a mask of another shape or of other values than
+            true and false, a name that is no ROI's, or a fact that may not leave its source.
+    """
+    fault = _fault(data)
+    if fault:
+        hint = f"a defect of the importer {importer!r}, not of the exam; see radlas.ingest.base"
+        raise WorkerError(fault, hint=hint, reason="bug")
+    checked_volume(data.volume.voxels, data.volume.geometry)
+
+
+def _fault(data: Any) -> str:
+    """The first broken promise, or nothing. Values are not quoted: they may name a patient."""
+    if not isinstance(data, ExamData):
+        return f"`read` returned {type(data).__name__}, not ExamData"
+    faults = [_fault_of_image(data.volume), *(_fault_of(roi, data.volume) for roi in data.rois)]
+    return next(filter(None, [*faults, _fault_of_facts(data.facts)]), "")
+
+
+def _fault_of_image(volume: Volume) -> str:
+    voxels, affine = volume.voxels, np.asarray(volume.geometry.affine)
+    if voxels.ndim != 3 or voxels.dtype.kind not in "iuf" or not voxels.size:
+        return f"voxels are {voxels.dtype} of shape {voxels.shape}, not real numbers (z, y, x)"
+    if voxels.shape != volume.geometry.shape:
+        return f"voxels have shape {voxels.shape}, their grid {volume.geometry.shape}"
+    if affine.shape != (4, 4) or not np.isfinite(affine).all() or not volume.geometry.voxel_volume:
+        return "the affine does not lead from voxels to millimetres"
+    return ""
+
+
+def _fault_of(roi: Roi, volume: Volume) -> str:
+    if not (_ROI.fullmatch(roi.name) and _READER.fullmatch(roi.reader)):
+        return "a ROI's name is not small letters, digits and `_`, or its reader's over 8 letters"
+    if roi.mask.shape != volume.voxels.shape:
+        return f"the mask of {roi.name} has shape {roi.mask.shape}, its image {volume.voxels.shape}"
+    if roi.mask.dtype != bool:
+        return f"the mask of {roi.name} is {roi.mask.dtype}, not bool"
+    return ""
+
+
+def _fault_of_facts(facts: Mapping[str, Any]) -> str:
+    unknown = len(set(facts) - set(_FACTS))
+    if unknown:
+        return f"{unknown} facts are none of those that may leave a source: {', '.join(_FACTS)}"
+    unsafe = sorted(name for name, value in facts.items() if not _is_safe(name, value))
+    if unsafe:
+        return f"{unsafe[0]} is not as radlas.ingest.deidentify writes it"
+    return ""
+
+
+def _is_safe(name: str, value: Any) -> bool:
+    safe: Callable[[Any], Any] = _SAFE.get(name, safe_number)
+    return value is None or bool(safe(value) == value)
+
+
+def _at_most(value: Any, bound: float) -> float | None:
+    number = safe_number(value)
+    return None if number is None else min(max(number, 0.0), bound)

@@ -1,0 +1,86 @@
+"""What an importer of somebody else's may return: nothing false, and nobody's name, is stored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from radlas.errors import DataError, WorkerError
+from radlas.geometry import Geometry, make_geometry
+from radlas.ingest.base import ExamData
+from radlas.ingest.deidentify import image_facts
+from radlas.ingest.promises import hold_to_promises
+from radlas.model import Roi, Volume
+
+SHAPE = (4, 6, 5)
+VOXELS = np.arange(120, dtype=np.int16).reshape(SHAPE)
+GRID = make_geometry(SHAPE, spacing=(1, 1, 3), origin=(0, 0, 0), direction=np.eye(3))
+MASK = VOXELS > 60
+FLAT = Geometry(SHAPE, np.diag([1.0, 1.0, 0.0, 1.0]))
+
+
+def exam(*, voxels=VOXELS, grid=GRID, facts=None, **roi):
+    drawn = replace(Roi("tumour", MASK, "image"), **roi)
+    return ExamData(Volume(voxels, grid), (drawn,), facts or {})
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        exam(),
+        exam(voxels=VOXELS.astype(np.float32), reader="r2"),
+        exam(facts=image_facts({}, beside_phantom=True)),
+        exam(facts={"manufacturer": "SIEMENS", "sex": "F", "age_years": 90.0}),
+    ],
+)
+def test_what_is_as_promised_is_taken(fine):
+    hold_to_promises(fine, "theirs")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (None, "`read` returned NoneType, not ExamData"),
+        (exam(voxels=VOXELS[0]), "voxels are int16 of shape (6, 5), not real numbers (z, y, x)"),
+        (exam(voxels=VOXELS.astype(complex)), "voxels are complex128"),
+        (exam(voxels=VOXELS[1:]), "voxels have shape (3, 6, 5), their grid (4, 6, 5)"),
+        (exam(grid=FLAT), "the affine does not lead from voxels to millimetres"),
+        (exam(mask=MASK[1:]), "the mask of tumour has shape (3, 6, 5), its image (4, 6, 5)"),
+        (exam(mask=MASK.astype(np.uint8)), "the mask of tumour is uint8, not bool"),
+        (exam(name="my roi/x"), "a ROI's name is not small letters"),
+        (exam(reader="Dr. Eisenbarth"), "or its reader's over 8 letters"),
+    ],
+)
+def test_a_broken_promise_is_the_importers_fault(wrong, told):
+    with pytest.raises(WorkerError) as caught:
+        hold_to_promises(wrong, "theirs")
+    assert told in str(caught.value)
+    assert "a defect of the importer 'theirs', not of the exam" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"subject_id": "DOE^JOHN"},  # would stand where the pseudonym belongs
+        {"birth_date": 19520617},
+        {"manufacturer": "DOE^JOHN"},
+        {"age_years": 97.0},
+        {"sex": "female"},
+        {"repetition_time_ms": float("inf")},
+    ],
+)
+def test_no_fact_leaves_its_source_that_ours_would_not_let_through(facts):
+    with pytest.raises(WorkerError) as caught:
+        hold_to_promises(exam(facts=facts), "theirs")
+    assert not any(str(value) in str(caught.value) for value in facts.values())
+
+
+@pytest.mark.parametrize(("value", "reason"), [(np.nan, "not_finite"), (0, "flat_image")])
+def test_an_image_that_no_feature_can_be_of_is_the_datas_fault(value, reason):
+    voxels = VOXELS.astype(np.float32)
+    voxels[:] = value
+    with pytest.raises(DataError) as caught:
+        hold_to_promises(exam(voxels=voxels), "theirs")
+    assert caught.value.reason == reason
