@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -16,24 +16,60 @@ class Registry(Mapping[str, Any]):
     Args:
         group: Entry-point group in which other packages register, as ``radlas.extractors``.
         builtin: Our own names.
+        needs: What every class must have, as ``("find", "read")``.
     """
 
-    def __init__(self, group: str, builtin: Mapping[str, str]) -> None:
-        self.group = group
-        self._places = {entry.name: entry.value for entry in entry_points(group=group)}
+    def __init__(self, group: str, builtin: Mapping[str, str], needs: Sequence[str] = ()) -> None:
+        self.group, self._builtin, self._needs = group, frozenset(builtin), tuple(needs)
+        self._kind = group.rpartition(".")[2].rstrip("s")
+        self._places: dict[str, str] = {}
+        self._doubled: set[str] = set()
+        for entry in entry_points(group=group):
+            if self._places.setdefault(entry.name, entry.value) != entry.value:
+                self._doubled.add(entry.name)
         self._places.update(builtin)  # ours win: a plug-in cannot replace them in silence
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._places:
             raise ConfigError(
-                f"no {self.group.rpartition('.')[2].rstrip('s')} is named {name!r}",
+                f"no {self._kind} is named {name!r}",
                 hint=f"choose one of: {', '.join(sorted(self._places))}",
             )
-        module, _, attribute = self._places[name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        if name in self._builtin:  # what goes wrong there is a bug of ours
+            return _load(self._places[name])
+        return self._of_theirs(name)
+
+    def _of_theirs(self, name: str) -> Any:
+        """A class of another package, or what that package has to mend."""
+        where = f"entry point {name} = {self._places[name]}, group {self.group}"
+        if name in self._doubled:
+            raise ConfigError(
+                f"two packages register the {self._kind} {name!r}", where, "uninstall one of them"
+            )
+        try:
+            found = _load(self._places[name])
+        except Exception as error:  # to import theirs can go wrong in any way
+            raise ConfigError(
+                f"the {self._kind} {name!r} cannot be imported: {type(error).__name__}: {error}",
+                where,
+                "mend or update the package that registers it",
+            ) from error
+        lacking = [needed for needed in self._needs if not hasattr(found, needed)]
+        if lacking:
+            raise ConfigError(
+                f"the {self._kind} {name!r} has no {', '.join(lacking)}",
+                where,
+                "ARCHITECTURE.md names the protocol that it should follow",
+            )
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._places))
 
     def __len__(self) -> int:
         return len(self._places)
+
+
+def _load(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(module), attribute)

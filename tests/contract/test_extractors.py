@@ -10,8 +10,9 @@ import pytest
 
 from radlas.config import Config
 from radlas.digests import digest_of
+from radlas.errors import ConfigError, WorkerError
 from radlas.features import EXTRACTORS
-from radlas.features.base import feature_set_name, make_extractor, recipe
+from radlas.features.base import checked, feature_set_name, make_extractor, recipe
 from radlas.geometry import make_geometry
 from radlas.model import Description, FeatureRow, Roi, Volume
 from radlas.reasons import REASONS
@@ -158,3 +159,43 @@ def test_a_third_party_registers_in_one_line():
     rows = make_extractor(TOY, "toy", {}).describe(volume, rois).rows
     assert [row.roi for row in rows] == ["tumour", "edema"]
     assert rows[0].values["toy_Mean"] > rows[1].values["toy_Mean"]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"label": "my features/v2"}, "label 'my features/v2' is not letters"),
+        ({"label": None}, "label None"),
+        ({"table": "shapes"}, "table 'shapes' is neither radiomics nor deep"),
+        ({"versions": None}, "`versions` are no mapping"),
+        ({"versions": {"toy": 1}}, "`versions` are no mapping"),
+    ],
+)
+def test_an_extractor_that_would_name_no_feature_set_is_refused(said, told):
+    """A slash in a label made a folder: its rows had no feature set, and no query found them."""
+    odd = make_extractor(TOY, "toy", {})
+    for name, value in said.items():
+        setattr(odd, name, value)
+    with pytest.raises(ConfigError) as caught:
+        feature_set_name("toy", odd)
+    assert told in caught.value.what
+    assert caught.value.where == "extractor toy"
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        (None, "`describe` returned NoneType, not Description"),
+        ([FeatureRow("tumour", "original")], "`describe` returned list, not Description"),
+        (Description(({"toy_Mean": 1.0},)), "a row of `describe` is dict, not FeatureRow"),
+        (
+            Description((FeatureRow("tumour", "original", {"case_id": 1.0}),)),
+            "a value is called case_id, which says something of its row",
+        ),
+    ],
+)
+def test_what_is_no_description_is_the_extractors_defect(returned, told):
+    with pytest.raises(WorkerError) as caught:
+        checked(returned)
+    assert caught.value.what == told
+    assert "a defect of the extractor" in caught.value.hint

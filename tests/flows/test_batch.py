@@ -56,6 +56,23 @@ def test_a_row_that_cannot_be_stored_costs_its_own_task_and_no_other(tmp_path, v
     assert sorted(row["case_id"] for row in stored) == ["c1", "c2"]
 
 
+def test_rows_of_one_key_are_refused_not_dropped(tmp_path):
+    """The lake keeps the first of a key: which of two values that is, nobody has decided."""
+    store = init_store(tmp_path / "store")
+    (done,) = outcomes(store, 1)
+    (row,) = described(done.task, firstorder_Mean=1.0)["radiomics"]
+    other = row | {"image_type": "square"}
+    twice = {"radiomics": (row, other, row | {"firstorder_Mean": 2.0})}
+    report = batch.commit_batches(
+        store, "extract", Plan(), iter([replace(done, result=twice)]), tolerated=0
+    )
+    (case,) = report.data["cases"]
+    assert (
+        "two rows of radiomics are of the same roi tumour, image_type original" in case["message"]
+    )
+    assert delta.read(store, "radiomics", ["case_id"]).num_rows == 0
+
+
 class Clock:
     """Stands in for ``time``: every look at it is so much later."""
 

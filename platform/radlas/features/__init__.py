@@ -9,4 +9,5 @@ EXTRACTORS = Registry(
         "ibsi": "radlas.features.ibsi.extractor:IbsiExtractor",
         "radiomics": "radlas.features.radiomics:RadiomicsExtractor",
     },
+    needs=("Settings", "describe"),
 )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, get_args, runtime_checkable
 
 from radlas.config import Config
 from radlas.digests import digest_of
-from radlas.model import Description, Roi, Volume
+from radlas.errors import ConfigError, WorkerError
+from radlas.model import Description, FeatureRow, Roi, Volume
 from radlas.registry import Registry
+from radlas.tables import DEEP, RADIOMICS, RADIOMICS_FACTS
 
 # What is told of a weights file for people alone: the digest of its values is among the versions.
 _TOLD = ("source", "source_sha256", "recast")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # it names files and folders of the store
+_DEFECT = "a defect of the extractor; see radlas.features.base, Extractor"
 
 
 class Extractor(Protocol):
@@ -91,7 +96,11 @@ def recipe(name: str, extractor: Extractor) -> dict[str, Any]:
 
     Paths are addresses, not settings: the digest of what lies there stands among the versions, and
     an extractor's ``provenance``, if it has one, tells where that comes from; see ``identity``.
+
+    Raises:
+        ConfigError: The extractor does not say of itself what it should.
     """
+    _check_what_it_says(name, extractor)
     settings, provenance = extractor.settings, getattr(extractor, "provenance", None)
     fields = type(settings).model_fields.items()
     paths = {
@@ -104,6 +113,44 @@ def recipe(name: str, extractor: Extractor) -> dict[str, Any]:
         "table": extractor.table,
         "versions": dict(extractor.versions),
     } | ({"provenance": dict(provenance)} if provenance else {})
+
+
+def _check_what_it_says(name: str, extractor: Any) -> None:
+    label, table = getattr(extractor, "label", None), getattr(extractor, "table", None)
+    versions = getattr(extractor, "versions", None)
+    said = {
+        f"its label {label!r} is not letters, digits, `.`, `_` and `-`": (
+            isinstance(label, str) and _LABEL.fullmatch(label)
+        ),
+        f"its table {table!r} is neither radiomics nor deep": table in {RADIOMICS.name, DEEP.name},
+        "its `versions` are no mapping of names to texts": (
+            isinstance(versions, Mapping)
+            and all(isinstance(one, str) for one in [*versions, *versions.values()])
+        ),
+        "it does not say whether it gains from a GPU": hasattr(extractor, "gpu"),
+    }
+    if wrong := [fault for fault, fine in said.items() if not fine]:
+        raise ConfigError(wrong[0], f"extractor {name}", _DEFECT)
+
+
+def checked(description: Any) -> Description:
+    """What ``describe`` returned, if it can be rows.
+
+    Raises:
+        WorkerError: It is no ``Description``, its rows are no ``FeatureRow``, or a value is called
+            like a column that says whose row it is.
+    """
+    if not isinstance(description, Description):
+        fault = f"`describe` returned {type(description).__name__}, not Description"
+        raise WorkerError(fault, hint=_DEFECT, reason="bug")
+    for row in description.rows:
+        if not isinstance(row, FeatureRow):
+            fault = f"a row of `describe` is {type(row).__name__}, not FeatureRow"
+            raise WorkerError(fault, hint=_DEFECT, reason="bug")
+        if taken := sorted(RADIOMICS_FACTS.intersection(row.values)):
+            fault = f"a value is called {taken[0]}, which says something of its row"
+            raise WorkerError(fault, hint=_DEFECT, reason="bug")
+    return description
 
 
 def identity(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from radlas.features import EXTRACTORS
 from radlas.features.base import (
     Extractor,
     PreparingExtractor,
+    checked,
     feature_set_name,
     make_extractor,
     recipe,
@@ -262,8 +263,8 @@ def _rows(task: ExtractTask, table: str, description: Description) -> dict[str, 
         "feature_set": task.feature_set,
     }
     digest = {"input_digest": task.input_digest}
-    rows = tuple(names | digest | _row(table, row) for row in description.rows)
-    generated = tuple(names | facts for facts in description.rois)
+    rows = tuple(names | digest | _row(table, row) for row in checked(description).rows)
+    generated = tuple(facts | names for facts in description.rois)
     return {table: rows, "rois": generated} if generated else {table: rows}
 
 

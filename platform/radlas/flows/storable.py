@@ -14,6 +14,7 @@ from radlas.model import Row
 from radlas.tables import TABLES
 
 _NUMBERS = {"float64", "int64", "list<float32>"}
+_OF_THE_TASK = ("feature_set", "case_id")  # the same in all its rows, but for drawn ROIs
 _NAME = re.compile(r"[A-Za-z]\w*(?:[.-]\w+)*", re.ASCII)  # SQL and Parquet take it as it is
 
 
@@ -23,7 +24,10 @@ def unstorable(rows: Mapping[str, Sequence[Row]]) -> WorkerError | None:
     A commit takes the rows of many tasks: one of these would keep all others out.
     """
     for fault in (fault for table, some in rows.items() for fault in _faults(table, some)):
-        hint = "a defect of the extractor: values are numbers or None, under plain names"
+        hint = (
+            "a defect of the extractor or importer: values are numbers or None, under plain names,"
+        )
+        hint += " and no row is there twice"
         return WorkerError(fault, hint=hint, reason="bug")
     return None
 
@@ -31,6 +35,7 @@ def unstorable(rows: Mapping[str, Sequence[Row]]) -> WorkerError | None:
 def _faults(table: str, rows: Sequence[Row]) -> Iterator[str]:
     for names in {tuple(row) for row in rows}:
         yield from _misnamed(table, names)
+    yield from _doubled(table, rows)
     texts = _texts(table)
     for row in rows:
         for name, value in row.items():
@@ -38,6 +43,19 @@ def _faults(table: str, rows: Sequence[Row]) -> Iterator[str]:
                 continue
             if not (all(map(_is_number, value)) if type(value) is list else _is_number(value)):
                 yield f"{name} holds what is no number, or NaN or infinity"
+
+
+def _doubled(table: str, rows: Sequence[Row]) -> Iterator[str]:
+    """Rows of one key: the lake would keep the first, and nobody would miss the others."""
+    key = [name for name in TABLES[table].key if name not in _OF_THE_TASK]
+    seen: set[tuple[Any, ...]] = set()
+    for row in rows:
+        named = tuple(str(row.get(name) or "") for name in key)
+        if named in seen:
+            pairs = zip(key, named, strict=True)
+            told = ", ".join(f"{name} {value}" for name, value in pairs if value)
+            yield f"two rows of {table} are of the same {told}"
+        seen.add(named)
 
 
 @lru_cache

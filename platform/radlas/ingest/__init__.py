@@ -10,4 +10,5 @@ IMPORTERS = Registry(
         "table": "radlas.ingest.clinical:TableImporter",
         "tcia-sts": "radlas.ingest.tcia_sts:TciaStsImporter",
     },
+    needs=("find", "read"),
 )
