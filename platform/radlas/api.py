@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from radlas.errors import ConfigError
 from radlas.model import Volume
 from radlas.store.layout import Store, open_store
-from radlas.store.matrix import feature_matrix
+from radlas.store.matrix import check_asked, feature_matrix
 from radlas.store.query import connect, run_sql
 from radlas.store.snapshots import Snapshot, list_snapshots, load_snapshot, open_snapshot
 from radlas.volumes.zarr import read_rois, read_volume, roi_key
@@ -24,6 +25,9 @@ Form = Literal["pandas", "polars", "arrow"]
 class OpenStore:
     """A store to read from: the live one, or one of its snapshots.
 
+    It holds no file open between calls, so there is nothing to close. Threads may share it, and it
+    may be pickled to another process.
+
     Args:
         store: The store.
         frozen: The snapshot to see; None for everything as it stands now.
@@ -31,6 +35,11 @@ class OpenStore:
 
     def __init__(self, store: Store, frozen: Snapshot | None = None) -> None:
         self.store, self.frozen = store, frozen
+
+    def __repr__(self) -> str:
+        if self.frozen is None:
+            return f"<radlas store {self.store.place}, live>"
+        return f"<radlas store {self.store.place}, {self.frozen.label}>"
 
     def snapshots(self) -> list[str]:
         """Labels of all snapshots, ``name@number``."""
@@ -44,19 +53,30 @@ class OpenStore:
         """
         return OpenStore(self.store, load_snapshot(self.store, label))
 
-    def query(self, sql: str, params: Sequence[Any] = (), *, to: Form = "pandas") -> Any:
+    def query(
+        self,
+        sql: str,
+        params: Sequence[Any] | Mapping[str, Any] = (),
+        *,
+        to: Form = "pandas",
+        memory: str = "",
+    ) -> Any:
         """The answer to one SELECT over the views.
 
         Args:
             sql: In DuckDB's SQL.
-            params: Values for its question marks.
+            params: Values for its question marks; by name for ``$name``.
             to: ``pandas``, ``polars`` or ``arrow``.
+            memory: Most memory that it may take, as ``2GB``; beyond, it goes to disk.
 
         Raises:
             ConfigError: The SQL is wrong, or wants more than to read the store; or polars is not
                 installed.
         """
-        with self._connect() as connection:
+        _check_form(to, get_args(Form))
+        if isinstance(params, str):  # a text is a sequence, of its letters
+            params = (params,)
+        with self._connect(memory) as connection:
             return _given(run_sql(connection, sql, params).to_arrow_table(), to)
 
     def matrix(
@@ -65,7 +85,8 @@ class OpenStore:
         image_type: str | None = None,
         *,
         deep: bool | None = None,
-        feature_sets: Sequence[str] | None = None,
+        feature_sets: str | Sequence[str] | None = None,
+        perturbation: str = "",
         to: Form | Literal["numpy"] = "pandas",
     ) -> Any:
         """Features: one row per case, columns ``roi__image_type__feature``.
@@ -76,30 +97,46 @@ class OpenStore:
             deep: True for all deep features besides, False for none; None for those that ``roi``
                 and ``image_type`` let through.
             feature_sets: Only these; None for all of the snapshot.
+            perturbation: The rows of copies that were changed so, as ``rot+4_grow-2``; empty for
+                the cases as they are. Embeddings have no such rows.
             to: ``pandas`` for a frame with index ``case_id``, ``polars`` or ``arrow`` for tables
                 with a column ``case_id``, ``numpy`` for ``values, cases, columns``: an array of
                 float64, shape ``(case, column)``, and two lists.
 
         Returns:
-            NaN, or NULL in polars and Arrow, where a value is undefined or a row is not there;
-            ``missing`` says why.
+            Every case of the snapshot, sorted by ``case_id``, and columns sorted by name. NaN, or
+            NULL in polars and Arrow, where a value is undefined or a row is not there; ``missing``
+            says why. Columns without a single value are left out.
 
         Raises:
-            ConfigError: A live store holds no single answer to "all": name the feature sets.
+            ConfigError: A live store holds no single answer to "all": name the feature sets. Or no
+                row is of the ROI, image type, feature set or perturbation that was asked for.
         """
+        _check_form(to, (*get_args(Form), "numpy"))
         if feature_sets is None and self.frozen is None:
             raise ConfigError(
                 "a live store may hold several recipes",
                 str(self.store.place),
                 "open a snapshot, or name the feature_sets",
             )
-        chosen = tuple(feature_sets if feature_sets is not None else self.frozen.feature_sets)  # type: ignore[union-attr]  # shown above
+        asked = (feature_sets,) if isinstance(feature_sets, str) else feature_sets
+        chosen = tuple(asked if asked is not None else self.frozen.feature_sets)  # type: ignore[union-attr]  # shown above
         with self._connect() as connection:
-            X = feature_matrix(connection, chosen, roi=roi, image_type=image_type, deep=deep)
+            check_asked(connection, chosen, roi, image_type, perturbation)
+            X = feature_matrix(
+                connection,
+                chosen,
+                roi=roi,
+                image_type=image_type,
+                deep=False if perturbation else deep,
+                perturbation=perturbation,
+            )
         if to == "pandas":
             return X
         if to == "numpy":
-            return X.to_numpy(), X.index.to_list(), X.columns.to_list()
+            values = X.to_numpy()
+            values.flags.writeable = True  # pandas lends it for reading; the frame ends here
+            return values, X.index.to_list(), X.columns.to_list()
         return _given(pa.Table.from_pandas(X.reset_index(), preserve_index=False), to)
 
     def missing(self, *, to: Form = "pandas") -> Any:
@@ -123,8 +160,16 @@ class OpenStore:
         """
         return {roi_key(roi): roi.mask for roi in read_rois(self.store.place, case_id)}
 
-    def _connect(self) -> Any:
-        return open_snapshot(self.store, self.frozen) if self.frozen else connect(self.store)
+    def _connect(self, memory: str = "") -> Any:
+        if self.frozen:
+            return open_snapshot(self.store, self.frozen, memory=memory)
+        return connect(self.store, memory=memory)
+
+
+def _check_form(to: str, forms: Sequence[str]) -> None:
+    """Before the work, which may take minutes."""
+    if to not in forms:
+        raise ConfigError(f"no form {to!r}", hint=", ".join(forms))
 
 
 def _given(table: Any, to: str) -> Any:
@@ -133,8 +178,6 @@ def _given(table: Any, to: str) -> Any:
         return table
     if to == "pandas":
         return table.to_pandas()
-    if to != "polars":
-        raise ConfigError(f"no form {to!r}", hint="pandas, polars or arrow")
     try:
         import polars  # noqa: PLC0415 - not everybody has it
     except ImportError:
@@ -145,7 +188,11 @@ def _given(table: Any, to: str) -> Any:
 def open_path(path: str | Path) -> OpenStore:
     """Open a store for reading.
 
+    Args:
+        path: Its folder, where ``~`` is the home, or ``s3://bucket/prefix``.
+
     Raises:
         StoreError: There is none, or it is of another format version.
     """
-    return OpenStore(open_store(path))
+    home = os.path.expanduser(path)  # noqa: PTH111 - a Path takes one / from the name of a bucket
+    return OpenStore(open_store(home))

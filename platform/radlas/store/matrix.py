@@ -81,6 +81,49 @@ def feature_matrix(
     return frame if names == ordered else frame[ordered]
 
 
+def check_asked(
+    connection: duckdb.DuckDBPyConnection,
+    feature_sets: Sequence[str],
+    roi: str | None = None,
+    image_type: str | None = None,
+    perturbation: str = "",
+) -> None:
+    """Refuse what no row is of: a misspelt name would give a matrix of no columns.
+
+    Args:
+        connection: An open store or snapshot.
+        feature_sets: Names.
+        roi: As for ``feature_matrix``.
+        image_type: As for ``feature_matrix``.
+        perturbation: As for ``feature_matrix``.
+
+    Raises:
+        ConfigError: What is not there, and what is.
+    """
+    known = {name for (name,) in connection.sql("select feature_set from recipes").fetchall()}
+    for name in feature_sets:
+        _check_known("feature set", name, known)
+    listed = ", ".join(map(_text, feature_sets)) or "null"
+    rows = connection.sql(
+        "select distinct roi, image_type, perturbation from radiomics"
+        f" where feature_set in ({listed})"
+        " union select distinct roi, layer, '' from deep"
+        f" where feature_set in ({listed})"
+    ).fetchall()
+    if perturbation:
+        _check_known("perturbation", perturbation, {changed for *_, changed in rows} - {""})
+    if roi is not None:
+        _check_known("ROI", roi, {name for name, *_ in rows})
+    if image_type is not None:
+        _check_known("image type or layer", image_type, {kind for _, kind, _ in rows})
+
+
+def _check_known(what: str, asked: str, known: set[str]) -> None:
+    if asked not in known:
+        there = ", ".join(sorted(known)) or "none"
+        raise ConfigError(f"no row is of the {what} {asked!r}", hint=f"there are: {there}")
+
+
 def _radiomics(
     connection: duckdb.DuckDBPyConnection,
     cases: Any,

@@ -192,7 +192,9 @@ def _widened(connection: duckdb.DuckDBPyConnection, text: str) -> str:
 
 
 def run_sql(
-    connection: duckdb.DuckDBPyConnection, sql: str, params: Sequence[Any] = ()
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    params: Sequence[Any] | Mapping[str, Any] = (),
 ) -> duckdb.DuckDBPyRelation:
     """The result of one SELECT.
 
@@ -206,7 +208,8 @@ def run_sql(
             raise ConfigError(
                 "not one query", sql, "give one SELECT, WITH, DESCRIBE or SUMMARIZE statement"
             )
-        relation = connection.sql(sql, params=list(params))
+        given = dict(params) if isinstance(params, Mapping) else list(params)
+        relation = connection.sql(sql, params=given)
         relation.execute()  # now, so that an error of a row is an error of the query
     except duckdb.PermissionException as error:
         raise ConfigError(str(error), "query", "a query reads the store and nothing else") from None

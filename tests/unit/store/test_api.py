@@ -10,6 +10,7 @@ import pytest
 import radlas
 from radlas.errors import ConfigError
 from radlas.store import delta
+from radlas.store.layout import init_store
 from radlas.store.snapshots import create_snapshot
 
 from .conftest import feature_row
@@ -103,3 +104,66 @@ def test_rows_are_given_in_the_form_that_was_asked_for(frozen):
 def test_a_live_store_has_no_single_answer_to_all(filled):
     with pytest.raises(ConfigError, match="several recipes"):
         radlas.open(str(filled.place)).matrix()
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            {"roi": "tumor"},
+            "no row is of the ROI 'tumor'\n  try: there are: ring_0_10, tumour, whole",
+        ),
+        (
+            {"image_type": "orig"},
+            "the image type or layer 'orig'\n  try: there are: layer4, original",
+        ),
+        ({"feature_sets": ["p-1", "p-9"]}, "the feature set 'p-9'\n  try: there are: d-1, p-1"),
+        ({"perturbation": "rot+4"}, "the perturbation 'rot+4'\n  try: there are: none"),
+        ({"to": "excel"}, "no form 'excel'\n  try: pandas, polars, arrow, numpy"),
+    ],
+)
+def test_a_misspelt_name_gives_no_empty_matrix(frozen, asked, told):
+    with pytest.raises(ConfigError) as caught:
+        frozen.matrix(**asked)
+    assert told in str(caught.value)
+
+
+def test_one_feature_set_may_be_named_without_a_list(frozen):
+    assert list(frozen.matrix(feature_sets="d-1").columns) == DEEP
+
+
+def test_perturbed_copies_have_a_matrix_of_their_own(filled):
+    moved = feature_row("a", "tumour", firstorder_Mean=7.0) | {"perturbation": "rot+4"}
+    delta.append(filled, "radiomics", [moved], run_id="r")
+    create_snapshot(filled, "moved")
+    frozen = radlas.open(str(filled.place)).snapshot("moved")
+    assert frozen.matrix()[TUMOUR].to_list() == [0.0, 1.0, 2.0]
+    X = frozen.matrix(perturbation="rot+4")
+    assert X[TUMOUR].to_list()[0] == 7.0
+    assert X[TUMOUR].isna().to_list() == [False, True, True]
+
+
+def test_values_in_numpy_may_be_changed(frozen):
+    """scikit-learn's imputers with ``copy=False`` would end in an error of numpy's."""
+    values, *_ = frozen.matrix(to="numpy")
+    values[np.isnan(values)] = 0.0
+    assert np.isfinite(values).all()
+    assert frozen.matrix()[RING].isna().sum() == 2
+
+
+def test_values_of_a_query_may_have_names(frozen):
+    sql = "select case_id from radiomics where roi = $roi and firstorder_Mean > $least"
+    assert frozen.query(sql, {"roi": "tumour", "least": 1.5})["case_id"].to_list() == ["c"]
+    sql = "select count(*) n from radiomics where roi = ?"
+    assert frozen.query(sql, "tumour")["n"].to_list() == [3]
+
+
+def test_an_open_store_tells_what_it_is(frozen, filled):
+    assert repr(frozen) == f"<radlas store {filled.place}, x@1>"
+    assert repr(radlas.open(str(filled.place))) == f"<radlas store {filled.place}, live>"
+
+
+def test_a_tilde_is_the_home(tmp_path, monkeypatch):
+    init_store(tmp_path / "sarcoma")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert radlas.open("~/sarcoma").snapshots() == []
