@@ -160,6 +160,32 @@ class OpenStore:
         """
         return {roi_key(roi): roi.mask for roi in read_rois(self.store.place, case_id)}
 
+    def as_described(
+        self, case_id: str, feature_set: str
+    ) -> tuple[Volume, dict[str, NDArray[np.bool_]]]:
+        """The image and the ROIs that a feature set's rows of ``original`` are of, rings included.
+
+        They are made again from the stored case and the recipe, and held against the digests of the
+        masks that were described. To look at them, or to compute from them what is not here.
+
+        Args:
+            case_id: The case.
+            feature_set: As ``radlas features list`` prints it; of ``radiomics`` or ``ibsi``.
+
+        Returns:
+            The image on the recipe's scale and pixels, and the masks by ROI, shape ``(z, y, x)``.
+            What a profile resamples by itself (``spacing`` of ``ibsi``, ``resampledPixelSpacing``
+            of PyRadiomics) comes after that.
+
+        Raises:
+            ConfigError: There is no such feature set, it shows no arrays, or this radlas makes
+                other masks than those that were described.
+            StoreError: As for ``volume``.
+        """
+        from radlas.flows.described import as_described  # noqa: PLC0415 - of ITK, a second
+
+        return as_described(self.store, case_id, feature_set)
+
     def _connect(self, memory: str = "") -> Any:
         if self.frozen:
             return open_snapshot(self.store, self.frozen, memory=memory)

@@ -38,6 +38,34 @@ def test_rings_are_told_with_what_was_kept_of_them(study_store):
     assert rows["achieved_width_mm"].between(9, 10.5).all()
 
 
+def test_the_arrays_that_were_described_can_be_had_again(study_store):
+    """Scaled image, square pixels and the ring: what the rows say is true of them."""
+    frozen = package.open(study_store).snapshot("first")
+    (described,) = (name for name in frozen.frozen.feature_sets if name.startswith("pyradiomics"))
+    X = frozen.matrix(feature_sets=described)
+    case_id = X.index[0]
+    volume, masks = frozen.as_described(case_id, described)
+    assert list(masks) == ["tumour", "ring_0_10"]
+    assert volume.geometry.spacing[:2] == pytest.approx((1.5, 1.5))
+    for roi, mask in masks.items():
+        inside = volume.voxels[mask]
+        row = X.loc[case_id, [f"{roi}__original__firstorder_{n}" for n in ("Minimum", "Maximum")]]
+        assert row.to_list() == [inside.min(), inside.max()]
+
+
+def test_arrays_that_were_never_described_are_not_shown(study_store, monkeypatch):
+    frozen = package.open(study_store).snapshot("first")
+    case_id = frozen.query("select min(case_id) from cases").iloc[0, 0]
+    described, deep = frozen.frozen.feature_sets
+    with pytest.raises(package.RadlasError, match="'deep' does not show what it describes"):
+        frozen.as_described(case_id, deep)
+    with pytest.raises(package.RadlasError, match="no feature set 'p-9'"):
+        frozen.as_described(case_id, "p-9")
+    monkeypatch.setattr("radlas.flows.described.mask_digest", lambda mask: "other")
+    with pytest.raises(package.RadlasError, match="makes another mask of ring_0_10, tumour than"):
+        frozen.as_described(case_id, described)
+
+
 def test_random_weights_are_announced_and_named(study_store, recipe):
     said = radlas("extract", "--store", study_store, "--config", recipe, "--engine", "serial")
     assert "!! The network's weights are random (seed 0)" in said.out

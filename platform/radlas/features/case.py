@@ -22,7 +22,7 @@ from radlas.features.preprocess import Prepared, one_itk_thread, prepare
 from radlas.features.regions import make_rings, roi_rows
 from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
 from radlas.reasons import data_error
-from radlas.roi.ring import ring_name
+from radlas.roi.ring import Ring, ring_name
 
 #: Raised when values change though settings and packages stay.
 #: 2: rings by surface.
@@ -92,9 +92,31 @@ class CaseExtractor:
             changed = [row for chain in chains for row in self._changed(volume, masks, chain, seed)]
         return Description((*rows, *changed), facts)
 
-    def _rows(
-        self, volume: Volume, masks: Masks, *, shuffle_key: str = ""
-    ) -> tuple[tuple[FeatureRow, ...], tuple[Row, ...]]:
+    def as_described(
+        self, volume: Volume, rois: Mapping[str, Roi]
+    ) -> tuple[Volume, dict[str, Mask]]:
+        """What the rows of the original image are of, before anything that a profile resamples.
+
+        Args:
+            volume: As for ``describe``.
+            rois: As for ``describe``.
+
+        Returns:
+            The image as it was scaled and brought to square pixels, and the ROIs on that grid,
+            drawn and rings alike, each of shape ``(z, y, x)``.
+
+        Raises:
+            DataError: As ``describe``, but for ROIs that are too small.
+        """
+        with one_itk_thread(), np.errstate(all="ignore"):
+            masks = {name: roi.mask for name, roi in rois.items()}
+            case, described, _ = self._prepared(volume, masks)
+        return case.volume, described
+
+    def _prepared(
+        self, volume: Volume, masks: Masks
+    ) -> tuple[Prepared, dict[str, Mask], dict[str, Ring]]:
+        """The case on its scale and grid, the ROIs to describe there, and the rings of them."""
         wanted: CaseSettings = self.settings
         spacing = volume.geometry.spacing
         case = prepare(
@@ -116,6 +138,12 @@ class CaseExtractor:
         )
         described = {name: case.masks[name] for name in wanted.rois if name in case.masks}
         described |= {name: made.mask for name, made in rings.items()}
+        return case, described, rings
+
+    def _rows(
+        self, volume: Volume, masks: Masks, *, shuffle_key: str = ""
+    ) -> tuple[tuple[FeatureRow, ...], tuple[Row, ...]]:
+        case, described, rings = self._prepared(volume, masks)
         if shuffle_key:
             dealt = shuffle(case.volume.voxels, described, seed_key=shuffle_key)
             case = replace(case, volume=replace(case.volume, voxels=dealt))
