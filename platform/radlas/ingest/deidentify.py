@@ -7,24 +7,39 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from pydicom.dataset import Dataset
 
 from radlas.ingest.clinical_words import OLDEST
+from radlas.ingest.parsing import PARSE_ERRORS
 
 PHANTOM = "RADLAS PHANTOM"
 _LONGEST_TEXT = 48
+# With the largest value a scan can have: beyond it a number may be a date or a record number.
 _NUMBERS = {
-    "field_strength_t": "MagneticFieldStrength",
-    "repetition_time_ms": "RepetitionTime",
-    "echo_time_ms": "EchoTime",
-    "inversion_time_ms": "InversionTime",
-    "flip_angle_deg": "FlipAngle",
+    "field_strength_t": ("MagneticFieldStrength", 30),
+    "repetition_time_ms": ("RepetitionTime", 99_999),
+    "echo_time_ms": ("EchoTime", 9_999),
+    "inversion_time_ms": ("InversionTime", 99_999),
+    "flip_angle_deg": ("FlipAngle", 360),
 }
 _TEXTS = {"manufacturer": "Manufacturer", "scanner_model": "ManufacturerModelName"}
+# Whose words no text may repeat. Stations and institutions are often called like their scanner.
+_PEOPLE = tuple(
+    "PatientName PatientID OtherPatientIDs OtherPatientNames PatientBirthName"
+    " PatientMotherBirthName AccessionNumber ReferringPhysicianName PerformingPhysicianName"
+    " NameOfPhysiciansReadingStudy PhysiciansOfRecord RequestingPhysician OperatorsName".split()
+)
+_MAKERS = frozenset(  # who is called so is not told by it
+    "canon esaote ge general electric healthcare healthineers hitachi imaging medical philips"
+    " radlas phantom siemens systems toshiba united".split()
+)
+_SHORTEST_NAME = 3  # shorter words are initials, and MR or 3T as well
+_DIGITS_OF_A_DATE = 6  # no model needs so many in one word; dates and record numbers do
 _AGE_UNITS = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
 
 
@@ -34,10 +49,14 @@ def dicom_facts(dataset: Dataset) -> dict[str, Any]:
     Args:
         dataset: Header of any one slice of the series.
     """
+    people = _words_of_people(dataset)
     facts: dict[str, Any] = {
-        column: safe_text(getattr(dataset, tag, None)) for column, tag in _TEXTS.items()
+        column: safe_text(getattr(dataset, tag, None), people) for column, tag in _TEXTS.items()
     }
-    facts |= {column: safe_number(getattr(dataset, tag, None)) for column, tag in _NUMBERS.items()}
+    facts |= {
+        column: _up_to(largest, safe_number(getattr(dataset, tag, None)))
+        for column, (tag, largest) in _NUMBERS.items()
+    }
     facts["sex"] = safe_sex(getattr(dataset, "PatientSex", None))
     facts["age_years"] = safe_age(getattr(dataset, "PatientAge", None))
     facts["synthetic"] = str(getattr(dataset, "Manufacturer", "")).strip() == PHANTOM
@@ -72,10 +91,49 @@ def study_day(date: str, clock: int) -> int | None:
         return None
 
 
-def safe_text(value: Any) -> str | None:
-    """Text of at most 48 letters, digits, spaces and ``. _ / + ( ) -``; None if nothing is left."""
-    text = re.sub(r"[^A-Za-z0-9 ._/+()-]+", " ", str(value or ""))
+def safe_text(value: Any, people: Collection[str] = ()) -> str | None:
+    """Text of at most 48 letters, digits, spaces and ``. _ / + ( ) -``; None if nothing is left.
+
+    Whoever types a name or a date into a field for machines does not get it stored.
+
+    Args:
+        value: Any value of an element.
+        people: Words that name somebody, lower case; they are left out, as are words with the
+            digits of a date.
+
+    Examples:
+        >>> safe_text("Magnet 3T, Müller 1967-11-03", {"müller"})
+        'Magnet 3T'
+    """
+    kept = [word for word in str(value or "").split() if not _is_telling(word, people)]
+    text = re.sub(r"[^A-Za-z0-9 ._/+()-]+", " ", " ".join(kept))
     return re.sub(r"\s+", " ", text).strip()[:_LONGEST_TEXT].strip() or None
+
+
+def _is_telling(word: str, people: Collection[str]) -> bool:
+    digits = sum(letter.isdigit() for letter in word)
+    return digits >= _DIGITS_OF_A_DATE or not _words(word).isdisjoint(people)
+
+
+def _words_of_people(dataset: Dataset) -> frozenset[str]:
+    """Words of the header's names and identifiers of persons."""
+    said = " ".join(_said(dataset, keyword) for keyword in _PEOPLE)
+    return frozenset(word for word in _words(said) if len(word) >= _SHORTEST_NAME) - _MAKERS
+
+
+def _said(dataset: Dataset, keyword: str) -> str:
+    """An element as text; what cannot be parsed is in the way of nothing else of the exam."""
+    with suppress(*PARSE_ERRORS):
+        return str(getattr(dataset, keyword, ""))
+    return ""
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[^\W_]+", text.lower()))
+
+
+def _up_to(largest: float, number: float | None) -> float | None:
+    return number if number is not None and 0 <= number <= largest else None
 
 
 def safe_number(value: Any) -> float | None:

@@ -59,7 +59,9 @@ class DicomImporter:
         rois = rois_of(drawn, roi_map, rules.minimum_voxels)
         voxels = series.volume.voxels
         flags = (*image_flags(voxels), *padding_flags(voxels, series.header))
-        return ExamData(series.volume, rois, dicom_facts(series.header), flags)
+        with parsing("a header"):  # values are decoded when they are asked for
+            facts = dicom_facts(series.header)
+        return ExamData(series.volume, rois, facts, flags)
 
 
 def _read_masks(ref: FileRef, series: SeriesData, roi_map: RoiMap, bounds: Bounds) -> list[Drawn]:

@@ -245,6 +245,35 @@ def test_only_allowed_columns_leave_the_header_and_none_holds_a_stranger():
     assert facts["synthetic"] is False
 
 
+def test_who_is_typed_into_a_field_for_machines_is_not_stored():
+    """An allow-list of fields is no allow-list of words: technicians type where there is room."""
+    header = Dataset()
+    header.PatientName, header.PatientID = "Müller-Groß^Philips^Jane", "MRN77"
+    header.OperatorsName = ["Tecki", "Doe^J"]
+    header.Manufacturer = "Philips Medical Systems, tecki"
+    header.ManufacturerModelName = "DOE^J MRN77 Müller MÜLLER-GROSS 1967-11-03 0311.67 Ingenia 3.0T"
+    facts = dicom_facts(header)
+    assert facts["manufacturer"] == "Philips Medical Systems"
+    assert facts["scanner_model"] == "Ingenia 3.0T"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "column", "sound"),
+    [
+        ("MagneticFieldStrength", "field_strength_t", 2.89),
+        ("RepetitionTime", "repetition_time_ms", 12_000),
+        ("EchoTime", "echo_time_ms", 260),
+        ("InversionTime", "inversion_time_ms", 2_800),
+        ("FlipAngle", "flip_angle_deg", 180),
+    ],
+)
+def test_a_number_that_no_scan_has_may_be_a_date_and_is_not_stored(keyword, column, sound):
+    header = Dataset()
+    for value, told in ((sound, sound), (19671103, None), (-4400123, None)):
+        setattr(header, keyword, value)
+        assert dicom_facts(header)[column] == told
+
+
 def test_a_phantom_is_known_in_every_format():
     header = Dataset()
     header.Manufacturer = "RADLAS PHANTOM"
