@@ -1,7 +1,8 @@
 """Which drawn name means which ROI: one map of regular expressions, matched against whole names.
 
 A pattern may hold a group ``reader``: its text becomes the reader of the mask, so that two
-readers' drawings of one tumour can live side by side (``GTV_reader1``, ``GTV_reader2``).
+readers' drawings of one tumour can live side by side (``GTV_reader1``, ``GTV_reader2``). It is
+stored, so it must be a number or a letter: a longer word may be a name, or a patient's number.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _SUFFIX = (
     r"(?:[ _-](?:MR|CT|PT|PET))?(?:[ _-](?:T1|T2|T2FS|STIR))?"
     r"(?:[ _-]reader[ _-]?(?P<reader>[A-Za-z0-9]{1,8}))?"
 )
+_READER = re.compile(r"[A-Za-z]?\d{1,3}|[A-Za-z]")
 
 RESERVED = "readers"
 T = TypeVar("T")
@@ -135,7 +137,9 @@ def match_name(name: str, roi_map: RoiMap) -> Target | None:
     for roi, patterns in roi_map.patterns.items():
         for pattern in patterns:
             if match := _compile(pattern).fullmatch(plain):
-                found.setdefault(roi, match.groupdict().get("reader") or reader)
+                told = match.groupdict().get("reader") or ""
+                if not told or _READER.fullmatch(told):  # else the name is one nobody knows
+                    found.setdefault(roi, told or reader)
     if len(found) > 1:
         raise data_error(
             "ambiguous_roi", f"{safe_name(name)!r} matches {' and '.join(sorted(found))}"

@@ -219,6 +219,17 @@ def test_fat_suppression_that_is_denied_is_not_there(description):
     assert classify(description, fat_option=True) == ("other", "description")
 
 
+@pytest.mark.parametrize("word", ["Mueller", "AB", "19671103", "7654321", "r1967"])
+def test_a_readers_name_is_not_stored_unless_the_map_gives_another(word):
+    """Readers are told apart by numbers; a surname or a record number in their place stays out."""
+    assert match_name(f"GTV_reader_{word}", DEFAULT_ROI_MAP) is None
+    own = RoiMap({"tumour": (r"GTV by (?P<reader>.+)",)})
+    assert match_name(f"GTV by {word}", own) is None
+    assert match_name("GTV by r2", own) == ("tumour", "r2")
+    declared = RoiMap(DEFAULT_ROI_MAP.patterns, {"r1": (f"_reader_{word}$",)})
+    assert match_name(f"GTV_reader_{word}", declared) == ("tumour", "r1")
+
+
 def test_silence_is_other_and_says_so():
     assert classify("") == ("other", "nothing")
 
