@@ -10,7 +10,9 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import unquote
 
@@ -76,17 +78,32 @@ def open_or_create(store: Store, table: Table) -> DeltaTable:
     """A table's log at its newest version; an empty table if there is none."""
     log = open_log(store, table.name)
     if log is None:
+        with suppress(FileExistsError):  # somebody else just made it
+            store.place.create(f"{_folder(table.name)}/{0:020}.json", _first_entry(table))
+        settle(store, table, 0)
         uri, options = _address(store, table.name)
-        log = DeltaTable.create(
-            uri,
-            storage_options=options,
+        log = DeltaTable(uri, storage_options=options)
+    return log
+
+
+def _first_entry(table: Table) -> bytes:
+    """The log's entry that makes a table: deltalake's own, made elsewhere, without an address.
+
+    It notes where the table lies, and a path may hold a person's name, which then travels with
+    every export.
+    """
+    with TemporaryDirectory() as folder:
+        DeltaTable.create(
+            folder,
             schema=Schema.from_arrow(arrow_schema(table)),
             partition_by=list(table.partitions),
             configuration=_CONFIGURATION,
-            mode="ignore",
         )
-        settle(store, table, 0)
-    return log
+        (path,) = Path(folder).glob("_delta_log/*.json")
+        actions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for action in actions:
+        action.get("commitInfo", {}).get("operationParameters", {}).pop("location", None)
+    return "".join(f"{json.dumps(action)}\n" for action in actions).encode()
 
 
 def _address(store: Store, name: str) -> tuple[str, dict[str, str]]:

@@ -154,6 +154,18 @@ def test_no_image_and_no_key_leaves(hospital, tmp_path):
     assert not list(tmp_path.glob(".out*")), "no stage is left"
 
 
+def test_no_path_of_this_machine_is_stored_or_leaves(hospital, tmp_path):
+    """A home is called like its owner, a folder like its patient; logs of tables noted both."""
+    export(hospital, tmp_path / "out")
+    for store in (hospital, open_store(tmp_path / "out")):
+        entries = [name for name in store.place.names("lake") if "_delta_log" in name]
+        assert len(entries) > 3
+        for name in entries:
+            text = store.place.read(name).decode("latin-1")
+            assert tmp_path.name not in text, name
+            assert str(hospital.place) not in text, name
+
+
 def test_a_contradiction_is_named_and_nothing_is_written(hospital, centre, tmp_path):
     delta.append(centre, "radiomics", [feature_row("b", firstorder_Mean=99.0)], run_id="r")
     before = {table: delta.version(centre, table) for table in ("cases", "radiomics", "clinical")}
