@@ -63,8 +63,9 @@ class TableImporter:
             raise ConfigError(
                 "no table here", str(source), "name a .xlsx or .csv file, or a folder"
             )
-        read = [(read_cells(ref), name_of(ref)) for ref in tables]
-        rows = [row for cells, name in read for row in _records(cells, name)]
+        places = [f"table {at} of {len(tables)}, by name" for at in range(1, len(tables) + 1)]
+        read = [(read_cells(ref, at), at) for ref, at in zip(tables, places, strict=True)]
+        rows = [row for cells, where in read for row in _records(cells, where)]
         return Scan(clinical=_merge(rows), notes=_missing_notes([cells for cells, _ in read]))
 
     def read(self, exam: Exam, rules: IngestRules) -> ExamData:
@@ -105,7 +106,7 @@ def find_records(refs: Iterable[FileRef]) -> tuple[tuple[Row, ...], tuple[str, .
             others += 1
             continue
         try:
-            rows += _records(cells, name_of(ref))
+            rows += _records(cells, "")
             known.append(cells)
         except ConfigError as error:
             unclear.append(f"a clinical table was not used: {error.what}; {error.hint}")
@@ -126,7 +127,7 @@ def normalise(cells: Cells, where: str = "") -> tuple[Row, ...]:
     Rows count if they name a patient and say anything of him; notes below the table do not.
 
     Raises:
-        ConfigError: No row holds a patient column and one more known header; lists what it holds.
+        ConfigError: No row holds a patient column and one more known header.
             Or the table contradicts itself: see ``_raw_rows``.
     """
     return tuple(_merge(_records(cells, where)))
@@ -238,10 +239,11 @@ def _header_row(cells: Cells) -> int | None:
 
 
 def _unknown_headers(cells: Cells, where: str) -> ConfigError:
-    titles = ", ".join(str(title) for title in (cells[0] if cells else ()) if title) or "none"
+    titles = [title for title in (cells[0] if cells else ()) if title]
+    met = ", ".join(_columns(titles)) or "none"  # no others: a table without headers has a patient
     known = "; ".join(f"{field}: {', '.join(names[:3])}" for field, names in _ALIASES.items())
     return ConfigError(
-        f"no patient column with a known one beside it; headers: {titles}",
+        f"no patient column with a known one beside it; of {len(titles)} headers known: {met}",
         where,
         f"rename headers to one of these ({known})",
     )

@@ -9,6 +9,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,12 @@ from radlas.reasons import data_error
 
 Opened = BinaryIO | DataError | OSError
 _ENCRYPTED = 0x1  # flag of a member
+# Endings that say what a file is; any other may be a part of a name, as in ``scan.Doe.John``.
+_ENDINGS = frozenset(
+    ".nii .nii.gz .nrrd .nhdr .mha .mhd .hdr .img .mgz .mnc .par .rec .dcm .dicom .ima .zip .tar"
+    " .gz .tgz .7z .rar .csv .tsv .xlsx .xls .ods .txt .json .xml .html .pdf .doc .docx .jpg .jpeg"
+    " .png .tif .tiff .bmp .avi .mat .npy .npz .pkl .h5 .raw .bin .dat .exe .inf .log .py".split()
+)
 _LITTER = {".DS_Store", "__MACOSX", ".Spotlight-V100", ".Trashes", ".fseventsd"}
 # What zipfile answers to a damaged archive or member: RuntimeError to a locked one, KeyError to
 # one that is gone, ValueError to nonsense in the directory, the rest to damaged content.
@@ -79,6 +86,21 @@ def inside(member: str) -> PurePosixPath:
 def name_of(ref: FileRef) -> str:
     """The file's own name, without folders."""
     return inside(ref.member).name if ref.member else ref.path.name
+
+
+def told_endings(listing: Listing) -> str:
+    """How many files of which kind there are, in words: ``3 x .nii.gz, 1 x another ending``."""
+    counts = Counter(_ending_of(name_of(ref)) for ref in listing.files)
+    shown = ", ".join(f"{count} x {ending}" for ending, count in counts.most_common(5)) or "nothing"
+    lost = len(listing.unreachable)
+    return shown + (f", and {lost} files or folders that cannot be reached" if lost else "")
+
+
+def _ending_of(name: str) -> str:
+    suffixes = [suffix.lower() for suffix in PurePosixPath(name).suffixes]
+    told = ("".join(suffixes[-2:]), "".join(suffixes[-1:]))
+    known = next((ending for ending in told if ending in _ENDINGS), "another ending")
+    return known if suffixes else "no ending"
 
 
 def folder_of(ref: FileRef) -> str:

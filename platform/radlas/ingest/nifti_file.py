@@ -6,6 +6,7 @@ word. Here such files are refused.
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from radlas.ingest.nifti_size import check_complete
 from radlas.ingest.reach import is_unreachable
 from radlas.ingest.text_headers import NO_ORIENTATION
 from radlas.reasons import data_error
+
+# What it would print of a damaged header quotes the header.
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _AGREE_VOXELS = 0.1  # qform and sform may differ by rounding, not by more

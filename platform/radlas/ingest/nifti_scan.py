@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeVar
 
 from radlas.errors import ConfigError, DataError
@@ -22,7 +22,7 @@ from radlas.ingest.file_names import (
     name_orphan,
     stem_of,
 )
-from radlas.ingest.files import Listing, list_files, name_of, place_of
+from radlas.ingest.files import Listing, list_files, name_of, place_of, told_endings
 from radlas.ingest.fingerprints import (
     fingerprints,
     joint_fingerprint,
@@ -270,13 +270,8 @@ def _notes(counts: Mapping[str, int], unknown: Iterable[str]) -> tuple[str, ...]
 
 
 def _nothing_found(source: Path, listing: Listing) -> ConfigError:
-    kinds = Counter(
-        "".join(PurePosixPath(name_of(ref)).suffixes[-2:]) or "no ending" for ref in listing.files
-    )
-    shown = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common(5)) or "nothing"
-    if listing.unreachable:
-        shown += f", and {len(listing.unreachable)} files or folders that cannot be reached"
+    found = told_endings(listing)
     hint = "name images <subject>_image.nii.gz and masks <subject>_mask.nii.gz"
-    if any(kind.lower().endswith(".dcm") for kind in kinds):
+    if ".dcm" in found:
         hint = "try `--importer dicom`"
-    return ConfigError(f"no image by the naming rule here; found {shown}", str(source), hint)
+    return ConfigError(f"no image by the naming rule here; found {found}", str(source), hint)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 
 from radlas.errors import ConfigError, DataError
 from radlas.ingest.base import IngestRules, Scan
@@ -13,7 +13,7 @@ from radlas.ingest.clinical import find_records, is_table
 from radlas.ingest.copies import drop_copies
 from radlas.ingest.crawl import Crawl, crawl
 from radlas.ingest.doubts import hold_back, refuse_beside, settle_twins
-from radlas.ingest.files import Listing, list_files, name_of
+from radlas.ingest.files import Listing, list_files, name_of, told_endings
 from radlas.ingest.header_records import MaskFile
 from radlas.ingest.linking import link_masks
 from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map, safe_name
@@ -88,13 +88,10 @@ def _known(name: str, roi_map: RoiMap) -> bool:
 
 
 def _nothing_found(source: Path, listing: Listing, headers: Crawl) -> ConfigError:
-    kinds = Counter(
-        "".join(PurePosixPath(name_of(ref)).suffixes[-2:]) or "no ending" for ref in listing.files
-    )
-    shown = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common(5)) or "nothing"
-    images = any(kind.endswith((".nii", ".nii.gz", ".nrrd", ".mha")) for kind in kinds)
+    listing = replace(listing, unreachable=headers.unreachable)
+    found = told_endings(listing)
+    images = any(ending in found for ending in (".nii", ".nrrd", ".mha"))
     hint = "try `--importer nifti`" if images else "name the folder above the DICOM files"
     if headers.unreachable:
-        shown += f", and {len(headers.unreachable)} files or folders that cannot be reached"
         hint = "check the mount and the permissions"
-    return ConfigError(f"no DICOM file here; found {shown}", str(source), hint)
+    return ConfigError(f"no DICOM file here; found {found}", str(source), hint)

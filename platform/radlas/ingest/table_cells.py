@@ -33,8 +33,12 @@ _TABLE_ERRORS = (
 )
 
 
-def read_cells(ref: FileRef) -> Cells:
+def read_cells(ref: FileRef, where: str = "") -> Cells:
     """All cells of the first sheet of a workbook, or of a CSV file in its own dialect.
+
+    Args:
+        ref: The file.
+        where: What errors call it: its name may be a patient's.
 
     Raises:
         ConfigError: The file is not what its ending says.
@@ -48,7 +52,7 @@ def read_cells(ref: FileRef) -> Cells:
     except _TABLE_ERRORS as error:
         raise ConfigError(
             f"not readable as a table ({type(error).__name__})",
-            name_of(ref),
+            where,
             "save it again as .xlsx or UTF-8 .csv",
         ) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from dataclasses import replace
 
@@ -104,9 +105,23 @@ def test_patients_of_another_name_stand_beside_those_of_the_collection():
     assert [row["subject"] for row in found] == sorted(names)
 
 
-def test_unknown_headers_are_listed():
-    with pytest.raises(ConfigError, match="Nom, Prenom"):
-        normalise([["Nom", "Prenom"], ["a", "b"]])
+def test_headers_that_are_not_known_are_counted_and_none_is_quoted(tmp_path):
+    """The first row of a table that has no headers is a patient, and a file is called like one."""
+    table = tmp_path / "Doe^John.csv"
+    table.write_text("Doe,John,19671103\nRoe,Jane,19500203\n")
+    with pytest.raises(ConfigError, match="of 3 headers known: none") as caught:
+        TABLE.find(table, IngestRules())
+    assert "table 1 of 1" in str(caught.value)
+    assert not re.search("Doe|John|1967", caught.value.what + caught.value.where)
+    with pytest.raises(ConfigError, match="of 2 headers known: subject"):
+        normalise([["Patient ID", "Prenom"], ["a", "b"]])
+
+
+def test_a_table_that_cannot_be_read_is_told_by_its_place_not_its_name(tmp_path):
+    (tmp_path / "Doe.xlsx").write_bytes(b"no workbook")
+    with pytest.raises(ConfigError, match="not readable as a table") as caught:
+        TABLE.find(tmp_path, IngestRules())
+    assert caught.value.where == "table 1 of 1, by name"
 
 
 def test_rows_of_one_subject_must_agree():

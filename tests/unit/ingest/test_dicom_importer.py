@@ -295,6 +295,16 @@ def test_a_source_without_dicom_says_what_it_holds(tmp_path):
         DICOM.find(tmp_path / "absent", IngestRules())
 
 
+@pytest.mark.parametrize("importer", ["dicom", "nifti"])
+def test_endings_that_may_be_parts_of_a_name_are_not_told(importer, tmp_path):
+    for name in ("scan.Doe.John", "x.1967-11-03", "a.pdf", "bare"):
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(ConfigError, match="here") as caught:
+        IMPORTERS[importer]().find(tmp_path, IngestRules())
+    told = caught.value.what.partition("found ")[2].split(", ")
+    assert sorted(told) == ["1 x .pdf", "1 x no ending", "2 x another ending"]
+
+
 def test_a_misspelt_sequence_is_a_wrong_configuration(tmp_path):
     with pytest.raises(ConfigError, match="T2FS"):
         DICOM.find(tmp_path, IngestRules(sequence="T2FSS"))
