@@ -95,8 +95,8 @@ CASES = Table(
         _number("obliquity_deg", "Largest angle between grid and patient axes.", "deg"),
         _text("voxel_dtype", "Type as stored."),
         _text("voxel_digest", "SHA-256 over shape and values."),
-        _text("input_digest", "SHA-256 over the source files' identities."),
-        Column("source_bytes", "int64", "Size of the source files.", "B"),
+        _text("input_digest", "Keyed digest over the source files' identities."),
+        Column("source_bytes", "int64", "Size of the source files, to two digits.", "B"),
         _text("manufacturer", "Scanner maker."),
         _text("scanner_model", "Scanner model."),
         _number("field_strength_t", "Static field.", "T"),
@@ -269,7 +269,9 @@ OUTCOMES = Table(
     ("run_id", "task_key", "attempt", "state"),
     (
         RUN,
-        _text("task_key", "SHA-256 over the task's inputs and settings.", nullable=False),
+        _text(
+            "task_key", "Digest of the task's inputs and settings; of ingest keyed.", nullable=False
+        ),
         _text("stage", "ingest or extract.", nullable=False),
         CENTRE,
         _text("case_id", "Case, or pseudonym of the source if there is no case.", nullable=False),

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,12 @@ import SimpleITK
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
+
+from radlas.digests import digest_of
+from radlas.ingest import IMPORTERS
+from radlas.ingest.base import IngestRules, Refusal
+from radlas.store import delta
+from radlas.store.layout import open_store
 
 from ..unit.ingest.dicom_corpus import make_rtstruct, make_series, tumour_on
 
@@ -220,6 +227,33 @@ def test_no_byte_of_the_store_holds_the_canary_or_a_date(told_and_store):
         assert CANARY.lower() not in path.as_posix().removeprefix(str(store)).lower()
         assert CANARY.lower() not in contents(path).lower(), path.relative_to(store)
         assert not re.search("20190317|19500203|2019-03-17|1950-02-03", contents(path))
+
+
+def test_no_list_of_identifiers_can_be_tried_against_the_store(told_and_store):
+    """Whoever knows UIDs, sizes and file names, and not the key, finds no digest of them."""
+    _, store = told_and_store
+    everything = "".join(contents(path) for path in store.rglob("*") if path.is_file())
+    rows = delta.read(open_store(store), "outcomes", ["case_id"]).to_pylist()
+    cases = {row["case_id"] for row in rows}
+    scan = IMPORTERS["dicom"]().find(store.parent / "dicom", IngestRules())
+    assert scan.exams
+    assert scan.refusals
+    for one in (*scan.exams, *scan.refusals):
+        last = one.error.reason if isinstance(one, Refusal) else IngestRules().digest()
+        middle = () if isinstance(one, Refusal) else (one.importer,)
+        tried = {digest_of([case, one.fingerprint, *middle, last]) for case in cases}
+        assert not [digest for digest in (one.fingerprint, *tried) if digest in everything]
+    sizes = delta.read(open_store(store), "cases", ["source_bytes"]).to_pylist()
+    assert not {row["source_bytes"] for row in sizes} & {exam.size for exam in scan.exams}
+
+
+def test_no_day_of_a_study_tells_its_date(told_and_store):
+    """The clock is so long that its ends are met by nobody: no date is likelier than another."""
+    _, store = told_and_store
+    days = delta.read(open_store(store), "cases", ["study_day"]).column("study_day").to_pylist()
+    told = [day for day in days if day is not None]
+    assert told
+    assert all(day - date(1900, 1, 1).toordinal() > 36_525 for day in told)
 
 
 def test_there_are_sixty_places_in_a_header_alone():

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import Field, NonNegativeInt
 
-from radlas.digests import digest_of, pseudonym
+from radlas.digests import pseudonym
 from radlas.engine.base import Done
 from radlas.errors import ConfigError, DataError, StoreError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
@@ -20,7 +20,7 @@ from radlas.flows.ingest_listing import estimate, left_out_lines, list_scan, nam
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Exam, ExamData, IngestRules, Refusal, Scan
 from radlas.ingest.checks import roi_facts
-from radlas.ingest.deidentify import study_day
+from radlas.ingest.deidentify import coarse, study_day
 from radlas.ingest.labels import ANY
 from radlas.ingest.promises import hold_to_promises
 from radlas.ingest.roi_names import RoiMap, read_roi_map
@@ -36,7 +36,9 @@ from radlas.store.ledger import Recorder, standings
 from radlas.store.sources import note_source
 from radlas.volumes.zarr import is_committed, roi_key, write_case
 
-_CLOCKS = 36_525  # a subject's secret clock starts on any day of a century
+# A subject's secret clock starts on any of so many days. Of a mere century of them, days near its
+# ends would tell the dates near the ends of an archive.
+_CLOCKS = 2**40
 
 
 class IngestConfig(StoreConfig):
@@ -107,6 +109,7 @@ class IngestTask:
     exam: Exam
     rules: IngestRules
     study_day: int | None = None
+    source: str = ""  # keyed digest of the files' identities
     known: str = ""  # digest of the voxels that the tables speak of
     feature_set: str = ""
 
@@ -218,7 +221,8 @@ def _task(
     case_id = pseudonym(key, "case", config.centre, exam.subject, exam.series)
     clock = int(pseudonym(key, "clock", config.centre, exam.subject), 16) % _CLOCKS
     return IngestTask(
-        key=digest_of([case_id, exam.fingerprint, exam.importer, rules.digest()]),
+        # Keyed: a list of UIDs or of file names could be tried against a plain digest.
+        key=pseudonym(key, "task", case_id, exam.fingerprint, exam.importer, rules.digest()),
         centre=config.centre,
         case_id=case_id,
         subject_id=pseudonym(key, "subject", config.centre, exam.subject),
@@ -226,6 +230,7 @@ def _task(
         exam=exam,
         rules=rules,
         study_day=study_day(exam.study_date, clock),
+        source=pseudonym(key, "source", exam.fingerprint),
         known=voxels.get(case_id, ""),
     )
 
@@ -234,7 +239,7 @@ def _refused(centre: str, key: bytes, refusal: Refusal) -> Ended:
     case_id = pseudonym(key, "case", centre, refusal.subject, refusal.series)
     error = refusal.error.at(f"case {case_id[:8]}")
     return Ended(
-        key=digest_of([case_id, refusal.fingerprint, refusal.error.reason]),
+        key=pseudonym(key, "task", case_id, refusal.fingerprint, refusal.error.reason),
         stage="ingest",
         centre=centre,
         case_id=case_id,
@@ -299,8 +304,8 @@ def _case_row(task: IngestTask, data: ExamData, commit_record: Mapping[str, Any]
         "obliquity_deg": geometry.obliquity,
         "voxel_dtype": str(data.volume.voxels.dtype),
         "voxel_digest": commit_record["image"],
-        "input_digest": task.exam.fingerprint,
-        "source_bytes": task.exam.size,
+        "input_digest": task.source,
+        "source_bytes": coarse(task.exam.size),
         "flags": ",".join((*task.exam.flags, *data.flags)),
         "study_day": task.study_day,
     }

@@ -91,6 +91,16 @@ def study_day(date: str, clock: int) -> int | None:
         return None
 
 
+def coarse(size: int) -> int:
+    """A size to two digits: to the byte it would tell which exam of an archive it is [bytes].
+
+    Examples:
+        >>> coarse(12_345_678), coarse(7)
+        (12000000, 7)
+    """
+    return int(float(f"{size:.1e}"))
+
+
 def safe_text(value: Any, people: Collection[str] = ()) -> str | None:
     """Text of at most 48 letters, digits, spaces and ``. _ / + ( ) -``; None if nothing is left.
 

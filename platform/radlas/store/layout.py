@@ -13,7 +13,7 @@ from radlas.digests import pseudonym
 from radlas.errors import StoreError
 from radlas.place import Place, open_place
 
-FORMAT = 3
+FORMAT = 4
 HEAD = "radlas.json"
 
 

@@ -74,7 +74,7 @@ def test_no_store_names_the_folder_and_the_remedy(tmp_path):
     )
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b"7", b'{"format": 3}', b"\xff\xfe"])
+@pytest.mark.parametrize("text", [b"", b"[]", b"7", b'{"format": 4}', b"\xff\xfe"])
 def test_a_damaged_head_is_named_and_is_no_defect(store, text):
     store.place.replace("radlas.json", text)
     with pytest.raises(StoreError, match="json is damaged") as caught:
