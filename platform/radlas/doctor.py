@@ -12,6 +12,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+from radlas.engine.base import this_machine
+
 _NEEDED = (
     "numba",
     "numpy",
@@ -50,6 +52,7 @@ def examine() -> list[Check]:
     free = shutil.disk_usage(".").free / 2**30
     checks.append(Check("disk", free > 5, f"{free:.0f} GiB free here; 5 GiB is little"))
     checks.append(Check("cores", True, f"{len(os.sched_getaffinity(0))}"))
+    checks.append(Check("name", True, f"{this_machine()} in the ledger's column `worker`"))
     return [*checks, _compiled()]
 
 

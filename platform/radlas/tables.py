@@ -282,7 +282,7 @@ OUTCOMES = Table(
         _text("message", "What happened and what to try.", nullable=False),
         _number("seconds", "Wall time.", "s"),
         _number("peak_rss_mib", "Largest resident memory.", "MiB"),
-        _text("worker", "Process that did the work."),
+        _text("worker", "Process that did the work; its machine as `radlas doctor` names it."),
         RECORDED,
         ROW_DIGEST,
     ),

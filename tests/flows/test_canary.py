@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -227,6 +228,15 @@ def test_no_byte_of_the_store_holds_the_canary_or_a_date(told_and_store):
         assert CANARY.lower() not in path.as_posix().removeprefix(str(store)).lower()
         assert CANARY.lower() not in contents(path).lower(), path.relative_to(store)
         assert not re.search("20190317|19500203|2019-03-17|1950-02-03", contents(path))
+
+
+def test_the_ledger_does_not_tell_whose_machine_did_the_work(told_and_store):
+    """Workstations are called like the people who sit there, and the ledger goes to other sites."""
+    _, store = told_and_store
+    told = delta.read(open_store(store), "outcomes", ["worker"]).column("worker").to_pylist()
+    done = [one for one in told if one]  # by nobody: what was refused at the scan
+    assert done
+    assert not [one for one in done if one.startswith(platform.node())]
 
 
 def test_no_list_of_identifiers_can_be_tried_against_the_store(told_and_store):
