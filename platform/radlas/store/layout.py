@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import uuid
 from dataclasses import dataclass
@@ -42,8 +43,9 @@ class Store:
         """The site's secret for pseudonyms.
 
         Raises:
-            StoreError: The key is missing, or is not the one this store was made with.
+            StoreError: The key is missing, lies in the store, or is not the one it was made with.
         """
+        _refuse_inside(self.place, self.key_path)
         try:
             key = bytes.fromhex(self.key_path.read_text(encoding="ascii").strip())
         except FileNotFoundError:
@@ -83,6 +85,7 @@ def init_store(address: str | Path, key_file: Path | None = None) -> Store:
         raise StoreError("the place is not empty", str(place), "choose an empty one")
     place.check()
     key_path = _key_path(place)
+    _refuse_inside(place, key_path)
     if key_file is None and key_path.exists():
         key_file = key_path
     text = _read_key(key_file) if key_file else secrets.token_hex(32)
@@ -144,9 +147,13 @@ def open_store(address: str | Path) -> Store:
             "use the radlas that made it, or ingest the sources into a new store",
         )
     try:
-        return Store(place, head["store_id"], head["key_check"], head.get("features_only", False))
+        found = Store(place, head["store_id"], head["key_check"], head.get("features_only", False))
     except KeyError as missing:
         raise _damaged(place, f"it lacks {missing}") from None
+    # It names files, and the head of an export is another's: as `../..` it would name any file.
+    if not re.fullmatch("[0-9a-f]{32}", str(found.store_id)):
+        raise _damaged(place, "its store id is not 32 hexadecimal digits")
+    return found
 
 
 def _damaged(place: Place, why: str) -> StoreError:
@@ -165,6 +172,16 @@ def documents(place: Place, folder: str) -> list[str]:
 def _key_path(place: Place) -> Path:
     named = os.environ.get("RADLAS_KEY")
     return Path(named) if named else place.beside(".key")
+
+
+def _refuse_inside(place: Place, key_path: Path) -> None:
+    """Whoever copies a store, or is given one, must not get its key with it."""
+    if key_path.resolve().is_relative_to(Path(str(place)).resolve()):
+        raise StoreError(
+            "the site key may not lie in the store: who has both knows who is who",
+            str(key_path),
+            "move it out, and name it with RADLAS_KEY",
+        )
 
 
 def _check(key: bytes) -> str:

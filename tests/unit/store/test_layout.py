@@ -1,5 +1,6 @@
 """The store: made once, found or named as missing, one writer, one key."""
 
+import json
 import stat
 from pathlib import Path
 
@@ -22,6 +23,20 @@ def test_the_key_lies_beside_the_store_and_only_its_owner_reads_it(store, addres
     key = store.key().hex()
     stored = b"".join(map(store.place.read, store.place.names()))
     assert key.encode() not in stored
+
+
+def test_a_key_in_the_store_is_refused_before_and_after(tmp_path, monkeypatch):
+    """Who copies the store would copy the key."""
+    monkeypatch.setenv("RADLAS_KEY", str(tmp_path / "store" / "site.key"))
+    with pytest.raises(StoreError, match="may not lie in the store"):
+        init_store(tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+    monkeypatch.delenv("RADLAS_KEY")
+    made = init_store(tmp_path / "store")
+    made.key_path.rename(tmp_path / "store" / "site.key")
+    monkeypatch.setenv("RADLAS_KEY", str(tmp_path / "store" / "site.key"))
+    with pytest.raises(StoreError, match="may not lie in the store"):
+        made.key()
 
 
 def test_a_second_init_refuses_and_changes_nothing(address):
@@ -80,6 +95,15 @@ def test_a_damaged_head_is_named_and_is_no_defect(store, text):
     with pytest.raises(StoreError, match="json is damaged") as caught:
         open_store(str(store.place))
     assert caught.value.where == str(store.place)
+
+
+@pytest.mark.parametrize("name", ["../../x", "", "A" * 32, 7])
+def test_a_store_id_that_could_name_another_file_is_no_store_id(store, name):
+    """An export's head is written elsewhere, and `merge` calls a file like its store id."""
+    head = {"format": layout.FORMAT, "store_id": name, "key_check": "x"}
+    store.place.replace("radlas.json", json.dumps(head).encode())
+    with pytest.raises(StoreError, match="store id"):
+        open_store(str(store.place))
 
 
 def test_another_sites_key_is_refused_before_it_makes_second_names(store):
