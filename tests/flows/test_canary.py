@@ -1,7 +1,8 @@
 """Nothing identifying leaves the hospital's files: a canary in every place a name can hide in.
 
-Sixty DICOM elements, private and nested ones, free text, names of ROIs, files, folders and archive
-members, columns of tables. It may be in no byte of the store, and in no line that a command prints.
+Sixty DICOM elements, those that are stored among them, private and nested ones, free text, names
+of ROIs, files, folders and archive members, columns of tables, the path of the store itself. It may
+be in no byte of the store, of an export or of a page, and in no line that a command prints.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from radlas.store.layout import open_store
 from ..unit.ingest.dicom_corpus import make_rtstruct, make_series, tumour_on
 
 CANARY = "CANARY7f3a"
+SHORT = CANARY[:8]  # what a field may cut it to
 TAGS = """
 PatientName PatientID IssuerOfPatientID OtherPatientIDs OtherPatientNames PatientBirthName
 PatientMotherBirthName PatientAddress PatientTelephoneNumbers PatientComments
@@ -72,7 +74,13 @@ def marked(dataset: Dataset) -> Dataset:
     dataset.ReferencedStudySequence = DicomSequence([outer])
     block = dataset.private_block(0x0011, f"{CANARY} maker", create=True)
     block.add_new(0x01, "LT", f"free text of {CANARY}, born 1950")
-    dataset.Manufacturer = "ACME"
+    dataset.Manufacturer = f"ACME {CANARY}"
+    dataset.ManufacturerModelName = f"Magnet 3T {CANARY} 1950-02-03"
+    dataset.MagneticFieldStrength = dataset.RepetitionTime = dataset.EchoTime = "19500203"
+    dataset.InversionTime = dataset.FlipAngle = "19500203"
+    if hasattr(dataset, "file_meta"):
+        dataset.file_meta.SourceApplicationEntityTitle = CANARY
+        dataset.preamble = CANARY.encode().ljust(128, b"\0")
     dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = "20190317"
     dataset.PatientBirthDate = "19500203"
     return dataset
@@ -80,10 +88,12 @@ def marked(dataset: Dataset) -> Dataset:
 
 def dicom_source(root: Path) -> Path:
     """Exams that are read, and exams that are refused in several ways, all under the canary."""
-    for number, kind in enumerate(("sound", "cut", "strange name", "gap", "tilted", "number")):
+    names = {"strange name": f"Lesion {CANARY}", "reader": f"GTV_Mass_reader_{SHORT}"}
+    kinds = ("sound", "cut", "strange name", "gap", "tilted", "number", "reader")
+    for number, kind in enumerate(kinds):
         folder = root / f"{CANARY}^{kind}" / CANARY
         series = make_series(patient=f"{CANARY}-{number}", seed=number)
-        structures = tumour_on(series, f"Lesion {CANARY}" if kind == "strange name" else "GTV_Mass")
+        structures = tumour_on(series, names.get(kind, "GTV_Mass"))
         if kind == "tilted":
             structures = make_rtstruct(series, {"GTV_Mass": [np.eye(3) * 9], CANARY: []})
         structures.StructureSetLabel = structures.StructureSetName = CANARY
@@ -101,6 +111,9 @@ def dicom_source(root: Path) -> Path:
         if kind == "cut":
             first = folder / f"{CANARY}_0.dcm"
             first.write_bytes(first.read_bytes()[:-900])
+        if kind == "sound":
+            first = folder / f"{CANARY}_0.dcm"
+            first.write_bytes(first.read_bytes() + b"behind the pixels: " + CANARY.encode())
     (root / f"{CANARY}.dcm").write_bytes(b"no dicom of " + CANARY.encode())
     shutil.make_archive(str(root / f"{CANARY} archive"), "zip", root / f"{CANARY}^sound")
     (root / f"{CANARY}.zip").write_bytes(b"PK broken " + CANARY.encode())
@@ -165,7 +178,8 @@ def run(*verbs: Sequence[object], typed: str) -> str:
 @pytest.fixture(scope="module")
 def told_and_store(tmp_path_factory) -> tuple[str, Path]:
     """A store of both sources, and all that was printed on the way."""
-    root = tmp_path_factory.mktemp("hospital")
+    root = tmp_path_factory.mktemp(CANARY)
+    (root / "out").mkdir()
     store = root / "store"
     dicom, images = dicom_source(root / "dicom"), image_source(root / "images")
     here = ("--store", store)
@@ -183,10 +197,12 @@ def told_and_store(tmp_path_factory) -> tuple[str, Path]:
         ("verify", *here),
         ("retry", *here, "--reason", "truncated_pixels", "--engine", "serial"),
         ("sql", *here),
+        ("qc", *here, "--out", root / "out" / "qc.html"),
         ("snapshot", "create", "first", *here),
+        ("export", root / "out" / "export", *here, "--features-only"),
         typed="\\f csv;\nfrom cases;\nfrom rois;\nfrom clinical;\nfrom outcomes;\nfrom latest;\n",
     )
-    return told, store
+    return told.replace(str(root), ""), store  # a person reads there what a person typed
 
 
 def test_the_sources_were_read_and_refused_as_meant(told_and_store):
@@ -208,7 +224,7 @@ def test_the_sources_were_read_and_refused_as_meant(told_and_store):
 
 def test_nothing_that_is_printed_holds_the_canary(told_and_store):
     told, _ = told_and_store
-    lines = [line for line in told.splitlines() if CANARY.lower() in line.lower()]
+    lines = [line for line in told.splitlines() if SHORT.lower() in line.lower()]
     assert lines == []
 
 
@@ -222,11 +238,13 @@ def contents(path: Path) -> str:
 
 def test_no_byte_of_the_store_holds_the_canary_or_a_date(told_and_store):
     _, store = told_and_store
-    files = [path for path in store.rglob("*") if path.is_file()]
+    given = store.parent / "out"
+    files = [path for root in (store, given) for path in root.rglob("*") if path.is_file()]
     assert len(files) > 20
+    assert (given / "qc.html") in files
     for path in files:
-        assert CANARY.lower() not in path.as_posix().removeprefix(str(store)).lower()
-        assert CANARY.lower() not in contents(path).lower(), path.relative_to(store)
+        assert SHORT.lower() not in path.as_posix().removeprefix(str(store.parent)).lower()
+        assert SHORT.lower() not in contents(path).lower(), path.relative_to(store.parent)
         assert not re.search("20190317|19500203|2019-03-17|1950-02-03", contents(path))
 
 
@@ -263,7 +281,7 @@ def test_no_day_of_a_study_tells_its_date(told_and_store):
     days = delta.read(open_store(store), "cases", ["study_day"]).column("study_day").to_pylist()
     told = [day for day in days if day is not None]
     assert told
-    assert all(day - date(1900, 1, 1).toordinal() > 36_525 for day in told)
+    assert all(day - date(2019, 3, 17).toordinal() > 36_525 for day in told)
 
 
 def test_there_are_sixty_places_in_a_header_alone():
