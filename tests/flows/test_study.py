@@ -16,7 +16,7 @@ from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store import delta
 from radlas.store.layout import open_store
-from radlas.store.models import keep_beside, move_alias
+from radlas.store.models import keep_beside, move_alias, read_card
 
 from .conftest import radlas
 
@@ -177,6 +177,7 @@ def test_only_a_challenger_that_is_shown_not_to_be_worse_is_promoted(
     for number, predictions in ((7, rows), (8, moved)):
         found = {"models": {"dlr": {"predictions": predictions}}}
         keep_beside(store, "tiny", number, "validation.json", found)
+        keep_beside(store, "tiny", number, "version.json", read_card(store, "tiny", 1))
     move_alias(store, "tiny", 7, "planted")
     decision = decide(store, study, 8, 0.03)
     assert decision["decision"] == verdict

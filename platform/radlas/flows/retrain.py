@@ -10,6 +10,7 @@ import pandas as pd
 from pydantic import Field
 
 from radlas.engine.base import Engine, SerialEngine
+from radlas.errors import StudyError
 from radlas.flows.base import Report, StoreConfig
 from radlas.flows.dataset import load_dataset
 from radlas.flows.explain import ExplainConfig, explain
@@ -28,7 +29,6 @@ from radlas.store.models import (
     keep_beside,
     move_alias,
     read_alias,
-    read_beside,
     read_card,
     versions,
 )
@@ -57,10 +57,16 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     spent on it.
 
     Raises:
-        StudyError: The snapshot cannot support the study.
+        StudyError: The snapshot cannot support the study, or it names no external centre.
     """
     engine = engine or SerialEngine()
     store, study = open_store(config.store), StudyConfig.read(config.study)
+    if study.external_centre is None:
+        raise StudyError(
+            "the study names no external centre, and nothing else judges a challenger",
+            study.name,
+            "set external_centre",
+        )
     with writing(store, "retrain", alone=True):
         snapshot, _ = create_snapshot(
             store, config.snapshot, cohort_sql=config.cohort, feature_sets=config.feature_sets
@@ -72,11 +78,14 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     warnings = trained.data["warnings"]
     if decision is None and (twin := _twin(store, study, number)):
         why = f"models and external rows are those of version {twin}"
-        facts = _facts(number, read_alias(store, study.name), config.margin)
-        decision = facts | {"decision": "keep", "why": why}
+        decision = _facts(store, study.name, number, config.margin)
+        decision |= {"decision": "keep", "why": why}
         with writing(store, "retrain", alone=True):
             keep_beside(store, study.name, number, DECISION, decision)
     if decision:
+        if _undone(store, study.name, decision):
+            with writing(store, "retrain", alone=True):
+                _follow(store, study.name, decision)
         line = f"retrain: nothing new; {_standing(store, study.name, decision)}"
         told = (f"  !! {warning}" for warning in warnings)
         return Report((line, *told), {"new": False, **decision, "warnings": warnings})
@@ -88,10 +97,12 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
         report(ReportConfig.parse(model)),
     ]
     with writing(store, "retrain", alone=True):
-        decision = decide(store, study, number, config.margin)
-        keep_beside(store, study.name, number, DECISION, decision)
-        if decision["decision"] == "promote":
-            move_alias(store, study.name, number, decision["why"])
+        # Another round may have decided on this version meanwhile: one decision, once.
+        decision = find_beside(store, study.name, number, DECISION)
+        if decision is None:
+            decision = decide(store, study, number, config.margin)
+            keep_beside(store, study.name, number, DECISION, decision)
+        _follow(store, study.name, decision)
     lines = [line for step in steps for line in step.lines]
     lines.append(f"retrain: {decision['decision']}; {_standing(store, study.name, decision)}")
     return Report(tuple(lines), {"new": True, **decision, "warnings": warnings})
@@ -100,16 +111,26 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
 def decide(store: Store, study: StudyConfig, number: int, margin: float) -> dict[str, Any]:
     """Promote if there is no champion, or if the external AUC is not worse by more than a margin.
 
-    The test is paired on the external subjects that both versions were validated on: promote if
-    the lower bound of challenger minus champion (DeLong) lies above ``-margin``.
+    The test is paired on the external subjects that both versions were validated on, each by what
+    it calls its primary model: promote if the lower bound of challenger minus champion (DeLong)
+    lies above ``-margin``. Whom the comparison leaves out is counted: a cohort that leaves out who
+    was hard to tell flatters its model.
     """
-    champion = read_alias(store, study.name)
-    facts = _facts(number, champion, margin)
+    facts = _facts(store, study.name, number, margin)
+    champion = facts["champion"]
     if champion is None:
         return {**facts, "decision": "promote", "why": "there was no champion"}
     if champion == number:
         return {**facts, "decision": "keep", "why": "it is the champion already"}
-    new, old = _in_common(_risks(store, study, number), _risks(store, study, champion))
+    risks = [_risks(store, study.name, one) for one in (number, champion)]
+    if risks[1] is None:
+        why = (
+            f"version {champion}, the champion, was never judged outside, so nothing compares them:"
+            f" radlas model promote {study.name}@{number}, or leave it"
+        )
+        return {**facts, "decision": "keep", "why": why}
+    new, old = _in_common(*risks)
+    facts["compared"] = compared = _counted(risks[0], risks[1], len(new))
     classes = new["label"].value_counts()
     if len(classes) < 2 or classes.min() < study.minimum_per_class:
         why = (
@@ -124,14 +145,34 @@ def decide(store: Store, study: StudyConfig, number: int, margin: float) -> dict
     better = low > -margin
     why = (
         f"external AUC changes by {found.difference:+.3f} ({low:+.3f} to {high:+.3f}) against"
-        f" version {champion}; the lower bound must exceed {-margin:+.3f}"
+        f" version {champion}{_of_whom(compared)}; the lower bound must exceed {-margin:+.3f}"
     )
     return {**facts, "decision": "promote" if better else "keep", "why": why}
 
 
-def _facts(number: int, champion: int | None, margin: float) -> dict[str, Any]:
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"challenger": number, "champion": champion, "margin": margin, "at": now}
+def _facts(store: Store, name: str, number: int, margin: float) -> dict[str, Any]:
+    return {
+        "challenger": number,
+        "champion": read_alias(store, name),
+        "promotions": len(champions(store, name)),
+        "margin": margin,
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _follow(store: Store, name: str, decision: dict[str, Any]) -> None:
+    """Do what was decided, unless it is done; the caller holds the write lock."""
+    if _undone(store, name, decision):
+        move_alias(store, name, decision["challenger"], decision["why"])
+
+
+def _undone(store: Store, name: str, decision: dict[str, Any]) -> bool:
+    """Whether a round was killed between its decision and what follows from it.
+
+    A champion whom somebody made since is not touched: the history is longer then.
+    """
+    before = decision.get("promotions", 0)  # decisions of earlier days do not say
+    return bool(decision["decision"] == "promote") and len(champions(store, name)) == before
 
 
 def _standing(store: Store, name: str, decision: dict[str, Any]) -> str:
@@ -144,7 +185,7 @@ def _standing(store: Store, name: str, decision: dict[str, Any]) -> str:
 def _twin(store: Store, study: StudyConfig, number: int) -> int | None:
     """A version that was decided on with the same models and the same external rows."""
     past = {entry["version"] for entry in champions(store, study.name)}
-    if study.external_centre is None or not past:
+    if not past:
         return None
     card, made_of = read_card(store, study.name, number), ("study_digest", "models")
     for one in reversed(versions(store, study.name)):
@@ -174,7 +215,33 @@ def _in_common(new: Any, old: Any) -> tuple[Any, Any]:
     return new.loc[both], old.loc[both]
 
 
-def _risks(store: Store, study: StudyConfig, number: int) -> Any:
-    result = read_beside(store, study.name, number, VALIDATION)
-    rows = pd.DataFrame(result["models"][study.primary]["predictions"])
+def _counted(new: Any, old: Any, compared: int) -> dict[str, int]:
+    """External subjects that were compared, and those that were not, by the reason."""
+    both = len(new.index.intersection(old.index))
+    return {
+        "subjects": compared,
+        "relabelled": both - compared,
+        "challenger_only": len(new) - both,
+        "champion_only": len(old) - both,
+    }
+
+
+def _of_whom(compared: dict[str, int]) -> str:
+    words = {
+        "relabelled": "with another label since",
+        "challenger_only": "that only the challenger was judged on",
+        "champion_only": "that only the champion was judged on",
+    }
+    without = [f"{compared[key]} {told}" for key, told in words.items() if compared[key]]
+    told = f", without {' and '.join(without)}" if without else ""
+    return f" on {compared['subjects']} subjects{told}"
+
+
+def _risks(store: Store, name: str, number: int) -> Any:
+    """External risks of what the version itself calls its primary model; None: not validated."""
+    result = find_beside(store, name, number, VALIDATION)
+    if result is None:
+        return None
+    primary = read_card(store, name, number)["study"]["primary"]
+    rows = pd.DataFrame(result["models"][primary]["predictions"])
     return rows.set_index("subject").sort_index()

@@ -1,0 +1,163 @@
+"""The gate of retraining: who is compared with whom, on whom, and what a killed round leaves."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import pytest
+
+from radlas.flows.retrain import decide
+from radlas.learn.study import StudyConfig
+from radlas.store.layout import open_store
+from radlas.store.models import (
+    CARD,
+    DECISION,
+    LOOKS,
+    VALIDATION,
+    champions,
+    find_json,
+    keep_beside,
+    model_versions,
+    move_alias,
+    read_beside,
+    read_card,
+)
+
+from .conftest import radlas
+
+module = importlib.import_module("radlas.flows.retrain")  # the package gives its function
+
+
+@pytest.fixture
+def config(own_store, study_file, tmp_path):
+    path = tmp_path / "retrain.yaml"
+    path.write_text(f"store: {own_store}\nstudy: {study_file}\nsnapshot: first\n")
+    return path
+
+
+def one_round(config):
+    return radlas("retrain", config, "--once", "--engine", "serial", "--json")
+
+
+def rows(gain: float, subjects: range = range(60)) -> list[dict[str, object]]:
+    """Risks that tell the classes apart the better the larger the gain."""
+    draws = np.random.default_rng(3).uniform(0, 0.4, 100)
+    return [
+        {"subject": f"s{i:02}", "label": i % 2, "risk": float(draws[i] + gain * (i % 2))}
+        for i in subjects
+    ]
+
+
+def planted(store, number: int, primary: str, **models: list[dict[str, object]]) -> None:
+    """A version with these external risks and no more."""
+    card = read_card(store, "tiny", 1)
+    changed = {**card, "study": card["study"] | {"primary": primary}}
+    keep_beside(store, "tiny", number, CARD, changed)
+    found = {"models": {name: {"predictions": told} for name, told in models.items()}}
+    keep_beside(store, "tiny", number, VALIDATION, found)
+
+
+def test_each_version_is_compared_by_what_it_calls_its_primary_model(own_store, study_file):
+    """A study that changes its primary model may not pass by what that was worth before."""
+    store, study = open_store(own_store), StudyConfig.read(study_file)
+    planted(store, 7, "dlr", dlr=rows(0.35), intratumoral=rows(0.05))
+    planted(store, 8, "intratumoral", dlr=rows(0.35), intratumoral=rows(0.06))
+    move_alias(store, "tiny", 7, "planted")
+    changed = study.model_copy(update={"primary": "intratumoral"})
+    decision = decide(store, changed, 8, 0.1)
+    assert decision["decision"] == "keep", decision["why"]
+    assert "changes by -0." in decision["why"]
+
+
+def test_a_primary_model_that_the_champion_has_not_is_compared_all_the_same(own_store, study_file):
+    store, study = open_store(own_store), StudyConfig.read(study_file)
+    planted(store, 7, "dlr", dlr=rows(0.05))
+    planted(store, 8, "wider", wider=rows(0.35))
+    move_alias(store, "tiny", 7, "planted")
+    decision = decide(store, study.model_copy(update={"primary": "wider"}), 8, 0.03)
+    assert decision["decision"] == "promote", decision["why"]
+
+
+def test_whom_a_comparison_leaves_out_is_counted(own_store, study_file):
+    store, study = open_store(own_store), StudyConfig.read(study_file)
+    planted(store, 7, "dlr", dlr=rows(0.05, range(50)))
+    new = rows(0.35, range(10, 56))
+    new[0] |= {"label": 1 - new[0]["label"]}
+    planted(store, 8, "dlr", dlr=new)
+    move_alias(store, "tiny", 7, "planted")
+    decision = decide(store, study, 8, 0.03)
+    assert decision["compared"] == {
+        "subjects": 39,
+        "relabelled": 1,
+        "challenger_only": 6,
+        "champion_only": 10,
+    }
+    assert "on 39 subjects, without 1 with another label since" in decision["why"]
+    assert "10 that only the champion was judged on" in decision["why"]
+
+
+def test_a_champion_that_was_never_judged_outside_stays_and_the_reason_is_said(
+    own_store, study_file
+):
+    store, study = open_store(own_store), StudyConfig.read(study_file)
+    card = read_card(store, "tiny", 1)
+    keep_beside(store, "tiny", 7, CARD, card)
+    planted(store, 8, "dlr", dlr=rows(0.35))
+    move_alias(store, "tiny", 7, "before the study had an external centre")
+    decision = decide(store, study, 8, 0.03)
+    assert decision["decision"] == "keep"
+    assert "version 7, the champion, was never judged outside" in decision["why"]
+
+
+def test_a_round_that_was_killed_before_it_promoted_is_finished_by_the_next(
+    own_store, config, monkeypatch
+):
+    store = open_store(own_store)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "move_alias", killed)
+        assert one_round(config).code == 130
+    assert not champions(store, "tiny")
+    said = one_round(config)
+    assert said.code == 0, said.err
+    assert [entry["version"] for entry in champions(store, "tiny")] == [1]
+    assert one_round(config).code == 0
+    assert len(champions(store, "tiny")) == 1
+
+
+def test_who_was_taken_back_by_hand_is_not_promoted_again_by_the_next_round(own_store, config):
+    store = open_store(own_store)
+    assert one_round(config).data["decision"] == "promote"
+    move_alias(store, "tiny", 7, "by hand")
+    assert one_round(config).code == 0
+    assert [entry["version"] for entry in champions(store, "tiny")] == [1, 7]
+
+
+def test_of_two_rounds_at_once_the_first_one_decides(own_store, config, monkeypatch):
+    store, told = open_store(own_store), module.report
+
+    def meanwhile(*words):
+        decision = {"decision": "promote", "why": "the other round", "at": "2026", "challenger": 1}
+        keep_beside(store, "tiny", 1, DECISION, decision)
+        move_alias(store, "tiny", 1, decision["why"])
+        return told(*words)
+
+    monkeypatch.setattr(module, "report", meanwhile)
+    assert one_round(config).code == 0
+    assert read_beside(store, "tiny", 1, DECISION)["why"] == "the other round"
+    assert len(champions(store, "tiny")) == 1
+
+
+def test_without_an_external_centre_nothing_is_trained(own_store, config, study_file, tmp_path):
+    store, study = open_store(own_store), tmp_path / "study.yaml"
+    before = model_versions(store), find_json(store, LOOKS)
+    study.write_text(study_file.read_text().replace("external_centre: centre-c\n", ""))
+    config.write_text(config.read_text().replace(str(study_file), str(study)))
+    said = one_round(config)
+    assert said.code == 2
+    assert "names no external centre" in said.out + said.err
+    assert (model_versions(store), find_json(store, LOOKS)) == before
