@@ -76,7 +76,13 @@ def _weights(store: Store, feature_sets: Sequence[str]) -> str:
     return "; ".join(told)
 
 
-def limits(study: StudyConfig, card: Mapping[str, Any], cohort_part: Json, looks: int) -> list[str]:
+def limits(
+    study: StudyConfig,
+    card: Mapping[str, Any],
+    cohort_part: Json,
+    looks: int,
+    trained_on: Sequence[str],
+) -> list[str]:
     """What this study cannot say."""
     external = sum(
         row["positive"] + row["negative"]
@@ -99,4 +105,9 @@ def limits(study: StudyConfig, card: Mapping[str, Any], cohort_part: Json, looks
         )
     if looks > 1:
         said.append(f"The external centre was looked at {looks} times; it is no longer untouched.")
+    if trained_on:
+        said.append(
+            f"Patients of the external centre were trained on by {', '.join(trained_on)}: how"
+            " models do on them could be known before this validation, and no look counts that."
+        )
     return said

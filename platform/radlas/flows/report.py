@@ -139,7 +139,7 @@ def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
         "cam": explained.get("cam"),
         "looks": looks,
         **_believable(folder, card, study, validated),
-        "limits": origin.limits(study, card, part, looks),
+        "limits": origin.limits(study, card, part, looks, (validated or {}).get("trained_on", [])),
         "missing": explained.get("missing", {}) or _unexplained(validated, explained),
     }
     return {**found, "checklists": checklists.fill(found)}, pictures

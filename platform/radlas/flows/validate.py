@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from radlas.flows.blocks import as_fitted
 from radlas.flows.controls import find_controls, only
 from radlas.flows.dataset import Dataset, load_dataset
 from radlas.flows.intervals import auc_interval
+from radlas.flows.looks import count_look, seen_lines, trained_on
 from radlas.flows.networks import network_warnings, plainly
 from radlas.flows.sensitivity import against, evaluated, fewer_patients, judge_variants
 from radlas.flows.train import fitted_or_raise
@@ -26,16 +26,13 @@ from radlas.learn.study import CONTROL, StudyConfig
 from radlas.learn.subgroups import subgroups
 from radlas.store.layout import Store, open_store
 from radlas.store.models import (
-    LOOKS,
     VALIDATION,
     find_beside,
-    find_json,
     keep_beside,
     model_folder,
     read_beside,
     read_card,
     resolve,
-    write_json,
 )
 from radlas.store.snapshots import Snapshot, load_snapshot
 
@@ -150,8 +147,10 @@ def commit(
     label = f"{task.name}@{task.number}"
     for one in done:
         result = fitted_or_raise(one)
-        look = _count_look(store, result["centre"], label)
-        keep_beside(store, task.name, task.number, VALIDATION, {"look": look, **result})
+        seen = trained_on(store, result["centre"], label)
+        look = count_look(store, result["centre"], label)
+        found = {"look": look, "trained_on": seen, **result}
+        keep_beside(store, task.name, task.number, VALIDATION, found)
     result = read_beside(store, task.name, task.number, VALIDATION)
     lines = [f"validate: {label} on centre {result['centre']} (look {result['look']} at it)"]
     lines += [_told(name, found) for name, found in result["models"].items()]
@@ -160,16 +159,9 @@ def commit(
     lines += [f"  {name}: {one['missing']}" for name, one in beside.items() if "missing" in one]
     card = read_card(store, task.name, task.number)
     warnings = network_warnings(store, card["feature_sets"])
+    warnings += seen_lines(result["centre"], result.get("trained_on", []))
     data = {"model": task.name, "version": task.number, "warnings": plainly(warnings), **result}
     return Report((*lines, *warnings), data)
-
-
-def _count_look(store: Store, centre: str, label: str) -> int:
-    """Note that a centre's labels were looked at, by whatever study: a holdout wears out."""
-    looks = (find_json(store, LOOKS) or {"looks": []})["looks"]
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    write_json(store, LOOKS, {"looks": [*looks, {"at": now, "centre": centre, "model": label}]})
-    return 1 + len([look for look in looks if look["centre"] == centre])
 
 
 def _told(name: str, found: dict[str, Any]) -> str:

@@ -1,0 +1,105 @@
+"""How often an external centre was looked at: by its patients, whatever the centre is called.
+
+A holdout wears out. So looks are counted over all studies of a store, from the list of them and
+from the validations that stand beside models, since a list can be lost; and who was trained on
+these patients is told, because a model that leaves their centre out is judged there as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from radlas.flows.sensitivity import variants
+from radlas.learn.study import StudyConfig
+from radlas.store import delta
+from radlas.store.layout import Store
+from radlas.store.models import (
+    LOOKS,
+    VALIDATION,
+    find_beside,
+    find_json,
+    model_versions,
+    read_card,
+    write_json,
+)
+from radlas.store.snapshots import load_snapshot
+
+Json = dict[str, Any]
+
+
+class Patients(NamedTuple):
+    """Whose labels were seen: a centre by name, and its images, which keep their digests."""
+
+    centres: frozenset[str]
+    images: frozenset[str]
+
+    def meets(self, other: Patients) -> bool:
+        """Whether some of them are the same."""
+        return bool(self.centres & other.centres or self.images & other.images)
+
+
+def count_look(store: Store, centre: str, label: str) -> int:
+    """Note that a version is looked at on a centre's labels; which look at its patients it is.
+
+    The caller holds the write lock of ``validate``.
+    """
+    known, listed = _Known(store), (find_json(store, LOOKS) or {"looks": []})["looks"]
+    lost = [one for one in _beside(store) if one["model"] not in {look["model"] for look in listed}]
+    now = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "centre": centre, "model": label}
+    write_json(store, LOOKS, {"looks": [*listed, *lost, now]})
+    mine = known.of(label, centre)
+    return 1 + sum(known.of(one["model"], one["centre"]).meets(mine) for one in [*listed, *lost])
+
+
+def trained_on(store: Store, centre: str, label: str) -> list[str]:
+    """Versions of the store that were fitted on patients whom this one is judged on."""
+    known = _Known(store)
+    mine, found = known.of(label, centre), list[str]()
+    for name, numbers in model_versions(store).items():
+        for number in numbers:
+            study = StudyConfig.parse(read_card(store, name, number)["study"])
+            protocols = (study, *variants(study).values())
+            centres = {one for protocol in protocols for one in protocol.training_centres}
+            if known.of(f"{name}@{number}", *centres).meets(mine):
+                found.append(f"{name}@{number}")
+    return found
+
+
+def seen_lines(centre: str, versions: list[str]) -> list[str]:
+    """The same for a person."""
+    if not versions:
+        return []
+    return [
+        f"  !! patients of {centre} were trained on by {', '.join(versions)}: whoever saw that knew"
+        " how models do on them, and no look counts it"
+    ]
+
+
+def _beside(store: Store) -> Iterator[Json]:
+    """Looks by the validations that stand beside models, when they were made being unknown."""
+    for name, numbers in model_versions(store).items():
+        for number in numbers:
+            if found := find_beside(store, name, number, VALIDATION):
+                yield {"at": None, "centre": found["centre"], "model": f"{name}@{number}"}
+
+
+class _Known:
+    """The images of every case the store ever held, by centre."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._versions = store, model_versions(store)
+        rows = delta.read(store, "cases", ["case_id", "centre", "voxel_digest"]).to_pylist()
+        self._rows = {row["case_id"]: (row["centre"], row["voxel_digest"]) for row in rows}
+
+    def of(self, label: str, *centres: str) -> Patients:
+        """A version's patients of some centres; by their names alone if the version is gone."""
+        name, _, number = label.partition("@")
+        images: set[str] = set()
+        if int(number) in self._versions.get(name, []):
+            card = read_card(self._store, name, int(number))
+            cases = load_snapshot(self._store, card["snapshot"]).cases
+            found = [self._rows[case] for case in cases if case in self._rows]
+            images = {image for centre, image in found if image and centre in centres}
+        return Patients(frozenset(centres), frozenset(images))

@@ -1,0 +1,78 @@
+"""A holdout wears out: looks at the same patients are counted whatever hides that they are."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from .conftest import radlas
+
+SMALL = {
+    "controls: .*": "controls: []",
+    "sensitivity:\n.*\n.*\n": "",
+    "bootstraps: 6": "bootstraps: 0",
+    r"  intra-peritumoral: .*\n  dlr: .*\n": "",
+    "primary: dlr": "primary: intratumoral",
+}
+
+
+@pytest.fixture
+def trained(own_store, study_file, tmp_path):
+    """Train a light study by another name, with some of its lines changed."""
+
+    def make(name: str, snapshot: str = "first", **changes: str) -> None:
+        text = study_file.read_text().replace("name: tiny", f"name: {name}")
+        for pattern, words in SMALL.items():
+            text = re.sub(pattern, words, text)
+        for key, value in changes.items():
+            text = re.sub(f"{key}: .*", value and f"{key}: {value}", text)
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(text)
+        said = radlas(
+            "train", path, "--store", own_store, "--snapshot", snapshot, "--engine", "serial"
+        )
+        assert said.code == 0, said.err
+
+    return make
+
+
+def test_looks_are_counted_though_their_list_was_lost(own_store, trained):
+    """Validations that stand beside models are looks too."""
+    (own_store / "models" / "looks.json").unlink()
+    trained("other")
+    assert radlas("validate", "other", "--store", own_store, "--json").data["look"] == 2
+    looks = json.loads((own_store / "models" / "looks.json").read_text())["looks"]
+    assert [one["model"] for one in looks] == ["tiny@1", "other@1"]
+
+
+def test_the_same_patients_under_another_centres_name_are_no_new_patients(
+    own_store, cohort, recipe, trained
+):
+    here = ("--store", own_store)
+    again = ("--centre", "centre-d", "--importer", "nifti", "--engine", "serial")
+    assert radlas("ingest", cohort / "centre-c", *here, *again).code == 0
+    assert radlas("extract", *here, "--config", recipe, "--engine", "serial").code == 0
+    chosen = "select case_id from cases where centre <> 'centre-c'"
+    assert radlas("snapshot", "create", "renamed", *here, "--cohort", chosen).code == 0
+    trained("other", "renamed", external_centre="centre-d")
+    assert radlas("validate", "other", *here, "--json").data["look"] == 2
+
+
+def test_who_was_trained_on_the_external_patients_is_told(own_store, trained):
+    """A model that leaves their centre out is judged on it, and that is no look."""
+    here = ("--store", own_store)
+    trained("peek", external_centre="", training_centres="[centre-a, centre-b, centre-c]")
+    trained("other")
+    said = radlas("validate", "other", *here)
+    assert "!! patients of centre-c were trained on by peek@1" in said.out
+    assert radlas("report", "other", *here).code == 0
+    results = json.loads((own_store / "models" / "other" / "1" / "results.json").read_text())
+    assert "trained on by peek@1" in " ".join(results["limits"])
+
+
+def test_a_centre_that_nobody_else_used_is_told_of_nobody(study_store):
+    """Training centres of the same study are not those it is judged on."""
+    stored = json.loads((study_store / "models" / "tiny" / "1" / "validation.json").read_text())
+    assert (stored["look"], stored["trained_on"]) == (1, [])
