@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, NonNegativeInt
 
@@ -17,17 +16,15 @@ from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
 from radlas.flows.grades import tell_grades
 from radlas.flows.ingest_listing import estimate, left_out_lines, list_scan, namesake_lines
+from radlas.flows.ingest_tasks import IngestTask, case_row, clinical_row, make_task, refused
 from radlas.ingest import IMPORTERS
-from radlas.ingest.base import Exam, ExamData, IngestRules, Refusal, Scan
+from radlas.ingest.base import ExamData, IngestRules, Scan
 from radlas.ingest.checks import roi_facts
-from radlas.ingest.deidentify import coarse, study_day
 from radlas.ingest.labels import ANY
 from radlas.ingest.promises import hold_to_promises
 from radlas.ingest.roi_names import RoiMap, read_roi_map
 from radlas.learn.settings import Outcome
-from radlas.model import Outcome as Ended
 from radlas.model import Row
-from radlas.place import Place, open_place
 from radlas.reasons import data_error
 from radlas.store import delta
 from radlas.store.clinical import newest_records, revisions
@@ -35,10 +32,6 @@ from radlas.store.layout import Store, open_store
 from radlas.store.ledger import Recorder, standings
 from radlas.store.sources import note_source
 from radlas.volumes.zarr import is_committed, roi_key, write_case
-
-# A subject's secret clock starts on any of so many days. Of a mere century of them, days near its
-# ends would tell the dates near the ends of an archive.
-_CLOCKS = 2**40
 
 
 class IngestConfig(StoreConfig):
@@ -97,23 +90,6 @@ class _Clinical:
     outcome: Outcome | None
 
 
-@dataclass(frozen=True)
-class IngestTask:
-    """One exam to read. The raw identifiers in ``exam`` reach workers, never the store."""
-
-    key: str
-    centre: str
-    case_id: str
-    subject_id: str
-    place: Place
-    exam: Exam
-    rules: IngestRules
-    study_day: int | None = None
-    source: str = ""  # keyed digest of the files' identities
-    known: str = ""  # digest of the voxels that the tables speak of
-    feature_set: str = ""
-
-
 def plan(config: IngestConfig) -> Plan[IngestTask]:
     """Scan the source's headers; plan what the ledger does not hold.
 
@@ -127,15 +103,16 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     pseudonyms = partial(pseudonym, key, "subject", config.centre)
     told = delta.read(store, "cases", ["case_id", "voxel_digest"]).to_pylist()
     voxels = {row["case_id"]: row["voxel_digest"] for row in told}
-    tasks = [_task(config, rules, key, exam, voxels) for exam in scan.exams]
+    new_task = partial(make_task, store=config.store, centre=config.centre, key=key, voxels=voxels)
+    tasks = [new_task(exam, rules) for exam in scan.exams]
     open_tasks, known = unsettled(
         store, "ingest", tasks, is_there=lambda task: is_committed(store.place, task.case_id)
     )
-    refused = [_refused(config.centre, key, refusal) for refusal in scan.refusals]
+    refusals = [refused(config.centre, key, refusal) for refusal in scan.refusals]
     seen = standings(store, "ingest")
-    new = tuple(o for o in refused if o.key not in seen or seen[o.key].state == "released")
-    if len(refused) > len(new):
-        known["quarantined"] = known.get("quarantined", 0) + len(refused) - len(new)
+    new = tuple(o for o in refusals if o.key not in seen or seen[o.key].state == "released")
+    if len(refusals) > len(new):
+        known["quarantined"] = known.get("quarantined", 0) + len(refusals) - len(new)
     settled = {task.exam.fingerprint: seen[task.key].state for task in tasks if task.key in seen}
     settled = {name: state for name, state in settled.items() if state in {"ok", "quarantined"}}
     for task in open_tasks:
@@ -148,7 +125,7 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
         known=known,
         notes=(*scan.notes, *left_out_lines(scan), *namesake_lines(scan, pseudonyms)),
         extra=_Clinical(
-            tuple(_clinical(config.centre, key, record) for record in scan.clinical), outcome
+            tuple(clinical_row(config.centre, key, record) for record in scan.clinical), outcome
         ),
         listing=list_scan(scan, settled, pseudonyms, cost=cost),
     )
@@ -172,7 +149,7 @@ def work(task: IngestTask) -> dict[str, tuple[Row, ...]]:
         raise error.at(f"case {task.case_id[:8]}") from error
     names = {"case_id": task.case_id, "centre": task.centre, "subject_id": task.subject_id}
     return {
-        "cases": (names | _case_row(task, data, commit_record),),
+        "cases": (names | case_row(task, data, commit_record),),
         "rois": tuple(
             names | {"feature_set": ""} | roi_facts(roi, data.volume.geometry) for roi in data.rois
         ),
@@ -215,40 +192,6 @@ def _label(text: str) -> tuple[str, int]:
     return roi.strip() or ANY, int(value)
 
 
-def _task(
-    config: IngestConfig, rules: IngestRules, key: bytes, exam: Exam, voxels: Mapping[str, str]
-) -> IngestTask:
-    case_id = pseudonym(key, "case", config.centre, exam.subject, exam.series)
-    clock = int(pseudonym(key, "clock", config.centre, exam.subject), 16) % _CLOCKS
-    return IngestTask(
-        # Keyed: a list of UIDs or of file names could be tried against a plain digest.
-        key=pseudonym(key, "task", case_id, exam.fingerprint, exam.importer, rules.digest()),
-        centre=config.centre,
-        case_id=case_id,
-        subject_id=pseudonym(key, "subject", config.centre, exam.subject),
-        place=open_place(config.store),
-        exam=exam,
-        rules=rules,
-        study_day=study_day(exam.study_date, clock),
-        source=pseudonym(key, "source", exam.fingerprint),
-        known=voxels.get(case_id, ""),
-    )
-
-
-def _refused(centre: str, key: bytes, refusal: Refusal) -> Ended:
-    case_id = pseudonym(key, "case", centre, refusal.subject, refusal.series)
-    error = refusal.error.at(f"case {case_id[:8]}")
-    return Ended(
-        key=pseudonym(key, "task", case_id, refusal.fingerprint, refusal.error.reason),
-        stage="ingest",
-        centre=centre,
-        case_id=case_id,
-        state="quarantined",
-        reason=error.reason,
-        message=str(error),
-    )
-
-
 def _note_source(store: Store, config: IngestConfig) -> list[str]:
     values = config.model_dump(mode="json", exclude={"store"})
     values |= {"source": str(config.source.absolute())}
@@ -273,42 +216,11 @@ def _history(store: Store) -> list[tuple[int, float]]:
     ]
 
 
-def _clinical(centre: str, key: bytes, values: Mapping[str, Any]) -> Row:
-    known = {name: value for name, value in values.items() if name != "subject"}
-    subject_id = pseudonym(key, "subject", centre, str(values["subject"]))
-    return {"subject_id": subject_id, "centre": centre, **known}
-
-
 def _check_readers(data: ExamData) -> None:
     keys = [roi_key(roi) for roi in data.rois]
     doubled = sorted({key for key in keys if keys.count(key) > 1})
     if doubled:
         raise data_error("ambiguous_roi", f"several masks are named {', '.join(doubled)}")
-
-
-def _case_row(task: IngestTask, data: ExamData, commit_record: Mapping[str, Any]) -> Row:
-    geometry = data.volume.geometry
-    z, y, x = geometry.shape
-    spacing_x, spacing_y, spacing_z = geometry.spacing
-    return {
-        **data.facts,
-        "importer": task.exam.importer,
-        "sequence": task.exam.sequence,
-        "series_rule": task.exam.rule,
-        "slices": z,
-        "rows": y,
-        "columns": x,
-        "spacing_x_mm": spacing_x,
-        "spacing_y_mm": spacing_y,
-        "spacing_z_mm": spacing_z,
-        "obliquity_deg": geometry.obliquity,
-        "voxel_dtype": str(data.volume.voxels.dtype),
-        "voxel_digest": commit_record["image"],
-        "input_digest": task.source,
-        "source_bytes": coarse(task.exam.size),
-        "flags": ",".join((*task.exam.flags, *data.flags)),
-        "study_day": task.study_day,
-    }
 
 
 ingest = Flow("ingest", IngestConfig, plan, work, commit)
