@@ -27,16 +27,6 @@ def started(*words: object) -> subprocess.Popen[str]:
     )
 
 
-def test_a_round_that_fails_is_told_on_one_line_and_makes_the_exit_code(config, tmp_path):
-    options = ("--store", tmp_path / "none", "--every", "6h", "--rounds", 1, "--json")
-    process = started(config, *options)
-    out, err = process.communicate()
-    (line,) = out.splitlines()
-    told = json.loads(line)
-    assert (told["round"], told["exit_code"], process.returncode) == (1, 2, 2), err
-    assert told["report"]["error"]["what"] == "no store here"
-
-
 def test_it_ends_at_once_when_it_is_asked_to_while_it_waits(config):
     process = started(config, "--every", "1d", "--at", "03:00")
     assert "schedule: next round at" in process.stdout.readline()

@@ -31,7 +31,8 @@ def another_version(path, *, validated: bool) -> None:
 def test_versions_are_listed_newest_first_with_their_figures_and_warnings(own_store):
     another_version(own_store, validated=False)
     here = ("--store", own_store)
-    new, old = radlas("model", "list", *here, "--json").data["models"]
+    listed = radlas("model", "list", *here, "--json").data["models"]
+    new, old = [one for one in listed if one["model"] == "tiny"]
     assert (new["version"], old["version"]) == (2, 1)
     result = read_beside(open_store(own_store), "tiny", 1, VALIDATION)
     assert old["external"]["auc"] == result["models"]["dlr"]["auc"]["auc"]
@@ -39,8 +40,8 @@ def test_versions_are_listed_newest_first_with_their_figures_and_warnings(own_st
     said = radlas("model", "list", *here).out
     assert said.index("tiny@2") < said.index("tiny@1")
     assert "not validated" in said
-    assert said.count("random weights: a null model") == 2  # Law 9
-    assert said.count("it says nothing of patients") == 2
+    for warning in ("random weights: a null model", "it says nothing of patients"):  # Law 9
+        assert said.count(warning) == len(listed)
 
 
 def test_a_version_is_shown_with_what_made_it_and_all_its_models(study_store):

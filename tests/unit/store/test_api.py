@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,12 +14,24 @@ from radlas.store import delta
 from radlas.store.layout import init_store
 from radlas.store.snapshots import create_snapshot
 
-from .conftest import feature_row
+from .conftest import feature_row, fill
 
 
-@pytest.fixture
-def frozen(filled):
+@pytest.fixture(scope="module", params=["folder", "bucket"])
+def frozen(request, tmp_path_factory):
     """Three cases: a ring for one, a ring of undefined values for one, none for the third."""
+    folder = tmp_path_factory.mktemp("api")
+    address = str(folder / "store")
+    if request.param == "bucket":
+        request.getfixturevalue("object_storage")
+        address = f"s3://radlas/{uuid.uuid4().hex}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RADLAS_HOME", str(folder / "home"))
+        yield described(fill(init_store(address)))
+
+
+def described(filled):
+    """The same with features, opened at a snapshot."""
     rows = [
         feature_row("a", "ring_0_10", firstorder_Mean=1.5),
         feature_row("b", "ring_0_10") | {"reason": "empty_ring"},
@@ -158,9 +171,10 @@ def test_values_of_a_query_may_have_names(frozen):
     assert frozen.query(sql, "tumour")["n"].to_list() == [3]
 
 
-def test_an_open_store_tells_what_it_is(frozen, filled):
-    assert repr(frozen) == f"<radlas store {filled.place}, x@1>"
-    assert repr(radlas.open(str(filled.place))) == f"<radlas store {filled.place}, live>"
+def test_an_open_store_tells_what_it_is(frozen):
+    place = frozen.store.place
+    assert repr(frozen) == f"<radlas store {place}, x@1>"
+    assert repr(radlas.open(str(place))) == f"<radlas store {place}, live>"
 
 
 def test_a_tilde_is_the_home(tmp_path, monkeypatch):

@@ -23,6 +23,8 @@ from radlas.tables import TABLES
 
 from .conftest import case_row, feature_row
 
+here = pytest.mark.parametrize("address", ["folder"], indirect=True)  # nothing asks where it is
+
 
 @pytest.fixture
 def hospital(filled):
@@ -80,6 +82,7 @@ def ended(key, case, state, feature_set=""):
     return Outcome(key, stage, "c1", case, state, reason=reason, feature_set=feature_set)
 
 
+@here
 @pytest.mark.parametrize("cohort", ["", "select case_id from cases where case_id <> 'c'"])
 @pytest.mark.parametrize("frozen", [False, True])
 def test_cases_that_were_never_stored_travel_in_the_ledger(
@@ -126,6 +129,7 @@ def test_rows_of_before_a_part_of_their_key_was_declared_are_known_again(tmp_pat
     assert merge(known, tmp_path / "older")["radiomics"] == {"new": 0, "known": 1}
 
 
+@here
 def test_an_archive_that_holds_the_store_in_a_folder_is_merged(hospital, centre, tmp_path):
     export(hospital, tmp_path / "wrapped" / "a")
     shutil.make_archive(str(tmp_path / "a"), "zip", tmp_path / "wrapped")
@@ -136,6 +140,7 @@ def test_an_archive_that_holds_the_store_in_a_folder_is_merged(hospital, centre,
     assert caught.value.where == str(tmp_path / "other")
 
 
+@here
 def test_no_folder_is_made_that_is_called_like_a_bucket(hospital, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for travels in (export, merge):
@@ -154,6 +159,7 @@ def test_no_image_and_no_key_leaves(hospital, tmp_path):
     assert not list(tmp_path.glob(".out*")), "no stage is left"
 
 
+@here
 def test_no_path_of_this_machine_is_stored_or_leaves(hospital, tmp_path):
     """A home is called like its owner, a folder like its patient; logs of tables noted both."""
     export(hospital, tmp_path / "out")
@@ -189,6 +195,7 @@ def test_merged_cases_are_known_to_be_elsewhere(hospital, centre, tmp_path):
     assert note["rows"]["cases"] == {"new": 3, "known": 0}
 
 
+@here
 def test_sites_that_call_one_weights_file_by_two_names_merge(hospital, new_store, tmp_path):
     net = {"extractor": "deep", "versions": {"weights": "f" * 64}}
     for store, source in ((hospital, "a.pth"), (other := new_store("other"), "b.pth")):
@@ -218,6 +225,7 @@ def with_network(hospital):
     note_pretraining(hospital, "0" * 64, {"subjects": ["nobody here"]})
 
 
+@here
 @pytest.mark.parametrize("whole", [True, False])
 def test_whom_a_network_saw_is_told_wherever_its_features_go(filled, centre, tmp_path, whole):
     with_network(filled)
@@ -228,6 +236,7 @@ def test_whom_a_network_saw_is_told_wherever_its_features_go(filled, centre, tmp
     assert pretraining_of(centre, {"0" * 64}) == {}, "no feature here is of that network"
 
 
+@here
 def test_two_sites_notes_of_one_network_are_joined_by_a_merge(filled, centre, tmp_path):
     """The same weights by two runs have seen the patients of both, and each doubt counts."""
     with_network(filled)
@@ -259,6 +268,7 @@ def test_runs_at_once_take_from_each_other_nothing_of_what_a_network_saw(hospita
     assert sorted(hospital.place.names("pretraining")) == before, "that was known"
 
 
+@here
 @pytest.mark.parametrize("text", [b"{", b"[]", b'{"subjects": "s1"}'])
 def test_a_damaged_note_of_a_network_is_named_and_nothing_is_merged(filled, centre, tmp_path, text):
     with_network(filled)
