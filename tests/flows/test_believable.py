@@ -26,7 +26,7 @@ extractors:
     in_plane_spacing: 2
     rois: [tumour]
     rings: [[0, 10]]
-    perturbations: {rotation_degrees: [0, 3], grow_mm: [-1, 0], shuffle: true}
+    perturbations: {rotation_degrees: [0, 3], shuffle: true}
 """
 
 
