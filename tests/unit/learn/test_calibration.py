@@ -74,10 +74,10 @@ def test_bounds_keep_sense_and_scale_wherever_the_risks_lie(seed, centre, spread
 
 def test_many_patients_have_the_bounds_of_the_normal_curve():
     rng = np.random.default_rng(1)
-    line = rng.normal(size=5_000)
-    found = calibration(rng.random(5_000) < expit(line), expit(line))
+    line = rng.normal(size=20_000)
+    found = calibration(rng.random(20_000) < expit(line), expit(line))
     low, high = found.slope_interval
-    assert found.slope - low == pytest.approx(high - found.slope, rel=0.03)
+    assert found.slope - low == pytest.approx(high - found.slope, rel=0.02)
 
 
 @pytest.mark.parametrize("y", [[0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 0, 0]])
