@@ -23,6 +23,7 @@ setup: .venv/.ready
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "radlas needs Python 3.11 or newer, found " + sys.version.split()[0] + "; set PYTHON=python3.11")'
 	@echo "[setup] 1/5 virtual environment in .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) install -q --upgrade pip
 	@echo "[setup] 2/5 build tools and numpy"
 	@$(PIP) install -q -c constraints.txt numpy setuptools wheel versioneer cython hatchling editables
 	@echo "[setup] 3/5 PyRadiomics, compiled against that numpy (needs a C compiler), and torch beside it"

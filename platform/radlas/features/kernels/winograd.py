@@ -17,7 +17,7 @@ from radlas.compiled import kernel
 
 TILE = 4  # outputs a side; a tile looks at two more
 PLACES = 36
-_AT_ONCE = 64  # outputs whose filters are transformed together
+_AT_ONCE = 4  # inputs whose filters are transformed together
 Array = NDArray[np.float32]
 
 _FILTERS = np.array(
@@ -50,11 +50,10 @@ def transformed_filters(weights: Array) -> Array:
     outputs, inputs = weights.shape[:2]
     found = np.empty((PLACES, 3, inputs, outputs), np.float32)
     both = np.kron(_FILTERS, _FILTERS)  # of rows, then columns
-    for start in range(0, outputs, _AT_ONCE):
-        part = weights[start : start + _AT_ONCE].astype(np.float64)
-        flat = part.transpose(3, 4, 2, 1, 0).reshape(9, -1)
-        made = (both @ flat).reshape(PLACES, 3, inputs, -1)
-        found[..., start : start + _AT_ONCE] = made
+    flat = np.ascontiguousarray(weights.reshape(outputs, -1).T).reshape(inputs, 3, 9, outputs)
+    for start in range(0, inputs, _AT_ONCE):
+        part = flat[start : start + _AT_ONCE].astype(np.float64)
+        found[:, :, start : start + _AT_ONCE] = (both @ part).transpose(2, 1, 0, 3)
     return found
 
 
