@@ -6,6 +6,7 @@ import importlib
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from radlas.engine.base import this_machine
+from radlas.errors import ConfigError
 
 _NEEDED = (
     "numba",
@@ -53,7 +55,7 @@ def examine() -> list[Check]:
     checks.append(Check("disk", free > 5, f"{free:.0f} GiB free here; 5 GiB is little"))
     checks.append(Check("cores", True, f"{len(os.sched_getaffinity(0))}"))
     checks.append(Check("name", True, f"{this_machine()} in the ledger's column `worker`"))
-    return [*checks, _compiled()]
+    return [*checks, _compiled(), *_plug_ins()]
 
 
 def compile_loops() -> None:
@@ -89,6 +91,20 @@ def _compiled() -> Check:
     kept = len(list(folder.glob("*.nbc")))
     remedy = "none yet; radlas doctor --compile spares the first case half a minute"
     return Check("compiled loops", True, f"{kept} in {folder}" if kept else remedy)
+
+
+def _plug_ins() -> Iterator[Check]:
+    """Whether what other packages add can be used."""
+    from radlas.features import EXTRACTORS  # noqa: PLC0415 - what it lists is found at once
+    from radlas.ingest import IMPORTERS  # noqa: PLC0415
+
+    for registry in (IMPORTERS, EXTRACTORS):
+        for name in registry.plug_ins:
+            told = f"{registry.group.partition('.')[2].rstrip('s')} {name}"
+            try:
+                yield Check(told, True, registry.plug_in(name))
+            except ConfigError as error:
+                yield Check(told, False, f"{error.what}; {error.hint}")
 
 
 def _library(name: str) -> Check:

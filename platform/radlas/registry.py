@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
 from radlas.errors import ConfigError
+
+GROUPS = (IMPORTER_GROUP, EXTRACTOR_GROUP) = ("radlas.importers", "radlas.extractors")
 
 
 class Registry(Mapping[str, Any]):
@@ -27,6 +30,7 @@ class Registry(Mapping[str, Any]):
         for entry in entry_points(group=group):
             if self._places.setdefault(entry.name, entry.value) != entry.value:
                 self._doubled.add(entry.name)
+        self.plug_ins = tuple(sorted(self._places))
         self._places.update(builtin)  # ours win: a plug-in cannot replace them in silence
 
     def __getitem__(self, name: str) -> Any:
@@ -38,6 +42,22 @@ class Registry(Mapping[str, Any]):
         if name in self._builtin:  # what goes wrong there is a bug of ours
             return _load(self._places[name])
         return self._of_theirs(name)
+
+    def plug_in(self, name: str) -> str:
+        """Where a name of another package leads.
+
+        Args:
+            name: One of ``plug_ins``.
+
+        Raises:
+            ConfigError: It cannot be used, and what to do about it.
+        """
+        if name in self._builtin:
+            what = f"a package registers the {self._kind} {name!r}, which is radlas's own"
+            where = f"entry point {name}, group {self.group}"
+            raise ConfigError(what, where, "it is not used: have it registered by another name")
+        self._of_theirs(name)
+        return self._places[name]
 
     def _of_theirs(self, name: str) -> Any:
         """A class of another package, or what that package has to mend."""
@@ -68,6 +88,25 @@ class Registry(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._places)
+
+
+def makers(error: BaseException) -> str:
+    """Who has to mend what an unexpected error shows: the packages whose code it passed, or we.
+
+    Args:
+        error: As caught, with its traceback.
+
+    Returns:
+        Names of top-level packages that register something, or ``radlas``.
+    """
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    passed = {str(frame.f_globals.get("__name__")).partition(".")[0] for frame in frames}
+    theirs = {
+        entry.value.partition(":")[0].partition(".")[0]
+        for group in GROUPS
+        for entry in entry_points(group=group)
+    }
+    return ", ".join(sorted(passed & theirs - {"radlas"})) or "radlas"
 
 
 def _load(place: str) -> Any:

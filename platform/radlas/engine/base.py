@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from radlas.errors import RadlasError, WorkerError
+from radlas.registry import makers
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -116,7 +117,7 @@ def measure(work: Callable[[T], R], task: T) -> Done[T, R]:
         error = WorkerError(  # nor the text of a bug: it may quote what a file says
             type(bug).__name__,
             _innermost(bug),
-            "this is a defect of radlas: please report it",
+            f"this is a defect of {makers(bug)}: please report it",
             "bug",
         )
     return Done(

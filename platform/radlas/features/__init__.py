@@ -1,9 +1,9 @@
 """Extractors: pure, (volume, ROIs) in, feature rows out. Add yours as one line here."""
 
-from radlas.registry import Registry
+from radlas.registry import EXTRACTOR_GROUP, Registry
 
 EXTRACTORS = Registry(
-    "radlas.extractors",
+    EXTRACTOR_GROUP,
     {
         "deep": "radlas.features.resnet.extractor:DeepExtractor",
         "ibsi": "radlas.features.ibsi.extractor:IbsiExtractor",

@@ -1,9 +1,9 @@
 """Importers: a folder in, exams and volumes out. Add yours as one line here."""
 
-from radlas.registry import Registry
+from radlas.registry import IMPORTER_GROUP, Registry
 
 IMPORTERS = Registry(
-    "radlas.importers",
+    IMPORTER_GROUP,
     {
         "dicom": "radlas.ingest.dicom:DicomImporter",
         "nifti": "radlas.ingest.nifti:NiftiImporter",

@@ -3,10 +3,13 @@
 import platform
 import subprocess
 import sys
+from colorsys import rgb_to_hsv
 from importlib.metadata import EntryPoint
 
 import pytest
 
+from radlas.doctor import examine
+from radlas.engine.base import measure
 from radlas.errors import ConfigError
 from radlas.registry import Registry
 
@@ -51,6 +54,43 @@ def test_what_is_wrong_with_a_plug_in_is_told_and_is_no_defect_of_ours(registere
         registered(*places)["theirs"]
     assert told in caught.value.what
     assert caught.value.where == f"entry point theirs = {places[0]}, group radlas.things"
+
+
+def test_a_plug_in_that_takes_a_name_of_ours_is_told_to_whoever_looks(monkeypatch):
+    entry = EntryPoint("ours", "colorsys:rgb_to_hsv", "radlas.things")
+    monkeypatch.setattr("radlas.registry.entry_points", lambda **_: [entry])
+    registry = Registry("radlas.things", {"ours": "pathlib:Path"})
+    assert registry["ours"].__name__ == "Path"
+    assert registry.plug_ins == ("ours",)
+    with pytest.raises(ConfigError, match="'ours', which is radlas's own") as caught:
+        registry.plug_in("ours")
+    assert caught.value.hint == "it is not used: have it registered by another name"
+
+
+def test_the_doctor_looks_at_every_plug_in(monkeypatch):
+    entries = [
+        EntryPoint("seen", "colorsys:rgb_to_hsv", "radlas.extractors"),
+        EntryPoint("deep", "absent_package:Turtle", "radlas.extractors"),
+    ]
+    monkeypatch.setattr("radlas.registry.entry_points", lambda **_: entries)
+    registry = Registry("radlas.extractors", {"deep": "x:y"})
+    monkeypatch.setattr("radlas.features.EXTRACTORS", registry)
+    monkeypatch.setattr("radlas.doctor._NEEDED", ())
+    found = {one.name: one for one in examine()}
+    assert found["extractor seen"].ok
+    assert found["extractor seen"].detail == "colorsys:rgb_to_hsv"
+    assert not found["extractor deep"].ok
+    assert "radlas's own; it is not used" in found["extractor deep"].detail
+
+
+def test_a_bug_in_a_plug_in_is_reported_to_those_who_make_it(monkeypatch):
+    """Wherever it comes to light: here in the standard library, on the way from their code."""
+    entry = EntryPoint("colours", "colorsys:rgb_to_hsv", "radlas.extractors")
+    monkeypatch.setattr("radlas.registry.entry_points", lambda **_: [entry])
+    told = [measure(work, "red").error.hint for work in (lambda text: rgb_to_hsv(text, 0, 0), int)]
+    assert told == [
+        f"this is a defect of {who}: please report it" for who in ("colorsys", "radlas")
+    ]
 
 
 def test_an_unknown_name_lists_the_known_ones():
