@@ -75,6 +75,15 @@ class _Stop:
             raise _Stopped
         self.pass_on()
 
+    @contextmanager
+    def put_off(self) -> Iterator[None]:
+        """Until a round has ended and was told."""
+        self.busy = True
+        try:
+            yield
+        finally:
+            self.busy = False
+
     def pass_on(self) -> None:
         """Tell the round, if there was a wish and it has begun."""
         if self.asked and self.child is not None:
@@ -99,9 +108,10 @@ def _repeat(
         while not stop.asked and (rounds is None or len(codes) <= rounds):
             due = plan.due(datetime.now(), due)
             _wait(due, as_json=as_json)
-            told = {"round": len(codes), **_round(words, stop, as_json=as_json)}
-            codes.append(told["exit_code"])
-            _say(told, as_json=as_json)
+            with stop.put_off():
+                told = {"round": len(codes), **_round(words, stop, as_json=as_json)}
+                codes.append(told["exit_code"])
+                _say(told, as_json=as_json)
     except _Stopped:
         pass
     return max(codes)
@@ -121,7 +131,6 @@ def _round(words: list[str], stop: _Stop, *, as_json: bool) -> dict[str, Any]:
     begun, since = datetime.now(UTC), time.monotonic()
     command = [sys.executable, "-m", "radlas", *words, *(["--json"] if as_json else [])]
     stdout = subprocess.PIPE if as_json else None
-    stop.busy = True
     try:
         child = stop.child = subprocess.Popen(command, stdout=stdout, text=True)  # noqa: S603 - ours
         stop.pass_on()
@@ -129,7 +138,7 @@ def _round(words: list[str], stop: _Stop, *, as_json: bool) -> dict[str, Any]:
     finally:
         if stop.child is not None:
             stop.child.wait()  # after Ctrl-C, which it got too: it is storing what is finished
-        stop.busy, stop.child = False, None
+        stop.child = None
     code = child.returncode if child.returncode >= 0 else 128 - child.returncode  # as shells say it
     told = {"at": begun.isoformat(timespec="seconds"), "exit_code": code}
     told["seconds"] = round(time.monotonic() - since, 1)
