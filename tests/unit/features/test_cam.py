@@ -110,20 +110,18 @@ def test_at_layer4_the_weights_of_the_channels_are_the_heads():
 
 
 @pytest.mark.parametrize(
-    ("variant", "layer", "cell"),
+    ("variant", "cells"),
     [
-        ("medicalnet", "layer4", (32, 16, 16)),
-        ("medicalnet", "layer1", (16, 8, 8)),
-        ("monai", "layer4", (64, 32, 32)),
-        ("monai", "layer3", (32, 16, 16)),
+        ("medicalnet", {"layer4": (32, 16, 16), "layer1": (16, 8, 8)}),
+        ("monai", {"layer4": (64, 32, 32), "layer3": (32, 16, 16)}),
     ],
 )
-def test_the_size_of_a_cell_is_its_stride_in_millimetres(variant, layer, cell):
-    cam = grad_cam(
-        runner_of(network_of(variant)), lit_box(), GRID, weights=head(), bias=0, layer=layer
-    )
-    assert cam.cell_mm == cell
-    assert cam.map.shape == SIZE
+def test_the_size_of_a_cell_is_its_stride_in_millimetres(variant, cells):
+    runner = runner_of(network_of(variant))
+    for layer, cell in cells.items():
+        cam = grad_cam(runner, lit_box(), GRID, weights=head(), bias=0, layer=layer)
+        assert cam.cell_mm == cell
+        assert cam.map.shape == SIZE
 
 
 def test_evidence_against_leaves_an_empty_map_not_an_undefined_one():

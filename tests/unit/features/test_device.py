@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -100,29 +102,35 @@ def test_what_is_compared_or_trained_runs_exactly_and_on_the_fast_library():
         assert not torch.backends.cudnn.allow_tf32
 
 
-def test_half_precision_is_used_only_where_it_is_near_enough(network):
+class Small(torch.nn.Module):
+    """Few layers of few channels: half precision is slow on a processor."""
+
+    def __init__(self, layers):
+        super().__init__()
+        torch.manual_seed(0)
+        widths = [1, *[8] * layers]
+        self.layers = torch.nn.ModuleList(
+            torch.nn.Conv3d(*pair, 3, padding=1) for pair in itertools.pairwise(widths)
+        )
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x).relu()
+        return x.float().mean(dim=(2, 3, 4))
+
+
+def test_half_precision_is_used_only_where_it_is_near_enough():
     """bfloat16 has eight bits: on a network of noise it is not."""
+    network = Small(layers=5)
     runner = TorchRunner(network, torch.bfloat16)
     found, expected = runner.features(images(2)), TorchRunner(network).features(images(2))
     assert np.abs(np.subtract(found, expected)).max() <= PARITY * np.abs(expected).max()
     assert runner.told(images(1))[0].device == "cpu float32"
 
 
-class Shallow(torch.nn.Module):
-    """A network of one layer: half precision is slow on a processor."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.layer = torch.nn.Conv3d(1, 8, 3, padding=1)
-
-    def forward(self, x):
-        return self.layer(x).relu().float().mean(dim=(2, 3, 4))
-
-
 def test_an_image_beyond_half_precision_changes_no_other_whoever_comes_first():
     """It is told in float32, which its row says; its neighbours are what they are alone."""
-    network = Shallow()
+    network = Small(layers=1)
     runner = TorchRunner(network, torch.float16, batch=3)
     quiet, loud = images(2), 1e6 * images(3)[2]
     alone = runner.told(quiet)

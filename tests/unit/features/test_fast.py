@@ -50,7 +50,7 @@ def case(dtype=np.float64, seed=0):
     """Two ROIs, one of them in two pieces, in noise with structure; some voxels are negative."""
     chance = np.random.default_rng(seed)
     rough = ndimage.gaussian_filter(chance.normal(size=SHAPE), (0.5, 2, 2))
-    voxels = 300 * rough / rough.std() + 120 + chance.normal(0, 15, size=SHAPE)
+    voxels = 150 * rough / rough.std() + 120 + chance.normal(0, 15, size=SHAPE)
     z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
     tumour = ((z - 6) / 3.2) ** 2 + ((y - 20) / 9.5) ** 2 + ((x - 18) / 11) ** 2 < 1
     edema = ((z - 5) / 2.5) ** 2 + ((y - 9) / 5) ** 2 + ((x - 34) / 7) ** 2 < 1

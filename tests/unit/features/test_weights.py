@@ -103,18 +103,27 @@ def test_random_weights_in_disguise_are_refused(tmp_path, disguise):
         read_weights(tmp_path / "touched.pth")
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A trained network's file, and what is told of it and of another one."""
+    folder = tmp_path_factory.mktemp("kept")
+    for seed in (0, 1):
+        torch.save(trained("medicalnet", seed).state_dict(), folder / f"{seed}.pth")
+    return folder / "0.pth", *(read_weights(folder / f"{seed}.pth") for seed in (0, 1))
+
+
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("back", [True, False], ids=["and back", "as it is"])
-def test_a_copy_in_lower_precision_has_a_digest_in_common_with_its_original(tmp_path, kind, back):
+def test_a_copy_in_lower_precision_has_a_digest_in_common_with_its_original(
+    tmp_path, kind, back, kept
+):
     """Its values differ a little, so its own digest is another one."""
+    path, whole, other = kept
     network = trained("medicalnet")
-    torch.save(network.state_dict(), tmp_path / "whole.pth")
+    network.load_state_dict(torch.load(path, weights_only=True))
     recast = network.to(kind).float() if back else network.to(kind)
     torch.save(recast.state_dict(), tmp_path / "recast.pth")
-    torch.save(trained("medicalnet", 1).state_dict(), tmp_path / "other.pth")
-    whole, copy, other = (
-        read_weights(tmp_path / f"{name}.pth") for name in ("whole", "recast", "other")
-    )
+    copy = read_weights(tmp_path / "recast.pth")
     assert copy.digest != whole.digest
     assert set(copy.recast) & set(whole.recast)
     assert not set(other.recast) & set(whole.recast)
