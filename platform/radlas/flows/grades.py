@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from radlas.errors import StudyError
-from radlas.learn.design import class_tables
 from radlas.learn.settings import Outcome
 from radlas.store.clinical import newest_records
 from radlas.store.layout import Store
+
+if TYPE_CHECKING:
+    from radlas.learn.design import ClassTable
 
 
 def tell_grades(store: Store, outcome: Outcome | None) -> tuple[list[str], dict[str, Any]]:
@@ -40,7 +41,7 @@ def tell_grades(store: Store, outcome: Outcome | None) -> tuple[list[str], dict[
     if outcome is not None:
         path = keep_mapping(store, outcome)
         try:
-            tables = class_tables(pd.DataFrame(records), outcome)
+            tables = _classes(records, outcome)
         except StudyError as error:
             raise error.at(path) from error
         facts |= {"classes": [table._asdict() for table in tables], "grade_map": path}
@@ -65,6 +66,14 @@ def keep_mapping(store: Store, outcome: Outcome) -> str:
     with suppress(FileExistsError):
         store.place.create(name, text.encode())
     return name
+
+
+def _classes(records: list[dict[str, Any]], outcome: Outcome) -> Sequence[ClassTable]:
+    import pandas as pd  # noqa: PLC0415 - who ingests without a mapping need not wait
+
+    from radlas.learn.design import class_tables  # noqa: PLC0415
+
+    return class_tables(pd.DataFrame(records), outcome)
 
 
 def _grades(records: list[dict[str, Any]]) -> tuple[list[str], dict[str, dict[str, int]]]:

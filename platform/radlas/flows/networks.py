@@ -7,15 +7,16 @@ has seen a patient, even without a label, is not judged on that patient.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from radlas.errors import StudyError
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store
 from radlas.store.pretraining import digests_of, pretraining_of, united
 from radlas.store.recipes import load_recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 IMAGE_DIGITS = 16  # of a voxel digest, in notes of what was seen
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, BinaryIO
 
-import highdicom
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,6 +38,8 @@ def read_segments(
     Raises:
         DataError: ``unreadable_file``. Placing a segment raises ``mask_off_grid``.
     """
+    import highdicom  # noqa: PLC0415 - most cases have none: they need not wait
+
     with parsing("a segmentation"):
         frames = _Frames(highdicom.seg.segread(stream))
         names = [(number, _name(frames.describe(number), roi_map)) for number in frames.numbers]

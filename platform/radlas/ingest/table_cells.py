@@ -11,9 +11,6 @@ from typing import Any
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
 
-import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
-
 from radlas.errors import ConfigError
 from radlas.ingest.base import FileRef
 from radlas.ingest.files import name_of, open_file
@@ -22,7 +19,6 @@ Cells = Sequence[Sequence[Any]]
 # What openpyxl and csv answer to damaged files; a list, so that bugs of ours are not hidden.
 _TABLE_ERRORS = (
     BadZipFile,
-    InvalidFileException,
     ParseError,
     zlib.error,
     csv.Error,
@@ -58,6 +54,8 @@ def read_cells(ref: FileRef, where: str = "") -> Cells:
 
 
 def _sheet(data: bytes) -> Cells:
+    import openpyxl  # noqa: PLC0415 - no worker that reads images waits for it
+
     book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
     try:
         sheet = book.worksheets[0]

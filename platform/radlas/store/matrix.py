@@ -14,7 +14,6 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -59,6 +58,8 @@ def feature_matrix(
         ConfigError: Two feature sets have columns of the same name: choose one.
         StoreError: Embeddings of one feature set differ in length.
     """
+    import pandas as pd  # noqa: PLC0415 - other readers of the lake need not wait
+
     cases = connection.sql("select case_id from cases order by 1").to_arrow_table().column(0)
     radiomics = partial(_radiomics, perturbation=perturbation)
     wanted: list[tuple[_Reader, str | None, str | None]] = [(radiomics, roi, image_type)]
