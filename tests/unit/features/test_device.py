@@ -10,7 +10,8 @@ import torch
 
 from radlas.errors import WorkerError
 from radlas.features.resnet import device
-from radlas.features.resnet.device import PARITY, CpuRunner, TorchRunner, exactly, runner_of
+from radlas.features.resnet.device import PARITY, CpuRunner, TorchRunner, runner_of
+from radlas.features.resnet.exact import exactly
 
 from .test_network import trained
 
@@ -100,6 +101,26 @@ def test_what_is_compared_or_trained_runs_exactly_and_on_the_fast_library():
         assert torch.backends.cudnn.deterministic
         assert not torch.backends.cudnn.benchmark
         assert not torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (torch.backends, "fp32_precision"),
+        (torch.backends.cuda.matmul, "allow_tf32"),  # what a vendor's container sets
+    ],
+)
+def test_float32_is_not_shortened_whoever_allowed_it(owner, name):
+    before = getattr(owner, name)
+    setattr(owner, name, "tf32" if name == "fp32_precision" else True)
+    try:
+        with exactly():
+            found = [torch._C._get_fp32_precision_getter("cuda", one) for one in ("conv", "matmul")]
+        after = getattr(owner, name)
+    finally:
+        setattr(owner, name, before)
+    assert found == ["ieee", "ieee"]
+    assert after in {"tf32", True}
 
 
 class Small(torch.nn.Module):

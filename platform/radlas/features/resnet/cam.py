@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from radlas.features.resnet.device import Runner, exactly
+from radlas.features.resnet.device import Runner
+from radlas.features.resnet.exact import exactly
 from radlas.features.resnet.network import FEATURES, STAGES, Steps, pool
 from radlas.geometry import Geometry
 

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from radlas.errors import ConfigError
-from radlas.features.resnet.device import exactly
+from radlas.features.resnet.exact import exactly
 from radlas.features.resnet.network import FEATURES, ResNet18, Variant
 from radlas.features.resnet.weights import on_device, random_network
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from radlas.engine.base import BATCH
 from radlas.engine.gpus import share_of_memory
 from radlas.errors import WorkerError
+from radlas.features.resnet.exact import exactly
 from radlas.features.resnet.lean import LeanNetwork
 from radlas.features.resnet.network import ResNet18, Variant
 from radlas.features.resnet.weights import cached_network
@@ -227,13 +228,3 @@ class TorchRunner:
 def _alike(images: Sequence[Array]) -> int:
     """How many images, from the first on, have its shape."""
     return next((k for k, one in enumerate(images) if one.shape != images[0].shape), len(images))
-
-
-def exactly() -> Any:
-    """Algorithms that give the same sums every time, and no shortened factors.
-
-    ``enabled`` must be said: without it the context switches cuDNN off.
-    """
-    return torch.backends.cudnn.flags(
-        enabled=True, deterministic=True, benchmark=False, allow_tf32=False
-    )
