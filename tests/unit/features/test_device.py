@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -12,6 +13,10 @@ from radlas.errors import WorkerError
 from radlas.features.resnet import device
 from radlas.features.resnet.device import PARITY, CpuRunner, TorchRunner, runner_of
 from radlas.features.resnet.exact import exactly
+from radlas.features.resnet.extractor import DeepExtractor, Prepared
+from radlas.features.resnet.network import FORMS, ResNet18
+from radlas.geometry import Geometry
+from radlas.model import Volume
 
 from .test_network import trained
 
@@ -25,17 +30,25 @@ def images(number, shape=(16, 24, 16)):
     return list(np.random.default_rng(0).normal(size=(number, *shape)).astype(np.float32))
 
 
-class Narrow(torch.nn.Module):
+class Network(torch.nn.Module):
+    """What a runner asks of one, beside features."""
+
+    def widest(self, shape):
+        return int(np.prod(shape))
+
+
+class Narrow(Network):
     """A device on which so many images find room and no more."""
 
-    def __init__(self, network, room):
+    def __init__(self, network, room, error=None):
         super().__init__()
         self.inner, self.room, self.asked = network, room, []
+        self.error = error or torch.OutOfMemoryError()
 
     def forward(self, x):
         self.asked.append(len(x))
         if len(x) > self.room:
-            raise torch.OutOfMemoryError
+            raise self.error
         return self.inner(x)
 
 
@@ -57,6 +70,130 @@ def test_out_of_memory_halves_the_batch_and_goes_on(network):
     narrow.asked.clear()
     runner.features(images(3))
     assert max(narrow.asked) == 2  # it is not tried again
+
+
+def test_what_did_not_fit_is_free_before_less_is_tried(network, monkeypatch):
+    """An error that is being handled holds its frames, and they hold what took the memory."""
+
+    class Hungry(Network):
+        def __init__(self):
+            super().__init__()
+            self.p, self.made = torch.nn.Parameter(torch.zeros(1)), []
+
+        def forward(self, x):
+            activations = x + 1
+            self.made.append(weakref.ref(activations))
+            if len(x) > 1:
+                raise torch.OutOfMemoryError
+            return activations.mean(dim=(2, 3, 4))
+
+    hungry, halve, held = Hungry(), TorchRunner._halve, []
+
+    def looks(runner, size):
+        held.append(hungry.made[-1]())
+        halve(runner, size)
+
+    monkeypatch.setattr(TorchRunner, "_halve", looks)
+    TorchRunner(hungry, batch=4).features(images(2))
+    assert held == [None, None]
+
+
+NO_ENGINE = "GET was unable to find an engine to execute this computation"
+
+
+def test_a_library_without_room_for_its_workspace_gets_smaller_batches(network):
+    """cuDNN tries every algorithm it has, and then says that it has none."""
+    narrow = Narrow(network, 2, RuntimeError(NO_ENGINE))
+    TorchRunner(narrow, batch=8).features(images(3))
+    assert narrow.asked == [8, 4, 2, 2]
+    with pytest.raises(WorkerError, match="cannot be used: GET was unable") as caught:
+        TorchRunner(Narrow(network, 0, RuntimeError(NO_ENGINE)), batch=2).features(images(1))
+    assert caught.value.reason == "device"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "cuDNN error: CUDNN_STATUS_NOT_INITIALIZED",
+        "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`",
+    ],
+)
+def test_a_library_that_fails_is_the_devices_failure_too(network, said):
+    """It has no type of its own, and its process is as lost."""
+    with pytest.raises(WorkerError, match=said[:30]) as caught:
+        TorchRunner(Narrow(network, 0, RuntimeError(said))).features(images(1))
+    assert caught.value.reason == "device"
+
+
+def test_a_bug_is_none_of_the_devices(network):
+    bug = RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+    with pytest.raises(RuntimeError, match="mat1"):
+        TorchRunner(Narrow(network, 0, bug)).features(images(1))
+
+
+def test_regions_that_take_turns_fill_their_batches_all_the_same(network):
+    """Three cases of two regions each are two batches, not six."""
+    narrow = Narrow(network, 4)
+    turns = [one for k in range(3) for one in (images(3)[k], images(3, (16, 16, 16))[k])]
+    found = TorchRunner(narrow, batch=4).features(turns)
+    assert narrow.asked == [4, 4]
+    alone = [TorchRunner(network, batch=4).features([one])[0] for one in turns]
+    np.testing.assert_array_equal(found, alone)
+
+
+def test_no_activation_has_more_values_than_32_bits_count(network, monkeypatch):
+    narrow = Narrow(network, 99)
+    monkeypatch.setattr(device, "_COUNTED", 5 * 16 * 24 * 16)
+    TorchRunner(narrow, batch=16).features(images(5))
+    assert narrow.asked == [4, 4]
+
+
+@pytest.mark.parametrize("variant", FORMS)
+def test_the_first_convolution_makes_the_most(variant):
+    shape, made = (17, 32, 33), []
+    with torch.device("meta"):
+        whole = ResNet18(variant).eval()
+        for module in whole.modules():
+            module.register_forward_hook(lambda _, __, output: made.append(output.numel()))
+        whole(torch.empty(1, 1, *shape))
+    assert whole.widest(shape) == max(made)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (torch.OutOfMemoryError(), "memory"),
+        (torch.AcceleratorError("CUDA error: an illegal access"), "device"),
+    ],
+)
+def test_a_map_that_a_device_cannot_make_is_no_defect_of_ours(network, monkeypatch, error, reason):
+    """``device`` is what gives the next try a process of its own."""
+    wanted = DeepExtractor(DeepExtractor.Settings())
+    monkeypatch.setattr(DeepExtractor, "runner", lambda _: TorchRunner(network))
+    grid = Geometry((16, 24, 16), np.eye(4))
+    prepared = Prepared({"whole": Volume(images(1)[0], grid)}, None)
+    cam = wanted.class_activation(prepared, np.ones(512), 0.0)
+
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(network, "run", fail)
+    with pytest.raises(WorkerError) as caught:
+        wanted.class_activation(prepared, np.ones(512), 0.0)
+    with pytest.raises(WorkerError) as again:
+        wanted.sanity(prepared, cam, np.ones(512))
+    assert (caught.value.reason, again.value.reason) == (reason, reason)
+
+
+def test_an_image_for_a_map_is_copied_before_the_next_one_comes(network):
+    """Nobody fetches anything that would tell when a place that is filled again is free."""
+    runner = TorchRunner(network)
+    one, other = images(2)
+    first = runner.activations(one, "stem")
+    kept = first.clone()
+    runner.activations(other, "stem")
+    torch.testing.assert_close(first, kept, rtol=0, atol=0)
+    assert not runner._staged
 
 
 @pytest.mark.parametrize(
@@ -123,7 +260,7 @@ def test_float32_is_not_shortened_whoever_allowed_it(owner, name):
     assert after in {"tf32", True}
 
 
-class Small(torch.nn.Module):
+class Small(Network):
     """Few layers of few channels: half precision is slow on a processor."""
 
     def __init__(self, layers):
@@ -168,7 +305,7 @@ def test_an_image_beyond_half_precision_changes_no_other_whoever_comes_first():
 
 
 def test_a_device_that_fails_is_told_and_no_defect_of_ours(network):
-    class Broken(torch.nn.Module):
+    class Broken(Network):
         def forward(self, x):
             raise torch.AcceleratorError("CUDA error: an illegal access")
 

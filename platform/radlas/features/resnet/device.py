@@ -13,15 +13,22 @@ from torch import Tensor
 
 from radlas.engine.base import BATCH
 from radlas.engine.gpus import share_of_memory
-from radlas.errors import WorkerError
 from radlas.features.resnet.exact import exactly
 from radlas.features.resnet.lean import LeanNetwork
 from radlas.features.resnet.network import ResNet18, Variant
+from radlas.features.resnet.trouble import (
+    failed,
+    is_of_device,
+    is_without_engine,
+    told_of_device,
+    too_small,
+)
 from radlas.features.resnet.weights import cached_network
 
 Array = NDArray[np.float32]
 PARITY = 1e-3  # most that half precision may differ, of the largest feature
 _PROBE = (16, 64, 64)  # voxels by which that is decided
+_COUNTED = 2**31 - 1  # values of a tensor that 32 bits count: torch hands larger ones on unsplit
 
 
 class Told(NamedTuple):
@@ -68,24 +75,9 @@ def runner(variant: Variant, path: str, digest: str, seed: int) -> Runner:
     device = default_device()
     if device == "cpu":
         return runner_of(cached_network(variant, path, digest, seed, device))
-    try:
+    with told_of_device(device, held="the network", instead="another GPU"):
         torch.cuda.set_per_process_memory_fraction(share_of_memory())
         return runner_of(cached_network(variant, path, digest, seed, device))
-    except torch.OutOfMemoryError:
-        what = "the device's memory does not hold the network"
-        raise WorkerError(what, device, "another GPU", "memory") from None
-    except RuntimeError as error:
-        raise _failed(device, error) from None
-
-
-def _failed(device: str, error: RuntimeError) -> WorkerError:
-    """Of what CUDA raises the first line says what is wrong."""
-    return WorkerError(
-        "the GPU cannot be used: " + str(error).partition("\n")[0],
-        device,
-        "`nvidia-smi` tells who uses it, and in which mode; CUDA_VISIBLE_DEVICES= goes without",
-        "device",
-    )
 
 
 def default_device() -> str:
@@ -127,7 +119,8 @@ class TorchRunner:
     What decides is the network and the device, never which image came first. An image beyond the
     range of half precision is described in float32, and it alone. Every batch has the same size,
     filled up with zeros, that of a single image too: how a device sums depends on it. If memory
-    does not suffice, the size is halved, for good.
+    does not suffice, the size is halved, for good; and no batch is so large that an activation
+    has more values than 32 bits count.
 
     Args:
         network: On its device.
@@ -143,7 +136,7 @@ class TorchRunner:
         self._half = half
         self._compared = half is None
         self._batch = batch
-        self._staged = torch.zeros(0)
+        self._staged: dict[tuple[int, ...], Tensor] = {}
 
     def features(self, images: Sequence[Array]) -> list[Array]:
         """See ``Runner``."""
@@ -155,26 +148,49 @@ class TorchRunner:
         Raises:
             WorkerError: ``memory``: not even one image fits; ``device``: it fails.
         """
-        found: list[Told] = []
-        while len(found) < len(images):
-            waiting = images[len(found) :][: self._batch]
-            try:
-                if not self._compared:
-                    self._compare()
-                found += self._infer(waiting[: _alike(waiting)])
-            except torch.OutOfMemoryError:
-                self._halve()
-            except torch.AcceleratorError as error:
-                raise _failed(self._device.type, error) from None
-        return found
+        found: dict[int, Told] = {}
+        waiting = _alike(images)
+        while waiting:
+            size = self._size(images[waiting[0][0]].shape)
+            now, later = waiting[0][:size], waiting[0][size:]
+            told = self._if_it_fits([images[place] for place in now], size)
+            if told is None:
+                self._halve(size)
+                continue
+            found.update(zip(now, told, strict=True))
+            waiting[:1] = [later] if later else []
+        return [found[place] for place in range(len(images))]
 
     def activations(self, image: Array, until: str) -> Tensor:
         """See ``Runner``. Always float32: gradients follow."""
         with torch.no_grad(), exactly():
-            return self.network.run(self._on_device([image], 1), until=until)
+            seen = torch.tensor(image, device=self._device)
+            return self.network.run(seen[None, None], until=until)
 
-    def _infer(self, images: Sequence[Array]) -> list[Told]:
-        inputs = self._on_device(images, self._batch)
+    def _size(self, shape: tuple[int, ...]) -> int:
+        """Images of a batch."""
+        size = self._batch
+        while size > 1 and size * self.network.widest(shape) > _COUNTED:
+            size //= 2
+        return size
+
+    def _if_it_fits(self, images: Sequence[Array], size: int) -> list[Told] | None:
+        """None if memory does not suffice; what took it is then free, as no error holds it."""
+        try:
+            if not self._compared:
+                self._compare()
+            return self._infer(images, size)
+        except torch.OutOfMemoryError:
+            return None
+        except RuntimeError as error:
+            if is_without_engine(error) and size > 1:
+                return None
+            if not is_of_device(error):
+                raise
+            raise failed(self._device.type, error) from None
+
+    def _infer(self, images: Sequence[Array], size: int) -> list[Told]:
+        inputs = self._on_device(images, size)
         found = self._forward(inputs, self._half)
         beyond: NDArray[np.bool_] = np.logical_not(np.isfinite(found).all(axis=1))
         if self._half is not None and beyond.any():
@@ -203,28 +219,28 @@ class TorchRunner:
 
     def _on_device(self, images: Sequence[Array], size: int) -> Tensor:
         shape = (size, 1, *images[0].shape)
-        if self._staged.shape != shape:  # pinning memory takes longer than filling it
-            self._staged = torch.zeros(shape, pin_memory=self._device.type == "cuda")
-        for place, image in zip(self._staged, images, strict=False):
+        if shape not in self._staged:  # pinning memory takes longer than filling it
+            self._staged[shape] = torch.zeros(shape, pin_memory=self._device.type == "cuda")
+        staged = self._staged[shape]
+        for place, image in zip(staged, images, strict=False):
             place[0] = torch.from_numpy(image)
-        self._staged[len(images) :] = 0
+        staged[len(images) :] = 0
         # Not waited for: the features are fetched before it is filled again.
-        moved = self._staged.to(self._device, non_blocking=True)
-        return moved.contiguous(memory_format=torch.channels_last_3d)
+        return staged.to(self._device, non_blocking=True)
 
-    def _halve(self) -> None:
-        if self._batch == 1:
-            raise WorkerError(
-                "the device's memory does not hold one image",
-                self._device.type,
-                "a smaller `size` in the recipe, or another GPU",
-                "memory",
-            )
-        self._batch //= 2
+    def _halve(self, size: int) -> None:
+        if size == 1:
+            instead = "a smaller `size` in the recipe, or another GPU"
+            raise too_small(self._device.type, "one image", instead)
+        self._batch = size // 2
+        self._staged.clear()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
 
-def _alike(images: Sequence[Array]) -> int:
-    """How many images, from the first on, have its shape."""
-    return next((k for k, one in enumerate(images) if one.shape != images[0].shape), len(images))
+def _alike(images: Sequence[Array]) -> list[list[int]]:
+    """Places of the images of each shape: a case's regions take turns, a batch has one shape."""
+    places: dict[tuple[int, ...], list[int]] = {}
+    for place, image in enumerate(images):
+        places.setdefault(image.shape, []).append(place)
+    return list(places.values())

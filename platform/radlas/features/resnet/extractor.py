@@ -29,6 +29,7 @@ from radlas.features.resnet.grid import (
 )
 from radlas.features.resnet.network import Variant
 from radlas.features.resnet.sanity import cascade
+from radlas.features.resnet.trouble import told_of_device
 from radlas.model import TUMOUR, Description, FeatureRow, Roi, Volume
 from radlas.reasons import data_error
 from radlas.roi.facts import bounding_box
@@ -37,6 +38,7 @@ Size = Annotated[int, Field(ge=16)]  # below, layer4 has no cell left
 Sizes = tuple[Size, Size, Size]
 Edges = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 Region = Literal["whole", "roi_box", "ring_box"]
+_SMALLER = "a smaller `size` in the recipe and features of it, or CUDA_VISIBLE_DEVICES="
 
 
 def _is_none(name: str) -> bool:
@@ -217,17 +219,22 @@ class DeepExtractor:
             bias: The score without features.
             region: Whose features they are.
             layer: Whose cells the map is made of.
+
+        Raises:
+            WorkerError: ``memory`` or ``device``: the GPU is too small, or cannot be used.
         """
         seen = prepared.inputs[region]
-        return grad_cam(
-            self.runner(), seen.voxels, seen.geometry, weights=weights, bias=bias, layer=layer
-        )
+        with told_of_device(default_device(), held="one map", instead=_SMALLER):
+            return grad_cam(
+                self.runner(), seen.voxels, seen.geometry, weights=weights, bias=bias, layer=layer
+            )
 
     def sanity(
         self, prepared: Prepared, cam: Cam, weights: NDArray[np.float64], *, region: str = "whole"
     ) -> list[tuple[str, float | None]]:
         """How alike the map stays while the network is randomised; see ``cascade``."""
-        return cascade(self.runner(), prepared.inputs[region], cam, weights)
+        with told_of_device(default_device(), held="one map", instead=_SMALLER):
+            return cascade(self.runner(), prepared.inputs[region], cam, weights)
 
     def _region(self, scene: Scene, region: str) -> Volume:
         wanted = self.settings

@@ -12,6 +12,7 @@ Spatiotemporal Convolutions for Action Recognition", CVPR 2018, and torchvision'
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -117,6 +118,15 @@ class ResNet18(nn.Module):
         """The first convolution, and the pooling after it where the form has one."""
         x = functional.relu(self.bn1(self.conv1(x)))
         return max_pool(x) if self.form.pooled else x
+
+    def widest(self, shape: tuple[int, ...]) -> int:
+        """Values of an image's largest activation, which is the first convolution's.
+
+        Args:
+            shape: Voxels of the image along ``(z, y, x)``.
+        """
+        cells = (-(-edge // step) for edge, step in zip(shape, self.form.stem_stride, strict=True))
+        return self.conv1.out_channels * math.prod(cells)
 
     def run(self, x: Tensor, *, after: str = "", until: str = "layer4") -> Tensor:
         """Activations of stage ``until``, from the image or from those of stage ``after``.
