@@ -18,7 +18,13 @@ from radlas.features.resnet.network import (
     max_pool_in_turns,
     shortcut,
 )
-from radlas.features.resnet.weights import cached_network, load_network, random_network
+from radlas.features.resnet.sanity import forget
+from radlas.features.resnet.weights import (
+    cached_network,
+    load_network,
+    on_device,
+    random_network,
+)
 
 
 def trained(variant, seed=0):
@@ -124,6 +130,28 @@ def test_pooling_in_turns_is_pooling_with_the_same_gradients(shape):
 def test_where_gradients_flow_off_the_processor_no_pooling_adds_them_in_any_order(device):
     x = torch.zeros(1, 1, 4, 4, 4, device=device, requires_grad=True)
     assert ("MaxPool" in max_pool(x).grad_fn.name()) == (device == "cpu")
+
+
+def test_off_the_processor_every_convolution_has_channels_last_the_forgotten_ones_too():
+    """In the other layout cuDNN convolves with dilation as it likes, and half precision slowly.
+
+    Weights of one input channel are in both; which is theirs only the strides tell.
+    """
+    network = on_device(random_network("medicalnet", 0), "meta")
+    for stage in STAGES:
+        forget(network, stage, 1)
+    for name, module in network.named_modules():
+        if isinstance(module, torch.nn.Conv3d):
+            assert module.weight.stride()[1] == 1, name
+
+
+def test_a_stage_is_forgotten_by_its_values_alone():
+    network = on_device(random_network("medicalnet", 0), "cpu")
+    before = network.layer4[0].conv1.weight.clone()
+    forget(network, "layer4", 1)
+    after = network.layer4[0].conv1.weight
+    assert not torch.equal(after, before)
+    assert after.stride() == before.stride()
 
 
 def test_a_network_continued_after_a_stage_is_the_network(networks):

@@ -35,7 +35,7 @@ def initialise(module: nn.Module, seed: int) -> None:
         if isinstance(part, nn.Conv3d):
             fresh = torch.empty(part.weight.shape)
             nn.init.kaiming_normal_(fresh, mode="fan_out", generator=generator)
-            part.weight.data = fresh.to(part.weight.device)
+            part.weight.data.copy_(fresh)  # where it is, and in its layout
         elif isinstance(part, nn.BatchNorm3d):
             part.reset_parameters()  # constants: mean 0, variance 1, weight 1, bias 0
 
@@ -86,8 +86,15 @@ def on_device(network: ResNet18, device: str) -> ResNet18:
     network.to(device)
     for module in network.modules():
         if isinstance(module, nn.Conv3d):
-            module.weight.data = module.weight.contiguous(memory_format=torch.channels_last_3d)
+            module.weight.data = _channels_last(module.weight, device)
     return network
+
+
+def _channels_last(weight: Tensor, device: str) -> Tensor:
+    """Of one input channel both layouts are alike, and to torch it has the one last asked for."""
+    if device == "cpu":  # there such a stem is slower so
+        return weight.contiguous(memory_format=torch.channels_last_3d)
+    return weight.to(memory_format=torch.channels_last_3d)
 
 
 def fitting(weights: Weights, path: Path) -> tuple[Variant, ...]:
