@@ -106,7 +106,7 @@ def measure(work: Callable[[T], R], task: T) -> Done[T, R]:
     try:
         result = work(task)
     except RadlasError as expected:
-        error = expected
+        error = _without_frames(expected)
     except MemoryError:
         error = WorkerError("out of memory", hint="fewer workers, or more memory", reason="memory")
     except OSError as failure:
@@ -128,6 +128,15 @@ def measure(work: Callable[[T], R], task: T) -> Done[T, R]:
         peak_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         worker=f"{this_machine()}:{os.getpid()}",
     )
+
+
+def _without_frames(error: RadlasError) -> RadlasError:
+    """An error as it is once it has travelled: what its frames hold, as a device's memory, is free.
+
+    Else it would stay taken while the next task runs, which then fails like the one before.
+    """
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return error
 
 
 @cache

@@ -7,6 +7,7 @@ import resource
 import signal
 import threading
 import time
+import weakref
 from pathlib import Path
 
 from radlas.errors import DataError, WorkerError
@@ -47,6 +48,28 @@ def fails_with_its_device(marker: str) -> int:
     if path.read_text() == mine:
         raise WorkerError("an illegal access", reason="device")
     return os.getpid()
+
+
+HELD: list[weakref.ref[Much]] = []
+
+
+class Much:
+    """What takes room."""
+
+
+def fails_with_much(_: int) -> None:
+    """While it has something in hand."""
+    much = Much()
+    HELD.append(weakref.ref(much))
+    raise WorkerError("too much", reason="memory")
+
+
+def fails_of_much(task: int) -> None:
+    """Of what failed before, elsewhere."""
+    try:
+        fails_with_much(task)
+    except WorkerError:
+        raise WorkerError("too much", reason="memory") from None
 
 
 def waits(seconds: float) -> int:

@@ -197,3 +197,12 @@ def test_a_bug_is_told_with_its_place():
     assert done.error.what == "ValueError", "its text may quote a file"
     assert done.error.where.startswith("poison.py:")
     assert pickle.loads(pickle.dumps(done)).error.reason == "bug"  # noqa: S301 - our own bytes
+
+
+@pytest.mark.parametrize("around", [poison.fails_with_much, poison.fails_of_much])
+def test_an_error_that_is_kept_keeps_nothing_that_its_frames_held(around):
+    """It may be a GPU's memory, which the next task of the process needs."""
+    poison.HELD.clear()
+    (done,) = SerialEngine().map(around, [1])
+    assert done.error.what == "too much"
+    assert [one() for one in poison.HELD] == [None]
