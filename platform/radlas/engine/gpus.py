@@ -13,6 +13,7 @@ from radlas.errors import ConfigError
 
 SHARES = 3  # workers of one GPU
 GPU_SHARES = "RADLAS_GPU_SHARES"  # a worker's variable: how many share the GPU that it sees
+_DEVICES = Path("/dev")
 _IMPORT = 120  # torch is imported sooner, from a slow disk too [s]
 _ANSWER = 10  # a driver that is there answers sooner [s]
 
@@ -22,16 +23,23 @@ def gpus() -> list[str]:
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     listed = [one.strip() for one in (named or "").split(",")]
     listed = [one for one in listed if one.isdigit() or one.startswith(("GPU-", "MIG-"))]
-    files = (path.name for path in Path("/dev").glob("nvidia*"))
-    there = listed if named is not None else [one for one in files if one[6:].isdigit()]
+    there = listed if named is not None else _device_files()
     if not there:
         return []
     count = _seen_by_torch()
     if not count:
         what = "there are GPUs, but torch cannot use them: processors do their work"
         logging.getLogger(__name__).warning("%s (%s)", what, ", ".join(sorted(there)))
+    if count and listed and all(one.startswith("MIG-") for one in listed):
+        return listed  # CUDA shows a process one of them, however many it may use
     # A container's only device may be /dev/nvidia3, and CUDA calls it 0.
     return listed[:count] if named is not None else [str(number) for number in range(count)]
+
+
+def _device_files() -> list[str]:
+    """Names of those that stand for GPUs; Windows' Linux has one for them all."""
+    names = [path.name for path in _DEVICES.iterdir()]
+    return [one for one in names if one == "dxg" or (one[:6] == "nvidia" and one[6:].isdigit())]
 
 
 def _seen_by_torch() -> int:

@@ -111,6 +111,32 @@ def test_the_gpus_are_those_that_the_environment_names(monkeypatch, named, expec
     assert gpus() == expected
 
 
+def test_parts_of_a_gpu_are_used_all_though_cuda_shows_one_at_a_time(monkeypatch):
+    parts = ["MIG-1a", "MIG-2b", "MIG-3c"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(parts))
+    monkeypatch.setattr("radlas.engine.gpus._seen_by_torch", lambda: 1)
+    assert gpus() == parts
+    monkeypatch.setattr("radlas.engine.gpus._seen_by_torch", lambda: 0)
+    assert gpus() == []
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm"], ["0", "1"]),
+        (["dxg"], ["0", "1"]),  # Linux within Windows: else every worker would take it for its own
+        (["nvidiactl", "null"], []),
+    ],
+)
+def test_a_gpu_is_known_by_its_device_file(monkeypatch, tmp_path, files, expected):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("radlas.engine.gpus._DEVICES", tmp_path)
+    monkeypatch.setattr("radlas.engine.gpus._seen_by_torch", lambda: 2)
+    for name in files:
+        (tmp_path / name).touch()
+    assert gpus() == expected
+
+
 def test_gpus_that_torch_cannot_use_get_no_worker_and_are_told(monkeypatch, caplog):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     monkeypatch.setattr("radlas.engine.gpus._seen_by_torch", lambda: 1)
