@@ -17,7 +17,7 @@ from radlas import open as open_store_for_reading
 from radlas.engine.base import Bundle, Done, SerialEngine
 from radlas.errors import ConfigError, DataError, StudyError, WorkerError
 from radlas.features.resnet import checkpoint as files
-from radlas.features.resnet import extractor
+from radlas.features.resnet import contrast, extractor
 from radlas.features.resnet.checkpoint import read_weights
 from radlas.features.resnet.extractor import DeepExtractor
 from radlas.features.resnet.weights import random_network
@@ -288,6 +288,17 @@ def test_a_run_that_was_interrupted_ends_with_the_same_bytes(own_weights, wanted
     assert out.read_bytes() == own_weights.read_bytes()
     with pytest.raises(ConfigError, match="there is a file already"):
         pretrain(config)
+
+
+def test_a_device_too_small_for_a_step_of_training_says_so(wanted, tmp_path, monkeypatch):
+    def no_room(*_):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(contrast.Trainer, "_one_step", no_room)
+    config = PretrainConfig.parse({**wanted, "out": str(tmp_path / "own.safetensors")})
+    with pytest.raises(WorkerError, match="does not hold a step") as caught:
+        pretrain(config)
+    assert (caught.value.reason, "`batch`" in caught.value.hint) == ("memory", True)
 
 
 def test_a_kill_before_the_weights_are_written_costs_their_note_nothing(

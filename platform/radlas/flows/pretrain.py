@@ -77,10 +77,12 @@ def pretrain(
     Raises:
         ConfigError: The file is there already, no case is of these centres, or another process is
             at it, or a run with other settings was left unfinished there.
+        WorkerError: ``memory`` or ``device``: the GPU is too small, or cannot be used.
     """
     from radlas.features.resnet import checkpoint as files  # noqa: PLC0415
     from radlas.features.resnet.contrast import Trainer, Training  # noqa: PLC0415 - torch
     from radlas.features.resnet.device import default_device  # noqa: PLC0415
+    from radlas.features.resnet.trouble import told_of_device  # noqa: PLC0415
 
     if config.out.suffix != ".safetensors":
         raise ConfigError("the weights file must end in .safetensors", str(config.out))
@@ -89,7 +91,8 @@ def pretrain(
     store = open_store(config.store)
     cases = _cases(store, config)
     work = config.out.with_suffix(".unfinished")
-    with _alone(work):
+    smaller = "a smaller `batch` or `crop`, or another GPU"
+    with _alone(work), told_of_device(default_device(), held="a step", instead=smaller):
         _same_run(work, config, cases)
         images = _images(config, cases, work)
         training = Training(
