@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from radlas.engine.base import this_machine
+from radlas.engine.gpus import gpus, shares_of
 from radlas.errors import ConfigError
 
 _NEEDED = (
@@ -55,7 +56,7 @@ def examine() -> list[Check]:
     checks.append(Check("disk", free > 5, f"{free:.0f} GiB free here; 5 GiB is little"))
     checks.append(Check("cores", True, f"{len(os.sched_getaffinity(0))}"))
     checks.append(Check("name", True, f"{this_machine()} in the ledger's column `worker`"))
-    return [*checks, _compiled(), *_plug_ins()]
+    return [*checks, _gpus(), _compiled(), *_plug_ins()]
 
 
 def compile_loops() -> None:
@@ -77,6 +78,12 @@ def _filters_and_learning() -> None:
 
     filter_loops()
     compile_kernels()
+
+
+def _gpus() -> Check:
+    """Those that a local engine starts workers for."""
+    shares = [f"{device}: {shares_of(device)} workers of a local engine" for device in gpus()]
+    return Check("GPU", True, ", ".join(shares) or "none that torch can use, and none is needed")
 
 
 def _compiled() -> Check:

@@ -12,6 +12,7 @@ import pytest
 from typer.main import get_command
 
 from radlas.cli import app, data
+from radlas.doctor import examine
 
 from .conftest import radlas
 
@@ -180,3 +181,13 @@ def test_doctor_finds_this_machine_fit_for_work():
     said = radlas("doctor", "--json")
     assert {check["name"] for check in json.loads(said.out)["checks"]} >= {"torch", "radiomics"}
     assert said.code == 0
+
+
+def test_doctor_tells_which_gpus_get_workers(monkeypatch):
+    monkeypatch.setattr("radlas.doctor.gpus", lambda: ["0", "1"])
+    monkeypatch.setattr("radlas.doctor.shares_of", lambda device: 1 + int(device))
+    (told,) = [one.detail for one in examine() if one.name == "GPU"]
+    assert told == "0: 1 workers of a local engine, 1: 2 workers of a local engine"
+    monkeypatch.setattr("radlas.doctor.gpus", list)
+    (told,) = [one.detail for one in examine() if one.name == "GPU"]
+    assert told == "none that torch can use, and none is needed"
