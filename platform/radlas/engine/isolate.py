@@ -24,6 +24,7 @@ _THREADS = (
     "OPENBLAS_NUM_THREADS",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )
+_GONE = 10  # a process that its driver does not let go may stay for ever [s]
 _IDLE = 600  # after which a process without a task ends [s]
 # Before an answer: whether more can come. A device that failed fails in its process for ever.
 _NEXT, _LAST = b"\x00", b"\x01"
@@ -87,7 +88,7 @@ class Child:
         pipe.close()
         process.join(0.2)
         process.kill()
-        process.join()
+        process.join(_GONE)
         return process.exitcode
 
     def _ready(self) -> Connection:

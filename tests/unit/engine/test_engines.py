@@ -165,6 +165,24 @@ def test_a_child_that_died_is_replaced(child):
     assert unseal(child.call(seal(poison.work, 4))).result == 16
 
 
+def test_a_child_that_cannot_be_ended_is_left_behind():
+    """A driver may hold its process for ever; the worker is not to wait as long."""
+
+    class Held:
+        exitcode, waited = None, []
+
+        def join(self, seconds=None):
+            self.waited.append(seconds)
+
+        def kill(self):
+            """It is not heard."""
+
+    child = Child(1.0)
+    child._process, child._pipe = Held(), SimpleNamespace(close=lambda: None)
+    assert child.stop() is None
+    assert None not in Held.waited
+
+
 @pytest.mark.parametrize(
     ("task", "reason", "told"),
     [
