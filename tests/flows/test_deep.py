@@ -112,6 +112,31 @@ def test_cases_of_a_lost_bundle_are_done_one_by_one(own_store):
     assert again.data["settled_before"] == 18
 
 
+class BrokenEngine(SerialEngine):
+    """Its device fails whoever asks, and a process that asks takes its time to start."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def bundle(self, tasks):
+        return 3
+
+    def map(self, work, tasks, *, gpu=False):
+        for task in tasks:
+            self.asked += 1
+            yield Done(task, error=WorkerError("the GPU cannot be used", reason="device"))
+
+
+def test_a_device_that_works_for_nobody_is_not_asked_case_by_case(own_store):
+    config = extraction(own_store)
+    broken = config.model_copy(update={"extractors": {"deep": {"size": [16, 32, 32], "seed": 77}}})
+    engine = BrokenEngine()
+    report = extract(broken, engine=engine)
+    assert report.data["failed"] == report.data["inputs"] == 18
+    assert report.data["reasons"] == {"device": 18}
+    assert engine.asked == 6
+
+
 def test_bundles_hold_every_task_once_in_order():
     assert [one.tasks for one in bundles("abcdefg", 3)] == [tuple("abc"), tuple("def"), ("g",)]
 

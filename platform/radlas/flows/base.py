@@ -128,17 +128,28 @@ class Flow(Generic[C, T]):
             return self.commit(config, plan, done)
 
     def _on_gpu(self, engine: Engine, tasks: tuple[T, ...]) -> Iterator[Done[T, Any]]:
-        """In bundles, where work can; those of a call that was lost as a whole go one by one."""
+        """In bundles, where work can; those of a call that was lost as a whole go one by one.
+
+        But for a device that did nothing for anybody: each case would wait for two processes more.
+        """
         if self.work_many is None or not tasks:
             yield from engine.map(self.work, tasks, gpu=True)
             return
-        lost: list[T] = []
+        lost: list[Done[Bundle[T], Any]] = []
+        worked = False
         for done in engine.map(self.work_many, bundles(tasks, engine.bundle(len(tasks))), gpu=True):
             if done.result is None:
-                lost += done.task.tasks
+                lost.append(done)
             else:
+                worked = True
                 yield from done.result
-        yield from engine.map(self.work, lost, gpu=True)
+        if not worked and all(one.error and one.error.reason == "device" for one in lost):
+            for one in lost:
+                for task in one.task.tasks:
+                    yield Done(task, error=one.error, worker=one.worker, attempt=one.attempt)
+            return
+        again = [task for one in lost for task in one.task.tasks]
+        yield from engine.map(self.work, again, gpu=True)
 
 
 def bundles(tasks: Sequence[T], size: int) -> list[Bundle[T]]:
