@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from radlas.errors import WorkerError
-from radlas.features.resnet import device
+from radlas.features.resnet import device, extractor
 from radlas.features.resnet.device import PARITY, CpuRunner, TorchRunner, runner_of
 from radlas.features.resnet.exact import exactly
 from radlas.features.resnet.extractor import DeepExtractor, Prepared
@@ -183,6 +183,14 @@ def test_a_map_that_a_device_cannot_make_is_no_defect_of_ours(network, monkeypat
     with pytest.raises(WorkerError) as again:
         wanted.sanity(prepared, cam, np.ones(512))
     assert (caught.value.reason, again.value.reason) == (reason, reason)
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(2, 2), (16, 8), (224, 16)])
+def test_a_gpus_worker_prepares_no_more_cases_at_once_than_a_batch(monkeypatch, cores, threads):
+    """A machine of eight GPUs has 24 of them, and each sees every core."""
+    monkeypatch.setattr(extractor, "default_device", lambda: "cuda")
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(cores))
+    assert DeepExtractor(DeepExtractor.Settings()).appetite == (threads, 16)
 
 
 def test_an_image_for_a_map_is_copied_before_the_next_one_comes(network):

@@ -167,10 +167,14 @@ class DeepExtractor:
 
     @property
     def appetite(self) -> tuple[int, int]:
-        """A GPU is as fast as all processors that prepare for it; several workers share both."""
+        """A GPU is as fast as all processors that prepare for it; several workers share both.
+
+        On a machine of many GPUs each of their workers sees all processors: no worker has more
+        cases in hand than a batch.
+        """
         if default_device() == "cpu":
             return 2, 4
-        return max(2, len(os.sched_getaffinity(0)) // 2), BATCH
+        return min(BATCH, max(2, len(os.sched_getaffinity(0)) // 2)), BATCH
 
     def prepare(self, volume: Volume, rois: Mapping[str, Roi]) -> Prepared:
         """What the network sees of a case; needs no device, and any thread may do it.
