@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from moto.server import DomainDispatcherApplication, create_backend_app
+from moto.moto_server.werkzeug_app import create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 
@@ -26,7 +26,7 @@ class Server:
     """moto; in one bucket as if it did not know conditional writes."""
 
     def __init__(self) -> None:
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = create_backend_app("s3")  # moto's dispatcher seeks the service every time
 
     def __call__(self, request: dict[str, Any], answer: Callable[..., Any]) -> Iterable[bytes]:
         if request["PATH_INFO"].startswith("/careless/"):
