@@ -14,6 +14,8 @@ from radlas.errors import StudyError
 from radlas.learn.delong import Floats, Interval, checked
 
 DRAWS = 2000
+ROUNDING = 1e-12  # of resampled values: what differs by less differs by rounding
+SAME = "no interval: every resample gives the same value"
 Statistic = Callable[[Floats, Floats], float]
 
 
@@ -70,7 +72,8 @@ def predictive_values(
 
     Source:
         Mercaldo, Lau, Zhou 2007, Stat Med 26:2170: intervals on the logit scale. Half a patient
-        is added to every cell for the interval where a cell is empty.
+        is added to every cell for the interval where a cell is empty; a value of 0 or 1, which
+        that moves inwards, bounds its own interval, as Wilson's.
     """
     if not 0 < prevalence < 1:
         raise StudyError(f"a prevalence of {prevalence:g} does not lie inside (0, 1)")
@@ -106,8 +109,9 @@ def bootstrap(
         ``value``, ``interval`` (``None`` if there is none), ``method``, ``note``.
 
     Source:
-        Efron 1987, J Am Stat Assoc 82:171. Where the correction is undefined (most draws give one
-        value), the plain percentiles are given and named.
+        Efron 1987, J Am Stat Assoc 82:171. Where the correction is undefined (the value is the
+        least or the largest of the draws), the plain percentiles are given and named. Where all
+        draws give one value, as an F1 of 1, resampling knows no bound and none is given.
     """
     label, value = checked(y, score)
     truth = label.astype(np.float64)
@@ -118,6 +122,8 @@ def bootstrap(
     drawn = drawn[np.isfinite(drawn)]
     if not np.isfinite(found) or len(drawn) < draws / 2:
         return {"value": None, "interval": None, "method": "", "note": "not estimable"}
+    if np.ptp(drawn) <= ROUNDING * max(1.0, float(np.abs(drawn).max())):
+        return {"value": float(found), "interval": None, "method": "", "note": SAME}
     left_out = [
         statistic(*(np.delete(part, i) for part in (truth, value))) for i in range(len(truth))
     ]
@@ -167,5 +173,7 @@ def _at_odds(
     centre = np.log(right * odds / wrong)
     spread = np.sqrt((1 - right) / hits[0] + (1 - wrong) / false[0])
     half = float(stats.norm.isf(alpha / 2)) * spread
-    bounds = special.expit([centre - half, centre + half])
-    return {"value": value, "interval": [float(bounds[0]), float(bounds[1])]}
+    low, high = map(float, special.expit([centre - half, centre + half]))
+    if value is not None:
+        low, high = min(low, value), max(high, value)
+    return {"value": value, "interval": [low, high]}

@@ -34,6 +34,22 @@ def test_predictive_values_move_with_the_prevalence_and_never_leave_0_to_1():
     assert 0 <= rare["npv"]["interval"][0] <= rare["npv"]["interval"][1] <= 1
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_predictive_values_are_bayes_and_lie_in_their_intervals(seed):
+    chance = np.random.default_rng(seed)
+    for positives, negatives in chance.integers(1, 12, (30, 2)):
+        found, spared = chance.integers(0, positives + 1), chance.integers(0, negatives + 1)
+        share = chance.uniform(0.02, 0.98)
+        told = predictive_values((found, positives), (spared, negatives), share)
+        right = share * found / positives, (1 - share) * spared / negatives
+        called = right[0] + (1 - share) * (1 - spared / negatives)
+        for name, hits, whole in (("ppv", right[0], called), ("npv", right[1], 1 - called)):
+            if whole > 1e-12:
+                assert told[name]["value"] == pytest.approx(hits / whole)
+                low, high = told[name]["interval"]
+                assert 0 <= low <= told[name]["value"] <= high <= 1
+
+
 def test_a_prevalence_of_all_is_refused():
     with pytest.raises(StudyError, match="a prevalence of 1 does not lie inside"):
         predictive_values((1, 2), (1, 2), 1)
@@ -66,11 +82,27 @@ def test_the_same_seed_gives_the_same_interval():
     assert bootstrap(y, risk, brier, seed=1) != bootstrap(y, risk, brier)
 
 
-def test_a_perfect_score_has_no_bca_and_says_what_it_has():
-    y = np.arange(40) % 2
-    found = bootstrap(y, y * 0.8 + 0.1, average_precision)
-    assert found["value"] == 1.0
+def test_a_value_at_the_edge_of_its_draws_has_no_bca_and_says_what_it_has():
+    y, risk = sample()
+    found = bootstrap(y, risk, lambda _, one: float(len(np.unique(one))))
+    assert found["value"] == 60.0  # no resample holds as many
     assert found["method"] == "bootstrap, percentiles"
+
+
+@pytest.mark.parametrize("statistic", [average_precision, lambda y, s: f1_score(y, s, 0.5)])
+@pytest.mark.parametrize("rows", [2, 40])
+def test_resamples_that_are_all_alike_bound_nothing(statistic, rows):
+    """Two patients or forty, each resample of a perfect score is perfect: that is no certainty."""
+    y = np.arange(rows) % 2
+    found = bootstrap(y, y * 0.8 + 0.1, statistic)
+    assert found["value"] == 1.0
+    assert found["interval"] is None
+    assert found["note"] == "no interval: every resample gives the same value"
+
+
+def test_an_f1_of_nothing_has_no_interval_of_no_width():
+    y = np.arange(20) % 2
+    assert bootstrap(y, 0.9 - y * 0.8, lambda t, s: f1_score(t, s, 0.5))["interval"] is None
 
 
 def test_a_statistic_that_is_mostly_undefined_is_not_estimated():
