@@ -71,6 +71,17 @@ def p_value(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else fixed(value)
 
 
+def p_equals(value: float | None) -> str:
+    """A p value behind the letter.
+
+    Examples:
+        >>> p_equals(0.0412), p_equals(1e-9)
+        ('= 0.041', '< 0.001')
+    """
+    text = p_value(value)
+    return text if text.startswith("<") else f"= {text}"
+
+
 def count(value: int | None) -> str:
     """A count, thousands set apart."""
     return "not recorded" if value is None else f"{value:,}".replace(",", _NARROW)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from radlas.report import format as fmt
+from radlas.report import rivals
 from radlas.report.check import kind_of
-from radlas.report.evidence import Comparison, Evidence, External
-from radlas.report.evidence_validation import CentreTold, Control
+from radlas.report.evidence import Evidence, External
+from radlas.report.evidence_validation import CentreTold
 
 EVENTS_FOR_CALIBRATION = 100  # per class, a lower bound [Snell 2021]
 _STABLE = 0.4  # below it Nogueira's index is called poor (Nogueira et al. 2018)
-_RIVALS = {
-    "volume": "The tumour's volume alone",
-    "clinical": "The clinical record alone",
-    "random_weights": "The same model on a network that was never trained",
-    "shuffled": "A model of ROIs whose voxels were shuffled",
-}
 _STAMPS = {"synthetic": "Synthetic cohort", "random_weights": "Random network weights"}
 
 
@@ -27,23 +22,29 @@ def stamps(evidence: Evidence) -> tuple[str, ...]:
 def warnings(evidence: Evidence) -> tuple[str, ...]:
     """Why the primary model's numbers should be read with care; computed, never chosen."""
     external = evidence["models"][evidence["primary"]]["external"]
-    if external is None:
-        return ("There is no external validation: training numbers are no evidence of use.",)
     found = (
-        _few_patients(external),
-        _chance(external),
-        _f1(external),
-        *map(_comparison, _primary_comparisons(evidence)),
+        *_outside(evidence, external),
         _empty(evidence),
         _unchosen(evidence),
-        *_controls(evidence, external),
+        *rivals.controls(evidence, external),
         _unstable(evidence),
         _centres(evidence),
-        *_sensitive(evidence, external),
+        *(rivals.otherwise(evidence, external) if external else ()),
         _looks(evidence["looks"]),
         _losses(evidence),
     )
     return tuple(sentence for sentence in found if sentence)
+
+
+def _outside(evidence: Evidence, external: External | None) -> tuple[str, ...]:
+    if external is None:
+        return ("There is no external validation: training numbers are no evidence of use.",)
+    return (
+        _few_patients(external),
+        _chance(external),
+        _f1(external),
+        *rivals.models(evidence),
+    )
 
 
 def calibration_sentence(external: External) -> str:
@@ -78,10 +79,15 @@ def _few_patients(external: External) -> str:
 def _chance(external: External) -> str:
     auc = external["auc"]
     if auc["estimate"] is None:
-        note = auc.get("note") or "no reason was given"
+        note = auc.get("note", "").removeprefix("not estimable: ") or "no reason was given"
         return f"The external AUC could not be estimated: {note}."
     if auc["low"] is None:
         return "The external AUC has no confidence interval."
+    if auc["high"] is not None and auc["high"] < 0.5:
+        return (
+            "The whole interval of the AUC lies below 0.5: the model ranks these patients the wrong"
+            " way round."
+        )
     return (
         "" if auc["low"] > 0.5 else "The interval of the AUC includes 0.5: chance is not excluded."
     )
@@ -96,21 +102,6 @@ def _f1(external: External) -> str:
     if f1["low"] is not None and f1["low"] <= trivial:
         return "The interval of F1 includes the value reached by calling every patient positive."
     return ""
-
-
-def _primary_comparisons(evidence: Evidence) -> list[Comparison]:
-    primary = evidence["primary"]
-    return [one for one in evidence["comparisons"] if primary in (one["a"], one["b"])]
-
-
-def _comparison(one: Comparison) -> str:
-    p = one["p"] if one["p_holm"] is None else one["p_holm"]
-    pair = f"{one['a']} and {one['b']}"
-    if p is None:
-        return f"The AUCs of {pair} could not be compared."
-    if p < 0.05:
-        return ""
-    return f"No difference in AUC was shown between {pair} (p = {fmt.p_value(p)} after Holm)."
 
 
 def _empty(evidence: Evidence) -> str:
@@ -138,34 +129,6 @@ def _unchosen(evidence: Evidence) -> str:
     return (
         f"The primary model chose no feature of {' and '.join(unused)}: in use it is a model of"
         f" {' and '.join(block for block in model['blocks'] if block in chosen)} alone."
-    )
-
-
-def _controls(evidence: Evidence, external: External) -> list[str]:
-    """What the controls say against the primary model; of permuted labels, against the pipeline."""
-    rows = evidence["honesty"]["rows"] if "honesty" in evidence else []
-    return [sentence for row in rows if (sentence := _control(row, external["auc"]["low"]))]
-
-
-def _control(row: Control, reached: float | None) -> str:
-    name, training, outside = row["control"], row["training"], row["external"]
-    beats_chance = training["low"] is not None and training["low"] > 0.5
-    if name == "permuted" and beats_chance:
-        return (
-            "On permuted labels the pipeline reaches an out-of-fold AUC of"
-            f" {fmt.estimate(training)}: something leaks, and no number here can be believed."
-        )
-    if name == "centre" and beats_chance:
-        return (
-            "The centre alone tells the classes apart in training (AUC"
-            f" {fmt.estimate(training)}): what the model learned may be the centre."
-        )
-    area = outside["estimate"] if outside else None
-    if name not in _RIVALS or area is None or reached is None or area < reached:
-        return ""
-    return (
-        f"{_RIVALS[name]} reaches an external AUC of {fmt.fixed(area)}, inside the interval of the"
-        " primary model: that the primary model adds something was not shown."
     )
 
 
@@ -199,25 +162,6 @@ def _centres(evidence: Evidence) -> str:
 
 def _tells(row: CentreTold) -> bool:
     return row["balanced_accuracy"] >= (1 + row["chance"]) / 2
-
-
-def _sensitive(evidence: Evidence, external: External) -> list[str]:
-    """Choices without which the external AUC would lie outside the primary model's interval."""
-    auc = external["auc"]
-    if auc["low"] is None or auc["high"] is None or "sensitivity" not in evidence:
-        return []
-    found = evidence["sensitivity"]
-    rows = [(f"fitted with {row['change']}", row["auc"]) for row in found["variants"]]
-    rows += [
-        (f"judged on patients with {row['patients']}", row["auc"]) for row in found["patients"]
-    ]
-    return [
-        f"The result hangs on one choice: {words}, the model reaches an external AUC of"
-        f" {fmt.estimate(area)}, outside the interval of the primary model."
-        for words, area in rows
-        if area and area["estimate"] is not None
-        if not auc["low"] <= area["estimate"] <= auc["high"]
-    ]
 
 
 def _looks(looks: int) -> str:

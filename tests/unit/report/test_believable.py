@@ -171,7 +171,7 @@ def test_nothing_is_warned_of_where_controls_end_at_chance(believable):
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (control("permuted", 0.8), "something leaks, and no number here can be believed"),
+        (control("permuted", 0.8), "else something leaks. Until it is known which, no number here"),
         (control("centre", 0.7), "what the model learned may be the centre"),
         (control("volume", 0.99, 0.005), "The tumour's volume alone reaches an external AUC"),
     ],

@@ -1,0 +1,77 @@
+"""What others say against the primary model: never softer than the numbers behind it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from radlas.report import verdict
+
+from .fixture import interval
+
+
+def said(evidence: dict[str, Any]) -> str:
+    return " ".join(verdict.warnings(evidence))
+
+
+def control(name: str, area: float, **more: Any) -> dict[str, Any]:
+    row = {"control": name, "meaning": name, "training": interval(0.5, 0.1), "features": 1}
+    return {**row, "external": interval(area, 0.1), **more}
+
+
+def beside(evidence: dict[str, Any], *rows: dict[str, Any]) -> dict[str, Any]:
+    return {**evidence, "honesty": {"rows": list(rows), "missing": {}}}
+
+
+def test_a_model_that_ranks_the_wrong_way_round_is_told_so(brief):
+    """An interval from 0.1 to 0.4 does not include chance: it excludes it, on the wrong side."""
+    brief["models"]["DLR"]["external"]["auc"] |= {"estimate": 0.25, "low": 0.1, "high": 0.4}
+    assert "the wrong way round" in said(brief)
+    assert "includes 0.5" not in said(brief)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_model_that_beats_the_primary_one_is_a_warning(brief, turned):
+    """Whichever of the two comes first in the pair."""
+    pair, delta = ("DLR", "Intratumoural"), -0.2
+    a, b = reversed(pair) if turned else pair
+    numbers = {"low": None, "high": None, "z": 3.0, "p": 0.0004, "p_holm": 0.0004}
+    brief["comparisons"] = [{"a": a, "b": b, "delta": -delta if turned else delta, **numbers}]
+    assert "Intratumoural has a higher AUC than DLR (p < 0.001 after Holm)." in said(brief)
+    brief["comparisons"][0]["delta"] *= -1
+    assert "has a higher AUC" not in said(brief)
+
+
+def test_a_control_above_the_primary_model_does_not_lie_inside_its_interval(brief):
+    brief["models"]["DLR"]["external"]["auc"] |= {"estimate": 0.7, "low": 0.6, "high": 0.8}
+    found = said(beside(brief, control("volume", 0.95)))
+    assert "alone reaches an external AUC of 0.950, no less than the primary model's 0.700" in found
+    assert "inside the interval" not in found
+
+
+@pytest.mark.parametrize(("low", "shown"), [(-0.02, False), (0.02, True)])
+def test_the_difference_on_the_same_patients_decides_whether_a_control_is_beaten(brief, low, shown):
+    """Not whether the control lies in the primary model's interval: that errs to either side."""
+    brief["models"]["DLR"]["external"]["auc"] |= {"estimate": 0.8, "low": 0.7, "high": 0.9}
+    for area in (0.65, 0.75):
+        gap = {"estimate": 0.8 - area, "low": low, "high": 0.4}
+        found = said(beside(brief, control("volume", area, difference=gap)))
+        assert ("adds something was not shown" not in found) == shown
+
+
+def test_training_is_warned_of_before_anything_was_validated(brief):
+    """A pipeline that leaks on permuted labels leaks whether or not somebody looked outside."""
+    for model in brief["models"].values():
+        model["external"] = None
+    brief["comparisons"] = []
+    leaking = control("permuted", 0.8, training=interval(0.8, 0.1), external=None)
+    found = said(beside(brief, leaking))
+    assert "There is no external validation" in found
+    assert "no number here can be believed" in found
+
+
+def test_what_cannot_be_estimated_is_said_once(brief):
+    area = {"estimate": None, "low": None, "high": None, "note": "not estimable: 9 positives"}
+    brief["models"]["DLR"]["external"]["auc"] = area
+    assert "The external AUC could not be estimated: 9 positives." in said(brief)
