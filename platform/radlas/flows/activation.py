@@ -23,6 +23,7 @@ from radlas.geometry import Geometry
 from radlas.learn.metrics import holm, rank_difference
 from radlas.learn.study import StudyConfig
 from radlas.model import TUMOUR, Volume
+from radlas.report.format import p_equals
 from radlas.roi.mass import SHIFTS, cam_mass
 from radlas.roi.ring import ring_name
 from radlas.store.layout import Store
@@ -141,9 +142,8 @@ def in_words(cam: Mapping[str, Any] | None, place: str) -> list[str]:
         if row["p_holm"] is not None:
             high, low = row["median_positive"], row["median_negative"]
             told = f"{high:.2f} (positive) against {low:.2f} (negative)"
-            lines.append(
-                f"  {row['region']}: median enrichment {told}, p = {row['p_holm']:.3f} after Holm"
-            )
+            p = f"p {p_equals(row['p_holm'])} after Holm"
+            lines.append(f"  {row['region']}: median enrichment {told}, {p}")
     if cam["sanity"]:
         found = {one["stage"]: one["correlation"] for one in cam["sanity"]}
         told = ", ".join(

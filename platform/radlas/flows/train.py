@@ -257,7 +257,8 @@ def _told(model: FittedModel, found: dict[str, Any]) -> str:
     folds = found["folds"]
     told = "not estimable"
     if folds["count"]:
-        told = f"{folds['mean']:.3f} (SD {folds['sd']:.3f} over {folds['count']} folds)"
+        spread = "" if folds["sd"] is None else f"SD {folds['sd']:.3f} over "
+        told = f"{folds['mean']:.3f} ({spread}{folds['count']} folds)"
     return (
         f"  {model.model}: {len(model.signature) - 1} of {len(model.columns)} features, out-of-fold"
         f" AUC {told}, threshold locked at {model.threshold:.3f}"

@@ -122,7 +122,7 @@ def paired(
     contrast = np.array([1.0, -1.0])
     variance = float(contrast @ _covariance(positives, negatives) @ contrast)
     if variance < 1e-16:  # rounding: identical rankings leave about 1e-20
-        note = "the rankings do not differ" if gap == 0 else "variance of the difference is zero"
+        note = "the ROC curves do not differ" if gap == 0 else "variance of the difference is zero"
         return AucDifference(gap, p=1.0 if gap == 0 else None, note=note)
     error = float(np.sqrt(variance))
     z, half = gap / error, float(stats.norm.isf(alpha / 2)) * error

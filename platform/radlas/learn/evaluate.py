@@ -73,8 +73,8 @@ def internal(model: FittedModel, *, alpha: float = 0.05) -> Json:
 
     Returns:
         What ``performance`` returns for the pooled risks; ``folds``: ``count mean sd`` of the AUC
-        inside each fold, which is another estimand, over the folds that hold both classes; and
-        ``centres``, each left out once.
+        inside each fold, which is another estimand, over the folds that hold both classes (no
+        ``sd`` of a single one); and ``centres``, each left out once.
     """
     pooled = model.out_of_fold()
     areas = model.folds["auc"].dropna().to_numpy(dtype=np.float64)
@@ -82,7 +82,7 @@ def internal(model: FittedModel, *, alpha: float = 0.05) -> Json:
     found["notes"].append("the threshold was chosen on these risks: its figures are optimistic")
     folds: Json = {"count": len(areas), "mean": None, "sd": None}
     if len(areas):
-        spread = float(areas.std(ddof=1)) if len(areas) > 1 else 0.0
+        spread = float(areas.std(ddof=1)) if len(areas) > 1 else None  # of one there is none
         folds |= {"mean": float(areas.mean()), "sd": spread}
     return {
         "model": model.model,

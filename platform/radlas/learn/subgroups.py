@@ -85,6 +85,8 @@ def subgroups(
         told = interaction(label[kept], _logit(risk[kept]), level_of[kept])
         others = sorted(set(found) - set(estimable)) if estimable else []
         apart = f"without {', '.join(others)}" if others else ""
+        if not estimable:  # not that there is one group: none has enough of both classes
+            told["note"] = f"not estimable: no group holds {minimum_per_class} of each class"
         told["note"] = "; ".join(filter(None, (told["note"], apart)))
         interactions.append({"variable": variable, **told})
     note = "no significant difference is not equivalence: read the intervals"

@@ -114,6 +114,12 @@ def test_a_model_does_not_differ_from_itself(breast):
     assert "do not differ" in found.note
 
 
+def test_patients_of_one_class_may_change_places_under_one_curve():
+    """So a difference of 0 without variance says that curves, not rankings, are the same."""
+    found = paired([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9], [0.2, 0.1, 0.9, 0.8])
+    assert (found.difference, found.note) == (0.0, "the ROC curves do not differ")
+
+
 def test_a_score_that_is_not_finite_is_refused():
     with pytest.raises(StudyError, match="1 scores are not finite"):
         auc([0, 1], [0.2, np.nan])

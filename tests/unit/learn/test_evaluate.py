@@ -201,6 +201,7 @@ def test_where_no_level_is_large_enough_there_is_no_interaction(clinical):
     found = subgroups(risks["good"], y, clinical, {"sex": None}, minimum_per_class=70)
     assert found["interactions"][0]["p"] is None
     assert found["interactions"][0]["df"] == 0
+    assert found["interactions"][0]["note"] == "not estimable: no group holds 70 of each class"
 
 
 def test_alike_is_shown_and_not_assumed(clinical):
