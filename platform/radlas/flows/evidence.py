@@ -13,6 +13,7 @@ from radlas.flows.evidence_validation import details
 from radlas.flows.intervals import auc_interval, interval, of_area, of_pair, of_rate
 from radlas.flows.validate import f1_all_positive
 from radlas.learn.balance import mean_difference, share_difference
+from radlas.learn.design import labels
 from radlas.learn.fitted import FittedModel
 from radlas.learn.settings import MISSING
 from radlas.learn.study import StudyConfig
@@ -42,12 +43,14 @@ def cohort(store: Store, snapshot: Snapshot, study: StudyConfig, card: Mapping[s
         for empty in [_unlabelled(used, row["centre"], study) if out else 0]
     ]
     analysed = sum(row["positive"] + row["negative"] for row in classes)
+    labelled = labels(used.reset_index(), study.outcome)
+    seen = used[used["subject_id"].isin(labelled.index)]  # those whom every other number is of
     return {
         "classes": classes,
         "flow": _flow(_ingested(store, snapshot, set(used["centre"])), analysed),
-        "table1": [_patients(str(centre), part) for centre, part in used.groupby("centre")],
-        "balance": _balance(used, study),
-        "acquisition": [_acquired(*group) for group in used.groupby(["centre", _spacing(used)])],
+        "table1": [_patients(str(centre), part) for centre, part in seen.groupby("centre")],
+        "balance": _balance(seen, study),
+        "acquisition": _acquisition(seen),
     }
 
 
@@ -141,13 +144,15 @@ def _flow(ingested: list[Standing], analysed: int) -> Json:
 
 def _patients(centre: str, part: Any) -> Json:
     age = part["age_years"].dropna().astype(float)
+    columns = {"age": "age_years", "sex": "sex", "site": "site_group"}
     return {
         "centre": centre,
         "subjects": int(part["subject_id"].nunique()),
         "age_median": float(age.median()) if len(age) else None,
         "age_iqr": [float(age.quantile(q)) for q in (0.25, 0.75)] if len(age) else None,
-        "female": int((part["sex"] == "F").sum()),
+        "female": int((part["sex"] == "F").sum()) if part["sex"].notna().any() else None,
         "sites": {str(k): int(v) for k, v in part["site_group"].value_counts().items()},
+        "unrecorded": {name: int(part[one].isna().sum()) for name, one in columns.items()},
     }
 
 
@@ -183,16 +188,22 @@ def _spacing(people: Any) -> Any:
     return texts.agg(" x ".join, axis=1).rename("spacing")
 
 
-def _acquired(group: tuple[str, str], part: Any) -> Json:
-    field = part["field_strength_t"].dropna()
-    maker = part["manufacturer"].dropna()
-    return {
-        "centre": group[0],
-        "cases": len(part),
-        "spacing": group[1],
-        "field_strength_t": float(field.iloc[0]) if len(field) else None,
-        "manufacturer": str(maker.iloc[0]) if len(maker) else None,
-    }
+def _acquisition(people: Any) -> list[Json]:
+    """Cases of a centre by spacing, field and maker: what is not recorded is a group, too."""
+    if people.empty:
+        return []
+    field = people["field_strength_t"].astype(float).round(1)
+    columns = [people["centre"], _spacing(people), field, people["manufacturer"]]
+    return [
+        {
+            "centre": str(centre),
+            "cases": len(part),
+            "spacing": spacing,
+            "field_strength_t": None if pd.isna(strength) else float(strength),
+            "manufacturer": None if pd.isna(maker) else str(maker),
+        }
+        for (centre, spacing, strength, maker), part in people.groupby(columns, dropna=False)
+    ]
 
 
 def _external(found: Json) -> Json:

@@ -34,19 +34,34 @@ def banners(store: Store, card: Mapping[str, Any]) -> list[Json]:
 
 
 def provenance(
-    store: Store, card: Mapping[str, Any], snapshot: Snapshot, label: str, study: StudyConfig
+    store: Store,
+    card: Mapping[str, Any],
+    snapshot: Snapshot,
+    label: str,
+    study: StudyConfig,
+    *,
+    verbs: Sequence[str],
 ) -> Json:
-    """What is needed to run the study again."""
+    """What is needed to run the study again; ``verbs`` are those whose results are told."""
     return {
         "radlas": card["radlas"],
         "python": card["packages"]["python"],
         "packages": {name: v for name, v in card["packages"].items() if name != "python"},
         "study_digest": card["study_digest"],
         "model_version": label,
-        "command": f"radlas train STUDY.yaml --snapshot {snapshot.label}; radlas report {label}",
+        "command": "; ".join(
+            [
+                f"radlas train STUDY.yaml --snapshot {snapshot.label}",
+                *(f"radlas {verb} {label}" for verb in verbs),
+            ]
+        ),
         "seed": study.seed,
         "feature_sets": list(card["feature_sets"]),
         "weights": _weights(store, card["feature_sets"]),
+        "recipes": {
+            name: {key: load_recipe(store, name)[key] for key in ("settings", "versions")}
+            for name in card["feature_sets"]
+        },
     }
 
 
@@ -89,9 +104,14 @@ def limits(
         for row in cohort_part["classes"]
         if row["role"] == "external"
     )
+    if study.external_centre is None:
+        outside = "No external centre: how the models do elsewhere is not known."
+    else:
+        outside = (
+            f"One external centre with {external} labelled subjects: another centre may differ."
+        )
     said = [
-        f"One external centre with {external} labelled subjects: intervals are wide, and another"
-        " centre may differ.",
+        outside,
         "Rings, bin widths, resampling and thresholds are settings of this study, recorded in its"
         " feature sets; other settings give other numbers.",
         "SHAP and Grad-CAM say what the model used, not what causes the grade.",

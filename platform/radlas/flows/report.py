@@ -127,7 +127,18 @@ def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
             "created_at": snapshot.created_at,
             "cases_per_centre": {c: n["cases"] for c, n in snapshot.counts.items()},
         },
-        "provenance": origin.provenance(store, card, snapshot, f"{task.name}@{task.number}", study),
+        "provenance": origin.provenance(
+            store,
+            card,
+            snapshot,
+            f"{task.name}@{task.number}",
+            study,
+            verbs=[
+                *(["validate"] if validated else []),
+                *(["explain"] if explained else []),
+                "report",
+            ],
+        ),
         "banners": origin.banners(store, card),
         **part,
         "gallery": shown,
@@ -140,7 +151,7 @@ def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
         "looks": looks,
         **_believable(folder, card, study, validated),
         "limits": origin.limits(study, card, part, looks, (validated or {}).get("trained_on", [])),
-        "missing": explained.get("missing", {}) or _unexplained(validated, explained),
+        "missing": _missing(study, validated, explained) | explained.get("missing", {}),
     }
     return {**found, "checklists": checklists.fill(found)}, pictures
 
@@ -167,9 +178,7 @@ def _believable(
             study,
         ),
         "sensitivity": more.sensitivity(variants, card, study, validated),
-        "scored": sum(len(validated[key]) for key in ("models", "controls")) + len(variants)
-        if validated
-        else 0,
+        "scored": _scored(validated) if validated else 0,
     }
 
 
@@ -208,12 +217,31 @@ def _shap(explained: dict[str, Any], validated: dict[str, Any] | None) -> dict[s
     return evidence.shap_evidence(explained["shap"], labels)
 
 
-def _unexplained(validated: dict[str, Any] | None, explained: dict[str, Any]) -> dict[str, str]:
+def _scored(validated: dict[str, Any]) -> int:
+    """How many models this look has seen; one that could not be judged has seen nothing."""
+    made = validated["sensitivity"]["variants"].values()
+    return sum(len(validated[key]) for key in ("models", "controls")) + sum(
+        "missing" not in one for one in made
+    )
+
+
+def _missing(
+    study: StudyConfig, validated: dict[str, Any] | None, explained: dict[str, Any]
+) -> dict[str, str]:
+    """Why a section is empty."""
     missing: dict[str, str] = {}
     if not explained:
         missing |= {"shap": "radlas explain was not run", "cam": "radlas explain was not run"}
     if validated is None:
-        missing |= {"external": "radlas validate was not run"}
+        why = "radlas validate was not run"
+        if study.external_centre is None:
+            why = "The study names no external centre."
+        missing |= dict.fromkeys(("external", "comparisons", "subgroups"), why)
+    else:
+        missing["comparisons"] = "The study has one model."
+        missing["subgroups"] = "The study declares none."
+    missing["sensitivity"] = "The study declares none."
+    missing["cam_mass"] = "Each map is zero everywhere, or its regions are finer than a cell."
     return missing
 
 

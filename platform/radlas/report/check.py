@@ -93,8 +93,12 @@ def name_random_blocks(evidence: Evidence) -> Evidence:
         return evidence
     # Through JSON: a list the caller uses twice must not be renamed in both places.
     named: Evidence = json.loads(json.dumps(evidence))
+    deep = _deep_blocks(evidence)
     for holder, key in _block_names(named):
-        holder[key] = _random(holder[key], _deep_blocks(evidence))
+        holder[key] = _random(holder[key], deep)
+    if held := named.get("stability"):
+        for kind in ("blocks", "families"):
+            held[kind] = {_random(name, deep): share for name, share in held[kind].items()}
     return named
 
 
@@ -105,6 +109,8 @@ def _block_names(evidence: Evidence) -> Iterator[tuple[Any, Any]]:
         yield from ((row, "block") for row in model["signature"])
     if shap := evidence["shap"]:
         yield from ((row, "block") for row in (*shap["features"], *shap["blocks"]))
+        if groups := shap.get("groups"):
+            yield from ((row, "group") for row in (*groups["blocks"], *groups["families"]))
 
 
 def _deep_blocks(evidence: Evidence) -> set[str]:

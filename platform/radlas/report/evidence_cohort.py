@@ -3,7 +3,7 @@
 Read by ``radlas.report.evidence``, which holds the whole.
 """
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 
 class Snapshot(TypedDict):
@@ -17,7 +17,7 @@ class Snapshot(TypedDict):
 
 
 class Provenance(TypedDict):
-    """Everything needed to run the study again."""
+    """Everything needed to run the study again; ``recipes`` are the settings of feature sets."""
 
     radlas: str
     python: str
@@ -28,6 +28,7 @@ class Provenance(TypedDict):
     seed: int
     feature_sets: list[str]
     weights: NotRequired[str]
+    recipes: NotRequired[dict[str, Any]]
 
 
 class Banner(TypedDict):
@@ -78,7 +79,11 @@ class Flow(TypedDict):
 
 
 class Patients(TypedDict):
-    """Table 1 of one centre; age in years, sites as counts."""
+    """Table 1 of one centre's analysed subjects; age in years, sites as counts.
+
+    ``unrecorded`` counts those of whom ``age``, ``sex`` or ``site`` is not known; ``female`` is
+    ``None`` if the sex of nobody is.
+    """
 
     centre: str
     subjects: int
@@ -86,6 +91,7 @@ class Patients(TypedDict):
     age_iqr: list[float] | None
     female: int | None
     sites: dict[str, int]
+    unrecorded: NotRequired[dict[str, int]]
 
 
 class Acquisition(TypedDict):

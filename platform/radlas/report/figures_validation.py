@@ -41,8 +41,9 @@ def controls(models: Mapping[str, Model], honesty: Honesty, primary: str) -> Pan
         axes.set_xlim(min(0.3, axes.get_xlim()[0]), 1.01)
         axes.tick_params(axis="y", length=0)
 
+    looked = any(model["external"] for model in models.values())
     table = tuple(
-        (name, "model" if own else "control", fmt.estimate(training), _outside(external))
+        (name, "model" if own else "control", fmt.estimate(training), _outside(external, looked))
         for name, training, external, own in rows
     )
     words = "; ".join(f"{name}: external {outside}" for name, _, _, outside in table)
@@ -213,8 +214,10 @@ def _bar(axes: Any, y: float, area: Interval | None, colour: str, *, hollow: boo
     axes.plot(area["estimate"], y, "o", color=colour, mfc=face, ms=5.5)
 
 
-def _outside(external: Interval | None) -> str:
-    return "no meaning there" if external is None else fmt.estimate(external)
+def _outside(external: Interval | None, looked: bool) -> str:
+    if external is not None:
+        return fmt.estimate(external)
+    return "no meaning there" if looked else "not validated"
 
 
 def _line(place: int, main: bool) -> dict[str, Any]:

@@ -20,9 +20,16 @@ def fixed(value: float | None, decimals: int = 3) -> str:
     Examples:
         >>> fixed(0.93912), fixed(None)
         ('0.939', 'not estimable')
+
+    What is nearly 1 is not written as 1, which would say that nothing is missing.
+
+        >>> fixed(0.99961), fixed(1.0)
+        ('0.9996', '1.000')
     """
     if value is None:
         return NOT_ESTIMABLE
+    if abs(value) < 1:
+        decimals = next((n for n in range(decimals, 7) if f"{abs(value):.{n}f}"[0] == "0"), 6)
     text = f"{abs(value):.{decimals}f}"
     return _MINUS + text if value < 0 and float(text) else text
 
@@ -65,10 +72,20 @@ def p_value(value: float | None) -> str:
     Examples:
         >>> p_value(0.0412), p_value(1e-9)
         ('0.041', '< 0.001')
+
+    One that is rounded up to 0.05 is shown with the digits that tell it lies below.
+
+        >>> p_value(0.04996), p_value(0.05)
+        ('0.04996', '0.050')
     """
     if value is None:
         return NOT_ESTIMABLE
-    return "< 0.001" if value < 0.001 else fixed(value)
+    if value < 0.001:
+        return "< 0.001"
+    text = fixed(value)
+    if value < 0.05 and float(text) == 0.05:
+        return next((t for n in range(4, 9) if float(t := f"{value:.{n}f}") < 0.05), "< 0.05")
+    return text
 
 
 def p_equals(value: float | None) -> str:
@@ -91,12 +108,27 @@ def share(part: int | None, whole: int) -> str:
     """A count with its percentage.
 
     Examples:
-        >>> share(12, 48).replace(_NARROW, " ")
-        '12 (25 %)'
+        >>> share(12, 48).replace(_NARROW, " "), share(0, 0)
+        ('12 (25 %)', 'not recorded')
     """
     if part is None or not whole:
-        return count(part)
-    return f"{count(part)} ({100 * part / whole:.0f}{_NARROW}%)"
+        return count(part or None)
+    return f"{count(part)} ({percent(part, whole)}{_NARROW}%)"
+
+
+def percent(part: int, whole: int) -> str:
+    """A share in whole percent; some are never called none, nor most called all.
+
+    Examples:
+        >>> percent(12, 48), percent(1, 300), percent(299, 300), percent(0, 0)
+        ('25', '< 1', '> 99', '–')
+    """
+    if not whole:
+        return "–"
+    text = f"{100 * part / whole:.0f}"
+    if text == "0" and part:
+        return "< 1"
+    return "> 99" if text == "100" and part < whole else text
 
 
 def bounds(interval: Mapping[str, Any] | None, decimals: int = 3) -> str:

@@ -27,6 +27,7 @@ def environment() -> Environment:
         "p": fmt.p_value,
         "n": fmt.count,
         "of": fmt.share,
+        "percent": fmt.percent,
         "bounds": fmt.bounds,
         "ci": fmt.estimate,
         "methods": fmt.methods,

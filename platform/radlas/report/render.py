@@ -26,6 +26,7 @@ from radlas.report.evidence import Evidence
 from radlas.report.evidence_cohort import Outcome
 from radlas.report.evidence_explain import Cam, CamImage, Shap
 from radlas.report.figures import Panel
+from radlas.report.method import pipeline_words
 from radlas.report.pages import environment, style_sheet
 from radlas.report.thumbnail import Thumbnail, outline_colours
 
@@ -161,10 +162,21 @@ def _context(evidence: Evidence, drawn: Mapping[str, Panel]) -> dict[str, Any]:
         "stamps": verdict.stamps(evidence),
         "warnings": verdict.warnings(evidence),
         "calibration_sentence": verdict.calibration_sentence,
+        "recorded": lambda row, what: row["subjects"] - row.get("unrecorded", {}).get(what, 0),
         "sites": list(dict.fromkeys(site for row in evidence["table1"] for site in row["sites"])),
-        "study_yaml": yaml.safe_dump(evidence["study"], allow_unicode=True, sort_keys=True),
+        "study_yaml": _yaml(evidence["study"]),
+        "recipes_yaml": {
+            name: _yaml(recipe)
+            for name, recipe in evidence["provenance"].get("recipes", {}).items()
+        },
+        "method": pipeline_words(evidence["study"]),
         "css": Markup(style_sheet()),  # noqa: S704
     }
+
+
+def _yaml(values: Mapping[str, Any]) -> str:
+    text: str = yaml.safe_dump(dict(values), allow_unicode=True, sort_keys=True)
+    return text
 
 
 def _digest(evidence: Evidence) -> str:

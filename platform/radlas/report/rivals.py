@@ -55,8 +55,8 @@ def _training_control(row: Control) -> str:
     if name == "permuted" and beats_chance:
         return (
             "On permuted labels the pipeline reaches an out-of-fold AUC of"
-            f" {fmt.estimate(training)}. About one draw of chance in forty does; else something leaks."
-            " Until it is known which, no number here can be believed."
+            f" {fmt.estimate(training)}. About one draw of chance in forty does; else something"
+            " leaks. Until it is known which, no number here can be believed."
         )
     if name == "centre" and beats_chance:
         return (
