@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from radlas.report.evidence_validation import Checklist, Item
+from radlas.report.method import pipeline_words
 
 AUTHOR = "author"
 
@@ -32,9 +33,28 @@ def _external(evidence: Mapping[str, Any]) -> bool:
     return evidence["models"][evidence["primary"]]["external"] is not None
 
 
+def _calibrated(evidence: Mapping[str, Any]) -> bool:
+    external = evidence["models"][evidence["primary"]]["external"]
+    return external is not None and external["calibration"]["intercept"] is not None
+
+
 def _clinical(evidence: Mapping[str, Any]) -> bool:
-    named = any(block.get("clinical") for block in evidence["study"].get("blocks", {}).values())
-    return named or _fitted(evidence, {"clinical"})
+    """A block of clinical records in a model that was fitted, or the control of them."""
+    named = _clinical_blocks(evidence)
+    used = {block for model in evidence["models"].values() for block in model["blocks"]}
+    return bool(named & used) or _fitted(evidence, {"clinical"})
+
+
+def _without_radiomics(evidence: Mapping[str, Any]) -> bool:
+    """A model of clinical records alone: a block of them beside others compares nothing."""
+    named = _clinical_blocks(evidence)
+    alone = any(set(model["blocks"]) <= named for model in evidence["models"].values())
+    return alone or _fitted(evidence, {"clinical"})
+
+
+def _clinical_blocks(evidence: Mapping[str, Any]) -> set[str]:
+    blocks = evidence["study"].get("blocks", {})
+    return {name for name, block in blocks.items() if block.get("clinical")}
 
 
 def _fitted(evidence: Mapping[str, Any], controls: set[str]) -> bool:
@@ -48,12 +68,13 @@ def _mask(evidence: Mapping[str, Any]) -> bool:
 
 PROOFS: dict[str, Proof] = {
     "acquisition": Proof("acquisition", lambda e: bool(e["acquisition"]), "no header facts"),
-    "calibration": Proof("calibration", _external, "not validated outside"),
-    "cam": Proof("cam", lambda e: bool(e["cam"] and e["cam"].get("sanity")), "no maps were tested"),
+    "calibration": Proof("calibration", _calibrated, "it could not be estimated outside"),
     "checklists": Proof("checklists", lambda e: True, ""),
     "classes": Proof("classes", lambda e: bool(e["classes"]), "no classes"),
-    "clinical": Proof("honesty", _clinical, "no clinical predictor or control"),
-    "comparisons": Proof("comparisons", lambda e: bool(e["comparisons"]), "one model only"),
+    "clinical": Proof("models", _clinical, "no clinical predictor or control"),
+    "comparisons": Proof(
+        "comparisons", lambda e: any(row["p"] is not None for row in e["comparisons"]), "no test"
+    ),
     "confounders": Proof(
         "honesty", lambda e: _fitted(e, {"volume", "clinical", "centre"}), "no control of one"
     ),
@@ -65,18 +86,20 @@ PROOFS: dict[str, Proof] = {
     "limits": Proof("limits", lambda e: bool(e["limits"]), "none stated"),
     "mask": Proof("signature", _mask, "no mask of stable features: radlas stability makes one"),
     "patients": Proof("patients", lambda e: bool(e["table1"]), "patients are not described"),
-    "recipes": Proof("provenance", lambda e: bool(e["provenance"]["feature_sets"]), "no recipe"),
-    "settings": Proof("provenance", lambda e: bool(e["study"]), "no protocol"),
+    "recipes": Proof("provenance", lambda e: bool(e["provenance"].get("recipes")), "no recipe"),
+    "settings": Proof("provenance", lambda e: bool(pipeline_words(e["study"])), "no protocol"),
     "shap": Proof("shap", lambda e: e["shap"] is not None, "radlas explain was not run"),
     "signature": Proof(
         "signature", lambda e: bool(e["models"][e["primary"]]["signature"]), "it is empty"
     ),
-    "snapshot": Proof("provenance", lambda e: bool(e["snapshot"]["id"]), "no snapshot"),
     "splits": Proof("provenance", lambda e: bool(e["study"].get("splits")), "no splits declared"),
     "stability": Proof("stability", lambda e: bool(e.get("stability")), "nothing was resampled"),
-    "subgroups": Proof("subgroups", lambda e: bool(e["subgroups"]), "no subgroup was declared"),
+    "subgroups": Proof(
+        "subgroups", lambda e: any(row["auc"] for row in e["subgroups"]), "none was estimated"
+    ),
     "support": Proof("support", lambda e: bool(e.get("support")), "not told"),
     "threshold": Proof("confusion", _external, "not validated outside"),
+    "without_radiomics": Proof("honesty", _without_radiomics, "no model of clinical records alone"),
 }
 
 
