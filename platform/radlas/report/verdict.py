@@ -8,6 +8,7 @@ from radlas.report.check import kind_of
 from radlas.report.evidence import Evidence, External
 from radlas.report.evidence_validation import CentreTold
 
+FEW = 5  # per class, below which DeLong's interval covers less than it says
 EVENTS_FOR_CALIBRATION = 100  # per class, a lower bound [Snell 2021]
 _STABLE = 0.4  # below it Nogueira's index is called poor (Nogueira et al. 2018)
 _STAMPS = {"synthetic": "Synthetic cohort", "random_weights": "Random network weights"}
@@ -70,9 +71,10 @@ def _few_patients(external: External) -> str:
     smaller = _smaller_class(external)
     if smaller >= EVENTS_FOR_CALIBRATION:
         return ""
+    wide = "the interval of the AUC is too narrow" if smaller < FEW else "intervals are wide"
     return (
-        f"The smaller class of the external centre holds {smaller} patients: intervals are wide and"
-        " calibration cannot be judged."
+        f"The smaller class of the external centre holds {smaller} patients: {wide} and calibration"
+        " cannot be judged."
     )
 
 
@@ -124,7 +126,9 @@ def _unchosen(evidence: Evidence) -> str:
     model = evidence["models"][evidence["primary"]]
     chosen = {row["block"] for row in model["signature"]}
     unused = [block for block in model["blocks"] if block not in chosen]
-    if not model["signature"] or not unused:
+    if not model["signature"]:
+        return "The primary model chose no feature at all: every patient gets the same risk."
+    if not unused:
         return ""
     return (
         f"The primary model chose no feature of {' and '.join(unused)}: in use it is a model of"

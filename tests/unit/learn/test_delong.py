@@ -96,6 +96,20 @@ def test_perfect_separation_gets_an_exact_bound_and_says_so():
     assert "perfect separation" in found.note
 
 
+def test_an_interval_of_very_few_says_that_it_covers_too_little():
+    """Two positives tell next to nothing of their own spread, by which the interval is made."""
+    chance, covered = np.random.default_rng(0), []
+    for _ in range(300):
+        few = chance.normal(0.954, 1, 2)  # an AUC of 0.75 against standard normal scores
+        found = auc([1] * 2 + [0] * 40, [*few, *chance.normal(size=40)])
+        low, high = found.logit or found.exact
+        covered.append(low <= 0.75 <= high)
+        assert found.exact or found.note == "2 in a class: the interval is too narrow"
+    assert np.mean(covered) < 0.9
+    assert auc([1] * 5 + [0] * 6, range(11, 0, -1)).note.startswith("perfect")
+    assert auc([1, 0] * 5, range(10)).note == ""
+
+
 def test_one_class_is_not_estimable_and_says_so():
     found = auc([1, 1, 1], [0.1, 0.2, 0.3])
     assert found.auc is None

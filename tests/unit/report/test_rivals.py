@@ -71,6 +71,17 @@ def test_training_is_warned_of_before_anything_was_validated(brief):
     assert "no number here can be believed" in found
 
 
+def test_a_model_of_no_feature_is_told_so_in_the_verdict(brief):
+    brief["models"]["DLR"]["signature"] = []
+    assert "chose no feature at all: every patient gets the same risk" in said(brief)
+
+
+@pytest.mark.parametrize(("positives", "words"), [(4, "too narrow"), (5, "intervals are wide")])
+def test_so_few_patients_that_the_interval_covers_too_little_are_told(brief, positives, words):
+    brief["models"]["DLR"]["external"] |= {"n": 40, "positives": positives}
+    assert f"{words} and calibration cannot be judged" in said(brief)
+
+
 def test_what_cannot_be_estimated_is_said_once(brief):
     area = {"estimate": None, "low": None, "high": None, "note": "not estimable: 9 positives"}
     brief["models"]["DLR"]["external"]["auc"] = area
