@@ -23,6 +23,7 @@ from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
 from radlas.learn.stability import resampled_risks
 from radlas.learn.study import StudyConfig
+from radlas.report.format import digits_apart
 from radlas.store.layout import Store, open_store
 from radlas.store.models import model_folder, read_card
 from radlas.store.query import connect
@@ -224,10 +225,13 @@ def _told(label: str, card: Any, rows: list[dict[str, Any]], warnings: list[str]
         lines.append("  !! trained on a synthetic cohort: not for patients")
     for row in rows:
         sure = "({:.3f} to {:.3f}), ".format(*row["interval"]) if row["interval"] else ""
+        digits = digits_apart(row["risk"], row["threshold"])
         lines.append(
-            f"  case {row['case_id'][:8]} ({row['centre']}): risk {row['risk']:.3f} {sure}"
-            f"{row['call']} at {row['threshold']:.3f}"
+            f"  case {row['case_id'][:8]} ({row['centre']}): risk {row['risk']:.{digits}f} {sure}"
+            f"{row['call']} at {row['threshold']:.{digits}f}"
         )
+        if row["interval"] and not row["interval"][0] <= row["risk"] <= row["interval"][1]:
+            lines.append("    its risk lies outside what resampled models give")
         if row["otherwise"]:
             lines.append(
                 f"    {row['otherwise']} of {row['resampled']} resampled models call it otherwise"

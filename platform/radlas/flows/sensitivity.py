@@ -21,6 +21,7 @@ from radlas.learn.evaluate import evaluate
 from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
 from radlas.learn.study import VARIANT, StudyConfig
+from radlas.report.evidence_validation import NOT_IMPUTED, WITHIN
 from radlas.store.layout import Store
 from radlas.store.snapshots import Snapshot, load_snapshot
 
@@ -160,8 +161,8 @@ def fewer_patients(
     pool = model.harmonised_rows(background, training.people["centre"])
     kept = {
         "no remark on image or mask": ~_remarked(store, snapshot, external.people),
-        "no value imputed": X[names].notna().all(axis=1),
-        "no value beyond training": ~beyond(seen, pool, names).any(axis=1),
+        NOT_IMPUTED: X[names].notna().all(axis=1),
+        WITHIN: ~beyond(seen, pool, names).any(axis=1),
     }
     return [
         {"patients": words, **_area(external.y[keep], risk[keep], len(keep), study)}

@@ -5,6 +5,8 @@ Read by ``radlas.report.evidence``, which holds the whole.
 
 from typing import Any, NotRequired, TypedDict
 
+NOT_IMPUTED, WITHIN = "no value imputed", "no value beyond training"  # choices of patients
+
 
 class Interval(TypedDict):
     """An estimate with its 95 % confidence interval; all three ``None`` if not estimable."""

@@ -151,8 +151,7 @@ def _forest(  # noqa: PLR0917 - the words of a figure, and its rows
     columns: tuple[str, str],
     source: str,
 ) -> Panel:
-    lows = [auc["low"] for row in rows if (auc := row["auc"]) and auc["low"] is not None]
-    left = min([0.45, *(low - 0.03 for low in lows)])
+    left = _left(rows)
 
     def paint(figure: Figure) -> None:
         axes, beside = figure.subplots(1, 2, sharey=True, width_ratios=[1.6, 1])
@@ -178,6 +177,13 @@ def _forest(  # noqa: PLR0917 - the words of a figure, and its rows
         table,
         source,
     )
+
+
+def _left(rows: Sequence[Subgroup]) -> float:
+    """Where the axis begins: no interval is cut, and no estimate without one is hidden."""
+    ends = [(auc["low"], auc["estimate"]) for row in rows if (auc := row["auc"])]
+    known = [end for pair in ends for end in pair if end is not None]
+    return min([0.45, *(end - 0.03 for end in known)])
 
 
 def _curves(axes: Any, models: Mapping[str, Model], primary: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -115,8 +115,7 @@ def decisions(models: Mapping[str, Model], primary: str) -> Panel | None:
         axes.axhline(0, color=base.QUIET, lw=1, ls=(0, (4, 2)), label="treat nobody")
         axes.plot(first["model"]["x"], first["all"], color=base.QUIET, lw=1, label="treat all")
         _curves(axes, {name: one["model"] for name, one in found.items()}, primary)
-        top = max(max(one["model"]["y"]) for one in found.values())
-        axes.set(ylim=(-0.12, max(0.1, 1.15 * top)), xlabel="threshold [risk]")
+        axes.set(ylim=(-0.12, max(0.1, 1.15 * _top(found.values()))), xlabel="threshold [risk]")
         axes.set_ylabel("net benefit [1 per patient]")
         _legend_above(axes, len(found) + 2)
 
@@ -185,6 +184,11 @@ def precision(models: Mapping[str, Model], primary: str) -> Panel | None:
         ),
         "models.*.external.precision_recall",
     )
+
+
+def _top(found: Iterable[Decision]) -> float:
+    """The highest net benefit that must be seen: treating all, too, which may beat every model."""
+    return max(max(*one["model"]["y"], *one["all"]) for one in found)
 
 
 def _worth(one: Decision) -> str:

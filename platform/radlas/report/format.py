@@ -34,6 +34,18 @@ def fixed(value: float | None, decimals: int = 3) -> str:
     return _MINUS + text if value < 0 and float(text) else text
 
 
+def digits_apart(one: float | None, other: float | None, decimals: int = 3) -> int:
+    """Decimals with which two numbers that differ do not look the same, at most 9.
+
+    Examples:
+        >>> digits_apart(0.49996, 0.5), digits_apart(0.3, 0.5)
+        (5, 3)
+    """
+    if one is None or other is None or one == other:
+        return decimals
+    return next((n for n in range(decimals, 9) if f"{one:.{n}f}" != f"{other:.{n}f}"), 9)
+
+
 def significant(value: float | None, digits: int = 3) -> str:
     """A number of any magnitude with three significant digits: feature means, coefficients.
 

@@ -22,6 +22,7 @@ def environment() -> Environment:
     )
     made.filters |= {
         "fixed": fmt.fixed,
+        "digits_apart": fmt.digits_apart,
         "significant": fmt.significant,
         "signed": fmt.signed,
         "p": fmt.p_value,

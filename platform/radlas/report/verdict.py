@@ -6,7 +6,7 @@ from radlas.report import format as fmt
 from radlas.report import rivals
 from radlas.report.check import kind_of
 from radlas.report.evidence import Evidence, External
-from radlas.report.evidence_validation import CentreTold
+from radlas.report.evidence_validation import NOT_IMPUTED, WITHIN, CentreTold
 
 FEW = 5  # per class, below which DeLong's interval covers less than it says
 EVENTS_FOR_CALIBRATION = 100  # per class, a lower bound [Snell 2021]
@@ -31,6 +31,7 @@ def warnings(evidence: Evidence) -> tuple[str, ...]:
         _unstable(evidence),
         _centres(evidence),
         *(rivals.otherwise(evidence, external) if external else ()),
+        *(_filled(evidence, external) if external else ()),
         _looks(evidence["looks"]),
         _losses(evidence),
     )
@@ -104,6 +105,24 @@ def _f1(external: External) -> str:
     if f1["low"] is not None and f1["low"] <= trivial:
         return "The interval of F1 includes the value reached by calling every patient positive."
     return ""
+
+
+def _filled(evidence: Evidence, external: External) -> tuple[str, ...]:
+    """External patients of whom the model did not see what it was made for."""
+    rows = evidence["sensitivity"]["patients"] if "sensitivity" in evidence else []
+    left = {row["patients"]: external["n"] - row["n"] for row in rows}
+    imputed, beyond = left.get(NOT_IMPUTED, 0), left.get(WITHIN, 0)
+    whole = fmt.count(external["n"])
+    return (
+        f"Of {fmt.share(imputed, external['n'])} of {whole} external patients a feature of the"
+        " signature is missing, and the training median stands in its place."
+        if imputed
+        else "",
+        f"{fmt.share(beyond, external['n'])} of {whole} external patients have a feature of the"
+        " signature beyond what training saw: their risks are extrapolated."
+        if 2 * beyond > external["n"]
+        else "",
+    )
 
 
 def _empty(evidence: Evidence) -> str:

@@ -356,6 +356,20 @@ def test_few_resampled_models_are_no_95_percent(patient):
     assert "the span of 6 resampled models" in render_patient(patient | {"resampled": 6})
 
 
+def test_a_risk_just_below_the_threshold_does_not_look_like_it(patient):
+    """0.500 called low at 0.500 reads as a fault of the program."""
+    near = {"risk": {"estimate": 0.49996, "low": 0.4, "high": 0.6}, "threshold": 0.5}
+    page = render_patient(patient | near)
+    assert ">0.49996</data>" in page
+    assert "threshold 0.50000" in page
+
+
+def test_a_risk_beyond_what_resampled_models_give_is_not_passed_over(patient):
+    assert "lies outside" not in render_patient(patient)
+    beyond = {"risk": {"estimate": 0.7, "low": 0.1, "high": 0.6}}
+    assert "the risk itself lies outside" in render_patient(patient | beyond)
+
+
 def test_a_patient_of_the_training_is_told_what_others_said(patient):
     page = render_patient(patient | {"trained_on": True, "out_of_fold": 0.31})
     assert "The model was trained on this patient" in page

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from radlas.report import verdict
+from radlas.report import figures_model, figures_validation, verdict
+from radlas.report.evidence_validation import NOT_IMPUTED, WITHIN
 
 from .fixture import interval
 
@@ -80,6 +81,29 @@ def test_a_model_of_no_feature_is_told_so_in_the_verdict(brief):
 def test_so_few_patients_that_the_interval_covers_too_little_are_told(brief, positives, words):
     brief["models"]["DLR"]["external"] |= {"n": 40, "positives": positives}
     assert f"{words} and calibration cannot be judged" in said(brief)
+
+
+@pytest.mark.parametrize(("imputed", "beyond"), [(24, 0), (1, 12), (0, 13)])
+def test_patients_of_whom_the_model_saw_little_are_told(brief, imputed, beyond):
+    """A centre that lacks a column is judged on medians: 24 of 24 without a word, once."""
+    rows = [
+        {"patients": words, "n": 24 - gone, "positives": 5, "auc": None, "note": ""}
+        for words, gone in ((NOT_IMPUTED, imputed), (WITHIN, beyond))
+    ]
+    found = said({**brief, "sensitivity": {"variants": [], "patients": rows, "missing": {}}})
+    assert ("the training median stands in its place" in found) == (imputed > 0)
+    assert (f"Of {imputed} (" in found) == (imputed > 0)
+    assert ("their risks are extrapolated" in found) == (beyond > 12)
+
+
+def test_treating_all_stays_in_sight_where_it_beats_the_model():
+    poor = {"model": {"y": [0.05, -0.3]}, "all": [0.7, 0.4]}
+    assert figures_validation._top([poor]) == 0.7
+
+
+def test_an_estimate_without_an_interval_is_not_left_of_the_axis():
+    row = {"auc": {"estimate": 0.2, "low": None, "high": None}}
+    assert figures_model._left([row, {"auc": None}]) < 0.2
 
 
 def test_what_cannot_be_estimated_is_said_once(brief):
