@@ -15,6 +15,7 @@ from radlas.report import format as fmt
 from radlas.report.evidence_explain import Shap
 from radlas.report.figures import Panel
 
+_ROUNDING = 1e-9  # of a value: what varies by less has no direction
 TOP = 12  # features in a figure; the rest is summed, and said
 _LOW_TO_HIGH = LinearSegmentedColormap.from_list(
     "low_to_high", [base.NEGATIVE, "#b9c0c7", base.POSITIVE]
@@ -141,7 +142,7 @@ def _block_legend(axes: Any, colour: dict[str, str]) -> None:
 def _swarm_row(name: str, phi: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[str, ...]:
     trend = float(np.sum((phi - phi.mean()) * (x - x.mean())))
     direction = "higher raises risk" if trend > 0 else "higher lowers risk"
-    if trend == 0:
-        direction = "none"
+    if np.ptp(x) <= _ROUNDING * np.abs(x).max() or trend == 0:  # as if all were imputed
+        direction = "none: one value for all"
     ends = (fmt.signed(float(edge)) for edge in (phi.min(), np.median(phi), phi.max()))
     return (fmt.feature(name), *ends, direction)

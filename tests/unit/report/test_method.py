@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from radlas.learn.pipeline import build_pipeline
 from radlas.learn.settings import Harmonise, Selection
 from radlas.report import checklists
 from radlas.report.check import name_random_blocks
+from radlas.report.figures_explain import _swarm_row
 from radlas.report.method import pipeline_words
 from radlas.report.render import render
 
@@ -114,3 +116,13 @@ def test_without_validation_controls_are_not_said_to_have_no_meaning(brief):
     row["training"] = brief["models"]["DLR"]["training"]["auc_pooled"]
     page = render({**brief, "comparisons": [], "honesty": {"rows": [row], "missing": {}}})
     assert "no meaning there" not in page
+
+
+@pytest.mark.parametrize("coefficient", [-1.3, 0.7])
+def test_a_feature_that_has_one_value_outside_has_no_direction(coefficient):
+    """Imputed for all, it differs by the last bit of a mean, which told any direction."""
+    x = np.full(11, 0.1) + np.arange(11) % 2 * 1e-16
+    assert _swarm_row("a", coefficient * x, x)[-1] == "none: one value for all"
+    x = np.linspace(-1, 1, 11)
+    said = "higher raises risk" if coefficient > 0 else "higher lowers risk"
+    assert _swarm_row("a", coefficient * x, x)[-1] == said
