@@ -17,6 +17,7 @@ from radlas.learn.intervals import wilson
 from radlas.learn.settings import Threshold
 
 FEWEST_FOLDS = 5  # from fewer a difference has no interval worth the name
+ROUNDING = 1e-24  # variance of differences of AUC that are equal: 0.9 - 0.8 is not 0.8 - 0.7
 
 
 def at_threshold(
@@ -173,7 +174,7 @@ def resampled_t(
     value = np.asarray(differences, dtype=np.float64)
     mean, df = float(value.mean()), len(value) - 1
     spread = float(value.var(ddof=1)) if df else 0.0
-    if spread == 0 or len(value) < FEWEST_FOLDS:
+    if spread <= ROUNDING or len(value) < FEWEST_FOLDS:
         return {"difference": mean, "statistic": None, "df": df, "p": None, "interval": None}
     error = float(np.sqrt((1 / len(value) + share) * spread))
     half = float(stats.t.isf(alpha / 2, df)) * error

@@ -169,6 +169,16 @@ def test_folds_that_share_rows_are_worth_less_than_independent_ones():
     assert resampled_t([0.1, 0.1], share=0.25)["p"] is None
 
 
+def test_equal_differences_are_no_proof_whatever_their_last_bits():
+    """Five folds of ten patients each that differ by 0.1: their spread of 1e-17 made p 1e-60."""
+    areas = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
+    gap = areas - (areas - 0.1).round(1)
+    assert gap.var() > 0
+    found = resampled_t(gap, share=1 / 4)
+    assert (found["p"], found["interval"]) == (None, None)
+    assert found["difference"] == pytest.approx(0.1)
+
+
 def test_the_precision_recall_curve_begins_with_nobody_and_ends_with_everybody():
     points = precision_points([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1])
     assert points.iloc[0].tolist() == [np.inf, 0.0, 1.0]
