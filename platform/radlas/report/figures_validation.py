@@ -115,7 +115,7 @@ def decisions(models: Mapping[str, Model], primary: str) -> Panel | None:
         axes.axhline(0, color=base.QUIET, lw=1, ls=(0, (4, 2)), label="treat nobody")
         axes.plot(first["model"]["x"], first["all"], color=base.QUIET, lw=1, label="treat all")
         _curves(axes, {name: one["model"] for name, one in found.items()}, primary)
-        axes.set(ylim=(-0.12, max(0.1, 1.15 * _top(found.values()))), xlabel="threshold [risk]")
+        axes.set(ylim=(-0.12, max(0.1, 1.05 * _top(found.values()))), xlabel="threshold [risk]")
         axes.set_ylabel("net benefit [1 per patient]")
         _legend_above(axes, len(found) + 2)
 
@@ -187,8 +187,9 @@ def precision(models: Mapping[str, Model], primary: str) -> Panel | None:
 
 
 def _top(found: Iterable[Decision]) -> float:
-    """The highest net benefit that must be seen: treating all, too, which may beat every model."""
-    return max(max(*one["model"]["y"], *one["all"]) for one in found)
+    """The highest net benefit that must be seen, the band's end and treating all among them."""
+    known = ((*one["model"]["y"], *one["model"]["high"], *one["all"]) for one in found)
+    return max(value for values in known for value in values if value is not None)
 
 
 def _worth(one: Decision) -> str:

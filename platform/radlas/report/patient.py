@@ -84,12 +84,23 @@ def render_patient(patient: Mapping[str, Any], image: CamImage | None = None) ->
         panels.append(figures_cam.montage(cam, {found["case_id"]: image}, found["outcome"]))
     css = Markup(style_sheet())  # noqa: S704 - our own file
     page = environment().get_template("patient.html.j2")
-    unseen = {row["feature"] for row in found["out_of_range"]}
-    moved = {row["feature"]: abs(row["logit"]) for row in found["drivers"]}
-    share = sum(moved[name] for name in unseen & moved.keys()) / (sum(moved.values()) or 1.0)
     return page.render(
-        p=found, panels=panels, css=css, missing=found.get("missing", {}), unseen_share=share
+        p=found,
+        panels=panels,
+        css=css,
+        missing=found.get("missing", {}),
+        unseen_share=_moved(found, {row["feature"] for row in found["out_of_range"]}),
+        imputed_share=max(
+            _moved(found, set(found["imputed"])),
+            len(found["imputed"]) / max(1, found["signature"]),
+        ),
     )
+
+
+def _moved(patient: Patient, names: set[str]) -> float:
+    """Share of these features in what moves the score [1]."""
+    moved = {row["feature"]: abs(row["logit"]) for row in patient["drivers"]}
+    return sum(moved[name] for name in names & moved.keys()) / (sum(moved.values()) or 1.0)
 
 
 def _steps(patient: Patient) -> list[tuple[str, float]]:

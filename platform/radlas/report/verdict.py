@@ -114,12 +114,12 @@ def _filled(evidence: Evidence, external: External) -> tuple[str, ...]:
     imputed, beyond = left.get(NOT_IMPUTED, 0), left.get(WITHIN, 0)
     whole = fmt.count(external["n"])
     return (
-        f"Of {fmt.share(imputed, external['n'])} of {whole} external patients a feature of the"
-        " signature is missing, and the training median stands in its place."
+        f"{fmt.count(imputed)} of {whole} external patients lack a feature of the signature: the"
+        " training median stands in its place."
         if imputed
         else "",
-        f"{fmt.share(beyond, external['n'])} of {whole} external patients have a feature of the"
-        " signature beyond what training saw: their risks are extrapolated."
+        f"{fmt.count(beyond)} of {whole} external patients have a feature of the signature beyond"
+        " what training saw: their risks are extrapolated."
         if 2 * beyond > external["n"]
         else "",
     )

@@ -356,6 +356,14 @@ def test_few_resampled_models_are_no_95_percent(patient):
     assert "the span of 6 resampled models" in render_patient(patient | {"resampled": 6})
 
 
+@pytest.mark.parametrize(("missing", "told"), [(2, False), (3, True)])
+def test_a_patient_of_training_medians_is_called_one(patient, missing, told):
+    """Four features of five are missing, and the risk stood there like any other."""
+    names = [f"ring_0_10__original__glcm_{i}" for i in range(missing)]
+    page = render_patient(patient | {"imputed": names})
+    assert ("that of a typical training patient" in page) == told
+
+
 def test_a_risk_just_below_the_threshold_does_not_look_like_it(patient):
     """0.500 called low at 0.500 reads as a fault of the program."""
     near = {"risk": {"estimate": 0.49996, "low": 0.4, "high": 0.6}, "threshold": 0.5}

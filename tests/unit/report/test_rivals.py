@@ -92,13 +92,15 @@ def test_patients_of_whom_the_model_saw_little_are_told(brief, imputed, beyond):
     ]
     found = said({**brief, "sensitivity": {"variants": [], "patients": rows, "missing": {}}})
     assert ("the training median stands in its place" in found) == (imputed > 0)
-    assert (f"Of {imputed} (" in found) == (imputed > 0)
+    assert (f"{imputed} of 24 external patients lack" in found) == (imputed > 0)
     assert ("their risks are extrapolated" in found) == (beyond > 12)
 
 
 def test_treating_all_stays_in_sight_where_it_beats_the_model():
-    poor = {"model": {"y": [0.05, -0.3]}, "all": [0.7, 0.4]}
+    poor = {"model": {"y": [0.05, -0.3], "high": [0.1, None]}, "all": [0.7, 0.4]}
     assert figures_validation._top([poor]) == 0.7
+    sure = {"model": {"y": [0.5], "high": [0.8]}, "all": [0.1]}
+    assert figures_validation._top([poor, sure]) == 0.8
 
 
 def test_an_estimate_without_an_interval_is_not_left_of_the_axis():
