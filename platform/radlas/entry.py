@@ -21,6 +21,7 @@ from rich.text import Text
 from radlas.engine.base import Bundle, Done, Engine, SerialEngine
 from radlas.errors import ConfigError, RadlasError, Terminated, WorkerError
 from radlas.flows.base import Flow, Listing, Plan, Report, StoreConfig
+from radlas.words import counted
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -207,8 +208,8 @@ def _planned(name: str, plan: Plan[Any]) -> Report:
     known = sum(plan.known.values())
     lines = (
         *plan.notes,
-        f"{name} would run {plan.size} tasks; {len(plan.refused)} inputs are refused at the scan,"
-        f" {known} are settled already",
+        f"{name} would run {counted(plan.size, 'task')}; refused at the scan: {len(plan.refused)},"
+        f" settled already: {known}",
         *(f"  refused: {one.message}" for one in plan.refused if plan.listing is None),
         *((f"  {plan.listing.cost}",) if plan.listing and plan.listing.cost else ()),
     )

@@ -294,7 +294,7 @@ def test_a_retry_whose_source_is_gone_says_what_to_type(hospital, tmp_path):
     assert said.code == 0
     told = f"out of reach, by hand: radlas ingest '{hospital}' --centre c --importer nifti"
     assert told in said.out
-    assert "1 tasks released" in said.out
+    assert "1 task released" in said.out
     (released,) = (
         one
         for one in radlas("status", "--store", store, "--json").data["trouble"]

@@ -23,6 +23,7 @@ from radlas.store.layout import open_store
 from radlas.store.ledger import release
 from radlas.store.locks import writing
 from radlas.store.schemas import export_schemas
+from radlas.words import counted
 
 
 def register(app: typer.Typer) -> None:
@@ -47,7 +48,7 @@ def status(store: StoreOption, as_json: JsonOption = False) -> None:
 def _status_lines(data: dict[str, Any], store: str) -> Iterator[str]:
     yield f"store {data['store']}"
     for centre, number in data["cases"].items():
-        yield f"  centre {centre}: {number} cases stored"
+        yield f"  centre {centre}: {counted(number, 'case')} stored"
     for stage, centres in data["centres"].items():
         for centre, states in centres.items():
             told = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
@@ -84,8 +85,12 @@ def retry(
         opened = open_store(store)
         planned = plan_retry(opened, reason)
         lines = [
-            f"{one.tasks} tasks of {one.stage} {one.centre or one.feature_set}: "
-            + (f"{len(one.runs)} runs" if one.runs else f"out of reach, by hand: {one.command}")
+            f"{counted(one.tasks, 'task')} of {one.stage} {one.centre or one.feature_set}: "
+            + (
+                counted(len(one.runs), "run")
+                if one.runs
+                else f"out of reach, by hand: {one.command}"
+            )
             for one in planned
         ]
         redo = [
@@ -103,7 +108,7 @@ def retry(
             return show(Report(tuple(lines), {"reason": reason, "redo": redo}), as_json=as_json)
         with writing(opened, "retry", alone=True):
             number = release(opened, reason)
-        lines.append(f"{number} tasks released")
+        lines.append(f"{counted(number, 'task')} released")
         runs = [run for one in planned for run in one.runs]
         reports = [_redo(flow, config, engine) for flow, config in runs]
         data = {"reason": reason, "released": number, "redo": redo}

@@ -27,6 +27,7 @@ from radlas.store.query import connect, run_sql
 from radlas.store.snapshots import list_snapshots, load_snapshot, open_snapshot
 from radlas.store.travel import export, merge
 from radlas.tables import TABLES
+from radlas.words import counted
 
 
 class Format(StrEnum):
@@ -120,7 +121,7 @@ def compact_(
             for name in TABLES
         }
         lines = [
-            f"{one.table}: {one.parts_before} parts -> {one.parts_after},"
+            f"{one.table}: {counted(one.parts_before, 'part')} -> {one.parts_after},"
             f" {one.bytes_before / 1e6:.1f} MB -> {one.bytes_after / 1e6:.1f} MB,"
             f" {len(gone[one.table])} old files removed"
             for one in done
@@ -156,7 +157,7 @@ def export_(
         rows = export(opened, out, frozen)
         lines = [
             f"exported {out}",
-            *(f"  {number} rows of {name}" for name, number in rows.items()),
+            *(f"  {counted(number, 'row')} of {name}" for name, number in rows.items()),
         ]
         lines.append(f"next, where it goes: radlas merge {out.name} --store STORE")
         return show(Report(tuple(lines), {"out": str(out), "rows": rows}), as_json=as_json)
@@ -176,7 +177,7 @@ def merge_(
         with writing(opened, "merge", alone=True):
             done = merge(opened, source)
         lines = [
-            f"  {name}: {one['new']} rows are new, {one['known']} were here"
+            f"  {name}: {counted(one['new'], 'new row')}, {one['known']} known before"
             for name, one in done.items()
         ]
         report = Report((f"merged {source}", *lines), {"source": str(source), "rows": done})

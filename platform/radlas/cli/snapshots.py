@@ -24,6 +24,7 @@ from radlas.store.snapshots import (
     verify_snapshot,
 )
 from radlas.store.travel import export
+from radlas.words import counted
 
 _USUAL = Gates()
 Label = Annotated[str, typer.Argument(help="NAME (its newest) or NAME@N.")]
@@ -90,7 +91,10 @@ def list_(store: StoreOption, as_json: JsonOption = False) -> None:
 
     def action() -> int:
         found = list_snapshots(open_store(store))
-        lines = [f"{s.label}  {len(s.cases)} cases  {s.created_at}  {s.id[:12]}" for s in found]
+        lines = [
+            f"{s.label}  {counted(len(s.cases), 'case')}  {s.created_at}  {s.id[:12]}"
+            for s in found
+        ]
         data = {"snapshots": [asdict(snapshot) for snapshot in found]}
         return show(Report(tuple(lines) or ("no snapshot yet",), data), as_json=as_json)
 
@@ -170,7 +174,7 @@ def export_(
         rows = export(opened, out, snapshot)
         lines = [
             f"exported snapshot {snapshot.label}, id {snapshot.id[:16]}, to {out}",
-            *(f"  {number} rows of {name}" for name, number in rows.items()),
+            *(f"  {counted(number, 'row')} of {name}" for name, number in rows.items()),
             "  no image, no mask, no site key",
             f"next, where it goes: {_next(snapshot, out)}",
         ]
@@ -190,8 +194,11 @@ def _next(snapshot: Snapshot, out: Path) -> str:
 def _lines(snapshot: Snapshot) -> list[str]:
     lines = [f"  id {snapshot.id[:16]}, created {snapshot.created_at}"]
     for centre, n in snapshot.counts.items():
-        lines.append(f"  centre {centre}: {n['cases']} cases of {n['subjects']} subjects")
+        lines.append(
+            f"  centre {centre}: {counted(n['cases'], 'case')} of"
+            f" {counted(n['subjects'], 'subject')}"
+        )
     lines += [f"  feature set {name}" for name in snapshot.feature_sets]
-    lines += [f"  {table}: {one['rows']} rows" for table, one in snapshot.tables.items()]
+    lines += [f"  {table}: {counted(one['rows'], 'row')}" for table, one in snapshot.tables.items()]
     lines += [f"  warning: {said(one)}" for one in snapshot.validation.get("findings", ())]
     return lines

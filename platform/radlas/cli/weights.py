@@ -12,6 +12,7 @@ import typer
 from radlas.cli.app import JsonOption
 from radlas.entry import guarded, show
 from radlas.flows.base import Report
+from radlas.words import counted
 
 File = Annotated[Path, typer.Argument(help="A .pth checkpoint of tensors alone, or .safetensors.")]
 _SPEAK = 10.0  # seconds between lines of progress
@@ -122,8 +123,9 @@ def _told(file: Path) -> Report:
     ]
     if "subjects" in note:
         lines.append(
-            f"  made by radlas pretrain, {note['objective']}, {note['steps']} steps, on images of"
-            f" {len(note['subjects'])} subjects of {', '.join(note['centres'])}"
+            f"  made by radlas pretrain, {note['objective']},"
+            f" {counted(note['steps'], 'step')}, on images of"
+            f" {counted(len(note['subjects']), 'subject')} of {', '.join(note['centres'])}"
         )
         if note.get("untrained"):
             lines.append("  !! which taught it next to nothing: a null model")

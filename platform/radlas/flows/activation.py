@@ -29,6 +29,7 @@ from radlas.roi.ring import ring_name
 from radlas.store.layout import Store
 from radlas.store.recipes import load_recipe
 from radlas.volumes.zarr import read_rois, read_volume
+from radlas.words import counted
 
 _DESCRIBED = 79  # characters that a NIfTI header has room for
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -133,8 +134,8 @@ def in_words(cam: Mapping[str, Any] | None, place: str) -> list[str]:
         return []
     cell = " x ".join(f"{edge:.1f}" for edge in cam["cell_mm"])
     lines = [
-        f"  Grad-CAM of {len(cam['cases'])} cases at {cam['layer']}, region {cam['region']};"
-        f" maps as NIfTI in {place}",
+        f"  Grad-CAM of {counted(len(cam['cases']), 'case')} at {cam['layer']}, region"
+        f" {cam['region']}; maps as NIfTI in {place}",
         f"  one cell of the map is up to {cell} mm (z, y, x)",
     ]
     lines += [f"  {note}" for note in sorted({c["note"] for c in cam["cases"] if c["note"]})]

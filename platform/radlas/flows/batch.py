@@ -16,6 +16,7 @@ from radlas.model import Outcome, Row
 from radlas.reasons import REASONS
 from radlas.store.layout import Store
 from radlas.store.ledger import Recorder, standings
+from radlas.words import counted
 
 BATCH = 32  # outcomes per commit at least: files of a useful size, little lost by a kill
 HASTE = 2.0  # a fast batch grows for this time [s]: a commit costs the same for many outcomes
@@ -127,7 +128,7 @@ def summarise(stage: str, plan: Plan[Any], ended: Iterable[Outcome], *, tolerate
     states = {s: now[s] + plan.known.get(s, 0) for s in ("ok", "quarantined", "failed")}
     before = sum(plan.known.values())
     equation = " + ".join(f"{number} {state}" for state, number in states.items())
-    lines = [f"{stage}: {sum(states.values())} inputs = {equation}"]
+    lines = [f"{stage}: {counted(sum(states.values()), 'input')} = {equation}"]
     if before:
         lines.append(f"  {before} were settled by earlier runs and were not done again")
     if before and not ended:

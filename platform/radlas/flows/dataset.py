@@ -12,6 +12,7 @@ from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store
 from radlas.store.masks import load_mask
 from radlas.store.snapshots import Snapshot, open_snapshot
+from radlas.words import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,7 @@ def _check_independent(header: Any, where: str) -> None:
     repeated = header["subject_id"].duplicated(keep=False)
     if repeated.any():
         raise StudyError(
-            f"{header['subject_id'][repeated].nunique()} subjects have several cases",
+            f"several cases of {counted(header['subject_id'][repeated].nunique(), 'subject')}",
             where,
             "choose one case per subject: radlas snapshot create --cohort 'select case_id …'",
         )

@@ -10,6 +10,7 @@ from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store
 from radlas.store.recipes import load_recipe
 from radlas.store.snapshots import Snapshot
+from radlas.words import counted
 
 Json = dict[str, Any]
 
@@ -77,8 +78,9 @@ def _weights(store: Store, feature_sets: Sequence[str]) -> str:
             told.append(f"{name}: random, seed {recipe['settings'].get('seed')}")
         elif "subjects" in note:
             told.append(
-                f"{name}: {note['objective']} on images of {len(note['subjects'])} subjects of"
-                f" {', '.join(note['centres'])}, no labels, {note['steps']} steps,"
+                f"{name}: {note['objective']} on images of"
+                f" {counted(len(note['subjects']), 'subject')} of"
+                f" {', '.join(note['centres'])}, no labels, {counted(note['steps'], 'step')},"
                 f" {'which taught it next to nothing, ' if note.get('untrained') else ''}"
                 f"a crop found its like in {note['found']:.0%} of cases (by chance"
                 f" {note['chance']:.0%}); SHA-256 {digest}"

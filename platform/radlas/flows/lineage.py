@@ -40,6 +40,7 @@ from radlas.store.travel import merged_cases
 from radlas.tables import ROW_DIGEST, TABLES
 from radlas.version import __version__
 from radlas.volumes.zarr import input_digests, read_record, verify_case
+from radlas.words import counted
 
 _CLOSE = 1e-12  # of a risk or an area computed again on the same machine
 
@@ -123,7 +124,9 @@ def _numbers(store: Store, name: str, number: int, case: str) -> Iterator[Link]:
         if told is not None:
             area = auc([row["label"] for row in rows], [row["risk"] for row in rows]).auc
             off = "" if area == told else f"the risks give {area}"
-            yield Link("number", place, f"{model}: AUC {told:.4f} of {len(rows)} cases", off)
+            yield Link(
+                "number", place, f"{model}: AUC {told:.4f} of {counted(len(rows), 'case')}", off
+            )
         for row in rows:
             if row["case"] == case:
                 claim = f"{model}: risk {row['risk']:.6f} of case {case[:8]}"

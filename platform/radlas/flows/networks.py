@@ -14,6 +14,7 @@ from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store
 from radlas.store.pretraining import digests_of, pretraining_of, united
 from radlas.store.recipes import load_recipe
+from radlas.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +59,8 @@ def unsaid(store: Store, recipe: Mapping[str, Any]) -> list[str]:
     if "subjects" in note and "subjects" not in said:
         told.append(
             f"  !! this store knows these weights, their file says nothing: pre-trained on images"
-            f" of {len(note['subjects'])} subjects of {', '.join(note.get('centres', ()))}"
+            f" of {counted(len(note['subjects']), 'subject')} of"
+            f" {', '.join(note.get('centres', ()))}"
         )
     if note.get("untrained") and not said.get("untrained"):
         told.append(f"  !! its features come from {why_null_network(store, recipe)}: a null model")

@@ -29,6 +29,7 @@ from radlas.store.models import model_folder, read_card
 from radlas.store.query import connect
 from radlas.store.recipes import load_recipe
 from radlas.store.snapshots import load_snapshot
+from radlas.words import counted
 
 DRIVERS = 3  # on the terminal
 
@@ -243,7 +244,7 @@ def _told(label: str, card: Any, rows: list[dict[str, Any]], warnings: list[str]
             )
         if row["adapted_by"]:
             lines.append(
-                f"    brought to training by the {row['adapted_by']} cases of its centre that are"
+                f"    brought to training by the {counted(row['adapted_by'], 'case')} of its centre"
                 " described now: with others its risk would differ"
             )
         if not row["known_centre"]:

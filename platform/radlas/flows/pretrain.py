@@ -31,6 +31,7 @@ from radlas.store.pretraining import note_pretraining
 from radlas.store.snapshots import load_snapshot
 from radlas.store.travel import merged_cases
 from radlas.volumes.zarr import read_volume
+from radlas.words import counted
 
 OBJECTIVE = "contrastive (NT-Xent)"
 READERS = 2
@@ -118,8 +119,8 @@ def pretrain(
         files.save_weights(config.out, state, note)
     shutil.rmtree(work)
     lines = [
-        f"pretrain: {config.out} from images of {len(cases)} subjects of"
-        f" {', '.join(sorted(config.centres))}, {config.steps} steps"
+        f"pretrain: {config.out} from images of {counted(len(cases), 'subject')} of"
+        f" {', '.join(sorted(config.centres))}, {counted(config.steps, 'step')}"
         + (" (went on where an earlier run stood)" if resumed else ""),
         f"  a crop found its like in {note['found']:.0%} of cases, with random weights in"
         f" {note['untaught']:.0%}, by chance in {note['chance']:.0%}; loss {note['loss']:.3f}",

@@ -9,6 +9,7 @@ from radlas.errors import StudyError
 from radlas.flows.controls import MEANING, Controls
 from radlas.learn.study import CONTROL, StudyConfig
 from radlas.learn.support import external_support, training_support
+from radlas.words import counted
 
 Json = dict[str, Any]
 # Seconds of one fit of the pipeline on one core: at least, and per column of 129 rows.
@@ -54,20 +55,21 @@ def support_lines(support: Json) -> list[str]:
     training, external = support["training"], support["external"]
     low, high = training["parameters"].values()
     lines = [
-        f"  training: {training['n']} subjects, {training['events']} in the smaller class: they"
-        f" carry {low} to {high} fitted parameters"
+        f"  training: {counted(training['n'], 'subject')}, {training['events']} in the smaller"
+        f" class: they carry {low} to {high} fitted parameters"
     ]
     lines += [
-        f"  {model}: {support['candidates'][model]} candidate features, {share:.2f} of the smaller"
-        " class for each"
+        f"  {model}: {counted(support['candidates'][model], 'candidate feature')},"
+        f" {share:.2f} of the smaller class for each"
         for model, share in training["per_candidate"].items()
         if share is not None
     ]
     for area, half in zip(external["auc"][1:2], external["halves"][1:2], strict=True):
         lines.append(
-            f"  external: {external['n']} subjects would tell an AUC of {area['auc']:g} to within"
-            f" {area['half_width']:.2f}; of two equal subgroups a difference below"
-            f" {half['detectable']:.2f} would be missed more often than once in five"
+            f"  external: {counted(external['n'], 'subject')} would tell an AUC of"
+            f" {area['auc']:g} to within {area['half_width']:.2f}; of two equal subgroups"
+            f" a difference below {half['detectable']:.2f} would be missed more often"
+            " than once in five"
         )
     return lines
 

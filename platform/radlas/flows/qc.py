@@ -22,6 +22,7 @@ from radlas.store import delta
 from radlas.store.layout import open_store
 from radlas.store.ledger import case_standings
 from radlas.store.travel import merged_cases
+from radlas.words import counted
 
 
 class QcConfig(StoreConfig):
@@ -106,7 +107,7 @@ def commit(config: QcConfig, plan: Plan[QcTask], done: Iterator[Done[QcTask, Thu
     damaged = sum(bool(card.damage) for card in cards)
     looks = sum(bool(card.weight) for card in cards)
     line = (
-        f"qc: {len(cards)} cases on {config.out}, {looks} of them with remarks;"
+        f"qc: {counted(len(cards), 'case')} on {config.out}, {looks} of them with remarks;"
         f" {len(found.trouble)} not stored, {damaged} damaged"
         + (f"; the images of {found.elsewhere} more are at another site" if found.elsewhere else "")
     )

@@ -33,6 +33,7 @@ from radlas.store.models import (
     versions,
 )
 from radlas.store.snapshots import create_snapshot, load_snapshot
+from radlas.words import counted
 
 
 class RetrainConfig(StoreConfig):
@@ -234,7 +235,7 @@ def _of_whom(compared: dict[str, int]) -> str:
     }
     without = [f"{compared[key]} {told}" for key, told in words.items() if compared[key]]
     told = f", without {' and '.join(without)}" if without else ""
-    return f" on {compared['subjects']} subjects{told}"
+    return f" on {counted(compared['subjects'], 'subject')}{told}"
 
 
 def _risks(store: Store, name: str, number: int) -> Any:

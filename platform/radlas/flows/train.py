@@ -41,6 +41,7 @@ from radlas.store.layout import open_store
 from radlas.store.models import find_version, model_name, publish
 from radlas.store.snapshots import load_snapshot
 from radlas.version import __version__
+from radlas.words import counted
 
 _PACKAGES = ("numpy", "scikit-learn", "shap", "pyradiomics", "torch", "simpleitk", "zarr", "duckdb")
 
@@ -258,10 +259,11 @@ def _told(model: FittedModel, found: dict[str, Any]) -> str:
     told = "not estimable"
     if folds["count"]:
         spread = "" if folds["sd"] is None else f"SD {folds['sd']:.3f} over "
-        told = f"{folds['mean']:.3f} ({spread}{folds['count']} folds)"
+        told = f"{folds['mean']:.3f} ({spread}{counted(folds['count'], 'fold')})"
     return (
-        f"  {model.model}: {len(model.signature) - 1} of {len(model.columns)} features, out-of-fold"
-        f" AUC {told}, threshold locked at {model.threshold:.3f}"
+        f"  {model.model}: {len(model.signature) - 1} of"
+        f" {counted(len(model.columns), 'feature')}, out-of-fold AUC {told}, threshold"
+        f" locked at {model.threshold:.3f}"
     )
 
 

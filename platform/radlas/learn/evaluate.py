@@ -16,6 +16,7 @@ from radlas.learn.fitted import FittedModel
 from radlas.learn.metrics import holm, resampled_t
 from radlas.learn.performance import full_performance, performance
 from radlas.learn.study import StudyConfig
+from radlas.words import counted
 
 Json = dict[str, Any]
 
@@ -139,14 +140,14 @@ def _check_subjects(model: FittedModel, who: ArrayLike) -> None:
     names = pd.Series(who)
     if names.duplicated().any():
         raise StudyError(
-            f"{names[names.duplicated()].nunique()} subjects have several rows",
+            f"several rows of {counted(names[names.duplicated()].nunique(), 'subject')}",
             str(names[names.duplicated()].iloc[0]),
             "choose one case per subject: intervals assume independent rows",
         )
     seen = sorted(set(names) & set(model.oof["subject"]))
     if seen:
         raise StudyError(
-            f"{len(seen)} subjects of the evaluation were trained on",
+            f"trained on {counted(len(seen), 'subject')} of the evaluation",
             f"model {model.model}, subject {seen[0]}",
             "evaluate on the external centre only; see `internal` for training subjects",
         )

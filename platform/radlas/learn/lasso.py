@@ -17,6 +17,7 @@ from sklearn.utils.validation import validate_data
 
 from radlas.compiled import kernel
 from radlas.errors import StudyError
+from radlas.words import counted
 
 Floats = NDArray[np.float64]
 SETTLED = 1e-12  # gradient per unit of a column's size at which a coefficient is final
@@ -82,7 +83,9 @@ class L1Logistic(LinearClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         """Intercept and coefficients, shape ``(1 + feature,)``."""
         beta, self.n_iter_ = minimise(values, label, self.C, self.max_iter, start)
         if self.n_iter_ >= self.max_iter:
-            message = f"L1 logistic, C = {self.C:g}: {self.max_iter} steps were not enough"
+            message = (
+                f"L1 logistic, C = {self.C:g}: not settled after {counted(self.max_iter, 'step')}"
+            )
             warnings.warn(message, ConvergenceWarning, stacklevel=3)
         return beta
 

@@ -21,6 +21,7 @@ from radlas.learn.harmonise import Harmoniser
 from radlas.learn.lasso import L1Logistic, LinearLasso
 from radlas.learn.selectors import CorrelationFilter, NearConstant, RankedElimination
 from radlas.learn.settings import Harmonise, Selection
+from radlas.words import counted
 
 K, C = "eliminate__n_features", "lasso__C"
 
@@ -219,7 +220,9 @@ def rad_score(
     features = signature.iloc[:-1]
     absent = sorted(set(features["feature"]) - set(X.columns))
     if absent:
-        raise StudyError(f"{len(absent)} features of the signature are absent, as {absent[0]}")
+        raise StudyError(
+            f"not there of the signature: {counted(len(absent), 'feature')}, as {absent[0]}"
+        )
     raw = X[list(features["feature"])].to_numpy(dtype=np.float64)
     if table is not None and len(table):
         raw = _moved(raw, list(features["feature"]), np.asarray(centres).astype(str), table)

@@ -19,6 +19,7 @@ from radlas.learn.evaluate import with_holm
 from radlas.learn.metrics import benjamini_hochberg
 from radlas.learn.settings import MISSING
 from radlas.learn.support import detectable_difference
+from radlas.words import counted
 
 Json = dict[str, Any]
 
@@ -181,7 +182,7 @@ def _levels(
         raise StudyError(f"subgroup {variable!r} is not a clinical column", hint=hint)
     absent = cases.difference(clinical.index)
     if len(absent):
-        raise StudyError(f"{len(absent)} cases have no clinical row", str(absent[0]))
+        raise StudyError(f"no clinical row of {counted(len(absent), 'case')}", str(absent[0]))
     values = clinical[variable].reindex(cases)
     texts = in_words(values)
     if cuts is None:

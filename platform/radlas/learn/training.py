@@ -13,6 +13,7 @@ from radlas.learn.design import model_columns
 from radlas.learn.harmonise import FEWEST, LEAVE_OUT
 from radlas.learn.splits import surely_left
 from radlas.learn.study import StudyConfig
+from radlas.words import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +129,7 @@ def _check_rows(
     names, counts = np.unique(who, return_counts=True)
     if (counts > 1).any():
         raise StudyError(
-            f"{int((counts > 1).sum())} subjects have several rows",
+            f"several rows of {counted(int((counts > 1).sum()), 'subject')}",
             str(names[counts > 1][0]),
             "choose one case per subject: intervals and centres are judged by independent rows",
         )

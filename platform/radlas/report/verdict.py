@@ -7,6 +7,7 @@ from radlas.report import rivals
 from radlas.report.check import kind_of
 from radlas.report.evidence import Evidence, External
 from radlas.report.evidence_validation import NOT_IMPUTED, WITHIN, CentreTold
+from radlas.words import counted
 
 FEW = 5  # per class, below which DeLong's interval covers less than it says
 EVENTS_FOR_CALIBRATION = 100  # per class, a lower bound [Snell 2021]
@@ -54,13 +55,13 @@ def calibration_sentence(external: External) -> str:
     smaller = _smaller_class(external)
     if smaller >= EVENTS_FOR_CALIBRATION:
         return (
-            f"The smaller class holds {smaller} patients. At least {EVENTS_FOR_CALIBRATION} per"
-            " class is a lower bound for claims about calibration."
+            f"The smaller class holds {counted(smaller, 'patient')}. At least"
+            f" {EVENTS_FOR_CALIBRATION} per class is a lower bound for claims about calibration."
         )
     return (
-        f"The smaller class holds {smaller} patients. Fewer than {EVENTS_FOR_CALIBRATION} events or"
-        " non-events cannot support a claim about calibration: read these numbers as a check for"
-        " gross error only."
+        f"The smaller class holds {counted(smaller, 'patient')}. Fewer than"
+        f" {EVENTS_FOR_CALIBRATION} events or non-events cannot support a claim about calibration:"
+        " read these numbers as a check for gross error only."
     )
 
 
@@ -74,8 +75,8 @@ def _few_patients(external: External) -> str:
         return ""
     wide = "the interval of the AUC is too narrow" if smaller < FEW else "intervals are wide"
     return (
-        f"The smaller class of the external centre holds {smaller} patients: {wide} and calibration"
-        " cannot be judged."
+        f"The smaller class of the external centre holds {counted(smaller, 'patient')}:"
+        f" {wide} and calibration cannot be judged."
     )
 
 

@@ -24,6 +24,7 @@ from radlas.store.parts import verify_part
 from radlas.store.query import connect, run_sql
 from radlas.tables import TABLES
 from radlas.version import __version__
+from radlas.words import counted
 
 PINNED = ("cases", "rois", "clinical", "radiomics", "deep")  # make a snapshot's identity
 _FOLDER = "snapshots"
@@ -241,7 +242,8 @@ def _cohort(everything: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, ...]:
         chosen = _values(relation.select("case_id"))
     if not chosen or not chosen <= known:
         raise ConfigError(
-            f"the cohort query gives {len(chosen)} cases, {len(chosen - known)} of them unknown",
+            f"the cohort query gives {counted(len(chosen), 'case')},"
+            f" {len(chosen - known)} of them unknown",
             sql or "all cases",
             "ingest first: radlas ingest; then look: radlas status",
         )

@@ -41,6 +41,7 @@ from radlas.store.snapshots import (
 )
 from radlas.tables import ROW_DIGEST, TABLES, Table
 from radlas.volumes.zarr import is_committed
+from radlas.words import counted
 
 _IN_COHORT = "case_id in (select case_id from cohort)"
 _OF_RECIPES = "feature_set in (select feature_set from recipes)"
@@ -114,7 +115,8 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
         if contradictions:
             shown = "; ".join(contradictions[:_SHOWN])
             raise StoreError(
-                f"{len(contradictions)} rows say something else under the same key: {shown}",
+                "under the same key there is something else in"
+                f" {counted(len(contradictions), 'row')}: {shown}",
                 str(source),
                 "nothing was merged; ask that site which of the two is right",
                 "conflict",

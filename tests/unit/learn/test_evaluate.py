@@ -45,13 +45,13 @@ def test_planted_signal_holds_in_the_external_centre(result):
 
 def test_a_trained_subject_cannot_be_evaluated_on(fitted, external, study):
     subjects = ["s003", *external.subjects[1:]]
-    with pytest.raises(StudyError, match="1 subjects of the evaluation were trained on"):
+    with pytest.raises(StudyError, match="trained on 1 subject of the evaluation"):
         evaluate(fitted, external.X, external.y, subjects=subjects, study=study)
 
 
 def test_a_subject_counts_once(fitted, external, study):
     subjects = ["x001", *external.subjects[1:]]
-    with pytest.raises(StudyError, match="1 subjects have several rows"):
+    with pytest.raises(StudyError, match="several rows of 1 subject"):
         evaluate(fitted, external.X, external.y, subjects=subjects, study=study)
 
 

@@ -152,6 +152,6 @@ def test_several_cases_of_a_subject_are_refused(cohort, small):
     """Noise would tell the centre of a patient who is known from another image."""
     subjects = cohort.subjects.copy()
     subjects[5] = subjects[3]
-    with pytest.raises(StudyError, match="1 subjects have several rows") as caught:
+    with pytest.raises(StudyError, match="several rows of 1 subject") as caught:
         fit(cohort, small, subjects=subjects)
     assert caught.value.where == "s003"

@@ -70,5 +70,5 @@ def test_the_digested_parameters_change_with_any_training_value(cohort):
 
 def test_a_signature_without_its_column_is_refused():
     signature = pd.DataFrame({"feature": ["a__b__c", "(intercept)"], "coefficient": [1.0, 0.0]})
-    with pytest.raises(StudyError, match="1 features of the signature are absent, as a__b__c"):
+    with pytest.raises(StudyError, match="not there of the signature: 1 feature, as a__b__c"):
         rad_score(signature, pd.DataFrame({"other": [1.0]}))

@@ -81,7 +81,7 @@ def test_a_cohort_query_selects_cases_and_their_rows(filled):
     [
         ({"name": "x y"}, "not a snapshot name"),
         ({"name": "x", "cohort_sql": "select 1 one"}, "no column `case_id`"),
-        ({"name": "x", "cohort_sql": "select 'zz' case_id"}, "gives 1 cases, 1 of them unknown"),
+        ({"name": "x", "cohort_sql": "select 'zz' case_id"}, "gives 1 case, 1 of them unknown"),
         ({"name": "x", "cohort_sql": "select case_id from cases where false"}, "gives 0 cases"),
         ({"name": "x", "feature_sets": ["nope-1"]}, "no rows of feature set nope-1"),
     ],
