@@ -61,6 +61,13 @@ def test_a_level_that_is_a_number_is_no_deep_feature(people):
         assert not column.deep
 
 
+def test_a_level_that_is_called_value_is_no_number():
+    people = pd.DataFrame({"coding": ["value", "code", "value"]}, index=list("abc"))
+    columns = clinical_columns(people, ["coding"])
+    assert columns == ("clinical__coding__code", "clinical__coding__value_")
+    assert clinical_features(people, columns).to_numpy().tolist() == [[0, 1], [1, 0], [0, 1]]
+
+
 def test_an_unknown_variable_is_named(people):
     with pytest.raises(StudyError, match="'stage' is not in the clinical records"):
         clinical_columns(people, ["stage"])
