@@ -7,7 +7,7 @@ import importlib
 import numpy as np
 import pytest
 
-from radlas.flows.retrain import decide
+from radlas.flows.challenge import decide
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import open_store
 from radlas.store.models import (
@@ -95,6 +95,34 @@ def test_whom_a_comparison_leaves_out_is_counted(own_store, study_file):
     }
     assert "on 39 subjects, without 1 with another label since" in decision["why"]
     assert "10 that only the champion was judged on" in decision["why"]
+
+
+def test_small_losses_may_not_add_up(own_store, study_file):
+    """The third is within the margin of the second, and no more of the first."""
+    store, study = open_store(own_store), StudyConfig.read(study_file)
+    move_alias(store, "tiny", 5, "of a day when nobody judged outside: nothing compares it")
+    for number, gain in ((7, 0.35), (8, 0.30)):
+        planted(store, number, "dlr", dlr=rows(gain))
+        move_alias(store, "tiny", number, "planted")
+    planted(store, 9, "dlr", dlr=rows(0.25))
+    assert decide(store, study, 9, 0.15)["decision"] == "promote"
+    decision = decide(store, study, 9, 0.09)
+    assert decision["decision"] == "keep"
+    assert "small losses have added up since an earlier champion" in decision["why"]
+    assert "against version 7 on 60 subjects" in decision["why"]
+
+
+def test_a_champion_that_was_taken_back_is_no_measure_any_more(own_store, study_file):
+    """What it reached may have been the reason."""
+    store, study = open_store(own_store), StudyConfig.read(study_file)
+    for number, gain in ((6, 0.15), (7, 0.39), (8, 0.16)):
+        planted(store, number, "dlr", dlr=rows(gain))
+    for number in (6, 7):
+        move_alias(store, "tiny", number, "planted")
+    assert decide(store, study, 8, 0.03)["decision"] == "keep"
+    move_alias(store, "tiny", 6, "7 had seen them")
+    decision = decide(store, study, 8, 0.03)
+    assert decision["decision"] == "promote", decision["why"]
 
 
 def test_a_champion_that_was_never_judged_outside_stays_and_the_reason_is_said(

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import radlas as package
+from radlas.flows.challenge import decide
 from radlas.flows.montage import spread
-from radlas.flows.retrain import decide
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store import delta

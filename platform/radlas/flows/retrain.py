@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from pydantic import Field
 
 from radlas.engine.base import Engine, SerialEngine
 from radlas.errors import StudyError
 from radlas.flows.base import Report, StoreConfig
+from radlas.flows.challenge import decide, facts_of
 from radlas.flows.dataset import load_dataset
 from radlas.flows.explain import ExplainConfig, explain
 from radlas.flows.report import ReportConfig, report
 from radlas.flows.train import TrainConfig, train
 from radlas.flows.validate import ModelConfig, validate
-from radlas.learn.delong import paired
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store, open_store
 from radlas.store.locks import writing
 from radlas.store.models import (
     DECISION,
-    VALIDATION,
     champions,
     find_beside,
     keep_beside,
     move_alias,
-    read_alias,
     read_card,
     versions,
 )
 from radlas.store.snapshots import create_snapshot, load_snapshot
-from radlas.words import counted
 
 
 class RetrainConfig(StoreConfig):
@@ -79,7 +74,7 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     warnings = trained.data["warnings"]
     if decision is None and (twin := _twin(store, study, number)):
         why = f"models and external rows are those of version {twin}"
-        decision = _facts(store, study.name, number, config.margin)
+        decision = facts_of(store, study.name, number, config.margin)
         decision |= {"decision": "keep", "why": why}
         with writing(store, "retrain", alone=True):
             keep_beside(store, study.name, number, DECISION, decision)
@@ -107,58 +102,6 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     lines = [line for step in steps for line in step.lines]
     lines.append(f"retrain: {decision['decision']}; {_standing(store, study.name, decision)}")
     return Report(tuple(lines), {"new": True, **decision, "warnings": warnings})
-
-
-def decide(store: Store, study: StudyConfig, number: int, margin: float) -> dict[str, Any]:
-    """Promote if there is no champion, or if the external AUC is not worse by more than a margin.
-
-    The test is paired on the external subjects that both versions were validated on, each by what
-    it calls its primary model: promote if the lower bound of challenger minus champion (DeLong)
-    lies above ``-margin``. Whom the comparison leaves out is counted: a cohort that leaves out who
-    was hard to tell flatters its model.
-    """
-    facts = _facts(store, study.name, number, margin)
-    champion = facts["champion"]
-    if champion is None:
-        return {**facts, "decision": "promote", "why": "there was no champion"}
-    if champion == number:
-        return {**facts, "decision": "keep", "why": "it is the champion already"}
-    risks = [_risks(store, study.name, one) for one in (number, champion)]
-    if risks[1] is None:
-        why = (
-            f"version {champion}, the champion, was never judged outside, so nothing compares them:"
-            f" radlas model promote {study.name}@{number}, or leave it"
-        )
-        return {**facts, "decision": "keep", "why": why}
-    new, old = _in_common(*risks)
-    facts["compared"] = compared = _counted(risks[0], risks[1], len(new))
-    classes = new["label"].value_counts()
-    if len(classes) < 2 or classes.min() < study.minimum_per_class:
-        why = (
-            f"{len(new)} subjects were validated under both with the same label; each class needs"
-            f" {study.minimum_per_class} to compare them"
-        )
-        return {**facts, "decision": "keep", "why": why}
-    found = paired(new["label"], new["risk"], old["risk"], alpha=study.alpha)
-    if found.interval is None:
-        return {**facts, "decision": "keep", "why": found.note}
-    low, high = found.interval
-    better = low > -margin
-    why = (
-        f"external AUC changes by {found.difference:+.3f} ({low:+.3f} to {high:+.3f}) against"
-        f" version {champion}{_of_whom(compared)}; the lower bound must exceed {-margin:+.3f}"
-    )
-    return {**facts, "decision": "promote" if better else "keep", "why": why}
-
-
-def _facts(store: Store, name: str, number: int, margin: float) -> dict[str, Any]:
-    return {
-        "challenger": number,
-        "champion": read_alias(store, name),
-        "promotions": len(champions(store, name)),
-        "margin": margin,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
 
 
 def _follow(store: Store, name: str, decision: dict[str, Any]) -> None:
@@ -207,42 +150,3 @@ def _same_rows(store: Store, study: StudyConfig, *snapshots: str) -> bool:
         load_dataset(store, load_snapshot(store, label), study, centres) for label in snapshots
     )
     return bool(one.X.equals(other.X) and one.y.equals(other.y))
-
-
-def _in_common(new: Any, old: Any) -> tuple[Any, Any]:
-    """The external subjects of both versions whose label did not change, in one order."""
-    both = new.index.intersection(old.index)
-    both = both[new.loc[both, "label"].to_numpy() == old.loc[both, "label"].to_numpy()]
-    return new.loc[both], old.loc[both]
-
-
-def _counted(new: Any, old: Any, compared: int) -> dict[str, int]:
-    """External subjects that were compared, and those that were not, by the reason."""
-    both = len(new.index.intersection(old.index))
-    return {
-        "subjects": compared,
-        "relabelled": both - compared,
-        "challenger_only": len(new) - both,
-        "champion_only": len(old) - both,
-    }
-
-
-def _of_whom(compared: dict[str, int]) -> str:
-    words = {
-        "relabelled": "with another label since",
-        "challenger_only": "that only the challenger was judged on",
-        "champion_only": "that only the champion was judged on",
-    }
-    without = [f"{compared[key]} {told}" for key, told in words.items() if compared[key]]
-    told = f", without {' and '.join(without)}" if without else ""
-    return f" on {counted(compared['subjects'], 'subject')}{told}"
-
-
-def _risks(store: Store, name: str, number: int) -> Any:
-    """External risks of what the version itself calls its primary model; None: not validated."""
-    result = find_beside(store, name, number, VALIDATION)
-    if result is None:
-        return None
-    primary = read_card(store, name, number)["study"]["primary"]
-    rows = pd.DataFrame(result["models"][primary]["predictions"])
-    return rows.set_index("subject").sort_index()
