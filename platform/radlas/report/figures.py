@@ -19,6 +19,8 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from markupsafe import Markup, escape
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
@@ -94,9 +96,11 @@ def svg(key: str, size: tuple[float, float], paint: Paint, alt: str) -> Markup:
     """
     buffer = io.StringIO()
     with _style(key):
-        figure = Figure(figsize=size)
+        figure = Figure(figsize=size, dpi=200)
         paint(figure)
-        figure.savefig(buffer, format="svg", dpi=200, metadata={"Date": None, "Creator": None})
+        # Not by `savefig`, which lays out and draws everything once more, into nothing.
+        canvas: Any = FigureCanvasSVG(figure)
+        canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
     return _inline(buffer.getvalue(), size, alt)
 
 
@@ -104,9 +108,10 @@ def png(size: tuple[float, float], paint: Paint, alt: str, *, dots_per_inch: int
     """An inline PNG, for what is made of voxels; ``size`` in inch."""
     buffer = io.BytesIO()
     with _style("png"):
-        figure = Figure(figsize=size)
+        figure = Figure(figsize=size, dpi=dots_per_inch)
         paint(figure)
-        figure.savefig(buffer, format="png", dpi=dots_per_inch, metadata={"Software": None})
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.print_png(buffer, metadata={"Software": None})
     data = base64.b64encode(buffer.getvalue()).decode()
     width, height = (round(side * dots_per_inch) for side in size)
     return Markup(
