@@ -139,7 +139,7 @@ def logistic(design: Floats, label: NDArray[np.bool_]) -> Floats | None:
     columns, mixing = np.linalg.qr(design / length)
     if np.linalg.cond(mixing) > 1e12:
         return None
-    score = columns @ columns.T @ np.full(len(label), special.logit(label.mean()))
+    score = columns @ (columns.T @ np.full(len(label), special.logit(label.mean())))
     for _ in range(100):
         fitted = special.expit(score)
         information = columns.T @ (columns * (fitted * (1 - fitted))[:, None])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,12 @@ from scipy.special import expit, logit
 from scipy.stats import chi2
 
 from radlas.errors import StudyError
-from radlas.learn.calibration import calibration, calibration_curve, calibration_errors
+from radlas.learn.calibration import (
+    calibration,
+    calibration_curve,
+    calibration_errors,
+    logistic,
+)
 from radlas.learn.lowess import smooth
 
 
@@ -78,6 +85,17 @@ def test_many_patients_have_the_bounds_of_the_normal_curve():
     found = calibration(rng.random(20_000) < expit(line), expit(line))
     low, high = found.slope_interval
     assert found.slope - low == pytest.approx(high - found.slope, rel=0.02)
+
+
+def test_memory_grows_with_the_patients_and_not_with_their_square():
+    """Of 20,000 a table of all pairs would take three gigabytes."""
+    rng = np.random.default_rng(1)
+    design = np.column_stack([np.ones(20_000), rng.normal(size=20_000)])
+    tracemalloc.start()
+    logistic(design, rng.random(20_000) < 0.5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * design.nbytes
 
 
 @pytest.mark.parametrize("y", [[0, 0, 0, 1, 1, 1], [0, 0, 0, 0, 0, 0]])
