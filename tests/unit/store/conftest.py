@@ -40,6 +40,10 @@ def address(request, tmp_path):
     )
 
 
+# For tests of what is computed from rows: nothing there asks where they are.
+here = pytest.mark.parametrize("address", ["folder"], indirect=True)
+
+
 @pytest.fixture
 def store(address):
     return init_store(address)

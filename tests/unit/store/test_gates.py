@@ -10,13 +10,14 @@ from radlas.store import delta
 from radlas.store.gates import MEANINGS, Gates, examine, refuse, said
 from radlas.store.snapshots import create_snapshot, list_snapshots, load_snapshot
 
-from .conftest import case_row, feature_row
+from .conftest import case_row, feature_row, here
 
 
 def findings(snapshot):
     return {one["gate"]: one for one in snapshot.validation["findings"]}
 
 
+@here
 def test_a_sound_snapshot_has_no_findings(filled):
     snapshot, _ = create_snapshot(filled, "x")
     assert snapshot.validation["findings"] == []
@@ -24,6 +25,7 @@ def test_a_sound_snapshot_has_no_findings(filled):
     assert load_snapshot(filled, "x") == snapshot
 
 
+@here
 def test_a_case_without_rows_is_counted_by_feature_set_and_centre(filled):
     delta.append(filled, "cases", [case_row("d"), case_row("e", "c2")], run_id="r")
     snapshot, _ = create_snapshot(filled, "x")
@@ -39,6 +41,7 @@ def test_a_case_without_rows_is_counted_by_feature_set_and_centre(filled):
     assert [one.label for one in list_snapshots(filled)] == ["x@1"], "nothing is written"
 
 
+@here
 def test_undefined_values_beyond_the_limit_are_told_with_their_column(filled):
     values = {"a": 1.0, "b": 2.0, "c": None}
     rows = [feature_row(case, "ring", firstorder_Mean=value) for case, value in values.items()]
@@ -52,6 +55,7 @@ def test_undefined_values_beyond_the_limit_are_told_with_their_column(filled):
     )
 
 
+@here
 def test_a_constant_column_is_told_and_one_that_a_recipe_does_not_make_is_not(filled):
     rows = [feature_row(c, "ring", firstorder_Mean=5.0) for c in "abc"]
     delta.append(filled, "radiomics", rows, run_id="r")
@@ -60,6 +64,7 @@ def test_a_constant_column_is_told_and_one_that_a_recipe_does_not_make_is_not(fi
     assert found["constant"]["many"] == 1
 
 
+@here
 def test_few_cases_of_a_centre_are_told(filled):
     gates = Gates(min_cases_per_centre=4)
     found = findings(create_snapshot(filled, "x", gates=gates)[0])

@@ -19,7 +19,7 @@ from radlas.store.snapshots import (
     verify_snapshot,
 )
 
-from .conftest import case_row, feature_row, overwrite, part_names
+from .conftest import case_row, feature_row, here, overwrite, part_names
 
 SNAPSHOT = "snapshots/x@1.json"
 
@@ -42,6 +42,7 @@ def test_unchanged_content_gives_the_same_snapshot_back(filled):
     assert [s.label for s in list_snapshots(filled)] == ["x@1"]
 
 
+@here
 def test_the_same_rows_in_other_files_have_the_same_identity(filled, new_store):
     """One commit of three rows, or three commits in another order: one content, one id."""
     other = new_store("other")
@@ -52,6 +53,7 @@ def test_the_same_rows_in_other_files_have_the_same_identity(filled, new_store):
     assert create_snapshot(other, "y")[0].id == create_snapshot(filled, "x")[0].id
 
 
+@here
 def test_a_column_another_recipe_added_changes_no_identity(filled):
     first, _ = create_snapshot(filled, "x", feature_sets=["p-1"])
     toy = feature_row("a", feature_set="toy-1", toy=1.0)
@@ -59,6 +61,7 @@ def test_a_column_another_recipe_added_changes_no_identity(filled):
     assert create_snapshot(filled, "x", feature_sets=["p-1"]) == (first, False)
 
 
+@here
 def test_one_changed_value_is_another_snapshot(filled, new_store):
     other = new_store("other")
     delta.append(other, "cases", [case_row(case) for case in "abc"], run_id="r")
@@ -69,6 +72,7 @@ def test_one_changed_value_is_another_snapshot(filled, new_store):
     assert create_snapshot(other, "x")[0].id != create_snapshot(filled, "x")[0].id
 
 
+@here
 def test_a_cohort_query_selects_cases_and_their_rows(filled):
     sql = "select case_id from radiomics where firstorder_Mean >= 1"
     snapshot, _ = create_snapshot(filled, "x", cohort_sql=sql)
@@ -76,6 +80,7 @@ def test_a_cohort_query_selects_cases_and_their_rows(filled):
     assert snapshot.tables["radiomics"]["rows"] == 2
 
 
+@here
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
@@ -141,6 +146,7 @@ def test_opening_a_snapshot_reads_no_log(filled, monkeypatch):
         assert connection.sql(sql).to_arrow_table().equals(by_log)
 
 
+@here
 def test_an_unknown_label_lists_what_there_is(filled):
     create_snapshot(filled, "x")
     with pytest.raises(ConfigError, match="no snapshot 'y'") as caught:
@@ -155,6 +161,7 @@ def test_a_damaged_snapshot_file_is_named(filled):
         load_snapshot(filled, "x")
 
 
+@here
 def test_diff_counts_cases_and_rows_added_removed_and_changed(filled):
     old, _ = create_snapshot(filled, "x")
     delta.append(filled, "cases", [case_row("d")], run_id="r")
@@ -173,6 +180,7 @@ def test_diff_counts_cases_and_rows_added_removed_and_changed(filled):
     assert diff_snapshots(filled, old, old)["same"]
 
 
+@here
 def test_diff_names_changed_records_cells_columns_and_settings(filled):
     """A second look at a patient's file, and a second recipe beside the first."""
     settings = {"bin_width": 25.0, "filters": {"log": [1.0]}}
@@ -198,6 +206,7 @@ def test_diff_names_changed_records_cells_columns_and_settings(filled):
     assert radiomics["columns_removed"] == ["firstorder_Mean"]
 
 
+@here
 def test_the_matrix_shows_a_missing_ring_as_missing(filled):
     ring = feature_row("b", "ring_0_10", firstorder_Mean=9.0)
     delta.append(filled, "radiomics", [ring], run_id="r")
@@ -212,6 +221,7 @@ def test_the_matrix_shows_a_missing_ring_as_missing(filled):
     assert X["ring_0_10__original__firstorder_Mean"].isna().tolist() == [True, False, True]
 
 
+@here
 @pytest.mark.parametrize("shorter", [[3.0], [3.0, 4.0]])
 def test_vectors_of_different_lengths_lend_no_case_anothers_numbers(filled, shorter):
     vectors = {"a": [0.0, 1.0, 2.0], "b": shorter}
@@ -227,6 +237,7 @@ def test_vectors_of_different_lengths_lend_no_case_anothers_numbers(filled, shor
     assert caught.value.where == "feature set d-1, case b"
 
 
+@here
 def test_deep_vectors_become_numbered_columns(filled):
     row = feature_row("a", "whole", feature_set="d-1") | {"layer": "layer4", "vector": [1.0, 2.0]}
     row.pop("image_type")

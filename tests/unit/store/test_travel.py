@@ -21,9 +21,7 @@ from radlas.store.snapshots import create_snapshot, load_snapshot, verify_snapsh
 from radlas.store.travel import export, merge, merged_cases
 from radlas.tables import TABLES
 
-from .conftest import case_row, feature_row
-
-here = pytest.mark.parametrize("address", ["folder"], indirect=True)  # nothing asks where it is
+from .conftest import case_row, feature_row, here
 
 
 @pytest.fixture
@@ -149,6 +147,7 @@ def test_no_folder_is_made_that_is_called_like_a_bucket(hospital, tmp_path, monk
     assert not (tmp_path / "s3:").exists()
 
 
+@here
 def test_no_image_and_no_key_leaves(hospital, tmp_path):
     create_snapshot(hospital, "x")
     export(hospital, tmp_path / "out", load_snapshot(hospital, "x"))
@@ -172,6 +171,7 @@ def test_no_path_of_this_machine_is_stored_or_leaves(hospital, tmp_path):
             assert str(hospital.place) not in text, name
 
 
+@here
 def test_a_contradiction_is_named_and_nothing_is_written(hospital, centre, tmp_path):
     delta.append(centre, "radiomics", [feature_row("b", firstorder_Mean=99.0)], run_id="r")
     before = {table: delta.version(centre, table) for table in ("cases", "radiomics", "clinical")}
@@ -287,6 +287,7 @@ def test_what_is_there_is_not_replaced_and_what_is_no_export_is_said(hospital, c
         merge(centre, tmp_path / "x.zip")
 
 
+@here
 def test_a_row_that_is_not_what_its_digest_says_does_not_leave(hospital, tmp_path):
     row = delta.read(hospital, "radiomics").slice(0, 1).to_pylist()[0]
     wrong = delta.as_declared(
