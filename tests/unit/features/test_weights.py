@@ -20,9 +20,9 @@ from .test_network import trained
 from .test_network_oracles import video_state
 
 
-@pytest.fixture
-def checkpoint(tmp_path):
-    path = tmp_path / "resnet_18_23dataset.pth"
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "resnet_18_23dataset.pth"
     state = {
         f"module.{name}": tensor for name, tensor in trained("medicalnet").state_dict().items()
     }
