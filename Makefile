@@ -43,7 +43,7 @@ demo: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SUBJECTS=$(SUBJECTS) bash jobs/demo.sh
 
 # Two halves beside each other, a core for each: threads of one would wait for those of the other.
-BESIDE := $(addprefix tests/,unit/features unit/ingest unit/learn unit/phantom unit/report unit/roi unit/store unit/volumes flows/test_canary.py)
+BESIDE := $(addprefix tests/,unit/features unit/ingest unit/learn unit/report unit/roi unit/store unit/volumes)
 PYTEST := OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python -m pytest
 
 test:
