@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import io
-import lzma
 import os
 import stat
-import struct
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from radlas.archive import ARCHIVE_ERRORS
 from radlas.errors import ConfigError, DataError
 from radlas.ingest.base import FileRef
 from radlas.ingest.reach import is_unreachable, nameless, reaching
@@ -30,18 +28,6 @@ _ENDINGS = frozenset(
     " .png .tif .tiff .bmp .avi .mat .npy .npz .pkl .h5 .raw .bin .dat .exe .inf .log .py".split()
 )
 _LITTER = {".DS_Store", "__MACOSX", ".Spotlight-V100", ".Trashes", ".fseventsd"}
-# What zipfile answers to a damaged archive or member: RuntimeError to a locked one, KeyError to
-# one that is gone, ValueError to nonsense in the directory, the rest to damaged content.
-_ARCHIVE_ERRORS = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-    RuntimeError,
-    KeyError,
-    ValueError,
-    EOFError,
-)
 
 
 @dataclass(frozen=True)
@@ -153,7 +139,7 @@ def open_each(refs: Iterable[FileRef]) -> Iterator[tuple[FileRef, Opened]]:
                     stack.close()
                     archive, opened = stack.enter_context(zipfile.ZipFile(ref.path)), ref.path
                 stream = _open_one(ref, archive)
-            except (OSError, *_ARCHIVE_ERRORS) as error:
+            except (OSError, *ARCHIVE_ERRORS) as error:
                 yield ref, _told(error)
                 continue
             with stream:
@@ -215,7 +201,7 @@ def _open_archives(source: Path, plain: Iterable[FileRef], lost: Iterable[FileRe
             files += _members(ref.path)
         except DataError as error:
             broken.append((ref, error))
-        except (OSError, *_ARCHIVE_ERRORS) as error:
+        except (OSError, *ARCHIVE_ERRORS) as error:
             if is_unreachable(error):
                 unreachable.append(ref)
             else:

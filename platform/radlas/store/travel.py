@@ -24,6 +24,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from radlas.archive import unpack
 from radlas.errors import StoreError
 from radlas.place import open_place
 from radlas.store import delta
@@ -242,14 +243,7 @@ def _opened(source: Path) -> Iterator[Store]:
         yield _exported(source, source)
         return
     with TemporaryDirectory() as folder:
-        try:
-            with zipfile.ZipFile(source) as archive:
-                archive.extractall(folder)
-        except (OSError, zipfile.BadZipFile) as error:
-            why = getattr(error, "strerror", None) or str(error)
-            raise StoreError(
-                f"not an exported store: {why}", str(source), "a folder or zip of radlas export"
-            ) from None
+        unpack(source, Path(folder))
         yield _exported(Path(folder), source)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -283,8 +285,29 @@ def test_what_is_there_is_not_replaced_and_what_is_no_export_is_said(hospital, c
     with pytest.raises(StoreError, match="there is something already"):
         export(hospital, tmp_path / "taken")
     (tmp_path / "x.zip").write_bytes(b"no zip")
-    with pytest.raises(StoreError, match="not an exported store"):
+    with pytest.raises(StoreError, match="not an archive that can be unpacked: File is not a zip"):
         merge(centre, tmp_path / "x.zip")
+
+
+@here
+def test_an_archive_that_was_damaged_or_does_not_fit_merges_nothing(
+    hospital, centre, tmp_path, monkeypatch
+):
+    export(hospital, tmp_path / "out.zip")
+    whole, before = (tmp_path / "out.zip").read_bytes(), digests(centre, "cases")
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        largest = max(archive.infolist(), key=lambda one: one.compress_size)
+    start = largest.header_offset + 30 + len(largest.filename)
+    for place in range(0, largest.compress_size, max(1, largest.compress_size // 20)):
+        torn = bytearray(whole)
+        torn[start + place : start + place + 4] = b"\xff\xff\xff\xff"
+        (tmp_path / "torn.zip").write_bytes(torn)
+        with pytest.raises(StoreError, match="not an archive that can be unpacked"):
+            merge(centre, tmp_path / "torn.zip")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+    with pytest.raises(StoreError, match=r"unpacked it takes 0\.0 GB, 0\.0 GB are free in"):
+        merge(centre, tmp_path / "out.zip")
+    assert digests(centre, "cases") == before
 
 
 @here

@@ -1,0 +1,56 @@
+"""Zip files of others: what may be wrong with one, and whether there is room for what is in it."""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+from radlas.errors import StoreError
+
+# What zipfile answers to a damaged archive or member: RuntimeError to a locked one, KeyError to
+# one that is gone, ValueError to nonsense in the directory, the rest to damaged content.
+ARCHIVE_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    EOFError,
+)
+
+
+def unpack(source: Path, folder: Path) -> None:
+    """All members into a folder, none of them outside of it.
+
+    Args:
+        source: The zip file.
+        folder: It is there, and may be removed with what came into it, should this fail.
+
+    Raises:
+        StoreError: There is no room for what it says it holds, or it cannot be unpacked.
+    """
+    try:
+        with zipfile.ZipFile(source) as archive:
+            needed = sum(member.file_size for member in archive.infolist())
+            free = shutil.disk_usage(folder).free
+            if needed > free:
+                raise StoreError(
+                    f"unpacked it takes {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free in"
+                    f" {folder.parent}",
+                    str(source),
+                    "set TMPDIR to a larger disk; if so much cannot be in it, ask who made it",
+                )
+            archive.extractall(folder)
+    except (OSError, *ARCHIVE_ERRORS) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise StoreError(
+            f"not an archive that can be unpacked: {why}",
+            str(source),
+            "send it again; a folder or zip of radlas export is needed",
+        ) from None
