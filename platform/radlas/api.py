@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,9 @@ from radlas.store.matrix import check_asked, feature_matrix
 from radlas.store.query import connect, run_sql
 from radlas.store.snapshots import Snapshot, list_snapshots, load_snapshot, open_snapshot
 from radlas.volumes.zarr import read_rois, read_volume, roi_key
+
+if TYPE_CHECKING:
+    from radlas.flows.dataset import Dataset
 
 Form = Literal["pandas", "polars", "arrow"]
 
@@ -138,6 +141,32 @@ class OpenStore:
             values.flags.writeable = True  # pandas lends it for reading; the frame ends here
             return values, X.index.to_list(), X.columns.to_list()
         return _given(pa.Table.from_pandas(X.reset_index(), preserve_index=False), to)
+
+    def training(self, study: str | Path) -> Dataset:
+        """What a study trains on: for a model of your own, compared on the same rows.
+
+        No row of the external centre is among them, so nothing that is tried here is a look at it.
+
+        Args:
+            study: YAML protocol.
+
+        Returns:
+            ``X``, all its candidate columns, raw, NaN where missing; ``y``, 1 for positive and 0
+            for negative; and ``people`` with ``subject_id``, by which to split, ``centre`` and the
+            clinical columns. One row per case each, by ``case_id``, sorted.
+
+        Raises:
+            ConfigError: The store is live, or the protocol cannot be read.
+            StudyError: The snapshot does not support the study.
+        """
+        from radlas.flows.dataset import load_dataset  # noqa: PLC0415 - of pandas and sklearn
+        from radlas.learn.study import StudyConfig  # noqa: PLC0415 - the same
+
+        if self.frozen is None:
+            where, hint = str(self.store.place), "open a snapshot"
+            raise ConfigError("a live store changes under a study", where, hint)
+        protocol = StudyConfig.read(Path(study))
+        return load_dataset(self.store, self.frozen, protocol, protocol.training_centres)
 
     def missing(self, *, to: Form = "pandas") -> Any:
         """What cases lack of the rows that others have, or hold undefined, each with its reason."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import radlas as package
+from radlas.errors import ConfigError
 from radlas.flows.challenge import decide
 from radlas.flows.montage import spread
 from radlas.learn.persist import load
@@ -46,6 +47,20 @@ def test_the_three_models_take_the_blocks_they_name(study_store):
         "intra-peritumoral": {"tumour", "ring_0_10"},
         "dlr": {"tumour", "ring_0_10", "whole"},
     }
+
+
+def test_python_hands_out_the_rows_that_a_study_trains_on(study_store, study_file):
+    """The models' columns as they saw them, their cases and labels, and no one's besides."""
+    frozen = package.open(study_store).snapshot("first")
+    X, y, people = frozen.training(study_file)
+    model = load(version_of(study_store) / "dlr")
+    oof = model.oof.drop_duplicates("subject").set_index("subject")["label"]
+    assert set(model.columns) <= set(X.columns)
+    assert dict(zip(people["subject_id"], y, strict=True)) == oof.to_dict()
+    wide = frozen.matrix().loc[X.index, list(X.columns)]
+    np.testing.assert_array_equal(X, wide)
+    with pytest.raises(ConfigError, match="a live store changes under a study"):
+        package.open(study_store).training(study_file)
 
 
 def test_training_again_is_nothing_new(study_store, study_file):

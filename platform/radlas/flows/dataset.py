@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from radlas.errors import StudyError
 from radlas.flows.blocks import study_matrix
@@ -15,8 +14,7 @@ from radlas.store.snapshots import Snapshot, open_snapshot
 from radlas.words import counted
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
+class Dataset(NamedTuple):
     """Cases of one role, one row per case in all three frames, sorted by case id.
 
     Attributes:
