@@ -60,16 +60,26 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ConfigError("no such file", str(path), "check the path") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"not readable as YAML: {error}", str(path), "check the indents"
-        ) from None
+        what = f"not readable as YAML: {_where_and_what(error)}"
+        raise ConfigError(what, str(path), "check the indents there, or the path") from None
     if not isinstance(values, dict):
         raise ConfigError("not a mapping of keys to values", str(path), "start with `key: value`")
     return values
 
 
+def _where_and_what(error: Exception) -> str:
+    """In a line: yaml's own text quotes the file, and names a place in "<unicode string>"."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return str(error)
+    return f"line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', error)}"
+
+
 def _explain(problem: Mapping[str, Any]) -> str:
-    key = ".".join(str(part) for part in problem["loc"]) or "value"
+    place = list(problem["loc"])
+    if place and isinstance(place[-1], int):  # of a list: what was got tells which
+        place.pop()
+    key = ".".join(map(str, place)) or "value"
     if problem["type"] == "extra_forbidden":
         return f"unknown key `{key}`"
     if problem["type"] == "missing":

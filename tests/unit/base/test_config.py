@@ -10,6 +10,7 @@ from radlas.errors import ConfigError
 class Sample(Config):
     width: float = Field(gt=0)
     name: str = "x"
+    sides: tuple[int, ...] = ()
 
 
 def test_a_misspelt_key_is_named_with_the_file_and_the_known_keys(tmp_path):
@@ -18,13 +19,29 @@ def test_a_misspelt_key_is_named_with_the_file_and_the_known_keys(tmp_path):
     with pytest.raises(ConfigError) as caught:
         Sample.read(path)
     assert str(caught.value) == (
-        f"missing key `width`; unknown key `widht`\n  in: {path}\n  try: known keys: width, name"
+        f"missing key `width`; unknown key `widht`\n  in: {path}\n"
+        "  try: known keys: width, name, sides"
     )
 
 
 def test_a_wrong_value_is_shown_as_it_was_given():
     with pytest.raises(ConfigError, match=r"`width`: Input should be greater than 0 \(got -1\)"):
         Sample.parse({"width": -1})
+
+
+def test_a_wrong_value_of_a_list_is_known_by_itself():
+    """Who repeated an option on the command line numbered nothing."""
+    with pytest.raises(ConfigError, match=r"^`sides`: Input should be .* \(got 'x'\)"):
+        Sample.parse({"width": 1, "sides": [1, "x"]})
+
+
+def test_what_is_no_yaml_is_told_by_line_and_column_and_quotes_nothing(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text("# A page\nas it is: written: badly\n")
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    told = "not readable as YAML: line 2, column 18: mapping values are not allowed here"
+    assert caught.value.what == told
 
 
 @pytest.mark.parametrize("text", ["a: [1\n", "- 1\n", "\x00"])
