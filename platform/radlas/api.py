@@ -142,13 +142,13 @@ class OpenStore:
             return values, X.index.to_list(), X.columns.to_list()
         return _given(pa.Table.from_pandas(X.reset_index(), preserve_index=False), to)
 
-    def training(self, study: str | Path) -> Dataset:
+    def training(self, study: str | Path | Mapping[str, Any]) -> Dataset:
         """What a study trains on: for a model of your own, compared on the same rows.
 
         No row of the external centre is among them, so nothing that is tried here is a look at it.
 
         Args:
-            study: YAML protocol.
+            study: YAML protocol, or its keys and values, as a model's ``version.json`` has them.
 
         Returns:
             ``X``, all its candidate columns, raw, NaN where missing; ``y``, 1 for positive and 0
@@ -165,7 +165,10 @@ class OpenStore:
         if self.frozen is None:
             where, hint = str(self.store.place), "open a snapshot"
             raise ConfigError("a live store changes under a study", where, hint)
-        protocol = StudyConfig.read(Path(study))
+        if isinstance(study, Mapping):
+            protocol = StudyConfig.parse(study)
+        else:
+            protocol = StudyConfig.read(Path(study))
         return load_dataset(self.store, self.frozen, protocol, protocol.training_centres)
 
     def missing(self, *, to: Form = "pandas") -> Any:

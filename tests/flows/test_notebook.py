@@ -1,9 +1,11 @@
-"""The first notebook, and what the README prints, run on a store whose names they do not know."""
+"""The notebooks, and what the README prints, run on a store whose names they do not know."""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import pytest
@@ -12,7 +14,7 @@ from nbclient import NotebookClient
 from .conftest import radlas
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOK = ROOT / "notebooks" / "01_first_study.ipynb"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -20,45 +22,70 @@ def state_of(store):
     return {p: p.stat().st_mtime_ns for p in store.rglob("*") if p.is_file()}
 
 
+class Shown(NamedTuple):
+    """The texts a notebook showed, the number of its pictures, and the store before and after."""
+
+    text: str
+    pictures: int
+    before: dict[Path, int]
+    after: dict[Path, int]
+
+
 @pytest.fixture(scope="module")
-def executed(study_store):
-    """The texts it showed, the number of its pictures, and the store before and after."""
-    before = state_of(study_store)
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
-    where = {"metadata": {"path": str(NOTEBOOK.parent)}}
+def shown(study_store):
+    """What a notebook shows, by its number; each is run once."""
+    return cache(lambda number: execute(NOTEBOOKS[number - 1], study_store))
+
+
+def execute(path, store):
+    before = state_of(store)
+    notebook = nbformat.read(path, as_version=4)
+    where = {"metadata": {"path": str(path.parent)}}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RADLAS_STORE", str(study_store))
+        patch.setenv("RADLAS_STORE", str(store))
         NotebookClient(notebook, kernel_name="python3", timeout=120, resources=where).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     data = [output.get("data", {}) for output in outputs]
     texts = [output.get("text", "") for output in outputs] + [d.get("text/plain", "") for d in data]
     pictures = sum("image/png" in d for d in data)
-    return "\n".join(texts), pictures, before, state_of(study_store)
+    return Shown("\n".join(texts), pictures, before, state_of(store))
 
 
-def test_the_notebook_finds_snapshot_and_model_and_runs_to_its_end(executed):
-    text, pictures, *_ = executed
-    assert "first@1" in text
-    assert "study tiny, snapshot first@1, 18 cases" in text
-    assert pictures == 2
+def test_the_first_notebook_finds_snapshot_and_model_and_runs_to_its_end(shown):
+    assert "first@1" in shown(1).text
+    assert "study tiny, snapshot first@1, 18 cases" in shown(1).text
 
 
-def test_the_notebook_counts_the_auc_of_the_report_from_frozen_rows(executed):
-    counted, told = re.search(r"counted ([\d.]+), told ([\d.]+)", executed[0]).groups()
+def test_the_first_notebook_counts_the_auc_of_the_report_from_frozen_rows(shown):
+    counted, told = re.search(r"counted ([\d.]+), told ([\d.]+)", shown(1).text).groups()
     assert counted == told
 
 
-def test_the_notebook_says_that_patients_are_invented_and_weights_random(executed):
-    assert "!! Synthetic cohort" in executed[0]
-    assert "!! Random network weights" in executed[0]
+def test_the_second_notebook_tries_a_model_on_training_rows_alone(shown):
+    assert re.search(r"12 cases of centre-a, centre-b, \d+ columns", shown(2).text)
 
 
-def test_the_notebook_changes_nothing_in_the_store(executed):
-    assert executed[2] == executed[3]
+def test_the_third_notebook_tells_one_patients_risk_and_checks_every_link_of_it(shown):
+    """It asserts itself that the drivers make the risk, and that all links hold."""
+    assert re.search(r"risk 0\.\d+, 0\.\d+ to 0\.\d+", shown(3).text)
+    assert re.search(r"volume +voxels [0-9a-f]{16} +True", shown(3).text)
 
 
-def test_the_notebook_is_kept_without_outputs():
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+@pytest.mark.parametrize(("number", "pictures"), [(1, 2), (2, 1), (3, 4)])
+def test_a_notebook_shows_its_pictures_and_changes_nothing_in_the_store(shown, number, pictures):
+    assert shown(number).pictures == pictures
+    assert shown(number).before == shown(number).after
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_notebook_says_that_patients_are_invented_and_weights_random(shown, number):
+    assert "!! Synthetic cohort" in shown(number).text
+    assert "!! Random network weights" in shown(number).text
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_outputs(path):
+    notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert code
