@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import Any
 
-import numpy as np
 import pytest
 
 from radlas.config import Config
@@ -13,13 +11,11 @@ from radlas.digests import digest_of
 from radlas.errors import ConfigError, WorkerError
 from radlas.features import EXTRACTORS
 from radlas.features.base import checked, feature_set_name, make_extractor, recipe
-from radlas.geometry import make_geometry
 from radlas.model import Description, FeatureRow, Roi, Volume
-from radlas.reasons import REASONS
 from radlas.registry import Registry
-from radlas.tables import ROIS, TABLES
+from radlas.tables import TABLES
+from radlas.testing import check_extractor, small_case
 
-SHAPE = (8, 30, 28)
 # What makes ours quick on a small case; a third party's extractor runs with its defaults.
 SMALL: dict[str, dict[str, Any]] = {
     "deep": {"size": (16, 16, 16)},
@@ -50,112 +46,91 @@ class ToyExtractor:
 TOY = Registry("radlas.extractors", {"toy": f"{__name__}:ToyExtractor"})
 
 
-def case() -> tuple[Volume, dict[str, Roi]]:
-    """Whole numbers that int16 and float32 both hold; a tumour, an edema, some air."""
-    chance = np.random.default_rng(0)
-    voxels = chance.normal(20, 4, size=SHAPE)
-    voxels[:, 3:27, 3:25] = chance.normal(300, 30, size=(8, 24, 22))
-    tumour, edema = np.zeros(SHAPE, dtype=bool), np.zeros(SHAPE, dtype=bool)
-    tumour[2:6, 10:18, 9:16] = True
-    edema[2:6, 18:22, 9:16] = True
-    voxels[tumour] += 300
-    geometry = make_geometry(SHAPE, spacing=(1, 1, 3), origin=(0, 0, 0), direction=np.eye(3))
-    rois = {"tumour": Roi("tumour", tumour, "seg"), "edema": Roi("edema", edema, "seg")}
-    return Volume(voxels.round(), geometry), rois
-
-
-def with_dtype(volume: Volume, dtype: Any) -> Volume:
-    return Volume(volume.voxels.astype(dtype), volume.geometry)
-
-
-@pytest.fixture(scope="module", params=[*EXTRACTORS, "toy"])
-def extractor(request):
+@pytest.mark.parametrize("name", [*EXTRACTORS, "toy"])
+def test_an_extractor_keeps_what_it_promises(name):
     """Every name of the registry, and a toy put beside them in one line."""
-    name = request.param
-    return make_extractor(TOY if name == "toy" else EXTRACTORS, name, SMALL.get(name, {}))
+    check_extractor(make_extractor(TOY if name == "toy" else EXTRACTORS, name, SMALL.get(name, {})))
 
 
-@pytest.fixture(scope="module")
-def found(extractor):
-    volume, rois = case()
-    return extractor.describe(with_dtype(volume, np.float32), rois)
+class Odd(ToyExtractor):
+    """A toy that breaks a promise."""
+
+    def __init__(self, fault: Any) -> None:
+        super().__init__(Config())
+        self._fault, self.calls = fault, 0
+
+    def describe(self, volume: Volume, rois: dict[str, Roi]) -> Description:
+        self.calls += 1
+        return Description(*self._fault(self.calls, volume, super().describe(volume, rois).rows))
 
 
-def test_a_second_look_gives_the_same_rows(extractor, found):
-    volume, rois = case()
-    assert extractor.describe(with_dtype(volume, np.float32), rois) == found
+def changing_voxels(_, volume, rows):
+    volume.voxels[0] = 0
+    return (rows,)
 
 
-@pytest.mark.parametrize("dtype", [np.int16, np.float64])
-def test_the_pixel_type_leaves_no_trace(extractor, found, dtype):
-    volume, rois = case()
-    assert extractor.describe(with_dtype(volume, dtype), rois) == found
+def with_value(value: float | None, reason: str = ""):
+    return (FeatureRow("tumour", "original", {"toy_Mean": value}, reason=reason),)
 
 
-def test_the_inputs_are_left_as_they_were(extractor):
-    volume, rois = case()
-    volume = with_dtype(volume, np.float32)
-    arrays = [volume.voxels, volume.geometry.affine, *(roi.mask for roi in rois.values())]
-    before = [array.copy() for array in arrays]
-    for array in arrays:
-        array.flags.writeable = False
-    extractor.describe(volume, rois)
-    for array, copy in zip(arrays, before, strict=True):
-        np.testing.assert_array_equal(array, copy)
+# Told by what is wrong with the rows of a call, of an image.
+BROKEN = {
+    "a second look at the same case gives other rows": lambda call, _, __: (
+        with_value(float(call)),
+    ),
+    "the same voxels as int16 give other rows": lambda _, volume, __: (
+        with_value(float(volume.voxels.itemsize)),
+    ),
+    "it changes the voxels, the masks or the affine": changing_voxels,
+    "a value is no number, or NaN or infinite": lambda *_: (with_value(float("nan")),),
+    "None needs a `reason`": lambda *_: (with_value(None),),
+    "no reason of radlas.reasons: bored": lambda *_: (with_value(None, "bored"),),
+    "two rows are of the same ROI": lambda _, __, rows: (rows + rows,),
+    "not among its `columns`: other": lambda *_: (
+        (FeatureRow("tumour", "original", {"other": 1.0}),),
+    ),
+    "the table radiomics wants values": lambda *_: (
+        (FeatureRow("tumour", "original", vector=(1.0,)),),
+    ),
+    "it says nothing of a case that is whole": lambda *_: ((),),
+    "facts of a ROI are no columns of `rois`: depth": lambda _, __, rows: (
+        rows,
+        ({"roi": "tumour", "origin": "prepared", "depth": 1},),
+    ),
+    "the ROI 'moon' is neither generated nor prepared, or has no row": lambda _, __, rows: (
+        rows,
+        ({"roi": "moon", "origin": "generated"},),
+    ),
+    "it cannot be sent to a worker": lambda _, __, rows: (rows,),  # as no lambda can
+}
 
 
-def test_values_are_finite_numbers_in_declared_columns_or_none(extractor, found):
-    assert found.rows
-    for row in found.rows:
-        assert set(row.values) <= set(extractor.columns)
-        for value in row.values.values():
-            assert value is None or (type(value) is float and np.isfinite(value))
-        assert np.isfinite(row.vector).all()
+@pytest.mark.parametrize("told", BROKEN)
+def test_a_broken_promise_is_told(told):
+    with pytest.raises(AssertionError, match="extractor Odd breaks what it promises") as caught:
+        check_extractor(Odd(BROKEN[told]))
+    assert told in str(caught.value)
 
 
-def test_a_row_is_a_vector_or_values_as_its_table_wants(extractor, found):
-    assert extractor.table in {"radiomics", "deep"}
-    for row in found.rows:
-        assert bool(row.vector) == (extractor.table == "deep")
-        assert bool(row.values) == (extractor.table == "radiomics")
+def test_what_a_maker_brings_of_his_own_is_looked_at():
+    """A case without ROIs is one of which a toy says nothing."""
+    volume, _ = small_case()
+    with pytest.raises(AssertionError, match="it says nothing"):
+        check_extractor(make_extractor(TOY, "toy", {}), volume, {})
 
 
-def test_missing_values_have_a_documented_reason(found):
-    for row in found.rows:
-        assert (None in row.values.values()) == bool(row.reason)
-        for told in row.reason.split():  # of the row, or of one family: `glcm:no_neighbours`
-            assert told.rpartition(":")[2] in REASONS
-
-
-def test_no_two_rows_have_one_key(found):
-    keys = [(row.roi, row.image_type) for row in found.rows]
-    assert len(set(keys)) == len(keys)
-
-
-def test_described_rois_have_columns_of_their_table_and_a_row_each(found):
-    for facts in found.rois:
-        assert set(facts) <= set(ROIS.names)
-        assert facts["origin"] in {"generated", "prepared"}
-        assert facts["roi"] in {row.roi for row in found.rows}
-
-
-def test_an_extractor_and_its_rows_travel_to_a_worker(extractor, found):
-    volume, rois = case()
-    clone = pickle.loads(pickle.dumps(extractor))  # noqa: S301 - our own bytes
-    assert clone.describe(with_dtype(volume, np.float32), rois) == found
-    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301
-
-
-def test_the_recipe_is_json_and_names_the_feature_set(extractor):
-    made = recipe("any", extractor)
-    assert feature_set_name("any", extractor) == f"{extractor.label}-{digest_of(made)[:8]}"
-    assert extractor.label.replace("-", "").isalnum()
-    assert extractor.table in TABLES
-    assert extractor.versions
+def test_the_recipe_is_json_and_names_the_feature_set():
+    for name in EXTRACTORS:
+        extractor = make_extractor(EXTRACTORS, name, SMALL.get(name, {}))
+        made = recipe(name, extractor)
+        assert feature_set_name(name, extractor) == f"{extractor.label}-{digest_of(made)[:8]}"
+        assert extractor.label.replace("-", "").isalnum()
+        assert extractor.table in TABLES
+        assert extractor.versions
 
 
 def test_a_third_party_registers_in_one_line():
-    volume, rois = case()
+    volume, rois = small_case()
     rows = make_extractor(TOY, "toy", {}).describe(volume, rois).rows
     assert [row.roi for row in rows] == ["tumour", "edema"]
     assert rows[0].values["toy_Mean"] > rows[1].values["toy_Mean"]
