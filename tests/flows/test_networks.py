@@ -179,15 +179,17 @@ SIGHT = {"variant": "medicalnet", "size": [48, 224, 224], "regions": ["whole"], 
         ({"seed": 7}, ""),
         ({"size": [16, 32, 32]}, "settings of net: size differ"),
         ({"variant": "monai", "axes": "acquisition"}, "settings of net: axes, variant differ"),
+        ({"methods": "1"}, "settings of net: methods differ"),  # of an older radlas
         (None, "no deep features with random weights and the settings of net"),
     ],
 )
 def test_the_untrained_control_sees_what_the_network_sees(store, change, said):
     """Else the two would differ by more than by having learned."""
     net = {"table": "deep", "settings": SIGHT}
-    save_recipe(store, "net", net | {"versions": {"weights": "f" * 64}})
-    other = net | {"settings": SIGHT | (change or {}), "versions": {"weights": "random"}}
-    save_recipe(store, "control", other)
+    save_recipe(store, "net", net | {"versions": {"weights": "f" * 64, "methods": "3"}})
+    changed = SIGHT | (change or {})
+    versions = {"weights": "random", "methods": changed.pop("methods", "3")}
+    save_recipe(store, "control", net | {"settings": changed, "versions": versions})
     available = ["net", "control"] if change is not None else ["net"]
     values = yaml.safe_load(STUDY_FILE) | {"models": {"dlr": ["deep"]}, "sensitivity": {}}
     study = StudyConfig.parse(values | {"controls": ["random_weights"]})

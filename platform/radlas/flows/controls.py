@@ -156,9 +156,10 @@ def _untrained_twin(store: Store, random: Sequence[str], feature_set: str) -> tu
 
 
 def _sight(store: Store, feature_set: str) -> dict[str, Any]:
-    """What a network is and sees, whatever its weights."""
-    settings = load_recipe(store, feature_set)["settings"]
-    return {key: value for key, value in settings.items() if key != "seed"}
+    """What a network is and sees, whatever its weights; and how that was made."""
+    made = load_recipe(store, feature_set)
+    settings = {key: value for key, value in made["settings"].items() if key != "seed"}
+    return settings | {"methods": made["versions"].get("methods")}
 
 
 def _permuted(store: Store, available: Sequence[str], study: StudyConfig) -> Found:
