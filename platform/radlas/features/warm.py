@@ -41,7 +41,7 @@ def texture_loops() -> None:
 def filter_loops() -> None:
     """Those of filters, of shape and of the network."""
     _describe(IMAGES, feature_classes=["shape"])
-    DeepExtractor(DeepSettings(size=(16, 16, 16))).prepare(*_case())
+    DeepExtractor(DeepSettings(size=(16, 16, 16))).prepare(*_case(pixel=0.5))
     lean.compile_loops()
 
 
@@ -63,10 +63,13 @@ def _describe(images: Mapping[str, Any], **settings: Any) -> None:
     RadiomicsExtractor(RadiomicsExtractor.Settings.parse(wanted)).describe(*_case())
 
 
-def _case() -> tuple[Volume, dict[str, Roi]]:
+def _case(pixel: float = 1.0) -> tuple[Volume, dict[str, Roi]]:
+    """A tumour in a body in air; pixels of less than 0.55 mm are put together to find that."""
     chance = np.random.default_rng(0)
     z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
     ball = ((z - 6) * 2) ** 2 + (y - 15) ** 2 + (x - 16) ** 2 < 64
-    voxels = np.where(ball, 500, 200) + chance.normal(0, 40, SHAPE)
-    geometry = make_geometry(SHAPE, spacing=(1, 1, 2), origin=(0, 0, 0), direction=np.eye(3))
+    body = (y - 15) ** 2 + (x - 16) ** 2 < 169
+    voxels = np.where(ball, 500, 200 * body) + chance.normal(0, 4 + 36 * body, SHAPE)
+    spacing = (pixel, pixel, 2)
+    geometry = make_geometry(SHAPE, spacing=spacing, origin=(0, 0, 0), direction=np.eye(3))
     return Volume(voxels.round(), geometry), {"tumour": Roi("tumour", ball, "made")}

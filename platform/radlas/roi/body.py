@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from radlas.geometry import Geometry, to_patient_axes
 from radlas.roi.holes import fill_holes
 from radlas.roi.margins import filled_margins, rim_of
+from radlas.roi.planes import grow_rows, means_of_blocks
 from radlas.roi.runs import find_runs, painted
 from radlas.roi.smooth import REACH, smooth_in_plane
 
@@ -82,12 +83,9 @@ def _coarser(
     """Means of ``y`` by ``x`` pixels: far finer than the smoothing, and far fewer."""
     if x == y == 1:
         return voxels, spacing
-    pads = [(0, 0), (0, -voxels.shape[1] % y), (0, -voxels.shape[2] % x)]
-    wide = np.pad(voxels, pads, mode="edge")
-    means = np.zeros((len(wide), wide.shape[1] // y, wide.shape[2] // x), dtype=np.float32)
-    for row, column in itertools.product(range(y), range(x)):
-        means += wide[:, row::y, column::x]
-    means /= y * x
+    slices, rows, columns = voxels.shape
+    means = np.empty((slices, -(-rows // y), -(-columns // x)), dtype=np.float32)
+    means_of_blocks(voxels, y, x, means)
     return means, (spacing[0] * x, spacing[1] * y, spacing[2])
 
 
@@ -106,13 +104,13 @@ def _tissue(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) ->
 def _brighter(voxels: NDArray[np.float32], sigma: tuple[float, float], seen: Mask) -> Mask | None:
     """Voxels brighter than the air among the pixels ``seen``; ``None`` if there is none."""
     # What was filled may lie far below all that was measured, and counts as its lowest.
-    raised = np.maximum(voxels - voxels[:, seen].min(), np.float32(0))
+    raised = np.maximum(voxels - _pixels(voxels, seen).min(), np.float32(0))
     smooth = smooth_in_plane(raised, sigma)
     # Smooth as they are, every second row and column tells as much.
     thin, seen = smooth[:, ::2, ::2], seen[::2, ::2]
     if not seen.any():
         return None
-    some = thin[:, seen]
+    some = _pixels(thin, seen)
     reach = np.percentile(some, 99)  # vessels and coil flare must not stretch the histogram
     if reach <= 0:
         return None
@@ -128,6 +126,11 @@ def _brighter(voxels: NDArray[np.float32], sigma: tuple[float, float], seen: Mas
     enough = np.float32(2 * threshold - darkness)
     tissue: Mask = smooth_in_plane(np.minimum(raised, enough, out=raised), sigma) > threshold
     return tissue
+
+
+def _pixels(voxels: NDArray[np.float32], seen: Mask) -> NDArray[np.float32]:
+    """Those pixels of every slice, shape ``(z, pixel)``; all of them without being picked."""
+    return voxels.reshape(len(voxels), -1) if seen.all() else voxels[:, seen]
 
 
 def _is_air(dark: Mask, darkness: float, smooth: NDArray[np.float32], rim: Mask) -> bool:
@@ -177,15 +180,8 @@ def _close_in_plane(mask: Mask, spacing: tuple[float, float, float]) -> Mask:
 
 def _grow_in_plane(mask: Mask, y: int, x: int) -> Mask:
     """Dilation by a disc of so many rows and columns, each half a voxel more, as ITK's ball."""
-    reach = [int((x + 0.5) * np.sqrt(1 - (down / (y + 0.5)) ** 2)) for down in range(y + 1)]
-    grown, row = np.zeros_like(mask), mask.copy()
-    for across in range(x + 1):
-        if across:  # one voxel more to both sides
-            wider = row.copy()
-            wider[:, :, 1:] |= row[:, :, :-1]
-            wider[:, :, :-1] |= row[:, :, 1:]
-            row = wider
-        for down in (down for down, most in enumerate(reach) if most == across):
-            grown[:, : grown.shape[1] - down] |= row[:, down:]
-            grown[:, down:] |= row[:, : row.shape[1] - down]
+    down = np.arange(y + 1)
+    reach = ((x + 0.5) * np.sqrt(1 - (down / (y + 0.5)) ** 2)).astype(np.int64)
+    grown = np.zeros_like(mask)
+    grow_rows(mask.view(np.uint8), reach, grown.view(np.uint8))
     return grown

@@ -30,7 +30,10 @@ def filled_margins(voxels: NDArray[np.floating], width: int) -> Mask | None:
     Returns:
         Shape ``(y, x)``; None where there are no margins.
     """
-    share = (voxels == voxels.min()).mean(axis=0)  # of the slices
+    lowest = voxels == voxels.min()
+    if np.count_nonzero(lowest) <= LEAST_SHARE * lowest.size:
+        return None
+    share = lowest.mean(axis=0)  # of the slices
     square = np.ones((3, 3), dtype=bool)
     filled, mostly = (ndimage.binary_opening(share >= least, square) for least in (1.0, 0.5))
     if not LEAST_SHARE < filled.mean() < 1 or filled.sum() < ALIKE * mostly.sum():
