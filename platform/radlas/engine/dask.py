@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import signal
 import sys
 import threading
 from asyncio import CancelledError
@@ -18,7 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
-from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -27,7 +25,7 @@ from distributed import Client, Future, LocalCluster, WorkerPlugin, as_completed
 
 from radlas.engine.base import BATCH, MANY, Done
 from radlas.engine.gpus import GPU_SHARES, gpus, shares_of
-from radlas.engine.isolate import Child, seal, unseal
+from radlas.engine.isolate import Child, deaf_to_interrupts, seal, unseal
 from radlas.errors import ConfigError, WorkerError
 
 T = TypeVar("T")
@@ -249,7 +247,7 @@ def _collect(future: Future, task: T, attempt: int = 1) -> Done[T, Any]:
 
 
 def _local_cluster(workers: int | None) -> LocalCluster:
-    with dask.config.set(_SETTINGS), _deaf_to_interrupts():
+    with dask.config.set(_SETTINGS), deaf_to_interrupts():
         cluster = LocalCluster(
             n_workers=workers or len(os.sched_getaffinity(0)),
             threads_per_worker=1,
@@ -260,20 +258,6 @@ def _local_cluster(workers: int | None) -> LocalCluster:
             silence_logs=logging.ERROR,
         )
         return _with_gpus(cluster, gpus())
-
-
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes that are started within do not hear Ctrl-C: this one does, and ends them.
-
-    Each would else print its own traceback over the one line that says how to go on.
-    """
-    resource_tracker.ensure_running()  # it would let the signal in again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _with_gpus(cluster: LocalCluster, devices: Sequence[str]) -> LocalCluster:

@@ -10,8 +10,11 @@ import ctypes
 import multiprocessing
 import os
 import pickle
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -103,6 +106,20 @@ class Child:
             theirs.close()
             self._pipe, self._process = ours, process
         return self._pipe
+
+
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Processes that are started within do not hear Ctrl-C; who started them does, and ends them.
+
+    Each would else print its own traceback over the one line that says how to go on.
+    """
+    resource_tracker.ensure_running()  # it would let the signal in again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def keep_freed_memory() -> None:
