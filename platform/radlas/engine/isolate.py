@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -114,12 +115,21 @@ def deaf_to_interrupts() -> Iterator[None]:
 
     Each would else print its own traceback over the one line that says how to go on.
     """
-    resource_tracker.ensure_running()  # it would let the signal in again
+    _start_tracker()  # it would let the signal in again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _start_tracker() -> None:
+    """What clears away the locks of processes that were killed, as ours are, and need not tell."""
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # it begins with our options
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.pop()
 
 
 def keep_freed_memory() -> None:

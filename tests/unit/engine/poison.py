@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import signal
@@ -9,6 +10,7 @@ import threading
 import time
 import weakref
 from pathlib import Path
+from typing import Any
 
 from radlas.errors import DataError, WorkerError
 from radlas.reasons import data_error
@@ -51,6 +53,7 @@ def fails_with_its_device(marker: str) -> int:
 
 
 HELD: list[weakref.ref[Much]] = []
+LOCKS: list[Any] = []
 
 
 class Much:
@@ -73,6 +76,8 @@ def fails_of_much(task: int) -> None:
 
 
 def waits(seconds: float) -> int:
+    """With a lock in hand that Python clears away after it, as codecs have one."""
+    LOCKS.append(multiprocessing.Lock())
     time.sleep(seconds)
     return os.getpid()
 

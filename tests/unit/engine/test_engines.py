@@ -105,7 +105,10 @@ def test_a_process_that_nobody_asks_ends(monkeypatch):
 
 
 def test_ctrl_c_is_heard_by_one_process_which_ends_the_others():
-    """A terminal sends it to all of them: each worker would print its traceback."""
+    """A terminal sends it to all of them: each worker would print its traceback.
+
+    And Python's tracker would tell of the locks that they left.
+    """
     code = (
         "import signal\n"
         "import poison\n"
@@ -130,8 +133,7 @@ def test_ctrl_c_is_heard_by_one_process_which_ends_the_others():
         run.stdout.readline()
         os.killpg(run.pid, signal.SIGINT)
         said, erred = run.communicate(timeout=60)
-    assert (said, run.returncode) == ("interrupted\n", 0)
-    assert "Traceback" not in erred
+    assert (said, erred, run.returncode) == ("interrupted\n", "", 0)
 
 
 def test_nothing_is_started_for_no_tasks():
