@@ -132,11 +132,13 @@ def _place(
 def _resample(
     mask: Mask, affine: Affine, geometry: Geometry, offset: Offset, bounds: Bounds
 ) -> Placed:
-    if offset.mm > bounds.resample_mm:
+    if not bounds.resample_mm or offset.mm > bounds.resample_mm:  # 0: not even by 0 mm
         near = offset.mm <= _NEAR_MM and not bounds.resample_mm
         hint = _HINT.format(offset.mm + 0.1) if near else ""
+        alike = lattice_offset(mask.shape, affine, geometry) is not None
         what = (
-            f"corners of the mask are {offset} off, and up to {bounds.resample_mm:g} mm is allowed"
+            f"corners of the mask are {offset} off{'' if alike else ' and its voxels are others'},"
+            f" and up to {bounds.resample_mm:g} mm is allowed"
         )
         raise data_error("mask_off_grid", what, hint=hint)
     to_mask = (np.linalg.inv(affine) @ geometry.affine)[[2, 1, 0, 3]][:, [2, 1, 0, 3]]

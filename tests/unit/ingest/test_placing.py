@@ -53,6 +53,25 @@ def test_without_a_bound_nothing_is_resampled_and_the_message_says_how_to_allow_
     assert caught.value.reason == "mask_off_grid"
 
 
+@pytest.mark.parametrize("finer", [2, 0.5])
+def test_a_mask_of_other_voxels_on_the_same_field_of_view_is_resampled_under_a_bound_only(finer):
+    """Its corners are 0 mm off, or 1e-15: the last bits of a header decide nothing."""
+    image = make_geometry((4, 8, 8), spacing=(1, 1, 1), origin=(0, 0, 0), direction=np.eye(3))
+    size, edge = round(8 * finer), 1 / finer
+    other = make_geometry(
+        (4, size, size),
+        spacing=(edge, edge, 1),
+        origin=((edge - 1) / 2, (edge - 1) / 2, 0),
+        direction=np.eye(3),
+    )
+    assert field_offset(other, image).mm == 0
+    mask = np.indices(other.shape).sum(axis=0) < 8
+    with pytest.raises(DataError, match=r"0\.00 voxels off and its voxels are others") as caught:
+        place_on_image(mask, other, image, TIGHT)
+    assert caught.value.reason == "mask_off_grid"
+    assert place_on_image(mask, other, image, LOOSE).flags == ("resampled",)
+
+
 def test_under_a_bound_the_nearest_voxel_is_taken_and_the_mask_flagged():
     other = make_geometry(
         (32, 34, 40),
