@@ -47,7 +47,8 @@ def read_nifti(path: Path) -> tuple[NDArray[Any], Geometry, dict[str, str], tupl
     """
     check_complete(path)
     try:
-        image: Any = nibabel.load(path)
+        # Not mapped: an edit of the file would change what was checked, and a cut end the process.
+        image: Any = nibabel.load(path, mmap=False)
         with ImageOpener(str(path)) as stream:  # as it is: nibabel's own copy is mended already
             header = type(image.header).from_fileobj(stream, check=False)
         _check_scaling(header)
@@ -70,7 +71,8 @@ def read_nifti(path: Path) -> tuple[NDArray[Any], Geometry, dict[str, str], tupl
     described = bytes(header["descrip"]).rstrip(b"\0").decode("latin-1")
     placed = header["qform_code"] > 0 or header["sform_code"] > 0
     flags = () if placed else (NO_ORIENTATION,)
-    return np.ascontiguousarray(voxels), geometry, {"descrip": described}, flags
+    native = voxels.dtype.newbyteorder("=")
+    return np.ascontiguousarray(voxels, native), geometry, {"descrip": described}, flags
 
 
 def _check_scaling(header: Any) -> None:

@@ -7,6 +7,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK
@@ -53,6 +54,21 @@ def test_every_format_comes_back_on_its_oblique_grid(ending, tmp_path):
     assert worst_corner_displacement(data.volume.geometry, GRID) < 1e-3
     np.testing.assert_array_equal(data.rois[0].mask, MASK > 0)
     assert data.rois[0].misalignment_mm < 1e-3
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_what_was_read_is_held_whatever_becomes_of_the_file(order, tmp_path):
+    """Voxels that are mapped follow the file, and a file that is cut ends the process."""
+    header = nibabel.Nifti1Header(endianness=order)
+    header.set_data_dtype(VOXELS.dtype)
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ GRID.affine
+    path = tmp_path / "P1_image.nii"
+    nibabel.save(nibabel.Nifti1Image(VOXELS.T, affine, header), path)
+    write(tmp_path / "P1_mask.nii", MASK)
+    data = read_one(tmp_path)
+    path.write_bytes(path.read_bytes()[:352].ljust(path.stat().st_size, b"\0"))
+    np.testing.assert_array_equal(data.volume.voxels, VOXELS)
+    assert str(data.volume.voxels.dtype) == "int16"  # as the catalogue tells it
 
 
 @pytest.mark.parametrize("order", [(1, 0, 2), (2, 1, 0), (1, 2, 0)])
