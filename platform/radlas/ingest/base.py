@@ -77,8 +77,8 @@ class Exam:
         sequence: Class by the vocabulary: T2FS, T1, STIR, other.
         rule: Why this series was chosen.
         fingerprint: SHA-256 over the identities of all its files: the whole content of masks and of
-            image files, SOPInstanceUID and size of DICOM images (an edit that keeps both is not
-            seen).
+            image files, the names of mask files, SOPInstanceUID and size of DICOM images (an edit
+            that keeps both is not seen).
         size: Of all its files [bytes]; no part of what the exam is.
         study_date: ``YYYYMMDD`` as in the headers, or empty; stored only as a day on the
             subject's own clock.

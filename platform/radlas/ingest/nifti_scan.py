@@ -218,6 +218,8 @@ def _of_image(image: NamedImage, masks: Sequence[NamedMask]) -> list[NamedMask]:
 
 def _exam(choice: Choice, masks: Sequence[NamedMask], contents: Mapping[FileRef, str]) -> Exam:
     refs = [choice.image.ref, *(mask.ref for mask in masks)]
+    # The name says which ROI a mask is: files that trade their names are another exam.
+    drawn = [f"{mask.name}:{contents[mask.ref]}" for mask in masks]
     return Exam(
         importer=IMPORTER,
         subject=choice.image.subject,
@@ -226,7 +228,7 @@ def _exam(choice: Choice, masks: Sequence[NamedMask], contents: Mapping[FileRef,
         masks=tuple(refs[1:]),
         sequence=choice.sequence,
         rule=f"{choice.why}; mask by file name",
-        fingerprint=joint_fingerprint(contents[ref] for ref in refs),
+        fingerprint=joint_fingerprint([contents[choice.image.ref], *drawn]),
         size=sum(ref.size for ref in refs),
     )
 

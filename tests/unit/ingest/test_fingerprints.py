@@ -46,6 +46,20 @@ def test_one_voxel_edited_in_the_middle_is_another_exam(ending, what, packed, tm
     assert len(seen) == 2
 
 
+def test_masks_that_trade_their_names_are_another_exam(tmp_path):
+    """As after a mix-up that was found: all contents are what they were."""
+    voxels = np.random.default_rng(1).integers(0, 900, (4, 20, 20)).astype(np.int16)
+    geometry = grid(shape=voxels.shape)
+    write(tmp_path / "P1_image.nii", voxels, geometry)
+    seen = set()
+    for tumour, edema in ((1, 2), (2, 1)):
+        write(tmp_path / "P1_tumour.nii", (voxels % 3 == tumour).astype(np.uint8), geometry)
+        write(tmp_path / "P1_edema.nii", (voxels % 3 == edema).astype(np.uint8), geometry)
+        (exam,) = NIFTI.find(tmp_path, RULES).exams
+        seen.add(exam.fingerprint)
+    assert len(seen) == 2
+
+
 def test_contours_edited_in_place_are_another_exam(tmp_path):
     """Same SOPInstanceUID, same size: as a contouring station saves a correction."""
     series = make_series().write(tmp_path)
