@@ -26,8 +26,9 @@ def settle_twins(scan: Scan) -> Scan:
     claims: dict[tuple[str, str], list[Exam]] = defaultdict(list)
     for exam in scan.exams:
         claims[exam.subject, exam.series].append(exam)
-    clear = [twins for twins in claims.values() if len({one.fingerprint for one in twins}) == 1]
-    at_odds = [twins for twins in claims.values() if twins not in clear]
+    clear, at_odds = _divide(
+        claims.values(), lambda twins: len({one.fingerprint for one in twins}) > 1
+    )
     refusals = (*scan.refusals, *(_clash(twins) for twins in at_odds))
     return replace(scan, exams=tuple(twins[0] for twins in clear), refusals=refusals)
 

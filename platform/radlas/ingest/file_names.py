@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from radlas.ingest.base import FileRef
@@ -58,15 +58,19 @@ def name_image(ref: FileRef) -> NamedImage | None:
     return NamedImage(ref, subject, match[2].lower()) if match and subject else None
 
 
-def name_mask(ref: FileRef, subjects: Iterable[str]) -> NamedMask | None:
+def name_mask(ref: FileRef, subjects: Collection[str]) -> NamedMask | None:
     """What the name says, given the subjects that have images; None for other subjects' files."""
     stem = re.sub(r"\.seg$", "", stem_of(ref) or "", flags=re.IGNORECASE)  # as 3D Slicer writes
-    owners = [subject for subject in subjects if stem.startswith(f"{subject}_")]
-    if owners:
-        subject = max(owners, key=len)
-        return _mask(ref, subject, stem[len(subject) + 1 :])
+    for subject, what in reversed(splits(stem)):
+        if subject in subjects:
+            return _mask(ref, subject, what)
     folder = _subject_folder(ref)
-    return _mask(ref, folder, stem) if folder in set(subjects) else None
+    return _mask(ref, folder, stem) if folder in subjects else None
+
+
+def splits(stem: str) -> list[tuple[str, str]]:
+    """What stands before and behind each underscore of a name, the shortest beginning first."""
+    return [(stem[:at], stem[at + 1 :]) for at, letter in enumerate(stem) if letter == "_"]
 
 
 def name_orphan(ref: FileRef) -> NamedMask:

@@ -20,6 +20,7 @@ from radlas.ingest.file_names import (
     name_image,
     name_mask,
     name_orphan,
+    splits,
     stem_of,
 )
 from radlas.ingest.files import Listing, list_files, name_of, place_of, told_endings
@@ -156,9 +157,8 @@ def _is_mask(image: NamedImage, subjects: set[str], roi_map: RoiMap) -> bool:
 
     Else it would be the T1 of a patient ``P1_GTV_Mass_MR``.
     """
-    stem = stem_of(image.ref) or ""
-    ends = [at for at, letter in enumerate(stem) if letter == "_"]
-    names = [stem[at + 1 :] for at in ends if stem[:at] in subjects - {image.subject}]
+    parts = splits(stem_of(image.ref) or "")
+    names = [name for one, name in parts if one != image.subject and one in subjects]
     try:
         return any(match_name(name, roi_map) for name in names)
     except DataError:  # it means two ROIs: said when it is read

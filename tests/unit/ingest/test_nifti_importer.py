@@ -16,7 +16,8 @@ from tests.storing import stored_otherwise
 from radlas.errors import ConfigError, DataError
 from radlas.geometry import make_geometry, worst_corner_displacement
 from radlas.ingest import IMPORTERS
-from radlas.ingest.base import IngestRules
+from radlas.ingest.base import Exam, FileRef, IngestRules
+from radlas.ingest.file_names import NamedMask, name_mask
 from radlas.model import Roi, Volume
 
 from .dicom_corpus import grid, inside_ellipse
@@ -369,6 +370,22 @@ def test_a_source_without_images_says_what_it_holds_and_what_to_try(tmp_path):
     (tmp_path / "x.dcm").write_bytes(b"x")
     with pytest.raises(ConfigError, match=r"1 x \.dcm(?s:.*)--importer dicom"):
         NIFTI.find(tmp_path, RULES)
+
+
+def test_no_file_is_held_against_all_subjects_and_no_exam_against_all_exams(tmp_path, monkeypatch):
+    """Fifty thousand patients would be a thousand million comparisons of each kind."""
+    for patient in range(5):
+        (tmp_path / f"P_{patient}_image.nii").write_bytes(b"%d" % patient)
+        (tmp_path / f"P_{patient}_mask.nii").write_bytes(b"%d" % patient)
+    monkeypatch.setattr(Exam, "__eq__", lambda *_: pytest.fail("exams were compared"))
+    assert len(NIFTI.find(tmp_path, RULES).exams) == 5
+
+    class Subjects(set[str]):
+        def __iter__(self):
+            pytest.fail("all subjects were gone through")
+
+    ref = FileRef(tmp_path / "P_1_gtv_mass.nii")
+    assert name_mask(ref, Subjects({"P", "P_1", "P_10"})) == NamedMask(ref, "P_1", "gtv_mass")
 
 
 def test_files_outside_the_grammar_are_counted(tmp_path):
