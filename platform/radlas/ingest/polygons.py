@@ -75,10 +75,10 @@ def boundaries_cross(one: Points, other: Points) -> bool:
 def _edges_meet(one: Points, other: Points, *, touching: bool) -> bool:
     if (one.max(0) < other.min(0)).any() or (other.max(0) < one.min(0)).any():
         return False
-    c, d = other[None], np.roll(other, -1, axis=0)[None]
-    ends = np.roll(one, -1, axis=0)
-    for start in range(0, len(one), _ROWS):  # in blocks: two outlines of thousands of points
-        a, b = one[start : start + _ROWS, None], ends[start : start + _ROWS, None]
+    starts, ends = _edges_near(one, other)
+    c, d = (points[None] for points in _edges_near(other, one))
+    for start in range(0, len(starts), _ROWS):  # in blocks: two outlines of thousands of points
+        a, b = starts[start : start + _ROWS, None], ends[start : start + _ROWS, None]
         sides = (_side(a, b, c), _side(a, b, d), _side(c, d, a), _side(c, d, b))
         opposite = (sides[0] * sides[1] <= 0) & (sides[2] * sides[3] <= 0)
         if touching:
@@ -89,6 +89,14 @@ def _edges_meet(one: Points, other: Points, *, touching: bool) -> bool:
         if opposite.any():
             return True
     return False
+
+
+def _edges_near(one: Points, other: Points) -> tuple[Points, Points]:
+    """Starts and ends of the edges of ``one`` that reach into the box of ``other``."""
+    ends = np.roll(one, -1, axis=0)
+    near = (np.maximum(one, ends) >= other.min(0)) & (np.minimum(one, ends) <= other.max(0))
+    inside = near.all(axis=1)
+    return one[inside], ends[inside]
 
 
 def _side(a: Points, b: Points, c: Points) -> Points:

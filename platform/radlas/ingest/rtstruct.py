@@ -10,26 +10,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radlas.geometry import Geometry, world_to_index
 from radlas.ingest.contours import XOR, Contour, check_references
-from radlas.ingest.polygons import (
-    Mask,
-    Points,
-    area,
-    boundaries_cross,
-    boundaries_meet,
-    fill_polygon,
-)
+from radlas.ingest.nesting import any_thin_ring, cluster
+from radlas.ingest.polygons import Mask, Points, area, fill_polygon
 from radlas.reasons import data_error
 
 # Midway between two slices a contour belongs to neither.
 _NOTED_OFFSET, _WORST_OFFSET = 0.1, 0.45
-_THIN_RING = 0.8  # part of an area that its hole may take before a reader should look
 _FINER = 8
 _LEAST_AREA = 4.0  # a polygon of this area holds voxels, or its outline cancels itself [pixel]
 
@@ -108,28 +100,29 @@ def _check_depths(depths: Mapping[int, Sequence[float]]) -> None:
 
 
 def _fill_slice(polygons: Sequence[_Polygon], shape: tuple[int, int]) -> tuple[Mask, set[str]]:
-    plain = [one for one in polygons if one.kind != XOR]
-    filled = [_fill(one, shape) for one in plain]
-    clusters = _clusters(plain, filled)
+    plain = [one.points for one in polygons if one.kind != XOR]
+    filled = [np.flatnonzero(_fill(one, shape)) for one in plain]
+    clusters = [[filled[index] for index in one] for one in cluster(plain, filled)]
+    united = [np.unique(np.concatenate(one)) for one in clusters]
     mask = np.zeros(shape, dtype=bool)
-    united = [np.logical_or.reduce([filled[index] for index in one]) for one in clusters]
-    for area_of_one in united:  # strictly nested or apart, so xor makes holes
-        mask ^= area_of_one
+    for voxels in united:  # strictly nested or apart, so xor makes holes
+        mask.ravel()[voxels] ^= True
     for one in polygons:
         if one.kind == XOR:
-            mask ^= _fill(one, shape)
-    ambiguous = any(_overlap([filled[index] for index in cluster]) for cluster in clusters)
+            mask ^= _fill(one.points, shape)
+    drawn = zip(clusters, united, strict=True)
+    ambiguous = any(sum(map(len, parts)) > len(union) for parts, union in drawn)
     flags = {"ambiguous_contours"} if ambiguous else set()
-    return mask, flags | ({"thin_ring"} if _any_thin_ring(united) else set())
+    return mask, flags | ({"thin_ring"} if any_thin_ring(united, shape[1]) else set())
 
 
-def _fill(polygon: _Polygon, shape: tuple[int, int]) -> Mask:
-    filled = fill_polygon(polygon.points, shape)
-    inside = (polygon.points > 0).all() and (polygon.points < np.array(shape[::-1]) - 1).all()
-    enclosed = area(polygon.points)
+def _fill(points: Points, shape: tuple[int, int]) -> Mask:
+    filled = fill_polygon(points, shape)
+    inside = (points > 0).all() and (points < np.array(shape[::-1]) - 1).all()
+    enclosed = area(points)
     if inside and enclosed >= _LEAST_AREA and np.count_nonzero(filled) < 0.1 * enclosed:
         # A thin tail between the centres of pixels holds none, and is sound for all that.
-        held = np.count_nonzero(fill_polygon(*_magnified(polygon.points))) / _FINER**2
+        held = np.count_nonzero(fill_polygon(*_magnified(points))) / _FINER**2
         if held < 0.1 * enclosed:
             what = f"an outline around {enclosed:.0f} pixels encloses {held:.0f}"
             raise data_error("bad_contour", f"{what}: it runs round more than once")
@@ -141,50 +134,6 @@ def _magnified(points: Points) -> tuple[Points, tuple[int, int]]:
     finer = (points - np.floor(points.min(0))) * _FINER
     columns, rows = np.ceil(finer.max(0)).astype(int) + 1
     return finer, (int(rows), int(columns))
-
-
-def _clusters(polygons: Sequence[_Polygon], filled: Sequence[Mask]) -> list[list[int]]:
-    """Groups of polygons that are neither apart nor nested; nested ones may touch."""
-    clusters: list[list[int]] = []
-    for index in range(len(polygons)):
-        meeting = [
-            cluster
-            for cluster in clusters
-            if any(_entangled(polygons, filled, index, one) for one in cluster)
-        ]
-        merged = [index, *(member for cluster in meeting for member in cluster)]
-        clusters = [cluster for cluster in clusters if cluster not in meeting] + [merged]
-    return clusters
-
-
-def _entangled(polygons: Sequence[_Polygon], filled: Sequence[Mask], one: int, other: int) -> bool:
-    """True if two outlines meet, and neither area lies properly within the other.
-
-    Areas of the same voxels are one drawing twice, though a hair may part their outlines: neither
-    is a hole in the other.
-    """
-    here, there = polygons[one].points, polygons[other].points
-    if not boundaries_meet(here, there):
-        return bool(filled[one].any()) and np.array_equal(filled[one], filled[other])
-    if boundaries_cross(here, there):
-        return True
-    both = np.count_nonzero(filled[one] & filled[other])
-    sizes = np.count_nonzero(filled[one]), np.count_nonzero(filled[other])
-    return not (both == min(sizes) and sizes[0] != sizes[1])
-
-
-def _overlap(masks: Sequence[Mask]) -> bool:
-    return len(masks) > 1 and bool((np.sum(masks, axis=0) > 1).any())
-
-
-def _any_thin_ring(areas: Sequence[Mask]) -> bool:
-    """True if an area is a hole that takes most of another: perhaps a slice drawn twice."""
-    sizes = [int(np.count_nonzero(one)) for one in areas]
-    return any(
-        _THIN_RING * sizes[outer] < sizes[inner] < sizes[outer]
-        and not (areas[inner] & ~areas[outer]).any()
-        for outer, inner in permutations(range(len(areas)), 2)
-    )
 
 
 def _span_flags(slices: dict[int, list[_Polygon]], shape: tuple[int, int, int]) -> set[str]:

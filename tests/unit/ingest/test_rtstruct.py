@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radlas.errors import DataError
+from radlas.geometry import make_geometry
+from radlas.ingest import nesting
 from radlas.ingest.polygons import boundaries_meet, fill_polygon
 from radlas.ingest.rtstruct import XOR, Contour, rasterise
 
@@ -152,6 +154,26 @@ def test_xor_contours_are_exclusive_even_where_they_cross():
     either = inside_ellipse(geometry, **BIG) ^ inside_ellipse(geometry, **CROSSING)
     assert dice(mask, truth(geometry, either)) >= 0.999
     assert flags == ()
+
+
+def test_islands_of_a_threshold_are_held_against_their_neighbours_only(monkeypatch):
+    """Hundreds in each slice: all pairs took ten seconds a slice, and eight times that of twice."""
+    geometry = make_geometry(
+        (2, 130, 130), spacing=(1, 1, 4), origin=(0, 0, 0), direction=np.eye(3)
+    )
+    asked = []
+    meet = nesting.boundaries_meet
+    monkeypatch.setattr(nesting, "boundaries_meet", lambda *two: asked.append(two) or meet(*two))
+    holes = [
+        {"centre": (5.2 + 6 * x, 5.3 + 6 * y), "radii": (2, 2)}
+        for x in range(20)
+        for y in range(20)
+    ]
+    frame = {"centre": (64, 64), "radii": (300, 300)}
+    mask, _ = rasterise(draw(geometry, *holes, frame, slices=(1,)), geometry)
+    islands = sum(inside_ellipse(geometry, **hole) for hole in holes).astype(bool)
+    np.testing.assert_array_equal(mask[1], ~islands)
+    assert len(asked) == len(holes)
 
 
 def test_undrawn_slices_are_flagged_and_never_filled():
