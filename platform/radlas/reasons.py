@@ -160,8 +160,8 @@ REASONS: dict[str, Reason] = {
         "export the RTSTRUCT again",
     ),
     "contour_conflict": Reason(
-        "contours name other images than those they lie on",
-        "export the RTSTRUCT again, with the series it was drawn on",
+        "contours or segments name other images than those they lie on",
+        "export the RTSTRUCT or SEG again, with the series it was drawn on",
     ),
     "frame_conflict": Reason(
         "the mask lies in another frame of reference than its image",

@@ -79,42 +79,44 @@ def _text(item: Dataset, keyword: str) -> str:
     return str(item.get(keyword) or "").strip()
 
 
-def names_any(contours: Iterable[Contour], planes: Mapping[str, int]) -> bool:
-    """True if a contour names an image of the series.
+def names_any(named: Iterable[frozenset[str]], planes: Mapping[str, int]) -> bool:
+    """True if a contour or a frame names an image of the series.
 
     A file that names none of them is of another export of the series, and proves nothing.
     """
-    return any(not planes.keys().isdisjoint(one.images) for one in contours)
+    return any(not planes.keys().isdisjoint(images) for images in named)
 
 
 def check_references(
-    contours: Sequence[Contour], planes: Mapping[str, int], slices: Sequence[int]
+    named: Sequence[frozenset[str]],
+    planes: Mapping[str, int],
+    slices: Sequence[int],
+    drawings: str = "contours",
 ) -> None:
-    """Hold the images that contours name against those they are drawn on.
+    """Hold the images that contours, or a segment's frames, name against those they lie on.
 
     Args:
-        contours: Of one ROI.
+        named: SOPInstanceUIDs that each drawing of one ROI names; empty if it does not say.
         planes: Slice of every image of the series, by SOPInstanceUID; empty if nothing is known.
-        slices: Slice on which each contour lies.
+        slices: Slice on which each drawing lies.
+        drawings: What messages call them.
 
     Raises:
-        DataError: ``contour_conflict``: contours name images of another series, or lie on other
+        DataError: ``contour_conflict``: drawings name images of another series, or lie on other
             slices than they name.
     """
-    telling = [
-        (one.images, place) for one, place in zip(contours, slices, strict=True) if one.images
-    ]
+    telling = [(images, place) for images, place in zip(named, slices, strict=True) if images]
     if not planes:
         return
     foreign = sum(not images & planes.keys() for images, _ in telling)
     if foreign:
-        what = f"{foreign} of {len(telling)} contours name images that are not of this series"
+        what = f"{foreign} of {len(telling)} {drawings} name images that are not of this series"
         raise data_error("contour_conflict", what)
     off = [
         min(abs(planes[one] - place) for one in images & planes.keys()) for images, place in telling
     ]
     if wrong := sum(distance > 0 for distance in off):
-        what = f"{wrong} of {len(off)} contours lie up to {max(off)} slices off the one they name"
+        what = f"{wrong} of {len(off)} {drawings} lie up to {max(off)} slices off the one they name"
         raise data_error("contour_conflict", what)
 
 

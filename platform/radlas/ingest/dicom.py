@@ -71,11 +71,11 @@ def _read_masks(ref: FileRef, series: SeriesData, roi_map: RoiMap, bounds: Bound
         dataset = pydicom.dcmread(content, force=True)
         if dataset.get("Modality") == "RTSTRUCT":
             drawn = read_contours(dataset)
-            known = names_any((one for roi in drawn for one in roi.contours), series.planes)
+            known = names_any((one.images for roi in drawn for one in roi.contours), series.planes)
             planes = series.planes if known else {}
             return [_contoured(roi, series, planes) for roi in drawn]
     content.seek(0)
-    return read_segments(content, series.volume.geometry, roi_map, bounds)
+    return read_segments(content, series.volume.geometry, roi_map, bounds, series.planes)
 
 
 def _contoured(roi: Outline, series: SeriesData, planes: Mapping[str, int]) -> Drawn:

@@ -68,7 +68,7 @@ def rasterise(
         depths[plane].append(float(np.median(index[:, 2])))
         places.append(plane)
     _check_depths(depths)
-    check_references(closed, planes or {}, places)
+    check_references([one.images for one in closed], planes or {}, places)
     mask = np.zeros(geometry.shape, dtype=bool)
     for plane, polygons in slices.items():
         filled, noted = _fill_slice(polygons, (geometry.shape[1], geometry.shape[2]))

@@ -6,14 +6,16 @@ on SpacingBetweenSlices, which writers leave out, round, or take for the thickne
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from radlas.geometry import Affine, Geometry
+from radlas.geometry import Affine, Geometry, world_to_index
+from radlas.ingest.contours import check_references, names_any
 from radlas.ingest.masks import Drawn, Placed
 from radlas.ingest.parsing import parsing
 from radlas.ingest.placing import Bounds, Mask, place_voxels
@@ -21,11 +23,16 @@ from radlas.ingest.roi_names import RoiMap, match_name
 from radlas.reasons import data_error
 
 _OFF_LATTICE = 0.1  # of a slice step: frames that lie farther off are not planes of the image
+_PARALLEL = 0.9  # cosine: frames that run along the image's slices, and not across them
 _HALF = 0.5  # fractional segments hold a voxel by half or more
 
 
 def read_segments(
-    stream: BinaryIO, geometry: Geometry, roi_map: RoiMap, bounds: Bounds
+    stream: BinaryIO,
+    geometry: Geometry,
+    roi_map: RoiMap,
+    bounds: Bounds,
+    planes: Mapping[str, int] | None = None,
 ) -> list[Drawn]:
     """Every segment of a file, named by its label, or by its description if only that is known.
 
@@ -34,24 +41,41 @@ def read_segments(
         geometry: Grid of the image.
         roi_map: Resolved map of names.
         bounds: How far the segments may lie off the image.
+        planes: Slice of every image of the series, by SOPInstanceUID, to hold references against.
 
     Raises:
-        DataError: ``unreadable_file``. Placing a segment raises ``mask_off_grid``.
+        DataError: ``unreadable_file``. Placing a segment raises ``mask_off_grid``,
+            ``contour_conflict``: its frames name other slices than they lie on; or
+            ``bad_pixels``: the file holds more or fewer frames than it describes.
     """
     import highdicom  # noqa: PLC0415 - most cases have none: they need not wait
 
     with parsing("a segmentation"):
         frames = _Frames(highdicom.seg.segread(stream))
         names = [(number, _name(frames.describe(number), roi_map)) for number in frames.numbers]
+        known = planes if planes and names_any(frames.named, planes) else {}
     return [
         Drawn(
             name,
             "seg",
             hollow=False,
-            place=partial(_place_segment, frames, number, geometry, bounds),
+            place=partial(_place_segment, frames, number, geometry, bounds, known),
         )
         for number, name in names
     ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """Where one frame lies, and what it was drawn on.
+
+    Attributes:
+        plane: Index ``(x, y, 0)`` to LPS [mm]; its third axis is the unit normal.
+        images: SOPInstanceUIDs of the images that it names.
+    """
+
+    plane: Affine
+    images: frozenset[str]
 
 
 class _Frames:
@@ -65,20 +89,37 @@ class _Frames:
         """The item of SegmentSequence."""
         return self._file.get_segment_description(number)
 
-    def of(self, number: int) -> tuple[NDArray[np.bool_], list[Affine]]:
-        """A segment's frames, shape ``(frame, y, x)``, each with the affine of its plane."""
+    @cached_property
+    def named(self) -> list[frozenset[str]]:
+        """SOPInstanceUIDs of the images that each frame names."""
+        return [
+            frozenset(str(source.ReferencedSOPInstanceUID) for source in _sources(group))
+            for group in self._groups
+        ]
+
+    def of(self, number: int) -> tuple[NDArray[np.bool_], list[_Frame]]:
+        """A segment's frames that hold any of its voxels, shape ``(frame, y, x)``."""
         kind = str(self._file.SegmentationType)
-        if kind == "LABELMAP":
-            chosen = list(range(len(self._groups)))
-            return self._pixels == number, [self._plane(one) for one in chosen]
-        chosen = [index for index in range(len(self._groups)) if self._segment(index) == number]
         full = float(self._file.MaximumFractionalValue) if kind == "FRACTIONAL" else 1.0
-        return self._pixels[chosen] >= _HALF * full, [self._plane(one) for one in chosen]
+        chosen = [
+            index
+            for index in range(len(self._groups))
+            if kind == "LABELMAP" or self._segment(index) == number
+        ]
+        pixels = self._pixels[chosen]
+        inside = pixels == number if kind == "LABELMAP" else pixels >= _HALF * full
+        drawn = np.flatnonzero(inside.any(axis=(1, 2)))
+        frames = [_Frame(self._plane(chosen[one]), self.named[chosen[one]]) for one in drawn]
+        return inside[drawn], frames
 
     @cached_property
     def _pixels(self) -> NDArray[Any]:
         pixels = np.asarray(self._file.pixel_array)
-        return pixels[None] if pixels.ndim == 2 else pixels
+        pixels = pixels[None] if pixels.ndim == 2 else pixels
+        if len(pixels) != len(self._groups):
+            what = f"a segmentation of {len(pixels)} frames describes {len(self._groups)}"
+            raise data_error("bad_pixels", what)
+        return pixels
 
     @cached_property
     def _groups(self) -> list[Any]:
@@ -94,7 +135,7 @@ class _Frames:
         return int(self._group(index, "SegmentIdentificationSequence").ReferencedSegmentNumber)
 
     def _plane(self, index: int) -> Affine:
-        """Index ``(x, y, 0)`` of a frame to LPS [mm]; its third axis is the unit normal."""
+        """See ``_Frame``."""
         row, column = np.reshape(
             self._group(index, "PlaneOrientationSequence").ImageOrientationPatient, (2, 3)
         ).astype(np.float64)
@@ -114,15 +155,25 @@ def _name(description: Any, roi_map: RoiMap) -> str:
     return label
 
 
-def _place_segment(frames: _Frames, number: int, geometry: Geometry, bounds: Bounds) -> Placed:
+def _sources(group: Any) -> Iterator[Any]:
+    for derivation in group.get("DerivationImageSequence") or ():
+        yield from derivation.get("SourceImageSequence") or ()
+
+
+def _place_segment(
+    segments: _Frames, number: int, geometry: Geometry, bounds: Bounds, known: Mapping[str, int]
+) -> Placed:
     with parsing("a segment"):
-        pixels, planes = frames.of(number)
-    drawn = np.flatnonzero(pixels.any(axis=(1, 2)))
-    if not drawn.size:
+        pixels, frames = segments.of(number)
+    if not frames:
         return Placed(np.zeros(geometry.shape, dtype=bool))
-    mask, affine = _stack(pixels[drawn], [planes[index] for index in drawn], geometry)
+    mask, affine = _stack(pixels, [one.plane for one in frames], geometry)
     placed = place_voxels(mask, affine, geometry, bounds)
-    gaps = ("undrawn_slices",) if len(drawn) < len(mask) else ()
+    if abs(geometry.direction[:, 2] @ affine[:3, 2]) > _PARALLEL * np.linalg.norm(affine[:3, 2]):
+        depths = world_to_index(geometry, np.array([one.plane[:3, 3] for one in frames]))[:, 2]
+        slices = np.round(depths).astype(int).tolist()
+        check_references([one.images for one in frames], known, slices, "frames")
+    gaps = ("undrawn_slices",) if len(frames) < len(mask) else ()
     return replace(placed, flags=(*placed.flags, *gaps))
 
 

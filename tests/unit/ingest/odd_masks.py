@@ -249,6 +249,25 @@ def contours_that_name_other_slices(series: Series) -> Dataset:
     return made
 
 
+@drawn("contour_conflict")
+def segment_upside_down(series: Series) -> Dataset:
+    """Its frames lie on each other's slices, by what they name."""
+    made = segmentation(series)
+    frames = made.PerFrameFunctionalGroupsSequence
+    places = [frame.PlanePositionSequence for frame in frames]
+    for frame, place in zip(frames, places[::-1], strict=True):
+        frame.PlanePositionSequence = place
+    return made
+
+
+@drawn("bad_pixels")
+def segmentation_of_more_frames_than_it_describes(series: Series) -> Dataset:
+    """Frames without a place of their own would be lost without a word."""
+    made = segmentation(series)
+    del made.PerFrameFunctionalGroupsSequence[-1]
+    return made
+
+
 def _on_two_series(folder: Path) -> Series:
     """The tumour was drawn on T1, the edema, with more contours, on T2."""
     t2 = sound("none", study="1.2.3", frame_of_reference="1.2.4")
