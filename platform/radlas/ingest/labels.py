@@ -17,13 +17,20 @@ _COUNTABLE = 1 << 16
 
 
 def inventory(values: NDArray[np.generic]) -> dict[float, int]:
-    """Every value of a mask file with its number of voxels, in ascending order."""
+    """Every value of a mask file with its number of voxels, in ascending order.
+
+    Raises:
+        DataError: ``label_undeclared``: more values than any mask has.
+    """
     if values.dtype.kind in "iub" and values.size:
         low, high = int(values.min()), int(values.max())
         if high - low < _COUNTABLE:  # counted, not sorted: a mask has millions of voxels
             counts = np.bincount(values.ravel().astype(np.int64) - low)
             return {float(at + low): int(counts[at]) for at in np.flatnonzero(counts)}
     found, numbers = np.unique(values, return_counts=True)
+    if len(found) > _COUNTABLE:  # a list of them would take gigabytes
+        what = f"the mask holds {len(found)} different values, as an image does or probabilities"
+        raise data_error("label_undeclared", what, hint="write one whole number for each region")
     return dict(zip(map(float, found.tolist()), numbers.tolist(), strict=True))
 
 

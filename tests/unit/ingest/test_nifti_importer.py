@@ -270,6 +270,18 @@ def test_several_labels_need_a_declaration_and_only_the_declared_is_inside(tmp_p
     assert roi.values == f"0={both.size - np.count_nonzero(both)} 1={MASK.sum()} 2=156"
 
 
+@pytest.mark.parametrize("labels", [{}, {"": 1}])
+def test_probabilities_are_no_labels_though_some_are_one(labels, tmp_path):
+    """Whatever is declared: and a list of millions of values would take gigabytes."""
+    geometry = make_geometry((2, 200, 200), spacing=(1, 1, 4), **UPRIGHT)
+    soft = np.linspace(0, 1, 80_000, dtype=np.float32).reshape(geometry.shape)
+    write(tmp_path / "P1_image.mha", VOXELS.repeat(50)[: soft.size].reshape(soft.shape), geometry)
+    write(tmp_path / "P1_mask.mha", soft, geometry)
+    with pytest.raises(DataError, match="80000 different values") as caught:
+        read_one(tmp_path, IngestRules(labels=labels))
+    assert caught.value.reason == "label_undeclared"
+
+
 def test_declared_labels_are_rois_of_their_own(tmp_path):
     both = MASK.copy()
     both[0, :3] = 2
