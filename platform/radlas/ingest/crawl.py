@@ -104,9 +104,10 @@ def _sort(ref: FileRef, stream: BinaryIO, shared: Shared) -> tuple[str, Any]:
 
 
 def _looks_like_dicom(ref: FileRef, head: bytes) -> bool:
-    # Files of old archives lack the preamble and start with group 0008.
+    # Files of old archives lack the preamble and start with group 0002 or 0008.
     named = name_of(ref).lower().endswith((".dcm", ".dicom", ".ima"))
-    return head[128:] == b"DICM" or head[:2] == b"\x08\x00" or named
+    bare = head.startswith((b"\x02\x00\x00\x00UL", b"\x08\x00"))
+    return head[128:] == b"DICM" or bare or named
 
 
 def _ending(ref: FileRef) -> str:

@@ -281,6 +281,17 @@ def _strip_preambles(folder: Path) -> Series:
 ODD["without_preamble"] = replace(ODD["without_preamble"], write=_strip_preambles)
 
 
+@odd_folder(EXACT)
+def without_preamble_and_with_meta_information(folder: Path) -> Series:
+    """A slice that is taken for no DICOM would be missing at the end of the stack."""
+    series = sound()
+    for number, dataset in enumerate([*series.datasets, series.structures]):
+        buffer = io.BytesIO()
+        dcmwrite(buffer, dataset, enforce_file_format=True)
+        (folder / f"IM{number}").write_bytes(buffer.getvalue()[132:])
+    return series
+
+
 @odd(EXACT)
 def large_private_elements_first(series: Series) -> None:
     for dataset in series.datasets:
