@@ -11,6 +11,7 @@ import struct
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
+from math import isfinite
 from typing import BinaryIO
 
 import pydicom
@@ -36,6 +37,7 @@ _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _NOT_PLAIN = (ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 Buffer = bytes | memoryview
+_DOUBLE = 8  # [bytes]
 _BLOCK = 16_384  # most heads of MR images end before that [bytes]
 
 
@@ -91,6 +93,14 @@ class Elements:
         value = self.raw(keyword)
         (number,) = struct.unpack_from("<H" if self.little else ">H", value) if value else (0,)
         return int(number)
+
+    def double(self, keyword: str) -> float | None:
+        """A number of double precision; None if it is missing, cut off or not finite."""
+        value = self.raw(keyword)
+        if len(value) != _DOUBLE:
+            return None
+        (number,) = struct.unpack("<d" if self.little else ">d", value)
+        return float(number) if isfinite(number) else None
 
 
 class _EndOfHead(Exception):  # noqa: N818 - a signal of the walk, no failure

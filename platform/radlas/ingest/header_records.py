@@ -44,6 +44,7 @@ class ImageFile:
     Attributes:
         size: Of the file [bytes].
         stated_images: ImagesInAcquisition; 0 where it is missing.
+        b_value: DiffusionBValue [s/mm^2].
         stated_step: SpacingBetweenSlices [mm]; no spacing is made of it.
         person: Sex and date of birth, to tell two people under one identifier; never stored.
     """
@@ -67,6 +68,7 @@ class ImageFile:
     echo: str
     acquisition: str
     phase: str
+    b_value: float | None
     repetition_ms: float | None
     echo_ms: float | None
     inversion_ms: float | None

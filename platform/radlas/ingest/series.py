@@ -18,7 +18,7 @@ from radlas.ingest.sequences import classify, names_derived
 _SPLITTERS: dict[str, Callable[[ImageFile], tuple[str, ...]]] = {
     "echo": lambda file: (file.echo, str(file.echo_ms or 0.0)),
     "image type": lambda file: file.image_type,
-    "phase": lambda file: (file.phase,),
+    "phase": lambda file: (file.phase, str(file.b_value)),
     "acquisition": lambda file: (file.acquisition,),
 }
 

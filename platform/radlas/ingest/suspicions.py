@@ -143,6 +143,7 @@ def _of_contrast(series: ImageSeries) -> DataError | None:
         ("images of water and fat", parted),
         ("descriptions", {_plain(file.description) for file in series.files}),
         ("echo numbers", _echo_numbers(series.files)),
+        ("b-values", {file.b_value for file in series.files} - {None}),
     ):
         if len(values) > 1:
             return data_error("mixed_slices", f"slices of {len(values)} {what} in one stack")

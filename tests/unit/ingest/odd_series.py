@@ -423,6 +423,12 @@ odd(EXACT, references="images")(
 )
 odd(EXACT, references="images")(name("two_b_values", second_of_two(DiffusionBValue=(800.0, 0.0))))
 odd(EXACT, references="images")(
+    name(  # no bytes of a number are a text, and as UTF-8 these two are alike
+        "two_b_values_beside_names_in_unicode",
+        second_of_two(DiffusionBValue=(1200.0, 600.0), SpecificCharacterSet=("ISO_IR 192",) * 2),
+    )
+)
+odd(EXACT, references="images")(
     name("two_phases", second_of_two(TemporalPositionIdentifier=(1, 2)))
 )
 odd(EXACT, references="images")(name("two_acquisitions", second_of_two(AcquisitionNumber=(1, 2))))
@@ -807,6 +813,9 @@ odd("no_sequence")(name("only_ct", for_all(Modality="CT")))
 
 # Refused: what a regular stack hides
 
+odd("mixed_slices")(
+    name("b_values_on_alternate_slices", for_all(DiffusionBValue=lambda index: 800.0 * (index % 2)))
+)
 odd("mixed_slices")(
     name("two_echoes_on_alternate_slices", for_all(EchoTime=lambda index: 30 + 60 * (index % 2)))
 )
