@@ -161,24 +161,36 @@ def _walk(source: Path) -> tuple[list[FileRef], list[FileRef]]:
     """Files below a folder, sorted, links followed; and what could not be reached."""
     lost: list[Path] = []
     files: dict[Path, int] = {}
-    entered: set[tuple[int, int]] = set()  # a link may lead back to where we are
-    walk = os.walk(source, onerror=lambda e: lost.append(Path(e.filename)), followlinks=True)
-    for folder, folders, names in walk:
-        here = Path(folder).stat()
-        if (here.st_dev, here.st_ino) in entered:
-            folders.clear()
-            continue
-        entered.add((here.st_dev, here.st_ino))
-        for path in (Path(folder, name) for name in names):
-            try:
-                found = path.stat()
-                if stat.S_ISREG(found.st_mode):
-                    files[path] = found.st_size
-            except OSError:  # a link to what is gone is a file that cannot be reached
-                lost.append(path)
+    for path in _each_file(source, lost):
+        try:
+            found = path.stat()
+            if stat.S_ISREG(found.st_mode):
+                files[path] = found.st_size
+        except OSError:  # a link to what is gone is a file that cannot be reached
+            lost.append(path)
     visible = (path for path in sorted(lost) if not _hidden(path.relative_to(source).parts))
     listed = [FileRef(path, size=files[path]) for path in sorted(files)]
     return listed, [FileRef(path) for path in visible]
+
+
+def _each_file(source: Path, lost: list[Path]) -> Iterator[Path]:
+    """Paths in all folders, each folder once: under its own name, if that lies in the source.
+
+    The name may be a patient's, so it must not depend on the order in which a disk lists links.
+    """
+    entered: set[tuple[int, int]] = set()  # a link may lead back to where we are
+    tops = [source]
+    for top in tops:  # grows by the links that are met
+        for folder, folders, names in os.walk(top, onerror=lambda e: lost.append(Path(e.filename))):
+            here = Path(folder).stat()
+            if (here.st_dev, here.st_ino) in entered:
+                folders.clear()
+                continue
+            entered.add((here.st_dev, here.st_ino))
+            folders.sort()
+            below = (Path(folder, name) for name in folders)
+            tops += [path for path in below if path.is_symlink()]
+            yield from (Path(folder, name) for name in names)
 
 
 def _hidden(parts: Iterable[str]) -> bool:

@@ -212,6 +212,17 @@ def test_a_mask_that_names_its_image_is_no_image_of_another_patient(name, tmp_pa
     assert [one.series for one in scan.left_out] == ["P1/P1_t2fs.mha"]
 
 
+def test_a_folder_that_links_lead_to_names_its_patient_by_its_own_name(tmp_path):
+    """However the disk lists them: a link may stand before it, beside it or behind it."""
+    for place in ("P1/image.mha", "P1/mask.mha"):
+        write(tmp_path / "m" / place, MASK if "mask" in place else VOXELS)
+    for link in ("m/P1/loop", *(f"{up}/link{number}" for up in "amz" for number in range(9))):
+        (tmp_path / link).parent.mkdir(exist_ok=True)
+        (tmp_path / link).symlink_to(tmp_path / "m/P1")
+    (exam,) = NIFTI.find(tmp_path, RULES).exams
+    assert exam.subject == "P1"
+
+
 def test_two_patients_with_a_folder_of_one_name_share_no_mask(tmp_path):
     """``A/before`` and ``B/before`` are no subject ``before``: A's mask would fit on B's image."""
     write(tmp_path / "A/before/t2fs.mha")
