@@ -1,7 +1,8 @@
 """The grammar of image and mask file names: ``<subject>_<what>.<ending>``, or ``<subject>/<what>``.
 
-``<what>`` is an image word (``image``, ``t2fs``, ``t1``), or the name of a mask; ``t2fs_mask`` is a
-mask of that image alone. Subjects may hold underscores: they are known from their images. Pure.
+``<what>`` is an image word (``image``, ``t2fs``, ``t2fs_image``), or the name of a mask;
+``t2fs_mask`` is a mask of that image alone. Subjects may hold underscores: they are known from
+their images. Pure.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from radlas.ingest.files import folder_of, inside, name_of
 
 _ENDINGS = r"\.(?:nii|nii\.gz|nrrd|mha)"
 _IMAGE = r"(?:image|img|volume|mri?|stir|flair|t1w?|t2w?[_-]?fs|fs[_-]?t2w?|t2w?)"
+_SAID_AGAIN = r"(?:_(?:image|img|volume))?"  # else T1_image would be of a patient T1
 _GENERIC_WORDS = {"image", "img", "volume", "mr", "mri"}
 _GENERIC_FOLDERS = {"", "image", "images", "mask", "masks", "label", "labels", "seg", "rois"}
 
@@ -53,7 +55,8 @@ def stem_of(ref: FileRef) -> str | None:
 
 def name_image(ref: FileRef) -> NamedImage | None:
     """What the name says, None if it names no image."""
-    match = re.fullmatch(rf"(?:(.+?)_)??({_IMAGE})", stem_of(ref) or "", re.IGNORECASE | re.DOTALL)
+    grammar = rf"(?:(.+?)_)??({_IMAGE}){_SAID_AGAIN}"
+    match = re.fullmatch(grammar, stem_of(ref) or "", re.IGNORECASE | re.DOTALL)
     subject = (match[1] or _subject_folder(ref)) if match else ""
     return NamedImage(ref, subject, match[2].lower()) if match and subject else None
 
@@ -80,7 +83,7 @@ def name_orphan(ref: FileRef) -> NamedMask:
 
 
 def _mask(ref: FileRef, subject: str, what: str) -> NamedMask:
-    match = re.fullmatch(rf"({_IMAGE})_(.+)", what, re.IGNORECASE | re.DOTALL)
+    match = re.fullmatch(rf"({_IMAGE}){_SAID_AGAIN}_(.+)", what, re.IGNORECASE | re.DOTALL)
     return NamedMask(ref, subject, *((match[2], match[1].lower()) if match else (what, "")))
 
 

@@ -99,12 +99,16 @@ def test_a_file_turned_to_other_axes_is_the_same_case(order, tmp_path):
         ("P1/image.mha", "P1/seg.mha"),
         ("P1/t2_fs.mha", "P1/t2_fs_gtv_mass.mha"),
         ("P1/P1_t1.mha", "P1/P1_t1_label.mha"),
+        ("P1/T1_image.mha", "P1/T1_mask.mha"),
+        ("P1_T1_image.mha", "P1_T1_image_mask.mha"),
     ],
 )
 def test_images_and_masks_find_each_other_by_their_names(image, mask, tmp_path):
     write(tmp_path / image)
     write(tmp_path / mask, MASK)
     assert [roi.name for roi in read_one(tmp_path).rois] == ["tumour"]
+    (exam,) = NIFTI.find(tmp_path, RULES).exams
+    assert exam.subject in {"P1", "P_1"}
 
 
 def test_a_mask_may_belong_to_one_image_alone(tmp_path):
@@ -210,6 +214,14 @@ def test_a_mask_that_names_its_image_is_no_image_of_another_patient(name, tmp_pa
     ]
     assert scan.refusals == ()
     assert [one.series for one in scan.left_out] == ["P1/P1_t2fs.mha"]
+
+
+def test_a_mask_of_one_patient_is_not_given_to_anothers_image_of_the_same_name(tmp_path):
+    write(tmp_path / "P1/T1_image.mha")
+    write(tmp_path / "P2/T1_mask.mha", MASK)
+    scan = NIFTI.find(tmp_path, RULES)
+    assert not scan.exams
+    assert sorted(one.error.reason for one in scan.refusals) == ["no_image", "no_mask"]
 
 
 def test_a_folder_that_links_lead_to_names_its_patient_by_its_own_name(tmp_path):
