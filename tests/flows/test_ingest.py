@@ -272,13 +272,14 @@ def test_a_changed_exam_under_the_same_name_is_a_conflict(one_pair):
 
 
 def test_a_lost_volume_comes_back_from_the_exam_it_was_made_of_and_from_no_other(one_pair):
-    """Its rows are there still: other voxels would be what no table speaks of."""
+    """Its rows are there still: other voxels or masks would be what no table speaks of."""
     folder, store, again = one_pair
     shutil.rmtree(store / "volumes")
-    write_pair(folder, "x", image=OTHER_IMAGE)
-    said = radlas(*again, "--json")
-    assert said.data["reasons"] == {"case_conflict": 1}
-    assert not list(store.rglob("*.zarr"))
+    for other in ({"image": OTHER_IMAGE}, {"mask": (OTHER_IMAGE == 8).astype(np.uint8)}):
+        write_pair(folder, "x", **other)
+        said = radlas(*again, "--json")
+        assert said.data["reasons"] == {"case_conflict": 1}
+        assert not list(store.rglob("*.zarr"))
     write_pair(folder, "x")
     assert radlas(*again).code == 0
     assert radlas("verify", "--store", store).code == 0

@@ -27,6 +27,7 @@ from radlas.learn.settings import Outcome
 from radlas.model import Row
 from radlas.reasons import data_error
 from radlas.store import delta
+from radlas.store.catalogue import told_cases
 from radlas.store.clinical import newest_records, revisions
 from radlas.store.layout import Store, open_store
 from radlas.store.ledger import Recorder, standings
@@ -101,9 +102,8 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     key = store.key()
     scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
     pseudonyms = partial(pseudonym, key, "subject", config.centre)
-    told = delta.read(store, "cases", ["case_id", "voxel_digest"]).to_pylist()
-    voxels = {row["case_id"]: row["voxel_digest"] for row in told}
-    new_task = partial(make_task, store=config.store, centre=config.centre, key=key, voxels=voxels)
+    told = told_cases(store)
+    new_task = partial(make_task, store=config.store, centre=config.centre, key=key, told=told)
     tasks = [new_task(exam, rules) for exam in scan.exams]
     open_tasks, known = unsettled(
         store, "ingest", tasks, is_there=lambda task: is_committed(store.place, task.case_id)

@@ -11,6 +11,7 @@ from radlas.ingest.base import Exam, ExamData, IngestRules, Refusal
 from radlas.ingest.deidentify import coarse, study_day
 from radlas.model import Outcome, Row
 from radlas.place import Place, open_place
+from radlas.volumes.record import Told
 
 # A subject's secret clock starts on any of so many days. Of a mere century of them, days near its
 # ends would tell the dates near the ends of an archive.
@@ -30,7 +31,7 @@ class IngestTask:
     rules: IngestRules
     study_day: int | None = None
     source: str = ""  # keyed digest of the files' identities
-    known: str = ""  # digest of the voxels that the tables speak of
+    known: Told | None = None  # what the tables speak of, if they know the case
     feature_set: str = ""
 
 
@@ -41,7 +42,7 @@ def make_task(
     store: str,
     centre: str,
     key: bytes,
-    voxels: Mapping[str, str],
+    told: Mapping[str, Told],
 ) -> IngestTask:
     """The task that reads an exam.
 
@@ -51,7 +52,7 @@ def make_task(
         store: Address of the store.
         centre: Whose exam it is.
         key: The site's.
-        voxels: Digest of the stored voxels by case, of which tables speak already.
+        told: Of which cases tables speak already, and what they say.
     """
     case_id = pseudonym(key, "case", centre, exam.subject, exam.series)
     clock = int(pseudonym(key, "clock", centre, exam.subject), 16) % _CLOCKS
@@ -66,7 +67,7 @@ def make_task(
         rules=rules,
         study_day=study_day(exam.study_date, clock),
         source=pseudonym(key, "source", exam.fingerprint),
-        known=voxels.get(case_id, ""),
+        known=told.get(case_id),
     )
 
 

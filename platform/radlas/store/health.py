@@ -10,6 +10,7 @@ from typing import Any
 from radlas.errors import StoreError
 from radlas.model import Row
 from radlas.store import delta
+from radlas.store.catalogue import told_cases
 from radlas.store.layout import Store
 from radlas.store.ledger import case_standings, count
 from radlas.store.log import check_log
@@ -18,7 +19,8 @@ from radlas.store.recipes import list_recipes
 from radlas.store.snapshots import list_snapshots, verify_snapshot
 from radlas.store.travel import merged_cases
 from radlas.tables import TABLES
-from radlas.volumes.zarr import input_digests, read_record, verify_case
+from radlas.volumes.record import Told
+from radlas.volumes.zarr import verify_case
 
 
 def status(store: Store) -> dict[str, Any]:
@@ -71,10 +73,11 @@ def verify(store: Store) -> list[str]:
     """
     damage: list[str] = []
     with _noted(damage):
-        for case_id, digests in sorted(_catalogue(store).items()):
+        elsewhere = merged_cases(store)
+        told = {} if store.features_only else told_cases(store)
+        for case_id in sorted(told.keys() - elsewhere):
             with _noted(damage):
-                verify_case(store.place, case_id)
-                _check_catalogue(case_id, digests, input_digests(read_record(store.place, case_id)))
+                _check_case(store, case_id, told[case_id])
     for name, table in TABLES.items():
         with _noted(damage):
             check_log(store, name)
@@ -96,25 +99,12 @@ def _noted(damage: list[str]) -> Iterator[None]:
         damage.append(str(error))
 
 
-def _catalogue(store: Store) -> dict[str, list[Any]]:
-    """What the tables say of every case's voxels and drawn masks, if they are at this site."""
-    elsewhere = merged_cases(store)
-    found: dict[str, list[Any]] = {
-        row["case_id"]: [row["voxel_digest"], []]
-        for row in delta.read(store, "cases", ["case_id", "voxel_digest"]).to_pylist()
-        if row["case_id"] not in elsewhere and not store.features_only
-    }
-    columns = ["case_id", "roi", "reader", "feature_set", "mask_digest"]
-    for row in delta.read(store, "rois", columns).to_pylist():
-        if not row["feature_set"] and row["case_id"] in found:
-            found[row["case_id"]][1].append([row["roi"], row["reader"], row["mask_digest"]])
-    return found
-
-
-def _check_catalogue(case_id: str, told: list[Any], there: list[Any]) -> None:
-    if [told[0], sorted(told[1])] != there:
+def _check_case(store: Store, case_id: str, told: Told) -> None:
+    content, geometry = verify_case(store.place, case_id)
+    untold = content["masks"].keys() - told.masks.keys()
+    if untold or told.contradictions(content, geometry):
         raise StoreError(
-            "the tables speak of other voxels or masks than the volume holds",
+            "the tables speak of other voxels, masks or spacing than the volume holds",
             f"case {case_id}",
             "ingest this centre again into a new store; do not mix two versions of an exam",
             "catalogue",

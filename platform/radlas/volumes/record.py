@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
+
 from radlas.digests import digest_of
 from radlas.errors import StoreError
+from radlas.geometry import Geometry
 from radlas.place import Place
 
 COMMIT = "commit.json"
@@ -38,6 +41,34 @@ class Record:
         body = {"content": self.content, "files": {k: list(v) for k, v in self.files.items()}}
         sealed = {**body, "seal": digest_of(body)}
         return json.dumps(sealed, indent=1, sort_keys=True) + "\n"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the tables tell of a case.
+
+    Attributes:
+        image: Digest of its voxels.
+        masks: Digests of drawn masks, by the name of their array.
+        spacing: Voxel edges along ``(x, y, z)`` [mm]; empty if nothing is told.
+    """
+
+    image: str
+    masks: Mapping[str, str]
+    spacing: tuple[float, ...] = ()
+
+    def contradictions(self, content: Mapping[str, Any], geometry: Geometry) -> str:
+        """Which of it is otherwise in a case of this content and grid, in words; empty if none is.
+
+        Masks of which nothing is told contradict nothing.
+        """
+        masks = {key: digest for key, digest in content["masks"].items() if key in self.masks}
+        same = {
+            "voxels": self.image == content["image"],
+            "masks": self.masks == masks,
+            "spacing": not self.spacing or np.allclose(self.spacing, geometry.spacing, 1e-9),
+        }
+        return " and ".join(what for what, alike in same.items() if not alike)
 
 
 def file_table(place: Place, folder: str = "") -> dict[str, tuple[int, str]]:

@@ -25,6 +25,7 @@ from radlas.volumes.attributes import committed_geometry
 from radlas.volumes.record import (
     COMMIT,
     Record,
+    Told,
     check_bytes,
     check_files,
     check_size,
@@ -44,11 +45,16 @@ def volume_name(case_id: str) -> str:
 
 def roi_key(roi: Roi) -> str:
     """Name of a ROI's array: the ROI, with its reader if one is known."""
-    return f"{roi.name}@{roi.reader}" if roi.reader else roi.name
+    return array_name(roi.name, roi.reader)
+
+
+def array_name(roi: str, reader: str) -> str:
+    """As ``roi_key``, of a ROI that the tables tell of."""
+    return f"{roi}@{reader}" if reader else roi
 
 
 def write_case(
-    place: Place, case_id: str, volume: Volume, rois: Sequence[Roi], *, known: str = ""
+    place: Place, case_id: str, volume: Volume, rois: Sequence[Roi], *, known: Told | None = None
 ) -> dict[str, Any]:
     """Store one case so that it is either whole or absent.
 
@@ -57,8 +63,8 @@ def write_case(
         case_id: The case.
         volume: Its image.
         rois: Its drawn masks.
-        known: Digest of the voxels that the tables speak of, if they know the case: what was lost
-            since may come back, and nothing else may take its place.
+        known: What the tables speak of, if they know the case: what was lost since may come back,
+            and nothing else may take its place.
 
     Returns:
         The commit record: digests of ``affine``, ``image`` and ``masks``.
@@ -72,9 +78,9 @@ def write_case(
         "image": voxel_digest(volume.voxels),
         "masks": {roi_key(roi): mask_digest(roi.mask) for roi in rois},
     }
-    if known and known != content["image"]:
-        what = "the tables speak of this case with other voxels"
-        raise data_error("case_conflict", what, f"case {case_id}")
+    if known and (what := known.contradictions(content, volume.geometry)):
+        said = f"the tables speak of this case with other {what}"
+        raise data_error("case_conflict", said, f"case {case_id}")
     if not is_committed(place, case_id):
         place.clear(folder)  # damaged or half removed: nothing vouches for what is left
         with place.staging(folder) as stage, suppress(FileExistsError):  # someone was faster
@@ -179,16 +185,20 @@ def input_digests(record: Mapping[str, Any]) -> list[Any]:
     return [record["image"], sorted(masks)]
 
 
-def verify_case(place: Place, case_id: str) -> None:
+def verify_case(place: Place, case_id: str) -> tuple[Mapping[str, Any], Geometry]:
     """Read everything of a case and hold it against its commit record, to the byte.
+
+    Returns:
+        What the record says of the content, and the grid.
 
     Raises:
         StoreError: Something is missing, has changed, or was added.
     """
     folder = volume_name(case_id)
-    check_files(place, folder, case_id, load_record(place, folder, case_id))
-    read_volume(place, case_id)
+    record = load_record(place, folder, case_id)
+    check_files(place, folder, case_id, record)
     read_rois(place, case_id)
+    return record.content, read_volume(place, case_id).geometry
 
 
 def _write(stage: Path, volume: Volume, rois: Sequence[Roi], content: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from radlas.errors import DataError, StoreError
-from radlas.geometry import make_geometry
+from radlas.geometry import Geometry, make_geometry
 from radlas.model import Roi, Volume
 from radlas.place import Folder, open_place
 from radlas.volumes.chunks import image_chunks, image_shard
+from radlas.volumes.record import Told
 from radlas.volumes.zarr import (
     read_box,
     read_mask,
@@ -170,14 +172,22 @@ def test_a_geometry_that_is_none_is_damage(old, new, place):
 
 def test_what_the_tables_speak_of_is_not_replaced(place):
     volume, rois = sample()
-    known = write_case(place, CASE, volume, rois)["image"]
+    content = write_case(place, CASE, volume, rois)
+    known = Told(content["image"], content["masks"], volume.geometry.spacing)
     place.clear(NAME)
-    with pytest.raises(DataError, match="other voxels") as caught:
-        write_case(place, CASE, *sample(seed=1), known=known)
-    assert caught.value.reason == "case_conflict"
-    assert place.names("volumes") == []
-    write_case(place, CASE, volume, rois, known=known)
-    verify_case(place, CASE)
+    wider = Geometry(volume.geometry.shape, volume.geometry.affine @ np.diag([2.0, 2.0, 1.0, 1.0]))
+    drawn = [replace(roi, mask=np.roll(roi.mask, 1)) for roi in rois]
+    for other, what in (
+        (sample(seed=1), "voxels"),
+        ((volume, drawn), "masks"),
+        ((replace(volume, geometry=wider), rois), "spacing"),
+    ):
+        with pytest.raises(DataError, match=f"with other {what}") as caught:
+            write_case(place, CASE, *other, known=known)
+        assert caught.value.reason == "case_conflict"
+        assert place.names("volumes") == []
+    write_case(place, CASE, volume, rois, known=replace(known, masks={}))
+    assert not known.contradictions(*verify_case(place, CASE))
 
 
 @pytest.mark.parametrize("damage", ["delete", "empty", "cut", "flip"])

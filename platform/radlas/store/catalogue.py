@@ -1,0 +1,32 @@
+"""What the tables tell of every case: to hold volumes against, stored ones and those to come."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from radlas.model import Row
+from radlas.store import delta
+from radlas.store.layout import Store
+from radlas.volumes.record import Told
+from radlas.volumes.zarr import array_name
+
+_SPACING = ("spacing_x_mm", "spacing_y_mm", "spacing_z_mm")
+
+
+def told_cases(store: Store) -> dict[str, Told]:
+    """What the tables say of every case's voxels, drawn masks and spacing, by case."""
+    masks: dict[str, dict[str, str]] = defaultdict(dict)
+    columns = ["case_id", "roi", "reader", "feature_set", "mask_digest"]
+    for row in delta.read(store, "rois", columns).to_pylist():
+        if not row["feature_set"]:
+            masks[row["case_id"]][array_name(row["roi"], row["reader"])] = row["mask_digest"]
+    rows = delta.read(store, "cases", ["case_id", "voxel_digest", *_SPACING]).to_pylist()
+    return {
+        row["case_id"]: Told(row["voxel_digest"], masks[row["case_id"]], _spacing(row))
+        for row in rows
+    }
+
+
+def _spacing(row: Row) -> tuple[float, ...]:
+    edges = [edge for name in _SPACING if (edge := row.get(name)) is not None]
+    return tuple(edges) if len(edges) == len(_SPACING) else ()
