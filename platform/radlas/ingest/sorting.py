@@ -53,7 +53,8 @@ def sort_out(
     done = Sorted(refusals=tuple(_refusal(one, faults[one.key]) for one in mixed))
     disputed = {one.first.series for one in mixed}
     series = [one for one in series if one not in mixed]
-    links = [link for link in links if not disputed & link.mask.series]
+    # Masks go with the series they are linked to; of one linked to none, see what it names.
+    links = [link for link in links if link.series or not disputed & link.mask.series]
     subjects: dict[str, list[ImageSeries]] = defaultdict(list)
     for one in series:
         subjects[one.first.subject].append(one)

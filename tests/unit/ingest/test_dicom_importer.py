@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from radlas import tables
@@ -229,14 +230,37 @@ def test_two_echoes_of_one_series_are_two_images_and_the_mask_has_one(tmp_path):
     assert len(scan.left_out) == 1
 
 
+def test_a_mask_that_names_a_disputed_series_beside_its_own_is_not_lost(tmp_path):
+    disputed = make_series(description="AX T1", seed=2)
+    disputed.datasets[0].StudyInstanceUID = "1.2.3.4"
+    disputed.write(tmp_path / "disputed")
+    series = make_series()
+    series.write(tmp_path / "sound")
+    structures = tumour_on(series)
+    study = structures.ReferencedFrameOfReferenceSequence[0].RTReferencedStudySequence[0]
+    named = deepcopy(study.RTReferencedSeriesSequence[0])
+    named.SeriesInstanceUID = disputed.datasets[0].SeriesInstanceUID
+    study.RTReferencedSeriesSequence.append(named)
+    structures.ROIContourSequence[0].ContourSequence[0].ContourImageSequence = [Dataset()]
+    (image,) = structures.ROIContourSequence[0].ContourSequence[0].ContourImageSequence
+    image.ReferencedSOPInstanceUID = series.datasets[2].SOPInstanceUID
+    write(structures, tmp_path / "rs")
+    scan = DICOM.find(tmp_path, IngestRules())
+    assert [exam.series for exam in scan.exams] == [series.datasets[0].SeriesInstanceUID]
+    assert [one.error.reason for one in scan.refusals] == ["identity_conflict"]
+
+
 def test_a_localizer_inside_the_series_is_set_apart(tmp_path):
+    """Sent later, it makes no second case of the same image."""
     series = add_exam(tmp_path)
+    (before,) = DICOM.find(tmp_path, IngestRules()).exams
     stray = deepcopy(series.datasets[0])
     stray.SOPInstanceUID = generate_uid()
     stray.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
     write(stray, tmp_path / "localizer")
     scan = DICOM.find(tmp_path, IngestRules())
     (exam,) = scan.exams
+    assert exam.series == before.series
     assert DICOM.read(exam, IngestRules()).volume.geometry.shape == series.voxels.shape
     assert "another size or plane" in scan.left_out[0].why
 
