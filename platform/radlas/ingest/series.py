@@ -30,7 +30,7 @@ class ImageSeries:
     """Files of one image, not yet proven to be a volume.
 
     Attributes:
-        key: SeriesInstanceUID; with a number behind it where the series was mixed.
+        key: SeriesInstanceUID; with a number behind it for further images of a mixed series.
         part: What sets it apart inside a mixed series; empty otherwise.
         sequence: Class by the vocabulary.
         told_by: What the class was told by.
@@ -70,7 +70,7 @@ class ImageSeries:
 def group_series(
     files: Iterable[ImageFile], spellings: Mapping[str, str] | None = None
 ) -> tuple[ImageSeries, ...]:
-    """Group files by series; a mixed series becomes several, largest first.
+    """Group files by series; a mixed series becomes several, largest first, localizers last.
 
     A series is always split by size, pixel spacing and orientation; by echo, image type, phase
     and acquisition only where slices share their positions and the split ends that.
@@ -93,10 +93,15 @@ def _split(
         for shape, geometry in _by_geometry(files)
         for why, part in _by_acquisition(geometry)
     ]
-    parts.sort(key=lambda part: (-len(part[1]), part[0]))
+    parts.sort(key=lambda part: (_is_localizer(part[1]), -len(part[1]), part[0]))
     for index, (why, part, places) in enumerate(parts):
-        key = uid if len(parts) == 1 else f"{uid}#{index + 1}"
+        # The first has the name that it would have alone: a localizer sent later renames no case.
+        key = f"{uid}#{index + 1}" if index else uid
         yield _describe(key, sorted(part, key=_along_normal), why, places, spellings)
+
+
+def _is_localizer(files: list[ImageFile]) -> bool:
+    return "LOCALIZER" in files[0].image_type
 
 
 def _by_geometry(files: list[ImageFile]) -> list[tuple[str, list[ImageFile]]]:
