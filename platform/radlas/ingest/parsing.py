@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import struct
 import warnings
 import zlib
@@ -31,6 +32,7 @@ PARSE_ERRORS = (
     RuntimeError,
     struct.error,
     zlib.error,
+    sqlite3.Error,  # highdicom looks codes up
 )
 
 

@@ -12,7 +12,9 @@ from functools import cached_property, partial
 from typing import Any, BinaryIO
 
 import numpy as np
+import pydicom
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 
 from radlas.geometry import Affine, Geometry, world_to_index
 from radlas.ingest.contours import check_references, names_any
@@ -51,7 +53,9 @@ def read_segments(
     import highdicom  # noqa: PLC0415 - most cases have none: they need not wait
 
     with parsing("a segmentation"):
-        frames = _Frames(highdicom.seg.segread(stream))
+        dataset = pydicom.dcmread(stream)
+        _check_frames(dataset)
+        frames = _Frames(highdicom.seg.Segmentation.from_dataset(dataset, copy=False))
         names = [(number, _name(frames.describe(number), roi_map)) for number in frames.numbers]
         known = planes if planes and names_any(frames.named, planes) else {}
     return [
@@ -63,6 +67,15 @@ def read_segments(
         )
         for number, name in names
     ]
+
+
+def _check_frames(dataset: Dataset) -> None:
+    """A wrong number of frames would lose some, or ask for any memory."""
+    count = int(dataset.NumberOfFrames)
+    described = len(dataset.PerFrameFunctionalGroupsSequence)
+    if count != described:
+        what = f"a segmentation of {count} frames describes {described}"
+        raise data_error("bad_pixels", what)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +113,7 @@ class _Frames:
     def of(self, number: int) -> tuple[NDArray[np.bool_], list[_Frame]]:
         """A segment's frames that hold any of its voxels, shape ``(frame, y, x)``."""
         kind = str(self._file.SegmentationType)
-        full = float(self._file.MaximumFractionalValue) if kind == "FRACTIONAL" else 1.0
+        full = self._full if kind == "FRACTIONAL" else 1.0
         chosen = [
             index
             for index in range(len(self._groups))
@@ -115,11 +128,16 @@ class _Frames:
     @cached_property
     def _pixels(self) -> NDArray[Any]:
         pixels = np.asarray(self._file.pixel_array)
-        pixels = pixels[None] if pixels.ndim == 2 else pixels
-        if len(pixels) != len(self._groups):
-            what = f"a segmentation of {len(pixels)} frames describes {len(self._groups)}"
+        return pixels[None] if pixels.ndim == 2 else pixels
+
+    @property
+    def _full(self) -> float:
+        """What a voxel of a fractional segment holds that lies wholly inside."""
+        full, most = float(self._file.MaximumFractionalValue), float(self._pixels.max())
+        if full <= 0 or most > full:
+            what = f"fractions up to {most:g}, where {full:g} is said to be the whole"
             raise data_error("bad_pixels", what)
-        return pixels
+        return full
 
     @cached_property
     def _groups(self) -> list[Any]:

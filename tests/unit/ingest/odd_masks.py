@@ -268,6 +268,32 @@ def segmentation_of_more_frames_than_it_describes(series: Series) -> Dataset:
     return made
 
 
+@drawn("bad_pixels")
+def segmentation_of_countless_frames(series: Series) -> Dataset:
+    """Decoding would ask for terabytes."""
+    made = segmentation(series)
+    made.NumberOfFrames = 999_999_999
+    return made
+
+
+@drawn("bad_pixels")
+def fractions_of_nothing(series: Series) -> Dataset:
+    """Half of nothing holds every voxel of the segment's slices."""
+    segmentation(series)
+    made = make_seg(series, {"Tumor": MASK > 0}, "FRACTIONAL")
+    made.MaximumFractionalValue = 0
+    return made
+
+
+@drawn("unreadable_file")
+def segment_that_says_yes_and_no(series: Series) -> Dataset:
+    made = segmentation(series)
+    frame = made.PerFrameFunctionalGroupsSequence[0]
+    source = frame.DerivationImageSequence[0].SourceImageSequence[0]
+    source.SpatialLocationsPreserved = ["YES", "NO"]
+    return made
+
+
 def _on_two_series(folder: Path) -> Series:
     """The tumour was drawn on T1, the edema, with more contours, on T2."""
     t2 = sound("none", study="1.2.3", frame_of_reference="1.2.4")
