@@ -62,6 +62,10 @@ class _Index:
         """SOPInstanceUIDs of all images."""
         return self._by_instance.keys()
 
+    def of_series(self, uid: str) -> Collection[str]:
+        """SOPInstanceUIDs of a series, of all its parts."""
+        return frozenset[str]().union(*(one.instances for one in self.named([uid])))
+
     def named(self, uids: Iterable[str]) -> list[ImageSeries]:
         """Series, and parts of series, of these SeriesInstanceUIDs."""
         return self._found(self._by_uid, uids)
@@ -86,14 +90,14 @@ def _link(mask: MaskFile, index: _Index) -> Link:
     by_image = drawn or index.holding(mask.instances)
     for candidates, told_by in ((named, "series UID"), (by_image, "image UIDs")):
         if candidates:
-            return _most_referenced(mask, candidates, told_by, index.instances)
+            return _most_referenced(mask, candidates, told_by, index)
     if mask.listed or mask.instances:
         return Link(mask, None)
     return _by_frame_or_words(mask, index.of_subject(mask.subject))
 
 
 def _most_referenced(
-    mask: MaskFile, candidates: Sequence[ImageSeries], told_by: str, everything: Collection[str]
+    mask: MaskFile, candidates: Sequence[ImageSeries], told_by: str, index: _Index
 ) -> Link:
     """The candidate that most drawn contours name; of one series' parts, the most complete one."""
     uids = {one.first.series for one in candidates}
@@ -108,7 +112,7 @@ def _most_referenced(
     first, *others = [one for one in candidates if rank(one) == best]
     if others:
         return Link(mask, None, rivals=tuple(one.key for one in (first, *others)))
-    absent = _absent(mask, first, everything)
+    absent = _absent(mask, first, index)
     return Link(mask, first.key, told_by, absent=absent, fault=_fault(mask, first))
 
 
@@ -124,10 +128,18 @@ def _fault(mask: MaskFile, series: ImageSeries) -> DataError | None:
     return None
 
 
-def _absent(mask: MaskFile, series: ImageSeries, everything: Collection[str]) -> int:
-    """Slices that the mask names as those of this series, where it names some that are there."""
-    told = mask.listed.get(series.first.series) or mask.drawn
-    return sum(one not in everything for one in told) if told & series.instances else 0
+def _absent(mask: MaskFile, series: ImageSeries, index: _Index) -> int:
+    """Slices that the mask names as those of this series, where it names some that are there.
+
+    A slice that is there under another series is lost to this one; not so where the mask does not
+    say of which series it is.
+    """
+    uid = series.first.series
+    told = mask.listed.get(uid) or mask.drawn
+    if not told & series.instances:
+        return 0
+    there = index.of_series(uid) if mask.listed.get(uid) else index.instances
+    return sum(one not in there for one in told)
 
 
 def _by_frame_or_words(mask: MaskFile, series: Sequence[ImageSeries]) -> Link:

@@ -546,6 +546,12 @@ def first_slice_missing(series: Series) -> None:
     del series.datasets[0]
 
 
+@odd("slices_absent")
+def last_slice_in_a_series_of_its_own(series: Series) -> None:
+    """Its SeriesInstanceUID was rewritten: it is there, and not where its mask names it."""
+    series.datasets[-1].SeriesInstanceUID = generate_uid()
+
+
 @odd("too_few_slices", references="series")
 def one_slice_only(series: Series) -> None:
     del series.datasets[1:]
