@@ -34,7 +34,8 @@ def check_complete(path: Path) -> None:
 
     Raises:
         DataError: ``truncated_pixels``: the voxels end too early, or the compressed stream is cut
-            or fails its checksum; ``unreadable_file``: the header is no NIfTI header.
+            or fails its checksum; ``bad_pixels``: there are more voxels than the header speaks of;
+            ``unreadable_file``: the header is no NIfTI header.
     """
     name = path.name.lower()
     if not name.endswith((".nii", ".nii.gz")):
@@ -42,28 +43,31 @@ def check_complete(path: Path) -> None:
     try:
         if name.endswith(".gz"):
             with gzip.open(path, "rb") as stream:
-                promised, found = _measure(cast(BinaryIO, stream))
+                promised, row, found = _measure(cast(BinaryIO, stream))
         else:
             with path.open("rb") as stream:
-                promised, found = _measure(stream)
+                promised, row, found = _measure(stream)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         what = f"the compressed file is damaged, or not compressed at all ({type(error).__name__})"
         raise data_error("truncated_pixels", what) from None
     if found < promised:
         raise data_error("truncated_pixels", f"{found} of {promised} bytes are there")
+    if found - promised >= row > 0:  # padding is shorter
+        what = f"the file holds {found} bytes, and its header speaks of {promised}"
+        raise data_error("bad_pixels", what)
 
 
-def _measure(stream: BinaryIO) -> tuple[int, int]:
-    """Bytes promised by the header, and bytes there (the whole stream is read, for its CRC)."""
+def _measure(stream: BinaryIO) -> tuple[int, int, int]:
+    """Bytes promised, bytes of a row, and bytes there: all are read, for their checksum."""
     head = stream.read(540)
-    promised = _promised(head)
+    promised, row = _promised(head)
     found = len(head)
     while block := stream.read(_BLOCK):
         found += len(block)
-    return promised, found
+    return promised, row, found
 
 
-def _promised(head: bytes) -> int:
+def _promised(head: bytes) -> tuple[int, int]:
     for order in "<>":
         layout = _LAYOUTS.get(struct.unpack_from(f"{order}i", head)[0] if len(head) >= 4 else 0)
         if layout is not None and len(head) >= layout.size:
@@ -76,5 +80,5 @@ def _promised(head: bytes) -> int:
                     what = f"the voxels begin at byte {start:g}, inside the header"
                     raise data_error("unreadable_file", what)
                 voxels: int = math.prod(sizes[:rank])
-                return int(start) + voxels * int(bits) // 8
+                return int(start) + voxels * int(bits) // 8, sizes[0] * int(bits) // 8
     raise data_error("unreadable_file", "no NIfTI header")

@@ -350,9 +350,11 @@ def test_double_precision_becomes_single_and_infinite_voxels_are_refused(tmp_pat
         (lambda content: content[:200], "unreadable_file"),
         (lambda content: b"junk" * 200, "unreadable_file"),
         (lambda content: content[:80] + b"\x00\x00\xc0\x7f" + content[84:], "bad_geometry"),
+        (lambda content: content[:46] + b"\x05" + content[47:], "bad_pixels"),
+        (lambda content: content[:42] + b"\x33" + content[43:], "bad_pixels"),
         (lambda content: content[:80] + b"\x00\x00\x80\x49" + content[84:], "ambiguous_geometry"),
     ],
-    ids=["cut", "junk", "spacing NaN", "spacing of a kilometre"],
+    ids=["cut", "junk", "spacing NaN", "a slice less", "a column less", "spacing of a kilometre"],
 )
 def test_a_damaged_file_is_refused_without_its_path(damage, reason, tmp_path):
     image = write(tmp_path / "P1_image.nii.gz")
