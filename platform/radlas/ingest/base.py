@@ -70,8 +70,8 @@ class Exam:
     Attributes:
         importer: Name in ``radlas.ingest.IMPORTERS``.
         subject: The patient's identifier at the hospital; leaves the process only as a pseudonym.
-        series: What names the image among the subject's: SeriesInstanceUID, or file name. Subject
-            and series together name a case, and are unique within a scan.
+        series: What names the image among the subject's: SeriesInstanceUID, or file name without
+            ending. Subject and series together name a case, and are unique within a scan.
         images: The files of the image, in the order of slices if there are several.
         masks: The files of its masks.
         sequence: Class by the vocabulary: T2FS, T1, STIR, other.

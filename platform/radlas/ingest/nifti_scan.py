@@ -234,7 +234,8 @@ def _exam(choice: Choice, masks: Sequence[NamedMask], contents: Mapping[FileRef,
 
 
 def _series(image: NamedImage) -> str:
-    return f"{image.subject}/{name_of(image.ref)}"
+    # Without its ending: what was unpacked or converted is the same image, and no second case.
+    return f"{image.subject}/{stem_of(image.ref)}"
 
 
 def _many_folders(image: NamedImage, places: int, contents: Mapping[FileRef, str]) -> Refusal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -180,6 +181,24 @@ def test_two_files_that_claim_one_image_are_one_conflict(tmp_path):
     assert [one.error.reason for one in scan.refusals] == ["case_conflict"]
 
 
+@pytest.mark.parametrize("ending", ["nii", "nrrd"])
+def test_an_image_that_lies_there_packed_and_unpacked_is_no_two_cases(ending, tmp_path):
+    for name in ("P1_image.nii.gz", f"P1_image.{ending}"):
+        write(tmp_path / name)
+    write(tmp_path / "P1_mask.nii.gz", MASK)
+    scan = NIFTI.find(tmp_path, RULES)
+    assert not scan.exams
+    assert [one.error.reason for one in scan.refusals] == ["case_conflict"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_name_in_either_spelling_of_unicode_names_one_case(form, tmp_path):
+    write(tmp_path / unicodedata.normalize(form, "Mü_image.mha"))
+    write(tmp_path / unicodedata.normalize(form, "Mü_mask.mha"), MASK)
+    (exam,) = NIFTI.find(tmp_path, RULES).exams
+    assert (exam.subject, exam.series) == ("Mü", "Mü/Mü_image")
+
+
 def test_an_exam_copied_twice_into_the_source_counts_once(tmp_path):
     for folder in ("a", "b"):
         write(tmp_path / folder / "P1_image.mha")
@@ -209,11 +228,11 @@ def test_a_mask_that_names_its_image_is_no_image_of_another_patient(name, tmp_pa
     write(tmp_path / "P1_2_mask.mha", MASK)
     scan = NIFTI.find(tmp_path, RULES)
     assert [(one.subject, one.series) for one in scan.exams] == [
-        ("P1", "P1/P1_t1.mha"),
-        ("P1_2", "P1_2/P1_2_t1.mha"),
+        ("P1", "P1/P1_t1"),
+        ("P1_2", "P1_2/P1_2_t1"),
     ]
     assert scan.refusals == ()
-    assert [one.series for one in scan.left_out] == ["P1/P1_t2fs.mha"]
+    assert [one.series for one in scan.left_out] == ["P1/P1_t2fs"]
 
 
 def test_a_mask_of_one_patient_is_not_given_to_anothers_image_of_the_same_name(tmp_path):
