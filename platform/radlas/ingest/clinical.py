@@ -21,6 +21,7 @@ from radlas.ingest.clinical_words import (
 from radlas.ingest.files import list_files, name_of
 from radlas.ingest.table_cells import Cells, read_cells
 from radlas.model import Row
+from radlas.words import tallied
 
 _ALIASES: dict[str, tuple[str, ...]] = {
     "subject": ("patient id", "patientid", "subject id", "subject", "case id", "patient"),
@@ -111,10 +112,10 @@ def find_records(refs: Iterable[FileRef]) -> tuple[tuple[Row, ...], tuple[str, .
         except ConfigError as error:
             unclear.append(f"a clinical table was not used: {error.what}; {error.hint}")
     counts = {
-        "tables without a known patient column were ignored": others,
-        "tables could not be reached: run again when they can": lost,
+        "without a known patient column, ignored": others,
+        "out of reach, run again when that is mended": lost,
     }
-    notes = (*(f"{count} {what}" for what, count in counts.items() if count), *unclear)
+    notes = (*tallied(counts, "table"), *unclear)
     try:
         return _merge(rows), (*notes, *_missing_notes(known))
     except ConfigError as error:

@@ -33,12 +33,10 @@ from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map, safe_na
 from radlas.ingest.sequences import OTHER, STIR, T2FS, classify
 from radlas.ingest.unopened import refuse_unopened
 from radlas.reasons import data_error
+from radlas.words import tallied
 
 IMPORTER = "nifti"
 F = TypeVar("F", NamedImage, NamedMask)
-_STRANGERS = "files are no NIfTI, NRRD or MHA and were ignored"
-_NAMELESS = "files have names outside the grammar <subject>_<what> and were ignored"
-_COPIES = "files lie in the source twice; one copy of each is used"
 
 
 @dataclass(frozen=True)
@@ -79,10 +77,12 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
     records, notes = find_records(listing.files)
     kept = sum(map(len, own_images.values())) + sum(map(len, own_masks.values()))
     counts = {
-        "hidden files were passed over": listing.hidden,
-        _STRANGERS: sum(not (stem_of(ref) or is_table(name_of(ref))) for ref in listing.files),
-        _NAMELESS: len(strays) - len(orphans),
-        _COPIES: len(images) + len(masks) - kept,
+        "hidden, passed over": listing.hidden,
+        "no NIfTI, NRRD or MHA, ignored": sum(
+            not (stem_of(ref) or is_table(name_of(ref))) for ref in listing.files
+        ),
+        "named outside the grammar <subject>_<what>, ignored": len(strays) - len(orphans),
+        "in the source twice, of which one copy is used": len(images) + len(masks) - kept,
     }
     unknown = {mask.name for mask in masks if not match_name(mask.name, roi_map)}
     scan = Scan(
@@ -267,9 +267,9 @@ def _left_out(image: NamedImage, why: str) -> LeftOut:
 
 
 def _notes(counts: Mapping[str, int], unknown: Iterable[str]) -> tuple[str, ...]:
-    notes = [f"{count} {what}" for what, count in counts.items() if count]
+    notes = tallied(counts, "file")
     shown = ", ".join(safe_name(name) for name in sorted(unknown)[:20])
-    return (*notes, f"mask names that the ROI map does not know: {shown}") if shown else (*notes,)
+    return (*notes, f"mask names that the ROI map does not know: {shown}") if shown else notes
 
 
 def _nothing_found(source: Path, listing: Listing) -> ConfigError:

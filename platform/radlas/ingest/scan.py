@@ -20,6 +20,7 @@ from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map, safe_na
 from radlas.ingest.series import group_series
 from radlas.ingest.sorting import sort_out
 from radlas.ingest.unopened import refuse_unopened
+from radlas.words import tallied
 
 
 def scan_dicom(
@@ -67,17 +68,15 @@ def _notes(
     listing: Listing, headers: Crawl, copies: int, masks: Sequence[MaskFile], roi_map: RoiMap
 ) -> tuple[str, ...]:
     counts = {
-        "hidden files were passed over": listing.hidden,
-        "files are no DICOM and were ignored": sum(
-            not is_table(name_of(ref)) for ref in headers.strangers
-        ),
-        "DICOM files are neither image nor mask": headers.others,
-        "files lie in the source twice; one copy of each is used": copies,
+        "hidden, passed over": listing.hidden,
+        "no DICOM, ignored": sum(not is_table(name_of(ref)) for ref in headers.strangers),
+        "DICOM, but neither image nor mask": headers.others,
+        "in the source twice, of which one copy is used": copies,
     }
-    notes = [f"{count} {what}" for what, count in counts.items() if count]
+    notes = tallied(counts, "file")
     names = sorted({name for mask in masks for name in mask.names if not _known(name, roi_map)})
     shown = ", ".join(safe_name(name) for name in names[:20])
-    return (*notes, f"drawn names that the ROI map does not know: {shown}") if shown else (*notes,)
+    return (*notes, f"drawn names that the ROI map does not know: {shown}") if shown else notes
 
 
 def _known(name: str, roi_map: RoiMap) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from radlas.words import counted
+from radlas.words import counted, tallied
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,8 @@ from radlas.words import counted
 )
 def test_one_is_one_and_all_others_are_many(number, words, said):
     assert counted(number, *words) == said
+
+
+def test_of_nothing_nothing_is_said():
+    told = tallied({"hidden, passed over": 1, "no DICOM, ignored": 0, "sent twice": 2}, "file")
+    assert told == ("1 file: hidden, passed over", "2 files: sent twice")

@@ -169,7 +169,7 @@ def test_other_tables_in_a_source_are_counted_and_do_no_harm(tmp_path):
     (tmp_path / "broken.xlsx").write_bytes(b"no workbook")
     records, notes = find_records(list_files(tmp_path).files)
     assert [row["subject"] for row in records] == ["A1"]
-    assert notes == ("2 tables without a known patient column were ignored",)
+    assert notes == ("2 tables: without a known patient column, ignored",)
 
 
 def test_a_damaged_table_asked_for_by_name_is_refused(tmp_path):

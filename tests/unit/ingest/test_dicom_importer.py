@@ -308,7 +308,7 @@ def test_junk_is_counted_and_damaged_dicom_is_refused(tmp_path):
     scan = DICOM.find(tmp_path, IngestRules())
     assert len(scan.exams) == 1
     assert [refusal.error.reason for refusal in scan.refusals] == ["unreadable_file"] * 3
-    assert any(note.startswith("1 files are no DICOM") for note in scan.notes)
+    assert any(note.startswith("1 file: no DICOM") for note in scan.notes)
 
 
 def test_a_source_without_dicom_says_what_it_holds(tmp_path):

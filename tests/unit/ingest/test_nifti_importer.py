@@ -206,7 +206,7 @@ def test_an_exam_copied_twice_into_the_source_counts_once(tmp_path):
     scan = NIFTI.find(tmp_path, RULES)
     assert len(scan.exams) == 1
     assert not scan.refusals
-    assert any("2 files lie in the source twice" in note for note in scan.notes)
+    assert any("2 files: in the source twice" in note for note in scan.notes)
     np.testing.assert_array_equal(NIFTI.read(scan.exams[0], RULES).rois[0].mask, MASK > 0)
 
 
@@ -450,8 +450,8 @@ def test_files_outside_the_grammar_are_counted(tmp_path):
     write(tmp_path / "whatever.mha")
     (tmp_path / "notes.txt").write_text("x")
     notes = NIFTI.find(tmp_path, RULES).notes
-    assert any("1 files have names outside" in note for note in notes)
-    assert any("1 files are no NIfTI" in note for note in notes)
+    assert any(note.startswith("1 file: named outside the grammar") for note in notes)
+    assert any(note.startswith("1 file: no NIfTI") for note in notes)
 
 
 def test_a_spacing_that_is_no_number_is_not_told(tmp_path):
