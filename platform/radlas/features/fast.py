@@ -133,7 +133,7 @@ def _resegmented(voxels: NDArray[Any], target: Target, settings: RadiomicsSettin
     limits = raw.get("resegmentRange")
     if limits is None:
         return target
-    inside = voxels[target.mask].astype(np.float64)
+    inside = voxels[target.mask]  # in the image's type: 0.7 is a little less in single precision
     low, *high = _thresholds(inside, sorted(limits), raw.get("resegmentMode", "absolute"))
     kept = inside >= low
     if high:
@@ -144,11 +144,12 @@ def _resegmented(voxels: NDArray[Any], target: Target, settings: RadiomicsSettin
     return left if raw.get("resegmentShape") else replace(left, drawn=target.mask)
 
 
-def _thresholds(inside: NDArray[np.float64], limits: list[float], mode: str) -> list[float]:
+def _thresholds(inside: NDArray[Any], limits: list[float], mode: str) -> list[float]:
     if mode == "relative":
         return [limit * float(inside.max()) for limit in limits]
     if mode == "sigma":
-        return [float(inside.mean() + inside.std() * limit) for limit in limits]
+        double = inside.astype(np.float64)
+        return [float(double.mean() + double.std() * limit) for limit in limits]
     return limits
 
 

@@ -559,6 +559,24 @@ def test_of_bins_as_wide_as_the_steps_of_an_image_each_begins_with_a_step():
     assert to_levels(steps.astype(np.float64), edges).levels.tolist() == [*range(1, 11), 10]
 
 
+@pytest.mark.parametrize("limits", [[0.7], [0.1, 0.7], [0.3, 1.1]])
+def test_a_limit_is_as_precise_as_the_image_so_that_voxels_on_it_are_kept(limits):
+    """Seven tenths in single precision are less than the 0.7 of a parameter file."""
+    volume, rois = case()
+    tenths = (np.random.default_rng(0).integers(0, 15, SHAPE) / 10).astype(np.float32)
+    inputs = Volume(tenths, volume.geometry), rois
+    settings = {
+        "bin_width": 0.25,
+        "image_types": {"original": {}},
+        "feature_classes": ["firstorder"],
+        "pixel_type": "float32",
+        "pyradiomics": {"resegmentRange": limits},
+    }
+    found = describe(*inputs, **settings)
+    assert found.rows[0].values["firstorder_Minimum"] == np.float32(limits[0])
+    assert_same(found, describe(*inputs, backend="pyradiomics", **settings))
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_filtered_images_are_as_precise_as_upstreams(kind):
     volume, rois = case(kind)
