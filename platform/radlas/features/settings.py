@@ -146,6 +146,9 @@ class RadiomicsSettings(CaseSettings):
         if raw.get("resampledPixelSpacing") and self.in_plane_spacing:
             raise ValueError("`resampledPixelSpacing` and `in_plane_spacing` would resample twice")
         _check_features(self.features, self.feature_classes)
+        named = any(name.startswith("shape_") for name in self.features)
+        if "original" not in self.image_types and (named or self.feature_classes == ("shape",)):
+            raise ValueError("`shape` is of the original image, which `image_types` leaves out")
         if self.bin_origin is not None and self.bin_count is not None:
             raise ValueError("`bin_count` divides each ROI's own range: leave `bin_origin` out")
         if self.backend == "pyradiomics" or self.fallback:

@@ -116,6 +116,16 @@ def test_a_parameter_file_is_a_recipe(tmp_path):
         ({"featureClass": {"shape2D": None}}, "shape2D"),
         ({"imageType": {"LBP2D": {}}}, "lbp2d"),
         ({"setting": {"kernelRadius": 2}}, "`pyradiomics.kernelRadius` is not passed through"),
+        ({"setting": {"minimumROISize": "27"}}, "a whole number from 0, not '27'"),
+        ({"setting": {"minimumROISize": float("inf")}}, "a whole number from 0, not inf"),
+        ({"setting": ["binWidth"]}, "`setting` is no mapping of names"),
+        ({"imageType": ["Original", "Wavelet"]}, "`imageType` is no mapping of names"),
+        ({"imageType": {"LoG": [2, 4]}}, "`imageType.LoG` is no mapping of names"),
+        ({"imageType": {1: {}}}, "`imageType` is no mapping of names"),
+        ({"featureClass": ["firstorder"]}, "`featureClass` is no mapping of names"),
+        ({"featureClass": {"glcm": "Contrast"}}, "`featureClass.glcm` is no list of features"),
+        ({"imageType": {"Wavelet": {}}}, "`shape` is of the original image"),
+        ({"imageType": {"Square": {}}, "featureClass": {"shape": []}}, "add `Original: {}`"),
     ],
 )
 def test_what_a_parameter_file_may_ask_and_is_not_offered_is_named(text, message):

@@ -101,6 +101,8 @@ class IbsiSettings(CaseSettings):
         names = [name for name, _, _ in self.images()]
         if len(set(names)) < len(names):
             raise ValueError(f"two images have one name: {', '.join(names)}")
+        if "original" not in self.image_types and set(self.feature_classes) <= set(WHOLE_ONLY):
+            raise ValueError(f"{', '.join(WHOLE_ONLY)} are of the original image alone")
         limits = self.resegment_range
         if limits and not limits[0] < limits[1]:
             raise ValueError("`resegment_range` wants the lower limit first")

@@ -351,6 +351,7 @@ def test_filters_of_ibsi_2_are_images_of_their_own():
         ({"image_types": {"riesz": {}}}, "no filter is called `riesz`"),
         ({"image_types": {"original": {"bin_width": 5}}}, "`original` has no settings"),
         ({"image_types": {"mean": [{"size": 3}, {"size": 3}]}}, "two images have one name"),
+        ({"image_types": {"mean": {"size": 3}}, "feature_classes": ["shape"]}, "original image"),
         ({"spacing": [1, 1, 1], "in_plane_spacing": 1}, "resample twice"),
         ({"aggregation": "4d"}, "aggregation"),
         ({"resegment_range": [5, 1]}, "the lower limit first"),
