@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -63,6 +65,27 @@ def fixed_count_edges(
     edges = np.linspace(*ends, count + 1).astype(dtype)
     edges[-1] += 1
     return edges.astype(np.float64)
+
+
+def bin_edges(
+    low: float, high: float, options: Mapping[str, Any], *, dtype: DTypeLike
+) -> NDArray[np.float64] | None:
+    """Bin edges of an ROI in an image; ``None`` if there are more than the tables can hold.
+
+    Args:
+        low: The lowest intensity of the ROI.
+        high: The highest.
+        options: ``binWidth``, ``binCount`` and ``binOrigin`` as they hold for this image.
+        dtype: Type of the image, a float.
+    """
+    bins = options.get("binCount")
+    if bins is not None:
+        return fixed_count_edges(low, high, count=bins, dtype=dtype) if bins < HIGHEST else None
+    width, origin = float(options["binWidth"]), options.get("binOrigin")
+    start = low if origin is None else float(origin)
+    # Where a width is lost in the last digits of an intensity, levels cannot be told apart either.
+    wide = (max(high, start) - start) / width < HIGHEST and start + width > start
+    return fixed_width_edges(low, high, width=width, at=origin) if wide else None
 
 
 def to_levels(values: NDArray[np.float64], edges: NDArray[np.float64]) -> Levels:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radlas.errors import DataError
-from radlas.features.discretise import HIGHEST, fixed_count_edges, fixed_width_edges, to_levels
+from radlas.features.discretise import bin_edges, to_levels
 from radlas.features.families import Values, texture_values
 from radlas.features.firstorder import first_order
 from radlas.features.found import Found
@@ -116,10 +116,12 @@ def _own_scene(scene: Scene, geometry: Geometry, settings: RadiomicsSettings) ->
         mask = nearest_by_itk(target.mask, geometry, axes)
         inside = nearest_by_itk(np.ones_like(target.mask), geometry, axes)
     sampled = _target(target.name, mask, settings)
-    if scene.voxels.dtype.kind == "i":
-        voxels = spline_by_itk(scene.voxels, geometry, axes)
-    else:
+    if scene.voxels.dtype.kind != "i":
         voxels = resample_voxels(scene.voxels, axes, inside)
+    elif 2 in shape:  # there ITK's spline reads memory that is not the image's
+        voxels = resample_voxels(scene.voxels.astype(np.float64), axes, inside).astype(np.int32)
+    else:
+        voxels = spline_by_itk(scene.voxels, geometry, axes)
     return Scene(voxels, (z, y, x), (sampled,))
 
 
@@ -190,7 +192,7 @@ def _measure(
     found = Found(target.name, image.name, {})
     if not np.isfinite(total):
         return replace(found, reason="not_finite")
-    edges = _edges(low, high, image)
+    edges = bin_edges(low, high, image.options, dtype=image.dtype)
     if edges is None:
         return replace(found, reason="too_many_levels")
     levels = to_levels(np.maximum(values, edges[0]), edges)
@@ -219,16 +221,3 @@ def is_planar(texture: str, spacing_zyx: tuple[float, float, float]) -> bool:
     """Whether neighbours are sought within slices only; between thick ones there is no texture."""
     z, y, x = spacing_zyx
     return texture == "2d" or (texture == "auto" and z > THICK * max(y, x))
-
-
-def _edges(low: float, high: float, image: FilteredImage) -> NDArray[np.float64] | None:
-    """Bin edges of an ROI; ``None`` if there are more than the tables can hold."""
-    options, bins = image.options, image.options.get("binCount")
-    if bins is not None:
-        enough = bins < HIGHEST
-        return fixed_count_edges(low, high, count=bins, dtype=image.dtype) if enough else None
-    width, origin = float(options["binWidth"]), options.get("binOrigin")
-    start = low if origin is None else float(origin)
-    # Where a width is lost in the last digits of an intensity, levels cannot be told apart either.
-    wide = (max(high, start) - start) / width < HIGHEST and start + width > start
-    return fixed_width_edges(low, high, width=width, at=origin) if wide else None

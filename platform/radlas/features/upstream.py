@@ -19,6 +19,7 @@ from radiomics import imageoperations
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
 from radlas.errors import DataError
+from radlas.features.discretise import bin_edges
 from radlas.features.families import Values
 from radlas.features.found import Found
 from radlas.features.preprocess import Prepared, pixels, to_itk
@@ -62,6 +63,7 @@ def _upstream(settings: RadiomicsSettings) -> Any:
     upstream = RadiomicsFeatureExtractor(additionalInfo=False)
     upstream.settings.update(settings.common())
     upstream.settings["minimumROIDimensions"] = max(1, settings.minimum_dimensions)
+    upstream.settings["minimumROISize"] = settings.minimum_voxels - 1  # which it refuses, too
     names = {name.lower(): name for name in radiomics.getImageTypes()}
     upstream.enabledImagetypes = {
         names[name]: dict(custom) for name, custom in settings.image_types.items()
@@ -106,9 +108,13 @@ def _load(name: str, image: Any, mask: Any, upstream: Any, *, shared: bool) -> _
     """One ROI as upstream's ``execute()`` would see it, resegmented if that is asked for.
 
     Raises:
-        DataError: ``roi_too_small``: upstream finds it flat, or resegmenting leaves too little.
+        DataError: ``roi_too_small``: upstream finds it flat, or resegmenting leaves too little;
+            ``image_too_small``: it would resample two slices.
     """
     raw = upstream.settings
+    if raw["resampledPixelSpacing"] is not None and 2 in image.GetSize():
+        what = "ITK's spline through two voxels along an axis reads beyond the image"
+        raise data_error("image_too_small", what, name)
     try:
         if not shared:
             image, mask = upstream.loadImage(image, mask, None, **raw)
@@ -131,13 +137,25 @@ def _describe(scene: _Scene, upstream: Any) -> Iterator[Found]:
         filtered = getattr(imageoperations, f"get{kind}Image")
         for image, image_type, used in filtered(here.image, here.targets[0].mask, **settings):
             for target in here.targets:
-                cropped = imageoperations.cropToTumorMask(image, target.mask, target.box)
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", RuntimeWarning)  # of means over nothing: None
-                    values = upstream.computeFeatures(*cropped, image_type, **used)
+                inside, label = imageoperations.cropToTumorMask(image, target.mask, target.box)
+                values, reason = {}, _fault(inside, label, used)
+                if not reason:
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore", RuntimeWarning)  # means over nothing: None
+                        values = upstream.computeFeatures(inside, label, image_type, **used)
                 if kind == "Original":
                     values |= upstream.computeShape(image, target.shape_mask, target.box, **used)
-                yield Found(target.name, image_type, _named(values, image_type))
+                yield Found(target.name, image_type, _named(values, image_type), reason=reason)
+
+
+def _fault(image: Any, mask: Any, options: Mapping[str, Any]) -> str:
+    """Why an ROI has no values in an image, where upstream would end in an error; empty if not."""
+    voxels, label = (imageoperations.sitk.GetArrayFromImage(one) for one in (image, mask))
+    inside = voxels[label == 1].astype(np.float64)
+    if not np.isfinite(inside).all():
+        return "not_finite"
+    extent = float(inside.min()), float(inside.max())
+    return "too_many_levels" if bin_edges(*extent, options, dtype=np.float64) is None else ""
 
 
 def _named(values: Mapping[str, Any], image_type: str) -> Values:

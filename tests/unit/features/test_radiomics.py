@@ -166,6 +166,49 @@ def test_a_tumour_that_is_a_line_is_too_flat_for_features():
     assert caught.value.reason == "roi_too_small"
 
 
+@pytest.mark.parametrize(
+    "upstream", [{"resampledPixelSpacing": [2, 2, 0]}, {"resegmentRange": [730, 900]}]
+)
+def test_an_roi_that_becomes_too_small_is_refused_by_either_backend(upstream):
+    volume, tumour = case()
+    settings = {"normalise": "none", "pyradiomics": upstream, "minimum_voxels": 100}
+    for backend in ("fast", "pyradiomics"):
+        with pytest.raises(DataError) as caught:
+            describe(volume, tumour, backend=backend, **settings)
+        assert caught.value.reason == "roi_too_small"
+
+
+@pytest.mark.parametrize(
+    ("level", "settings", "reason"),
+    [
+        (700, {"pyradiomics": {"normalize": True}}, "not_finite"),
+        (0, {"image_types": {"exponential": {}}, "bin_width": 1e-9}, "too_many_levels"),
+    ],
+)
+def test_what_upstream_ends_in_an_error_over_has_a_reason_by_either_backend(
+    level, settings, reason
+):
+    volume, tumour = case()
+    even = Volume(volume.voxels * (level == 0) + level, volume.geometry)
+    for backend in ("fast", "pyradiomics"):
+        (row,) = describe(even, tumour, normalise="none", backend=backend, **settings).rows
+        assert row.reason == reason
+        assert set(row.values.values()) == {None}
+
+
+def test_between_two_slices_an_even_image_is_even():
+    """ITK's spline through two samples takes a third from the memory before the image."""
+    place = {"spacing": (1, 1, 4), "origin": (0, 0, 0), "direction": np.eye(3)}
+    even = Volume(np.full((2, 12, 12), 100), make_geometry((2, 12, 12), **place))
+    drawn = np.ones((2, 12, 12), dtype=bool)
+    drawn[:, 0] = False
+    settings = {"normalise": "none", "pyradiomics": {"resampledPixelSpacing": [1, 1, 1]}}
+    (row,) = describe(even, drawn, pixel_type="int32", **settings).rows
+    assert row.values["firstorder_Minimum"] == row.values["firstorder_Maximum"] == 100
+    with pytest.raises(DataError, match="reads beyond the image"):
+        describe(even, drawn, backend="pyradiomics", **settings)
+
+
 def test_resegmenting_that_leaves_nothing_of_the_edema_is_its_own_misfortune():
     volume, tumour = case()
     rows = describe(
@@ -273,6 +316,15 @@ def test_resampling_in_plane_keeps_size_and_level_of_the_tumour():
             "resample twice",
         ),
         ({"pixel_type": "int32"}, "round normalised"),
+        ({"image_types": {"square": {}}, "feature_classes": ["shape"]}, "of the original image"),
+        (
+            {
+                "image_types": {"square": {}},
+                "feature_classes": ["shape", "glcm"],
+                "features": ["glcm_Contrast", "shape_Flatness"],
+            },
+            "of the original image",
+        ),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings, message):
