@@ -11,7 +11,8 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
-from radlas.geometry import Geometry, in_plane_grid, world_to_index
+from radlas.features.slices import resample_slices
+from radlas.geometry import Geometry, in_plane_grid
 from radlas.model import Volume
 from radlas.reasons import data_error
 from radlas.roi.body import body_of
@@ -175,35 +176,6 @@ def to_itk(voxels: NDArray[Any], geometry: Geometry) -> Any:
     return image
 
 
-def resample_slices(voxels: Image, geometry: Geometry, grid: Geometry) -> Image:
-    """Slices on a finer or coarser grid in the same planes, by cubic B-splines.
-
-    The result is clamped to the range of the input: splines overshoot at edges, down to negative
-    values in images that have none. Each slice is sampled on its own, which is what a spline in
-    space does at the slices themselves; that one reads beyond a volume of two slices.
-
-    Args:
-        voxels: Shape ``(z, y, x)``.
-        geometry: Their grid.
-        grid: As ``in_plane_grid`` makes it.
-
-    Raises:
-        DataError: ``image_too_small``: a slice has fewer than four rows or columns.
-    """
-    if min(voxels.shape[1:]) < 4:
-        raise data_error("image_too_small", f"slices of {voxels.shape[1:]} voxels have no spline")
-    start = world_to_index(geometry, np.array([grid.origin]))[0] * geometry.spacing  # [mm]
-    resampler = sitk.ResampleImageFilter()
-    resampler.SetSize(grid.shape[:0:-1])
-    resampler.SetOutputSpacing(grid.spacing[:2])
-    resampler.SetOutputOrigin([float(start[0]), float(start[1])])
-    resampler.SetInterpolator(sitk.sitkBSpline)
-    resampler.SetUseNearestNeighborExtrapolator(True)  # the new edge may lie half a pixel out
-    sampled = np.stack([_resample_slice(plane, geometry, resampler) for plane in voxels])
-    clamped: Image = np.clip(sampled, voxels.min(), voxels.max()).astype(voxels.dtype)
-    return clamped
-
-
 def resample_mask(mask: Mask, geometry: Geometry, grid: Geometry) -> Mask:
     """A mask on another grid, by the nearest voxel; outside the field of view there is none.
 
@@ -231,13 +203,6 @@ def _to_square_pixels(case: Prepared, spacing: float) -> Prepared:
     image = resample_slices(voxels, old, grid)
     body = resample_mask(case.body, old, grid)
     return Prepared(Volume(image, grid), body, masks, case.voxels_before, _count(masks))
-
-
-def _resample_slice(plane: Image, geometry: Geometry, resampler: Any) -> NDArray[Any]:
-    image = sitk.GetImageFromArray(np.ascontiguousarray(plane))
-    image.SetSpacing(geometry.spacing[:2])
-    array: NDArray[Any] = sitk.GetArrayFromImage(resampler.Execute(image))
-    return array
 
 
 def _count(masks: Mapping[str, Mask]) -> dict[str, int]:

@@ -73,7 +73,7 @@ def resample_voxels(
     part = voxels[tuple(slice(*span) for span in spans)]
     coefficients = _coefficients(part)
     found = [
-        _taps(axis.places - span[0], size)
+        taps(axis.places - span[0], size)
         for axis, span, size in zip(axes, spans, part.shape, strict=True)
     ]
     (tz, wz), (ty, wy), (tx, wx) = found
@@ -114,25 +114,33 @@ def _span(places: NDArray[np.float64], size: int) -> tuple[int, int]:
 
 def _coefficients(part: NDArray[Any]) -> NDArray[np.float64]:
     """ITK's order: along x, then y, then z."""
+    coefficients = slice_coefficients(part)
+    prefilter(coefficients.reshape(len(part), -1))
+    return coefficients
+
+
+def slice_coefficients(part: NDArray[Any]) -> NDArray[np.float64]:
+    """Of splines through each slice by itself: along x, then y; shape ``(z, y, x)`` in and out."""
     z, y, x = part.shape
     turned = np.array(part.reshape(z * y, x).T, dtype=np.float64, order="C")
     prefilter(turned)
     coefficients = np.ascontiguousarray(turned.T).reshape(z, y, x)
     for plane in coefficients:
         prefilter(plane)
-    prefilter(coefficients.reshape(z, y * x))
     return coefficients
 
 
-def _taps(places: NDArray[np.float64], size: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Four coefficients and their weights at each place; indices are mirrored at the ends."""
-    first = np.floor(places - 1.0).astype(np.int64)
+def taps(places: NDArray[np.float64], size: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Four coefficients and their weights at each place; indices are mirrored at the ends.
+
+    ITK looks for the first in single precision, on which the last bits depend.
+    """
+    first = np.floor(places.astype(np.float32)).astype(np.int64) - 1
     w = places - (first + 1)
     w3 = (1.0 / 6.0) * w * w * w
     w0 = (1.0 / 6.0) + 0.5 * w * (w - 1.0) - w3
     w2 = w + w0 - 2.0 * w3
     w1 = 1.0 - w0 - w2 - w3
-    taps = first[:, None] + np.arange(4)
-    taps = np.abs(taps)
-    taps = np.where(taps >= size, 2 * (size - 1) - taps, taps)
-    return np.clip(taps, 0, size - 1), np.stack([w0, w1, w2, w3], axis=1)
+    found = np.abs(first[:, None] + np.arange(4))
+    found = np.where(found >= size, 2 * (size - 1) - found, found)
+    return np.clip(found, 0, size - 1), np.stack([w0, w1, w2, w3], axis=1)

@@ -14,9 +14,9 @@ from radlas.features.preprocess import (
     one_itk_thread,
     prepare,
     resample_mask,
-    resample_slices,
 )
-from radlas.geometry import Geometry, in_plane_grid, make_geometry
+from radlas.features.slices import resample_slices
+from radlas.geometry import Geometry, in_plane_grid, make_geometry, world_to_index
 from radlas.model import Volume
 
 
@@ -91,6 +91,26 @@ def test_a_slice_is_sampled_alike_however_many_lie_around_it(slices):
     low, high = voxels[0].min(), voxels[0].max()
     sampled = resample_slices(voxels, geometry, grid)
     np.testing.assert_array_equal(np.clip(sampled[:1], low, high), first)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("spacing", [0.45, 0.6, 0.9, 1.0, 1.35, 2.6])
+def test_slices_are_sampled_as_itk_samples_them_bit_by_bit(spacing, kind):
+    geometry = oblique((1, 23, 31))
+    grid = in_plane_grid(geometry, spacing=spacing)
+    voxels = np.random.default_rng(7).normal(500, 90, geometry.shape).astype(kind)
+    start = world_to_index(geometry, np.array([grid.origin]))[0] * geometry.spacing
+    resampler = SimpleITK.ResampleImageFilter()
+    resampler.SetSize(grid.shape[:0:-1])
+    resampler.SetOutputSpacing(grid.spacing[:2])
+    resampler.SetOutputOrigin(start[:2].tolist())
+    resampler.SetInterpolator(SimpleITK.sitkBSpline)
+    resampler.SetUseNearestNeighborExtrapolator(True)
+    image = SimpleITK.GetImageFromArray(voxels[0])
+    image.SetSpacing(geometry.spacing[:2])
+    theirs = SimpleITK.GetArrayFromImage(resampler.Execute(image))
+    ours = resample_slices(voxels, geometry, grid)[0]
+    np.testing.assert_array_equal(ours, np.clip(theirs, voxels.min(), voxels.max()))
 
 
 def test_a_slice_too_narrow_for_a_spline_is_refused():

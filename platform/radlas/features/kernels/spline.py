@@ -103,3 +103,32 @@ def evaluate(
                             sums[at] = total
                 for lane in range(width):
                     out[z, y, first + lane] = sums[lane]
+
+
+@kernel
+def evaluate_slice(
+    coefficients: NDArray[np.float64],
+    taps_y: NDArray[np.int64],
+    weights_y: NDArray[np.float64],
+    taps_x: NDArray[np.int64],
+    weights_x: NDArray[np.float64],
+    out: NDArray[Any],
+) -> None:
+    """The spline in a plane at every point of a new grid; shapes as for ``evaluate``, without z."""
+    columns = out.shape[1]
+    sums = np.empty(LANES)
+    for y in range(out.shape[0]):
+        for first in range(0, columns, LANES):
+            width = min(LANES, columns - first)
+            sums[:] = 0.0
+            for q in range(4):
+                row, down = coefficients[taps_y[y, q]], weights_y[y, q]
+                for lane in range(width):
+                    x, at = np.uint64(first + lane), np.uint64(lane)
+                    total = sums[at]
+                    for t in range(4):
+                        tap = np.uint64(t)
+                        total += (weights_x[x, tap] * down) * row[np.uint64(taps_x[x, tap])]
+                    sums[at] = total
+            for lane in range(width):
+                out[y, first + lane] = sums[lane]
