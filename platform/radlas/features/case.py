@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,8 +17,8 @@ from radlas.features.case_settings import CaseSettings
 from radlas.features.chains import Perturbation, expand
 from radlas.features.found import Found
 from radlas.features.n4 import bias_field
-from radlas.features.perturb import perturb, shuffle
-from radlas.features.preprocess import Prepared, one_itk_thread, prepare
+from radlas.features.perturb import moved, noise_of, perturb, shuffle
+from radlas.features.preprocess import Prepared, one_itk_thread, prepare, with_masks
 from radlas.features.regions import make_rings, roi_rows
 from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
 from radlas.reasons import data_error
@@ -35,6 +35,18 @@ from radlas.roi.ring import Ring, ring_name
 METHODS = "4"
 Mask = NDArray[np.bool_]
 Masks = Mapping[str, Mask]
+
+
+class _Shared:
+    """What chains have in common that follow each other: each answer is kept until the next.
+
+    Those that differ in their masks alone see one image; all measure one noise.
+    """
+
+    def __init__(self, image: Callable[[Volume], Prepared]) -> None:
+        self.image = lru_cache(maxsize=1)(image)
+        self.noise = lru_cache(maxsize=1)(noise_of)
+        self.move = lru_cache(maxsize=1)(moved)
 
 
 class CaseExtractor:
@@ -87,10 +99,13 @@ class CaseExtractor:
         """
         masks = {name: roi.mask for name, roi in rois.items()}
         with one_itk_thread(), np.errstate(all="ignore"):  # undefined values are reported as such
-            rows, facts = self._rows(volume, masks)
+            shared = _Shared(self._image)
+            rows, facts = self._rows(volume, masks, shared)
             chains = expand(self.settings.perturbations) if self.settings.perturbations else ()
             seed = voxel_digest(volume.voxels) if chains else ""
-            changed = [row for chain in chains for row in self._changed(volume, masks, chain, seed)]
+            changed = [
+                row for chain in chains for row in self._changed(volume, masks, chain, seed, shared)
+            ]
         return Description((*rows, *changed), facts)
 
     def as_described(
@@ -111,18 +126,16 @@ class CaseExtractor:
         """
         with one_itk_thread(), np.errstate(all="ignore"):
             masks = {name: roi.mask for name, roi in rois.items()}
-            case, described, _ = self._prepared(volume, masks)
+            case, described, _ = self._prepared(volume, masks, _Shared(self._image))
         return case.volume, described
 
-    def _prepared(
-        self, volume: Volume, masks: Masks
-    ) -> tuple[Prepared, dict[str, Mask], dict[str, Ring]]:
-        """The case on its scale and grid, the ROIs to describe there, and the rings of them."""
+    def _image(self, volume: Volume) -> Prepared:
+        """An image on its scale and grid, without ROIs."""
         wanted: CaseSettings = self.settings
         spacing = volume.geometry.spacing
-        case = prepare(
+        return prepare(
             volume,
-            masks,
+            {},
             normalise=wanted.normalise,
             scale=wanted.scale,
             percentiles=wanted.percentiles,
@@ -131,6 +144,13 @@ class CaseExtractor:
             pixel_type=wanted.pixel_type,
             bias=partial(bias_field, spacing=spacing, cache=wanted.n4_cache) if wanted.n4 else None,
         )
+
+    def _prepared(
+        self, volume: Volume, masks: Masks, shared: _Shared
+    ) -> tuple[Prepared, dict[str, Mask], dict[str, Ring]]:
+        """The case on its scale and grid, the ROIs to describe there, and the rings of them."""
+        wanted: CaseSettings = self.settings
+        case = with_masks(shared.image(volume), masks, volume.geometry)
         if TUMOUR not in masks:
             drawn = ", ".join(masks) or "none"
             raise data_error("no_tumour", f"features need a tumour; ROIs of this case: {drawn}")
@@ -142,9 +162,9 @@ class CaseExtractor:
         return case, described, rings
 
     def _rows(
-        self, volume: Volume, masks: Masks, *, shuffle_key: str = ""
+        self, volume: Volume, masks: Masks, shared: _Shared, *, shuffle_key: str = ""
     ) -> tuple[tuple[FeatureRow, ...], tuple[Row, ...]]:
-        case, described, rings = self._prepared(volume, masks)
+        case, described, rings = self._prepared(volume, masks, shared)
         if shuffle_key:
             dealt = shuffle(case.volume.voxels, described, seed_key=shuffle_key)
             case = replace(case, volume=replace(case.volume, voxels=dealt))
@@ -177,7 +197,7 @@ class CaseExtractor:
         )
 
     def _changed(
-        self, volume: Volume, masks: Masks, chain: Perturbation, seed: str
+        self, volume: Volume, masks: Masks, chain: Perturbation, seed: str, shared: _Shared
     ) -> tuple[FeatureRow, ...]:
         """The rows of one changed copy; a change that cannot be made leaves rows that say so."""
         wanted: CaseSettings = self.settings
@@ -189,8 +209,11 @@ class CaseExtractor:
         for names in (drawn, {TUMOUR, *excluded}, {TUMOUR}):
             try:
                 some = {name: masks[name] for name in names}
-                there, moved = perturb(volume, some, chain, seed_key=seed)
-                rows, _ = self._rows(there, moved, shuffle_key=seed if chain.shuffle else "")
+                there, changed = perturb(
+                    volume, some, chain, seed_key=seed, noise=shared.noise, move=shared.move
+                )
+                key = seed if chain.shuffle else ""
+                rows, _ = self._rows(there, changed, shared, shuffle_key=key)
             except (ConfigError, DataError):  # of a step that the case's voxels cannot hold
                 continue
             lost = set() if excluded <= names else set(rings)

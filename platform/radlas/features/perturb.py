@@ -40,7 +40,8 @@ def perturb(
     perturbation: Perturbation,
     *,
     seed_key: str,
-    body: Mask | None = None,
+    noise: Callable[[Volume], float] | None = None,
+    move: Callable[[Volume, Motion], Volume] | None = None,
 ) -> tuple[Volume, dict[str, Mask]]:
     """A case after all steps of a chain, on its own grid.
 
@@ -52,7 +53,9 @@ def perturb(
         masks: ROIs by name, same grid, at least one voxel each.
         perturbation: The chain.
         seed_key: What the case is, as its digest.
-        body: Where the noise is measured; looked for if it is needed and not given.
+        noise: Measures an image's noise; ``noise_of`` if nothing else is said, as one that
+            remembers what several chains ask alike.
+        move: Moves an image; likewise ``moved``.
 
     Returns:
         Voxels float32, and masks by name.
@@ -62,8 +65,10 @@ def perturb(
         DataError: ``not_finite``, ``empty_mask``; ``flat_image``: no noise to measure;
             ``mask_outside``: an ROI leaves the image; ``roi_too_small``: nothing of an ROI is left.
     """
-    volume, moved = perturb_image(volume, masks, perturbation, seed_key=seed_key, body=body)
-    return volume, perturb_masks(volume, moved, perturbation, seed_key=seed_key)
+    volume, masks = perturb_image(
+        volume, masks, perturbation, seed_key=seed_key, noise=noise, move=move
+    )
+    return volume, perturb_masks(volume, masks, perturbation, seed_key=seed_key)
 
 
 def shuffle(voxels: Image, masks: Masks, *, seed_key: str) -> Image:
@@ -90,7 +95,8 @@ def perturb_image(
     perturbation: Perturbation,
     *,
     seed_key: str,
-    body: Mask | None = None,
+    noise: Callable[[Volume], float] | None = None,
+    move: Callable[[Volume, Motion], Volume] | None = None,
 ) -> tuple[Volume, dict[str, Mask]]:
     """The steps before interpolation: noise, then rotation and shift. See ``perturb``.
 
@@ -98,19 +104,15 @@ def perturb_image(
     """
     spacing = volume.geometry.spacing_zyx
     if perturbation.noise:
-        voxels = as_floats(volume.voxels)
-        if body is None:
-            body = body_of(voxels, volume.geometry)
-        sigma = perturbation.noise * noise_level(voxels, body)
+        sigma = perturbation.noise * (noise or noise_of)(volume)
         chance = _chance(seed_key, perturbation, "noise")
-        volume = Volume(add_noise(voxels, sigma=sigma, chance=chance), volume.geometry)
+        noisy = add_noise(as_floats(volume.voxels), sigma=sigma, chance=chance)
+        volume = Volume(noisy, volume.geometry)
     if not (perturbation.rotation_degrees or any(perturbation.shift_voxels)):
         return volume, dict(masks)
     motion = _motion(perturbation, masks, volume.geometry.shape)
-    moved = move_voxels(as_floats(volume.voxels), motion, spacing)
-    return Volume(moved, volume.geometry), _each(
-        masks, lambda _, mask: move_mask(mask, motion, spacing)
-    )
+    there = (move or moved)(volume, motion)
+    return there, _each(masks, lambda _, mask: move_mask(mask, motion, spacing))
 
 
 def perturb_masks(
@@ -134,6 +136,12 @@ def perturb_masks(
             ),
         )
     return changed
+
+
+def noise_of(volume: Volume) -> float:
+    """The ``noise_level`` of an image in its body."""
+    voxels = as_floats(volume.voxels)
+    return noise_level(voxels, body_of(voxels, volume.geometry))
 
 
 def noise_level(voxels: Image, inside: Mask) -> float:
@@ -168,6 +176,12 @@ def add_noise(voxels: Image, *, sigma: float, chance: np.random.Generator) -> Im
     return voxels + np.float32(sigma) * chance.standard_normal(voxels.shape, dtype=np.float32)
 
 
+def moved(volume: Volume, motion: Motion) -> Volume:
+    """An image after a motion, see ``move_voxels``."""
+    voxels, spacing = as_floats(volume.voxels), volume.geometry.spacing_zyx
+    return Volume(move_voxels(voxels, motion, spacing), volume.geometry)
+
+
 def move_voxels(voxels: Image, motion: Motion, spacing_zyx: tuple[float, float, float]) -> Image:
     """The image after a motion, on the same grid.
 
@@ -176,16 +190,16 @@ def move_voxels(voxels: Image, motion: Motion, spacing_zyx: tuple[float, float, 
     them unchanged. What comes in from outside repeats the edge; values are clamped to the range of
     the input, for splines overshoot.
     """
-    moved, shifts = voxels, motion.shift_zyx
+    there, shifts = voxels, motion.shift_zyx
     if motion.degrees:
         matrix, offset = motion.backward(spacing_zyx)
         plane = {"matrix": matrix[1:, 1:], "offset": offset[1:], "order": 3, "mode": "nearest"}
-        moved = np.stack([ndimage.affine_transform(one, **plane) for one in voxels])
+        there = np.stack([ndimage.affine_transform(one, **plane) for one in voxels])
         shifts = (shifts[0], 0.0, 0.0)
     for axis, shift in enumerate(shifts):
         if shift:
-            moved = _shift(moved, shift, axis)
-    return np.clip(moved, voxels.min(), voxels.max()).astype(np.float32)
+            there = _shift(there, shift, axis)
+    return np.clip(there, voxels.min(), voxels.max()).astype(np.float32)
 
 
 def _shift(voxels: Image, shift: float, axis: int) -> Image:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -99,8 +99,24 @@ def prepare(
         voxels = body_z_score(voxels, body, scale=scale)
     elif normalise == "percentile":
         voxels = body_range(voxels, body, scale=scale, percentiles=percentiles)
-    ready = Prepared(Volume(voxels, volume.geometry), body, masks, _count(masks), _count(masks))
-    return ready if in_plane_spacing is None else _to_square_pixels(ready, in_plane_spacing)
+    ready = Prepared(Volume(voxels, volume.geometry), body, {}, {}, {})
+    if in_plane_spacing is not None:
+        ready = _to_square_pixels(ready, in_plane_spacing)
+    return with_masks(ready, masks, volume.geometry)
+
+
+def with_masks(case: Prepared, masks: Mapping[str, Mask], stored: Geometry) -> Prepared:
+    """A prepared image with other ROIs.
+
+    Args:
+        case: What ``prepare`` made of the image.
+        masks: ROIs by name, on the grid as stored.
+        stored: That grid.
+    """
+    there, moved = case.volume.geometry, masks
+    if there is not stored:
+        moved = {name: resample_mask(mask, stored, there) for name, mask in masks.items()}
+    return replace(case, masks=moved, voxels_before=_count(masks), voxels_after=_count(moved))
 
 
 def pixels(voxels: Image, pixel_type: PixelType) -> NDArray[Any]:
@@ -199,10 +215,8 @@ def _to_square_pixels(case: Prepared, spacing: float) -> Prepared:
     grid = in_plane_grid(old, spacing=spacing)
     if grid.shape == old.shape and np.allclose(grid.affine, old.affine, rtol=0, atol=1e-9):
         return case
-    masks = {name: resample_mask(mask, old, grid) for name, mask in case.masks.items()}
     image = resample_slices(voxels, old, grid)
-    body = resample_mask(case.body, old, grid)
-    return Prepared(Volume(image, grid), body, masks, case.voxels_before, _count(masks))
+    return replace(case, volume=Volume(image, grid), body=resample_mask(case.body, old, grid))
 
 
 def _count(masks: Mapping[str, Mask]) -> dict[str, int]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
+from radlas.compiled import kernel
 from radlas.roi.perturb import around, depth
 
 Mask = NDArray[np.bool_]
@@ -144,16 +145,36 @@ def _means(points: Image, owner: Labels, count: int) -> Image:
 
 
 def _nearest(points: Image, centres: Image, cells: _Cells) -> Labels:
-    best = np.full(points.shape[1], np.inf, dtype=np.float32)
-    owner = cells.of_voxel.copy()
-    for step in cells.steps:
-        candidate = cells.of_voxel + step
-        distance = np.zeros_like(best)
-        for axis, centre in zip(points, centres, strict=True):
-            distance += np.square(axis - centre[candidate])
-        closer = distance < best
-        best[closer], owner[closer] = distance[closer], candidate[closer]
+    owner = np.empty(points.shape[1], dtype=np.intp)
+    steps = np.array(cells.steps, dtype=np.intp)
+    _join_nearest(points, np.ascontiguousarray(centres.T), cells.of_voxel, steps, owner)
     return owner
+
+
+@kernel
+def _join_nearest(
+    points: Image, centres: Image, of_voxel: Labels, steps: Labels, owner: Labels
+) -> None:
+    """The cell of the nearest centre among a voxel's own and those around; of equals the first.
+
+    Args:
+        points: Shape ``(zyx and intensity, voxel)``.
+        centres: Shape ``(cell, zyx and intensity)``.
+        of_voxel: Its own cell.
+        steps: To those around.
+        owner: Out.
+    """
+    for k in range(of_voxel.size):
+        z, y, x, grey = points[0, k], points[1, k], points[2, k], points[3, k]
+        best, nearest = np.float32(np.inf), of_voxel[k]
+        for step in range(steps.size):
+            candidate = np.uint64(of_voxel[k] + steps[step])
+            up, down = z - centres[candidate, 0], y - centres[candidate, 1]
+            across, apart = x - centres[candidate, 2], grey - centres[candidate, 3]
+            distance = ((up * up + down * down) + across * across) + apart * apart
+            if distance < best:
+                best, nearest = distance, np.int64(candidate)
+        owner[k] = nearest
 
 
 def _connected(owner: Labels, within: Mask, spacing_zyx: Spacing) -> Labels:

@@ -416,6 +416,23 @@ def test_perturbed_copies_have_rows_under_the_name_of_their_change():
     assert describe(volume, {"tumour": rois["tumour"]}, **settings) == found
 
 
+@pytest.mark.parametrize("chain", [(5, 0), (5, 1.5), (0, 1.5), (-3, 1.5)])
+def test_a_changed_copy_is_described_alike_alone_and_among_others(chain):
+    """Those that differ in their masks alone share an image, and all one measure of noise."""
+    volume, rois = case()
+    settings = {"image_types": {"original": {}}, "feature_classes": ["firstorder"]}
+    many = {"rotation_degrees": [5, 0, -3], "grow_mm": [0, 1.5], "noise_repeats": 0}
+    one = {"rotation_degrees": chain[:1], "grow_mm": chain[1:], "noise_repeats": 0}
+    for noise in (0, 2):
+        among, alone = (
+            describe(volume, rois, **settings, perturbations=grid | {"noise_repeats": noise})
+            for grid in (many, one)
+        )
+        changed = [row for row in alone.rows if row.perturbation]
+        names = {row.perturbation for row in changed}
+        assert [row for row in among.rows if row.perturbation in names] == changed
+
+
 def test_a_change_that_cannot_be_made_leaves_rows_that_say_so():
     volume, _ = case()
     thin = Roi("tumour", odd((slice(4, 8), slice(10, 14), slice(10, 14))), "made")

@@ -260,9 +260,10 @@ def test_added_noise_has_the_deviation_asked_for_and_no_mean():
 def test_a_noisy_chain_adds_the_images_own_noise_so_many_times(factor):
     volume, masks = case()
     body = everywhere(volume)
-    noisy, _ = perturb(volume, masks, Perturbation(noise=factor), seed_key="a", body=body)
-    added = noisy.voxels - volume.voxels
-    assert added.std() == pytest.approx(factor * noise_level(volume.voxels, body), rel=0.02)
+    own = noise_level(volume.voxels, body)
+    chain = Perturbation(noise=factor)
+    noisy, _ = perturb(volume, masks, chain, seed_key="a", noise=lambda _: own)
+    assert (noisy.voxels - volume.voxels).std() == pytest.approx(factor * own, rel=0.02)
 
 
 def test_int16_and_float32_copies_of_an_image_are_perturbed_alike():
