@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from radlas.geometry import Geometry, make_geometry
+from radlas.roi.facts import bounding_box
 
 Interpolation = Literal["nearest", "linear", "cubic"]
 ORDER: dict[Interpolation, int] = {"nearest": 0, "linear": 1, "cubic": 3}
@@ -56,12 +58,10 @@ def sample(
         new: The grid to sample on, as ``centred_grid`` makes it.
         interpolation: Cubic is by B-splines.
     """
-    offset = _starts(old, new)
-    step = [a / b for a, b in zip(new.spacing_zyx, old.spacing_zyx, strict=True)]
     sampled: NDArray[np.float64] = ndimage.affine_transform(
         voxels.astype(np.float64),
-        np.array(step),
-        offset=offset,
+        np.array(_steps(old, new)),
+        offset=_starts(old, new),
         output_shape=new.shape,
         order=ORDER[interpolation],
         mode="nearest",
@@ -70,9 +70,40 @@ def sample(
 
 
 def sample_mask(mask: NDArray[np.bool_], old: Geometry, new: Geometry) -> NDArray[np.bool_]:
-    """A mask on a grid with the same axes: where linear interpolation gives at least a half."""
-    share = sample(mask, old, new, interpolation="linear")
-    return share >= 0.5 - 1e-9
+    """A mask on a grid with the same axes: where linear interpolation gives at least a half.
+
+    Only around the mask, which is a small part of an image.
+    """
+    sampled = np.zeros(new.shape, dtype=bool)
+    box = bounding_box(mask)
+    if box is None:
+        return sampled
+    starts, step = _starts(old, new), _steps(old, new)
+    near = tuple(slice(max(0, side.start - 2), side.stop + 2) for side in box)
+    there = tuple(
+        slice(
+            max(0, math.floor((side.start - 1 - start) / by)), math.ceil((side.stop - start) / by)
+        )
+        for side, start, by in zip(box, starts, step, strict=True)
+    )
+    share = ndimage.affine_transform(
+        mask[near].astype(np.float64),
+        np.array(step),
+        offset=[
+            start + by * to.start - side.start
+            for side, to, start, by in zip(near, there, starts, step, strict=True)
+        ],
+        output_shape=sampled[there].shape,
+        order=1,
+        mode="nearest",
+    )
+    sampled[there] = share >= 0.5 - 1e-9
+    return sampled
+
+
+def _steps(old: Geometry, new: Geometry) -> Sequence[float]:
+    """Distance of the new samples, in voxels of the old grid ``(z, y, x)``."""
+    return [a / b for a, b in zip(new.spacing_zyx, old.spacing_zyx, strict=True)]
 
 
 def _starts(old: Geometry, new: Geometry) -> Sequence[float]:

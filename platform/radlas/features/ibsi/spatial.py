@@ -64,13 +64,14 @@ def _pair_sums(
 
 def _inverse_distances(shape: tuple[int, ...], spacing_zyx: Spacing) -> Values:
     """One over the distance of each offset [1/mm], the offset 0 having no weight; wraps round."""
-    squared = np.zeros(shape)
-    for axis, (size, edge) in enumerate(zip(shape, spacing_zyx, strict=True)):
-        steps = np.arange(size)
-        offsets = edge * np.minimum(steps, size - steps)
-        squared += np.square(offsets).reshape([-1 if one == axis else 1 for one in range(3)])
-    squared[0, 0, 0] = np.inf
-    return 1 / np.sqrt(squared)
+    z, y, x = (
+        np.square(edge * np.minimum(np.arange(float(size)), size - np.arange(size)))
+        for size, edge in zip(shape, spacing_zyx, strict=True)
+    )
+    inverse: Values = np.add.outer(np.add.outer(z, y), x)
+    inverse[0, 0, 0] = np.inf
+    np.sqrt(inverse, out=inverse)
+    return np.divide(1, inverse, out=inverse)
 
 
 def _multiplicity(shape: tuple[int, ...]) -> Values:

@@ -274,6 +274,19 @@ def test_resampling_a_straight_slope_gives_the_slope():
     np.testing.assert_allclose(sampled[inner], (3 * u + 2 * v - w + 50)[inner], atol=1e-9)
 
 
+@pytest.mark.parametrize("spacing", [(0.5, 0.7, 0), (2.0, 1.3, 6.0), (1.8, 2.2, 1.5)])
+@pytest.mark.parametrize("side", [slice(0, 3), slice(4, 5), slice(7, 12), slice(0, 12)])
+def test_a_mask_is_sampled_around_itself_as_in_the_whole_image(side, spacing):
+    geometry = make_geometry(
+        (12, 12, 12), spacing=(0.9, 1.1, 3), origin=(3, -7, 11), direction=np.eye(3)
+    )
+    mask = np.zeros((12, 12, 12), dtype=bool)
+    mask[side, side, side] = np.random.default_rng(0).random(mask[side, side, side].shape) < 0.8
+    new = centred_grid(geometry, spacing)
+    whole = sample(mask, geometry, new, interpolation="linear") >= 0.5 - 1e-9
+    np.testing.assert_array_equal(sample_mask(mask, geometry, new), whole)
+
+
 def test_a_resampled_mask_keeps_its_volume():
     geometry, mask, _ = ball(12)
     new = centred_grid(geometry, (0.9, 0.9, 1.1))
