@@ -104,7 +104,8 @@ def _tissue(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) ->
 def _brighter(voxels: NDArray[np.float32], sigma: tuple[float, float], seen: Mask) -> Mask | None:
     """Voxels brighter than the air among the pixels ``seen``; ``None`` if there is none."""
     # What was filled may lie far below all that was measured, and counts as its lowest.
-    raised = np.maximum(voxels - _pixels(voxels, seen).min(), np.float32(0))
+    raised = voxels - _pixels(voxels, seen).min()
+    np.maximum(raised, np.float32(0), out=raised)
     smooth = smooth_in_plane(raised, sigma)
     # Smooth as they are, every second row and column tells as much.
     thin, seen = smooth[:, ::2, ::2], seen[::2, ::2]
