@@ -23,7 +23,12 @@ from radlas.features.itk_steps import nearest_by_itk, normalise_whole, spline_by
 from radlas.features.kernels.moments import extent_and_sum
 from radlas.features.lattice import DIRECTIONS, Lattice, in_plane, make_lattice
 from radlas.features.preprocess import Prepared, pixels
-from radlas.features.resample import grid_around, resample_nearest, resample_voxels
+from radlas.features.resample import (
+    grid_around,
+    itk_reads_beyond,
+    resample_nearest,
+    resample_voxels,
+)
 from radlas.features.settings import RadiomicsSettings
 from radlas.features.shape import shape_values
 from radlas.features.texture import count
@@ -118,7 +123,7 @@ def _own_scene(scene: Scene, geometry: Geometry, settings: RadiomicsSettings) ->
     sampled = _target(target.name, mask, settings)
     if scene.voxels.dtype.kind != "i":
         voxels = resample_voxels(scene.voxels, axes, inside)
-    elif 2 in shape:  # there ITK's spline reads memory that is not the image's
+    elif itk_reads_beyond(axes, shape):
         voxels = resample_voxels(scene.voxels.astype(np.float64), axes, inside).astype(np.int32)
     else:
         voxels = spline_by_itk(scene.voxels, geometry, axes)

@@ -59,6 +59,18 @@ def _axis(side: slice, size: int, old: float, new: float, pad: int) -> Axis:
     return Axis(start + np.arange(int(last - first + 1)) / ratio, new)
 
 
+def itk_reads_beyond(axes: Sequence[Axis], shape: Sequence[int]) -> bool:
+    """Whether ITK's spline would read memory that is not the image's: between two voxels alone.
+
+    Args:
+        axes: The new grid.
+        shape: Of the image.
+    """
+    return any(
+        size == 2 and bool((axis.places % 1).any()) for axis, size in zip(axes, shape, strict=True)
+    )
+
+
 def resample_voxels(
     voxels: NDArray[Any], axes: tuple[Axis, Axis, Axis], inside: Mask | None = None
 ) -> NDArray[Any]:

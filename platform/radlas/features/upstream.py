@@ -112,7 +112,7 @@ def _load(name: str, image: Any, mask: Any, upstream: Any, *, shared: bool) -> _
             ``image_too_small``: it would resample two slices.
     """
     raw = upstream.settings
-    if raw["resampledPixelSpacing"] is not None and 2 in image.GetSize():
+    if _reads_beyond(image, raw):
         what = "ITK's spline through two voxels along an axis reads beyond the image"
         raise data_error("image_too_small", what, name)
     try:
@@ -127,6 +127,14 @@ def _load(name: str, image: Any, mask: Any, upstream: Any, *, shared: bool) -> _
         raise data_error("roi_too_small", str(error), name) from error
     shape_mask = inside if raw.get("resegmentShape") else mask
     return _Scene(image, (_Target(name, inside, shape_mask, box),))
+
+
+def _reads_beyond(image: Any, options: Mapping[str, Any]) -> bool:
+    """Whether upstream would sample between two voxels by ITK's spline; see ``resample``."""
+    wanted = options["resampledPixelSpacing"]
+    spline = options["interpolator"] in {"sitkBSpline", imageoperations.sitk.sitkBSpline}
+    edges = zip(image.GetSize(), image.GetSpacing(), wanted or (), strict=False)
+    return spline and any(size == 2 and new and new != old for size, old, new in edges)
 
 
 def _describe(scene: _Scene, upstream: Any) -> Iterator[Found]:

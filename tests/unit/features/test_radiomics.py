@@ -207,6 +207,9 @@ def test_between_two_slices_an_even_image_is_even():
     assert row.values["firstorder_Minimum"] == row.values["firstorder_Maximum"] == 100
     with pytest.raises(DataError, match="reads beyond the image"):
         describe(even, drawn, backend="pyradiomics", **settings)
+    settings["pyradiomics"] = {"resampledPixelSpacing": [2, 2, 0]}  # which leaves the slices alone
+    both = [describe(even, drawn, backend=one, **settings).rows for one in ("fast", "pyradiomics")]
+    assert both[0][0].values == pytest.approx(both[1][0].values)
 
 
 def test_resegmenting_that_leaves_nothing_of_the_edema_is_its_own_misfortune():
