@@ -38,6 +38,7 @@ def described(task, **values):
         ({"toy_Mean": "much"}, "toy_Mean holds what is no number"),
         ({'a"b': 1.0}, "is no name of a column"),
         ({"firstorder_mean": 1.0}, "would stand beside firstorder_Mean"),
+        ({"toy_mean": 1.0, "toy_Mean": 1.0}, "column toy_mean would stand beside toy_Mean"),
     ],
 )
 def test_a_row_that_cannot_be_stored_costs_its_own_task_and_no_other(tmp_path, values, told):

@@ -33,8 +33,7 @@ def unstorable(rows: Mapping[str, Sequence[Row]]) -> WorkerError | None:
 
 
 def _faults(table: str, rows: Sequence[Row]) -> Iterator[str]:
-    for names in {tuple(row) for row in rows}:
-        yield from _misnamed(table, names)
+    yield from _misnamed(table, frozenset[str]().union(*rows))
     yield from _doubled(table, rows)
     texts = _texts(table)
     for row in rows:
@@ -59,14 +58,14 @@ def _doubled(table: str, rows: Sequence[Row]) -> Iterator[str]:
 
 
 @lru_cache
-def _misnamed(table: str, names: tuple[str, ...]) -> tuple[str, ...]:
+def _misnamed(table: str, names: frozenset[str]) -> tuple[str, ...]:
     """What is wrong with names that are not declared, and so become columns."""
     lowered = {name.lower(): name for name in TABLES[table].names}  # as SQL tells them apart
     faults = []
-    for name in set(names) - set(TABLES[table].names):
+    for name in sorted(names - set(TABLES[table].names)):
         if not _NAME.fullmatch(name):
             faults.append(f"{name!r} is no name of a column")
-        elif name.lower() in lowered:
+        elif lowered.setdefault(name.lower(), name) != name:
             faults.append(f"column {name} would stand beside {lowered[name.lower()]}")
     return tuple(faults)
 

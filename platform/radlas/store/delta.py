@@ -220,9 +220,17 @@ def _widened(store: Store, log: DeltaTable, table: Table, rows: Any) -> Any:
     Raises:
         CommitFailedError: Somebody else made the version after the one that ``log`` has seen. A
             retry of deltalake's own would take ``log`` past rows that nobody has looked at.
+        StoreError: A column is called like another but for capitals, which SQL does not tell apart.
     """
     known = schema_of(log, table).names
     extra = sorted(set(rows.column_names) - set(known))
+    lowered = dict[str, str]()
+    for name in [*known, *extra]:
+        if lowered.setdefault(name.lower(), name) != name:
+            what = f"column {name} of {table.name} would stand beside {lowered[name.lower()]}"
+            raise StoreError(
+                what, "", "a defect of the extractor: let it call its values otherwise"
+            )
     if extra:
         fields = Schema.from_arrow(_fields(table, extra)).fields
         log.alter.add_columns(fields, commit_properties=CommitProperties(max_commit_retries=0))

@@ -25,6 +25,7 @@ Values = NDArray[np.float64]
 Block = tuple[list[str], Values]  # names of columns; their values, shape (column, case)
 _Reader = Callable[..., Block | None]
 _BATCH = 20_000  # rows of the stream held at once
+_PREFIX = '"prefix of columns"'  # no extractor's column can be called so
 
 
 def feature_matrix(
@@ -149,7 +150,7 @@ def _radiomics(
     flat = values.reshape(-1)
     there = np.zeros((len(prefixes), len(cases)), dtype=bool)
     columns = ", ".join(f'"{name}"' for name in features)
-    stream = connection.sql(f"select case_id, prefix, {columns} from ({rows})")
+    stream = connection.sql(f"select case_id, {_PREFIX}, {columns} from ({rows})")
     for batch in _ahead(stream.to_arrow_reader(_BATCH)):
         case, block = _places(batch, cases, prefixes)
         there[block, case] = True
@@ -176,7 +177,7 @@ def _deep(
     values = []
     for prefix in _prefixes(connection, rows):
         part = connection.sql(
-            f"select case_id, prefix, vector from ({rows}) where prefix = {_text(prefix)}"
+            f"select case_id, {_PREFIX}, vector from ({rows}) where {_PREFIX} = {_text(prefix)}"
         ).to_arrow_table()
         _refuse_ragged(part, feature_set, prefix)
         case, _ = _places(part, cases, [prefix])
@@ -190,7 +191,7 @@ def _deep(
 
 def _chosen(view: str, kind: str, feature_set: str, roi: str | None, wanted: str | None) -> str:
     """SQL of the rows that were asked for. DuckDB streams no query that has parameters."""
-    sql = f"select *, roi || '__' || {kind} || '__' as prefix from {view}"
+    sql = f"select *, roi || '__' || {kind} || '__' as {_PREFIX} from {view}"
     sql += f" where feature_set = {_text(feature_set)}"
     for column, value in (("roi", roi), (kind, wanted)):
         sql += f" and {column} = {_text(value)}" if value is not None else ""
@@ -202,7 +203,7 @@ def _text(value: str) -> str:
 
 
 def _prefixes(connection: duckdb.DuckDBPyConnection, rows: str) -> list[str]:
-    found = connection.sql(f"select distinct prefix from ({rows})").fetchall()
+    found = connection.sql(f"select distinct {_PREFIX} from ({rows})").fetchall()
     return sorted(prefix for (prefix,) in found)
 
 
@@ -218,7 +219,7 @@ def _ahead(reader: Any) -> Iterator[Any]:
 def _places(rows: Any, cases: Any, prefixes: Sequence[str]) -> tuple[NDArray[np.int64], ...]:
     """Which case and which block each row belongs to."""
     case = pc.index_in(rows.column("case_id"), cases.combine_chunks())
-    block = pc.index_in(rows.column("prefix"), pa.array(prefixes))
+    block = pc.index_in(rows.column(_PREFIX.strip('"')), pa.array(prefixes))
     return tuple(one.to_numpy(zero_copy_only=False).astype(np.int64) for one in (case, block))
 
 

@@ -33,6 +33,7 @@ VIEWS = (
 )
 _MEMORY = "allow more by --memory, or ask for fewer columns or groups at once"
 _PART = ".parquet"
+_FROM = "from part"  # no extractor's column can be called so
 _OF_THE_QUERY = (
     duckdb.BinderException,
     duckdb.CatalogException,
@@ -233,15 +234,15 @@ def _bind(connection: duckdb.DuckDBPyConnection, table: Table, uris: Sequence[st
         connection.execute(f"create table {name} ({columns})")
         return
     listed = ", ".join("'" + _as_it_is(uri).replace("'", "''") + "'" for uri in uris)
-    options = "union_by_name = true, hive_partitioning = false, filename = true"
+    options = f"union_by_name = true, hive_partitioning = false, filename = '{_FROM}'"
     # The partitions' values are the last folders of a part's own path: folders that the store
     # itself lies in may look like partitions too.
     ending = "/".join([*(f"{column}=([^/]+)" for column in table.partitions), "[^/]+$"])
     values = [
-        f"regexp_extract(filename, '/{ending}', {place}) as {column}"
+        f"regexp_extract(\"{_FROM}\", '/{ending}', {place}) as {column}"
         for place, column in enumerate(table.partitions, 1)
     ]
-    parts = ", ".join(["* exclude (filename)", *values])
+    parts = ", ".join([f'* exclude ("{_FROM}")', *values])
     connection.execute(f"create table {table.name}_declared ({columns})")
     connection.execute(
         f"create view {name} as from {table.name}_declared union all by name"

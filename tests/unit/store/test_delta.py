@@ -45,6 +45,14 @@ def test_a_new_extractors_columns_widen_the_table_and_old_rows_hold_null(filled)
     }
 
 
+def test_columns_that_differ_by_capitals_are_refused_in_words(filled):
+    delta.append(filled, "radiomics", [feature_row("d", toy_Mean=1.0)], run_id="r")
+    with pytest.raises(
+        StoreError, match="column toy_mean of radiomics would stand beside toy_Mean"
+    ):
+        delta.append(filled, "radiomics", [feature_row("e", toy_mean=1.0)], run_id="r")
+
+
 def test_an_old_version_stays_readable_after_new_commits(filled):
     old = delta.version(filled, "radiomics")
     delta.append(filled, "radiomics", [feature_row("d", toy=1.0)], run_id="r")

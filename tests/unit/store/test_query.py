@@ -9,11 +9,12 @@ import pytest
 from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
 from radlas.store.layout import init_store
+from radlas.store.matrix import feature_matrix
 from radlas.store.query import VIEWS, connect, run_sql, view_sql
-from radlas.store.snapshots import create_snapshot
+from radlas.store.snapshots import create_snapshot, open_snapshot
 from radlas.tables import TABLES, Column
 
-from .conftest import case_row, feature_row, fill
+from .conftest import case_row, feature_row, fill, here
 
 DERIVED = {"cases": ["days_from_first"]}  # what views add
 
@@ -204,6 +205,19 @@ def test_a_column_declared_after_rows_were_written_reads_as_null(filled, monkeyp
     with connect(filled) as connection:
         sql = "select case_id from cases where stage_letter = 'x'"
         assert run_sql(connection, sql).fetchall() == [("d",)]
+
+
+@here
+@pytest.mark.parametrize("name", ["filename", "FILENAME", "prefix", "many", "file_row_number"])
+def test_whatever_a_value_is_called_the_lake_stays_readable(filled, name):
+    """Words of the reader's own, and names that DuckDB gives to what files do not hold."""
+    delta.append(filled, "radiomics", [feature_row("a", "ring", **{name: 7.0})], run_id="r")
+    snapshot, _ = create_snapshot(filled, "named")
+    with open_snapshot(filled, snapshot) as connection:
+        X = feature_matrix(connection, ["p-1"])
+        wide = f'select max("original__{name}") from radiomics_wide'
+        assert run_sql(connection, wide).fetchall() == [(7.0,)]
+    assert X[f"ring__original__{name}"].dropna().to_dict() == {"a": 7.0}
 
 
 def test_no_progress_bar_is_printed_between_a_scripts_own_lines(filled):
