@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
-from numbers import Real
 from typing import Any
+
+import numpy as np
 
 from radlas.errors import WorkerError
 from radlas.model import Row
-from radlas.tables import TABLES
+from radlas.tables import TABLES, ColumnType
 
-_NUMBERS = {"float64", "int64", "list<float32>"}
+_LARGEST = float(np.finfo(np.float32).max)
 _OF_THE_TASK = ("feature_set", "case_id")  # the same in all its rows, but for drawn ROIs
 _NAME = re.compile(r"[A-Za-z]\w*(?:[.-]\w+)*", re.ASCII)  # SQL and Parquet take it as it is
 
@@ -35,13 +37,12 @@ def unstorable(rows: Mapping[str, Sequence[Row]]) -> WorkerError | None:
 def _faults(table: str, rows: Sequence[Row]) -> Iterator[str]:
     yield from _misnamed(table, frozenset[str]().union(*rows))
     yield from _doubled(table, rows)
-    texts = _texts(table)
+    kinds = _kinds(table)
     for row in rows:
         for name, value in row.items():
-            if value is None or name in texts:
-                continue
-            if not (all(map(_is_number, value)) if type(value) is list else _is_number(value)):
-                yield f"{name} holds what is no number, or NaN or infinity"
+            fits, what = kinds.get(name, _NUMBER)
+            if value is not None and not fits(value):
+                yield f"{name} holds what is {what}"
 
 
 def _doubled(table: str, rows: Sequence[Row]) -> Iterator[str]:
@@ -70,13 +71,42 @@ def _misnamed(table: str, names: frozenset[str]) -> tuple[str, ...]:
     return tuple(faults)
 
 
-@lru_cache
-def _texts(table: str) -> frozenset[str]:
-    """Declared columns whose values are no numbers."""
-    return frozenset(c.name for c in TABLES[table].columns if c.type not in _NUMBERS)
-
-
 def _is_number(value: Any) -> bool:
-    if type(value) is not float and not isinstance(value, Real):
-        return False
-    return math.isfinite(value)
+    if type(value) is float:
+        return math.isfinite(value)
+    if isinstance(value, int | np.integer):
+        return bool(-(2**53) <= value <= 2**53)  # beyond, not every one is a float64
+    return isinstance(value, float | np.floating) and math.isfinite(value)
+
+
+def _is_whole(value: Any) -> bool:
+    """A fraction would be cut off without a word."""
+    return _is_number(value) and not isinstance(value, bool) and int(value) == value
+
+
+def _is_vector(value: Any) -> bool:
+    """Of numbers that are finite in single precision, too."""
+    return type(value) is list and all(_is_number(one) and abs(one) <= _LARGEST for one in value)
+
+
+def _is_text(value: Any) -> bool:
+    """Half a surrogate pair, as of a file's name that is not UTF-8, is no text."""
+    return isinstance(value, str) and (value.isascii() or not re.search("[\ud800-\udfff]", value))
+
+
+_Kind = tuple[Callable[[Any], bool], str]
+_NUMBER: _Kind = (_is_number, "no number, or NaN or infinity")
+_TAKEN: dict[ColumnType, _Kind] = {
+    "string": (_is_text, "no text"),
+    "bool": (lambda value: isinstance(value, bool | np.bool_), "neither true nor false"),
+    "int64": (_is_whole, "no whole number"),
+    "float64": _NUMBER,
+    "timestamp": (lambda value: isinstance(value, datetime), "no time"),
+    "list<float32>": (_is_vector, "no list of numbers of single precision, or NaN or infinity"),
+}
+
+
+@lru_cache
+def _kinds(table: str) -> dict[str, _Kind]:
+    """What the declared columns take; all others take numbers."""
+    return {column.name: _TAKEN[column.type] for column in TABLES[table].columns}

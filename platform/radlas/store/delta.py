@@ -110,7 +110,7 @@ class Appender:
         given = _stamped(table, rows)
         if not given.num_rows:
             return 0
-        _refuse_infinite(given)
+        refuse_infinite(given)
         keys = key_digests(table.key, given)
         return commit(self._store, table, lambda log: self._append(log, table, given, keys))
 
@@ -195,6 +195,23 @@ def schema_of(log: DeltaTable, table: Table) -> Any:
     return _fields(table, pa.schema(log.schema().to_arrow()).names)
 
 
+def refuse_infinite(rows: Any) -> None:
+    """Hold rows to it that what is undefined is NULL: one NaN makes the mean of a column NaN.
+
+    Raises:
+        StoreError: A number is NaN or infinite, also in a list of them.
+    """
+    for field in rows.schema:
+        column = rows.column(field.name)
+        if pa.types.is_list(field.type):
+            column = pc.list_flatten(column)
+        if pa.types.is_floating(column.type):
+            finite = pc.all(pc.is_finite(column)).as_py()
+            if finite is False:
+                what = f"{field.name} holds NaN or infinity"
+                raise StoreError(what, "", "a defect of the extractor: undefined values are NULL")
+
+
 def _stamped(table: Table, rows: Iterable[Row] | pa.Table) -> Any:
     """Rows as Arrow under the declared types, each with its digest."""
     if not isinstance(rows, pa.Table):
@@ -236,13 +253,3 @@ def _widened(store: Store, log: DeltaTable, table: Table, rows: Any) -> Any:
         log.alter.add_columns(fields, commit_properties=CommitProperties(max_commit_retries=0))
         settle(store, table, log.version())
     return _fields(table, [*known, *extra])
-
-
-def _refuse_infinite(rows: Any) -> None:
-    """NaN in one row makes the mean of a whole column NaN; what is undefined is NULL."""
-    for field in rows.schema:
-        if pa.types.is_floating(field.type):
-            finite = pc.all(pc.is_finite(rows.column(field.name))).as_py()
-            if finite is False:
-                what = f"{field.name} holds NaN or infinity"
-                raise StoreError(what, "", "a defect of the extractor: undefined values are NULL")

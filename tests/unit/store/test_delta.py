@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radlas.errors import StoreError
+from radlas.flows.storable import unstorable
 from radlas.store import delta
 from radlas.store.layout import init_store
 from radlas.tables import RADIOMICS, RADIOMICS_FEATURES, TABLES
 
-from .conftest import case_row, feature_row, overwrite, part_names
+from .conftest import case_row, feature_row, here, overwrite, part_names
 
 
 def test_what_is_appended_is_read_back_with_its_partitions(filled):
@@ -45,6 +46,19 @@ def test_a_new_extractors_columns_widen_the_table_and_old_rows_hold_null(filled)
     }
 
 
+@here
+def test_a_vector_that_single_precision_does_not_hold_is_refused(filled):
+    """It would be infinity in the lake, though it was a number when the row was made."""
+    row = {"layer": "l", "vector": [1.0, 1e39]} | feature_row("a")
+    del row["image_type"]
+    with pytest.raises(StoreError, match="vector holds NaN or infinity"):
+        delta.append(filled, "deep", [row], run_id="r")
+    told = unstorable({"deep": [row]})
+    assert told is not None
+    assert "vector holds what is no list of numbers" in told.what
+
+
+@here
 def test_columns_that_differ_by_capitals_are_refused_in_words(filled):
     delta.append(filled, "radiomics", [feature_row("d", toy_Mean=1.0)], run_id="r")
     with pytest.raises(
