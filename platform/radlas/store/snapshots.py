@@ -110,8 +110,7 @@ def create_snapshot(
         counts = _counts(connection)
         validation = examine(connection, gates or Gates())
     refuse(validation)
-    identity = {"cases": list(cases), "feature_sets": list(wanted), "tables": tables}
-    digest, previous = digest_of(identity), list_snapshots(store, name)
+    digest, previous = _identity(cases, wanted, tables), list_snapshots(store, name)
     if previous and previous[-1].id == digest:
         return previous[-1], False
     snapshot = Snapshot(
@@ -190,9 +189,13 @@ def verify_snapshot(store: Store, snapshot: Snapshot) -> None:
     """Read every byte of the pinned parts again, and hold the rows against the frozen digests.
 
     Raises:
-        StoreError: A part's bytes, a version's parts or a table's content have changed.
+        StoreError: A part's bytes, a version's parts, a table's content or what the snapshot's own
+            file says of them have changed.
     """
     where, restore = f"snapshot {snapshot.label}", "restore the lake's files from a backup"
+    if _identity(snapshot.cases, snapshot.feature_sets, snapshot.tables) != snapshot.id:
+        what = "its file does not say what it was frozen with: its id is of other contents"
+        raise StoreError(what, where, "restore that file from a backup")
     logged = pinned_parts(store, snapshot.versions)
     for table, frozen in snapshot.parts.items():
         if logged[table] != list(frozen):
@@ -207,6 +210,10 @@ def verify_snapshot(store: Store, snapshot: Snapshot) -> None:
             if _content(connection, table) != recorded:
                 what = f"table {table} no longer holds what was frozen"
                 raise StoreError(what, where, restore)
+
+
+def _identity(cases: Sequence[str], feature_sets: Sequence[str], tables: Mapping[str, Any]) -> str:
+    return digest_of({"cases": list(cases), "feature_sets": list(feature_sets), "tables": tables})
 
 
 def _content(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:

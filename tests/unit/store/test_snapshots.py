@@ -1,5 +1,6 @@
 """Snapshots: what was frozen stays, whatever is written later; identity is content."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -118,6 +119,17 @@ def test_verify_finds_one_changed_byte(filled):
             verify_snapshot(filled, snapshot)
     overwrite(filled, name, whole)
     verify_snapshot(filled, snapshot)
+
+
+@here
+@pytest.mark.parametrize("changed", [{"id": "0" * 64}, {"cases": ["a"]}, {"feature_sets": []}])
+def test_verify_holds_the_snapshots_own_file_to_its_id(filled, changed):
+    """What models were made from is told by the id, and whose they are by the cases beside it."""
+    create_snapshot(filled, "x")
+    told = json.loads(filled.place.read(SNAPSHOT)) | changed
+    filled.place.replace(SNAPSHOT, json.dumps(told).encode())
+    with pytest.raises(StoreError, match="its id is of other contents"):
+        verify_snapshot(filled, load_snapshot(filled, "x"))
 
 
 def test_verify_finds_rows_that_were_taken_out_of_a_version(filled):
