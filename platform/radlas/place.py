@@ -236,7 +236,9 @@ class Folder:
 
     def is_free(self) -> bool:
         """See ``Place``."""
-        return not self.root.exists() or (self.root.is_dir() and not any(self.root.iterdir()))
+        if not self.root.is_dir():
+            return not self.root.exists()
+        return all(is_stage(path.name) for path in self.root.iterdir())  # of one that was killed
 
     def check(self) -> None:
         """See ``Place``: a file system can."""

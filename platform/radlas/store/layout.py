@@ -9,6 +9,7 @@ import secrets
 import uuid
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from radlas.digests import pseudonym
 from radlas.errors import StoreError
@@ -77,8 +78,9 @@ def init_store(address: str | Path, key_file: Path | None = None) -> Store:
             honour conditional writes.
     """
     place = open_place(address)
-    if "%" in str(place):
-        raise StoreError("a path with % cannot hold a lake", str(place), "choose another place")
+    if "%" in str(place) or not str(place).isprintable() or "_delta_log" in str(place).split("/"):
+        what = "a path with %, with a line's end, or through _delta_log cannot hold a lake"
+        raise StoreError(what, repr(str(place)), "choose another place")
     if place.size(HEAD) is not None:
         raise StoreError("there is a store already", str(place), "use it, or choose another place")
     if not place.is_free():
@@ -167,6 +169,19 @@ def documents(place: Place, folder: str) -> list[str]:
     """
     names = (PurePosixPath(name) for name in place.names(folder))
     return [str(name) for name in names if name.suffix == ".json" and name.name[0] != "."]
+
+
+def document(place: Place, name: str) -> Any:
+    """What a JSON file of the store says; FileNotFoundError if there is none.
+
+    Raises:
+        StoreError: It is damaged.
+    """
+    try:
+        return json.loads(place.read(name))
+    except ValueError as error:
+        what, where = f"damaged: {error}", f"{place}/{name}"
+        raise StoreError(what, where, "restore it from a backup", "damage") from error
 
 
 def _key_path(place: Place) -> Path:

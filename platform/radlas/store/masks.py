@@ -9,7 +9,7 @@ from typing import Any
 
 from radlas.digests import digest_of
 from radlas.errors import ConfigError, StoreError
-from radlas.store.layout import Store
+from radlas.store.layout import Store, document
 
 _FOLDER = "stable_features"
 _DIGITS = 16
@@ -33,7 +33,7 @@ def load_mask(store: Store, digest: str) -> dict[str, Any]:
     """
     name = f"{_FOLDER}/{digest}.json"
     try:
-        mask: dict[str, Any] = json.loads(store.place.read(name))
+        mask: dict[str, Any] = document(store.place, name)
     except FileNotFoundError:
         where = str(store.place)
         raise ConfigError(f"no mask {digest!r}", where, "radlas stability makes one") from None

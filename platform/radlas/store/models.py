@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from radlas.errors import ConfigError, StoreError
-from radlas.store.layout import Store
+from radlas.store.layout import Store, document
 
 CARD = "version.json"
 VALIDATION, EXPLANATION, DECISION = "validation.json", "explanation.json", "decision.json"
@@ -150,12 +150,9 @@ def find_json(store: Store, name: str) -> dict[str, Any] | None:
         StoreError: It is damaged.
     """
     try:
-        value: dict[str, Any] = json.loads(store.place.read(name))
+        value: dict[str, Any] = document(store.place, name)
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        where = f"{store.place}/{name}"
-        raise StoreError(f"damaged: {error}", where, "restore it from a backup") from error
     return value
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from radlas.digests import canonical_json
 from radlas.errors import ConfigError, StoreError
 from radlas.features.base import identity
-from radlas.store.layout import Store, documents
+from radlas.store.layout import Store, document, documents
 
 _FOLDER = "feature_sets"
 
@@ -35,9 +35,10 @@ def load_recipe(store: Store, feature_set: str) -> dict[str, Any]:
 
     Raises:
         ConfigError: There is none.
+        StoreError: It is damaged.
     """
     try:
-        recipe: dict[str, Any] = json.loads(store.place.read(_name(feature_set)))
+        recipe: dict[str, Any] = document(store.place, _name(feature_set))
     except FileNotFoundError:
         known = ", ".join(list_recipes(store)) or "none yet; run radlas extract"
         where = str(store.place)

@@ -30,7 +30,7 @@ from radlas.place import open_place
 from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.content import key_digests, row_digests
-from radlas.store.layout import HEAD, Store, documents, open_store, write_head
+from radlas.store.layout import HEAD, Store, document, documents, open_store, write_head
 from radlas.store.pretraining import carry_notes, digests_of
 from radlas.store.query import connect
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe
@@ -144,7 +144,7 @@ def merged_cases(store: Store) -> frozenset[str]:
     """Cases that came by a merge and whose images are at another site, not here as well."""
     found: set[str] = set()
     for name in documents(store.place, "merges"):
-        found.update(json.loads(store.place.read(name))["cases"])
+        found.update(document(store.place, name)["cases"])
     cases = sorted(found)
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         here = list(threads.map(lambda case: is_committed(store.place, case), cases))
@@ -219,7 +219,7 @@ def _contradictions(store: Store, other: Store, name: str) -> list[str]:
 def _note(store: Store, other: Store, done: Mapping[str, Mapping[str, int]]) -> None:
     """Keep whose cases these are: they have no volume here, and that is no damage."""
     name = f"merges/{other.store_id}.json"
-    known = json.loads(store.place.read(name))["cases"] if store.place.size(name) else []
+    known = document(store.place, name)["cases"] if store.place.size(name) else []
     cases = delta.read(other, "cases", ["case_id"]).column("case_id").to_pylist()
     note: dict[str, Any] = {
         "store_id": other.store_id,

@@ -1,6 +1,9 @@
 """The store: made once, found or named as missing, one writer, one key."""
 
 import json
+import os
+import shutil
+import signal
 import stat
 from pathlib import Path
 
@@ -9,11 +12,14 @@ import pytest
 from radlas.errors import ConfigError, StoreError
 from radlas.store import layout
 from radlas.store.layout import init_store, open_store
-from radlas.store.models import versions
+from radlas.store.masks import load_mask
+from radlas.store.models import read_alias, versions
 from radlas.store.pretraining import pretraining_of
-from radlas.store.recipes import list_recipes, save_recipe, twins
-from radlas.store.snapshots import create_snapshot, list_snapshots
+from radlas.store.recipes import list_recipes, load_recipe, save_recipe, twins
+from radlas.store.snapshots import create_snapshot, list_snapshots, load_snapshot
 from radlas.store.travel import merged_cases
+
+from .conftest import here
 
 
 def test_the_key_lies_beside_the_store_and_only_its_owner_reads_it(store, address, tmp_path):
@@ -95,6 +101,42 @@ def test_a_damaged_head_is_named_and_is_no_defect(store, text):
     with pytest.raises(StoreError, match="json is damaged") as caught:
         open_store(str(store.place))
     assert caught.value.where == str(store.place)
+
+
+@here
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("feature_sets/p.json", lambda store: load_recipe(store, "p")),
+        ("stable_features/p.json", lambda store: load_mask(store, "p")),
+        ("merges/p.json", merged_cases),
+        ("models/p/champion.json", lambda store: read_alias(store, "p")),
+        ("snapshots/p@1.json", lambda store: load_snapshot(store, "p")),
+        ("pretraining/p.json", lambda store: pretraining_of(store, {"p"})),
+    ],
+)
+def test_whatever_file_is_damaged_it_is_named_and_no_defect(store, name, read):
+    store.place.replace(name, b'{"cut": ')
+    with pytest.raises(StoreError) as caught:
+        read(store)
+    assert caught.value.where == f"{store.place}/{name}"
+
+
+@pytest.mark.parametrize("name", ["a%20b", "a\nb", "_delta_log"])
+def test_a_path_that_cannot_hold_a_lake_is_refused_before_anything_is_made(tmp_path, name):
+    with pytest.raises(StoreError, match="cannot hold a lake"):
+        init_store(tmp_path / name / "store")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_init_left_does_not_keep_the_next_one_out(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # as a kill leaves its stage
+        patch.setattr(os, "link", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            init_store(tmp_path / "store")
+    assert any((tmp_path / "store").iterdir())
+    assert init_store(tmp_path / "store").key()
 
 
 @pytest.mark.parametrize("name", ["../../x", "", "A" * 32, 7])
