@@ -112,20 +112,13 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
             each other: they are joined.
     """
     with _opened(source) as other:
-        contradictions = [line for name in TABLES for line in _contradictions(store, other, name)]
-        if contradictions:
-            shown = "; ".join(contradictions[:_SHOWN])
-            raise StoreError(
-                "under the same key there is something else in"
-                f" {counted(len(contradictions), 'row')}: {shown}",
-                str(source),
-                "nothing was merged; ask that site which of the two is right",
-                "conflict",
-            )
+        recipes = {name: load_recipe(other, name) for name in list_recipes(other)}
+        _refuse_damage(other, source)
+        _refuse_contradictions(store, other, source)
         _note(store, other, {})  # first, so that a kill leaves no case whose image seems lost
         carry_notes(other, store)
-        for name in list_recipes(other):
-            save_recipe(store, name, load_recipe(other, name))
+        for name, recipe in recipes.items():
+            save_recipe(store, name, recipe)
         appender = delta.Appender(store, f"merge-{other.store_id}")
         done: dict[str, dict[str, int]] = {}
         for name, table in TABLES.items():
@@ -200,6 +193,30 @@ def _rows(
         yield rows
 
 
+def _refuse_damage(other: Store, source: Path) -> None:
+    """Look at every row before the first is written."""
+    try:
+        for table in TABLES.values():
+            with connect(other) as connection:
+                for rows in _rows(connection, table, _ALL):
+                    delta.refuse_infinite(rows)
+    except StoreError as error:
+        hint = "nothing was merged; export it again, and ask that site for: radlas verify"
+        raise StoreError(error.what, str(source), hint, error.reason) from error
+
+
+def _refuse_contradictions(store: Store, other: Store, source: Path) -> None:
+    contradictions = [line for name in TABLES for line in _contradictions(store, other, name)]
+    if contradictions:
+        raise StoreError(
+            "under the same key there is something else in"
+            f" {counted(len(contradictions), 'row')}: {'; '.join(contradictions[:_SHOWN])}",
+            str(source),
+            "nothing was merged; ask that site which of the two is right",
+            "conflict",
+        )
+
+
 def _contradictions(store: Store, other: Store, name: str) -> list[str]:
     """Rows of the other store whose key is here with another content."""
     table = TABLES[name]
@@ -249,10 +266,14 @@ def _opened(source: Path) -> Iterator[Store]:
 
 def _exported(folder: Path, source: Path) -> Store:
     """The store in a folder, or in its only folder: some archives are packed so."""
-    heads = [*folder.glob(HEAD), *folder.glob(f"*/{HEAD}")]
+    heads = sorted([*folder.glob(HEAD)] or folder.glob(f"*/{HEAD}"))
     if not heads:
         what = f"not an exported store: there is no {HEAD} in it"
         raise StoreError(what, str(source), "a folder or zip of radlas export")
+    if len(heads) > 1:
+        named = ", ".join(head.parent.name for head in heads[:_SHOWN])
+        what = f"{len(heads)} exported stores lie in it: {named}"
+        raise StoreError(what, str(source), "merge them one by one: nothing was merged")
     return open_store(heads[0].parent)
 
 

@@ -141,6 +141,14 @@ def test_an_archive_that_holds_the_store_in_a_folder_is_merged(hospital, centre,
 
 
 @here
+def test_of_several_exports_in_a_folder_none_is_merged_in_silence(hospital, centre, tmp_path):
+    for name in ("monday", "tuesday"):
+        export(hospital, tmp_path / "all" / name)
+    with pytest.raises(StoreError, match="2 exported stores lie in it: monday, tuesday"):
+        merge(centre, tmp_path / "all")
+
+
+@here
 def test_no_folder_is_made_that_is_called_like_a_bucket(hospital, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for travels in (export, merge):
@@ -308,6 +316,21 @@ def test_an_archive_that_was_damaged_or_does_not_fit_merges_nothing(
     with pytest.raises(StoreError, match=r"unpacked it takes 0\.0 GB, 0\.0 GB are free in"):
         merge(centre, tmp_path / "out.zip")
     assert digests(centre, "cases") == before
+
+
+@here
+@pytest.mark.parametrize("table", ["radiomics", "deep"])
+def test_of_a_store_with_a_wrong_row_nothing_at_all_is_merged(hospital, centre, tmp_path, table):
+    """The tables that come before the wrong row would be there, and the rest of it would not."""
+    row = feature_row("a") | ({"layer": "l", "vector": [0.5]} if table == "deep" else {})
+    row = {name: value for name, value in row.items() if name in TABLES[table].names}
+    wrong = pa.Table.from_pylist([row | {"row_digest": 1, "roi": "ring"}])
+    delta.append(hospital, table, delta.as_declared(TABLES[table], wrong), run_id="r")
+    before = sorted(centre.place.names())
+    with pytest.raises(StoreError, match=f"rows of {table} are not what") as caught:
+        merge(centre, hospital.place.root)
+    assert caught.value.where == str(hospital.place.root)
+    assert sorted(centre.place.names()) == before
 
 
 @here
