@@ -10,6 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from enum import StrEnum
 from io import StringIO
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -41,6 +42,7 @@ class Format(StrEnum):
 
 
 _NESTED = ("list", "array", "struct", "map")
+_EXACT = ("hugeint", "uhugeint", "decimal")  # pandas would make floats of them
 _HOLDS_MANY = (list, dict, np.ndarray)
 FILES_ONLY = (Format.PARQUET, Format.ARROW)
 SnapshotOption = Annotated[str | None, typer.Option(help="NAME or NAME@N; else live.")]
@@ -235,14 +237,25 @@ def _text(relation: Any, format_: Format, *, wide: bool) -> str:
 
 def _apart(names: list[str]) -> list[str]:
     """Names of columns, none twice: an object keeps one value of each name."""
-    before = (names[:place].count(name) for place, name in enumerate(names))
-    return [f"{name}_{times}" if times else name for name, times in zip(names, before, strict=True)]
+    found = dict[str, None]()
+    for name in names:
+        free = (f"{name}_{times}" if times else name for times in count())
+        found[next(one for one in free if one not in found)] = None
+    return list(found)
 
 
 def _csv(relation: Any) -> str:
-    """Lists and structures as JSON: pandas would leave out the middle of those that are long."""
+    """Lists and structures as JSON: pandas would leave out the middle of those that are long.
+
+    Sums of whole numbers, and decimals, with all their digits.
+    """
+    kinds, names = relation.types, _apart(relation.columns)
+    if any(kind.id in _EXACT for kind in kinds):
+        casts = ("::varchar" if kind.id in _EXACT else "" for kind in kinds)
+        relation = relation.project(", ".join(f"#{n}{cast}" for n, cast in enumerate(casts, 1)))
     frame = relation.df()
-    for place, kind in enumerate(relation.types):
+    frame.columns = names
+    for place, kind in enumerate(kinds):
         if kind.id in _NESTED:
             column = [
                 json.dumps(plain(one), default=str) if isinstance(one, _HOLDS_MANY) else None

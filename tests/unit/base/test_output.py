@@ -40,6 +40,13 @@ def test_a_number_is_a_number_in_json(sql, value):
 
 def test_no_column_is_lost_to_another_of_its_name():
     assert as_json("select 1 as a, 2 as a") == [{"a": 1, "a_1": 2}]
+    assert as_json("select 1 as a, 2 as a, 3 as a_1") == [{"a": 1, "a_1": 2, "a_1_1": 3}]
+
+
+def test_a_sum_has_all_its_digits_in_csv():
+    sql = "select sum(n) as a, 1.10 as a, 2 as a from (values (9007199254740993), (0)) t(n)"
+    assert as_csv(sql) == [{"a": "9007199254740993", "a_1": "1.10", "a_2": "2"}]
+    assert as_csv("select sum(n) as a from (select 1 as n where false)") == [{"a": ""}]
 
 
 def test_a_long_list_is_whole_in_csv():
