@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
 from radlas.cli import schedule
+from radlas.flows.schedule import parse_schedule
 
 from .conftest import radlas
 
@@ -58,6 +61,44 @@ def test_a_round_that_has_ended_is_told_however_soon_the_wish_to_end_follows(con
     monkeypatch.setattr(schedule, "_parsed", lambda _: os.kill(os.getpid(), signal.SIGTERM))
     said = radlas("schedule", config, "--every", "1d", "--json")
     assert (said.code, said.data["round"], said.data["exit_code"]) == (0, 1, 0)
+
+
+@pytest.fixture
+def berlin():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize("night", [datetime(2026, 3, 28, 23), datetime(2026, 10, 24, 22)])
+@pytest.mark.parametrize(("every", "at"), [("30m", ""), ("1d", "02:30")])
+def test_clocks_that_are_put_on_or_back_take_and_give_no_round(monkeypatch, night, every, at):
+    """In the nights of the two changes, every half hour; or about them, once a day."""
+    now = night.replace(tzinfo=UTC).timestamp()
+    begun: list[float] = []
+
+    def sleep(seconds):
+        nonlocal now
+        now += seconds
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls.fromtimestamp(now, tz)
+
+    monkeypatch.setattr(schedule, "datetime", Clock)
+    monkeypatch.setattr(schedule, "time", SimpleNamespace(time=lambda: now, sleep=sleep))
+    monkeypatch.setattr(schedule, "_say", lambda *_, **__: begun.append(now))
+    monkeypatch.setattr(schedule, "_round", lambda *_, **__: {"exit_code": 0})
+    schedule._repeat(parse_schedule(every, at), [], 15, schedule._Stop(), as_json=True)
+    if at:
+        days = [datetime.fromtimestamp(one).toordinal() for one in begun]
+        assert days == list(range(days[0], days[0] + 15))
+    else:
+        assert {later - before for before, later in itertools.pairwise(begun)} == {1800.0}
 
 
 def test_what_is_wrong_is_said_before_anybody_waits(config, tmp_path):

@@ -106,7 +106,8 @@ def _repeat(
     codes, due = [0], None
     try:
         while not stop.asked and (rounds is None or len(codes) <= rounds):
-            due = plan.due(datetime.now(), due)
+            # An interval is no matter of the clocks on the wall, which are put on and back.
+            due = plan.due(datetime.now(None if plan.at else UTC), due)
             _wait(due, as_json=as_json)
             with stop.put_off():
                 told = {"round": len(codes), **_round(words, stop, as_json=as_json)}
@@ -120,7 +121,7 @@ def _repeat(
 def _wait(due: datetime, *, as_json: bool) -> None:
     left = due.timestamp() - time.time()
     if left > 0 and not as_json:
-        print(f"schedule: next round at {due:%Y-%m-%d %H:%M}", flush=True)
+        print(f"schedule: next round at {due.astimezone():%Y-%m-%d %H:%M}", flush=True)
     while left > 0:
         time.sleep(min(left, _NAP))
         left = due.timestamp() - time.time()

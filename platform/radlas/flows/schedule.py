@@ -33,7 +33,7 @@ class Schedule:
         """When the next round begins, now or later; what was missed is not caught up.
 
         Args:
-            now: Local time, without a zone.
+            now: Local time without a zone, or, of rounds at an interval, in any zone.
             last: When the last round was due; None before the first.
         """
         if self.at is None:
