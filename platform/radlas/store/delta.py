@@ -65,18 +65,17 @@ def local(store: Store, name: str, paths: Iterable[str]) -> list[str]:
 def read(
     store: Store, name: str, columns: Sequence[str] | None = None, at: int | None = None
 ) -> Any:
-    """A table as Arrow, with its partition columns, by default whole and newest."""
+    """A table as Arrow, with its partition columns, by default whole and newest.
+
+    A column that was declared after a row was written is NULL there.
+    """
     table = TABLES[name]
+    declared = [f for f in arrow_schema(table) if columns is None or f.name in columns]
     found = [
         read_part(store.place, table, part.path, columns)
         for part in sorted(parts(store, name, at), key=lambda part: part.path)
     ]
-    if not found:
-        declared = arrow_schema(table)
-        return pa.schema(
-            [f for f in declared if columns is None or f.name in columns]
-        ).empty_table()
-    return pa.concat_tables(found, promote_options="default")
+    return pa.concat_tables([pa.schema(declared).empty_table(), *found], promote_options="default")
 
 
 class Appender:

@@ -201,6 +201,7 @@ def test_a_column_declared_after_rows_were_written_reads_as_null(filled, monkeyp
     with connect(filled) as connection:
         rows = run_sql(connection, "select distinct stage_letter from cases").fetchall()
     assert rows == [(None,)]
+    assert delta.read(filled, "cases", ["stage_letter"]).to_pylist() == [{"stage_letter": None}] * 3
     delta.append(filled, "cases", [case_row("d") | {"stage_letter": "x"}], run_id="r")
     with connect(filled) as connection:
         sql = "select case_id from cases where stage_letter = 'x'"
