@@ -213,7 +213,12 @@ def _extractor(name: str, settings: str) -> Extractor:
 
 
 def _cases(store: Store) -> list[Row]:
-    """Every case of this site with the digest of its voxels and drawn masks, biggest first."""
+    """Every case of this site with the digest of its voxels and drawn masks, biggest first.
+
+    Cases are read before masks, since an ingest beside this stores them after theirs.
+    """
+    columns = ["case_id", "centre", "subject_id", "voxel_digest"]
+    found = delta.read(store, "cases", columns).to_pylist()
     columns = ["case_id", "roi", "reader", "feature_set", "voxels", "mask_digest"]
     masks: dict[str, list[Any]] = {}
     size: dict[str, int] = {}
@@ -223,9 +228,7 @@ def _cases(store: Store) -> list[Row]:
             masks.setdefault(row["case_id"], []).append(drawn)
             if row["roi"] == TUMOUR:
                 size[row["case_id"]] = row["voxels"] or 0
-    columns = ["case_id", "centre", "subject_id", "voxel_digest"]
     elsewhere = merged_cases(store)
-    found = delta.read(store, "cases", columns).to_pylist()
     cases = [case for case in found if case["case_id"] not in elsewhere]
     for case in cases:
         drawn = sorted(masks.get(case["case_id"], []))

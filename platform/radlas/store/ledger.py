@@ -74,9 +74,11 @@ class Recorder:
         """Commit a batch of outcomes: first the rows of every table, last the ledger.
 
         A crash in between leaves rows whose outcome is not told; the task is then planned again,
-        and its rows, being stored under their keys, are not stored twice.
+        and its rows, being stored under their keys, are not stored twice. Of the tables `cases` is
+        the last: whoever finds a case, while this goes on, finds its masks.
         """
-        for name in sorted({name for outcome in outcomes for name in outcome.rows}):
+        tables = {name for outcome in outcomes for name in outcome.rows}
+        for name in sorted(tables, key=lambda name: (name == "cases", name)):
             self.append(name, [row for one in outcomes for row in one.rows.get(name, ())])
         self.append("outcomes", [_row(one) for one in outcomes])
 

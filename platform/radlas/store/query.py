@@ -137,7 +137,8 @@ def _bind_all(
     # somebody happens to stand in.
     spill = Path(tempfile.gettempdir()) / f"radlas-sql-{uuid.uuid4().hex}"
     connection.execute("set temp_directory = ?", [str(spill)])
-    for table in TABLES.values():
+    # The ledger is looked at first: what it tells of, while others write, is then in the tables.
+    for table in sorted(TABLES.values(), key=lambda table: table.name != "outcomes"):
         pinned = None if versions is None else versions.get(table.name, -1)
         if parts and table.name in parts:
             uris = delta.local(store, table.name, parts[table.name])
