@@ -46,7 +46,7 @@ def test_features_that_come_home_hide_no_image(own_store, recipe, tmp_path):
     assert radlas("verify", "--store", own_store).code == 1
 
 
-def test_a_snapshot_is_exported_to_a_folder_that_another_site_opens(study_store, tmp_path):
+def test_a_snapshot_is_exported_to_a_folder_that_another_site_opens(study_store, recipe, tmp_path):
     for name, told in (
         ("v1.2", "where it goes: radlas snapshot verify first@1 --store v1.2\n"),
         ("a.zip", "unzip a.zip -d a; radlas snapshot verify first@1 --store a\n"),
@@ -61,3 +61,6 @@ def test_a_snapshot_is_exported_to_a_folder_that_another_site_opens(study_store,
     assert there["id"] == here["id"]
     verified = radlas("snapshot", "verify", "first", "--store", tmp_path / "out")
     assert verified.code == 0, verified.err
+    said = radlas("extract", "--store", tmp_path / "out", "--config", recipe, "--engine", "serial")
+    assert said.code == 2
+    assert "no case whose images are here" in said.err

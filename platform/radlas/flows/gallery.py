@@ -58,7 +58,7 @@ def gallery(
     elsewhere = merged_cases(store)
     for row in shown:
         row |= {"number": None, "slices": None}
-        if store.features_only or row["case"] in elsewhere:
+        if row["case"] in elsewhere:
             row["note"] = "the image is at another site"
             continue
         try:

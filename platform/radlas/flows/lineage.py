@@ -199,7 +199,7 @@ def _rows(
 
 
 def _images(store: Store, case: str, rows: list[Row]) -> Iterator[Link]:
-    if case in merged_cases(store) or store.features_only:
+    if case in merged_cases(store):
         claim = ", ".join(sorted({f"input {row['input_digest'][:16]}" for row in rows}))
         yield Link("input", f"case {case}", claim, unseen="its images are at another site")
         return

@@ -79,7 +79,7 @@ def plan(config: QcConfig) -> Plan[QcTask]:
             what, str(config.store), "radlas ingest first; radlas status lists centres"
         )
     place = open_place(config.store)
-    elsewhere = {row["case_id"] for row in cases} if store.features_only else merged_cases(store)
+    elsewhere = merged_cases(store)
     here = [row for row in cases if row["case_id"] not in elsewhere]
     tasks = tuple(QcTask(place, row["case_id"], config.pixels) for row in here)
     found = _Found({row["case_id"]: row for row in here}, rois, trouble, len(cases) - len(here))

@@ -134,7 +134,9 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
 
 
 def merged_cases(store: Store) -> frozenset[str]:
-    """Cases that came by a merge and whose images are at another site, not here as well."""
+    """Cases whose images are at another site, not here as well: merged ones; of an export all."""
+    if store.features_only:
+        return frozenset(delta.read(store, "cases", ["case_id"]).column("case_id").to_pylist())
     found: set[str] = set()
     for name in documents(store.place, "merges"):
         found.update(document(store.place, name)["cases"])
