@@ -108,6 +108,9 @@ def _by_partition(table: Table, rows: Any) -> list[tuple[dict[str, str], Any]]:
     names = list(table.partitions)
     if not names:
         return [({}, rows)]
+    if lacking := [name for name in names if rows.column(name).null_count]:
+        what = f"a row of {table.name} has no {lacking[0]}, and so no place in the lake"
+        raise StoreError(what, "", "a defect of what made the row")
     found = rows.group_by(names).aggregate([]).sort_by([(name, "ascending") for name in names])
     groups = []
     for values in found.select(names).to_pylist():

@@ -186,7 +186,8 @@ def _widened(connection: duckdb.DuckDBPyConnection, text: str) -> str:
     every = connection.sql("select * from radiomics limit 0").columns
     features = [name for name in every if name not in RADIOMICS_FACTS]
     columns = [
-        f'max("{feature}") filter (where image_type = \'{kind}\') as "{kind}__{feature}"'
+        f'max("{feature}") filter (where image_type = {_quoted(kind)}) as '
+        + _quoted(f"{kind}__{feature}", sign='"')
         for (kind,) in kinds
         for feature in features
     ]
@@ -234,7 +235,7 @@ def _bind(connection: duckdb.DuckDBPyConnection, table: Table, uris: Sequence[st
     if not uris:
         connection.execute(f"create table {name} ({columns})")
         return
-    listed = ", ".join("'" + _as_it_is(uri).replace("'", "''") + "'" for uri in uris)
+    listed = ", ".join(_quoted(_as_it_is(uri)) for uri in uris)
     options = f"union_by_name = true, hive_partitioning = false, filename = '{_FROM}'"
     # The partitions' values are the last folders of a part's own path: folders that the store
     # itself lies in may look like partitions too.
@@ -249,6 +250,11 @@ def _bind(connection: duckdb.DuckDBPyConnection, table: Table, uris: Sequence[st
         f"create view {name} as from {table.name}_declared union all by name"
         f" select {parts} from read_parquet([{listed}], {options})"
     )
+
+
+def _quoted(text: str, sign: str = "'") -> str:
+    """A text of SQL; or, in double signs, a name."""
+    return sign + text.replace(sign, 2 * sign) + sign
 
 
 def _as_it_is(path: str) -> str:

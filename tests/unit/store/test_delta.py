@@ -59,6 +59,12 @@ def test_a_vector_that_single_precision_does_not_hold_is_refused(filled):
 
 
 @here
+def test_a_row_without_a_place_in_the_lake_is_refused_and_not_lost(filled):
+    with pytest.raises(StoreError, match="a row of radiomics has no centre"):
+        delta.append(filled, "radiomics", [feature_row("d") | {"centre": None}], run_id="r")
+
+
+@here
 def test_columns_that_differ_by_capitals_are_refused_in_words(filled):
     delta.append(filled, "radiomics", [feature_row("d", toy_Mean=1.0)], run_id="r")
     with pytest.raises(

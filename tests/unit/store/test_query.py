@@ -221,6 +221,18 @@ def test_whatever_a_value_is_called_the_lake_stays_readable(filled, name):
     assert X[f"ring__original__{name}"].dropna().to_dict() == {"a": 7.0}
 
 
+@here
+@pytest.mark.parametrize("kind", ["o'clock", 'the "best"', "x' or 1=1 --", "wavelet-LLH"])
+def test_whatever_an_image_type_is_called_the_wide_view_says_what_the_rows_say(filled, kind):
+    """Another site's extractor called it, and a merge took it over."""
+    rows = [feature_row("a", image_type=kind, firstorder_Mean=7.0)]
+    delta.append(filled, "radiomics", rows, run_id="r")
+    name = f"{kind}__firstorder_Mean".replace('"', '""')
+    with connect(filled) as connection:
+        found = run_sql(connection, f'select case_id, "{name}" from radiomics_wide order by 1')
+        assert found.fetchall() == [("a", 7.0), ("b", None), ("c", None)]
+
+
 def test_no_progress_bar_is_printed_between_a_scripts_own_lines(filled):
     """DuckDB takes ``python -c`` for a person at a terminal."""
     with connect(filled) as connection:

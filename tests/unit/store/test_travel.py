@@ -334,6 +334,19 @@ def test_of_a_store_with_a_wrong_row_nothing_at_all_is_merged(hospital, centre, 
 
 
 @here
+@pytest.mark.parametrize("up", ["../../../", "%2e%2e/%2E%2e/../"])
+def test_an_export_that_names_files_outside_of_itself_is_refused(hospital, centre, tmp_path, up):
+    export(hospital, tmp_path / "out")
+    part = next((tmp_path / "out/lake/cases").glob("*.parquet"))
+    shutil.move(part, tmp_path / part.name)
+    for entry in (tmp_path / "out/lake/cases/_delta_log").glob("*.json"):
+        entry.write_text(entry.read_text().replace(part.name, up + part.name))
+    with pytest.raises(StoreError, match="names a file outside of it"):
+        merge(centre, tmp_path / "out")
+    assert delta.read(centre, "cases").num_rows == 1
+
+
+@here
 def test_a_row_that_is_not_what_its_digest_says_does_not_leave(hospital, tmp_path):
     row = delta.read(hospital, "radiomics").slice(0, 1).to_pylist()[0]
     wrong = delta.as_declared(
