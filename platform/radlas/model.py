@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,6 +16,7 @@ State = Literal["ok", "quarantined", "failed", "released"]
 Row = dict[str, Any]
 TUMOUR = "tumour"
 EDEMA = "edema"
+ROI_NAME = re.compile(r"[a-z](?:_?[a-z0-9])*")  # `__` stands between the parts of a column's name
 
 
 @dataclass(frozen=True, eq=False)

@@ -167,6 +167,14 @@ def test_an_extractor_that_would_name_no_feature_set_is_refused(said, told):
             Description((FeatureRow("tumour", "original", {"case_id": 1.0}),)),
             "a value is called case_id, which says something of its row",
         ),
+        (
+            Description((FeatureRow("tumour", "grid__fine", {"toy_Mean": 1.0}),)),
+            "'grid__fine' in a column's name, whose parts are joined by `__`",
+        ),
+        (
+            Description((FeatureRow("tumour_", "original", {"toy_Mean": 1.0}),)),
+            "'tumour_' in a column's name, whose parts are joined by `__`",
+        ),
     ],
 )
 def test_what_is_no_description_is_the_extractors_defect(returned, told):

@@ -137,8 +137,9 @@ def checked(description: Any) -> Description:
     """What ``describe`` returned, if it can be rows.
 
     Raises:
-        WorkerError: It is no ``Description``, its rows are no ``FeatureRow``, or a value is called
-            like a column that says whose row it is.
+        WorkerError: It is no ``Description``, its rows are no ``FeatureRow``, a value is called
+            like a column that says whose row it is, or a name could not be told from its neighbours
+            in ``roi__image_type__feature``.
     """
     if not isinstance(description, Description):
         fault = f"`describe` returned {type(description).__name__}, not Description"
@@ -149,6 +150,10 @@ def checked(description: Any) -> Description:
             raise WorkerError(fault, hint=_DEFECT, reason="bug")
         if taken := sorted(RADIOMICS_FACTS.intersection(row.values)):
             fault = f"a value is called {taken[0]}, which says something of its row"
+            raise WorkerError(fault, hint=_DEFECT, reason="bug")
+        called = (row.roi, row.image_type, *row.values)
+        if parted := [name for name in called if not name or "__" in f"_{name}_"]:
+            fault = f"{parted[0]!r} in a column's name, whose parts are joined by `__`"
             raise WorkerError(fault, hint=_DEFECT, reason="bug")
     return description
 

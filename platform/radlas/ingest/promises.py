@@ -17,9 +17,8 @@ from radlas.ingest.base import ExamData
 from radlas.ingest.clinical_words import OLDEST
 from radlas.ingest.deidentify import image_facts, safe_number, safe_sex, safe_text
 from radlas.ingest.grids import checked_volume
-from radlas.model import Roi, Volume
+from radlas.model import ROI_NAME, Roi, Volume
 
-_ROI = re.compile(r"[a-z][a-z0-9_]*")
 _READER = re.compile(r"[A-Za-z0-9]{0,8}")
 _FACTS = tuple(sorted(image_facts({}, beside_phantom=False)))
 _SAFE: Mapping[str, Callable[[Any], Any]] = {
@@ -71,8 +70,9 @@ def _fault_of_image(volume: Volume) -> str:
 
 
 def _fault_of(roi: Roi, volume: Volume) -> str:
-    if not (_ROI.fullmatch(roi.name) and _READER.fullmatch(roi.reader)):
-        return "a ROI's name is not small letters, digits and `_`, or its reader's over 8 letters"
+    if not (ROI_NAME.fullmatch(roi.name) and _READER.fullmatch(roi.reader)):
+        what = "a ROI's name is not small letters, digits and single `_`"
+        return f"{what}, or its reader's over 8 letters"
     if roi.mask.shape != volume.voxels.shape:
         return f"the mask of {roi.name} has shape {roi.mask.shape}, its image {volume.voxels.shape}"
     if roi.mask.dtype != bool:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from radlas.config import Config, read_yaml
 from radlas.errors import ConfigError
-from radlas.model import EDEMA, TUMOUR
+from radlas.model import EDEMA, ROI_NAME, TUMOUR
 from radlas.reasons import data_error
 
 # The collection draws one name per image: GTV_Mass, GTV_Mass_MR_T1, GTV_Edema_MR_T2FS.
@@ -110,9 +110,12 @@ def resolve_roi_map(own: RoiMap, labels: Iterable[str] = (), *, defaults: bool =
     Raises:
         ConfigError: A pattern is no regular expression, or a ROI's name is no plain word.
     """
-    for roi, patterns in own.patterns.items():
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", roi):
-            raise ConfigError(f"{roi!r} is no ROI name", "roi_map", "use lower case, as `tumour`")
+    labels = list(filter(None, labels))
+    for roi in (*own.patterns, *labels):
+        if not ROI_NAME.fullmatch(roi):
+            hint = "use lower case, and no two `_` in a row, as `tumour` or `tumour_core`"
+            raise ConfigError(f"{roi!r} is no ROI name", "roi_map", hint)
+    for patterns in own.patterns.values():
         for pattern in patterns:
             _compile(pattern)
     for reader, patterns in own.readers.items():
@@ -121,7 +124,7 @@ def resolve_roi_map(own: RoiMap, labels: Iterable[str] = (), *, defaults: bool =
         for pattern in patterns:
             _compile(pattern)
     resolved = {**(DEFAULT_ROI_MAP.patterns if defaults else {}), **own.patterns}
-    for roi in filter(None, labels):
+    for roi in labels:
         resolved[roi] = (*resolved.get(roi, ()), re.escape(roi))
     return RoiMap(resolved, own.readers)
 

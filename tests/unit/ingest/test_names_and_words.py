@@ -79,6 +79,8 @@ def test_a_map_file_holds_patterns_aliases_and_readers(tmp_path):
         ("tumour: {alias: [x]}", "alias"),
         ("tumour: 3", "not a list"),
         ("Tumour: ['x']", "no ROI name"),
+        ("tumour__core: ['x']", "no ROI name"),
+        ("tumour_: ['x']", "no ROI name"),
         ("tumour: ['(']", "no regular expression"),
         ("readers: {'Dr Smith': ['x']}", "no reader"),
     ],
