@@ -246,12 +246,20 @@ class Bucket:
         try:
             self._ask(lambda: obstore.put(self._objects, name, data, mode=mode))
         except (AlreadyExistsError, PreconditionError) as error:
-            raise FileExistsError(name) from error
+            if not self._holds(name, data):
+                raise FileExistsError(name) from error
         except FileNotFoundError as error:
             what = "the bucket cannot be used: there is no such bucket"
             raise StoreError(
                 what, self.url, "make it first, or look at AWS_ENDPOINT_URL"
             ) from error
+
+    def _holds(self, name: str, data: bytes) -> bool:
+        """Whether a file is what was to be written: the answer to a first try was lost then."""
+        try:
+            return self.read(name) == data
+        except FileNotFoundError:
+            return False
 
     def _ask(self, question: Callable[[], T]) -> T:
         """An answer of the server; what went wrong otherwise, in words."""

@@ -34,7 +34,10 @@ class Place(Protocol):
         """A file's bytes; FileNotFoundError if there is none."""
 
     def create(self, name: str, data: bytes) -> None:
-        """Make a file, whole and for good; FileExistsError if there is one."""
+        """Make a file, whole and for good; FileExistsError if there is one of other bytes.
+
+        If its bytes are just these, it may be ours: a server's answer is lost now and then.
+        """
 
     def replace(self, name: str, data: bytes) -> None:
         """Make a file, or put another content in its place in one step."""

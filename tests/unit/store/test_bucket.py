@@ -7,6 +7,7 @@ import pickle
 import time
 from types import SimpleNamespace
 
+import obstore
 import pytest
 
 from radlas.bucket import Bucket
@@ -103,6 +104,23 @@ def test_a_lock_runs_out_if_nobody_renews_it(kept, monkeypatch):
     monkeypatch.setattr(leases, "time", later)
     with writing(kept, "extract"):
         pass
+
+
+def test_an_answer_that_is_lost_on_its_way_locks_nobody_out(kept, monkeypatch):
+    """The server did it and could not say so; the client asks again, and is told of its own."""
+    put = obstore.put
+
+    def put_twice(*args, **kwargs):
+        put(*args, **kwargs)
+        return put(*args, **kwargs)
+
+    monkeypatch.setattr(obstore, "put", put_twice)
+    for _ in range(2):
+        with writing(kept, "extract"):
+            assert kept.place.size("locks/extract.json")
+    kept.place.create("once", b"mine")
+    with pytest.raises(FileExistsError):
+        kept.place.create("once", b"another's")
 
 
 def test_who_slept_too_long_takes_nobodys_lock_away(kept, monkeypatch):
