@@ -123,6 +123,17 @@ def test_an_answer_that_is_lost_on_its_way_locks_nobody_out(kept, monkeypatch):
         kept.place.create("once", b"another's")
 
 
+def test_a_lock_that_cannot_be_given_back_makes_no_failure_of_what_was_done(kept, monkeypatch):
+    def away(*_):
+        raise StoreError("the bucket cannot be used")
+
+    monkeypatch.setattr(Bucket, "remove", away)
+    with writing(kept, "extract"):
+        pass
+    with pytest.raises(ValueError, match="of the run"), writing(kept, "retrain"):
+        raise ValueError("of the run")
+
+
 def test_who_slept_too_long_takes_nobodys_lock_away(kept, monkeypatch):
     """Neither when it renews its own nor when it ends."""
     monkeypatch.setattr(leases, "LEASE", 0.4)
