@@ -16,7 +16,7 @@ from radlas.model import Volume
 from radlas.store.layout import Store, open_store
 from radlas.store.matrix import check_asked, feature_matrix
 from radlas.store.query import connect, run_sql
-from radlas.store.snapshots import Snapshot, list_snapshots, load_snapshot, open_snapshot
+from radlas.store.snapshots import Snapshot, load_snapshot, open_snapshot, snapshot_labels
 from radlas.volumes.zarr import read_rois, read_volume, roi_key
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class OpenStore:
 
     def snapshots(self) -> list[str]:
         """Labels of all snapshots, ``name@number``."""
-        return [snapshot.label for snapshot in list_snapshots(self.store)]
+        return snapshot_labels(self.store)
 
     def snapshot(self, label: str) -> OpenStore:
         """The same store as a snapshot saw it.

@@ -15,8 +15,8 @@ from radlas.store.layout import Store
 from radlas.store.ledger import case_standings, count
 from radlas.store.log import check_log
 from radlas.store.parts import verify_part
-from radlas.store.recipes import list_recipes
-from radlas.store.snapshots import list_snapshots, verify_snapshot
+from radlas.store.recipes import list_recipes, load_recipe
+from radlas.store.snapshots import load_snapshot, snapshot_labels, verify_snapshot
 from radlas.store.travel import merged_cases
 from radlas.tables import TABLES
 from radlas.volumes.record import Told
@@ -49,7 +49,7 @@ def status(store: Store) -> dict[str, Any]:
         ],
         "slowest": _slowest(store),
         "feature_sets": list_recipes(store),
-        "snapshots": [snapshot.label for snapshot in list_snapshots(store)],
+        "snapshots": snapshot_labels(store),
     }
 
 
@@ -66,7 +66,7 @@ def _slowest(store: Store, shown: int = 3) -> list[Row]:
 
 
 def verify(store: Store) -> list[str]:
-    """Read every volume, mask, part of the lake and snapshot again.
+    """Read every volume, mask, part of the lake, snapshot and recipe again.
 
     Returns:
         One message per damage, none if all is whole.
@@ -84,10 +84,12 @@ def verify(store: Store) -> list[str]:
             for part in delta.parts(store, name):  # also what no snapshot stands on, yet
                 with _noted(damage):
                     verify_part(store.place, table, part.path)
-    with _noted(damage):
-        for snapshot in list_snapshots(store):
-            with _noted(damage):
-                verify_snapshot(store, snapshot)
+    for label in snapshot_labels(store):
+        with _noted(damage):
+            verify_snapshot(store, load_snapshot(store, label))
+    for feature_set in list_recipes(store):
+        with _noted(damage):
+            load_recipe(store, feature_set)
     return list(dict.fromkeys(damage))  # a part is damaged once, whatever stands on it
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any
 
 import duckdb
@@ -140,26 +141,31 @@ def load_snapshot(store: Store, label: str) -> Snapshot:
     """
     name, _, number = label.partition("@")
     _check_name(name)
-    known = dict(_named(store, name))
+    known = {one: path for _, one, path in _named(store, name)}
     wanted = number or str(max(known, default=0))
     if not wanted.isdecimal() or int(wanted) not in known:
-        labels = ", ".join(s.label for s in list_snapshots(store)) or "none yet"
-        raise ConfigError(f"no snapshot {label!r}", str(store.place), f"there are: {labels}")
+        told = ", ".join(snapshot_labels(store)) or "none yet"
+        raise ConfigError(f"no snapshot {label!r}", str(store.place), f"there are: {told}")
     return _load(store, known[int(wanted)])
+
+
+def snapshot_labels(store: Store) -> list[str]:
+    """``name@number`` of all snapshots, by name and number; their files are not read."""
+    return [f"{called}@{number}" for called, number, _ in _named(store)]
 
 
 def list_snapshots(store: Store, name: str = "") -> list[Snapshot]:
     """Snapshots by name and number: of one name, or all."""
-    found = [_load(store, path) for _, path in _named(store, name)]
-    return sorted(found, key=lambda snapshot: (snapshot.name, snapshot.number))
+    return [_load(store, path) for *_, path in _named(store, name)]
 
 
-def _named(store: Store, name: str) -> Iterator[tuple[int, str]]:
-    """Number and file of the snapshots of a name, or of all."""
-    for path in documents(store.place, _FOLDER):
-        called, _, number = path.removeprefix(f"{_FOLDER}/").removesuffix(".json").partition("@")
-        if number.isdecimal() and name in ("", called):
-            yield int(number), path
+def _named(store: Store, name: str = "") -> list[tuple[str, int, str]]:
+    """Name, number and file of the snapshots of a name, or of all."""
+    parted = (
+        (PurePosixPath(path).stem.partition("@"), path) for path in documents(store.place, _FOLDER)
+    )
+    found = [(one, int(n), path) for (one, _, n), path in parted if n.isdecimal()]
+    return sorted(known for known in found if name in ("", known[0]))
 
 
 def open_snapshot(
@@ -177,14 +183,6 @@ def open_snapshot(
     )
 
 
-def pinned_parts(store: Store, versions: Mapping[str, int]) -> dict[str, list[str]]:
-    """Paths of the parts per table at the given versions, sorted."""
-    return {
-        table: sorted(part.path for part in delta.parts(store, table, at))
-        for table, at in versions.items()
-    }
-
-
 def verify_snapshot(store: Store, snapshot: Snapshot) -> None:
     """Read every byte of the pinned parts again, and hold the rows against the frozen digests.
 
@@ -194,9 +192,11 @@ def verify_snapshot(store: Store, snapshot: Snapshot) -> None:
     """
     where, restore = f"snapshot {snapshot.label}", "restore the lake's files from a backup"
     if _identity(snapshot.cases, snapshot.feature_sets, snapshot.tables) != snapshot.id:
-        what = "its file does not say what it was frozen with: its id is of other contents"
-        raise StoreError(what, where, "restore that file from a backup")
-    logged = pinned_parts(store, snapshot.versions)
+        raise StoreError("its id is of other contents", where, "restore its file from a backup")
+    logged = {
+        table: sorted(part.path for part in delta.parts(store, table, at))
+        for table, at in snapshot.versions.items()
+    }
     for table, frozen in snapshot.parts.items():
         if logged[table] != list(frozen):
             raise StoreError(

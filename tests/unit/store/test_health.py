@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from radlas.store import delta
-from radlas.store.health import verify
+from radlas.store.health import status, verify
+from radlas.store.recipes import save_recipe
 from radlas.store.snapshots import create_snapshot
 
-from .conftest import case_row, feature_row, overwrite, part_names
+from .conftest import case_row, feature_row, here, overwrite, part_names
 
 
 @pytest.fixture
@@ -52,6 +53,18 @@ def test_a_lost_part_is_told_and_all_else_is_verified_nevertheless(lake, table):
     assert f"lake/{table}/" in damage
     assert "lake/clinical/" in damage
     assert "a part cannot be read" in damage
+
+
+@here
+def test_a_damaged_snapshot_or_recipe_is_told_and_hides_no_other_damage(filled):
+    save_recipe(filled, "p-1", {"extractor": "radiomics"})
+    for name in ("x", "y"):
+        create_snapshot(filled, name)
+        filled.place.replace(f"snapshots/{name}@1.json", b"{")
+    filled.place.replace("feature_sets/p-1.json", b"{")
+    damage = "\n".join(verify(filled))
+    assert all(one in damage for one in ("x@1.json", "y@1.json", "p-1.json"))
+    assert status(filled)["snapshots"] == ["x@1", "y@1"]
 
 
 def test_a_damaged_log_is_told(lake):
