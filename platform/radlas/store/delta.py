@@ -51,6 +51,17 @@ def parts(store: Store, name: str, at: int | None = None) -> list[Part]:
     return [] if log is None else parts_of(log, TABLES[name])
 
 
+def newest(store: Store) -> tuple[dict[str, int], dict[str, list[str]]]:
+    """Newest version of every table, -1 for an empty one, and its parts: each log is read once."""
+    logs = {table: open_log(store, table) for table in TABLES}
+    versions = {table: -1 if log is None else log.version() for table, log in logs.items()}
+    paths = {
+        table: sorted(part.path for part in parts_of(log, TABLES[table])) if log else []
+        for table, log in logs.items()
+    }
+    return versions, paths
+
+
 def files(store: Store, name: str, at: int | None = None) -> list[str]:
     """Paths of a table's parts at a version, on this machine; see ``parts``."""
     return local(store, name, [part.path for part in parts(store, name, at)])

@@ -20,16 +20,15 @@ from radlas.store.compact import compact
 from radlas.store.content import content_digest
 from radlas.store.gates import Gates, examine, refuse
 from radlas.store.layout import Store, documents
-from radlas.store.log import open_log, parts_of
 from radlas.store.parts import verify_part
 from radlas.store.query import connect, run_sql
 from radlas.tables import TABLES
 from radlas.version import __version__
 from radlas.words import counted
 
-PINNED = ("cases", "rois", "clinical", "radiomics", "deep")  # make a snapshot's identity
+# They make a snapshot's identity; the ledger is kept beside it, to tell what was left out.
+PINNED = ("cases", "rois", "clinical", "radiomics", "deep")
 _FOLDER = "snapshots"
-VERSIONED = (*PINNED, "outcomes")  # the ledger is kept beside it, to tell what was left out
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def create_snapshot(
     _check_name(name)
     for table in PINNED:
         compact(store, table)  # what is pinned is read for years
-    versions, parts = newest(store)
+    versions, parts = delta.newest(store)
     with connect(store, versions=versions, parts=parts) as everything:
         cases = _cohort(everything, cohort_sql)
         wanted = _feature_sets(everything, str(store.place), feature_sets)
@@ -226,17 +225,6 @@ def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
         "select centre, count(*), count(distinct subject_id) from cases group by 1 order by 1"
     ).fetchall()
     return {centre: {"cases": cases, "subjects": subjects} for centre, cases, subjects in rows}
-
-
-def newest(store: Store) -> tuple[dict[str, int], dict[str, list[str]]]:
-    """Newest version of every table, -1 for an empty one, and its parts: each log is read once."""
-    logs = {table: open_log(store, table) for table in VERSIONED}
-    versions = {table: -1 if log is None else log.version() for table, log in logs.items()}
-    parts = {
-        table: sorted(part.path for part in parts_of(log, TABLES[table])) if log else []
-        for table, log in logs.items()
-    }
-    return versions, parts
 
 
 def _cohort(everything: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, ...]:

@@ -34,12 +34,7 @@ from radlas.store.layout import HEAD, Store, document, documents, open_store, wr
 from radlas.store.pretraining import carry_notes, digests_of
 from radlas.store.query import connect
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe
-from radlas.store.snapshots import (
-    Snapshot,
-    newest,
-    open_snapshot,
-    save_snapshot,
-)
+from radlas.store.snapshots import Snapshot, open_snapshot, save_snapshot
 from radlas.tables import ROW_DIGEST, TABLES, Table
 from radlas.volumes.zarr import is_committed
 from radlas.words import counted
@@ -164,7 +159,7 @@ def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int
         save_recipe(made, feature_set, recipe)
         carry_notes(store, made, digests_of(recipe))  # whom its network saw, wherever it goes
     if snapshot is not None:
-        versions, parts = newest(made)
+        versions, parts = delta.newest(made)
         save_snapshot(made, replace(snapshot, versions=versions, parts=parts))
     return counts
 
