@@ -27,11 +27,11 @@ from radlas.learn.settings import Outcome
 from radlas.model import Row
 from radlas.reasons import data_error
 from radlas.store import delta
-from radlas.store.catalogue import told_cases
 from radlas.store.clinical import newest_records, revisions
 from radlas.store.layout import Store, open_store
 from radlas.store.ledger import Recorder, standings
 from radlas.store.sources import note_source
+from radlas.store.told import told_cases
 from radlas.volumes.zarr import is_committed, roi_key, write_case
 
 

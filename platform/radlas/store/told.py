@@ -15,12 +15,13 @@ _SPACING = ("spacing_x_mm", "spacing_y_mm", "spacing_z_mm")
 
 def told_cases(store: Store) -> dict[str, Told]:
     """What the tables say of every case's voxels, drawn masks and spacing, by case."""
+    # Cases first: an ingest beside this commits them after their masks.
+    rows = delta.read(store, "cases", ["case_id", "voxel_digest", *_SPACING]).to_pylist()
     masks: dict[str, dict[str, str]] = defaultdict(dict)
     columns = ["case_id", "roi", "reader", "feature_set", "mask_digest"]
     for row in delta.read(store, "rois", columns).to_pylist():
         if not row["feature_set"]:
             masks[row["case_id"]][array_name(row["roi"], row["reader"])] = row["mask_digest"]
-    rows = delta.read(store, "cases", ["case_id", "voxel_digest", *_SPACING]).to_pylist()
     return {
         row["case_id"]: Told(row["voxel_digest"], masks[row["case_id"]], _spacing(row))
         for row in rows
