@@ -27,6 +27,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
 from radlas.errors import ConfigError, StoreError
+from radlas.stages import appear
 
 T = TypeVar("T")
 _RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
@@ -131,7 +132,7 @@ class Bucket:
         cached.parent.mkdir(parents=True, exist_ok=True)
         temporary = cached.with_name(f".{cached.name}.{uuid.uuid4().hex}")
         shutil.move(file, temporary)
-        temporary.replace(cached)
+        appear(temporary, cached)
 
     def publish(self, prepared: Path, folder: str, seal: str) -> None:
         """See ``Place``. Nothing vouches for files without their seal, which is written last."""
@@ -227,7 +228,7 @@ class Bucket:
             try:
                 with temporary.open("wb") as stream:
                     self._stream(name, stream.write)
-                temporary.replace(path)
+                appear(temporary, path)
             finally:
                 temporary.unlink(missing_ok=True)
         return path

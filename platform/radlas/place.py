@@ -18,7 +18,7 @@ from pydantic import BeforeValidator
 
 from radlas.digests import file_digest
 from radlas.errors import ConfigError
-from radlas.stages import abandoned, is_stage, new_stage
+from radlas.stages import abandoned, appear, is_stage, new_stage, sync
 
 SCHEME = "s3://"
 
@@ -184,23 +184,22 @@ class Folder:
         """See ``Place``."""
         target = self.root / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sync(file)
-        file.replace(target)
-        _sync(target.parent)
+        appear(file, target)
+        sync(target.parent)
 
     def publish(self, prepared: Path, folder: str, seal: str) -> None:
         """See ``Place``. All of it appears by one rename; the seal is among it."""
         target = self.root / folder
         for path in sorted(prepared.rglob("*")):
-            _sync(path)
-        _sync(prepared)
+            sync(path)
+        sync(prepared)
         try:
             prepared.rename(target)
         except OSError as error:  # a rename onto a folder that is not empty
             if not (target / seal).exists():
                 raise
             raise FileExistsError(str(target)) from error
-        _sync(target.parent)
+        sync(target.parent)
 
     def clear(self, folder: str) -> None:
         """See ``Place``."""
@@ -218,7 +217,7 @@ class Folder:
         """See ``Place``."""
         paths = [path for name in names if (path := self.root / name).is_file()]
         for path in (*paths, *{path.parent for path in paths}):
-            _sync(path)
+            sync(path)
 
     def uri(self, name: str) -> str:
         """See ``Place``."""
@@ -252,9 +251,9 @@ class Folder:
         with self.staging(name) as stage:
             temporary = stage / "file"
             temporary.write_bytes(data)
-            _sync(temporary)
+            sync(temporary)
             yield temporary
-        _sync((self.root / name).parent)
+        sync((self.root / name).parent)
 
 
 def open_place(address: str | Path) -> Place:
@@ -282,12 +281,3 @@ def plain_address(address: str | Path) -> str:
 
 
 Address = Annotated[str, BeforeValidator(plain_address)]
-
-
-def _sync(path: Path) -> None:
-    """On disk: a file's bytes, or the names in a folder."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

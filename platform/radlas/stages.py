@@ -62,3 +62,18 @@ def abandoned(stage: Path) -> Iterator[bool]:
 def _here() -> str:
     """What the names of this machine's stages end with."""
     return f"@{re.sub(r'[^A-Za-z0-9]+', '-', platform.node())[:32]}{_ENDING}"
+
+
+def sync(path: Path) -> None:
+    """On disk: a file's bytes, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def appear(temporary: Path, path: Path) -> None:
+    """Give a file its name, once its bytes are on disk."""
+    sync(temporary)
+    temporary.replace(path)

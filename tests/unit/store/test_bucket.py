@@ -70,6 +70,19 @@ def test_another_machine_reads_what_this_one_wrote_and_fetches_it_once(kept, tmp
     assert len(list(there.place.near.rglob("*.parquet"))) == 1
 
 
+def test_what_is_cached_is_on_disk_first(kept, tmp_path, monkeypatch):
+    """A power cut could leave a part half there, and what has its name is looked at no more."""
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda held: synced.append(os.fstat(held).st_ino))
+    monkeypatch.setenv("RADLAS_HOME", str(tmp_path / "another"))
+    there = open_store(str(kept.place))
+    assert count(there) == 1
+    delta.append(there, "cases", [case_row("b")], run_id="r")
+    cached = [path.stat().st_ino for path in there.place.near.rglob("*.parquet")]
+    assert len(cached) == 2
+    assert set(cached) <= set(synced)
+
+
 def test_a_part_that_is_lost_is_named(kept):
     (name,) = part_names(kept, "cases")
     overwrite(kept, name, b"")
