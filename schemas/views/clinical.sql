@@ -1,10 +1,10 @@
 -- The newest clinical record of every subject.
 -- Grain:  subject_id (unique).
--- Reads:  clinical_rows, cases_rows, as pinned by the open snapshot.
+-- Reads:  pinned.clinical, pinned.cases, the parts that the open snapshot names.
 -- Units:  age in years.
 create or replace view clinical as
-select * from clinical_rows
+select * from pinned.clinical
 where subject_id in (
-    select subject_id from cases_rows where case_id in (select case_id from cohort)
+    select subject_id from pinned.cases where case_id in (select case_id from pinned.cohort)
 )
 qualify row_number() over (partition by subject_id order by revision desc) = 1;

@@ -102,7 +102,7 @@ def check_asked(
     Raises:
         ConfigError: What is not there, and what is.
     """
-    known = {name for (name,) in connection.sql("select feature_set from recipes").fetchall()}
+    known = {name for (name,) in connection.sql("from pinned.recipes").fetchall()}
     for name in feature_sets:
         _check_known("feature set", name, known)
     listed = ", ".join(map(_text, feature_sets)) or "null"

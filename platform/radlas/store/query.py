@@ -133,6 +133,7 @@ def _bind_all(
     # Parts are never rewritten, and every view that is made reads their footers again without it.
     connection.execute("set parquet_metadata_cache = true")
     _without_bar(connection)
+    connection.execute("create schema pinned")  # what views are made of: none of it is to be asked
     # What a query cannot hold goes there and is gone with the connection; else to the folder that
     # somebody happens to stand in.
     spill = Path(tempfile.gettempdir()) / f"radlas-sql-{uuid.uuid4().hex}"
@@ -170,8 +171,9 @@ def view_sql(name: str) -> str:
 
 
 def make_late(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Make the views that a query names and that are not made yet."""
-    named = {view for view in _LATE if view in sql.lower()}
+    """Make the views that a query names, or asks for all of, and that are not made yet."""
+    asked = sql.lower()
+    named = {view for view in _LATE if view in asked or asked.lstrip().startswith("show")}
     if not named:
         return
     made = connection.sql("select view_name from duckdb_views()").fetchall()
@@ -226,11 +228,11 @@ def run_sql(
 
 
 def _bind(connection: duckdb.DuckDBPyConnection, table: Table, uris: Sequence[str]) -> None:
-    """``<table>_rows``: the pinned Parquet files under the declared columns, in their order.
+    """``pinned.<table>``: the pinned Parquet files under the declared columns, in their order.
 
     A column that was declared after a file was written reads as NULL there.
     """
-    name = f"{table.name}_rows"
+    name = f"pinned.{table.name}"
     columns = ", ".join(f'"{c.name}" {_SQL_TYPES[c.type]}' for c in table.columns)
     if not uris:
         connection.execute(f"create table {name} ({columns})")
@@ -245,9 +247,9 @@ def _bind(connection: duckdb.DuckDBPyConnection, table: Table, uris: Sequence[st
         for place, column in enumerate(table.partitions, 1)
     ]
     parts = ", ".join([f'* exclude ("{_FROM}")', *values])
-    connection.execute(f"create table {table.name}_declared ({columns})")
+    connection.execute(f"create table {name}_declared ({columns})")
     connection.execute(
-        f"create view {name} as from {table.name}_declared union all by name"
+        f"create view {name} as from {name}_declared union all by name"
         f" select {parts} from read_parquet([{listed}], {options})"
     )
 
@@ -269,13 +271,13 @@ def _restrict(
 ) -> None:
     """``cohort`` and ``recipes``, what is visible: a snapshot's lists, or everything there is."""
     if cohort is None:  # a view: to make a table of 100,000 takes as long as all else of opening
-        connection.execute("create view cohort as select case_id from cases_rows")
+        connection.execute("create view pinned.cohort as select case_id from pinned.cases")
     else:
         _list(connection, "cohort", "case_id", cohort)
     if feature_sets is None:
         connection.execute(
-            "create table recipes as select feature_set from radiomics_rows"
-            " union select feature_set from deep_rows"
+            "create table pinned.recipes as select feature_set from pinned.radiomics"
+            " union select feature_set from pinned.deep"
         )
     else:
         _list(connection, "recipes", "feature_set", feature_sets)
@@ -285,7 +287,7 @@ def _list(
     connection: duckdb.DuckDBPyConnection, name: str, column: str, values: Sequence[str]
 ) -> None:
     listed = "unnest(from_json(?, '[\"varchar\"]'))"  # a Python list is read value by value
-    sql = f"create table {name} as select {listed} {column}"
+    sql = f"create table pinned.{name} as select {listed} {column}"
     connection.execute(sql, [json.dumps(list(values))])
 
 

@@ -248,7 +248,7 @@ def _cohort(everything: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, ...]:
 def _feature_sets(
     everything: duckdb.DuckDBPyConnection, where: str, wanted: Sequence[str]
 ) -> tuple[str, ...]:
-    known = _values(everything.sql("select feature_set from recipes"))
+    known = _values(everything.sql("from pinned.recipes"))
     missing = set(wanted) - known
     if missing:
         raise ConfigError(

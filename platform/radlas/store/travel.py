@@ -39,12 +39,12 @@ from radlas.tables import ROW_DIGEST, TABLES, Table
 from radlas.volumes.zarr import is_committed
 from radlas.words import counted
 
-_IN_COHORT = "case_id in (select case_id from cohort)"
-_OF_RECIPES = "feature_set in (select feature_set from recipes)"
+_IN_COHORT = "case_id in (select case_id from pinned.cohort)"
+_OF_RECIPES = "feature_set in (select feature_set from pinned.recipes)"
 _VISIBLE = {
     "cases": _IN_COHORT,
     "rois": f"{_IN_COHORT} and (feature_set = '' or {_OF_RECIPES})",
-    "clinical": f"subject_id in (select subject_id from cases_rows where {_IN_COHORT})",
+    "clinical": f"subject_id in (select subject_id from pinned.cases where {_IN_COHORT})",
     "radiomics": f"{_IN_COHORT} and {_OF_RECIPES}",
     "deep": f"{_IN_COHORT} and {_OF_RECIPES}",
     "outcomes": _IN_COHORT,
@@ -153,7 +153,7 @@ def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int
             rows = _rows(connection, table, _seen(name, snapshot))
             counts[name] = sum(appender.append(name, batch) for batch in rows)
             compact(made, name, many=1)
-        sets = [row[0] for row in connection.sql("select feature_set from recipes").fetchall()]
+        sets = [name for (name,) in connection.sql("from pinned.recipes").fetchall()]
     for feature_set in sorted(set(sets) & set(list_recipes(store))):
         recipe = load_recipe(store, feature_set)
         save_recipe(made, feature_set, recipe)
@@ -176,7 +176,7 @@ def _rows(
 ) -> Iterator[pa.Table]:
     """The rows of a table under a condition, as they were stored, each held to its digest."""
     name = table.name
-    stream = connection.sql(f"select * from {name}_rows where {condition}")
+    stream = connection.sql(f"select * from pinned.{name} where {condition}")
     for batch in stream.to_arrow_reader(_BATCH):
         rows = delta.as_declared(table, pa.Table.from_batches([batch]))
         if not rows.column(ROW_DIGEST.name).equals(

@@ -95,12 +95,12 @@ def guarded(request, tmp_path_factory):
         "attach 'https://example.org/x.duckdb' as x (read_only)",
         "select * from sqlite_scan('{host}/x.db', 't')",
         "select * from postgres_scan('host=127.0.0.1', 'public', 't')",
-        "insert into cases_rows select * from cases_rows",
-        "delete from cohort",
-        "update cohort set case_id = 'a'",
-        "with x as (select 1) delete from cohort",
-        "truncate cohort",
-        "alter table cohort add column x int",
+        "insert into pinned.cases select * from pinned.cases",
+        "delete from pinned.cohort",
+        "update pinned.cohort set case_id = 'a'",
+        "with x as (select 1) delete from pinned.cohort",
+        "truncate pinned.cohort",
+        "alter table pinned.cohort add column x int",
         "create or replace view cases as select 1",
         "create macro f() as 1",
         "create temp table t as select 1",
@@ -170,6 +170,12 @@ def test_a_typing_error_lists_the_views(filled):
 def test_every_view_says_its_grain_what_it_reads_and_its_units(view):
     text = view_sql(view)
     assert all(word in text for word in ("-- Grain:", "-- Reads:", "-- Units:"))
+
+
+def test_who_asks_what_there_is_gets_the_views_and_nothing_they_are_made_of(filled):
+    with connect(filled) as connection:
+        found = {name for (name,) in run_sql(connection, "show tables").fetchall()}
+    assert found == set(VIEWS)
 
 
 def test_latest_keeps_one_row_per_task_the_newest(store):
