@@ -183,7 +183,7 @@ def test_a_table_out_of_reach_is_noted(tmp_path):
     (tmp_path / "clinical.csv").unlink()
     records, notes = find_records(refs)
     assert records == ()
-    assert notes == ("1 tables could not be reached: run again when they can",)
+    assert notes == ("1 table: out of reach, run again when that is mended",)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import stat
 from pathlib import Path
 
@@ -130,9 +129,12 @@ def test_a_path_that_cannot_hold_a_lake_is_refused_before_anything_is_made(tmp_p
 
 
 def test_what_a_killed_init_left_does_not_keep_the_next_one_out(tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # as a kill leaves its stage
-        patch.setattr(os, "link", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+        patch.setattr(os, "link", killed)
         with pytest.raises(KeyboardInterrupt):
             init_store(tmp_path / "store")
     assert any((tmp_path / "store").iterdir())
