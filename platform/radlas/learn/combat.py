@@ -92,12 +92,18 @@ def common_of(X: Floats, centres: NDArray[np.str_], *, reference: str | None = N
     values = X
     if reference is not None:
         values, centres = X[centres == reference], centres[centres == reference]
-    residual = np.empty_like(values)
+    spread = spread_within(values, centres)
+    return Common(_mean(values), np.where(spread > 0, spread, 1.0))
+
+
+def spread_within(X: Floats, centres: NDArray[np.str_]) -> Floats:
+    """Standard deviation within centres, shape ``(feature,)``; 0 where it is rounding only."""
+    residual = np.empty_like(X)
     for name in sorted(set(centres)):
         rows = centres == name
-        residual[rows] = values[rows] - _mean(values[rows])
+        residual[rows] = X[rows] - _mean(X[rows])
     spread = np.sqrt(_mean(residual**2))
-    return Common(_mean(values), np.where(spread > ROUNDING * _largest(values), spread, 1.0))
+    return np.where(spread > ROUNDING * _largest(X), spread, 0.0)
 
 
 def effect_of(X: Floats, common: Common, *, mean_only: bool = False) -> Effect:

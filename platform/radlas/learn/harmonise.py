@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from radlas.errors import StudyError
-from radlas.learn.combat import Common, common_of, effect_of
+from radlas.learn.combat import Common, common_of, effect_of, spread_within
 
 Floats = NDArray[np.float64]
 CENTRE = "centre"  # level of the index that tells a row's centre
@@ -68,8 +68,12 @@ class Harmoniser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         found = [self._line(values[where == name], common) for name in self.centres_]
         self.factor_ = np.stack([factor for factor, _ in found])
         self.offset_ = np.stack([offset for _, offset in found])
+        # What differs by centre alone would come back as rounding, which a z-score makes large.
+        flat = self.touched_ & (spread_within(values, where) == 0)
+        self.factor_[:, flat] = 0.0
+        self.offset_[:, flat] = common.mean[flat] if self.method == "combat" else 0.0
         # A new centre is compared with what the model is fitted on: the harmonised rows.
-        pool = self._moved(values, where, dict(zip(self.centres_, found, strict=True)))
+        pool = self._moved(values, where, self._known())
         reference = common_of(pool, np.full(len(pool), ""))
         self.mean_, self.scale_ = reference.mean, reference.scale
         self.raw_mean_, self.raw_scale_ = _location(values)
@@ -96,14 +100,15 @@ class Harmoniser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
             StudyError: As for ``transform``.
         """
         where, values = _centres(X), X.to_numpy(dtype=np.float64)
-        known = {
-            str(name): (factor, offset)
-            for name, factor, offset in zip(self.centres_, self.factor_, self.offset_, strict=True)
-        }
+        known = self._known()
         return {
             str(name): known.get(str(name)) or self._unseen(str(name), values[where == name])
             for name in np.unique(where)
         }
+
+    def _known(self) -> dict[str, tuple[Floats, Floats]]:
+        lines = zip(self.centres_, self.factor_, self.offset_, strict=True)
+        return {str(name): (factor, offset) for name, factor, offset in lines}
 
     def _unseen(self, name: str, rows: Floats) -> tuple[Floats, Floats]:
         if self.on_unseen == "error":

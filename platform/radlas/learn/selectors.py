@@ -77,7 +77,7 @@ class CorrelationFilter(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.limit = limit
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> Self:
-        """Learn the representatives. ``X`` has shape ``(row, feature)``, finite, none constant."""
+        """Learn the representatives. ``X`` has shape ``(row, feature)`` and is finite."""
         values = validate_data(self, X, dtype=np.float64)
         self.cluster_ = _spoken_for(spearman(values), self.limit)
         return self
@@ -150,10 +150,13 @@ def largest_share(values: Floats) -> Floats:
 
 
 def spearman(values: Floats) -> Floats:
-    """Spearman correlations between columns, shape ``(feature, feature)``, from mid-ranks."""
+    """Spearman correlations between columns, from mid-ranks; 0 with a column that does not vary.
+
+    Shape ``(feature, feature)``.
+    """
     ranks = stats.rankdata(values, axis=0)
     ranks -= ranks.mean(axis=0)
-    ranks /= np.linalg.norm(ranks, axis=0)
+    ranks /= np.maximum(np.linalg.norm(ranks, axis=0), TIE)  # ranks of unlike rows are far above
     rho: Floats = ranks.T @ ranks
     return rho
 

@@ -67,6 +67,20 @@ def test_a_column_that_is_one_value_in_a_centre_is_not_stretched_there(method):
 
 
 @pytest.mark.parametrize("method", ["combat", "per_centre_z"])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_column_that_tells_the_centre_alone_tells_nothing_afterwards(method, seed):
+    """What rounding leaves of the centres is tiny, but a z-score would make it large again."""
+    X = rows(seed)
+    where = X.index.get_level_values("centre")
+    place = np.unique(where, return_inverse=True)[1]
+    X[NAMES[3]] = np.random.default_rng(seed).normal(size=3)[place]
+    step = Harmoniser(method=method, on_unseen="raw").set_output(transform="pandas").fit(X)
+    assert np.ptp(step.transform(X)[NAMES[3]]) == 0
+    others = [name for name in NAMES if name != NAMES[3]]
+    assert (np.ptp(step.transform(X)[others], axis=0) > 1).all()
+
+
+@pytest.mark.parametrize("method", ["combat", "per_centre_z"])
 def test_a_new_centre_is_refused_unless_the_study_says_what_it_means(method):
     with pytest.raises(StudyError, match="centre n was not among those harmonised: a, b, c"):
         fitted(method=method).transform(rows(2, centres="n"))

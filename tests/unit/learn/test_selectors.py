@@ -73,6 +73,13 @@ def related_columns() -> pd.DataFrame:
     return pd.DataFrame({**copies, **mirrored, "c0": base[:, 0] + 0.2 * rng.normal(size=50)})
 
 
+def test_a_column_that_does_not_vary_is_related_to_none():
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    X[:, 1] = 0.1
+    np.testing.assert_array_equal(spearman(X)[1], 0)
+    assert CorrelationFilter(0.5).fit(X).get_support()[1]
+
+
 def test_of_related_columns_the_first_to_come_stays_and_speaks_for_the_others():
     X = related_columns()
     step = CorrelationFilter(0.9).set_output(transform="pandas").fit(X)
