@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.linear_model._base import LinearClassifierMixin
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from radlas.compiled import kernel
 from radlas.errors import StudyError
@@ -66,6 +66,17 @@ class L1Logistic(LinearClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             model.n_features_in_, model.classes_ = self.n_features_in_, self.classes_
             model._take(values, label, beta)
             yield model
+
+    def decision_function(self, X: ArrayLike) -> Floats:
+        """Logits, shape ``(row,)``: of equal rows the same to the last bit, in any company.
+
+        A matrix product sums a row by its place in the matrix, and ties of an AUC would break.
+        """
+        check_is_fitted(self)
+        values = validate_data(self, X, dtype=np.float64, reset=False)
+        terms = np.multiply(values, self.coef_[0], order="C")
+        logits: Floats = terms.sum(axis=1) + self.intercept_[0]
+        return logits
 
     def predict_proba(self, X: ArrayLike) -> Floats:
         """Probabilities of the two classes, shape ``(row, 2)``."""

@@ -64,6 +64,18 @@ def test_how_the_table_lies_in_memory_changes_no_bit_and_is_compiled_once(breast
     assert len(lasso._minimise.signatures) == 1
 
 
+@given(seed=st.integers(0, 200), rows=st.integers(1, 80), columns=st.integers(1, 20))
+@settings(max_examples=25, deadline=None)
+def test_equal_rows_have_one_score_in_any_company(seed, rows, columns):
+    """To the last bit: else ties of an AUC break by where in a table a patient stands."""
+    rng = np.random.default_rng(seed)
+    model = L1Logistic(10.0).fit(rng.normal(size=(60, columns)), np.arange(60) % 2)
+    X = np.repeat(rng.normal(size=(1, columns)), rows, axis=0)
+    found = [model.decision_function(np.array(X, order=order)) for order in "CF"]
+    assert len({*found[0], *found[1], *model.decision_function(X[:1])}) == 1
+    np.testing.assert_allclose(found[0], X @ model.coef_[0] + model.intercept_, atol=1e-12)
+
+
 def test_saga_finds_the_same_model_where_it_has_coefficients(breast):
     X, y = breast
     scaled = StandardScaler().fit_transform(X[:, 10:30])
