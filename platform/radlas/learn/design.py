@@ -76,7 +76,8 @@ def model_columns(columns: Iterable[str], study: StudyConfig, model: str) -> dic
     """Column to block of one model: blocks in declared order, columns in order of their names.
 
     Raises:
-        StudyError: The model is unknown, a block selects nothing, or two blocks share a column.
+        StudyError: The model is unknown, a block selects nothing or the outcome itself, or two
+            blocks share a column.
     """
     if model not in study.models:
         raise StudyError(
@@ -86,6 +87,9 @@ def model_columns(columns: Iterable[str], study: StudyConfig, model: str) -> dic
     for name in study.models[model]:
         chosen = block_columns(names, study.blocks[name])
         where = f"study {study.name}, model {model}, block {name}"
+        if study.outcome.column in (study.blocks[name].clinical or ()):
+            hint = "leave it out: who knows it needs no model"
+            raise StudyError(f"{study.outcome.column} is the outcome itself", where, hint)
         if not chosen:
             present = sorted({parse_column(column).roi for column in names})
             raise StudyError("no column belongs to the block", where, f"ROIs are: {present}")

@@ -104,6 +104,15 @@ def test_two_blocks_may_not_share_a_column(study: StudyConfig):
         model_columns(COLUMNS, shared, "m")
 
 
+def test_the_outcome_is_no_feature_of_its_own_model(study: StudyConfig):
+    """A record that holds the answer would be an AUC of 1, and look like a finding."""
+    block = Block(clinical=("sex", study.outcome.column))
+    told = study.model_copy(update={"blocks": {"record": block}, "models": {"m": ("record",)}})
+    with pytest.raises(StudyError, match=f"{study.outcome.column} is the outcome itself") as caught:
+        model_columns(["clinical__sex__F"], told, "m")
+    assert "model m, block record" in caught.value.where
+
+
 def test_a_column_of_another_form_is_refused():
     with pytest.raises(StudyError, match="'age_years' is not named"):
         parse_column("age_years")
