@@ -83,4 +83,4 @@ def in_words(values: pd.Series) -> pd.Series:
 
 def _levels(values: pd.Series) -> pd.Series:
     """Texts without what would read as the parts of a column's name, or as a number's."""
-    return in_words(values).str.replace("__", "_", regex=False).replace(VALUE, f"{VALUE}_")
+    return in_words(values).str.replace("__+", "_", regex=True).replace(VALUE, f"{VALUE}_")

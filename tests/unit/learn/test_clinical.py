@@ -68,6 +68,14 @@ def test_a_level_that_is_called_value_is_no_number():
     assert clinical_features(people, columns).to_numpy().tolist() == [[0, 1], [1, 0], [0, 1]]
 
 
+@pytest.mark.parametrize("level", ["a__b", "a___b", "a____b", "_____", "__a__", "a___"])
+def test_any_text_is_a_level_of_a_name_in_three_parts(people, level):
+    people["histology"] = [level, "other", "other"]
+    for name in (names := clinical_columns(people, ["histology"])):
+        assert parse_column(name).image_type == "histology"
+    assert clinical_features(people, names).sum(axis=1).eq(1).all()
+
+
 def test_an_unknown_variable_is_named(people):
     with pytest.raises(StudyError, match="'stage' is not in the clinical records"):
         clinical_columns(people, ["stage"])
