@@ -243,26 +243,29 @@ def test_a_mask_of_stable_features_is_made_of_training_patients_and_used(perturb
 
 
 def test_what_only_external_patients_have_does_not_decide_what_is_rated(perturbed, monkeypatch):
-    """A feature that no training patient's copy has is rated by nobody, whatever others have."""
+    """A feature that no training patient's copy has is refused, whatever others have."""
     module = importlib.import_module("radlas.flows.stability")
     store, study = perturbed
     config = module.StabilityConfig.parse({"store": store, "study": study, "snapshot": "copies"})
     (task,) = module.plan(config).tasks
     cases = package.open(store).query("select case_id, centre from cases")
     external = set(cases[cases["centre"] == "centre-c"]["case_id"])
-    whole = module.feature_matrix
+    whole, without = module.feature_matrix, set[str]()
 
     def rated(keep: set[str]) -> dict[str, object]:
         def changed(*words, perturbation):
             frame = whole(*words, perturbation=perturbation)
             if perturbation:
                 frame.loc[~frame.index.isin(keep), frame.columns[0]] = np.nan
+                without.add(frame.columns[0])
             return frame.dropna(axis=1, how="all")  # as of a whole snapshot
 
         monkeypatch.setattr(module, "feature_matrix", changed)
         return module.work(task)["features"]
 
     assert rated(external) == rated(set())
+    (nowhere,) = without
+    assert rated(set())[nowhere] is None
 
 
 def test_a_mask_of_other_patients_is_refused(perturbed, tmp_path):

@@ -109,8 +109,9 @@ def work(task: StabilityTask) -> dict[str, Any]:
     cases = [case for case in sorted(known) if known[case] in task.centres]
     # What only patients of other centres have is no column here: they would decide what is rated.
     frames = [frame.reindex(cases).dropna(axis=1, how="all") for frame in frames]
-    columns = sorted(set.intersection(*(set(frame.columns) for frame in frames)))
-    ratings = np.stack([frame[columns].to_numpy() for frame in frames], axis=1)
+    # And what a rater has of nobody is not rated: refused, for nothing says that it is stable.
+    columns = sorted({name for frame in frames for name in frame})
+    ratings = np.stack([frame.reindex(columns=columns).to_numpy() for frame in frames], axis=1)
     found = icc(ratings, form=task.form)
     return {
         "feature_sets": list(task.feature_sets),
