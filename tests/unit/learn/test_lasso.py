@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from radlas.errors import StudyError
 from radlas.learn import lasso
-from radlas.learn.lasso import L1Logistic, LinearLasso
+from radlas.learn.lasso import L1Logistic, LinearLasso, refitted
 
 
 @pytest.mark.parametrize(
@@ -149,6 +150,19 @@ def test_a_refit_keeps_the_choice_and_drops_the_shrinkage(breast):
     assert np.abs(free.coef_).sum() > np.abs(shrunk.coef_).sum()
     ridge = LogisticRegression(C=1.0, tol=1e-10, max_iter=10_000).fit(scaled[:, kept], y)
     np.testing.assert_allclose(free.coef_[0][kept], ridge.coef_[0], atol=1e-8)
+
+
+@pytest.mark.parametrize("C", [0.1, 1.0, 100.0, 1e4])
+def test_a_refit_is_solved_to_the_last_digits_whatever_the_order_of_the_rows(breast, C):
+    X, y = StandardScaler().fit_transform(breast[0][:, :10]), breast[1]
+    order = np.random.default_rng(3).permutation(len(y))
+    every = np.ones(X.shape[1], dtype=bool)
+    beta = refitted(X, y.astype(float), every, C)
+    again = refitted(X[order], y[order].astype(float), every, C)
+    np.testing.assert_allclose(again, beta, rtol=1e-9, atol=1e-9)
+    gap = expit(X @ beta[1:] + beta[0]) - y
+    np.testing.assert_allclose(X.T @ gap + beta[1:] / C, 0, atol=1e-9)
+    assert gap.sum() == pytest.approx(0, abs=1e-9)
 
 
 def test_the_linear_lasso_chooses_as_least_squares_does(breast):
