@@ -86,7 +86,7 @@ def sparsest_within_one_error(results: Mapping[str, Any]) -> int:
     """
     mean, deviation = results["mean_test_score"], results["std_test_score"]
     splits = sum(key.startswith("split") and key.endswith("_test_score") for key in results)
-    best = int(np.argmax(mean))
+    best = _highest_mean(results)
     bar = mean[best] - deviation[best] / np.sqrt(splits - 1) - 1e-12  # std has ddof 0
     within = np.flatnonzero(mean >= bar)
     return int(min(within, key=lambda i: (results["params"][i][K], results["params"][i][C])))
