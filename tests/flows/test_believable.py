@@ -131,6 +131,23 @@ def test_a_case_of_the_training_is_told_what_models_not_of_it_said(study_store):
     assert "this case was trained on: models that had not seen it gave 0." in said.out
 
 
+def test_another_exam_of_a_patient_of_the_training_is_told_too(study_store, monkeypatch):
+    """The unit is the patient: a model that knows one exam does not judge the next as new."""
+    module = importlib.import_module("radlas.flows.predict")
+    cases = package.open(study_store).query("select case_id, centre from cases order by 1")
+    first = {centre: rows["case_id"].iloc[0] for centre, rows in cases.groupby("centre")}
+    monkeypatch.setattr(module, "_own_risks", lambda model: {})
+    words = {"store": study_store, "model": "tiny", "cases": list(first.values())}
+    said = module.predict(module.PredictConfig.parse(words))
+    told = {row["centre"]: (row["trained_on"], row["out_of_fold"]) for row in said.data["rows"]}
+    assert told == {
+        "centre-a": (True, None),
+        "centre-b": (True, None),
+        "centre-c": (False, None),
+    }
+    assert sum("another exam of this patient was trained on" in line for line in said.lines) == 2
+
+
 def test_a_damaged_volume_takes_no_report_away(own_store, results):
     case = results["gallery"]["cases"][0]["case"]
     (commit,) = (own_store / "volumes" / case[:2]).glob(f"{case}*/commit.json")

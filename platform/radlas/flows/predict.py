@@ -85,6 +85,7 @@ def predict(config: PredictConfig) -> Report:
     pool = model.harmonised_rows(background, training.people["centre"])
     risks, own = model.risk(X, there["centre"]), _own_risks(model)
     sure = _resampled(model, X, there["centre"], study.alpha)
+    trained = people["subject_id"].isin(model.oof["subject"])
     label = f"{task.name}@{task.number}"
     rows = [
         {
@@ -98,7 +99,7 @@ def predict(config: PredictConfig) -> Report:
             "base": explained.base,
             "drivers": _drivers(explained, case),
             "adapted_by": _adapted_by(model, there["centre"], case),
-            "trained_on": case in own,
+            "trained_on": bool(trained[case]),
             "out_of_fold": own.get(case),
             **_unusual(seen.loc[case], pool, model),
         }
@@ -220,6 +221,13 @@ def _unusual(row: Any, background: Any, model: Any) -> dict[str, list[Any]]:
     }
 
 
+def _own(risk: float | None) -> str:
+    """What a patient of the training is told; no risk if that was by another exam."""
+    if risk is None:
+        return "    another exam of this patient was trained on: its risk is no new patient's"
+    return f"    this case was trained on: models that had not seen it gave {risk:.3f}"
+
+
 def _told(label: str, card: Any, rows: list[dict[str, Any]], warnings: list[str]) -> list[str]:
     lines = [f"predict: {label}, model {card['study']['primary']}", *warnings]
     if card["synthetic"]:
@@ -238,10 +246,7 @@ def _told(label: str, card: Any, rows: list[dict[str, Any]], warnings: list[str]
                 f"    {row['otherwise']} of {row['resampled']} resampled models call it otherwise"
             )
         if row["trained_on"]:
-            lines.append(
-                "    this case was trained on: models that had not seen it gave"
-                f" {row['out_of_fold']:.3f}"
-            )
+            lines.append(_own(row["out_of_fold"]))
         if row["adapted_by"]:
             lines.append(
                 f"    brought to training by the {counted(row['adapted_by'], 'case')} of its centre"

@@ -382,4 +382,6 @@ def test_a_patient_of_the_training_is_told_what_others_said(patient):
     page = render_patient(patient | {"trained_on": True, "out_of_fold": 0.31})
     assert "The model was trained on this patient" in page
     assert "gave a risk of 0.310" in page
+    other = render_patient(patient | {"trained_on": True, "out_of_fold": None})
+    assert "The model was trained on this patient, by another exam." in other
     assert "was not fitted again" in render_patient(patient | {"harmonises": True})
