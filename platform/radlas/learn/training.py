@@ -15,6 +15,8 @@ from radlas.learn.splits import surely_left
 from radlas.learn.study import StudyConfig
 from radlas.words import counted
 
+HUGE = 1e100  # a size from which the sums of squares of a z-score would soon be infinite
+
 
 @dataclass(frozen=True, eq=False)
 class Training:
@@ -72,7 +74,7 @@ def training_rows(
 
 
 def finite_frame(X: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
-    """The named columns as float64, in that order; NaN is allowed, infinity is not.
+    """The named columns as float64, in that order; NaN is allowed, infinity and ``HUGE`` are not.
 
     Raises:
         StudyError: A column is absent, there twice, or holds what is no number or infinite.
@@ -86,11 +88,11 @@ def finite_frame(X: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
         hint = "pass each column once"
         raise StudyError(f"{len(twice)} columns are there twice", ", ".join(map(str, twice)), hint)
     frame = _numbers(X[list(columns)])
-    infinite = np.isinf(frame.to_numpy())
+    infinite = np.abs(frame.to_numpy()) > HUGE
     if infinite.any():
         row, column = np.argwhere(infinite)[0]
         raise StudyError(
-            f"{int(infinite.sum())} feature values are infinite",
+            f"{int(infinite.sum())} feature values are infinite, or beyond {HUGE:g}",
             f"case {frame.index[row]}, {frame.columns[column]}",
             "store an undefined feature as NULL",
         )

@@ -112,9 +112,11 @@ def test_rows_of_another_centre_are_never_fitted_on(cohort, study):
         fit(cohort, study, centres=centres)
 
 
-def test_an_infinite_value_is_located(cohort, study):
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e155, -1e300])
+def test_an_infinite_value_is_located(cohort, study, value):
+    """One that can be squared no more, too: it would end in a solver, and name no case."""
     X = cohort.X.copy()
-    X.loc["case-s004", "tumour__original__glcm_F03"] = np.inf
+    X.loc["case-s004", "tumour__original__glcm_F03"] = value
     with pytest.raises(StudyError, match="1 feature values are infinite") as caught:
         fit(cohort, study, X=X)
     assert caught.value.where == "case case-s004, tumour__original__glcm_F03"
