@@ -154,7 +154,10 @@ def test_a_foreign_note_is_refused_in_words(tmp_path, note):
     ("spoil", "said"),
     [
         (lambda tensor: tensor.fill_(float("nan")), "conv1.weight holds NaN or infinity"),
+        (lambda tensor: tensor.double().fill_(1e39), "conv1.weight holds NaN or infinity"),
         (lambda tensor: tensor.to(torch.int8), "conv1.weight is of torch.int8"),
+        (lambda tensor: tensor.to_sparse(), "conv1.weight is sparse"),
+        (lambda tensor: tensor.to("meta"), "conv1.weight is sparse, or without values"),
     ],
 )
 def test_what_is_no_number_is_refused(tmp_path, spoil, said):
@@ -183,6 +186,38 @@ def test_old_files_without_counts_of_training_are_whole(tmp_path):
     torch.save(state, whole)
     assert read_weights(path).digest == read_weights(whole).digest
     assert load_network("monai", path)
+
+
+def parameters(state):
+    """As a file has them that was saved from a network's own parameters, and not its state."""
+    return {
+        name: torch.nn.Parameter(tensor) if tensor.is_floating_point() else tensor
+        for name, tensor in state.items()
+    }
+
+
+def in_eight_bits(state):
+    small = torch.float8_e4m3fn
+    return {n: t.to(small) if t.is_floating_point() else t for n, t in state.items()}
+
+
+@pytest.mark.parametrize("kept", [parameters, in_eight_bits])
+def test_however_numbers_are_kept_they_are_read_as_such(tmp_path, kept):
+    state = kept(trained("monai").state_dict())
+    torch.save(state, tmp_path / "odd.pth")
+    plain = {name: tensor.detach().float() for name, tensor in state.items()}
+    torch.save(plain, tmp_path / "plain.pth")
+    one, other = (read_weights(tmp_path / name) for name in ("odd.pth", "plain.pth"))
+    assert one.digest == other.digest
+    assert not any(tensor.requires_grad for tensor in one.state.values())
+
+
+def test_a_grey_stem_in_half_precision_is_summed_in_single(tmp_path):
+    """Else it would be rounded twice: by the file, and by the sum."""
+    half = {name: tensor.half() for name, tensor in video_state().items()}
+    torch.save(half, tmp_path / "half.pth")
+    stem = read_weights(tmp_path / "half.pth").state["conv1.weight"]
+    assert torch.equal(stem, half["stem.0.weight"].float().sum(dim=1, keepdim=True))
 
 
 def test_heads_are_left_out_and_told(tmp_path, checkpoint):

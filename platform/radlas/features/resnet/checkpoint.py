@@ -70,10 +70,10 @@ def read_weights(path: Path) -> Weights:
     found, note = _read(path)
     heads = tuple(name for name in found if name.startswith(_HEADS))
     state = {name: tensor for name, tensor in found.items() if name not in heads}
-    if any(name.startswith("stem.") for name in state):
-        state = _from_video(state)
     _refuse_no_numbers(state, path)
     state = {name: tensor if UNUSED in name else tensor.float() for name, tensor in state.items()}
+    if any(name.startswith("stem.") for name in state):
+        state = _from_video(state)
     digest, of = weights_digest(state), note.pop(_OF, None)
     told = of == digest and "untrained" in note
     _refuse_untrained(state, path, within=0.0 if told else _FRESH)
@@ -127,7 +127,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         state = state["state_dict"]
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise ConfigError("not a mapping of names to tensors", str(path), "save a state dict")
-    return {str(name).removeprefix("module."): tensor for name, tensor in state.items()}, note
+    plain = {str(name).removeprefix("module."): tensor.detach() for name, tensor in state.items()}
+    return plain, note
 
 
 def _from_video(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -169,11 +170,17 @@ def _our_note(text: str) -> dict[str, Any]:
 def _refuse_no_numbers(state: Mapping[str, Tensor], path: Path) -> None:
     """Integers are codes of a compressed network; NaN would go through it and into every row."""
     for name, tensor in state.items():
-        wrong = "" if tensor.is_floating_point() else f"is of {tensor.dtype}"
-        if not wrong and not bool(torch.isfinite(tensor).all()):
-            wrong = "holds NaN or infinity"
-        if wrong and UNUSED not in name:
+        if UNUSED not in name and (wrong := _no_numbers(tensor)):
             raise ConfigError(f"{name} {wrong}", str(path), "give weights in floating point")
+
+
+def _no_numbers(tensor: Tensor) -> str:
+    """What keeps a tensor from being numbers in single precision; empty if it is."""
+    if tensor.is_meta or tensor.layout != torch.strided:
+        return "is sparse, or without values"
+    if not tensor.is_floating_point():
+        return f"is of {tensor.dtype}"
+    return "" if bool(torch.isfinite(tensor.float()).all()) else "holds NaN or infinity"
 
 
 def _refuse_untrained(state: Mapping[str, Tensor], path: Path, *, within: float) -> None:
