@@ -64,6 +64,18 @@ def _here() -> str:
     return f"@{re.sub(r'[^A-Za-z0-9]+', '-', platform.node())[:32]}{_ENDING}"
 
 
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A name beside a file's to write it under: it is on disk and whole, or not there."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        yield temporary
+        appear(temporary, path)
+        sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def sync(path: Path) -> None:
     """On disk: a file's bytes, or the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 
 import nibabel
@@ -22,6 +23,7 @@ from radlas.features.resnet.checkpoint import read_weights
 from radlas.features.resnet.extractor import DeepExtractor
 from radlas.features.resnet.weights import random_network
 from radlas.flows import activation
+from radlas.flows import pretrain as pretraining
 from radlas.flows.activation import case_map, compare, model_extractor
 from radlas.flows.base import bundles
 from radlas.flows.extract import ExtractConfig, extract, plan, work, work_many
@@ -362,6 +364,33 @@ def test_what_cannot_be_trained_is_said_before_anything_is_read(wanted, tmp_path
     values = {**wanted, "out": str(tmp_path / "own.safetensors"), **change}
     with pytest.raises(ConfigError, match=message):
         pretrain(PretrainConfig.parse(values))
+    assert not any(tmp_path.iterdir())  # else the next try would be of other settings
+
+
+def test_what_a_run_left_damaged_is_told(wanted, tmp_path):
+    config = PretrainConfig.parse({**wanted, "out": str(tmp_path / "own.safetensors")})
+    work = tmp_path / "own.unfinished"
+    work.mkdir()
+    (work / ".images.npy.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        pretrain(config)
+    for name in ("images.npy", "run.json"):
+        (work / name).write_bytes(b"{")
+        with pytest.raises(ConfigError, match="what an unfinished run left is damaged"):
+            pretrain(config)
+
+
+def test_who_comes_as_another_run_ends_does_not_begin_anew(wanted, tmp_path, monkeypatch):
+    out = tmp_path / "own.safetensors"
+
+    @contextmanager
+    def ended(work):
+        out.touch()
+        yield
+
+    monkeypatch.setattr(pretraining, "_alone", ended)
+    with pytest.raises(ConfigError, match="there is a file already"):
+        pretrain(PretrainConfig.parse({**wanted, "out": str(out)}))
 
 
 def with_own_weights(store, weights, tmp_path):
@@ -541,6 +570,9 @@ def test_weights_are_looked_at_and_converted_on_the_command_line(tmp_path, own_w
     said = radlas("weights", "import", checkpoint, converted)
     assert said.code == 2
     assert "there is a file already" in said.err
+    said = radlas("weights", "import", checkpoint, tmp_path / "other.pth")
+    assert (said.code, "must end in .safetensors" in said.err) == (2, True)
+    assert not (tmp_path / "other.pth").exists()
 
 
 def test_pretraining_runs_from_a_file(tmp_path, wanted):

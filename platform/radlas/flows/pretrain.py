@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from radlas.features.base import make_extractor
 from radlas.flows.base import Report, StoreConfig
 from radlas.flows.networks import IMAGE_DIGITS
 from radlas.model import Row
+from radlas.stages import whole
 from radlas.store import delta
 from radlas.store.layout import Store, open_store
 from radlas.store.pretraining import note_pretraining
@@ -32,6 +33,9 @@ from radlas.store.snapshots import load_snapshot
 from radlas.store.travel import merged_cases
 from radlas.volumes.zarr import read_volume
 from radlas.words import counted
+
+if TYPE_CHECKING:
+    from radlas.features.resnet.contrast import Training
 
 OBJECTIVE = "contrastive (NT-Xent)"
 READERS = 2
@@ -76,35 +80,26 @@ def pretrain(
         watch: Told of each step: number, loss, share of crops that found their like.
 
     Raises:
-        ConfigError: The file is there already, no case is of these centres, or another process is
-            at it, or a run with other settings was left unfinished there.
+        ConfigError: The file is there already, no case is of these centres, there are too few for a
+            step or their crops too large; another process is at it, or a run with other settings
+            was left unfinished there, or a damaged one; or training got lost.
         WorkerError: ``memory`` or ``device``: the GPU is too small, or cannot be used.
     """
     from radlas.features.resnet import checkpoint as files  # noqa: PLC0415
-    from radlas.features.resnet.contrast import Trainer, Training  # noqa: PLC0415 - torch
+    from radlas.features.resnet.contrast import Trainer, check  # noqa: PLC0415 - torch
     from radlas.features.resnet.device import default_device  # noqa: PLC0415
     from radlas.features.resnet.trouble import told_of_device  # noqa: PLC0415
 
-    if config.out.suffix != ".safetensors":
-        raise ConfigError("the weights file must end in .safetensors", str(config.out))
-    if config.out.exists():
-        raise ConfigError("there is a file already", str(config.out), "name another, or remove it")
+    files.check_free(config.out)
     store = open_store(config.store)
-    cases = _cases(store, config)
+    cases, training = _cases(store, config), _training(config)
+    check(_shape(config, cases), training)
     work = config.out.with_suffix(".unfinished")
     smaller = "a smaller `batch` or `crop`, or another GPU"
     with _alone(work), told_of_device(default_device(), held="a step", instead=smaller):
+        files.check_free(config.out)  # who was at it may have ended since
         _same_run(work, config, cases)
         images = _images(config, cases, work)
-        training = Training(
-            variant=_extractor(config).settings.variant,
-            crop=config.crop,
-            batch=config.batch,
-            steps=config.steps,
-            learning_rate=config.learning_rate,
-            temperature=config.temperature,
-            seed=config.seed,
-        )
         trainer, checkpoint = Trainer(images, training, default_device()), work / "checkpoint.pt"
         resumed = checkpoint.exists()
         if resumed:
@@ -117,7 +112,7 @@ def pretrain(
         note["recast"] = files.recast_digests(state)
         note_pretraining(store, files.weights_digest(state), note)  # first: a kill may come between
         files.save_weights(config.out, state, note)
-    shutil.rmtree(work)
+        shutil.rmtree(work)
     lines = [
         f"pretrain: {config.out} from images of {counted(len(cases), 'subject')} of"
         f" {', '.join(sorted(config.centres))}, {counted(config.steps, 'step')}"
@@ -133,6 +128,20 @@ def pretrain(
             " more steps, or another learning rate"
         )
     return Report(tuple(lines), {**note, "out": str(config.out), "resumed": resumed})
+
+
+def _training(config: PretrainConfig) -> Training:
+    from radlas.features.resnet.contrast import Training  # noqa: PLC0415 - torch
+
+    return Training(
+        variant=_extractor(config).settings.variant,
+        crop=config.crop,
+        batch=config.batch,
+        steps=config.steps,
+        learning_rate=config.learning_rate,
+        temperature=config.temperature,
+        seed=config.seed,
+    )
 
 
 def _nobody(step: int, loss: float, share: float) -> None:
@@ -189,19 +198,26 @@ def _exams(store: Store, cases: Sequence[Row]) -> list[Row]:
 def _images(config: PretrainConfig, cases: Sequence[Row], work: Path) -> NDArray[np.float16]:
     """What is cropped from, made once and kept on disk: shape ``(case, z, y, x)``."""
     path = work / "images.npy"
-    if path.exists():
+    if not path.exists():
+        with whole(path) as temporary:
+            _keep_images(config, cases, temporary)
+    with _intact(path):
         return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
-    temporary = work / ".images.npy"
-    shape = (len(cases), *_extractor(config).settings.size)
-    kept = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
-    place = open_store(config.store).place
-    with ThreadPoolExecutor(READERS) as readers:
-        read = partial(_image, _extractor(config), place)
-        for number, image in enumerate(readers.map(read, [case["case_id"] for case in cases])):
-            kept[number] = image
-    kept.flush()
-    temporary.rename(path)
-    return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+
+
+def _keep_images(config: PretrainConfig, cases: Sequence[Row], path: Path) -> None:
+    """Written, not mapped: a disk that is full in the middle of a map kills the process."""
+    shape, names = _shape(config, cases), [case["case_id"] for case in cases]
+    read = partial(_image, _extractor(config), open_store(config.store).place)
+    with path.open("wb") as file, ThreadPoolExecutor(READERS) as readers:
+        header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for image in readers.map(read, names):
+            file.write(image.astype("<f2").tobytes())
+
+
+def _shape(config: PretrainConfig, cases: Sequence[Row]) -> tuple[int, ...]:
+    return (len(cases), *_extractor(config).settings.size)
 
 
 def _image(extractor: Any, place: Any, case_id: str) -> NDArray[np.float32]:
@@ -247,15 +263,25 @@ def _same_run(work: Path, config: PretrainConfig, cases: Sequence[Row]) -> None:
     """What lies there must be of this very run, else it would go on from other images."""
     path, mine = work / "run.json", _note(config, cases)
     if not path.exists():
-        temporary = work / ".run.json"
-        temporary.write_text(json.dumps(mine, sort_keys=True))
-        temporary.replace(path)  # half a file would refuse every later try
-    elif json.loads(path.read_text()) != json.loads(json.dumps(mine)):
+        with whole(path) as temporary:  # half a file would refuse every later try
+            temporary.write_text(json.dumps(mine, sort_keys=True))
+    with _intact(path):
+        kept = json.loads(path.read_text())
+    if kept != json.loads(json.dumps(mine)):
         raise ConfigError(
             "an unfinished run with other settings or images lies there",
             str(work),
             "remove the folder to start anew, or name another file",
         )
+
+
+@contextmanager
+def _intact(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, ValueError) as error:
+        what = "what an unfinished run left is damaged"
+        raise ConfigError(what, str(path), "remove the folder to start anew") from error
 
 
 @contextmanager

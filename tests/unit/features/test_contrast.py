@@ -82,3 +82,23 @@ def test_too_few_patients_and_too_large_crops_are_refused(images):
         Trainer(images[:1], TRAINING)
     with pytest.raises(ConfigError, match=r"a crop of \(8, 16, 16\) voxels is larger"):
         Trainer(images[:, :4], TRAINING)
+
+
+def test_a_damaged_checkpoint_is_told_and_a_full_disk_leaves_none(images, tmp_path):
+    trainer, path = Trainer(images, TRAINING), tmp_path / "checkpoint.pt"
+    (tmp_path / ".checkpoint.pt.part").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        trainer.save(path)
+    assert not any(tmp_path.iterdir())
+    for torn in (b"", b"PK\x03\x04 and no more"):
+        path.write_bytes(torn)
+        with pytest.raises(ConfigError, match="this checkpoint is damaged"):
+            trainer.load(path)
+
+
+def test_training_that_got_lost_ends_there(images, tmp_path, monkeypatch):
+    """Not after hours, with weights that nobody can read."""
+    monkeypatch.setattr(Trainer, "_one_step", lambda *_: (math.nan, 0.0))
+    with pytest.raises(ConfigError, match="the loss of step 1 is no number"):
+        Trainer(images, TRAINING).run(lambda *_: None, 1, tmp_path / "checkpoint.pt")
+    assert not any(tmp_path.iterdir())

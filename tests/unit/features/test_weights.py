@@ -254,3 +254,13 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path, checkpoint):
     with pytest.raises(ConfigError, match=re.escape("there is a file already")):
         save_weights(checkpoint, weights.state, weights.note)
     assert read_weights(checkpoint).digest == weights.digest
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path, checkpoint):
+    weights = read_weights(checkpoint)
+    lost = {**weights.state, "bn1.bias": torch.full((64,), float("nan"))}
+    with pytest.raises(ConfigError, match=r"bn1\.bias holds NaN"):
+        save_weights(tmp_path / "lost.safetensors", lost, {})
+    with pytest.raises(ConfigError, match=r"must end in \.safetensors"):
+        save_weights(tmp_path / "own.pth", weights.state, {})
+    assert not any(tmp_path.iterdir())

@@ -18,6 +18,7 @@ from torch import Tensor
 from radlas.digests import file_digest
 from radlas.errors import ConfigError
 from radlas.features.resnet.network import FORMS
+from radlas.stages import whole
 
 _HEADS = ("fc.", "conv_seg.")  # what is trained upon the backbone, in published files
 UNUSED = "num_batches_tracked"  # counts of training; absent from old files, and of no effect
@@ -91,17 +92,29 @@ def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, Any
     """Write a backbone as safetensors, with a note of where it comes from; returns its digest.
 
     Raises:
-        ConfigError: There is something at the path.
+        ConfigError: There is something at the path, it does not say what the file is, or the
+            weights are no numbers.
     """
-    if path.exists():
-        raise ConfigError("there is a file already", str(path), "name another, or remove it")
-    temporary = path.with_name(f".{path.name}.part")
+    check_free(path)
+    _refuse_no_numbers(state, path)
     tensors = {name: tensor.contiguous().cpu() for name, tensor in state.items()}
     digest = weights_digest(tensors)
     note_text = json.dumps({**note, _OF: digest}, sort_keys=True)
-    temporary.write_bytes(save(tensors, metadata={_NOTE: note_text}))
-    temporary.rename(path)
+    with whole(path) as temporary:
+        temporary.write_bytes(save(tensors, metadata={_NOTE: note_text}))
     return digest
+
+
+def check_free(path: Path) -> None:
+    """Refuse a place where weights cannot be kept, or could not be read again.
+
+    Raises:
+        ConfigError: There is something at the path, or it does not end in ``.safetensors``.
+    """
+    if path.exists():
+        raise ConfigError("there is a file already", str(path), "name another, or remove it")
+    if path.suffix != ".safetensors":
+        raise ConfigError("the weights file must end in .safetensors", str(path))
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

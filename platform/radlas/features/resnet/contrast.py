@@ -12,6 +12,7 @@ Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Repr
 from __future__ import annotations
 
 import math
+import pickle
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ from radlas.errors import ConfigError
 from radlas.features.resnet.exact import exactly
 from radlas.features.resnet.network import FEATURES, ResNet18, Variant
 from radlas.features.resnet.weights import on_device, random_network
+from radlas.stages import whole
 
 Array = NDArray[np.floating[Any]]
 _LAST = 50  # steps that figures are means of
@@ -76,7 +78,7 @@ class Trainer:
     """
 
     def __init__(self, images: Array, training: Training, device: str = "cpu") -> None:
-        _check(images, training)
+        check(images.shape, training)
         self.step, self.last = 0, list[tuple[float, float]]()
         self._images, self._training, self._device = images, training, device
         self.network = _untaught(training, device)
@@ -92,11 +94,15 @@ class Trainer:
                 nearest other crop is of the same patient.
             every: Steps between checkpoints.
             path: Where checkpoints go.
+
+        Raises:
+            ConfigError: The loss is no number any more.
         """
         self.network.train()
         for batch in self._batches():
             loss, share = self._one_step(batch)
             self.step += 1
+            _check_loss(loss, self.step)
             self.last = [*self.last[1 - _LAST :], (loss, share)]
             seen(self.step, loss, share)
             if self.step % every == 0 and self.step < self._training.steps:
@@ -105,13 +111,20 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint that is whole or not there."""
-        temporary = path.with_name(f".{path.name}.part")
-        torch.save(self._state(), temporary)
-        temporary.replace(path)
+        with whole(path) as temporary, temporary.open("wb") as file:
+            torch.save(self._state(), file)  # by the file's name, it would hide a full disk
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        """Go on from a checkpoint.
+
+        Raises:
+            ConfigError: It is damaged.
+        """
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (EOFError, RuntimeError, pickle.UnpicklingError) as error:
+            hint = "remove it: its run starts anew"
+            raise ConfigError("this checkpoint is damaged", str(path), hint) from error
         self.network.load_state_dict(state["network"])
         self._projection.load_state_dict(state["projection"])
         self._optimiser.load_state_dict(state["optimiser"])
@@ -229,14 +242,31 @@ def _projection(seed: int) -> nn.Sequential:
         )
 
 
-def _check(images: Array, training: Training) -> None:
-    if len(images) < training.batch:
+def _check_loss(loss: float, step: int) -> None:
+    if not math.isfinite(loss):
         raise ConfigError(
-            f"a step takes {training.batch} patients, there are {len(images)}",
+            f"the loss of step {step} is no number, and no step mends that",
+            hint="a smaller `learning_rate`",
+        )
+
+
+def check(shape: tuple[int, ...], training: Training) -> None:
+    """Refuse images that a step cannot be made of.
+
+    Args:
+        shape: Of the images, ``(patient, z, y, x)``.
+        training: How they are to be used.
+
+    Raises:
+        ConfigError: There are fewer patients than a step needs, or a crop is larger than an image.
+    """
+    if shape[0] < training.batch:
+        raise ConfigError(
+            f"a step takes {training.batch} patients, there are {shape[0]}",
             hint="a smaller `batch`, or more centres",
         )
-    if any(m > n for n, m in zip(images.shape[1:], training.crop, strict=True)):
+    if any(m > n for n, m in zip(shape[1:], training.crop, strict=True)):
         raise ConfigError(
-            f"a crop of {training.crop} voxels is larger than images of {images.shape[1:]}",
+            f"a crop of {training.crop} voxels is larger than images of {shape[1:]}",
             hint="a smaller `crop`, or a larger `size`",
         )
