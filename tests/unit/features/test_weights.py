@@ -162,7 +162,7 @@ def test_a_foreign_note_is_refused_in_words(tmp_path, note):
 )
 def test_what_is_no_number_is_refused(tmp_path, spoil, said):
     """NaN would go through the network and into every row."""
-    state = trained("medicalnet").state_dict()
+    state = stem_of(trained("medicalnet").state_dict())
     state["conv1.weight"] = spoil(state["conv1.weight"].clone())
     torch.save(state, tmp_path / "spoilt.pth")
     with pytest.raises(ConfigError, match=said):
@@ -188,6 +188,11 @@ def test_old_files_without_counts_of_training_are_whole(tmp_path):
     assert load_network("monai", path)
 
 
+def stem_of(state):
+    """Enough of a network to be read, and no more."""
+    return {n: t for n, t in state.items() if n.startswith(("conv1.", "bn1.", "stem."))}
+
+
 def parameters(state):
     """As a file has them that was saved from a network's own parameters, and not its state."""
     return {
@@ -203,7 +208,7 @@ def in_eight_bits(state):
 
 @pytest.mark.parametrize("kept", [parameters, in_eight_bits])
 def test_however_numbers_are_kept_they_are_read_as_such(tmp_path, kept):
-    state = kept(trained("monai").state_dict())
+    state = kept(stem_of(trained("monai").state_dict()))
     torch.save(state, tmp_path / "odd.pth")
     plain = {name: tensor.detach().float() for name, tensor in state.items()}
     torch.save(plain, tmp_path / "plain.pth")
@@ -214,7 +219,7 @@ def test_however_numbers_are_kept_they_are_read_as_such(tmp_path, kept):
 
 def test_a_grey_stem_in_half_precision_is_summed_in_single(tmp_path):
     """Else it would be rounded twice: by the file, and by the sum."""
-    half = {name: tensor.half() for name, tensor in video_state().items()}
+    half = {name: tensor.half() for name, tensor in stem_of(video_state()).items()}
     torch.save(half, tmp_path / "half.pth")
     stem = read_weights(tmp_path / "half.pth").state["conv1.weight"]
     assert torch.equal(stem, half["stem.0.weight"].float().sum(dim=1, keepdim=True))
