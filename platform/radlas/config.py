@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from radlas.digests import digest_of
 from radlas.errors import ConfigError
+
+_WRONG_KEY = ("extra_forbidden", "missing")
+_SAID = {"string_pattern_mismatch": "not of the form that it must have"}
 
 
 class Config(BaseModel):
@@ -28,12 +32,9 @@ class Config(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            known = ", ".join(cls.model_fields)
-            raise ConfigError(
-                "; ".join(_explain(problem) for problem in error.errors()),
-                where or cls.__name__,
-                f"known keys: {known}",
-            ) from error
+            problems = error.errors()
+            what = "; ".join(_explain(problem) for problem in problems)
+            raise ConfigError(what, where or cls.__name__, _hint(cls, problems)) from error
 
     @classmethod
     def read(cls, path: Path, overrides: Mapping[str, Any] | None = None) -> Self:
@@ -75,16 +76,55 @@ def _where_and_what(error: Exception) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', error)}"
 
 
+def _hint(kind: type[Config], problems: Sequence[Mapping[str, Any]]) -> str:
+    """What the keys with a wrong value mean, or which keys there are beside one that is wrong."""
+    near: dict[str, None] = {}
+    told: dict[str, None] = {}
+    for problem in problems:
+        if problem["type"] not in _WRONG_KEY:
+            told |= dict.fromkeys(_meaning(kind, problem["loc"]))
+            continue
+        *above, key = problem["loc"]
+        known = _holder(kind, above).model_fields
+        if problem["type"] == "extra_forbidden":
+            near |= {f"`{one}` for `{key}`": None for one in get_close_matches(key, known, 1)}
+        told[f"known keys: {', '.join(known)}"] = None
+    return "; ".join([*near, *told]) or f"known keys: {', '.join(kind.model_fields)}"
+
+
+def _meaning(kind: type[Config], place: Sequence[int | str]) -> Iterator[str]:
+    """What the innermost key on the way to a place stands for, if that is written down."""
+    for depth in range(len(place), 0, -1):
+        fields = _holder(kind, place[: depth - 1]).model_fields
+        if field := fields.get(str(place[depth - 1])):
+            if field.description:
+                yield f"`{place[depth - 1]}`: {field.description}"
+            return
+
+
+def _holder(kind: type[Config], place: Sequence[int | str]) -> type[Config]:
+    """The configuration that lies at a place within another, or the last one on the way there."""
+    for step in place:
+        field = kind.model_fields.get(str(step))
+        within = [field.annotation, *get_args(field.annotation)] if field else []
+        kind = next((one for one in within if _is_config(one)), kind)
+    return kind
+
+
+def _is_config(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Config)
+
+
 def _explain(problem: Mapping[str, Any]) -> str:
     place = list(problem["loc"])
-    if place and isinstance(place[-1], int):  # of a list: what was got tells which
+    if place and (isinstance(place[-1], int) or place[-1] == "[key]"):  # what was got tells which
         place.pop()
     key = ".".join(map(str, place)) or "value"
     if problem["type"] == "extra_forbidden":
         return f"unknown key `{key}`"
     if problem["type"] == "missing":
         return f"missing key `{key}`"
-    said = str(problem["msg"]).removeprefix("Value error, ")
+    said = _SAID.get(problem["type"], str(problem["msg"]).removeprefix("Value error, "))
     if isinstance(problem["input"], Mapping):  # what is wrong is between its keys: it says which
         return f"`{key}`: {said}" if problem["loc"] else said
     return f"`{key}`: {said} (got {problem['input']!r})"

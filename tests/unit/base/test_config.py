@@ -7,10 +7,15 @@ from radlas.config import Config, read_yaml
 from radlas.errors import ConfigError
 
 
+class Within(Config):
+    depth: float = Field(default=1.0, gt=0, description="Of the sample [mm].")
+
+
 class Sample(Config):
     width: float = Field(gt=0)
-    name: str = "x"
+    name: str = Field(default="x", pattern="^[a-z]+$", description="Small letters.")
     sides: tuple[int, ...] = ()
+    within: Within | None = None
 
 
 def test_a_misspelt_key_is_named_with_the_file_and_the_known_keys(tmp_path):
@@ -20,8 +25,27 @@ def test_a_misspelt_key_is_named_with_the_file_and_the_known_keys(tmp_path):
         Sample.read(path)
     assert str(caught.value) == (
         f"missing key `width`; unknown key `widht`\n  in: {path}\n"
-        "  try: known keys: width, name, sides"
+        "  try: `width` for `widht`; known keys: width, name, sides, within"
     )
+
+
+def test_a_misspelt_key_within_is_held_against_the_keys_that_stand_there():
+    with pytest.raises(ConfigError, match=r"unknown key `within.dept`") as caught:
+        Sample.parse({"width": 1, "within": {"dept": 2}})
+    assert caught.value.hint == "`depth` for `dept`; known keys: depth"
+
+
+def test_a_wrong_value_is_followed_by_what_its_key_means():
+    with pytest.raises(ConfigError) as caught:
+        Sample.parse({"width": 1, "within": {"depth": -2}})
+    assert caught.value.hint == "`depth`: Of the sample [mm]."
+
+
+def test_a_form_is_told_in_words_and_not_as_a_pattern():
+    with pytest.raises(ConfigError) as caught:
+        Sample.parse({"width": 1, "name": "Ü"})
+    assert caught.value.what == "`name`: not of the form that it must have (got 'Ü')"
+    assert caught.value.hint == "`name`: Small letters."
 
 
 def test_a_wrong_value_is_shown_as_it_was_given():
