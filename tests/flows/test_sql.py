@@ -59,6 +59,22 @@ def test_a_wrong_statement_is_told_and_the_others_are_answered(study_store):
     assert said.stdout.split() == ["two", "2"]
 
 
+def test_a_text_that_leaves_is_read_no_further(tmp_path):
+    init_store(str(tmp_path / "store"))
+    said = talk(tmp_path / "store", "select 1 as one;\n\\q\nselect nope;")
+    assert (said.exit_code, said.stderr) == (0, "")
+
+
+def test_every_column_of_every_view_has_a_meaning(tmp_path):
+    init_store(str(tmp_path / "store"))
+    said = talk(
+        tmp_path / "store", "".join(f"\\d {view}\n" for view in VIEWS if "wide" not in view)
+    )
+    told = [line.split() for line in said.stdout.splitlines() if line.startswith("  ")]
+    assert len(told) > 100
+    assert [words for words in told if len(words) < 2] == []
+
+
 def test_the_shell_can_write_no_more_than_a_query(study_store, tmp_path):
     said = talk(study_store, f"copy cases to '{tmp_path}/x.csv';")
     assert said.exit_code == 1
@@ -119,6 +135,16 @@ def test_every_format_writes_the_same_rows_to_a_file(study_store, tmp_path, kind
         ],
     }
     assert readers[kind]() == expected
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow", "csv"])
+def test_a_file_that_cannot_be_written_is_no_damage_of_the_store(tmp_path, kind):
+    init_store(str(tmp_path / "store"))
+    out = tmp_path / "nowhere" / "rows"
+    words = ("--store", tmp_path / "store", "select 1", "--format", kind, "--out", out)
+    said = radlas("query", *words)
+    assert said.code == 2
+    assert said.err.startswith(f"error: No such file or directory\n  in: {out}\n")
 
 
 def test_a_binary_format_asks_for_a_file(study_store):

@@ -214,14 +214,16 @@ def _give(relation: Any, format_: Format, out: Path | None) -> None:
 
 
 def _write_binary(relation: Any, format_: Format, out: Path) -> None:
-    if format_ is Format.PARQUET:
-        import pyarrow.parquet as pq
+    table = relation.to_arrow_table()
+    with out.open("wb") as file:
+        if format_ is Format.PARQUET:
+            import pyarrow.parquet as pq
 
-        pq.write_table(relation.to_arrow_table(), out)
-    else:
-        from pyarrow import feather
+            pq.write_table(table, file)
+        else:
+            from pyarrow import feather
 
-        feather.write_feather(relation.to_arrow_table(), out, compression="zstd")
+            feather.write_feather(table, file, compression="zstd")
 
 
 def _text(relation: Any, format_: Format, *, wide: bool) -> str:

@@ -27,6 +27,11 @@ HELP = r"""
   \d               the views            \d VIEW    its columns, units and meanings
   \f FORMAT        table, csv or json   \q         leave (or Ctrl-D)
 """.strip("\n")
+_LEAVES = {r"\q", "exit", "quit", "exit;", "quit;"}
+_MADE = {  # by a view
+    "days_from_first": ("d", "Days since the subject's first exam in view."),
+    "has_row": ("", "True where the row is there and some of its values are NULL."),
+}
 _WORD = re.compile(r"[\w.]+$")
 
 
@@ -60,14 +65,16 @@ class Shell:
                 continue
             except EOFError:
                 return
-            if text.strip() in {r"\q", "exit", "quit", "exit;", "quit;"}:
+            if text.strip() in _LEAVES:
                 return
             self.answer(text)
 
     def read(self, text: str) -> int:
-        """Answer all statements of a text; 1 if one of them was wrong."""
+        """Answer all statements of a text, or until it leaves; 1 if one of them was wrong."""
         wrong = 0
         for one in _statements(text):
+            if one.strip() in _LEAVES:
+                break
             wrong += not self.answer(one)
         return int(wrong > 0)
 
@@ -143,9 +150,12 @@ def columns_of(connection: duckdb.DuckDBPyConnection, view: str) -> list[str]:
 
 
 def _told(view: str, column: str) -> tuple[str, str]:
-    """Unit and meaning of a column; empty if it is one that the view makes."""
+    """Unit and meaning of a column; of a view without a table, as the tables tell it."""
+    if column in _MADE:
+        return _MADE[column]
     table = TABLES.get({"latest": "outcomes", "prepared": "rois"}.get(view, view))
-    for one in table.columns if table else ():
+    tables = [table] if table else [TABLES["radiomics"], TABLES["cases"]]
+    for one in (column for each in tables for column in each.columns):
         if one.name == column:
             return one.unit, one.meaning
     feature = column.rpartition("__")[2]

@@ -95,7 +95,9 @@ def _lake_read(store: Store) -> Iterator[None]:
     """What a reader finds wrong with a file of the lake is the store's damage."""
     try:
         yield
-    except FileNotFoundError as error:  # of a bucket
+    except FileNotFoundError as error:  # of a bucket; a file with a name is the reader's own
+        if error.filename is not None:
+            raise
         raise _damaged(store, error.strerror or str(error)) from None
     except duckdb.Error as error:
         if not _blames_a_part(error):
