@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -71,6 +72,7 @@ def test_the_same_patient_under_two_centres_is_refused(own_store, cohort, study_
     )
     assert said.code == 2
     assert "share their image with another subject" in said.err
+    assert len(re.findall(r"[0-9a-f]{8} of centre-[bd]", said.err)) == 6, "and they are named"
 
 
 def record(**values):

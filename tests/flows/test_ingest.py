@@ -15,6 +15,7 @@ import pytest
 import SimpleITK
 
 from radlas.digests import digest_of
+from radlas.flows.ingest import IngestConfig
 from radlas.store import delta
 from radlas.store.layout import open_store
 from radlas.store.sources import read_sources
@@ -227,6 +228,39 @@ def test_a_centre_name_that_cannot_be_a_folder_is_refused(cohort, tmp_path):
     said = radlas("ingest", cohort / "centre-a", "--store", tmp_path / "store", "--centre", "../up")
     assert said.code == 2
     assert "centre" in said.err
+
+
+@pytest.mark.parametrize(("centre", "code"), [("C_1", 2), ("C-1", 2), ("c-1", 0), ("c-11", 0)])
+def test_one_hospital_has_one_spelling(tmp_path, centre, code):
+    """Else its patients would be two people each, and stand on both sides of a validation."""
+    folder, store = tmp_path / "hospital", tmp_path / "store"
+    folder.mkdir()
+    write_pair(folder, "x")
+    radlas("init", store)
+    words = ("--store", store, "--importer", "nifti", "--engine", "serial")
+    assert radlas("ingest", folder, *words, "--centre", "c-1").code == 0
+    said = radlas("ingest", folder, *words, "--centre", centre)
+    assert said.code == code
+    assert ("--centre c-1" in said.err) == (code == 2)
+
+
+def test_a_sequence_in_small_letters_is_the_same_task():
+    rules = [
+        IngestConfig(store="s", source="x", centre="c", sequence=one).rules()
+        for one in ("t2fs", "T2FS")
+    ]
+    assert rules[0] == rules[1]
+
+
+def test_a_table_of_patients_without_exams_points_at_the_centre(tmp_path):
+    store, table, grades = (tmp_path / name for name in ("store", "people.csv", "grades.yaml"))
+    table.write_text("subject,grade\nx,high\n")
+    grades.write_text("column: grade\npositive: [high]\nnegative: [low]\n")
+    radlas("init", store)
+    words = ("--store", store, "--importer", "table", "--centre", "c", "--grades", grades)
+    said = radlas("ingest", table, *words)
+    assert "1 clinical record of centre c, 1 new; 0 of patients with an exam: if those" in said.out
+    assert radlas("ingest", table, *words, "--json").data["classes"] == []
 
 
 def test_a_zip_is_read_like_its_folder(cohort, study_store, tmp_path):

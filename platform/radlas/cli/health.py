@@ -47,6 +47,8 @@ def status(store: StoreOption, as_json: JsonOption = False) -> None:
 
 def _status_lines(data: dict[str, Any], store: str) -> Iterator[str]:
     yield f"store {data['store']}"
+    if not data["stages"]:
+        yield f"  no exam in it yet; next: radlas ingest SOURCE --store {store} --centre NAME"
     for centre, number in data["cases"].items():
         yield f"  centre {centre}: {counted(number, 'case')} stored"
     for stage, centres in data["centres"].items():

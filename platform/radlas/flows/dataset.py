@@ -13,6 +13,8 @@ from radlas.store.masks import load_mask
 from radlas.store.snapshots import Snapshot, open_snapshot
 from radlas.words import counted
 
+_NAMED = 6  # cases in a message
+
 
 class Dataset(NamedTuple):
     """Cases of one role, one row per case in all three frames, sorted by case id.
@@ -113,9 +115,11 @@ def _check_independent(header: Any, where: str) -> None:
     images = header[header["voxel_digest"].notna()]
     shared = images[images["voxel_digest"].duplicated(keep=False)]
     if len(shared):
-        centres = ", ".join(sorted(set(shared["centre"])))
+        named = sorted(f"{case[:8]} of {centre}" for case, centre in shared["centre"].items())
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        told = ", ".join(named[:_NAMED]) + more
         raise StudyError(
-            f"{len(shared)} cases share their image with another subject's (centres {centres})",
+            f"{len(shared)} cases share their image with another subject's: {told}",
             where,
             "the same patient under two names would be trained on and tested on: leave one out by"
             " radlas snapshot create --cohort",

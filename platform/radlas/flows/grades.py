@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from radlas.learn.design import ClassTable
 
 
-def tell_grades(store: Store, outcome: Outcome | None) -> tuple[list[str], dict[str, Any]]:
+def tell_grades(
+    store: Store, outcome: Outcome | None, met: Set[str]
+) -> tuple[list[str], dict[str, Any]]:
     """Grades by centre; with a mapping, the class table, and the mapping is kept in the store.
 
     Args:
         store: The caller holds its write lock.
+        met: Subjects with a stored exam; the classes are theirs alone.
         outcome: The declared mapping, None if there is none.
 
     Returns:
@@ -41,11 +44,11 @@ def tell_grades(store: Store, outcome: Outcome | None) -> tuple[list[str], dict[
     if outcome is not None:
         path = keep_mapping(store, outcome)
         try:
-            tables = _classes(records, outcome)
+            tables = _classes(records, outcome, met)
         except StudyError as error:
             raise error.at(path) from error
         facts |= {"classes": [table._asdict() for table in tables], "grade_map": path}
-        lines.append(f"  classes by the mapping kept as {path}:")
+        lines.append(f"  classes by the mapping kept as {path}, of patients with a stored exam:")
         lines += [
             f"    {table.centre}: {table.positive} {outcome.positive_name},"
             f" {table.negative} {outcome.negative_name}, {table.excluded} excluded"
@@ -68,12 +71,17 @@ def keep_mapping(store: Store, outcome: Outcome) -> str:
     return name
 
 
-def _classes(records: list[dict[str, Any]], outcome: Outcome) -> Sequence[ClassTable]:
+def _classes(
+    records: list[dict[str, Any]], outcome: Outcome, met: Set[str]
+) -> Sequence[ClassTable]:
     import pandas as pd  # noqa: PLC0415 - who ingests without a mapping need not wait
 
     from radlas.learn.design import class_tables  # noqa: PLC0415
 
-    return class_tables(pd.DataFrame(records), outcome)
+    frame = pd.DataFrame(records)
+    class_tables(frame, outcome)  # a grade without a meaning is told before its exam is there
+    frame = frame[frame["subject_id"].isin(met)]
+    return class_tables(frame, outcome) if len(frame) else ()
 
 
 def _grades(records: list[dict[str, Any]]) -> tuple[list[str], dict[str, dict[str, int]]]:

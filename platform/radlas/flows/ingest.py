@@ -20,6 +20,7 @@ from radlas.flows.ingest_tasks import IngestTask, case_row, clinical_row, make_t
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import ExamData, IngestRules, Scan
 from radlas.ingest.checks import roi_facts
+from radlas.ingest.choosing import sequence_class
 from radlas.ingest.labels import ANY
 from radlas.ingest.promises import hold_to_promises
 from radlas.ingest.roi_names import RoiMap, read_roi_map
@@ -31,8 +32,9 @@ from radlas.store.clinical import newest_records, revisions
 from radlas.store.layout import Store, open_store
 from radlas.store.ledger import Recorder, standings
 from radlas.store.sources import note_source
-from radlas.store.told import told_cases
+from radlas.store.told import told_cases, told_centres
 from radlas.volumes.zarr import is_committed, roi_key, write_case
+from radlas.words import counted
 
 
 class IngestConfig(StoreConfig):
@@ -42,7 +44,7 @@ class IngestConfig(StoreConfig):
     centre: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$",
         max_length=64,  # it names folders
-        description="Name of the hospital or collection.",
+        description="Name of the hospital or collection: letters, digits, - and _, without blanks.",
     )
     importer: str = Field(default="dicom", description="dicom, tcia-sts, nifti or table.")
     rois: Path | None = Field(default=None, description="YAML: ROI to a list of name patterns.")
@@ -69,7 +71,7 @@ class IngestConfig(StoreConfig):
         """The part that decides what a case is."""
         roi_map = read_roi_map(self.rois) if self.rois else RoiMap({})
         values = {
-            "sequence": self.sequence,
+            "sequence": sequence_class(self.sequence) if self.sequence else None,
             "labels": dict(_label(text) for text in self.label),
             "resample_mm": self.resample_masks,
             "minimum_voxels": self.minimum_voxels,
@@ -95,11 +97,13 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     """Scan the source's headers; plan what the ledger does not hold.
 
     Raises:
-        ConfigError: The source is missing or holds nothing this importer can read.
+        ConfigError: The source is missing or holds nothing this importer can read, or the store
+            spells the centre otherwise.
         StoreError: There is no store, or its site key is missing.
     """
     store, rules, outcome = open_store(config.store), config.rules(), config.outcome()
     key = store.key()
+    _check_spelling(config.centre, told_centres(store))
     scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
     pseudonyms = partial(pseudonym, key, "subject", config.centre)
     told = told_cases(store)
@@ -172,16 +176,31 @@ def commit(
     report = Report((*report.lines, *noted), report.data, report.exit_code)
     if not clinical.records:
         return report
-    told, facts = tell_grades(store, clinical.outcome)
     known = set(delta.read(store, "cases", ["subject_id"]).column("subject_id").to_pylist())
+    told, facts = tell_grades(store, clinical.outcome, known)
     met = sum(record["subject_id"] in known for record in clinical.records)
-    line = (
-        f"  {len(clinical.records)} clinical records of centre {config.centre}, {len(new)} new;"
-        f" {met} are of patients with a stored exam"
-    )
+    records = counted(len(clinical.records), "clinical record")
+    line = f"  {records} of centre {config.centre}, {len(new)} new; {met} of patients with an exam"
+    if not met:
+        line += ": if those are stored, see that --centre and the identifiers are theirs"
     counts = {"clinical": len(clinical.records), "clinical_new": len(new), "clinical_met": met}
     data = {**report.data, **counts, **facts}
     return Report((*report.lines, line, *told), data, report.exit_code)
+
+
+def _check_spelling(centre: str, known: set[str]) -> None:
+    """One hospital under two names would be two, and its patients two people each."""
+    alike = sorted(one for one in known if _spelt(one) == _spelt(centre))
+    if alike and centre not in alike:
+        raise ConfigError(
+            f"the store spells centre {centre!r} otherwise: {alike[0]!r}",
+            "centre",
+            f"--centre {alike[0]}; another hospital wants a name that differs in a letter",
+        )
+
+
+def _spelt(centre: str) -> str:
+    return centre.casefold().replace("_", "-")
 
 
 def _label(text: str) -> tuple[str, int]:

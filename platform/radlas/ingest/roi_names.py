@@ -17,6 +17,7 @@ from radlas.config import Config, read_yaml
 from radlas.errors import ConfigError
 from radlas.model import EDEMA, ROI_NAME, TUMOUR
 from radlas.reasons import data_error
+from radlas.words import counted
 
 # The collection draws one name per image: GTV_Mass, GTV_Mass_MR_T1, GTV_Edema_MR_T2FS.
 _SUFFIX = (
@@ -180,7 +181,7 @@ def assign_names(named: Sequence[tuple[T, str]], roi_map: RoiMap) -> list[tuple[
     found = [(one, target) for one, name in named if (target := match_name(name, roi_map))]
     if not any(target[0] == TUMOUR for _, target in found):
         seen = ", ".join(sorted({safe_name(name) for _, name in named})) or "none"
-        raise data_error("no_tumour", f"{len(named)} masks, named: {seen}")
+        raise data_error("no_tumour", f"{counted(len(named), 'mask')}, named: {seen}")
     return found
 
 

@@ -28,6 +28,12 @@ def told_cases(store: Store) -> dict[str, Told]:
     }
 
 
+def told_centres(store: Store) -> set[str]:
+    """Centres that have a case or a clinical record."""
+    tables = (delta.read(store, name, ["centre"]) for name in ("cases", "clinical"))
+    return {centre for table in tables for centre in table.column("centre").to_pylist()}
+
+
 def _spacing(row: Row) -> tuple[float, ...]:
     edges = [edge for name in _SPACING if (edge := row.get(name)) is not None]
     return tuple(edges) if len(edges) == len(_SPACING) else ()

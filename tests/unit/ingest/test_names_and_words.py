@@ -107,6 +107,7 @@ def test_without_a_tumour_the_names_are_told_without_those_of_people():
     with pytest.raises(DataError) as caught:
         assign_names([(1, "Muscle left"), (2, "Mustermann")], DEFAULT_ROI_MAP)
     assert caught.value.reason == "no_tumour"
+    assert "2 masks, named: " in str(caught.value)
     assert "Muscle left" in str(caught.value)
     assert "Mustermann" not in str(caught.value)
 
