@@ -29,6 +29,7 @@ C = TypeVar("C", bound=StoreConfig)
 USAGE = 2  # exit code for wrong use or configuration
 _SHOWN = 200  # rows of a plan on a terminal
 DEFECT = 70  # exit code for a bug: sysexits' EX_SOFTWARE
+_TOO_SHORT = 0.01  # to tell a pace from [s]
 INTERRUPTED, TERMINATED = 130, 143  # exit codes after Ctrl-C and SIGTERM, as shells give them
 
 
@@ -259,16 +260,23 @@ def _bar(done: Iterator[Done[T, R]], total: int, label: str) -> Iterator[Done[T,
 
 def _lines(done: Iterator[Done[T, R]], total: int, label: str) -> Iterator[Done[T, R]]:
     start, spoken, trouble, number = time.monotonic(), 0.0, 0, 0
+    first: tuple[int, float] | None = None  # until then workers start, and loops compile
     for one in done:
         number += _weight(one.task)
         trouble += _troubled(one)
         passed = time.monotonic() - start
+        first = first or (number, passed)
         if passed - spoken >= 10 or number == total:
-            spoken, rate = passed, number / max(passed, 1e-9)
-            print(
-                f"{label} {number}/{total}, {trouble} in trouble, {rate:.2f} per s,"
-                f" {(total - number) / rate:.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
+            spoken = passed
+            pace = _pace(number - first[0], passed - first[1], total - number)
+            said = f"{label} {number}/{total}, {trouble} in trouble{pace}"
+            print(said, file=sys.stderr, flush=True)
         yield one
+
+
+def _pace(number: int, seconds: float, left: int) -> str:
+    """How fast it goes since the first result, and how long it will; empty if nothing tells."""
+    if not number or seconds < _TOO_SHORT:
+        return ""
+    rate = number / seconds
+    return f", {rate:.2f} per s, {left / rate:.0f} s left"

@@ -210,8 +210,10 @@ def commit(
                 without_map(absent), label, "radlas ingest the images again, or --maps 0"
             )
         known = read_beside(store, *version, asked.file)
+        where = f"{store.place}/{model_name(*version)}"
         return Report(
-            (f"explain: {label} is explained already, see {asked.file}", *warnings), known
+            (f"explain: {label} is explained already, see {asked.file} in {where}", *warnings),
+            known,
         )
     cases = [
         {"case_id": row["case"], "label": row["label"], "risk": row["risk"], **found[row["case"]]}

@@ -256,13 +256,13 @@ def fitted_or_raise(done: Done[Any, Any]) -> Any:
 
 def _told(model: FittedModel, found: dict[str, Any]) -> str:
     folds = found["folds"]
-    told = "not estimable"
-    if folds["count"]:
-        spread = "" if folds["sd"] is None else f"SD {folds['sd']:.3f} over "
-        told = f"{folds['mean']:.3f} ({spread}{counted(folds['count'], 'fold')})"
+    told = "AUC of folds not estimable"
+    if folds["count"]:  # their mean, where `model list` tells the AUC of all risks together
+        spread = "" if folds["sd"] is None else f" (SD {folds['sd']:.3f})"
+        told = f"mean AUC of {counted(folds['count'], 'fold')} {folds['mean']:.3f}{spread}"
     return (
         f"  {model.model}: {len(model.signature) - 1} of"
-        f" {counted(len(model.columns), 'feature')}, out-of-fold AUC {told}, threshold"
+        f" {counted(len(model.columns), 'feature')}, {told}, threshold"
         f" locked at {model.threshold:.3f}"
     )
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from radlas.cli.lake import Format, _text
-from radlas.entry import plain
+from radlas.engine.base import SerialEngine
+from radlas.entry import WatchedEngine, plain
 
 
 def as_json(sql):
@@ -61,3 +62,21 @@ def test_a_long_list_is_whole_in_csv():
 def test_what_numpy_counted_is_a_number_in_json():
     given = {"n": np.int64(3), "share": np.float32(0.5), "all": np.array([1.0, np.nan])}
     assert plain(given) == {"n": 3, "share": 0.5, "all": [1.0, None]}
+
+
+@pytest.mark.parametrize("start", [0, 11, 150])
+def test_the_pace_is_that_of_the_work_and_not_of_the_start(start, monkeypatch, capsys):
+    """Workers start and loops compile before the first result; the others do not wait for it."""
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False)
+
+    def work(task):
+        clock[0] += 5 if task else start
+
+    list(WatchedEngine(SerialEngine(), "extract").map(work, range(9)))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1] == "extract 9/9, 0 in trouble, 0.20 per s, 0 s left"
+    if start:
+        assert lines[0] == "extract 1/9, 0 in trouble"
+    assert "extract 5/9, 0 in trouble, 0.20 per s, 20 s left" in lines
