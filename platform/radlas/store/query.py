@@ -225,7 +225,8 @@ def run_sql(
     except duckdb.Error as error:
         if _blames_a_part(error):
             raise
-        raise ConfigError(str(error), "query", f"views: {', '.join(VIEWS)}") from None
+        quoted = "text stands in 'single quotes', names in double ones; " if '"' in sql else ""
+        raise ConfigError(str(error), "query", f"{quoted}views: {', '.join(VIEWS)}") from None
     return relation
 
 

@@ -161,6 +161,12 @@ def test_a_folders_name_is_no_pattern(tmp_path, name, sibling):
         assert run_sql(connection, "select count(*) from radiomics").fetchall() == [(3,)]
 
 
+def test_text_in_double_quotes_is_answered_with_how_text_is_written(filled):
+    with connect(filled) as connection, pytest.raises(ConfigError) as caught:
+        run_sql(connection, 'select * from cases where centre = "c1"')
+    assert caught.value.hint.startswith("text stands in 'single quotes'")
+
+
 def test_a_typing_error_lists_the_views(filled):
     with connect(filled) as connection, pytest.raises(ConfigError, match="cases, rois"):
         run_sql(connection, "select * from patients")
