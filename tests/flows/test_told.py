@@ -105,7 +105,8 @@ def test_a_variant_that_could_not_be_judged_is_no_scored_model():
 def test_one_fold_has_no_spread():
     model = SimpleNamespace(model="m", signature=[0, 0], columns=[0] * 9, threshold=0.5)
     said = _told(model, {"folds": {"count": 1, "mean": 0.7, "sd": None}})
-    assert "AUC 0.700 (1 fold)" in said
+    assert "mean AUC of 1 fold 0.700, threshold" in said
+    assert "SD" not in said
 
 
 def test_a_small_p_is_not_printed_as_nothing():
