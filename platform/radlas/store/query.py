@@ -19,18 +19,9 @@ from radlas.store import delta
 from radlas.store.layout import Store
 from radlas.tables import RADIOMICS_FACTS, TABLES, Table
 
-VIEWS = (
-    "cases",
-    "rois",
-    "prepared",
-    "clinical",
-    "radiomics",
-    "radiomics_wide",
-    "deep",
-    "outcomes",
-    "latest",
-    "missing",
-)
+_EXAMS = ("cases", "rois", "prepared", "clinical")
+_FEATURES = ("radiomics", "radiomics_wide", "deep")
+VIEWS = (*_EXAMS, *_FEATURES, "outcomes", "latest", "missing")
 _MEMORY = "allow more by --memory, or ask for fewer columns or groups at once"
 _PART = ".parquet"
 _FROM = "from part"  # no extractor's column can be called so
