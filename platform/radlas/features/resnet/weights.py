@@ -23,7 +23,9 @@ def random_network(variant: Variant, seed: int) -> ResNet18:
     """
     with torch.device("meta"):  # spares torch's own, unseeded initialisation
         network = ResNet18(variant)
-    network.to_empty(device="cpu")
+    state = network.state_dict().items()
+    room = {name: torch.empty(one.shape, dtype=one.dtype) for name, one in state}
+    network.load_state_dict(room, assign=True)  # `to_empty` would load sympy, which takes longer
     initialise(network, seed)
     return network.eval()
 
