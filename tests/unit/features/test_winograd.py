@@ -83,7 +83,7 @@ def test_a_convolution_is_torchs_at_any_size(shape, dilation, channels, around, 
     expected[..., : added.shape[-1]] += added
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lean, "_SLAB", slab)
-        found = lean._Convolution(convolution, lean._Room())(values, added)
+        found = lean._Convolution(lambda: convolution, lean._Room())(values, added)
     np.testing.assert_allclose(found, np.maximum(expected, 0), atol=2e-5)
 
 

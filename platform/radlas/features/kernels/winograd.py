@@ -1,14 +1,17 @@
 """Convolution of 3 x 3 neighbours with fewer products: four outputs a side from six inputs a side.
 
 A convolution in slices becomes 36 matrix products, one for each place of a tile's transform, with
-a quarter of the multiplications. Along z the three taps are summed as matrices, outside. A dilation
-of ``d`` is ``d * d`` interleaved images without one. Both transforms touch each value once.
+a quarter of the multiplications. Along z the three taps are summed as matrices, outside, and where
+slices come in pairs three products do for four. A dilation of ``d`` is ``d * d`` interleaved images
+without one. Both transforms touch each value once.
 
 Source: Winograd, "Arithmetic Complexity of Computations", 1980; Lavin & Gray, "Fast Algorithms for
 Convolutional Neural Networks", CVPR 2016, F(4x4, 3x3).
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +33,10 @@ _FILTERS = np.array(
         [0, 0, 1],
     ]
 )
+TAPS = np.eye(3)
+# Karatsuba's: of slices a and b that meet each other alone, and taps p, q and r, the outputs are
+# q (a + b) + (r - q) b and q (a + b) + (p - q) a.
+PAIRED = np.array([[1, -1, 0], [0, 1, 0], [0, -1, 1]])
 
 
 def tiles(extent: int, dilation: int) -> int:
@@ -38,14 +45,16 @@ def tiles(extent: int, dilation: int) -> int:
     return -(-longest // TILE)
 
 
-def transformed_filters(weights: Array) -> Array:
+def transformed_filters(weights: Array, along_z: NDArray[Any] = TAPS) -> Array:
     """Filters as matrices, transformed in double precision.
 
     Args:
         weights: Shape ``(outputs, inputs, 3, 3, 3)``.
+        along_z: What the taps along z are multiplied by: ``TAPS`` or ``PAIRED``.
 
     Returns:
-        Shape ``(36, 3, inputs, outputs)``: for each place of a tile and each tap along z a matrix.
+        Shape ``(36, 3, inputs, outputs)``: for each place of a tile and each row of ``along_z`` a
+        matrix.
     """
     outputs, inputs = weights.shape[:2]
     found = np.empty((PLACES, 3, inputs, outputs), np.float32)
@@ -53,6 +62,7 @@ def transformed_filters(weights: Array) -> Array:
     flat = np.ascontiguousarray(weights.reshape(outputs, -1).T).reshape(inputs, 3, 9, outputs)
     for start in range(0, inputs, _AT_ONCE):
         part = flat[start : start + _AT_ONCE].astype(np.float64)
+        part = (along_z @ part.reshape(len(part), 3, -1)).reshape(part.shape)
         found[:, :, start : start + _AT_ONCE] = (both @ part).transpose(2, 1, 0, 3)
     return found
 

@@ -10,6 +10,8 @@ not multiplied. A third of the time.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -71,7 +73,7 @@ def compile_loops() -> None:
     room, image = _Room(), np.zeros((8, 8, 8), np.float32)
     with torch.inference_mode():
         values = _TiledStem(nn.Conv3d(1, 4, 7), room)(image)
-        _Convolution(nn.Conv3d(4, 4, 3), room)(values, values)
+        _Convolution(lambda: nn.Conv3d(4, 4, 3), room)(values, values)
 
 
 def _tiled(form: Form) -> bool:
@@ -111,9 +113,11 @@ class _LeanBlock:
     """Two convolutions and what goes around them."""
 
     def __init__(self, block: Block, room: _Room) -> None:
-        first = fuse_conv_bn_eval(block.conv1, block.bn1)
-        self._first: Any = _channels_last(first) if block.stride > 1 else _Convolution(first, room)
-        self._second = _Convolution(fuse_conv_bn_eval(block.conv2, block.bn2), room)
+        first = partial(fuse_conv_bn_eval, block.conv1, block.bn1)
+        self._first: Any = (
+            _channels_last(first()) if block.stride > 1 else _Convolution(first, room)
+        )
+        self._second = _Convolution(partial(fuse_conv_bn_eval, block.conv2, block.bn2), room)
         self._stride = block.stride
         self._around: nn.Module | None = None
         if block.downsample is not None:
@@ -132,31 +136,72 @@ class _LeanBlock:
 
 
 class _Convolution:
-    """A convolution of 3 x 3 x 3 with stride 1, a bias, something added, and nothing below 0."""
+    """A convolution of 3 x 3 x 3 with stride 1, a bias, something added, and nothing below 0.
 
-    def __init__(self, fused: nn.Conv3d, room: _Room) -> None:
-        filters = winograd.transformed_filters(fused.weight.detach().numpy())
-        self._matrices = torch.from_numpy(filters)
-        self._bias = _bias(fused)
-        self._dilation = int(fused.dilation[0])
+    Its filters are transformed when it is known whether slices meet each other in pairs.
+
+    Args:
+        fused: Makes it with its normalisation folded in; its weights are not kept.
+        room: Shared by all of a network.
+    """
+
+    def __init__(self, fused: Callable[[], nn.Conv3d], room: _Room) -> None:
+        made = fused()
+        self._fused, self._bias, self._dilation = fused, _bias(made), int(made.dilation[0])
+        self._matrices: dict[bool, Tensor] = {}
         self._room = room
 
     def __call__(self, values: Array, around: Array) -> Array:
         depth, height, width, inputs = values.shape
-        d, outputs = self._dilation, self._matrices.shape[3]
+        d, outputs = self._dilation, self._bias.size
         image = self._room.image((depth, height, width, outputs))
         sides = (d, d, winograd.tiles(height, d), winograd.tiles(width, d))
+        if d < depth <= 2 * d:
+            self._in_pairs(values, sides, around, image)
+            return image
         slab = max(4 * d, _SLAB // (winograd.PLACES * math.prod(sides) * max(inputs, outputs)))
         for start in range(0, depth, slab):
             stop = min(start + slab, depth)
             first, last = max(start - d, 0), min(stop + d, depth)
-            tiles = self._room.take("tiles", (winograd.PLACES, last - first, *sides, inputs))
-            winograd.to_tiles(values[first:last], d, tiles)
+            tiles = self._tiles(values[first:last], sides)
             made = self._room.take("made", (winograd.PLACES, stop - start, *sides, outputs))
             self._multiply(tiles, made, first - start, math.prod(sides))
-            near = np.ascontiguousarray(around[start:stop])
-            winograd.from_tiles(made, d, self._bias, near, image[start:stop])
+            self._finish(made, around[start:stop], image[start:stop])
         return image
+
+    def _in_pairs(self, values: Array, sides: tuple[int, ...], around: Array, image: Array) -> None:
+        """Where a slice meets one other or none: three products for two slices, not four."""
+        depth, d = len(values), self._dilation
+        pairs = depth - d
+        sums, between = values[:pairs] + values[d:], values[pairs:d]
+        tiles = self._tiles(np.concatenate([sums, between, values[d:], values[:pairs]]), sides)
+        made = self._room.take("made", (winograd.PLACES, depth, *sides, image.shape[-1]))
+        rows, found, filters = _flat(tiles), _flat(made), self._filters(paired=True)
+        row = math.prod(sides)
+        torch.bmm(rows[:, : d * row], filters[:, 1], out=found[:, : d * row])
+        first, second = found[:, : pairs * row], found[:, d * row :]
+        second.copy_(first)
+        first.baddbmm_(rows[:, d * row : depth * row], filters[:, 2])
+        second.baddbmm_(rows[:, depth * row :], filters[:, 0])
+        self._finish(made, around, image)
+
+    def _filters(self, *, paired: bool) -> Tensor:
+        if paired not in self._matrices:
+            along_z = winograd.PAIRED if paired else winograd.TAPS
+            weights = self._fused().weight.detach().numpy()
+            filters = winograd.transformed_filters(weights, along_z)
+            self._matrices[paired] = torch.from_numpy(filters)
+        return self._matrices[paired]
+
+    def _tiles(self, values: Array, sides: tuple[int, ...]) -> Array:
+        shape = (winograd.PLACES, len(values), *sides, values.shape[-1])
+        tiles = self._room.take("tiles", shape)
+        winograd.to_tiles(values, self._dilation, tiles)
+        return tiles
+
+    def _finish(self, made: Array, around: Array, image: Array) -> None:
+        near = np.ascontiguousarray(around)
+        winograd.from_tiles(made, self._dilation, self._bias, near, image)
 
     def _multiply(self, tiles: Array, made: Array, first: int, row: int) -> None:
         """Each place's matrix product, summed over the taps along z.
@@ -167,15 +212,19 @@ class _Convolution:
             first: First slice of ``tiles``, counted from the first wanted: 0 or negative.
             row: Tiles of a slice.
         """
-        rows = torch.from_numpy(tiles).view(winograd.PLACES, -1, tiles.shape[-1])
-        found = torch.from_numpy(made).view(winograd.PLACES, -1, made.shape[-1])
+        rows, found, filters = _flat(tiles), _flat(made), self._filters(paired=False)
         wanted, there = made.shape[1], range(first, first + tiles.shape[1])
-        torch.bmm(rows[:, -first * row : (wanted - first) * row], self._matrices[:, 1], out=found)
+        torch.bmm(rows[:, -first * row : (wanted - first) * row], filters[:, 1], out=found)
         for tap, step in ((0, -self._dilation), (2, self._dilation)):
             low, high = max(0, there.start - step), min(wanted, there.stop - step)
             if low < high:  # else all that this tap meets are the zeros beyond the image
                 met = rows[:, (low + step - first) * row : (high + step - first) * row]
-                found[:, low * row : high * row].baddbmm_(met, self._matrices[:, tap])
+                found[:, low * row : high * row].baddbmm_(met, filters[:, tap])
+
+
+def _flat(tiles: Array) -> Tensor:
+    """The rows of each place's matrix product."""
+    return torch.from_numpy(tiles).view(winograd.PLACES, -1, tiles.shape[-1])
 
 
 class _Room:
