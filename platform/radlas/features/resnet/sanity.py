@@ -10,7 +10,6 @@ import copy
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 
 from radlas.features.resnet.cam import Cam, grad_cam
 from radlas.features.resnet.device import Runner, TorchRunner
@@ -59,6 +58,8 @@ def _map(runner: Runner, seen: Volume, first: Cam, weights: NDArray[np.float64])
 
 
 def _alike(one: Cam, other: Cam) -> float | None:
+    from scipy.stats import spearmanr  # noqa: PLC0415 - half a second that only maps need
+
     if one.cells.std() == 0 or other.cells.std() == 0:
         return None
     return float(spearmanr(one.cells.ravel(), other.cells.ravel()).statistic)
