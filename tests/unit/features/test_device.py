@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 import weakref
 
 import numpy as np
@@ -240,32 +242,42 @@ def test_a_device_too_small_for_one_image_says_so(network):
 
 
 def test_what_is_compared_or_trained_runs_exactly_and_on_the_fast_library():
-    """The context's own default would switch cuDNN off, and nobody would notice but the clock."""
     with exactly():
         assert torch.backends.cudnn.enabled
         assert torch.backends.cudnn.deterministic
         assert not torch.backends.cudnn.benchmark
-        assert not torch.backends.cudnn.allow_tf32
+        assert torch.backends.cudnn.conv.fp32_precision == "ieee"
 
 
 @pytest.mark.parametrize(
-    ("owner", "name"),
+    "words",
     [
-        (torch.backends, "fp32_precision"),
-        (torch.backends.cuda.matmul, "allow_tf32"),  # what a vendor's container sets
+        "backends.fp32_precision = 'tf32'",
+        "backends.cuda.matmul.fp32_precision = 'tf32'",
+        "backends.cudnn.fp32_precision = 'tf32'",
+        "backends.cudnn.conv.fp32_precision = 'ieee'",  # and another for what recurs
+        "backends.cuda.matmul.allow_tf32 = True",  # what a vendor's container sets
     ],
 )
-def test_float32_is_not_shortened_whoever_allowed_it(owner, name):
-    before = getattr(owner, name)
-    setattr(owner, name, "tf32" if name == "fp32_precision" else True)
-    try:
-        with exactly():
-            found = [torch._C._get_fp32_precision_getter("cuda", one) for one in ("conv", "matmul")]
-        after = getattr(owner, name)
-    finally:
-        setattr(owner, name, before)
-    assert found == ["ieee", "ieee"]
-    assert after in {"tf32", True}
+def test_float32_is_not_shortened_whoever_allowed_it_and_all_is_left_as_it_was(words):
+    """In a process of its own: some switches cannot be put back as they were by any word."""
+    code = f"""
+import torch
+from torch import backends
+from radlas.features.resnet.exact import exactly
+
+torch.{words}
+kinds = ("conv", "rnn", "matmul")
+told = lambda: [torch._C._get_fp32_precision_getter("cuda", kind) for kind in kinds]
+before = told(), backends.cudnn.deterministic
+for _ in range(2):
+    with exactly():
+        print(*told(), backends.cudnn.deterministic)
+    print((told(), backends.cudnn.deterministic) == before)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == ["ieee ieee ieee True", "True"] * 2
 
 
 class Small(Network):

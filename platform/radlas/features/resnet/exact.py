@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
+
+_CUDNN: Any = torch.backends.cudnn
+# None of torch's older switches for TF32: to read those is an error once a process has set apart
+# what they cover. The first of the newer ones is followed by whatever has none of its own.
+_SWITCHES: tuple[tuple[Any, str, Any], ...] = (
+    (_CUDNN, "enabled", True),
+    (_CUDNN, "deterministic", True),
+    (_CUDNN, "benchmark", False),
+    (_CUDNN, "fp32_precision", "ieee"),
+    (_CUDNN.conv, "fp32_precision", "ieee"),
+    (_CUDNN.rnn, "fp32_precision", "ieee"),
+    (torch.backends.cuda.matmul, "fp32_precision", "ieee"),
+)
 
 
 @contextmanager
@@ -13,19 +27,13 @@ def exactly() -> Iterator[None]:
     """Deterministic algorithms of cuDNN, and float32 as such, whatever the process is set to.
 
     A container's variables, or whoever called us, may have allowed TF32, which keeps ten bits of a
-    factor: in convolutions by one switch, in matrix products by another, in all by a third.
-    ``enabled`` must be said: without it the context switches cuDNN off.
+    factor.
     """
-    products = torch.backends.cuda.matmul
-    with torch.backends.cudnn.flags(
-        enabled=True,
-        deterministic=True,
-        benchmark=False,
-        allow_tf32=False,
-        fp32_precision="ieee",  # of operations that have no switch of their own, or follow a common
-    ):
-        before, products.allow_tf32 = products.allow_tf32, False
-        try:
-            yield
-        finally:
-            products.allow_tf32 = before
+    before = [getattr(owner, name) for owner, name, _ in _SWITCHES]
+    try:
+        for owner, name, value in _SWITCHES:
+            setattr(owner, name, value)
+        yield
+    finally:
+        for (owner, name, _), value in zip(_SWITCHES, before, strict=True):
+            setattr(owner, name, value)
