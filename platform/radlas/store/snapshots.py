@@ -110,12 +110,12 @@ def create_snapshot(
         counts = _counts(connection)
         validation = examine(connection, gates or Gates())
     refuse(validation)
-    digest, previous = _identity(cases, wanted, tables), list_snapshots(store, name)
-    if previous and previous[-1].id == digest:
-        return previous[-1], False
+    digest, previous = _identity(cases, wanted, tables), _newest(store, name)
+    if previous and previous.id == digest:
+        return previous, False
     snapshot = Snapshot(
         name=name,
-        number=previous[-1].number + 1 if previous else 1,
+        number=previous.number + 1 if previous else 1,
         id=digest,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=versions,
@@ -153,9 +153,15 @@ def snapshot_labels(store: Store) -> list[str]:
     return [f"{called}@{number}" for called, number, _ in _named(store)]
 
 
-def list_snapshots(store: Store, name: str = "") -> list[Snapshot]:
-    """Snapshots by name and number: of one name, or all."""
-    return [_load(store, path) for *_, path in _named(store, name)]
+def list_snapshots(store: Store) -> list[Snapshot]:
+    """All snapshots by name and number."""
+    return [_load(store, path) for *_, path in _named(store)]
+
+
+def _newest(store: Store, name: str) -> Snapshot | None:
+    """The last of a name; what became of its earlier files does not matter."""
+    known = _named(store, name)
+    return _load(store, known[-1][2]) if known else None
 
 
 def _named(store: Store, name: str = "") -> list[tuple[str, int, str]]:

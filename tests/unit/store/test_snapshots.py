@@ -102,7 +102,7 @@ def test_a_snapshot_file_is_never_rewritten(filled, monkeypatch):
     create_snapshot(filled, "x")
     before = filled.place.read(SNAPSHOT)
     delta.append(filled, "cases", [case_row("d")], run_id="r")
-    monkeypatch.setattr("radlas.store.snapshots.list_snapshots", lambda *_: [])  # a lost race
+    monkeypatch.setattr("radlas.store.snapshots._newest", lambda *_: None)  # a lost race
     with pytest.raises(StoreError, match="exists already"):
         create_snapshot(filled, "x")
     assert filled.place.read(SNAPSHOT) == before
@@ -171,6 +171,17 @@ def test_a_damaged_snapshot_file_is_named(filled):
     filled.place.replace(SNAPSHOT, b'{"name": "x"}')
     with pytest.raises(StoreError, match="the snapshot is damaged"):
         load_snapshot(filled, "x")
+
+
+def test_a_damaged_older_file_keeps_no_new_one_from_being_made(filled):
+    """Only the newest is compared with; what is pinned by the older one is another question."""
+    create_snapshot(filled, "x")
+    delta.append(filled, "cases", [case_row("d")], run_id="r")
+    second, _ = create_snapshot(filled, "x")
+    filled.place.replace(SNAPSHOT, b'{"name": "x"}')
+    assert create_snapshot(filled, "x") == (second, False)
+    delta.append(filled, "cases", [case_row("e")], run_id="r")
+    assert create_snapshot(filled, "x")[0].label == "x@3"
 
 
 @here
