@@ -72,6 +72,20 @@ def test_who_was_trained_on_the_external_patients_is_told(own_store, trained):
     assert "trained on by peek@1" in " ".join(results["limits"])
 
 
+def test_a_card_that_no_longer_parses_keeps_no_other_version_from_being_judged(own_store, trained):
+    """Whom it was fitted on is told all the same, those of its sensitivity analyses too."""
+    trained("other")
+    card = own_store / "models" / "tiny" / "1" / "version.json"
+    old = json.loads(card.read_text())
+    old["study"]["of_earlier_days"] = 1
+    wider = {"training_centres": ["centre-a", "centre-c"], "unknown_since": 1}
+    old["study"]["sensitivity"] = {"wider": wider}
+    card.write_text(json.dumps(old))
+    said = radlas("validate", "other", "--store", own_store)
+    assert said.code == 0, said.err
+    assert "!! patients of centre-c were trained on by tiny@1" in said.out
+
+
 def test_a_centre_that_nobody_else_used_is_told_of_nobody(study_store):
     """Training centres of the same study are not those it is judged on."""
     stored = json.loads((study_store / "models" / "tiny" / "1" / "validation.json").read_text())

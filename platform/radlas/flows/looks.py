@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from radlas.flows.sensitivity import variants
-from radlas.learn.study import StudyConfig
 from radlas.store import delta
 from radlas.store.layout import Store
 from radlas.store.models import (
@@ -59,12 +57,19 @@ def trained_on(store: Store, centre: str, label: str) -> list[str]:
     mine, found = known.of(label, centre), list[str]()
     for name, numbers in model_versions(store).items():
         for number in numbers:
-            study = StudyConfig.parse(read_card(store, name, number)["study"])
-            protocols = (study, *variants(study).values())
-            centres = {one for protocol in protocols for one in protocol.training_centres}
+            centres = _fitted_on(read_card(store, name, number)["study"])
             if known.of(f"{name}@{number}", *centres).meets(mine):
                 found.append(f"{name}@{number}")
     return found
+
+
+def _fitted_on(study: Json) -> set[str]:
+    """Training centres of a protocol and of its sensitivity analyses, as its card has them.
+
+    Not parsed: a protocol of earlier days says whom it saw in keys that never changed.
+    """
+    changes = study.get("sensitivity", {}).values()
+    return {centre for one in (study, *changes) for centre in one.get("training_centres", ())}
 
 
 def seen_lines(centre: str, versions: list[str]) -> list[str]:
