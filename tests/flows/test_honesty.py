@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import SimpleITK
 
@@ -18,14 +22,19 @@ from radlas.engine.base import Done, SerialEngine
 from radlas.engine.isolate import Child, seal, unseal
 from radlas.entry import DEFECT, guarded, plain
 from radlas.errors import WorkerError
+from radlas.flows.company import gather_company, left_out_lines
+from radlas.flows.controls import only
 from radlas.flows.extract import ExtractConfig, extract
 from radlas.ingest.nifti import NiftiImporter
+from radlas.learn.persist import load
+from radlas.learn.study import StudyConfig
 from radlas.store import delta
 from radlas.store.clinical import revisions
 from radlas.store.layout import open_store
 from radlas.store.ledger import case_standings
+from radlas.store.models import model_folder, read_card
 
-from .conftest import radlas
+from .conftest import EXTRACT, radlas
 from .test_ingest import write_pair
 
 
@@ -57,6 +66,80 @@ def test_a_case_without_a_block_is_not_predicted(own_store):
     said = radlas("predict", "tiny", case, "--store", own_store)
     assert said.code == 2
     assert "no value of block" in said.err
+
+
+@pytest.fixture
+def without_ring(monkeypatch):
+    """Make the ring of a case missing, as where none could be made."""
+    module = importlib.import_module("radlas.flows.company")
+    whole = module.study_matrix
+
+    def blank(case: str) -> None:
+        def read(*words):
+            X = whole(*words)
+            X.loc[case, [name for name in X if name.startswith("ring_")]] = np.nan
+            return X
+
+        monkeypatch.setattr(module, "study_matrix", read)
+
+    return blank
+
+
+def outside(store: Path) -> list[str]:
+    sql = "select case_id from cases where centre = 'centre-c' order by 1"
+    return package.open(store).query(sql)["case_id"].to_list()
+
+
+def test_a_case_without_a_block_takes_no_prediction_from_others(study_store, without_ring):
+    lost, other, *_ = outside(study_store)
+    alone = radlas("predict", "tiny", other, "--store", study_store, "--json").data["rows"]
+    without_ring(lost)
+    said = radlas("predict", "tiny", lost, other, "--store", study_store, "--json")
+    assert (said.code, said.data["rows"]) == (1, alone)
+    told = [{"case_id": lost, "centre": "centre-c", "block": "ring"}]
+    assert said.data["refused"] == told
+    said = radlas("predict", "tiny", lost, other, "--store", study_store)
+    assert f"case {lost[:8]} (centre-c): not predicted, no value of block ring" in said.out
+
+
+def test_a_case_without_a_block_is_left_out_of_what_a_new_centre_is_adapted_by(
+    study_store, without_ring
+):
+    """Nobody asked for it, and it cost those who were asked for their prediction."""
+    lost, other, *more = outside(study_store)
+    store = open_store(study_store)
+    study = StudyConfig.parse(read_card(store, "tiny", 1)["study"])
+    model = load(model_folder(store, "tiny", 1) / "dlr")
+    step = SimpleNamespace(on_unseen="adapt", centres_=["centre-a", "centre-b"])
+    model = replace(model, pipeline=SimpleNamespace(named_steps={"harmonise": step}))
+    without_ring(lost)
+    sets = read_card(store, "tiny", 1)["feature_sets"]
+    found = gather_company(store, sets, only(study, "dlr"), model, [other])
+    assert (found.cases, sorted(found.X.index)) == ([other], sorted([other, *more]))
+    (line,) = left_out_lines(found)
+    assert "1 case beside them: no value of a block" in line
+    assert lost[:8] in line
+
+
+def test_an_image_that_was_trained_on_is_known_under_another_centres_name(own_store, cohort):
+    """A patient who changed hospitals, or was sent twice, is no new patient."""
+    words = ("--store", own_store, "--centre", "centre-d", "--engine", "serial")
+    assert radlas("ingest", cohort / "centre-b", *words).code == 0
+    recipe = cohort.parent / "again.yaml"
+    recipe.write_text(EXTRACT)
+    here = ("--store", own_store)
+    assert radlas("extract", *here, "--config", recipe, "--engine", "serial").code == 0
+    sql = (
+        "select a.case_id, b.case_id twin from cases a join cases b using (voxel_digest)"
+        " where a.centre = 'centre-d' and b.centre = 'centre-b' order by 1 limit 1"
+    )
+    case, twin = package.open(own_store).query(sql).iloc[0]
+    rows = radlas("predict", "tiny", case, twin, *here, "--json").data["rows"]
+    assert [row["trained_as"] for row in rows] == [twin, twin]
+    assert rows[0]["trained_on"]
+    assert rows[0]["out_of_fold"] == rows[1]["out_of_fold"]
+    said = radlas("predict", "tiny", case, *here)
+    assert f"this image was trained on, as case {twin[:8]}: models that had not seen it" in said.out
 
 
 def test_the_same_patient_under_two_centres_is_refused(own_store, cohort, study_file):

@@ -121,7 +121,10 @@ def predict_(
     weights: Annotated[Path | None, typer.Option(help="The network's file, if any.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The risk of cases in the store, what drove it, and what was unusual about them."""
+    """The risk of cases in the store, what drove it, and what was unusual about them.
+
+    Exit code 1 if some of them have no value of a block that the model takes: they are named.
+    """
 
     def action() -> int:
         from radlas.flows.predict import PredictConfig, predict

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ from pydantic import Field
 
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
-from radlas.flows.blocks import as_fitted, block_sets, study_matrix
-from radlas.flows.dataset import load_dataset, read_people
+from radlas.flows.blocks import as_fitted
+from radlas.flows.company import gather_company, left_out_lines, refused_cases, trained_on
+from radlas.flows.dataset import load_dataset
 from radlas.flows.networks import network_warnings, plainly
 from radlas.flows.patient_page import Asked, write_page
 from radlas.flows.validate import ModelConfig, model_task
@@ -24,10 +24,8 @@ from radlas.learn.persist import load
 from radlas.learn.stability import resampled_risks
 from radlas.learn.study import StudyConfig
 from radlas.report.format import digits_apart
-from radlas.store.layout import Store, open_store
+from radlas.store.layout import open_store
 from radlas.store.models import model_folder, read_card
-from radlas.store.query import connect
-from radlas.store.recipes import load_recipe
 from radlas.store.snapshots import load_snapshot
 from radlas.words import counted
 
@@ -57,7 +55,8 @@ def predict(config: PredictConfig) -> Report:
 
     Raises:
         ConfigError: A case is unknown or ambiguous, or ``out`` is no folder.
-        StudyError: A case lacks a whole block of the model's features.
+        StudyError: Every case lacks a whole block of the model's features. If only some do, they
+            are told and the exit code is 1.
     """
     if config.out is not None:
         _make_folder(config.out)
@@ -66,12 +65,8 @@ def predict(config: PredictConfig) -> Report:
     study = StudyConfig.parse(card["study"])
     model = load(model_folder(store, task.name, task.number) / study.primary)
     primary = study.model_copy(update={"models": {study.primary: study.models[study.primary]}})
-    with connect(store) as live:
-        people = read_people(live)
-        cases = list(dict.fromkeys(_case(live, one) for one in config.cases))
-        described = _described(live, store, card["feature_sets"], primary)
-        there = people.loc[_company(model, people, cases, described)]
-        X = as_fitted(study_matrix(live, store, card["feature_sets"], primary, there), model, there)
+    company = gather_company(store, card["feature_sets"], primary, model, config.cases)
+    X, there = company.X, company.people
     training = load_dataset(
         store, load_snapshot(store, card["snapshot"]), primary, study.training_centres
     )
@@ -83,15 +78,15 @@ def predict(config: PredictConfig) -> Report:
     )
     seen = model.harmonised_rows(X, there["centre"])
     pool = model.harmonised_rows(background, training.people["centre"])
-    risks, own = model.risk(X, there["centre"]), _own_risks(model)
+    risks = model.risk(X, there["centre"])
     sure = _resampled(model, X, there["centre"], study.alpha)
-    trained = people["subject_id"].isin(model.oof["subject"])
+    known = trained_on(model, training.people, there)
     label = f"{task.name}@{task.number}"
     rows = [
         {
             "case_id": case,
-            "centre": str(people["centre"].loc[case]),
-            "known_centre": people["centre"].loc[case] in study.training_centres,
+            "centre": str(there["centre"].loc[case]),
+            "known_centre": there["centre"].loc[case] in study.training_centres,
             "risk": float(risks[case]),
             **sure.get(case, {"interval": None, "resampled": 0, "otherwise": 0}),
             "threshold": float(model.threshold),
@@ -99,40 +94,19 @@ def predict(config: PredictConfig) -> Report:
             "base": explained.base,
             "drivers": _drivers(explained, case),
             "adapted_by": _adapted_by(model, there["centre"], case),
-            "trained_on": bool(trained[case]),
-            "out_of_fold": own.get(case),
+            **known[case],
             **_unusual(seen.loc[case], pool, model),
         }
-        for case in cases
+        for case in company.cases
     ]
+    refused = refused_cases(company)
     warnings = network_warnings(store, card["feature_sets"])
-    lines = _told(label, card, rows, warnings)
+    lines = [*_told(label, card, rows, warnings), *left_out_lines(company)]
     if config.out is not None:
         asked = Asked(store, card, model, label, model.lines(X, there["centre"]), config.weights)
         lines += [f"  page: {write_page(asked, row, config.out)}" for row in rows]
-    return Report(tuple(lines), {"model": label, "rows": rows, "warnings": plainly(warnings)})
-
-
-def _company(model: FittedModel, people: Any, cases: list[str], described: set[str]) -> list[str]:
-    """The cases, and those by whose images a harmoniser adapts to their new centre."""
-    step = model.pipeline.named_steps.get("harmonise")
-    if step is None or step.on_unseen != "adapt":
-        return cases
-    new = set(people["centre"].loc[cases]) - set(step.centres_)
-    others = people.index[people["centre"].isin(new) & people.index.isin(described)]
-    return [*cases, *(case for case in others if case not in set(cases))]
-
-
-def _described(
-    connection: Any, store: Store, available: Sequence[str], study: StudyConfig
-) -> set[str]:
-    """Cases that have rows of every feature set the model takes."""
-    found: list[set[str]] = []
-    for name in set(block_sets(store, available, study).values()):
-        table = load_recipe(store, name)["table"]
-        sql = f"select distinct case_id from {table} where feature_set = ?"
-        found.append({case for (case,) in connection.sql(sql, params=[name]).fetchall()})
-    return set.intersection(*found) if found else set()
+    data = {"model": label, "rows": rows, "refused": refused, "warnings": plainly(warnings)}
+    return Report(tuple(lines), data, exit_code=1 if refused else 0)
 
 
 def _adapted_by(model: FittedModel, centres: Any, case: str) -> int:
@@ -141,23 +115,6 @@ def _adapted_by(model: FittedModel, centres: Any, case: str) -> int:
     if step is None or step.on_unseen != "adapt" or centres[case] in set(step.centres_):
         return 0
     return int((centres == centres[case]).sum())
-
-
-def _own_risks(model: FittedModel) -> dict[str, float]:
-    """Training cases, each with the risk that models not of it gave."""
-    pooled = model.out_of_fold().set_index("case")["probability"]
-    return {str(case): float(risk) for case, risk in pooled.items()}
-
-
-def _case(connection: Any, given: str) -> str:
-    found = connection.sql(
-        "select case_id from cases where starts_with(case_id, ?)", params=[given]
-    ).fetchall()
-    if len(found) != 1:
-        raise ConfigError(
-            f"{len(found)} cases start with {given!r}", "predict", "give more digits of one case"
-        )
-    return str(found[0][0])
 
 
 def _resampled(model: FittedModel, X: Any, centres: Any, alpha: float) -> dict[str, Any]:
@@ -221,11 +178,14 @@ def _unusual(row: Any, background: Any, model: Any) -> dict[str, list[Any]]:
     }
 
 
-def _own(risk: float | None) -> str:
+def _own(row: dict[str, Any]) -> str:
     """What a patient of the training is told; no risk if that was by another exam."""
-    if risk is None:
+    if row["trained_as"] is None:
         return "    another exam of this patient was trained on: its risk is no new patient's"
-    return f"    this case was trained on: models that had not seen it gave {risk:.3f}"
+    which = "case" if row["trained_as"] == row["case_id"] else "image"
+    name = "" if which == "case" else f", as case {row['trained_as'][:8]}"
+    told = f"models that had not seen it gave {row['out_of_fold']:.3f}"
+    return f"    this {which} was trained on{name}: {told}"
 
 
 def _told(label: str, card: Any, rows: list[dict[str, Any]], warnings: list[str]) -> list[str]:
@@ -246,7 +206,7 @@ def _told(label: str, card: Any, rows: list[dict[str, Any]], warnings: list[str]
                 f"    {row['otherwise']} of {row['resampled']} resampled models call it otherwise"
             )
         if row["trained_on"]:
-            lines.append(_own(row["out_of_fold"]))
+            lines.append(_own(row))
         if row["adapted_by"]:
             lines.append(
                 f"    brought to training by the {counted(row['adapted_by'], 'case')} of its centre"
