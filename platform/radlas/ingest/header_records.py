@@ -47,6 +47,7 @@ class ImageFile:
         b_value: DiffusionBValue [s/mm^2].
         stated_step: SpacingBetweenSlices [mm]; no spacing is made of it.
         person: Sex and date of birth, to tell two people under one identifier; never stored.
+        inverted: True if higher values are darker (MONOCHROME1).
     """
 
     ref: FileRef
@@ -78,6 +79,7 @@ class ImageFile:
     person: tuple[str, str]
     fat_option: bool
     burned_in: bool
+    inverted: bool
 
     @property
     def identity(self) -> str:

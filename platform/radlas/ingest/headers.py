@@ -24,7 +24,7 @@ _KEYWORDS = tuple(
     " PixelSpacing ImageOrientationPatient ImagePositionPatient EchoNumbers EchoTime"
     " RepetitionTime InversionTime AcquisitionNumber TemporalPositionIdentifier DiffusionBValue"
     " ScanOptions BurnedInAnnotation ImagesInAcquisition SpacingBetweenSlices InstanceNumber"
-    " PatientSex PatientBirthDate".split()
+    " PatientSex PatientBirthDate PhotometricInterpretation".split()
 )
 _MASK_SEQUENCES = [
     "ReferencedFrameOfReferenceSequence",
@@ -123,6 +123,7 @@ def _image_file(ref: FileRef, size: int, head: Elements, shared: Shared) -> Imag
         stated_images=int(safe_number(head.number("ImagesInAcquisition")) or 0),
         fat_option=not _FAT_OPTIONS.isdisjoint(head.texts("ScanOptions")),
         burned_in=head.text("BurnedInAnnotation").upper() == "YES",
+        inverted=head.text("PhotometricInterpretation").upper() == "MONOCHROME1",
     )
 
 

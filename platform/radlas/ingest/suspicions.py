@@ -144,6 +144,7 @@ def _of_contrast(series: ImageSeries) -> DataError | None:
         ("descriptions", {_plain(file.description) for file in series.files}),
         ("echo numbers", _echo_numbers(series.files)),
         ("b-values", {file.b_value for file in series.files} - {None}),
+        ("photometric interpretations", {file.inverted for file in series.files}),
     ):
         if len(values) > 1:
             return data_error("mixed_slices", f"slices of {len(values)} {what} in one stack")

@@ -1008,3 +1008,9 @@ def two_dates_of_birth_in_two_studies(series: Series) -> None:
     for_all(PatientBirthDate="19500203")(series)
     other = sound("none", description="AX T1", tags={"PatientBirthDate": "19500307"})
     series.datasets += other.datasets
+
+
+@odd("mixed_slices")
+def one_slice_bright_for_dark(series: Series) -> None:
+    """A workstation inverted it: its pixels would enter the volume as a negative."""
+    series.datasets[2].PhotometricInterpretation = "MONOCHROME1"
