@@ -127,7 +127,7 @@ def _of_contrast(series: ImageSeries) -> DataError | None:
         ("repetition times", ONE_TRIGGER, {file.repetition_ms for file in series.files}),
         ("inversion times", ONE_CONTRAST, {file.inversion_ms for file in series.files}),
     ):
-        known = [number for number in numbers if number]
+        known = [number for number in numbers if number and number > 0]
         if known and max(known) > ratio * min(known):
             said = f"slices of {what} from {min(known):g} to {max(known):g} ms in one stack"
             return data_error("mixed_slices", said)

@@ -1014,3 +1014,10 @@ def two_dates_of_birth_in_two_studies(series: Series) -> None:
 def one_slice_bright_for_dark(series: Series) -> None:
     """A workstation inverted it: its pixels would enter the volume as a negative."""
     series.datasets[2].PhotometricInterpretation = "MONOCHROME1"
+
+
+@odd(EXACT)
+def times_of_minus_one(series: Series) -> None:
+    """As some exports write a time that they do not know."""
+    for dataset in series.datasets:
+        dataset.EchoTime, dataset.RepetitionTime, dataset.InversionTime = 80, -1, -1
