@@ -10,12 +10,16 @@ from typing import Any, BinaryIO
 
 from radlas.errors import DataError
 from radlas.ingest.base import FileRef, Refusal
+from radlas.ingest.damage import Damaged
+from radlas.ingest.elements import read_beginning
 from radlas.ingest.files import Listing, home_of, name_of, open_each, place_of
 from radlas.ingest.fingerprints import fingerprint, joint_fingerprint
 from radlas.ingest.header_records import ImageFile, MaskFile
 from radlas.ingest.headers import Shared, describe
 from radlas.ingest.parsing import parsing
 from radlas.reasons import data_error
+
+_OWNER = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Crawl:
     Attributes:
         strangers: Files that are no DICOM.
         others: DICOM files that are neither image nor mask.
-        damaged: Files that the refusals are about.
+        damaged: Files that the refusals are about, and whose they say they are.
         unreachable: Files, archives and folders that could not be reached.
     """
 
@@ -34,7 +38,7 @@ class Crawl:
     refusals: tuple[Refusal, ...]
     strangers: tuple[FileRef, ...]
     others: int = 0
-    damaged: tuple[FileRef, ...] = ()
+    damaged: tuple[Damaged, ...] = ()
     unreachable: tuple[FileRef, ...] = ()
 
 
@@ -46,6 +50,7 @@ def crawl(listing: Listing) -> Crawl:
     """
     found: dict[str, list[Any]] = defaultdict(list)
     shared = Shared()
+    told: dict[FileRef, Damaged] = {}
     for ref, stream in open_each(listing.files):
         if isinstance(stream, OSError):
             found["lost"].append(ref)
@@ -54,6 +59,8 @@ def crawl(listing: Listing) -> Crawl:
         else:
             kind, item = _sort(ref, stream, shared)
             found[kind].append(item)
+            if kind == "bad":
+                told[ref] = _owner(ref, stream)
     for kind in ("hollow", "stranger"):
         for ref, error in _like_images(found[kind], found["image"], hollow=kind == "hollow"):
             found["bad"].append((ref, error))
@@ -64,7 +71,7 @@ def crawl(listing: Listing) -> Crawl:
         refusals=tuple(_refusal(ref, listing, error) for ref, error in found["bad"]),
         strangers=(*found["stranger"], *found["hollow"]),
         others=len(found["other"]),
-        damaged=tuple(ref for ref, _ in found["bad"]),
+        damaged=tuple(told.get(ref, Damaged(ref)) for ref, _ in found["bad"]),
         unreachable=(*listing.unreachable, *found["lost"]),
     )
 
@@ -101,6 +108,15 @@ def _sort(ref: FileRef, stream: BinaryIO, shared: Shared) -> tuple[str, Any]:
     if header is None:
         return "other", ref
     return "image" if isinstance(header, ImageFile) else "mask", header
+
+
+def _owner(ref: FileRef, stream: BinaryIO) -> Damaged:
+    try:
+        with parsing("a file"):
+            head = read_beginning(stream, _OWNER)
+            return Damaged(ref, *map(head.text, _OWNER))
+    except (DataError, OSError):  # it is refused already: it names nobody
+        return Damaged(ref)
 
 
 def _looks_like_dicom(ref: FileRef, head: bytes) -> bool:

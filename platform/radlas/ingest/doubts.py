@@ -7,7 +7,7 @@ like no mask. So nothing is settled beside a file that could not be read.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -33,11 +33,10 @@ def settle_twins(scan: Scan) -> Scan:
     return replace(scan, exams=tuple(twins[0] for twins in clear), refusals=refusals)
 
 
-def refuse_beside(scan: Scan, damaged: Iterable[FileRef]) -> Scan:
-    """Refuse exams with an image file in the folder of a file that cannot be read."""
-    homes = {home_of(ref) for ref in damaged}
-    kept, beside = _divide(scan.exams, lambda exam: _lies_in(exam, homes))
-    refusals = tuple(_refused_beside(exam) for exam in beside)
+def refuse_doubtful(scan: Scan, suspects: Collection[FileRef]) -> Scan:
+    """Refuse exams with an image file among those of series that may lack a slice."""
+    kept, cut = _divide(scan.exams, lambda exam: any(ref in suspects for ref in exam.images))
+    refusals = tuple(_refused_doubtful(exam) for exam in cut)
     return replace(scan, exams=kept, refusals=(*scan.refusals, *refusals))
 
 
@@ -94,8 +93,8 @@ def _clash(twins: list[Exam]) -> Refusal:
     return Refusal(twins[0].subject, twins[0].series, error, joint)
 
 
-def _refused_beside(exam: Exam) -> Refusal:
-    what = "a file beside the series cannot be read, and may be one of its slices"
+def _refused_doubtful(exam: Exam) -> Refusal:
+    what = "a file of the source cannot be read, and may be one of the slices of this series"
     hint = "copy the folder again from its source, or move the foreign file out of it"
     error = data_error("unreadable_file", what, hint=hint)
     return Refusal(exam.subject, exam.series, error, exam.fingerprint)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
@@ -39,6 +40,7 @@ _NOT_PLAIN = (ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 Buffer = bytes | memoryview
 _DOUBLE = 8  # [bytes]
 _BLOCK = 16_384  # most heads of MR images end before that [bytes]
+_BEGINNING = 1 << 20  # no head of an image is longer [bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +157,27 @@ def read_elements(stream: BinaryIO, keywords: tuple[str, ...], *, block: int = _
     return Elements(found, little=header.original_encoding[1] is not False)
 
 
+def read_beginning(stream: BinaryIO, keywords: tuple[str, ...]) -> Elements:
+    """The elements that stand in front of the damage in a file that cannot be read.
+
+    Args:
+        stream: The file; it is left anywhere.
+        keywords: Of the elements; none of them a sequence.
+    """
+    found: dict[int, Buffer] = {}
+    stream.seek(0)
+    with suppress(_EndOfHead, _NotPlainError, struct.error):
+        _walk_file(stream.read(_BEGINNING), _tags_of(keywords), ends=True, found=found)
+    return Elements(found)
+
+
 def _read_plain(stream: BinaryIO, wanted: Collection[int], size: int) -> dict[int, Buffer] | None:
     while True:
         stream.seek(0)
         head = stream.read(size)
         ends = len(head) < size or not stream.read(1)
         try:
-            return _walk_file(head, wanted, ends=ends)
+            return _walk_file(head, wanted, ends=ends, found={})
         except _NotPlainError:
             return None
         except (_EndOfHead, struct.error):
@@ -170,10 +186,12 @@ def _read_plain(stream: BinaryIO, wanted: Collection[int], size: int) -> dict[in
             size *= 8
 
 
-def _walk_file(head: bytes, wanted: Collection[int], *, ends: bool) -> dict[int, Buffer]:
+def _walk_file(
+    head: bytes, wanted: Collection[int], *, ends: bool, found: dict[int, Buffer]
+) -> dict[int, Buffer]:
+    """Add what is wanted to ``found``, which holds it also where the walk ends in an error."""
     if head[128:132] != b"DICM":
         raise _NotPlainError
-    found: dict[int, Buffer] = {}
     at = _walk(head, 132, _tags_of(_META), _LAST_META, found, explicit=True)
     syntax = bytes(found.get(tag_of(_SYNTAX), b"")).decode("ascii", "replace").strip(" \0")
     if not syntax or syntax in _NOT_PLAIN:

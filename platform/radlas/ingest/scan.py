@@ -12,7 +12,8 @@ from radlas.ingest.choosing import sequence_class
 from radlas.ingest.clinical import find_records, is_table
 from radlas.ingest.copies import drop_copies
 from radlas.ingest.crawl import Crawl, crawl
-from radlas.ingest.doubts import hold_back, refuse_beside, settle_twins
+from radlas.ingest.damage import doubtful
+from radlas.ingest.doubts import hold_back, refuse_doubtful, settle_twins
 from radlas.ingest.files import Listing, list_files, name_of, told_endings
 from radlas.ingest.header_records import MaskFile
 from radlas.ingest.linking import link_masks
@@ -51,7 +52,8 @@ def scan_dicom(
     masks = list({mask.identity: mask for mask in reversed(headers.masks)}.values())[::-1]
     copies = len(headers.images) + len(headers.masks) - len(images) - len(masks) - len(lost)
     series = group_series(images, spellings)
-    parts = sort_out(series, link_masks(masks, series), sequence=sequence, importer=importer)
+    links = link_masks(masks, series)
+    parts = sort_out(series, links, sequence=sequence, importer=importer)
     records, table_notes = find_records(headers.strangers)
     scan = Scan(
         exams=tuple(sorted(parts.exams, key=lambda exam: (exam.subject, exam.series))),
@@ -61,7 +63,7 @@ def scan_dicom(
         notes=(*_notes(listing, headers, copies, masks, roi_map), *table_notes),
     )
     certain = hold_back(scan, [*headers.unreachable, *lost], folders=True)
-    return settle_twins(refuse_beside(certain, headers.damaged))
+    return settle_twins(refuse_doubtful(certain, doubtful(headers.damaged, series, links)))
 
 
 def _notes(
