@@ -89,11 +89,6 @@ def _ending_of(name: str) -> str:
     return known if suffixes else "no ending"
 
 
-def folder_of(ref: FileRef) -> str:
-    """The name of the folder the file lies in."""
-    return inside(ref.member).parent.name if ref.member else ref.path.parent.name
-
-
 def home_of(ref: FileRef) -> tuple[Path, str]:
     """What names the folder the file lies in: two files of one folder have the same home."""
     if ref.member:

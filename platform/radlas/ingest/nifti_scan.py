@@ -17,6 +17,7 @@ from radlas.ingest.file_names import (
     NamedImage,
     NamedMask,
     folder_of_subject,
+    misnamed,
     name_image,
     name_mask,
     name_orphan,
@@ -61,16 +62,16 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
     listing = list_files(source)
     # A file out of reach still says by its name whose it is: that exam is held back.
     refs = [ref for ref in (*listing.files, *listing.unreachable) if stem_of(ref)]
-    named = [image for ref in refs if (image := name_image(ref))]
+    named = [image for ref in refs if (image := name_image(ref, listing.source))]
     subjects = {image.subject for image in named}
     images = [image for image in named if not _is_mask(image, subjects, roi_map)]
     if not images:
         raise _nothing_found(source, listing)
-    masks, strays = _masks(refs, images, roi_map)
+    masks, strays = _masks(refs, images, listing.source)
     contents, lost = _contents(refs, listing.unreachable)
     own_images, own_masks = _by_subject(images, contents), _by_subject(masks, contents)
     scans = [
-        _scan_subject(own_images[name], own_masks.get(name, []), sequence, contents)
+        _scan_subject(own_images[name], own_masks.get(name, []), sequence, contents, listing.source)
         for name in sorted(own_images)
     ]
     orphans = [stray for stray in strays if match_name(stray.name, roi_map)]
@@ -133,23 +134,27 @@ def _told(image: NamedImage, kind: str) -> str:
 
 
 def _masks(
-    refs: Sequence[FileRef], images: Sequence[NamedImage], roi_map: RoiMap
+    refs: Sequence[FileRef], images: Sequence[NamedImage], source: Path
 ) -> tuple[list[NamedMask], list[NamedMask]]:
     """Masks of subjects with an image, and what belongs to none."""
     subjects = {image.subject for image in images}
     taken = {image.ref for image in images}
     others = [ref for ref in refs if ref not in taken]
-    masks = [(ref, name_mask(ref, subjects)) for ref in others]
-    words = {(image.subject, image.word) for image in images}
+    masks = [(ref, name_mask(ref, subjects, source)) for ref in others]
+    words = {(image.subject, word) for image in images for word in {image.word, *image.kinds}}
     return [_bound(mask, words) for _, mask in masks if mask], [
         name_orphan(ref) for ref, mask in masks if not mask
     ]
 
 
 def _bound(mask: NamedMask, words: set[tuple[str, str]]) -> NamedMask:
-    """A mask whose name ends with the word of an image belongs to that image alone."""
+    """A mask whose name ends with the word of an image belongs to that image alone.
+
+    So does one whose folder has the name of a kind of image, if the subject has one of that kind.
+    """
     last = mask.name.lower().rpartition("_")[2]
-    return replace(mask, image=last) if (mask.subject, last) in words else mask
+    image = last if (mask.subject, last) in words else mask.image
+    return replace(mask, image=image, kind=mask.kind if (mask.subject, mask.kind) in words else "")
 
 
 def _is_mask(image: NamedImage, subjects: set[str], roi_map: RoiMap) -> bool:
@@ -178,9 +183,9 @@ def _contents(
 
 def _by_subject(files: Sequence[F], contents: Mapping[FileRef, str]) -> dict[str, list[F]]:
     """Files of each subject, one of those with the same name and content."""
-    kept: dict[str, dict[tuple[str, str], F]] = defaultdict(dict)
+    kept: dict[str, dict[tuple[str, str, str], F]] = defaultdict(dict)
     for file in files:
-        kept[file.subject].setdefault((name_of(file.ref), contents[file.ref]), file)
+        kept[file.subject].setdefault((file.kind, name_of(file.ref), contents[file.ref]), file)
     return {subject: list(own.values()) for subject, own in kept.items()}
 
 
@@ -189,11 +194,14 @@ def _scan_subject(
     masks: Sequence[NamedMask],
     sequence: str | None,
     contents: Mapping[FileRef, str],
+    source: Path,
 ) -> Scan:
     refs = (*(image.ref for image in images), *(mask.ref for mask in masks))
     places = {folder_of_subject(ref, images[0].subject) for ref in refs} - {()}
     if len(places) > 1:
         return Scan(refusals=tuple(_many_folders(one, len(places), contents) for one in images))
+    if why := next(filter(None, (misnamed(one, source) for one in images)), ""):
+        return Scan(refusals=tuple(_no_patient(one, why, contents) for one in images))
     own = {image: _of_image(image, masks) for image in images}
     masked = [image for image in images if own[image]]
     bare = [image for image in images if not own[image]]
@@ -213,7 +221,7 @@ def _scan_subject(
 
 
 def _of_image(image: NamedImage, masks: Sequence[NamedMask]) -> list[NamedMask]:
-    return [mask for mask in masks if mask.image in {"", image.word}]
+    return [mask for mask in masks if mask.is_of(image)]
 
 
 def _exam(choice: Choice, masks: Sequence[NamedMask], contents: Mapping[FileRef, str]) -> Exam:
@@ -235,12 +243,18 @@ def _exam(choice: Choice, masks: Sequence[NamedMask], contents: Mapping[FileRef,
 
 def _series(image: NamedImage) -> str:
     # Without its ending: what was unpacked or converted is the same image, and no second case.
-    return f"{image.subject}/{stem_of(image.ref)}"
+    folder = f"{image.kind}/" if image.kind else ""
+    return f"{image.subject}/{folder}{stem_of(image.ref)}"
 
 
 def _many_folders(image: NamedImage, places: int, contents: Mapping[FileRef, str]) -> Refusal:
     what = f"folders of one name in {places} places, which may be of {places} patients"
-    hint = "name the folders by the patient, or the files <patient>_<what>"
+    return _no_patient(image, what, contents)
+
+
+def _no_patient(image: NamedImage, what: str, contents: Mapping[FileRef, str]) -> Refusal:
+    hint = "name the folders by the patient, or the files <patient>_<what>;"
+    hint += " of several exams of one patient sub-<patient>_ses-<exam>_<what>"
     error = data_error("identity_conflict", what, hint=hint)
     content = joint_fingerprint([contents[image.ref]])
     return Refusal(image.subject, _series(image), error, content)

@@ -1,0 +1,123 @@
+"""Trees of image files as hospitals and archives lay them out: read as meant, or refused."""
+
+from __future__ import annotations
+
+import zipfile
+
+import numpy as np
+import pytest
+
+from radlas.ingest import IMPORTERS
+from radlas.ingest.base import IngestRules
+
+from .test_nifti_importer import MASK, VOXELS, write
+
+NIFTI = IMPORTERS["nifti"]()
+RULES = IngestRules()
+LAYOUTS = {
+    "a folder per sequence": "{p}/T1/image {p}/T1/mask {p}/T2FS/image {p}/T2FS/mask",
+    "a folder per sequence, named again": "{p}/MR_T1/T1w {p}/MR_T1/mask"
+    " {p}/T2_FS/t2fs {p}/T2_FS/gtv",
+    "flat names by sequence": "T1/{p}_image T1/{p}_mask T2FS/{p}_image T2FS/{p}_mask",
+    "cohorts": "a/{p}/T1/image a/{p}/T1/mask a/{p}/stir/image a/{p}/stir/mask",
+    "two exams": "sub-{p}/ses-1/anat/sub-{p}_ses-1_T2w sub-{p}/ses-1/anat/sub-{p}_ses-1_T2w_mask"
+    " sub-{p}/ses-2/anat/sub-{p}_ses-2_T2w out/sub-{p}_ses-2_label-tumour_mask",
+    "two runs": "sub-{p}/sub-{p}_run-1_T1w x/sub-{p}_run-1_desc-tumour_mask"
+    " sub-{p}/sub-{p}_run-2_T1w x/sub-{p}_run-2_dseg",
+}
+
+
+def lay_out(folder, places, patients=("01", "02")):
+    """Files of the patients: every image of its own voxels, and a mask of its own behind each."""
+    for number, patient in enumerate(patients):
+        for index, place in enumerate(places.format(p=patient).split()):
+            shift = 10 * number + index // 2
+            is_mask = index % 2
+            voxels = np.roll(MASK, shift, axis=2) if is_mask else VOXELS + np.int16(shift)
+            write(folder / f"{place}.mha", voxels)
+
+
+def read_all(folder):
+    scan = NIFTI.find(folder, RULES)
+    assert scan.refusals == ()
+    return [(exam, NIFTI.read(exam, RULES)) for exam in scan.exams]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_image_has_its_own_mask_and_a_patient_is_one_subject(name, tmp_path):
+    lay_out(tmp_path, LAYOUTS[name])
+    found = read_all(tmp_path)
+    assert sorted(exam.subject.removeprefix("sub-") for exam, _ in found) == ["01"] * 2 + ["02"] * 2
+    assert len({(exam.subject, exam.series) for exam, _ in found}) == 4
+    for _, data in found:
+        shift = int(data.volume.voxels.flat[0]) - int(VOXELS.flat[0])
+        np.testing.assert_array_equal(data.volume.voxels, VOXELS + np.int16(shift))
+        (roi,) = data.rois
+        assert roi.name == "tumour"
+        np.testing.assert_array_equal(roi.mask, np.roll(MASK, shift, axis=2) > 0)
+
+
+@pytest.mark.parametrize("place", ["{p}/images/t1 {p}/masks/tumour", "{p}/anat/T1w {p}/gtv"])
+def test_a_folder_that_sorts_by_kind_names_no_subject(place, tmp_path):
+    lay_out(tmp_path, place)
+    assert [exam.subject for exam, _ in read_all(tmp_path)] == ["01", "02"]
+
+
+def test_a_folder_of_a_kind_tells_the_sequence(tmp_path):
+    lay_out(tmp_path, "{p}/T1/image {p}/T1/mask {p}/T2FS/image {p}/T2FS/mask")
+    rules = IngestRules(sequence="T2FS")
+    assert {exam.sequence for exam in NIFTI.find(tmp_path, rules).exams} == {"T2FS"}
+
+
+@pytest.mark.parametrize("source", ["T2FS", "images", "2020-01-01", "MR"])
+def test_the_name_of_the_source_says_nothing_of_files_that_name_their_subject(source, tmp_path):
+    lay_out(tmp_path / source, "{p}_image {p}_mask")
+    lay_out(tmp_path / source, "{p}_image T1/{p}_mask", patients=("03",))
+    found = read_all(tmp_path / source)
+    assert [exam.subject for exam, _ in found] == ["01", "02", "03"]
+
+
+@pytest.mark.parametrize(
+    "exam", ["20200131", "2020-01-31", "pre", "post-op", "baseline", "visit 2", "ses-a", "tp_1"]
+)
+@pytest.mark.parametrize("below", ["", "/T2FS", "/images"])
+def test_a_folder_of_a_date_or_visit_is_no_patient(exam, below, tmp_path):
+    """Each would be one: the same patient to train on, and to test on."""
+    write(tmp_path / f"P1/{exam}{below}/t2fs.mha")
+    write(tmp_path / f"P1/{exam}{below}/mask.mha", MASK)
+    scan = NIFTI.find(tmp_path, RULES)
+    assert scan.exams == ()
+    (refused,) = scan.refusals
+    assert refused.error.reason == "identity_conflict"
+    assert "sub-<patient>_ses-<exam>_<what>" in refused.error.hint
+    # At the top it may be a number that the hospital gave.
+    (exam_,) = NIFTI.find(tmp_path / "P1", RULES).exams
+    assert exam_.subject == exam
+
+
+def test_one_patients_folder_as_the_source_makes_no_patients_of_its_sequences(tmp_path):
+    lay_out(tmp_path, "{p}/T1/image {p}/T1/mask {p}/T2FS/image {p}/T2FS/mask")
+    scan = NIFTI.find(tmp_path / "01", RULES)
+    assert scan.exams == ()
+    assert [one.error.reason for one in scan.refusals] == ["identity_conflict"] * 2
+
+
+@pytest.mark.parametrize("inside", ["", "T2FS/", "/T2FS/", "T2FS\\"])
+def test_an_archive_per_patient_names_the_patient(inside, tmp_path):
+    for patient in ("P1", "P2"):
+        write(tmp_path / "image.mha", VOXELS + np.int16(patient == "P2"))
+        write(tmp_path / "mask.mha", MASK)
+        with zipfile.ZipFile(tmp_path / f"{patient}.zip", "w") as archive:
+            for name in ("image.mha", "mask.mha"):
+                archive.writestr(f"{inside}{name}", (tmp_path / name).read_bytes())
+                (tmp_path / name).unlink()
+    assert [exam.subject for exam, _ in read_all(tmp_path)] == ["P1", "P2"]
+
+
+def test_a_mask_of_one_exam_is_not_given_to_another(tmp_path):
+    write(tmp_path / "sub-1_ses-1_T2w.mha")
+    write(tmp_path / "sub-1_ses-2_T2w.mha", VOXELS + np.int16(1))
+    write(tmp_path / "sub-1_ses-1_T2w_mask.mha", MASK)
+    scan = NIFTI.find(tmp_path, RULES)
+    assert [exam.series for exam in scan.exams] == ["sub-1/sub-1_ses-1_T2w"]
+    assert [out.series for out in scan.left_out] == ["sub-1/sub-1_ses-2_T2w"]
