@@ -297,6 +297,22 @@ def one_pair(tmp_path):
     return folder, store, again
 
 
+def test_an_image_that_another_centre_brought_is_told_when_it_comes(one_pair, tmp_path):
+    """Not first when a study is trained on both."""
+    _, store, _ = one_pair
+    folder = tmp_path / "other"
+    folder.mkdir()
+    write_pair(folder, "y")
+    write_pair(folder, "z", image=OTHER_IMAGE)
+    words = ("--store", store, "--centre", "d", "--importer", "nifti", "--engine", "serial")
+    said = radlas("ingest", folder, *words)
+    assert said.code == 0
+    (line,) = [line for line in said.out.splitlines() if "!!" in line]
+    assert re.search(r"2 cases share .*: [0-9a-f]{8} of [cd], [0-9a-f]{8} of [cd]: one pat", line)
+    data = radlas("ingest", folder, *words, "--json").data
+    assert {told.rpartition(" ")[2] for told in data["shared_images"]} == {"c", "d"}
+
+
 def test_a_changed_exam_under_the_same_name_is_a_conflict(one_pair):
     folder, _, again = one_pair
     write_pair(folder, "x", image=OTHER_IMAGE)

@@ -15,7 +15,14 @@ from radlas.errors import ConfigError, DataError, StoreError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
 from radlas.flows.grades import tell_grades
-from radlas.flows.ingest_listing import estimate, left_out_lines, list_scan, namesake_lines
+from radlas.flows.ingest_listing import (
+    estimate,
+    left_out_lines,
+    list_scan,
+    namesake_lines,
+    twin_lines,
+    twins,
+)
 from radlas.flows.ingest_tasks import IngestTask, case_row, clinical_row, make_task, refused
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import ExamData, IngestRules, Scan
@@ -35,6 +42,8 @@ from radlas.store.sources import note_source
 from radlas.store.told import told_cases, told_centres
 from radlas.volumes.zarr import is_committed, roi_key, write_case
 from radlas.words import counted
+
+_IMAGE_OF = ["case_id", "subject_id", "centre", "voxel_digest"]
 
 
 class IngestConfig(StoreConfig):
@@ -173,7 +182,12 @@ def commit(
     new = revisions(newest_records(store), clinical.records)
     Recorder(store).append("clinical", new)
     report = commit_batches(store, "ingest", plan, done, tolerated=config.tolerated)
-    report = Report((*report.lines, *noted), report.data, report.exit_code)
+    shared = twins(delta.read(store, "cases", _IMAGE_OF).to_pylist(), config.centre)
+    report = Report(
+        (*report.lines, *twin_lines(shared), *noted),
+        {**report.data, "shared_images": shared},
+        report.exit_code,
+    )
     if not clinical.records:
         return report
     known = set(delta.read(store, "cases", ["subject_id"]).column("subject_id").to_pylist())

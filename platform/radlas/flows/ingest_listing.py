@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from radlas.flows.base import Cell, Listing
 from radlas.ingest.base import Exam, LeftOut, Refusal, Scan
 from radlas.ingest.namesakes import namesakes
+from radlas.model import Row
 
 COLUMNS = ("subject", "series", "decision", "files", "MB", "why")
 DEFAULT_RATE = 20e6  # measured on two cores of a small machine [B/s per worker]
+_NAMED = 10  # so many cases are told by name
 _ORDER = {"read": 0, "stored": 1, "quarantined": 2, "refused": 3, "left out": 4}
 
 
@@ -48,6 +50,38 @@ def namesake_lines(scan: Scan, pseudonyms: Callable[[str], str]) -> list[str]:
         f"  !! subjects {', '.join(pseudonyms(one)[:8] for one in group)} are spelt alike but for"
         " letter case or separators: one patient under two names would be trained on and tested on"
         for group in namesakes(subjects - {""})
+    ]
+
+
+def twins(rows: Iterable[Row], centre: str) -> list[str]:
+    """Cases of a centre that share their image with another subject's, and those; as told.
+
+    Args:
+        rows: Of the table ``cases``.
+        centre: Which one was ingested.
+    """
+    owners: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row["voxel_digest"]:
+            owners[row["voxel_digest"]].append(row)
+    return sorted(
+        f"{row['case_id'][:8]} of {row['centre']}"
+        for own in owners.values()
+        if len({row["subject_id"] for row in own}) > 1 and centre in {row["centre"] for row in own}
+        for row in own
+    )
+
+
+def twin_lines(told: Sequence[str]) -> list[str]:
+    """What to do about ``twins``, whom `train` would refuse."""
+    if not told:
+        return []
+    more = f" and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
+    shown = f"{', '.join(told[:_NAMED])}{more}"
+    return [
+        f"  !! {len(told)} cases share their image with another subject's: {shown}: one patient"
+        " under two names would be trained on and tested on; leave one out by"
+        " radlas snapshot create --cohort"
     ]
 
 
