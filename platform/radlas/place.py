@@ -7,6 +7,7 @@ its content, or sealed, never changes; the few files that do are replaced in one
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from radlas.errors import ConfigError
 from radlas.stages import abandoned, appear, is_stage, new_stage, sync
 
 SCHEME = "s3://"
+_SCHEMED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+")  # as RFC 3986 has it
 
 
 class Place(Protocol):
@@ -270,13 +272,17 @@ def plain_address(address: str | Path) -> str:
     """An address in its one spelling: a folder's path is absolute, none ends with ``/``.
 
     Raises:
-        ConfigError: It holds a backslash, which Delta would take for a folder's end.
+        ConfigError: It holds a backslash, which Delta would take for a folder's end; or it begins
+            with a scheme other than ``s3://``, and would be made as a folder called ``https:``.
     """
     text = str(address)
     if "\\" in text:
         raise ConfigError("a backslash in a store's address", text, "choose another name")
     if text.startswith(SCHEME):
         return text.rstrip("/")
+    if scheme := _SCHEMED.match(text):
+        what = f"a store is a folder or in a bucket; nothing is known of {scheme[0]}"
+        raise ConfigError(what, text, f"a folder's path, or {SCHEME}bucket/prefix")
     return str(Path(text).absolute())
 
 

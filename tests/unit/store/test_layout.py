@@ -184,3 +184,14 @@ def test_a_name_that_delta_would_read_as_two_folders_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="a backslash in a store's address"):
         init_store(f"{tmp_path}/a\\b")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("address", ["https://host/store", "file:///data/x", "S3://b/x", "s3:/b/x"])
+def test_an_address_of_another_scheme_is_no_folder_of_that_name(address, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for reach in (init_store, open_store):
+        with pytest.raises(ConfigError, match=r"nothing is known of \w+:/") as caught:
+            reach(address)
+        assert "s3://bucket/prefix" in caught.value.hint
+    assert not list(tmp_path.iterdir())
+    assert open_store(init_store(f"./{address.replace('://', ':/')}").place.root).store_id
