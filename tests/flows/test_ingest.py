@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -426,6 +427,20 @@ def test_a_plan_lists_every_series_with_its_reason_and_a_time(hospital, tmp_path
     radlas("ingest", hospital, *words, "--engine", "serial")
     later = radlas("ingest", hospital, *words, "--dry-run", "--json").data
     assert sorted(one["decision"] for one in later["found"]) == ["quarantined"] * 4 + ["stored"]
+
+
+def test_what_is_settled_is_settled_in_every_row_of_a_plan(hospital, tmp_path):
+    """The rows and the sum below them come from one ledger, refusals at the scan included."""
+    store = tmp_path / "store"
+    radlas("init", store)
+    shutil.copy(hospital / "good_image.nii.gz", hospital / "alone_image.nii.gz")  # has no mask
+    words = ("--store", store, "--centre", "c", "--importer", "nifti")
+    first = radlas("ingest", hospital, *words, "--dry-run", "--json").data
+    assert Counter(one["decision"] for one in first["found"]) == {"read": 5, "refused": 1}
+    radlas("ingest", hospital, *words, "--engine", "serial")
+    later = radlas("ingest", hospital, *words, "--dry-run", "--json").data
+    assert Counter(one["decision"] for one in later["found"]) == {"quarantined": 5, "stored": 1}
+    assert later["settled"] == {"quarantined": 5, "ok": 1}
 
 
 def test_status_tells_centres_reasons_and_what_took_long(hospital, tmp_path):

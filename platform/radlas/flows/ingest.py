@@ -130,6 +130,8 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     settled = {name: state for name, state in settled.items() if state in {"ok", "quarantined"}}
     for task in open_tasks:
         settled.pop(task.exam.fingerprint, None)
+    pairs = zip(scan.refusals, refusals, strict=True)
+    settled |= {refusal.fingerprint: "quarantined" for refusal, o in pairs if o not in new}
     size = sum(task.exam.size for task in open_tasks)
     cost = estimate(size, _history(store)) if open_tasks else ""
     return Plan(

@@ -23,13 +23,13 @@ def list_scan(
 
     Args:
         scan: What the source holds.
-        standing: State in the ledger of exams that are settled, by fingerprint.
+        standing: State in the ledger of exams and refusals that are settled, by fingerprint.
         pseudonyms: Hospital identifier to pseudonym.
         cost: See ``estimate``.
     """
     rows = [
         *(_exam(exam, standing.get(exam.fingerprint)) for exam in scan.exams),
-        *(_refusal(refusal) for refusal in scan.refusals),
+        *(_refusal(refusal, standing.get(refusal.fingerprint)) for refusal in scan.refusals),
         *(_left_out(out) for out in scan.left_out),
     ]
     shown = [(pseudonyms(str(who))[:8] if who else "?", *row) for who, *row in rows]
@@ -106,10 +106,10 @@ def _exam(exam: Exam, state: str | None) -> tuple[Cell, ...]:
     return exam.subject, exam.sequence, decision, files, _mb(exam.size), why
 
 
-def _refusal(refusal: Refusal) -> tuple[Cell, ...]:
+def _refusal(refusal: Refusal, state: str | None) -> tuple[Cell, ...]:
     why = f"{refusal.error.reason}: {refusal.error.what}"
     kind = refusal.sequence or "?"
-    return refusal.subject, kind, "refused", refusal.files, _mb(refusal.size), why
+    return refusal.subject, kind, state or "refused", refusal.files, _mb(refusal.size), why
 
 
 def _left_out(out: LeftOut) -> tuple[Cell, ...]:
