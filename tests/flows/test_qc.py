@@ -8,6 +8,8 @@ import shutil
 import numpy as np
 from PIL import Image
 
+from radlas.report import figures
+from radlas.report.pages import style_sheet
 from radlas.volumes.zarr import volume_name
 
 from ..browser import visit
@@ -60,3 +62,11 @@ def test_the_browser_would_tell_what_a_page_fetches(tmp_path):
     page = tmp_path / "page.html"
     page.write_text('<!doctype html><img alt="" src="http://127.0.0.1:9/x.png">')
     assert visit(page, tmp_path).asked == ("http://127.0.0.1:9/x.png",)
+
+
+def test_a_figure_wider_than_the_screen_is_shaded_where_it_goes_on(tmp_path):
+    page, blank = tmp_path / "page.html", figures.svg("x", (7.4, 3), lambda figure: None, "blank")
+    styled = f"<!doctype html><style>{style_sheet()}</style><div class=picture>{blank}</div>"
+    page.write_text(styled)
+    seen = np.asarray(Image.open(visit(page, tmp_path, width=500, height=500).picture).convert("L"))
+    assert seen[100, 250] == 255 > seen[100, 497] + 10

@@ -23,7 +23,7 @@ from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
 from radlas.learn.stability import resampled_risks
 from radlas.learn.study import StudyConfig
-from radlas.report.format import digits_apart
+from radlas.report.format import digits_apart, fixed
 from radlas.store.layout import open_store
 from radlas.store.models import model_folder, read_card
 from radlas.store.snapshots import load_snapshot
@@ -184,7 +184,7 @@ def _own(row: dict[str, Any]) -> str:
         return "    another exam of this patient was trained on: its risk is no new patient's"
     which = "case" if row["trained_as"] == row["case_id"] else "image"
     name = "" if which == "case" else f", as case {row['trained_as'][:8]}"
-    told = f"models that had not seen it gave {row['out_of_fold']:.3f}"
+    told = f"models that had not seen it gave {fixed(row['out_of_fold'])}"
     return f"    this {which} was trained on{name}: {told}"
 
 
@@ -193,11 +193,11 @@ def _told(label: str, card: Any, rows: list[dict[str, Any]], warnings: list[str]
     if card["synthetic"]:
         lines.append("  !! trained on a synthetic cohort: not for patients")
     for row in rows:
-        sure = "({:.3f} to {:.3f}), ".format(*row["interval"]) if row["interval"] else ""
+        sure = "({} to {}), ".format(*map(fixed, row["interval"])) if row["interval"] else ""
         digits = digits_apart(row["risk"], row["threshold"])
         lines.append(
-            f"  case {row['case_id'][:8]} ({row['centre']}): risk {row['risk']:.{digits}f} {sure}"
-            f"{row['call']} at {row['threshold']:.{digits}f}"
+            f"  case {row['case_id'][:8]} ({row['centre']}): risk {fixed(row['risk'], digits)}"
+            f" {sure}{row['call']} at {fixed(row['threshold'], digits)}"
         )
         if row["interval"] and not row["interval"][0] <= row["risk"] <= row["interval"][1]:
             lines.append("    its risk lies outside what resampled models give")

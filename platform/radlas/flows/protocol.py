@@ -9,6 +9,7 @@ from radlas.errors import StudyError
 from radlas.flows.controls import MEANING, Controls
 from radlas.learn.study import CONTROL, StudyConfig
 from radlas.learn.support import external_support, training_support
+from radlas.report.format import fixed
 from radlas.words import counted
 
 Json = dict[str, Any]
@@ -60,7 +61,7 @@ def support_lines(support: Json) -> list[str]:
     ]
     lines += [
         f"  {model}: {counted(support['candidates'][model], 'candidate feature')},"
-        f" {share:.2f} of the smaller class for each"
+        f" {fixed(share, 2)} of the smaller class for each"
         for model, share in training["per_candidate"].items()
         if share is not None
     ]

@@ -37,6 +37,7 @@ from radlas.learn.parts import Part, PartFit, assemble, parts
 from radlas.learn.persist import save
 from radlas.learn.study import CONTROL, VARIANT, StudyConfig
 from radlas.learn.training import Training, training_rows
+from radlas.report.format import fixed
 from radlas.store.layout import open_store
 from radlas.store.models import find_version, model_name, publish
 from radlas.store.snapshots import load_snapshot
@@ -258,12 +259,12 @@ def _told(model: FittedModel, found: dict[str, Any]) -> str:
     folds = found["folds"]
     told = "AUC of folds not estimable"
     if folds["count"]:  # their mean, where `model list` tells the AUC of all risks together
-        spread = "" if folds["sd"] is None else f" (SD {folds['sd']:.3f})"
-        told = f"mean AUC of {counted(folds['count'], 'fold')} {folds['mean']:.3f}{spread}"
+        spread = "" if folds["sd"] is None else f" (SD {fixed(folds['sd'])})"
+        told = f"mean AUC of {counted(folds['count'], 'fold')} {fixed(folds['mean'])}{spread}"
     return (
         f"  {model.model}: {len(model.signature) - 1} of"
         f" {counted(len(model.columns), 'feature')}, {told}, threshold"
-        f" locked at {model.threshold:.3f}"
+        f" locked at {fixed(model.threshold)}"
     )
 
 

@@ -24,6 +24,7 @@ from radlas.learn.evaluate import compare
 from radlas.learn.persist import load
 from radlas.learn.study import CONTROL, StudyConfig
 from radlas.learn.subgroups import subgroups
+from radlas.report.format import fixed
 from radlas.store.layout import Store, open_store
 from radlas.store.models import (
     VALIDATION,
@@ -169,11 +170,11 @@ def _told(name: str, found: dict[str, Any]) -> str:
     if area["auc"] is None:
         return f"  {name}: AUC not estimable ({area['note']})"
     bounds, _ = auc_interval(area)
-    told = f"{bounds[0]:.3f} to {bounds[1]:.3f}" if bounds else area["note"]
-    f1 = "none" if decision["f1"] is None else f"{decision['f1']:.3f}"
+    told = "{} to {}".format(*map(fixed, bounds)) if bounds else area["note"]
+    f1 = "none" if decision["f1"] is None else fixed(decision["f1"])
     return (
-        f"  {name}: AUC {area['auc']:.3f} ({told}), n = {found['n']}, F1 {f1}"
-        f" at the locked threshold (calling all positive: {f1_all_positive(found):.3f})"
+        f"  {name}: AUC {fixed(area['auc'])} ({told}), n = {found['n']}, F1 {f1}"
+        f" at the locked threshold (calling all positive: {fixed(f1_all_positive(found))})"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
 from radlas.flows.intervals import auc_interval
+from radlas.report.format import fixed
 from radlas.store.layout import Store
 from radlas.store.models import (
     DECISION,
@@ -138,8 +139,8 @@ def _lines(one: Json) -> list[str]:
 def _told(area: Json) -> str:
     if area["auc"] is None:
         return f"AUC not estimable, n = {area['n']}"
-    bounds = " ({:.3f} to {:.3f})".format(*area["interval"]) if area["interval"] else ""
-    return f"AUC {area['auc']:.3f}{bounds}, n = {area['n']}"
+    bounds = " ({} to {})".format(*map(fixed, area["interval"])) if area["interval"] else ""
+    return f"AUC {fixed(area['auc'])}{bounds}, n = {area['n']}"
 
 
 def _page(store: Store, one: Json) -> list[str]:

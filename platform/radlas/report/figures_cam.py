@@ -64,8 +64,9 @@ def montage(cam: Cam, images: Mapping[str, CamImage], outcome: Outcome) -> Panel
 
 def enrichment(cam: Cam, outcome: Outcome) -> Panel:
     """How much denser the map is in each region than in the body as a whole."""
-    told = (one for case in cam["cases"] for one in case["mass"] if one["enrichment"] is not None)
-    regions = list(dict.fromkeys(one["region"] for one in told))
+    mass = [one for case in cam["cases"] for one in case["mass"]]
+    told = {one["region"] for one in mass if one["enrichment"] is not None}
+    regions = [one for one in dict.fromkeys(one["region"] for one in mass) if one in told]
 
     def paint(figure: Figure) -> None:
         axes = figure.subplots()

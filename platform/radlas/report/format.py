@@ -25,9 +25,22 @@ def fixed(value: float | None, decimals: int = 3) -> str:
 
         >>> fixed(0.99961), fixed(1.0)
         ('0.9996', '1.000')
+
+    Nor is what is a little above 0 written as 0, which would say that there is nothing.
+
+        >>> fixed(0.00041), fixed(0.0), fixed(1e-17)
+        ('0.0004', '0.000', '0.000')
     """
     if value is None:
         return NOT_ESTIMABLE
+    text = _rounded(value, decimals)
+    if value > 0 and not float(text):
+        more = (_rounded(value, n) for n in range(decimals + 1, 7))
+        return next((longer for longer in more if float(longer)), text)
+    return text
+
+
+def _rounded(value: float, decimals: int) -> str:
     if abs(value) < 1:
         decimals = next((n for n in range(decimals, 7) if f"{abs(value):.{n}f}"[0] == "0"), 6)
     text = f"{abs(value):.{decimals}f}"
@@ -74,8 +87,10 @@ def signed(value: float | None, decimals: int = 3) -> str:
         >>> signed(0.05)
         '+0.050'
     """
-    text = fixed(value, decimals)
-    return f"+{text}" if value is not None and float(f"{value:.{decimals}f}") > 0 else text
+    if value is None:
+        return NOT_ESTIMABLE
+    text = _rounded(value, decimals)
+    return f"+{text}" if float(f"{value:.{decimals}f}") > 0 else text
 
 
 def p_value(value: float | None) -> str:

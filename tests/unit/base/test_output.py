@@ -13,6 +13,7 @@ import pytest
 from radlas.cli.lake import Format, _text
 from radlas.engine.base import SerialEngine
 from radlas.entry import WatchedEngine, plain
+from radlas.flows import predict, versions
 
 
 def as_json(sql):
@@ -80,3 +81,16 @@ def test_the_pace_is_that_of_the_work_and_not_of_the_start(start, monkeypatch, c
     if start:
         assert lines[0] == "extract 1/9, 0 in trouble"
     assert "extract 5/9, 0 in trouble, 0.20 per s, 20 s left" in lines
+
+
+def test_what_is_nearly_all_or_none_is_said_alike_on_the_terminal_and_on_pages():
+    area = {"auc": 0.9996, "interval": [0.0004, 0.9999], "n": 9}
+    assert versions._told(area) == "AUC 0.9996 (0.0004 to 0.9999), n = 9"
+    row = {"case_id": "c" * 32, "centre": "b", "risk": 0.0002, "interval": [0.0001, 0.9998]}
+    row |= {"call": "negative", "threshold": 0.5, "otherwise": 0, "resampled": 100}
+    row |= {"trained_on": True, "out_of_fold": 0.0003, "adapted_by": 0, "known_centre": True}
+    row |= {"drivers": [], "imputed": [], "out_of_range": []}
+    card = {"study": {"primary": "dlr"}, "synthetic": False}
+    told = predict._told("m@1", card, [row], [])
+    assert "risk 0.0002 (0.0001 to 0.9998), negative at 0.500" in told[1]
+    assert told[2].endswith("gave 0.0003")

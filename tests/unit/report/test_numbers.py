@@ -133,6 +133,14 @@ def test_the_examples_of_the_formats_hold():
     assert result.failed == 0
 
 
+@given(st.floats(0, 1), st.integers(0, 4))
+def test_a_share_reads_as_none_or_all_only_if_it_is(value: float, decimals: int):
+    """A risk of 0.0004 is not one of 0, nor is one of 0.9996 one of 1."""
+    said = float(fmt.fixed(value, decimals))
+    assert (said == 0) == (value == 0 or value < 5.1e-7)
+    assert (said == 1) == (value == 1 or value > 1 - 5.1e-7)
+
+
 def test_minus_zero_has_no_sign():
     assert fmt.fixed(-0.0001) == "0.000"
     assert fmt.signed(0.0001) == "0.000"

@@ -159,6 +159,12 @@ def test_cases_that_are_not_stored_are_grouped_with_what_to_do():
     assert page.index("2 cases: <code>slice_gap") < page.index("1 case: <code>crashed")
     assert "export the series again, with every slice" in page
     assert "1 of 6 missing" in page
+    assert page.count('<div class="scroll" role="region" tabindex="0" aria-label="Cases not') == 2
+
+
+def test_one_case_is_not_cases():
+    assert "<b>1</b> case stored" in render_qc([a_card(1)], [], synthetic=False)
+    assert "<b>2</b> cases stored" in render_qc([a_card(1), a_card(2)], [], synthetic=False)
 
 
 def test_nothing_is_fetched_nothing_runs_and_the_same_rows_give_the_same_bytes():

@@ -188,6 +188,25 @@ def test_maps_without_slices_keep_their_numbers_and_say_so(evidence: dict[str, A
     assert by_id(root, "figure-cam-mass")
 
 
+def test_what_holds_of_some_maps_is_said_once_below_and_pointed_to(evidence: dict[str, Any]):
+    for number, case in enumerate(evidence["cam"]["cases"]):
+        case["note"] = ("", "rings are finer", "rings are finer", "cut off")[number % 4]
+    root = parse(render(evidence))
+    notes = [one.text for one in by_id(root, "cam-notes").all("li")]
+    assert notes == ["rings are finer", "cut off"]
+    marks = [one.text for one in by_id(root, "cam").all("sup")]
+    assert marks == ["1", "1", "2", "1"]
+
+
+def test_regions_stand_in_one_order_in_figure_and_table(evidence: dict[str, Any]):
+    """The first map may not tell of all: a region is not moved behind those it does tell of."""
+    cases = evidence["cam"]["cases"]
+    cases[0]["mass"][1] |= {"share": None, "enrichment": None}
+    regions = list(dict.fromkeys(one["region"] for one in cases[0]["mass"]))
+    picture = by_id(parse(render(evidence)), "figure-cam-mass").all("svg")[0]
+    assert picture.attributes["aria-label"].endswith(f"regions: {', '.join(regions)}.")
+
+
 def test_a_study_without_external_validation_says_so(brief: dict[str, Any]):
     for model in brief["models"].values():
         model["external"] = None
