@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -29,6 +30,7 @@ C = TypeVar("C", bound=StoreConfig)
 USAGE = 2  # exit code for wrong use or configuration
 _SHOWN = 200  # rows of a plan on a terminal
 DEFECT = 70  # exit code for a bug: sysexits' EX_SOFTWARE
+_SILENCE = 15.0  # without a first result before the log says that it is waited for [s]
 _TOO_SHORT = 0.01  # to tell a pace from [s]
 INTERRUPTED, TERMINATED = 130, 143  # exit codes after Ctrl-C and SIGTERM, as shells give them
 
@@ -261,7 +263,7 @@ def _bar(done: Iterator[Done[T, R]], total: int, label: str) -> Iterator[Done[T,
 def _lines(done: Iterator[Done[T, R]], total: int, label: str) -> Iterator[Done[T, R]]:
     start, spoken, trouble, number = time.monotonic(), 0.0, 0, 0
     first: tuple[int, float] | None = None  # until then workers start, and loops compile
-    for one in done:
+    for one in _awaited(done, f"{label} 0/{total}"):
         number += _weight(one.task)
         trouble += _troubled(one)
         passed = time.monotonic() - start
@@ -272,6 +274,20 @@ def _lines(done: Iterator[Done[T, R]], total: int, label: str) -> Iterator[Done[
             said = f"{label} {number}/{total}, {trouble} in trouble{pace}"
             print(said, file=sys.stderr, flush=True)
         yield one
+
+
+def _awaited(done: Iterator[Done[T, R]], label: str) -> Iterator[Done[T, R]]:
+    """The same; a line in the log where the first result keeps it waiting."""
+    said = f"{label}, no result after {_SILENCE:g} s; a machine's first run also compiles its loops"
+    timer = threading.Timer(_SILENCE, print, (said,), {"file": sys.stderr, "flush": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        for one in done:
+            timer.cancel()
+            yield one
+    finally:
+        timer.cancel()
 
 
 def _pace(number: int, seconds: float, left: int) -> str:

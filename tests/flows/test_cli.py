@@ -33,6 +33,24 @@ def test_every_command_says_what_it_does_in_one_line(words):
     assert re.search(r"^  [A-Z].+", said.out, re.MULTILINE), said.out
 
 
+@pytest.mark.parametrize("group", sorted({words[:-1] for words in ALL}), ids=" ".join)
+def test_no_line_of_a_list_of_commands_is_cut_short(group):
+    said = radlas(*group, "--help")
+    assert "Commands:" in said.out
+    assert "..." not in said.out.replace("[ARGS]...", "")
+
+
+def test_an_empty_store_says_what_comes_first(tmp_path):
+    store = tmp_path / "store"
+    radlas("init", store)
+    for words, first in (
+        (("snapshot", "create", "x"), "the store holds no case to freeze"),
+        (("snapshot", "show", "x"), "there is none yet: radlas snapshot create"),
+        (("retry", "--reason", "x"), "nothing is in trouble"),
+    ):
+        assert first in radlas(*words, "--store", store).err
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -20,6 +20,10 @@ StoreOption = Annotated[
     str,
     typer.Option("--store", envvar="RADLAS_STORE", help="Folder of the store, or s3://bucket/…."),
 ]
+InsteadOption = Annotated[
+    str | None,
+    typer.Option("--store", envvar="RADLAS_STORE", help="Instead of the YAML's `store`."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the same as JSON.")]
 EngineOption = Annotated[
     str, typer.Option(help="serial, local, local:4 (processes) or tcp://host:port.")

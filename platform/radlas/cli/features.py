@@ -64,7 +64,7 @@ def describe(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what features mean: unit, definition, code in the IBSI manual."""
+    """Say what features mean: unit, definition, IBSI code."""
 
     def action() -> int:
         found = [one for one in BY_NAME.values() if _fits(one, (what or "").lower())]

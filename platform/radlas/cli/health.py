@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(store: StoreOption, as_json: JsonOption = False) -> None:
-    """Say how the store stands: centres, stages, what is in trouble and why, what took long."""
+    """Say how the store stands. Centres, stages, what is in trouble and why, what took long."""
 
     def action() -> int:
         data = health.status(open_store(store))
@@ -80,7 +80,7 @@ def retry(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Release what ended under a reason, say what that redoes, and redo it."""
+    """Release what ended under a reason, and redo it. Says first what that redoes."""
     from radlas.flows.retry import plan_retry
 
     def action() -> int:
@@ -153,7 +153,10 @@ def whois(
 
 
 def verify(store: StoreOption, as_json: JsonOption = False) -> None:
-    """Read every volume, mask, file of the lake and snapshot again; hold them to their digests."""
+    """Read all that is stored again, and hold it to its digests.
+
+    Volumes, masks, files of the lake and snapshots.
+    """
 
     def action() -> int:
         damage = health.verify(open_store(store))
@@ -170,7 +173,7 @@ def doctor(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that everything radlas needs is installed and works; print the remedy if not."""
+    """Check that everything radlas needs is installed and works. Prints the remedy if not."""
     from radlas import doctor as checks
 
     if compile_:

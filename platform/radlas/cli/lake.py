@@ -85,7 +85,7 @@ def query(
 
 
 def sql(store: StoreOption, snapshot: SnapshotOption = None, memory: MemoryOption = "") -> None:
-    """Talk SQL to the store or a snapshot; Tab completes views and columns."""
+    """Talk SQL to the store or a snapshot. Tab completes views and columns."""
     from radlas.cli.shell import Shell
 
     def action() -> int:
@@ -109,7 +109,7 @@ def compact_(
     ] = RETENTION_HOURS,
     as_json: JsonOption = False,
 ) -> None:
-    """Merge small files of the lake, and remove old ones that no snapshot stands on.
+    """Merge small files of the lake. Removes old ones that no snapshot stands on.
 
     Changes no row and no snapshot; others may read and write meanwhile.
     """
@@ -144,7 +144,9 @@ def export_(
     snapshot: SnapshotOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write features, clinical records and outcomes as a store that another site can open.
+    """Write a store that another site can open, without images.
+
+    Features, clinical records and outcomes travel.
 
     No image, no mask and no site key travels; a snapshot keeps its identity.
     """
@@ -172,7 +174,7 @@ def merge_(
     store: StoreOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Add another site's features to this store; nothing is overwritten, conflicts are named."""
+    """Add another site's features to this store. Nothing is overwritten, conflicts are named."""
 
     def action() -> int:
         opened = open_store(store)

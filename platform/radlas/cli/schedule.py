@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from radlas.cli.app import EngineOption, JsonOption
+from radlas.cli.app import EngineOption, InsteadOption, JsonOption
 from radlas.entry import guarded
 from radlas.flows.schedule import Schedule, parse_schedule
 
@@ -33,11 +33,11 @@ def schedule_(
     every: Annotated[str, typer.Option(help="30m, 6h, 1d or 2w, from begin to begin.")],
     at: Annotated[str, typer.Option(help="HH:MM on this machine's clock [begin now].")] = "",
     rounds: Annotated[int | None, typer.Option(min=1, help="End after so many [never].")] = None,
-    store: Annotated[str | None, typer.Option(envvar="RADLAS_STORE")] = None,
+    store: InsteadOption = None,
     engine: EngineOption = "local",
     as_json: JsonOption = False,
 ) -> None:
-    """Call `radlas retrain CONFIG --once` again and again, where no cron or systemd does it.
+    """Call `radlas retrain CONFIG --once` again and again. Where no cron or systemd does it.
 
     A round that fails is told, and the next one comes all the same; one that was missed is not
     caught up. SIGTERM ends the round that runs, and then this. Exit code: the highest of all

@@ -51,11 +51,11 @@ def create(
     ] = _USUAL.min_cases_per_centre,
     refuse: Annotated[
         list[str] | None,
-        typer.Option(help="Gate that refuses and not only warns, repeatable; see below."),
+        typer.Option(help="Gate that refuses and not only warns, repeatable; see above."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Freeze what the store holds now; unchanged content gives the newest snapshot back.
+    """Freeze what the store holds now. Unchanged content gives the newest snapshot back.
 
     Gates: unique_keys and finite always refuse; expected_rows, null_rate, constant and
     cases_per_centre warn, unless they are named by --refuse.
@@ -140,7 +140,7 @@ def diff(old: Label, new: Label, store: StoreOption, as_json: JsonOption = False
 
 
 def verify(label: Label, store: StoreOption, as_json: JsonOption = False) -> None:
-    """Read every pinned row again and hold it against the recorded digests.
+    """Read every pinned row again, and hold it to its digest.
 
     Exit code 1 if anything has changed.
     """
@@ -166,7 +166,7 @@ def export_(
     store: StoreOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a snapshot as a store of its own, with its identity: rows and recipes, no images."""
+    """Write a snapshot as a store of its own. Its identity, rows and recipes, but no images."""
 
     def action() -> int:
         opened = open_store(store)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from radlas.cli.app import DryRunOption, EngineOption, JsonOption, StoreOption
+from radlas.cli.app import DryRunOption, EngineOption, InsteadOption, JsonOption, StoreOption
 from radlas.config import Config
 from radlas.entry import WatchedEngine, execute, guarded, make_engine, show
 from radlas.errors import ConfigError
@@ -34,7 +34,7 @@ def train_(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit every model of a study on its training centres, from a frozen snapshot."""
+    """Fit every model of a study on its training centres. Rows are those of a snapshot."""
 
     def action() -> int:
         from radlas.flows.train import TrainConfig, train
@@ -58,7 +58,10 @@ def stability_(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Freeze which features are stable, from perturbed copies or readers of training patients."""
+    """Freeze which features are stable.
+
+    Judged by perturbed copies or readers of training patients.
+    """
 
     def action() -> int:
         from radlas.flows.stability import StabilityConfig, stability
@@ -72,7 +75,7 @@ def stability_(
 
 
 def validate_(model: Model, store: StoreOption, as_json: JsonOption = False) -> None:
-    """Evaluate the locked models on the external centre, once; every look is counted."""
+    """Evaluate the locked models on the external centre, once. Every look is counted."""
     from radlas.flows.validate import ModelConfig, validate
 
     _on_model(validate, ModelConfig, {"store": store, "model": model}, "serial", as_json)
@@ -106,7 +109,7 @@ def report_(
     out: Annotated[Path | None, typer.Option(help="Where a copy of the page goes.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write everything known of a model on one page that opens without network."""
+    """Write everything known of a model on one page. It opens without network."""
     from radlas.flows.report import ReportConfig, report
 
     values = {"store": store, "model": model, "out": out}
@@ -121,7 +124,7 @@ def predict_(
     weights: Annotated[Path | None, typer.Option(help="The network's file, if any.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The risk of cases in the store, what drove it, and what was unusual about them.
+    """Tell the risk of cases in the store, and what drove it. Also what is unusual about them.
 
     Exit code 1 if some of them have no value of a block that the model takes: they are named.
     """
@@ -142,7 +145,7 @@ def lineage_(
     case: Annotated[str, typer.Argument(help="A case of its snapshot, or first digits.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """From a report's figures back to the voxels of a CASE, every link computed again.
+    """Trace a report's figures back to the voxels of a CASE. Every link is computed again.
 
     Exit code 1 if one does not hold.
     """
@@ -166,12 +169,12 @@ def lineage_(
 
 def retrain_(
     config: Annotated[Path, typer.Argument(help="YAML: study, cohort, rule.")],
-    store: Annotated[str | None, typer.Option(envvar="RADLAS_STORE")] = None,
+    store: InsteadOption = None,
     once: Annotated[bool, typer.Option("--once", help="One round, then end.")] = False,
     engine: EngineOption = "local",
     as_json: JsonOption = False,
 ) -> None:
-    """Freeze, train, validate, report; promote or keep, and write down why. Safe to repeat."""
+    """Freeze, train, validate, report; promote or keep. Why is written down. Safe to repeat."""
 
     def action() -> int:
         if not once:

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def show_(file: File, as_json: JsonOption = False) -> None:
-    """Say what a weights file holds, which variants take it, and where it comes from."""
+    """Say what a weights file holds. Which variants take it, and where it comes from."""
 
     def action() -> int:
         return show(_told(file), as_json=as_json)
@@ -41,7 +41,7 @@ def import_(
     out: Annotated[Path, typer.Argument(help="The .safetensors file to make.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Convert a checkpoint (MedicalNet, torchvision r3d_18) once; features stay the same.
+    """Convert a checkpoint (MedicalNet, torchvision r3d_18) once. Features stay the same.
 
     The file is read as tensors alone, every backbone tensor must be there and fit, and its SHA-256
     is noted in the new file.
@@ -75,7 +75,7 @@ def pretrain_(
     steps: Annotated[int | None, typer.Option(min=1, help="Steps in all.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train weights on the images of training centres, without labels; a killed run goes on."""
+    """Train weights on training centres' images, without labels. A killed run goes on."""
 
     def action() -> int:
         from radlas.flows.pretrain import PretrainConfig, pretrain

@@ -48,7 +48,8 @@ def plan_retry(store: Store, reason: str) -> tuple[Redo, ...]:
     troubled = in_trouble(store)
     held = [one for one in troubled if one.reason == reason]
     if not held:
-        hint = f"there are: {', '.join(sorted({one.reason for one in troubled})) or 'none'}"
+        reasons = ", ".join(sorted({one.reason for one in troubled}))
+        hint = f"there are: {reasons}" if reasons else "nothing is in trouble"
         if waiting := sum(one.state == "released" for one in case_standings(store)):
             hint += f"; {waiting} released tasks wait for the next run of ingest or extract"
         raise ConfigError(f"nothing stands under {reason!r}", str(store.place), hint)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from radlas.errors import StudyError
 from radlas.report import figures as base
-from radlas.report import figures_cam, figures_patients
+from radlas.report import figures_cam, figures_patients, verdict
 from radlas.report import format as fmt
 from radlas.report.evidence_cohort import Banner, Outcome
 from radlas.report.evidence_explain import Cam, CamImage
@@ -89,6 +89,7 @@ def render_patient(patient: Mapping[str, Any], image: CamImage | None = None) ->
         panels=panels,
         css=css,
         missing=found.get("missing", {}),
+        stamps=verdict.stamps(found["banners"]),
         unseen_share=_moved(found, {row["feature"] for row in found["out_of_range"]}),
         imputed_share=max(
             _moved(found, set(found["imputed"])),

@@ -159,7 +159,7 @@ def _context(evidence: Evidence, drawn: Mapping[str, Panel]) -> dict[str, Any]:
         "panels": drawn,
         "primary": models[evidence["primary"]],
         "validated": figures_model.validated(models),
-        "stamps": verdict.stamps(evidence),
+        "stamps": verdict.stamps(evidence["banners"]),
         "warnings": verdict.warnings(evidence),
         "calibration_sentence": verdict.calibration_sentence,
         "recorded": lambda row, what: row["subjects"] - row.get("unrecorded", {}).get(what, 0),
@@ -192,7 +192,7 @@ def _digest(evidence: Evidence) -> str:
 
 def _refuse_trained_claim(evidence: Evidence, page: str) -> None:
     claim = _TRAINED_CLAIM.search(page)
-    if claim and "Random network weights" in verdict.stamps(evidence):
+    if claim and "Random network weights" in verdict.stamps(evidence["banners"]):
         raise StudyError(
             f"the report would say {claim[0]!r}, but the network's weights are random",
             "report",

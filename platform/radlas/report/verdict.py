@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from radlas.report import format as fmt
 from radlas.report import rivals
 from radlas.report.check import kind_of
 from radlas.report.evidence import Evidence, External
+from radlas.report.evidence_cohort import Banner
 from radlas.report.evidence_validation import NOT_IMPUTED, WITHIN, CentreTold
 from radlas.words import counted
 
@@ -15,9 +18,9 @@ _STABLE = 0.4  # below it Nogueira's index is called poor (Nogueira et al. 2018)
 _STAMPS = {"synthetic": "Synthetic cohort", "random_weights": "Random network weights"}
 
 
-def stamps(evidence: Evidence) -> tuple[str, ...]:
+def stamps(banners: Sequence[Banner]) -> tuple[str, ...]:
     """Short words for the banners that must stay in sight on every screen and printed page."""
-    kinds = {kind_of(banner) for banner in evidence["banners"]}
+    kinds = {kind_of(banner) for banner in banners}
     return tuple(words for kind, words in _STAMPS.items() if kind in kinds)
 
 

@@ -143,8 +143,9 @@ def load_snapshot(store: Store, label: str) -> Snapshot:
     known = {one: path for _, one, path in _named(store, name)}
     wanted = number or str(max(known, default=0))
     if not wanted.isdecimal() or int(wanted) not in known:
-        told = ", ".join(snapshot_labels(store)) or "none yet"
-        raise ConfigError(f"no snapshot {label!r}", str(store.place), f"there are: {told}")
+        told = ", ".join(snapshot_labels(store))
+        hint = f"there are: {told}" if told else "there is none yet: radlas snapshot create"
+        raise ConfigError(f"no snapshot {label!r}", str(store.place), hint)
     return _load(store, known[int(wanted)])
 
 
@@ -235,7 +236,9 @@ def _counts(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
 
 def _cohort(everything: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, ...]:
     known = _values(everything.sql("select case_id from cases"))
-    chosen = known
+    chosen, remedy = known, "ingest first: radlas ingest; then look: radlas status"
+    if not known:
+        raise ConfigError("the store holds no case to freeze", hint=remedy)
     if sql:
         relation = run_sql(everything, sql)
         if "case_id" not in relation.columns:
@@ -245,8 +248,8 @@ def _cohort(everything: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, ...]:
         raise ConfigError(
             f"the cohort query gives {counted(len(chosen), 'case')},"
             f" {len(chosen - known)} of them unknown",
-            sql or "all cases",
-            "ingest first: radlas ingest; then look: radlas status",
+            sql,
+            remedy,
         )
     return tuple(sorted(chosen))
 

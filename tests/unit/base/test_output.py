@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 
 import duckdb
 import numpy as np
 import pytest
 
+from radlas import entry
 from radlas.cli.lake import Format, _text
 from radlas.engine.base import SerialEngine
 from radlas.entry import WatchedEngine, plain
@@ -94,3 +96,13 @@ def test_what_is_nearly_all_or_none_is_said_alike_on_the_terminal_and_on_pages()
     told = predict._told("m@1", card, [row], [])
     assert "risk 0.0002 (0.0001 to 0.9998), negative at 0.500" in told[1]
     assert told[2].endswith("gave 0.0003")
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.6])
+def test_a_log_says_once_that_a_first_result_is_waited_for(capsys, monkeypatch, seconds):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False)
+    monkeypatch.setattr(entry, "_SILENCE", 0.3)
+    list(WatchedEngine(SerialEngine(), "extract").map(lambda _: time.sleep(seconds), range(2)))
+    waited = [one for one in capsys.readouterr().err.splitlines() if "no result after" in one]
+    assert len(waited) == (seconds > 0.3)
+    assert all(one.startswith("extract 0/2, no result after 0.3 s") for one in waited)

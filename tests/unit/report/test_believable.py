@@ -250,6 +250,15 @@ def test_a_patient_s_page_shows_risk_map_and_what_is_unusual(patient):
     assert not re.findall(r"""(?:src|href)=["']?https?:""", page)
 
 
+def test_every_printed_sheet_of_a_patient_says_what_the_page_is(patient):
+    head = re.compile(r'@page \{ @top-center \{ content: "([^"]*)"')
+    assert head.findall(render_patient(patient)) == ["SYNTHETIC COHORT"]
+    random = {"level": "danger", "kind": "random_weights", "text": "Random network weights."}
+    both = {**patient, "banners": [*patient["banners"], random]}
+    assert head.findall(render_patient(both)) == ["SYNTHETIC COHORT · RANDOM NETWORK WEIGHTS"]
+    assert head.findall(render_patient({**patient, "banners": []})) == []
+
+
 def test_a_patient_s_page_without_a_map_says_why(patient):
     page = render_patient({**patient, "cam": None, "missing": {"cam": "There is no map: x."}})
     assert 'id="absent-cam"' in page
