@@ -209,3 +209,14 @@ def test_doctor_tells_which_gpus_get_workers(monkeypatch):
     monkeypatch.setattr("radlas.doctor.gpus", list)
     (told,) = [one.detail for one in examine() if one.name == "GPU"]
     assert told == "none that torch can use, and none is needed"
+
+
+@pytest.mark.parametrize("words", [("qc",), ("report", "m")], ids=" ".join)
+def test_a_page_is_no_folder_and_nothing_is_left_in_its_place(words, tmp_path):
+    store, folder = tmp_path / "store", tmp_path / "pages"
+    radlas("init", store)
+    folder.mkdir()
+    said = radlas(*words, "--store", store, "--out", folder)
+    assert (said.code, "this is a folder" in said.err) == (2, True)
+    assert f"name a file: {folder}/page.html" in said.err
+    assert not list(tmp_path.glob("*.partial"))

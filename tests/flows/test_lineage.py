@@ -81,4 +81,4 @@ def test_a_recipe_and_a_voxel_that_changed_are_named(own_store, external):
 def test_an_unknown_case_is_told(study_store):
     said = radlas("lineage", "tiny", "zz", "--store", study_store)
     assert said.code == 2
-    assert "0 cases begin with 'zz'" in said.err
+    assert "no cases begin with 'zz'" in said.err

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic import Field
 
 from radlas.config import Config
 from radlas.engine.base import Bundle, Done, Engine, SerialEngine
+from radlas.errors import ConfigError
 from radlas.model import Outcome
 from radlas.place import Address
 from radlas.store.layout import open_store
@@ -155,3 +157,15 @@ class Flow(Generic[C, T]):
 def bundles(tasks: Sequence[T], size: int) -> list[Bundle[T]]:
     """Tasks in their order, ``size`` at a time."""
     return [Bundle(tuple(tasks[start : start + size])) for start in range(0, len(tasks), size)]
+
+
+def check_page(path: Path) -> None:
+    """Before any work: whether a page can be written there.
+
+    Raises:
+        ConfigError: Its folder does not exist, or it is a folder itself.
+    """
+    if not path.absolute().parent.is_dir():
+        raise ConfigError("no such folder", str(path.parent), "make it first")
+    if path.is_dir():
+        raise ConfigError("this is a folder", str(path), f"name a file: {path}/page.html")

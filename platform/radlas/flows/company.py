@@ -170,7 +170,6 @@ def _case(connection: Any, given: str) -> str:
         "select case_id from cases where starts_with(case_id, ?)", params=[given]
     ).fetchall()
     if len(found) != 1:
-        raise ConfigError(
-            f"{len(found)} cases start with {given!r}", "predict", "give more digits of one case"
-        )
+        hint = "give more digits of one case" if found else "radlas query lists cases"
+        raise ConfigError(f"{len(found) or 'no'} cases start with {given!r}", "predict", hint)
     return str(found[0][0])

@@ -103,9 +103,9 @@ def _case(snapshot: Snapshot, digits: str) -> str:
     found = [case for case in snapshot.cases if case.startswith(digits)]
     if len(found) != 1:
         raise ConfigError(
-            f"{len(found)} cases begin with {digits!r}",
+            f"{len(found) or 'no'} cases begin with {digits!r}",
             f"snapshot {snapshot.label}",
-            "give more digits; the report and radlas query list cases",
+            f"{'give more digits; ' if found else ''}the report and radlas query list cases",
         )
     return found[0]
 

@@ -11,7 +11,7 @@ from pydantic import Field, PositiveInt
 
 from radlas.engine.base import Done
 from radlas.errors import ConfigError
-from radlas.flows.base import Flow, Plan, Report, StoreConfig
+from radlas.flows.base import Flow, Plan, Report, StoreConfig, check_page
 from radlas.flows.thumbnails import case_thumbnail
 from radlas.model import TUMOUR, Row
 from radlas.place import Place, open_place
@@ -54,11 +54,10 @@ def plan(config: QcConfig) -> Plan[QcTask]:
     """One task per case whose image is here.
 
     Raises:
-        ConfigError: The folder of ``out`` does not exist, or the store holds nothing of the centre.
+        ConfigError: ``out`` cannot be written, or the store holds nothing of the centre.
     """
     store = open_store(config.store)
-    if not config.out.absolute().parent.is_dir():
-        raise ConfigError("no such folder", str(config.out.parent), "make it first")
+    check_page(config.out)
 
     def wanted(centre: str) -> bool:
         return config.centre in (None, centre)

@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 
 from radlas.engine.base import Done
-from radlas.errors import ConfigError
 from radlas.flows import evidence
 from radlas.flows import evidence_origin as origin
 from radlas.flows import evidence_validation as more
-from radlas.flows.base import Flow, Plan, Report
+from radlas.flows.base import Flow, Plan, Report, check_page
 from radlas.flows.explain import CAM_FOLDER
 from radlas.flows.gallery import gallery
 from radlas.flows.networks import network_warnings, plainly
@@ -58,10 +57,10 @@ def plan(config: ReportConfig) -> Plan[ModelTask]:
     """One task.
 
     Raises:
-        ConfigError: There is no such model, or the folder of ``out`` does not exist.
+        ConfigError: There is no such model, or ``out`` cannot be written.
     """
-    if config.out is not None and not config.out.absolute().parent.is_dir():
-        raise ConfigError("no such folder", str(config.out.parent), "make it first")
+    if config.out is not None:
+        check_page(config.out)
     task = model_task(config)
     return Plan(tasks=(task,), extra=task)
 
