@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -102,3 +103,28 @@ def test_outcomes_share_a_commit(tmp_path, monkeypatch, step, commits):
     assert report.data["ok"] == 150
     assert delta.version(store, "outcomes") == commits  # the table itself was the first
     assert len(delta.read(store, "outcomes", ["task_key"])) == 150
+
+
+class Rows(dict[str, object]):
+    """A dict to which a weak reference can be held."""
+
+
+def test_rows_that_are_in_the_lake_are_not_held_until_the_run_ends(tmp_path, monkeypatch):
+    """What is kept of a case is how it ended: ten thousand cases of features are a gigabyte."""
+    monkeypatch.setattr(batch, "HASTE", 0.0)
+    store = init_store(tmp_path / "store")
+    made: list[weakref.ref[Rows]] = []
+    most = 0
+
+    def described_one_by_one():
+        nonlocal most
+        for one in outcomes(store, 5 * batch.BATCH):
+            rows = Rows(described(one.task, firstorder_Mean=1.0))
+            made.append(weakref.ref(rows))
+            yield replace(one, result=rows)
+            del rows
+            most = max(most, sum(ref() is not None for ref in made))
+
+    batch.commit_batches(store, "extract", Plan(), described_one_by_one(), tolerated=0)
+    assert most <= batch.BATCH + 1
+    assert delta.read(store, "radiomics").num_rows == 5 * batch.BATCH

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
@@ -92,7 +93,7 @@ def commit_batches(
             batch.append(one)
             if time.monotonic() - since > (HASTE if len(batch) >= BATCH else PATIENCE):
                 recorder.record(batch)
-                ended += batch
+                ended += [replace(one, rows={}) for one in batch]  # they are in the lake now
                 batch, since = [], time.monotonic()
     finally:  # also when the engine is lost or somebody pressed Ctrl-C: what is done is done
         recorder.record(batch)
