@@ -34,14 +34,12 @@ class Prepared:
         body: Where there is tissue, same shape; everything if nobody asked for it.
         masks: The ROIs by name, same shape.
         voxels_before: Voxels of each ROI on the grid as stored.
-        voxels_after: Voxels of each ROI on this grid.
     """
 
     volume: Volume
     body: Mask
     masks: Mapping[str, Mask]
     voxels_before: Mapping[str, int]
-    voxels_after: Mapping[str, int]
 
 
 @contextmanager
@@ -99,7 +97,7 @@ def prepare(
         voxels = body_z_score(voxels, body, scale=scale)
     elif normalise == "percentile":
         voxels = body_range(voxels, body, scale=scale, percentiles=percentiles)
-    ready = Prepared(Volume(voxels, volume.geometry), body, {}, {}, {})
+    ready = Prepared(Volume(voxels, volume.geometry), body, {}, {})
     if in_plane_spacing is not None:
         ready = _to_square_pixels(ready, in_plane_spacing)
     return with_masks(ready, masks, volume.geometry)
@@ -116,7 +114,7 @@ def with_masks(case: Prepared, masks: Mapping[str, Mask], stored: Geometry) -> P
     there, moved = case.volume.geometry, masks
     if there is not stored:
         moved = {name: resample_mask(mask, stored, there) for name, mask in masks.items()}
-    return replace(case, masks=moved, voxels_before=_count(masks), voxels_after=_count(moved))
+    return replace(case, masks=moved, voxels_before=_count(masks))
 
 
 def pixels(voxels: Image, pixel_type: PixelType) -> NDArray[Any]:

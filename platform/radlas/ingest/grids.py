@@ -26,11 +26,6 @@ def checked_volume(voxels: NDArray[Any], geometry: Geometry) -> Volume:
     return Volume(voxels, geometry)
 
 
-def xyz_affine(affine: NDArray[np.float64]) -> Affine:
-    """An affine of array indices ``(z, y, x)`` as one of ``(x, y, z)``; both LPS [mm]."""
-    return np.asarray(affine, dtype=np.float64)[:, [2, 1, 0, 3]].copy()
-
-
 def geometry_of(shape: tuple[int, int, int], affine: Affine) -> Geometry:
     """A checked grid from an affine.
 

@@ -3,7 +3,7 @@
 Read by ``radlas.report.evidence``, which holds the whole.
 """
 
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 NOT_IMPUTED, WITHIN = "no value imputed", "no value beyond training"  # choices of patients
 
@@ -198,9 +198,6 @@ class Checklist(TypedDict):
     source: str
     items: list[Item]
     note: NotRequired[str]
-
-
-Extra = dict[str, Any]
 
 
 class Travelled(TypedDict):
