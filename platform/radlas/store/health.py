@@ -13,7 +13,7 @@ from radlas.store import delta
 from radlas.store.layout import Store
 from radlas.store.ledger import case_standings, count
 from radlas.store.log import check_log
-from radlas.store.parts import verify_part
+from radlas.store.parts import part_name, verify_part
 from radlas.store.recipes import list_recipes, load_recipe
 from radlas.store.snapshots import load_snapshot, snapshot_labels, verify_snapshot
 from radlas.store.told import told_cases
@@ -72,6 +72,7 @@ def verify(store: Store) -> list[str]:
         One message per damage, none if all is whole.
     """
     damage: list[str] = []
+    whole: set[str] = set()
     with _noted(damage):
         elsewhere = merged_cases(store)
         told = told_cases(store)
@@ -84,9 +85,10 @@ def verify(store: Store) -> list[str]:
             for part in delta.parts(store, name):  # also what no snapshot stands on, yet
                 with _noted(damage):
                     verify_part(store.place, table, part.path)
+                    whole.add(part_name(table, part.path))
     for label in snapshot_labels(store):
         with _noted(damage):
-            verify_snapshot(store, load_snapshot(store, label))
+            verify_snapshot(store, load_snapshot(store, label), whole)
     for feature_set in list_recipes(store):
         with _noted(damage):
             load_recipe(store, feature_set)

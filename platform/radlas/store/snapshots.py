@@ -20,7 +20,7 @@ from radlas.store.compact import compact
 from radlas.store.content import content_digest
 from radlas.store.gates import Gates, examine, refuse
 from radlas.store.layout import Store, documents
-from radlas.store.parts import verify_part
+from radlas.store.parts import part_name, verify_part
 from radlas.store.query import connect, run_sql
 from radlas.tables import TABLES
 from radlas.version import __version__
@@ -189,8 +189,13 @@ def open_snapshot(
     )
 
 
-def verify_snapshot(store: Store, snapshot: Snapshot) -> None:
+def verify_snapshot(store: Store, snapshot: Snapshot, whole: set[str] | None = None) -> None:
     """Read every byte of the pinned parts again, and hold the rows against the frozen digests.
+
+    Args:
+        store: The store.
+        snapshot: One of it.
+        whole: Parts whose bytes were read before, as others may stand on them; this adds its own.
 
     Raises:
         StoreError: A part's bytes, a version's parts, a table's content or what the snapshot's own
@@ -208,9 +213,12 @@ def verify_snapshot(store: Store, snapshot: Snapshot) -> None:
             raise StoreError(
                 f"the log of {table} names other parts than were frozen", where, restore
             )
-    for table in snapshot.tables:
-        for path in logged[table]:
-            verify_part(store.place, TABLES[table], path)
+    whole = set() if whole is None else whole
+    for name in snapshot.tables:
+        for path in logged[name]:
+            if part_name(TABLES[name], path) not in whole:
+                verify_part(store.place, TABLES[name], path)
+                whole.add(part_name(TABLES[name], path))
     with open_snapshot(store, snapshot) as connection:
         for table, recorded in snapshot.tables.items():
             if _content(connection, table) != recorded:

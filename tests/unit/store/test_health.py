@@ -71,3 +71,16 @@ def test_a_damaged_log_is_told(lake):
     delta.append(lake, "cases", [case_row("a")], run_id="r")
     lake.place.replace(f"lake/radiomics/_delta_log/{1:020}.json", b"{")
     assert any("the log of table radiomics cannot be read" in one for one in verify(lake))
+
+
+def test_a_part_is_read_once_however_many_snapshots_stand_on_it(filled, monkeypatch):
+    for name in ("monday", "tuesday"):
+        create_snapshot(filled, name)
+    kind, read = type(filled.place), list[str]()
+    sha256 = kind.sha256
+    monkeypatch.setattr(
+        kind, "sha256", lambda place, name: (read.append(name), sha256(place, name))[1]
+    )
+    assert all("no such case" in one for one in verify(filled))  # rows alone were made
+    parts = [name for name in read if name.startswith("lake/")]
+    assert len(parts) == len(set(parts)) > 0
