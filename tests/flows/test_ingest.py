@@ -389,15 +389,6 @@ def test_a_source_that_was_emptied_stands_in_nobodys_way(hospital, tmp_path):
     assert "1 quarantined" in again.out
 
 
-@pytest.mark.parametrize("digits", ["", "abc"])
-def test_a_name_is_not_told_for_few_digits(tmp_path, digits):
-    store = tmp_path / "store"
-    radlas("init", store)
-    said = radlas("whois", digits, "--store", store)
-    assert said.code == 2
-    assert "shorter than 4 digits" in said.err
-
-
 def test_the_hospital_can_tell_which_exam_a_case_is_and_nobody_else(hospital, tmp_path):
     store = tmp_path / "store"
     radlas("init", store)
@@ -407,9 +398,27 @@ def test_the_hospital_can_tell_which_exam_a_case_is_and_nobody_else(hospital, tm
     told = radlas("whois", case["case_id"][:8], "--store", store, "--json")
     assert [one["pseudonym"] for one in told.data["found"]] == [case["case_id"]]
     assert (tmp_path / "store.sources.json").stat().st_mode & 0o777 == 0o600
-    assert radlas("whois", "ffffffffff", "--store", store).code == 2
+    for nobody in ("ffffffffff", case["case_id"][:3], ""):
+        said = radlas("whois", nobody, "--store", store)
+        assert said.code == 2
+        assert "at least 4 digits" in said.err
     (tmp_path / "store.key").unlink()
     assert radlas("whois", case["case_id"][:8], "--store", store).code == 2
+
+
+def test_a_patient_of_the_hospital_is_found_by_the_name_the_source_gives(hospital, tmp_path):
+    """Who withdraws consent is known to the hospital by an identifier, to the store by another."""
+    store = tmp_path / "store"
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
+    radlas("ingest", hospital, *words)
+    rows = delta.read(open_store(store), "cases", ["case_id", "subject_id"]).to_pylist()
+    for row in rows:
+        (one,) = radlas("whois", row["case_id"], "--store", store, "--json").data["found"]
+        told = radlas("whois", one["subject"], "--store", store, "--json").data["found"]
+        assert {mine["subject_id"] for mine in told} == {row["subject_id"]}
+        assert row["case_id"] in {mine["pseudonym"] for mine in told}
+    assert rows
 
 
 def test_a_plan_lists_every_series_with_its_reason_and_a_time(hospital, tmp_path):

@@ -131,18 +131,21 @@ def _redo(flow: Flow[Any, Any], config: StoreConfig, engine: str) -> Report:
 
 
 def whois(
-    digits: Annotated[str, typer.Argument(help="First digits of a case or subject.")],
+    asked: Annotated[
+        str,
+        typer.Argument(help="First digits of a case or subject; or a patient as the source says."),
+    ],
     store: StoreOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell which exam of the hospital a case is. Reads the sources again; stores nothing."""
+    """Tell which exam a case is, or a patient's cases. Reads the sources again; stores nothing."""
     from radlas.flows.whois import who_is
 
     def action() -> int:
-        found = who_is(open_store(store), digits)
+        found = who_is(open_store(store), asked)
         lines = [
             f"case {one.pseudonym[:8]} of {one.centre}: patient {one.subject or '?'},"
-            f" series {one.series}, at {one.place}"
+            f" here subject {one.subject_id}, series {one.series}, at {one.place}"
             for one in found
         ]
         return show(

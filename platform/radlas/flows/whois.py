@@ -1,4 +1,4 @@
-"""Which exam of the hospital a pseudonym is: from sources and site key, stored nowhere."""
+"""Who is who, either way round: from sources and site key, stored nowhere."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from radlas.flows.noted import noted_ingests
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Scan
 from radlas.store.layout import Store
+from radlas.words import counted
 
 _LEAST_DIGITS = 4
 
@@ -22,6 +23,7 @@ class Identity:
 
     Attributes:
         pseudonym: Of the case.
+        subject_id: Pseudonym of the patient.
         centre: Whose it is.
         subject: The patient's identifier in the source; empty if the file does not say.
         series: What names the image there: SeriesInstanceUID, or file name.
@@ -29,23 +31,24 @@ class Identity:
     """
 
     pseudonym: str
+    subject_id: str
     centre: str
     subject: str
     series: str
     place: str
 
 
-def who_is(store: Store, digits: str) -> tuple[Identity, ...]:
-    """All exams, also refused ones, whose case or subject begins with these digits.
+def who_is(store: Store, asked: str) -> tuple[Identity, ...]:
+    """All exams, also refused ones, of a patient or a pseudonym.
+
+    Args:
+        store: The store.
+        asked: First digits of a case or subject; or a patient's whole identifier in the source.
 
     Raises:
-        ConfigError: Less than four digits, no source was noted, none can be reached, or nothing
-            matches.
+        ConfigError: No source was noted, none can be reached, or nothing matches.
         StoreError: The site key is missing.
     """
-    if len(digits) < _LEAST_DIGITS:
-        hint = "give more of them, as messages and tables show them"
-        raise ConfigError(f"{digits!r} is shorter than {_LEAST_DIGITS} digits", hint=hint)
     key, noted = store.key(), noted_ingests(store)
     reachable = [config for config in noted if config.source.exists()]
     if not reachable:
@@ -54,16 +57,24 @@ def who_is(store: Store, digits: str) -> tuple[Identity, ...]:
     found = [
         one
         for config in reachable
-        for one, subject in _identities(config, key)
-        if one.pseudonym.startswith(digits) or subject.startswith(digits)
+        for one in _identities(config, key)
+        if asked and (asked == one.subject or _begins(asked, one.pseudonym, one.subject_id))
     ]
     if not found:
-        hint = "name the first digits of a case or subject, as messages and tables show them"
-        raise ConfigError(f"no exam of {len(reachable)} reachable sources is {digits!r}", hint=hint)
+        hint = (
+            f"name at least {_LEAST_DIGITS} digits of a case or subject, as messages and tables"
+            " show them, or a patient exactly as the source does"
+        )
+        told = counted(len(reachable), "reachable source")
+        raise ConfigError(f"no exam of {told} is {asked!r}", hint=hint)
     return tuple(found)
 
 
-def _identities(config: IngestConfig, key: bytes) -> Iterator[tuple[Identity, str]]:
+def _begins(digits: str, *pseudonyms: str) -> bool:
+    return len(digits) >= _LEAST_DIGITS and any(one.startswith(digits) for one in pseudonyms)
+
+
+def _identities(config: IngestConfig, key: bytes) -> Iterator[Identity]:
     try:
         scan: Scan = IMPORTERS[config.importer]().find(config.source, config.rules())
     except ConfigError:  # emptied since: the exam may lie in another source
@@ -73,4 +84,4 @@ def _identities(config: IngestConfig, key: bytes) -> Iterator[tuple[Identity, st
     for subject, series, place in (*exams, *refused):
         case = pseudonym(key, "case", config.centre, subject, series)
         person = pseudonym(key, "subject", config.centre, subject)
-        yield Identity(case, config.centre, subject, series, place), person
+        yield Identity(case, person, config.centre, subject, series, place)
