@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from radlas.store import delta
+from radlas.store.layout import open_store
+
 from .conftest import radlas
 
 
@@ -64,3 +75,56 @@ def test_a_snapshot_is_exported_to_a_folder_that_another_site_opens(study_store,
     said = radlas("extract", "--store", tmp_path / "out", "--config", recipe, "--engine", "serial")
     assert said.code == 2
     assert "no case whose images are here" in said.err
+
+
+def withdrawal() -> list[str]:
+    """The commands by which the README makes a store without a patient."""
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    chapter = text.partition("### When a patient withdraws")[2]
+    return re.search(r"```sh\n(.*?)```", chapter, re.DOTALL)[1].splitlines()
+
+
+def bytes_told(store: Path) -> bytes:
+    """Every byte of a store's files, and of what its Parquet files hold unpacked."""
+    told = b""
+    for path in sorted(one for one in store.rglob("*") if one.is_file()):
+        told += str(path).encode() + path.read_bytes()
+        if path.suffix == ".parquet":
+            told += str(pq.read_table(path).to_pylist()).encode()
+    return told
+
+
+def test_who_withdraws_is_in_no_byte_of_the_second_store(
+    study_store, cohort, recipe, tmp_path, monkeypatch
+):
+    """As the README tells it: nothing is read or computed again, and the next ingest adds none."""
+    rows = delta.read(open_store(study_store), "cases", ["case_id", "subject_id", "centre"])
+    gone = next(row for row in rows.to_pylist() if row["centre"] == "centre-a")
+    case, subject = gone["case_id"], gone["subject_id"]
+    (who,) = radlas("whois", subject, "--store", study_store, "--json").data["found"]
+    first, second = tmp_path / "sarcoma", tmp_path / "sarcoma-2"
+    shutil.copytree(study_store, first)
+    for ending in (".key", ".sources.json"):
+        shutil.copy(f"{study_store}{ending}", f"{first}{ending}")
+    monkeypatch.setenv("RADLAS_STORE", str(first))
+    monkeypatch.chdir(tmp_path)
+    theirs = {"0f3a04573db34e98c01ec2ba017a3415": subject, "STS_005": who["subject"]}
+    theirs |= {"volumes/42/": f"volumes/{case[:2]}/", "42d0153671e2e2f9958ea38304308540": case}
+    for line in withdrawal():
+        for mine, other in ({"/data/": f"{tmp_path}/"} | theirs).items():
+            line = line.replace(mine, other)  # noqa: PLW2901 - the same line, of this patient
+        tool, *words = shlex.split(line, comments=True)
+        if tool == "radlas":
+            said = radlas(*words)
+            assert said.code == 0, said.out + said.err
+        else:
+            subprocess.run([tool, *words], check=True)
+    sources = tmp_path / "centre-a"
+    shutil.copytree(cohort / "centre-a", sources, ignore=lambda *_: [who["subject"]])
+    words = ("--centre", "centre-a", "--importer", "tcia-sts", "--store", second, "--dry-run")
+    assert "ingest would run 0 tasks" in radlas("ingest", sources, *words).out
+    told = radlas("extract", "--store", second, "--config", recipe, "--dry-run").out
+    assert "extract would run 0 tasks" in told
+    here = bytes_told(second)
+    assert subject.encode() in bytes_told(first)
+    assert not any(one.encode() in here for one in (subject, case, who["subject"]))
