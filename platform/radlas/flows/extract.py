@@ -33,7 +33,7 @@ from radlas.flows.drawn import drawn_rois, not_drawn
 from radlas.flows.networks import unsaid
 from radlas.flows.seen import Seen
 from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
-from radlas.place import Place, open_place
+from radlas.place import Place
 from radlas.store import delta
 from radlas.store.layout import Store, open_store
 from radlas.store.recipes import save_recipe, twins
@@ -97,7 +97,7 @@ def plan(config: ExtractConfig) -> Plan[ExtractTask]:
         feature_set = feature_set_name(name, extractor)
         recipes[feature_set] = recipe(name, extractor)
         text = canonical_json(extractor.settings.model_dump(mode="json"))
-        tasks += [_task(config, name, text, feature_set, case) for case in cases]
+        tasks += [_task(store.place, name, text, feature_set, case) for case in cases]
         notes += [*_announce(name, feature_set, extractor), *not_drawn(store, extractor)]
         notes += unsaid(store, recipes[feature_set])
         notes += [
@@ -236,15 +236,13 @@ def _cases(store: Store) -> list[Row]:
     return sorted(cases, key=lambda case: (-size.get(case["case_id"], 0), case["case_id"]))
 
 
-def _task(
-    config: ExtractConfig, name: str, settings: str, feature_set: str, case: Row
-) -> ExtractTask:
+def _task(place: Place, name: str, settings: str, feature_set: str, case: Row) -> ExtractTask:
     return ExtractTask(
         key=digest_of([case["case_id"], case["input_digest"], feature_set]),
         centre=case["centre"],
         case_id=case["case_id"],
         subject_id=case["subject_id"],
-        place=open_place(config.store),
+        place=place,
         extractor=name,
         settings=settings,
         feature_set=feature_set,

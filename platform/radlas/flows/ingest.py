@@ -116,7 +116,7 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
     pseudonyms = partial(pseudonym, key, "subject", config.centre)
     told = told_cases(store)
-    new_task = partial(make_task, store=config.store, centre=config.centre, key=key, told=told)
+    new_task = partial(make_task, place=store.place, centre=config.centre, key=key, told=told)
     tasks = [new_task(exam, rules) for exam in scan.exams]
     open_tasks, known = unsettled(
         store, "ingest", tasks, is_there=lambda task: is_committed(store.place, task.case_id)

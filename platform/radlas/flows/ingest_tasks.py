@@ -10,7 +10,7 @@ from radlas.digests import pseudonym
 from radlas.ingest.base import Exam, ExamData, IngestRules, Refusal
 from radlas.ingest.deidentify import coarse, study_day
 from radlas.model import Outcome, Row
-from radlas.place import Place, open_place
+from radlas.place import Place
 from radlas.volumes.record import Told
 
 # A subject's secret clock starts on any of so many days. Of a mere century of them, days near its
@@ -39,7 +39,7 @@ def make_task(
     exam: Exam,
     rules: IngestRules,
     *,
-    store: str,
+    place: Place,
     centre: str,
     key: bytes,
     told: Mapping[str, Told],
@@ -49,7 +49,7 @@ def make_task(
     Args:
         exam: As the scan found it.
         rules: How it is read.
-        store: Address of the store.
+        place: The store's.
         centre: Whose exam it is.
         key: The site's.
         told: Of which cases tables speak already, and what they say.
@@ -62,7 +62,7 @@ def make_task(
         centre=centre,
         case_id=case_id,
         subject_id=pseudonym(key, "subject", centre, exam.subject),
-        place=open_place(store),
+        place=place,
         exam=exam,
         rules=rules,
         study_day=study_day(exam.study_date, clock),

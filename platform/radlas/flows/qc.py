@@ -14,7 +14,7 @@ from radlas.errors import ConfigError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig, check_page
 from radlas.flows.thumbnails import case_thumbnail
 from radlas.model import TUMOUR, Row
-from radlas.place import Place, open_place
+from radlas.place import Place
 from radlas.report.qc import Card, Trouble, render_qc
 from radlas.report.qc_concerns import concerns_of
 from radlas.report.thumbnail import Thumbnail
@@ -77,10 +77,9 @@ def plan(config: QcConfig) -> Plan[QcTask]:
         raise ConfigError(
             what, str(config.store), "radlas ingest first; radlas status lists centres"
         )
-    place = open_place(config.store)
     elsewhere = merged_cases(store)
     here = [row for row in cases if row["case_id"] not in elsewhere]
-    tasks = tuple(QcTask(place, row["case_id"], config.pixels) for row in here)
+    tasks = tuple(QcTask(store.place, row["case_id"], config.pixels) for row in here)
     found = _Found({row["case_id"]: row for row in here}, rois, trouble, len(cases) - len(here))
     return Plan(tasks, extra=found)
 
