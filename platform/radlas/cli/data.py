@@ -122,7 +122,7 @@ def qc_(
     engine: EngineOption = "local",
     as_json: JsonOption = False,
 ) -> None:
-    """Write one page to look at every case. Slice, outlines and remarks, the worst first."""
+    """Write one page to look at every case. It shows slice, outlines, remarks; the worst first."""
     from radlas.flows.qc import QcConfig, qc
 
     def action() -> int:

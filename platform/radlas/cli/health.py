@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 
 
 def status(store: StoreOption, as_json: JsonOption = False) -> None:
-    """Say how the store stands. Centres, stages, what is in trouble and why, what took long."""
+    """Say how the store stands. It tells centres, stages, what is in trouble and what took long."""
 
     def action() -> int:
         data = health.status(open_store(store))
@@ -80,7 +80,7 @@ def retry(
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Release what ended under a reason, and redo it. Says first what that redoes."""
+    """Release what ended under a reason, and redo it. It says first what that redoes."""
     from radlas.flows.retry import plan_retry
 
     def action() -> int:
@@ -138,7 +138,7 @@ def whois(
     store: StoreOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell which exam a case is, or a patient's cases. Reads the sources again; stores nothing."""
+    """Tell which exam a case is, or a patient's cases. It reads the sources, stores nothing."""
     from radlas.flows.whois import who_is
 
     def action() -> int:
@@ -176,7 +176,7 @@ def doctor(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that everything radlas needs is installed and works. Prints the remedy if not."""
+    """Check that everything radlas needs is installed and works. It prints the remedy if not."""
     from radlas import doctor as checks
 
     if compile_:

@@ -109,7 +109,7 @@ def compact_(
     ] = RETENTION_HOURS,
     as_json: JsonOption = False,
 ) -> None:
-    """Merge small files of the lake. Removes old ones that no snapshot stands on.
+    """Merge small files of the lake. Old ones that no snapshot stands on are removed.
 
     Changes no row and no snapshot; others may read and write meanwhile.
     """

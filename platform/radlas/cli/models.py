@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 def list_(store: StoreOption, as_json: JsonOption = False) -> None:
-    """List every version and the champions. Tells the AUC out of fold and outside."""
+    """List every version and the champions. The AUC is given out of fold and outside."""
 
     def action() -> int:
         return show(list_versions(open_store(store)), as_json=as_json)
@@ -32,7 +32,7 @@ def list_(store: StoreOption, as_json: JsonOption = False) -> None:
 
 
 def show_(model: Model, store: StoreOption, as_json: JsonOption = False) -> None:
-    """Show one version. What it was made from, how it did, and the champions so far."""
+    """Show one version. It tells what it was made from, how it did, and the champions so far."""
 
     def action() -> int:
         return show(show_version(open_store(store), model), as_json=as_json)
@@ -46,7 +46,7 @@ def promote_(
     why: Annotated[str, typer.Option(help="The reason; it is kept with the champion's history.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Make a version the champion by hand. So one goes back to an earlier one."""
+    """Make a version the champion by hand. This is how to go back to an earlier one."""
 
     def action() -> int:
         opened = open_store(store)

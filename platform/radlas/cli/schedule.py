@@ -37,7 +37,7 @@ def schedule_(
     engine: EngineOption = "local",
     as_json: JsonOption = False,
 ) -> None:
-    """Call `radlas retrain CONFIG --once` again and again. Where no cron or systemd does it.
+    """Call `radlas retrain CONFIG --once` again and again. For where no cron or systemd does it.
 
     A round that fails is told, and the next one comes all the same; one that was missed is not
     caught up. SIGTERM ends the round that runs, and then this. Exit code: the highest of all

@@ -166,7 +166,7 @@ def export_(
     store: StoreOption,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a snapshot as a store of its own. Its identity, rows and recipes, but no images."""
+    """Write a snapshot as a store of its own. It keeps its identity; no image travels."""
 
     def action() -> int:
         opened = open_store(store)

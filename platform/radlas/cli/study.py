@@ -60,7 +60,7 @@ def stability_(
 ) -> None:
     """Freeze which features are stable.
 
-    Judged by perturbed copies or readers of training patients.
+    They are judged by perturbed copies, or by several readers, of training patients.
     """
 
     def action() -> int:
@@ -124,7 +124,7 @@ def predict_(
     weights: Annotated[Path | None, typer.Option(help="The network's file, if any.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell the risk of cases in the store, and what drove it. Also what is unusual about them.
+    """Tell the risk of cases in the store, and what drove it. It also says what is unusual.
 
     Exit code 1 if some of them have no value of a block that the model takes: they are named.
     """

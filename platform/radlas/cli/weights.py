@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def show_(file: File, as_json: JsonOption = False) -> None:
-    """Say what a weights file holds. Which variants take it, and where it comes from."""
+    """Say what a weights file holds. It tells which variants take it, and where it comes from."""
 
     def action() -> int:
         return show(_told(file), as_json=as_json)
