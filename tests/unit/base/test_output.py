@@ -90,7 +90,13 @@ def test_what_is_nearly_all_or_none_is_said_alike_on_the_terminal_and_on_pages()
     assert versions._told(area) == "AUC 0.9996 (0.0004 to 0.9999), n = 9"
     row = {"case_id": "c" * 32, "centre": "b", "risk": 0.0002, "interval": [0.0001, 0.9998]}
     row |= {"call": "negative", "threshold": 0.5, "otherwise": 0, "resampled": 100}
-    row |= {"trained_on": True, "out_of_fold": 0.0003, "adapted_by": 0, "known_centre": True}
+    row |= {
+        "trained_on": True,
+        "trained_as": "c" * 32,
+        "out_of_fold": 0.0003,
+        "adapted_by": 0,
+        "known_centre": True,
+    }
     row |= {"drivers": [], "imputed": [], "out_of_range": []}
     card = {"study": {"primary": "dlr"}, "synthetic": False}
     told = predict._told("m@1", card, [row], [])
