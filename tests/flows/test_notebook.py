@@ -111,7 +111,7 @@ def test_every_query_of_the_readme_has_an_answer(study_store, options, sql):
 
 
 def test_the_readmes_cohort_selects_one_case_per_subject(study_store):
-    (sql,) = re.findall(r'--cohort "([^"]+)"', README)
+    (sql,) = re.findall(r'create first --cohort "([^"]+)"', README)
     rows = radlas("query", "--store", study_store, "--format", "json", sql).data
     assert len({row["case_id"] for row in rows}) == len(rows) == 18
 
