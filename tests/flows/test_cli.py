@@ -80,6 +80,35 @@ def test_an_error_is_json_where_json_was_asked_for(tmp_path):
     assert said.data["error"]["try"].startswith("make one")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status", "--json"),  # without a store
+        ("query", "select 1", "--format", "json"),
+        ("query", "--format=json"),
+        ("verify", "--nonsense", "--json"),
+        ("ingest", "here", "--store", "s", "--centre", "a", "--resample-masks", "x", "--json"),
+        ("nonsense", "--json"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_words_are_told_as_json_where_json_was_asked_for(words, monkeypatch):
+    """A program that reads what is printed learns, too, that a variable was not set for it."""
+    monkeypatch.delenv("RADLAS_STORE", raising=False)
+    plain = [word for word in words if word not in {"--json", "--format", "json", "--format=json"}]
+    said, read = radlas(*words), radlas(*plain)
+    assert (said.code, said.err) == (read.code, "") == (2, "")
+    assert f"Error: {said.data['error']['what']}\n" in read.err
+    assert said.data["error"]["try"]
+
+
+def test_a_query_takes_json_as_all_verbs_do(study_store):
+    here = ("query", "--store", study_store, "select count(*) n from cases")
+    assert radlas(*here, "--json").out == radlas(*here, "--format", "json").out
+    said = radlas(*here, "--json", "--format", "csv")
+    assert (said.code, said.data["error"]["what"]) == (2, "--json and --format csv contradict")
+
+
 @pytest.mark.parametrize("form", ["csv", "json", "table"])
 def test_a_query_prints_in_the_form_asked_for(study_store, form):
     sql = "select centre, count(*) n from cases group by 1 order by 1"

@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
+from radlas.entry import guarded
+from radlas.errors import ConfigError
 from radlas.version import __version__
 
+
+class _Commands(TyperGroup):
+    """The command. Who asked for JSON is told in JSON that a word of it is missing or unknown."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **how: Any) -> Any:
+        words = sys.argv[1:] if args is None else list(args)
+        if not _as_data(words):
+            return super().main(args, *rest, **how)
+        how["standalone_mode"] = False
+
+        def action() -> int:
+            try:
+                code = super(_Commands, self).main(words, *rest, **how)
+            except TyperException as error:
+                hint = "-h in place of --json shows what the command takes"
+                raise ConfigError(error.format_message(), "the command line", hint) from error
+            return code or 0
+
+        sys.exit(guarded(action, as_json=True))
+
+
+def _as_data(words: Sequence[str]) -> bool:
+    asked = [word for word in words if word in {"--json", "--format=json"}]
+    return bool(asked) or ("--format", "json") in pairwise(words)
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Feature store and study platform for multicentre MRI radiomics.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

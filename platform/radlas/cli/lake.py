@@ -67,6 +67,7 @@ def query(
     format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
     out: Annotated[Path | None, typer.Option(help="File to write instead of printing.")] = None,
     memory: MemoryOption = "",
+    as_json: JsonOption = False,
 ) -> None:
     """Ask the store or a snapshot in SQL.
 
@@ -76,12 +77,14 @@ def query(
     """
 
     def action() -> int:
+        if as_json and format_ not in {Format.TABLE, Format.JSON}:
+            raise ConfigError(f"--json and --format {format_} contradict", hint="give one of them")
         text = sys.stdin.read() if sql == "-" else sql
         with _connected(store, snapshot, memory) as connection:
-            _give(run_sql(connection, text), format_, out)
+            _give(run_sql(connection, text), Format.JSON if as_json else format_, out)
         return 0
 
-    raise typer.Exit(guarded(action, as_json=format_ is Format.JSON))
+    raise typer.Exit(guarded(action, as_json=as_json or format_ is Format.JSON))
 
 
 def sql(store: StoreOption, snapshot: SnapshotOption = None, memory: MemoryOption = "") -> None:
