@@ -90,7 +90,10 @@ def _three_patients(logits: NDArray[np.float64], threshold: float) -> list[tuple
         "nearest to the threshold": int(np.argmin(np.abs(logits - edge))),
         "lowest risk": int(np.argmin(logits)),
     }
-    return list({row: (row, why) for why, row in picks.items()}.values())
+    whys: dict[int, list[str]] = {}
+    for why, row in picks.items():
+        whys.setdefault(row, []).append(why)
+    return [(row, " and ".join(why)) for row, why in whys.items()]
 
 
 def _patient(shap: Shap, row: int, why: str, start: float, outcome: Outcome) -> str:

@@ -11,7 +11,7 @@ NOT_ESTIMABLE = "not estimable"
 _MINUS = "\N{MINUS SIGN}"
 _NARROW = "\N{NARROW NO-BREAK SPACE}"
 _RING = re.compile(r"^ring_(\d+)_(\d+)$")
-_LOG = re.compile(r"^log-sigma-(\d+)-(\d+)-mm$")
+_LOG = re.compile(r"^log-sigma-(\d+)-(\d+)-mm(?:-3D)?$")  # PyRadiomics adds the last
 
 
 def fixed(value: float | None, decimals: int = 3) -> str:
@@ -197,7 +197,7 @@ def feature(name: str) -> str:
     Examples:
         >>> feature("tumour__original__firstorder_Mean")
         'tumour · original · firstorder Mean'
-        >>> feature("ring_0_10__log-sigma-2-0-mm__glcm_Idn")
+        >>> feature("ring_0_10__log-sigma-2-0-mm-3D__glcm_Idn")
         'ring 0–10 mm · LoG 2.0 mm · glcm Idn'
     """
     return " · ".join(_part(part) for part in name.split("__"))

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from radlas.features.settings import RadiomicsSettings, image_type_names
 from radlas.report import figures, verdict
 from radlas.report import format as fmt
+from radlas.report.figures_patients import _three_patients
 from radlas.report.render import render
 
 from .fixture import make_evidence
@@ -171,6 +173,29 @@ def test_swarmed_points_of_one_bin_never_share_a_place(values: list[float]):
     offsets = figures.swarm(values, span=(0, 1), bins=10)
     places = list(zip(np.floor(np.array(values) / 0.1), offsets, strict=True))
     assert len(set(places)) == len(values)
+
+
+@pytest.mark.parametrize("name", ["log", "wavelet", "original"])
+def test_every_name_of_a_filtered_image_is_told_in_one_way(name: str):
+    """LoG images have names with and without their dimension, by the extractor."""
+    settings = {"log": {"sigma": [2, 3.5]}, "wavelet": {}, "original": {}}
+    for image in image_type_names(RadiomicsSettings(image_types={name: settings[name]})):
+        told = fmt.feature(f"tumour__{image}__glcm_Idn")
+        assert ("-" in told, "LoG" in told and "mm" in told) == (False, name == "log"), told
+
+
+@given(st.lists(st.floats(-9, 9), min_size=1, max_size=6), st.floats(0.01, 0.99, exclude_max=True))
+def test_every_patient_of_the_waterfalls_is_told_all_it_was_chosen_for(logits, threshold):
+    """One may be highest and nearest to the threshold at once."""
+    edge = np.log(threshold / (1 - threshold))
+    chosen = [(logits[row], why) for row, why in _three_patients(np.array(logits), threshold)]
+    for why, value, extreme in (
+        ("highest risk", float, max),
+        ("lowest risk", float, min),
+        ("nearest to the threshold", lambda logit: abs(logit - edge), min),
+    ):
+        (told,) = (logit for logit, words in chosen if why in words.split(" and "))
+        assert value(told) == extreme(map(value, logits))
 
 
 def test_the_swarm_depends_on_values_not_on_their_order():
