@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from radlas.model import TUMOUR
+from radlas.words import counted
 
 Row = Mapping[str, Any]
 #: Flags of cases and ROIs: what they mean to a reader, and how much they weigh.
@@ -74,9 +75,9 @@ def _of_roi(roi: Row) -> list[Concern]:
     if roi["components"] > 1:
         found.append(Concern(f"{name} in {roi['components']} pieces", 2))
     if roi["slices"] < _FEW_SLICES:
-        found.append(Concern(f"{name} on {roi['slices']} slices only", 3))
+        found.append(Concern(f"{name} on {counted(roi['slices'], 'slice')} only", 3))
     if roi["voxels"] < _FEW_VOXELS:
-        found.append(Concern(f"{name} of {roi['voxels']} voxels only", 4))
+        found.append(Concern(f"{name} of {counted(roi['voxels'], 'voxel')} only", 4))
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,14 +125,32 @@ def test_every_flag_that_ingest_sets_is_explained():
         ({"touches_border": True}, "touches the border"),
         ({"misalignment_voxels": 0.05, "misalignment_mm": 0.04}, "0.05 voxels (0.04 mm)"),
         ({"components": 3}, "3 pieces"),
-        ({"slices": 1}, "1 slices only"),
+        ({"slices": 1}, "1 slice only"),
         ({"voxels": 12}, "12 voxels only"),
+        ({"voxels": 1}, "of 1 voxel only"),
         ({"flags": "resampled,undrawn_slices"}, "not drawn"),
     ],
 )
 def test_what_is_odd_is_told_with_its_numbers(change, said):
     assert any(said in one.text for one in concerns_of(CASE, [ROI | change]))
     assert not concerns_of(CASE, [ROI])
+
+
+@given(st.floats(0.5, 1e6))
+def test_a_mask_that_was_drawn_has_a_volume(mm3):
+    page = render_qc([a_card(roi=ROI | {"volume_mm3": mm3})], [], synthetic=False)
+    (told,) = re.findall(r"tumour ([\d.]+) ml", page)
+    assert 0 < float(told) == pytest.approx(mm3 / 1000, abs=0.0501)
+
+
+def test_a_picture_names_the_outlines_that_are_drawn_on_it():
+    lower, mask = np.zeros((30, 40), bool), np.zeros((30, 40), bool)
+    mask[10:20, 10:20] = True
+    for drawn, words in ((mask, "of tumour"), (lower, "of no ROI")):
+        card = replace(a_card(), thumbnail=a_thumbnail(drawn))
+        picture = parse(render_qc([card], [], synthetic=False)).all("figure")[0].all("svg")[0]
+        assert picture.attributes["aria-label"].endswith(f"with the outlines {words}")
+        assert len(picture.all("path")) == drawn.any()
 
 
 def test_the_worst_come_first_and_damage_before_all():
