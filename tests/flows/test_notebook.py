@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -90,6 +91,26 @@ def test_a_notebook_is_kept_without_outputs(path):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert code
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
+
+
+def printed_queries():
+    """Every query that a notebook's text names."""
+    notebooks = [nbformat.read(path, as_version=4) for path in NOTEBOOKS]
+    texts = [one.source for book in notebooks for one in book.cells if one.cell_type == "markdown"]
+    return [
+        shlex.split(code) for text in texts for code in re.findall(r"`radlas (query [^`]+)`", text)
+    ]
+
+
+def test_a_query_that_a_notebook_names_can_be_asked(study_store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RADLAS_STORE", str(study_store))
+    queries = printed_queries()
+    assert queries
+    for words in queries:
+        assert not {">", "|"} & set(words)  # else a shell has a part in it
+        said = radlas(*(word.replace("NAME", "first").replace("…", "1") for word in words))
+        assert said.code == 0, said.out + said.err
 
 
 def readme_queries():
