@@ -105,6 +105,14 @@ def test_the_report_is_one_file_that_says_what_it_is(study_store):
     assert "pre-trained" not in page.lower()
 
 
+def test_no_reason_is_told_for_what_is_not_missing(study_store):
+    """Who reads `results.json` does not learn that a study of three models has one."""
+    results = json.loads((study_store / "models/tiny/1/results.json").read_text())
+    there = {name for name in ("comparisons", "subgroups", "sensitivity", "shap") if results[name]}
+    assert {"comparisons", "subgroups", "sensitivity"} <= there
+    assert there.isdisjoint(results["missing"])
+
+
 def test_the_same_version_gives_the_same_page(study_store):
     before = (version_of(study_store) / "report.html").read_bytes()
     assert radlas("report", "tiny", "--store", study_store).code == 0

@@ -150,8 +150,8 @@ def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
         "looks": looks,
         **_believable(folder, card, study, validated),
         "limits": origin.limits(study, card, part, looks, (validated or {}).get("trained_on", [])),
-        "missing": _missing(study, validated, explained) | explained.get("missing", {}),
     }
+    found["missing"] = _missing(study, validated, explained, found) | explained.get("missing", {})
     return {**found, "checklists": checklists.fill(found)}, pictures
 
 
@@ -225,9 +225,12 @@ def _scored(validated: dict[str, Any]) -> int:
 
 
 def _missing(
-    study: StudyConfig, validated: dict[str, Any] | None, explained: dict[str, Any]
+    study: StudyConfig,
+    validated: dict[str, Any] | None,
+    explained: dict[str, Any],
+    found: dict[str, Any],
 ) -> dict[str, str]:
-    """Why a section is empty."""
+    """Why a section is empty; nothing of one that is not."""
     missing: dict[str, str] = {}
     if not explained:
         missing |= {"shap": "radlas explain was not run", "cam": "radlas explain was not run"}
@@ -236,11 +239,15 @@ def _missing(
         if study.external_centre is None:
             why = "The study names no external centre."
         missing |= dict.fromkeys(("external", "comparisons", "subgroups"), why)
-    else:
+    elif not found["comparisons"]:
         missing["comparisons"] = "The study has one model."
+    if validated and not found["subgroups"]:
         missing["subgroups"] = "The study declares none."
-    missing["sensitivity"] = "The study declares none."
-    missing["cam_mass"] = "Each map is zero everywhere, or its regions are finer than a cell."
+    if not any(found["sensitivity"].values()):
+        missing["sensitivity"] = "The study declares none."
+    mass = [one for case in (found["cam"] or {"cases": []})["cases"] for one in case["mass"]]
+    if found["cam"] and all(one["enrichment"] is None for one in mass):
+        missing["cam_mass"] = "Each map is zero everywhere, or its regions are finer than a cell."
     return missing
 
 
