@@ -16,6 +16,7 @@ from radlas.report.render import compose, render
 from radlas.report.thumbnail import make_thumbnail
 
 from .fixture import case_id, interval, make_image
+from .reader import parse
 
 
 def curve(band: bool = True) -> dict[str, Any]:
@@ -153,6 +154,13 @@ def test_every_part_is_on_the_page_with_its_figure_and_its_data(believable):
         "Balanced accuracy",
     ):
         assert words in page
+
+
+def test_every_head_of_a_table_has_words_and_says_what_it_heads(believable):
+    heads = parse(render(believable)).all("th")
+    assert heads
+    assert all(one.words().strip() for one in heads)
+    assert {one.attributes["scope"] for one in heads} <= {"col", "row", "rowgroup"}
 
 
 def test_what_was_not_made_is_said(brief):

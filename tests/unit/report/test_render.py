@@ -119,6 +119,14 @@ def test_every_figure_has_words_a_caption_and_its_data(page: str):
         assert figure.all("details")[0].all("tr")
 
 
+def test_nothing_moves_for_who_wants_no_motion(page: str):
+    css = re.sub(
+        r"@media \(prefers-reduced-motion: no-preference\) \{[^{}]*\{[^{}]*\} \}", "", page
+    )
+    assert css != page
+    assert not re.search(r"scroll-behavior|transition|animation", css.partition("</style>")[0])
+
+
 def test_figures_and_tables_are_numbered_in_order(page: str):
     root = parse(page)
     for tag, word in (("figcaption", "Figure"), ("caption", "Table")):
