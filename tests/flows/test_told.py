@@ -92,9 +92,11 @@ def test_limits_speak_of_no_centre_that_is_not_there():
 
 def test_why_a_section_is_empty_is_the_study_s_own_reason():
     alone = STUDY.model_copy(update={"external_centre": None})
-    assert _missing(alone, None, {})["external"] == "The study names no external centre."
-    assert _missing(STUDY, None, {})["subgroups"] == "radlas validate was not run"
-    assert _missing(STUDY, {}, {})["comparisons"] == "The study has one model."
+    found = {"comparisons": [], "subgroups": [], "sensitivity": {}, "cam": None}
+    assert _missing(alone, None, {}, found)["external"] == "The study names no external centre."
+    assert _missing(STUDY, None, {}, found)["subgroups"] == "radlas validate was not run"
+    assert _missing(STUDY, {}, {}, found)["comparisons"] == "The study has one model."
+    assert "subgroups" not in _missing(STUDY, {}, {}, found | {"subgroups": ["rows"]})
 
 
 def test_a_variant_that_could_not_be_judged_is_no_scored_model():

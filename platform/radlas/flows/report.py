@@ -241,7 +241,7 @@ def _missing(
         missing |= dict.fromkeys(("external", "comparisons", "subgroups"), why)
     elif not found["comparisons"]:
         missing["comparisons"] = "The study has one model."
-    if validated and not found["subgroups"]:
+    if validated is not None and not found["subgroups"]:
         missing["subgroups"] = "The study declares none."
     if not any(found["sensitivity"].values()):
         missing["sensitivity"] = "The study declares none."
