@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from radlas.ingest.base import FileRef
-from radlas.ingest.bids import BidsName, belongs, read_bids
+from radlas.ingest.bids import belongs, read_bids, strange_keys
 from radlas.ingest.files import inside, name_of
 
 _ENDINGS = r"\.(?:nii|nii\.gz|nrrd|mha)"
@@ -35,7 +36,7 @@ class NamedImage:
     """An image file.
 
     Attributes:
-        word: What its name says of it, or its folder if the name says nothing; lower case.
+        word: What its name says of it; lower case.
         kind: The kind of images that its folder sorts out; empty if it does not.
         entities: Of a name of BIDS, those that tell images apart.
     """
@@ -47,14 +48,19 @@ class NamedImage:
     entities: frozenset[str] = frozenset()
 
     @property
+    def told(self) -> str:
+        """What tells its sequence: its name, or its folder if the name says nothing."""
+        return self.kind if self.kind and self.word in _GENERIC_WORDS else self.word
+
+    @property
     def kinds(self) -> set[str]:
         """What a folder of its masks may be called, as ``kind`` spells it."""
         return {self.kind, _spelt(self.word)} - {""}
 
     @property
     def generic(self) -> bool:
-        """True if the name states no sequence."""
-        return self.word in _GENERIC_WORDS
+        """True if neither states a sequence."""
+        return self.told in _GENERIC_WORDS
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ class NamedMask:
         return (
             self.image in {"", image.word, *image.kinds}
             and (not self.kind or self.kind in image.kinds)
-            and belongs(self.entities, image.entities)
+            and belongs(self.entities, image.entities, image.word)
         )
 
 
@@ -97,37 +103,29 @@ def name_image(ref: FileRef, source: Path | None = None) -> NamedImage | None:
         ref: The file.
         source: Folder that is no patient's, and above which none is.
     """
-    stem, (folder, kind) = stem_of(ref) or "", _subject_folder(ref, source)
+    stem, kind = stem_of(ref) or "", _kind(ref)
     bids = read_bids(stem)
     if bids and (match := _image_word(bids.what)):
-        return NamedImage(ref, bids.subject, match[1].lower(), entities=bids.entities)
+        return NamedImage(ref, bids.subject, match[1].lower(), kind, bids.entities)
     match = re.fullmatch(rf"(?:(.+?)_)??({_IMAGE}){_SAID_AGAIN}", stem, re.IGNORECASE | re.DOTALL)
-    subject = (match[1] or folder) if match else ""
-    if not match or not subject:
-        return None
-    word = match[2].lower()
-    return NamedImage(ref, subject, kind if kind and word in _GENERIC_WORDS else word, kind)
+    subject = (match[1] or _subject_folder(ref, source)) if match else ""
+    return NamedImage(ref, subject, match[2].lower(), kind) if match and subject else None
 
 
 def name_mask(
     ref: FileRef, subjects: Collection[str], source: Path | None = None
 ) -> NamedMask | None:
-    """What the name says, given the subjects that have images; None for other subjects' files.
-
-    Without ``source``, a folder above it may pass for one that tells the kind of image.
-    """
+    """What the name says, given the subjects that have images; None for other subjects' files."""
     stem = re.sub(r"\.seg$", "", stem_of(ref) or "", flags=re.IGNORECASE)  # as 3D Slicer writes
     bids = read_bids(stem)
     if bids and bids.subject in subjects:
-        return _mask(ref, bids.subject, bids.what, bids=bids)
-    folder, kind = _subject_folder(ref, source)
+        return _mask(ref, bids.subject, bids.what, bids.entities)
     for subject, what in reversed(splits(stem)):
         if subject in subjects:
-            return _mask(ref, subject, what, kind)
-    own = next(
-        (one for one in (folder, (_folders(ref, None) or ("",))[-1]) if one in subjects), None
-    )
-    return _mask(ref, own, stem, kind) if own else None
+            return _mask(ref, subject, what)
+    folders = (_subject_folder(ref, source), (_folders(ref, None) or ("",))[-1])
+    own = next((one for one in folders if one in subjects), None)
+    return _mask(ref, own, stem) if own else None
 
 
 def splits(stem: str) -> list[tuple[str, str]]:
@@ -138,7 +136,7 @@ def splits(stem: str) -> list[tuple[str, str]]:
 def name_orphan(ref: FileRef) -> NamedMask:
     """A mask without an image: what stands before the last underscore is taken for its subject."""
     subject, _, name = (stem_of(ref) or "").rpartition("_")
-    return NamedMask(ref, subject or _subject_folder(ref)[0], name)
+    return NamedMask(ref, subject or _subject_folder(ref), name)
 
 
 def _image_word(what: str) -> re.Match[str] | None:
@@ -146,11 +144,11 @@ def _image_word(what: str) -> re.Match[str] | None:
 
 
 def _mask(
-    ref: FileRef, subject: str, what: str, kind: str = "", bids: BidsName | None = None
+    ref: FileRef, subject: str, what: str, entities: frozenset[str] = frozenset()
 ) -> NamedMask:
     match = re.fullmatch(rf"({_IMAGE}){_SAID_AGAIN}_(.+)", what, re.IGNORECASE | re.DOTALL)
     name, image = (match[2], match[1].lower()) if match else (what, "")
-    return NamedMask(ref, subject, name, image, kind, bids.entities if bids else frozenset())
+    return NamedMask(ref, subject, name, image, _kind(ref), entities)
 
 
 def folder_of_subject(ref: FileRef, subject: str) -> tuple[str, ...]:
@@ -165,8 +163,9 @@ def folder_of_subject(ref: FileRef, subject: str) -> tuple[str, ...]:
 
 
 def _spelt(word: str) -> str:
-    """One spelling for ``T2_FS`` and ``t2w-fs``."""
-    return re.sub(r"[_-]|(?<=t[12])w", "", word.lower())
+    """One spelling for ``T2_FS``, ``t2w-fs`` and ``FS_T2W``."""
+    plain = re.sub(r"[_-]|(?<=t[12])w", "", word.lower())
+    return re.sub("^fs(t2)$", r"\1fs", plain)
 
 
 def _sorts_by_kind(folder: str) -> bool:
@@ -174,30 +173,56 @@ def _sorts_by_kind(folder: str) -> bool:
 
 
 def misnamed(image: NamedImage, source: Path) -> str:
-    """Why the folder that names an image's subject is hardly a patient's; empty if it may be."""
-    folders = _folders(image.ref, source)
-    patients = [folder for folder in folders if not _sorts_by_kind(folder)]
-    if not folder_of_subject(image.ref, image.subject) or not folders:
+    """Why what names an image's subject is hardly a patient; empty if it may be one."""
+    if strange_keys(stem_of(image.ref) or ""):
+        return "a name sub-<patient> with a key that BIDS does not know: patient or exam"
+    if not folder_of_subject(image.ref, image.subject):
         return ""
+    folders = _folders(image.ref, source) or (source.name,)
+    patients = [folder for folder in folders if not _sorts_by_kind(folder)]
     if not patients:
         return "a folder of one kind of images, and no folder above it that names the patient"
-    if len(patients) > 1 and re.fullmatch(_EXAM, patients[-1], re.IGNORECASE):
+    may_be_number = len(patients) == 1 and patients[0].isdecimal()  # that a hospital gave
+    if re.fullmatch(_EXAM, patients[-1], re.IGNORECASE) and not may_be_number:
         return "a folder of a date or visit, where one of a patient should be"
     return ""
 
 
-def _subject_folder(ref: FileRef, source: Path | None = None) -> tuple[str, str]:
-    """The folder that names the subject, and the kind of image that folders below it sort out."""
-    folders, kind = _folders(ref, source), ""
-    for folder in reversed(folders):
-        if not _sorts_by_kind(folder):
-            return folder, kind
-        match = re.fullmatch(_KIND, folder, re.IGNORECASE)
-        if match and not kind and match[1].lower() not in _GENERIC_WORDS:
-            kind = _spelt(match[1])
-    if folders or source is None or ref.path == source:
-        return (folders[-1] if kind else ""), kind  # see ``misnamed``
-    return ("" if _sorts_by_kind(source.name) else source.name), kind
+def nested(images: Iterable[NamedImage], source: Path) -> set[str]:
+    """Subjects with a folder in another's, and those: the inner may be exams, the outer a cohort.
+
+    An image that lies in the source itself, beside folders of patients, says nothing of them.
+    """
+    places = {(folder_of_subject(one.ref, one.subject), one.subject) for one in images}
+    outer = {place for place, _ in places} & {one for place, _ in places for one in _above(place)}
+    patients = outer - {tuple(part for part in source.parts if not _sorts_by_kind(part))}
+    return {
+        subject
+        for place, subject in places
+        if place in outer or not patients.isdisjoint(_above(place))
+    }
+
+
+def _above(place: tuple[str, ...]) -> set[tuple[str, ...]]:
+    return {place[:at] for at in range(1, len(place))}
+
+
+def _kind(ref: FileRef) -> str:
+    """The kind of images that the folders right above a file sort out, wherever a source begins."""
+    above = takewhile(_sorts_by_kind, reversed(_folders(ref, None)))
+    found = (re.fullmatch(_KIND, folder, re.IGNORECASE) for folder in above)
+    words = (match[1].lower() for match in found if match)
+    return next((_spelt(word) for word in words if word not in _GENERIC_WORDS), "")
+
+
+def _subject_folder(ref: FileRef, source: Path | None = None) -> str:
+    """The folder that names the subject."""
+    folders = _folders(ref, source)
+    if not folders and source and ref.path != source and not _sorts_by_kind(source.name):
+        return source.name
+    patients = [folder for folder in folders if not _sorts_by_kind(folder)]
+    outermost = folders[-1] if folders and _kind(ref) else ""  # see ``misnamed``
+    return patients[-1] if patients else outermost
 
 
 def _folders(ref: FileRef, source: Path | None) -> tuple[str, ...]:

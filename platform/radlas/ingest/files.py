@@ -55,7 +55,8 @@ def list_files(source: Path) -> Listing:
     Raises:
         ConfigError: The source does not exist or cannot be reached, or is a file but no zip.
     """
-    source = source.absolute()  # workers may run in another folder
+    # Workers may run in another folder; and a patient may be called as the source, but not "..".
+    source = source.resolve() if ".." in source.parts else source.absolute()
     if source.is_file():
         _check_zip(source)
         return _open_archives(source, [FileRef(source)], [])

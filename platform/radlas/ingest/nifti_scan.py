@@ -21,6 +21,7 @@ from radlas.ingest.file_names import (
     name_image,
     name_mask,
     name_orphan,
+    nested,
     splits,
     stem_of,
 )
@@ -70,9 +71,10 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
     masks, strays = _masks(refs, images, listing.source)
     contents, lost = _contents(refs, listing.unreachable)
     own_images, own_masks = _by_subject(images, contents), _by_subject(masks, contents)
+    odd = _odd(images, listing.source)
     scans = [
-        _scan_subject(own_images[name], own_masks.get(name, []), sequence, contents, listing.source)
-        for name in sorted(own_images)
+        _scan_subject(own_images[one], own_masks.get(one, []), sequence, contents, odd.get(one, ""))
+        for one in sorted(own_images)
     ]
     orphans = [stray for stray in strays if match_name(stray.name, roi_map)]
     records, notes = find_records(listing.files)
@@ -91,7 +93,7 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
         refusals=(
             *refuse_unopened(listing, pairs=True),
             *(refusal for scan in scans for refusal in scan.refusals),
-            *(_no_image(orphan, source, contents) for orphan in orphans),
+            *(_no_image(orphan, listing.source, contents) for orphan in orphans),
         ),
         left_out=tuple(out for scan in scans for out in scan.left_out),
         clinical=records,
@@ -106,7 +108,7 @@ def choose_images(images: Sequence[NamedImage], sequence: str | None) -> tuple[C
     A name that states no sequence (``image``) is taken for the one asked for, unless another
     image of the subject states it.
     """
-    classes = [classify(image.word)[0] for image in images]
+    classes = [classify(image.told)[0] for image in images]
     if sequence is None:
         pairs = zip(images, classes, strict=True)
         return tuple(Choice(one, kind, wanted=True, why=_told(one, kind)) for one, kind in pairs)
@@ -142,19 +144,20 @@ def _masks(
     others = [ref for ref in refs if ref not in taken]
     masks = [(ref, name_mask(ref, subjects, source)) for ref in others]
     words = {(image.subject, word) for image in images for word in {image.word, *image.kinds}}
-    return [_bound(mask, words) for _, mask in masks if mask], [
+    stated = {image.subject for image in images if not image.generic}
+    return [_bound(mask, words, stated) for _, mask in masks if mask], [
         name_orphan(ref) for ref, mask in masks if not mask
     ]
 
 
-def _bound(mask: NamedMask, words: set[tuple[str, str]]) -> NamedMask:
+def _bound(mask: NamedMask, words: set[tuple[str, str]], stated: set[str]) -> NamedMask:
     """A mask whose name ends with the word of an image belongs to that image alone.
 
-    So does one whose folder has the name of a kind of image, if the subject has one of that kind.
+    So does one in a folder of a kind of image, unless no image of the subject states its kind.
     """
     last = mask.name.lower().rpartition("_")[2]
     image = last if (mask.subject, last) in words else mask.image
-    return replace(mask, image=image, kind=mask.kind if (mask.subject, mask.kind) in words else "")
+    return replace(mask, image=image, kind=mask.kind if mask.subject in stated else "")
 
 
 def _is_mask(image: NamedImage, subjects: set[str], roi_map: RoiMap) -> bool:
@@ -194,14 +197,14 @@ def _scan_subject(
     masks: Sequence[NamedMask],
     sequence: str | None,
     contents: Mapping[FileRef, str],
-    source: Path,
+    odd: str,
 ) -> Scan:
     refs = (*(image.ref for image in images), *(mask.ref for mask in masks))
     places = {folder_of_subject(ref, images[0].subject) for ref in refs} - {()}
     if len(places) > 1:
         return Scan(refusals=tuple(_many_folders(one, len(places), contents) for one in images))
-    if why := next(filter(None, (misnamed(one, source) for one in images)), ""):
-        return Scan(refusals=tuple(_no_patient(one, why, contents) for one in images))
+    if odd:
+        return Scan(refusals=tuple(_no_patient(one, odd, contents) for one in images))
     own = {image: _of_image(image, masks) for image in images}
     masked = [image for image in images if own[image]]
     bare = [image for image in images if not own[image]]
@@ -218,6 +221,14 @@ def _scan_subject(
             *(_left_out(image, "no mask belongs to it") for image in unmasked),
         ),
     )
+
+
+def _odd(images: Iterable[NamedImage], source: Path) -> dict[str, str]:
+    """Subjects that are hardly one patient each, and why."""
+    images = tuple(images)
+    what = "folders of patients in one another: which of them is a patient's is not known"
+    found = dict.fromkeys(nested(images, source), what)
+    return found | {one.subject: why for one in images if (why := misnamed(one, source))}
 
 
 def _of_image(image: NamedImage, masks: Sequence[NamedMask]) -> list[NamedMask]:
@@ -243,7 +254,7 @@ def _exam(choice: Choice, masks: Sequence[NamedMask], contents: Mapping[FileRef,
 
 def _series(image: NamedImage) -> str:
     # Without its ending: what was unpacked or converted is the same image, and no second case.
-    folder = f"{image.kind}/" if image.kind else ""
+    folder = f"{image.kind}/" if image.told != image.word else ""
     return f"{image.subject}/{folder}{stem_of(image.ref)}"
 
 
@@ -262,7 +273,8 @@ def _no_patient(image: NamedImage, what: str, contents: Mapping[FileRef, str]) -
 
 def _no_mask(image: NamedImage, contents: Mapping[FileRef, str]) -> Refusal:
     what = "an image file without a mask file of the same subject"
-    hint = "add the mask file; the subject must be spelt alike in both names"
+    hint = "add the mask file; the subject, and what exam or sequence name or folder state, must"
+    hint += " be spelt alike for both"
     error = data_error("no_mask", what, hint=hint)
     content = joint_fingerprint([contents[image.ref]])
     return Refusal(image.subject, _series(image), error, content)
@@ -277,7 +289,7 @@ def _no_image(mask: NamedMask, source: Path, contents: Mapping[FileRef, str]) ->
 
 
 def _left_out(image: NamedImage, why: str) -> LeftOut:
-    return LeftOut(image.subject, _series(image), why, classify(image.word)[0])
+    return LeftOut(image.subject, _series(image), why, classify(image.told)[0])
 
 
 def _notes(counts: Mapping[str, int], unknown: Iterable[str]) -> tuple[str, ...]:

@@ -20,6 +20,12 @@ LAYOUTS = {
     " {p}/T2_FS/t2fs {p}/T2_FS/gtv",
     "flat names by sequence": "T1/{p}_image T1/{p}_mask T2FS/{p}_image T2FS/{p}_mask",
     "cohorts": "a/{p}/T1/image a/{p}/T1/mask a/{p}/stir/image a/{p}/stir/mask",
+    "masks named after their image": "T1/{p}_image T1/{p}_image_mask T2/{p}_image T2/{p}_image_mask"
+    " {p}/T2FS/mri {p}/T2FS/mri_mask",
+    "names of BIDS by sequence": "T1/sub-{p}_image T1/sub-{p}_mask T2/sub-{p}_image T2/sub-{p}_seg",
+    "one spelling": "FS_T2W/{p}_image t2fs/{p}_mask T1W/{p}_image masks/t1/{p}_mask",
+    "native and template space": "sub-{p}_T2w sub-{p}_space-T2w_mask"
+    " sub-{p}_space-MNI_T2w sub-{p}_space-MNI_mask",
     "two exams": "sub-{p}/ses-1/anat/sub-{p}_ses-1_T2w sub-{p}/ses-1/anat/sub-{p}_ses-1_T2w_mask"
     " sub-{p}/ses-2/anat/sub-{p}_ses-2_T2w out/sub-{p}_ses-2_label-tumour_mask",
     "two runs": "sub-{p}/sub-{p}_run-1_T1w x/sub-{p}_run-1_desc-tumour_mask"
@@ -47,8 +53,10 @@ def read_all(folder):
 def test_every_image_has_its_own_mask_and_a_patient_is_one_subject(name, tmp_path):
     lay_out(tmp_path, LAYOUTS[name])
     found = read_all(tmp_path)
-    assert sorted(exam.subject.removeprefix("sub-") for exam, _ in found) == ["01"] * 2 + ["02"] * 2
-    assert len({(exam.subject, exam.series) for exam, _ in found}) == 4
+    images = LAYOUTS[name].count(" ") // 2 + 1
+    subjects = sorted(exam.subject.removeprefix("sub-") for exam, _ in found)
+    assert subjects == ["01"] * images + ["02"] * images
+    assert len({(exam.subject, exam.series) for exam, _ in found}) == len(found)
     for _, data in found:
         shift = int(data.volume.voxels.flat[0]) - int(VOXELS.flat[0])
         np.testing.assert_array_equal(data.volume.voxels, VOXELS + np.int16(shift))
@@ -72,7 +80,7 @@ def test_a_folder_of_a_kind_tells_the_sequence(tmp_path):
 @pytest.mark.parametrize("source", ["T2FS", "images", "2020-01-01", "MR"])
 def test_the_name_of_the_source_says_nothing_of_files_that_name_their_subject(source, tmp_path):
     lay_out(tmp_path / source, "{p}_image {p}_mask")
-    lay_out(tmp_path / source, "{p}_image T1/{p}_mask", patients=("03",))
+    lay_out(tmp_path / source, "{p}_image masks/{p}_mask", patients=("03",))
     found = read_all(tmp_path / source)
     assert [exam.subject for exam, _ in found] == ["01", "02", "03"]
 
@@ -90,9 +98,10 @@ def test_a_folder_of_a_date_or_visit_is_no_patient(exam, below, tmp_path):
     (refused,) = scan.refusals
     assert refused.error.reason == "identity_conflict"
     assert "sub-<patient>_ses-<exam>_<what>" in refused.error.hint
-    # At the top it may be a number that the hospital gave.
-    (exam_,) = NIFTI.find(tmp_path / "P1", RULES).exams
-    assert exam_.subject == exam
+    # At the top it may be a number that the hospital gave, but no word.
+    for source in ("P1", f"P1/{exam}") if not below else ("P1",):
+        exams = NIFTI.find(tmp_path / source, RULES).exams
+        assert [one.subject for one in exams] == [exam] * exam.isdecimal()
 
 
 def test_one_patients_folder_as_the_source_makes_no_patients_of_its_sequences(tmp_path):
@@ -121,3 +130,64 @@ def test_a_mask_of_one_exam_is_not_given_to_another(tmp_path):
     scan = NIFTI.find(tmp_path, RULES)
     assert [exam.series for exam in scan.exams] == ["sub-1/sub-1_ses-1_T2w"]
     assert [out.series for out in scan.left_out] == ["sub-1/sub-1_ses-2_T2w"]
+
+
+@pytest.mark.parametrize("key", ["pat", "visit", "rep", "date"])
+def test_a_key_that_bids_does_not_know_makes_no_one_patient_and_no_two(key, tmp_path):
+    """``sub-STS_pat-1`` would be one patient with all others, ``sub-1_visit-1`` two with itself."""
+    lay_out(tmp_path, f"sub-A_{key}-{{p}}_T2w sub-A_{key}-{{p}}_mask")
+    scan = NIFTI.find(tmp_path, RULES)
+    assert scan.exams == ()
+    assert [one.error.reason for one in scan.refusals] == ["identity_conflict"] * 2
+
+
+@pytest.mark.parametrize(
+    "places", ["{p}/T1/image {p}/T2FS/mask", "{p}_T1 T2FS/{p}_mask", "T1/{p}_image T2FS/{p}_mask"]
+)
+def test_a_mask_in_a_folder_of_one_kind_is_none_of_another_kinds_image(places, tmp_path):
+    lay_out(tmp_path, places)
+    scan = NIFTI.find(tmp_path, RULES)
+    assert scan.exams == ()
+    assert [one.error.reason for one in scan.refusals] == ["no_mask"] * 2
+
+
+def test_a_mask_of_another_space_is_none_of_the_image(tmp_path):
+    lay_out(tmp_path, "sub-{p}_T2w sub-{p}_space-MNI152_label-tumour_mask")
+    assert NIFTI.find(tmp_path, RULES).exams == ()
+
+
+@pytest.mark.parametrize(
+    "places", ["{p}_t2fs {p}_mask", "{p}_image {p}_mask", "{p}/image {p}/mask", "sub-{p}_T2w {p}/x"]
+)
+@pytest.mark.parametrize("above", ["T2FS", "MR_T1/images", "centre"])
+def test_a_case_is_the_same_from_whichever_folder_above_it(places, above, tmp_path):
+    lay_out(tmp_path / "all" / above, places)
+    sources = [tmp_path / "all", tmp_path / "all" / above, tmp_path / "all" / above / "x" / ".."]
+    (tmp_path / "all" / above / "x").mkdir()
+    scans = [NIFTI.find(source, RULES) for source in sources]
+    assert all(len(scan.exams) + len(scan.refusals) == 2 for scan in scans)
+    named = [{(one.subject, one.series) for one in (*s.exams, *s.refusals)} for s in scans]
+    assert named[0] == named[1] == named[2]
+
+
+def test_the_source_gives_its_name_and_not_two_dots(tmp_path):
+    lay_out(tmp_path / "P1", "image mask", patients=("P1",))
+    (tmp_path / "P1" / "x").mkdir()
+    assert [exam.subject for exam, _ in read_all(tmp_path / "P1" / "x" / "..")] == ["P1"]
+
+
+@pytest.mark.parametrize("outer", ["{p}/image {p}/mask", "{p}/T1/image {p}/T1/mask"])
+def test_folders_of_patients_in_one_another_are_refused(outer, tmp_path):
+    """Two exams of a patient, or a cohort whose first patients are called T1 and T2."""
+    lay_out(tmp_path, f"{outer} {{p}}/scan-{{p}}/image {{p}}/scan-{{p}}/mask")
+    scan = NIFTI.find(tmp_path, RULES)
+    assert scan.exams == ()
+    assert [one.error.reason for one in scan.refusals] == ["identity_conflict"] * 4
+
+
+def test_a_stray_image_in_the_source_costs_no_patient(tmp_path):
+    lay_out(tmp_path, "{p}/image {p}/mask")
+    write(tmp_path / "image.mha")
+    scan = NIFTI.find(tmp_path, RULES)
+    assert [exam.subject for exam in scan.exams] == ["01", "02"]
+    assert [one.subject for one in scan.refusals] == [tmp_path.name]
