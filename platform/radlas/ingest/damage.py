@@ -43,23 +43,26 @@ def doubtful(
     if not damaged:
         return set()
     whole = _whole(series, links)
-    files = [file for one in series if one.key not in whole for file in one.files]
     by_home: dict[object, list[ImageFile]] = defaultdict(list)
     by_series: dict[str, list[ImageFile]] = defaultdict(list)
     for file in (file for one in series for file in one.files):
         by_home[home_of(file.ref)].append(file)
         by_series[file.series].append(file)
     suspects: set[FileRef] = set()
-    for one in damaged:
-        found = by_series.get(one.series) or _beside(one, by_home[home_of(one.ref)])
-        suspects.update(file.ref for file in found)
-    return suspects.intersection(file.ref for file in files)
+    told = {(one.series, home_of(one.ref), one.study, one.patient) for one in damaged}
+    for uid, home, study, patient in told:
+        # Of a file of many frames all slices are there, unless another names its series.
+        beside = (one for one in _beside(study, patient, by_home[home]) if one.shape[0] == 1)
+        suspects.update(file.ref for file in by_series.get(uid) or beside)
+    return suspects.intersection(
+        file.ref for one in series if one.key not in whole for file in one.files
+    )
 
 
-def _beside(damaged: Damaged, files: Sequence[ImageFile]) -> Sequence[ImageFile]:
-    """Of the images in its folder those of the study or patient that it names, if there are any."""
-    of_study = [file for file in files if damaged.study and file.study == damaged.study]
-    of_patient = [file for file in files if damaged.patient and file.subject == damaged.patient]
+def _beside(study: str, patient: str, files: Sequence[ImageFile]) -> Sequence[ImageFile]:
+    """Of the images in a folder those of the study or patient that is named, if there are any."""
+    of_study = [file for file in files if study and file.study == study]
+    of_patient = [file for file in files if patient and file.subject == patient]
     return of_study or of_patient or files
 
 
@@ -74,8 +77,7 @@ def _whole(series: Sequence[ImageSeries], links: Iterable[Link]) -> set[str]:
     return {
         one.key
         for one in series
-        if one.first.shape[0] > 1  # all slices in one file
-        or one.first.stated_images == there[one.first.series]
+        if one.first.stated_images == there[one.first.series]
         or any(_lists_all(mask, one) for mask in masks[one.key])
     }
 

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
 
@@ -168,6 +169,7 @@ def _spelt(word: str) -> str:
     return re.sub("^fs(t2)$", r"\1fs", plain)
 
 
+@lru_cache(maxsize=1024)
 def _sorts_by_kind(folder: str) -> bool:
     return folder.lower() in _GENERIC_FOLDERS or bool(re.fullmatch(_KIND, folder, re.IGNORECASE))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from radlas.ingest.base import IngestRules
 
 from .dicom_corpus import grid, make_seg, make_series, tumour_on
 from .odd import list_images
+from .odd_series import enhanced
 
 DICOM = IMPORTERS["dicom"]()
 RULES = IngestRules()
@@ -33,9 +36,9 @@ def dump(folder, *, listed=True, tags=None):
 
 
 def cut_behind(path, *value):
-    """Cut a file behind the last of these values."""
+    """Cut a file behind the last of these values, and what makes their length even."""
     content = path.read_bytes()
-    path.write_bytes(content[: max(content.index(one) + len(one) for one in value)])
+    path.write_bytes(content[: max(content.index(one) + len(one) + len(one) % 2 for one in value)])
 
 
 def exams(folder):
@@ -102,3 +105,21 @@ def test_an_identifier_that_no_image_has_narrows_nothing(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"P2", b"Q7"))
     cut_behind(path, b"Q7")
     assert exams(tmp_path)[0] == set()
+
+
+@pytest.mark.parametrize("damaged", ["half-0", "half-1"])
+def test_half_of_a_series_in_two_files_of_many_frames_is_not_whole(damaged, tmp_path):
+    """A file of many frames beside a damaged one is whole, unless that names its series."""
+    series = make_series(grid(), tags={"Modality": "MR"})
+    uid = "1.2.3.4.5.66"
+    for half in range(2):
+        part = replace(series, datasets=series.datasets[half::2])
+        made = enhanced(part)
+        made.SeriesInstanceUID = uid
+        made.save_as(tmp_path / f"half-{half}")
+        tumour_on(replace(part, datasets=[made])).save_as(tmp_path / f"RS-{half}")
+    lone = enhanced(make_series(grid(), patient="P2", seed=3))
+    lone.save_as(tmp_path / "lone")
+    tumour_on(replace(series, datasets=[lone])).save_as(tmp_path / "RS-lone")
+    cut_behind(tmp_path / damaged, uid.encode())
+    assert exams(tmp_path)[0] == {"P2"}
