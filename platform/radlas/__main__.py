@@ -3,21 +3,36 @@
 Little is imported before it runs: every process that a run starts imports this module anew.
 """
 
+import os
 import signal
 from types import FrameType
+from typing import NoReturn
 
 from radlas.errors import Terminated
 
+_UNBEGUN = b"error: interrupted before anything began\n  try: run the same command again\n"
 
-def _terminated(number: int, frame: FrameType | None) -> None:
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
     raise Terminated
+
+
+def _unbegun(number: int, frame: FrameType | None) -> NoReturn:
+    """Out of the middle of an import an exception would come as a traceback, or not at all."""
+    os.write(2, _UNBEGUN)
+    os._exit(128 + number)  # as shells say it
 
 
 def main() -> None:
     """Run the command line."""
-    signal.signal(signal.SIGTERM, _terminated)
+    then = {signal.SIGTERM: _terminated, signal.SIGINT: signal.getsignal(signal.SIGINT)}
+    for number, handler in then.items():
+        if handler is not signal.SIG_IGN:  # as Ctrl-C is in a script's background
+            signal.signal(number, _unbegun)
     from radlas.cli import app  # noqa: PLC0415 - a second that a worker need not wait
 
+    for number, handler in then.items():
+        signal.signal(number, handler)
     app()
 
 

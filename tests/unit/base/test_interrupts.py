@@ -1,0 +1,48 @@
+"""Ctrl-C and SIGTERM end a command with one line and their exit code, whenever they come."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+WISHED = """
+import os, signal, sys
+
+class Wish:
+    def find_spec(self, name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), {number:d})
+
+signal.signal(signal.SIGINT, {before})
+sys.meta_path.insert(0, Wish())
+sys.argv = ["radlas", "status", "--help"]
+from radlas.__main__ import main
+main()
+"""
+
+
+def wished(module: str, number: int, before: str = "signal.default_int_handler"):
+    """What came of a command that got a signal when it began to import a module."""
+    code = WISHED.format(module=module, number=number, before=before)
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["typer", "pyarrow.vendored", "duckdb", "radlas.cli.weights"])
+def test_a_command_that_has_not_begun_ends_with_one_line_and_the_signals_code(module, number):
+    """Not with a traceback, nor with 1, which says: done, with cases in trouble."""
+    ended = wished(module, number)
+    assert ended.returncode == 128 + number
+    assert ended.stderr == (
+        "error: interrupted before anything began\n  try: run the same command again\n"
+    )
+
+
+def test_who_was_told_not_to_hear_ctrl_c_does_not():
+    """As a script's command in the background."""
+    ended = wished("duckdb", signal.SIGINT, before="signal.SIG_IGN")
+    assert (ended.returncode, ended.stderr) == (0, "")
