@@ -6,10 +6,14 @@ import os
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from radlas import stages
 
 # A first call may wait for a compiler, and the machine for others: time is measured in `bench`.
 settings.register_profile("radlas", parent=settings(), deadline=None)
@@ -54,3 +58,22 @@ def bucket(object_storage, tmp_path, monkeypatch):
     """An empty prefix of a bucket, as seen from a machine that never used it."""
     monkeypatch.setenv("RADLAS_HOME", str(tmp_path / "home"))
     return f"s3://radlas/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def full_disk(monkeypatch) -> Callable[[str], AbstractContextManager[None]]:
+    """A disk without room for what is prepared under a name, while a context lasts."""
+    made = stages.new_stage
+
+    @contextmanager
+    def full(name: str) -> Iterator[None]:
+        def stage(parent: Path) -> tuple[Path, int]:
+            folder, held = made(parent)
+            (folder / name).symlink_to("/dev/full")
+            return folder, held
+
+        with monkeypatch.context() as patch:
+            patch.setattr(stages, "new_stage", stage)
+            yield
+
+    return full

@@ -19,7 +19,7 @@ from pydantic import BeforeValidator
 
 from radlas.digests import file_digest
 from radlas.errors import ConfigError
-from radlas.stages import abandoned, appear, is_stage, new_stage, sync
+from radlas.stages import abandoned, appear, is_stage, staged, sync
 
 SCHEME = "s3://"
 _SCHEMED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+")  # as RFC 3986 has it
@@ -173,14 +173,10 @@ class Folder:
         """See ``Place``. The lock on the folder tells a writer that lives from one that died."""
         parent = (self.root / folder).parent
         parent.mkdir(parents=True, exist_ok=True)
-        stage, held = new_stage(parent)
-        prepared = stage / "prepared"  # who fills it may remove it and make it anew
-        try:
+        with staged(parent) as stage:
+            prepared = stage / "prepared"  # who fills it may remove it and make it anew
             prepared.mkdir()
             yield prepared
-        finally:
-            os.close(held)
-            shutil.rmtree(stage, ignore_errors=True)
 
     def keep(self, file: Path, name: str) -> None:
         """See ``Place``."""

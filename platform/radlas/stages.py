@@ -10,6 +10,7 @@ import fcntl
 import os
 import platform
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -65,15 +66,39 @@ def _here() -> str:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A name beside a file's to write it under: it is on disk and whole, or not there."""
-    temporary = path.with_name(f".{path.name}.part")
+def staged(parent: Path) -> Iterator[Path]:
+    """A new folder to prepare something in, gone afterwards; so are those of writers that died."""
+    sweep(parent)
+    stage, held = new_stage(parent)
     try:
-        yield temporary
-        appear(temporary, path)
-        sync(path.parent)
+        yield stage
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(held)
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers that died had prepared there; those that live keep it."""
+    for stage in folder.glob(f".*@*{_ENDING}"):
+        with abandoned(stage) as is_dead:
+            if is_dead:
+                shutil.rmtree(stage, ignore_errors=True)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A name to write a file under: it is on disk and whole, or there is what was there before.
+
+    What is no file, as a pipe or ``/dev/stdout``, is written to as it is.
+    """
+    if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):
+        yield path
+        return
+    target = path.resolve()  # of a link it is what the link leads to
+    with staged(target.parent) as stage:
+        yield stage / target.name
+        appear(stage / target.name, target)
+        sync(target.parent)
 
 
 def sync(path: Path) -> None:

@@ -21,6 +21,7 @@ from radlas.cli.app import JsonOption, StoreOption
 from radlas.entry import guarded, plain, show
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
+from radlas.stages import whole
 from radlas.store.compact import MANY, RETENTION_HOURS, compact, vacuum
 from radlas.store.layout import open_store
 from radlas.store.locks import writing
@@ -215,12 +216,13 @@ def _give(relation: Any, format_: Format, out: Path | None) -> None:
     if out is None:
         typer.echo(text, nl=False)
     else:
-        out.write_text(text, encoding="utf-8")
+        with whole(out) as file:
+            file.write_text(text, encoding="utf-8")
 
 
 def _write_binary(relation: Any, format_: Format, out: Path) -> None:
     table = relation.to_arrow_table()
-    with out.open("wb") as file:
+    with whole(out) as path, path.open("wb") as file:
         if format_ is Format.PARQUET:
             import pyarrow.parquet as pq
 

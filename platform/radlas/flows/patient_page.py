@@ -18,6 +18,7 @@ from radlas.learn.explain import deep_head, deep_parts
 from radlas.learn.fitted import FittedModel
 from radlas.learn.study import StudyConfig
 from radlas.report.patient import render_patient
+from radlas.stages import whole
 from radlas.store.layout import Store
 
 _CENTRE = {
@@ -79,7 +80,8 @@ def write_page(asked: Asked, row: dict[str, Any], out: Path) -> Path:
         },
     }
     path = out / f"{row['case_id'][:12]}.html"
-    path.write_text(render_patient(patient, image), encoding="utf-8")
+    with whole(path) as file:
+        file.write_text(render_patient(patient, image), encoding="utf-8")
     return path
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from radlas.place import Place
 from radlas.report.qc import Card, Trouble, render_qc
 from radlas.report.qc_concerns import concerns_of
 from radlas.report.thumbnail import Thumbnail
+from radlas.stages import whole
 from radlas.store import delta
 from radlas.store.layout import open_store
 from radlas.store.ledger import case_standings
@@ -99,9 +99,8 @@ def commit(config: QcConfig, plan: Plan[QcTask], done: Iterator[Done[QcTask, Thu
     cards = [_card(one, found) for one in done]
     synthetic = any(card.case["synthetic"] for card in cards)
     page = render_qc(cards, found.trouble, synthetic=synthetic)
-    partial = config.out.with_suffix(f".{os.getpid()}.partial")  # two may draw at once
-    partial.write_text(page, encoding="utf-8")
-    partial.rename(config.out)
+    with whole(config.out) as file:
+        file.write_text(page, encoding="utf-8")
     damaged = sum(bool(card.damage) for card in cards)
     looks = sum(bool(card.weight) for card in cards)
     line = (

@@ -24,6 +24,7 @@ from radlas.learn.study import StudyConfig
 from radlas.report import checklists
 from radlas.report.render import Page, compose
 from radlas.report.thumbnail import Thumbnail
+from radlas.stages import whole
 from radlas.store.layout import open_store
 from radlas.store.models import (
     EXPLANATION,
@@ -87,7 +88,8 @@ def commit(
         for key, table in tables.items():
             keep_beside(store, *version, f"{TABLES}/{key}.csv", table.encode())
         if config.out is not None:
-            config.out.write_text(page, encoding="utf-8")
+            with whole(config.out) as file:
+                file.write_text(page, encoding="utf-8")
     path = str(config.out or f"{folder}/{PAGE}")
     warnings = network_warnings(store, read_card(store, *version)["feature_sets"])
     lines = (

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from radlas.config import Config
+from radlas.stages import whole
 from radlas.store.query import VIEWS, view_sql
 from radlas.tables import TABLES
 
@@ -28,7 +29,8 @@ def export_schemas(out: Path, configs: Mapping[str, type[Config]]) -> list[Path]
     for name, text in sorted(contracts(configs).items()):
         path = out / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        with whole(path) as file:
+            file.write_text(text, encoding="utf-8")
         paths.append(path)
     return paths
 

@@ -8,8 +8,6 @@ of them contradicts a row that is there.
 from __future__ import annotations
 
 import json
-import shutil
-import uuid
 import zipfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +25,7 @@ import pyarrow as pa
 from radlas.archive import unpack
 from radlas.errors import StoreError
 from radlas.place import open_place
+from radlas.stages import staged
 from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.content import key_digests, row_digests
@@ -76,18 +75,13 @@ def export(store: Store, out: Path, snapshot: Snapshot | None = None) -> dict[st
     if out.exists():
         raise StoreError("there is something already", str(out), "choose another name")
     out.parent.mkdir(parents=True, exist_ok=True)
-    stage = out.parent / f".{out.name}.{uuid.uuid4().hex}.partial"
-    try:
-        rows = _fill(store, stage, snapshot)
+    with staged(out.parent) as stage:
+        made = stage / "store"
+        rows = _fill(store, made, snapshot)
         if out.suffix == ".zip":
-            packed = stage.with_suffix(".zip")
-            _pack(stage, packed)
-            packed.rename(out)
-        else:
-            stage.rename(out)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
-        stage.with_suffix(".zip").unlink(missing_ok=True)
+            _pack(made, stage / "packed")
+            made = stage / "packed"
+        made.rename(out)
     return rows
 
 
