@@ -71,10 +71,21 @@ def staged(parent: Path) -> Iterator[Path]:
     sweep(parent)
     stage, held = new_stage(parent)
     try:
-        yield stage
+        with located(parent):
+            yield stage
     finally:
         os.close(held)
         shutil.rmtree(stage, ignore_errors=True)
+
+
+@contextmanager
+def located(path: Path) -> Iterator[None]:
+    """Say where, if the system refuses to write: of a full disk it names no file."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 def sweep(folder: Path) -> None:

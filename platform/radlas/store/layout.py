@@ -14,6 +14,7 @@ from typing import Any
 from radlas.digests import pseudonym
 from radlas.errors import StoreError
 from radlas.place import Place, open_place
+from radlas.stages import located, sync
 
 FORMAT = 4
 HEAD = "radlas.json"
@@ -108,8 +109,15 @@ def _is_kept(path: Path, text: str) -> bool:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return _read_key(path) == text
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text + "\n")
+    try:
+        with located(path), os.fdopen(descriptor, "w") as stream:
+            stream.write(text + "\n")
+            stream.flush()
+            os.fsync(descriptor)
+        sync(path.parent)
+    except BaseException:  # an empty key would be refused, and in the way, for ever
+        path.unlink()
+        raise
     return True
 
 

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from radlas.errors import StoreError
 from radlas.place import Folder, Place
+from radlas.stages import located
 from radlas.store.layout import Store
 
 if TYPE_CHECKING:
@@ -70,8 +71,9 @@ def _locked(place: Folder, name: str, told: str, *, alone: bool) -> Iterator[Non
         _take(own, fcntl.LOCK_EX, place)
         own.truncate(0)  # one that was killed may have left its name
         _take(gate, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, place)
-        own.write(told)
-        own.flush()
+        with located(folder):
+            own.write(told)
+            own.flush()
         yield
         own.truncate(0)
 

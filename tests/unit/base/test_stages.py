@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
 
+import pytest
+
 from radlas.stages import whole
+from radlas.store.layout import init_store
 
 KILLED = """
 import os, signal, sys
@@ -34,3 +39,26 @@ def test_what_a_killed_writer_left_is_gone_after_the_next(tmp_path):
         "page.html",
     ]
     assert (tmp_path / "other.html").read_text() == out.read_text() == "whole"
+
+
+def test_of_a_full_disk_it_is_said_where(tmp_path, full_disk):
+    """The system itself names no file when it cannot write to it."""
+    refused = pytest.raises(OSError, match="No space left")
+    with full_disk("page"), refused as full, whole(tmp_path / "page") as file:
+        file.write_text("x")
+    assert full.value.filename == str(tmp_path)
+
+
+def test_a_key_that_cannot_be_written_is_not_left_empty(tmp_path, monkeypatch):
+    """Else it would be refused as no key, and be in the way of the next try."""
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("radlas.store.layout.os.fsync", refuse)
+        with pytest.raises(OSError, match="No space left") as full:
+            init_store(tmp_path / "store")
+    assert full.value.filename == str(tmp_path / "store.key")
+    assert not (tmp_path / "store.key").exists()
+    assert len(init_store(tmp_path / "store").key()) == 32
