@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 
 import pytest
@@ -90,3 +92,31 @@ def test_a_centre_that_nobody_else_used_is_told_of_nobody(study_store):
     """Training centres of the same study are not those it is judged on."""
     stored = json.loads((study_store / "models" / "tiny" / "1" / "validation.json").read_text())
     assert (stored["look"], stored["trained_on"]) == (1, [])
+
+
+def test_a_look_that_was_interrupted_before_anybody_saw_it_is_counted_once(own_store, trained):
+    """Nor is it lost: whoever looks in between is the second."""
+    here, looks = ("--store", own_store, "--json"), own_store / "models" / "looks.json"
+    (own_store / "models" / "tiny" / "1" / "validation.json").unlink()
+    looks.unlink()
+    for _ in range(2):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("radlas.flows.validate.keep_beside", _full)
+            assert radlas("validate", "tiny", *here).code == 2
+    trained("other")
+    assert radlas("validate", "other", *here).data["look"] == 2
+    assert radlas("validate", "tiny", *here).data["look"] == 1
+    assert len(json.loads(looks.read_text())["looks"]) == 2
+
+
+def test_another_version_of_the_same_number_is_another_look(own_store):
+    """One that was trained after the first was removed."""
+    version = own_store / "models" / "tiny" / "1"
+    card = json.loads((version / "version.json").read_text())
+    (version / "version.json").write_text(json.dumps(card | {"key": "of another snapshot"}))
+    (version / "validation.json").unlink()
+    assert radlas("validate", "tiny", "--store", own_store, "--json").data["look"] == 2
+
+
+def _full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

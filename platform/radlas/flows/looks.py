@@ -41,14 +41,25 @@ class Patients(NamedTuple):
 def count_look(store: Store, centre: str, label: str) -> int:
     """Note that a version is looked at on a centre's labels; which look at its patients it is.
 
+    One that was noted and then interrupted, before anybody saw what came of it, is no other look.
     The caller holds the write lock of ``validate``.
     """
     known, listed = _Known(store), (find_json(store, LOOKS) or {"looks": []})["looks"]
     lost = [one for one in _beside(store) if one["model"] not in {look["model"] for look in listed}]
-    now = {"at": datetime.now(UTC).isoformat(timespec="seconds"), "centre": centre, "model": label}
-    write_json(store, LOOKS, {"looks": [*listed, *lost, now]})
-    mine = known.of(label, centre)
-    return 1 + sum(known.of(one["model"], one["centre"]).meets(mine) for one in [*listed, *lost])
+    before, mine = [*listed, *lost], known.of(label, centre)
+    look = {"centre": centre, "model": label, "made_from": _made_from(store, label)}
+    same = (place for place, one in enumerate(before) if look.items() <= one.items())
+    place = next(same, None)
+    if place is None:
+        place, now = len(before), datetime.now(UTC).isoformat(timespec="seconds")
+        write_json(store, LOOKS, {"looks": [*before, {"at": now, **look}]})
+    return 1 + sum(known.of(one["model"], one["centre"]).meets(mine) for one in before[:place])
+
+
+def _made_from(store: Store, label: str) -> str:
+    """Tells a version from another of its number, trained after the first was removed."""
+    name, _, number = label.partition("@")
+    return str(read_card(store, name, int(number))["key"])
 
 
 def trained_on(store: Store, centre: str, label: str) -> list[str]:
