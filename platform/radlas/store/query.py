@@ -90,6 +90,10 @@ def _lake_read(store: Store) -> Iterator[None]:
         if error.filename is not None:
             raise
         raise _damaged(store, error.strerror or str(error)) from None
+    except RuntimeError as error:  # DuckDB's, of a query that Ctrl-C or SIGTERM came upon
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            raise error.__cause__ from None
+        raise
     except duckdb.Error as error:
         if not _blames_a_part(error):
             raise

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
+
+from radlas.__main__ import _terminated
+from radlas.errors import Terminated
+from radlas.store.layout import Store, init_store
+from radlas.store.query import connect
 
 WISHED = """
 import os, signal, sys
@@ -46,3 +53,26 @@ def test_who_was_told_not_to_hear_ctrl_c_does_not():
     """As a script's command in the background."""
     ended = wished("duckdb", signal.SIGINT, before="signal.SIG_IGN")
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def ask_for_long(store: Store) -> None:
+    with connect(store) as connection:
+        connection.sql("select sum(a.range % 7) from range(1e11::bigint) a").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("number", "handler", "wish"),
+    [
+        (signal.SIGINT, signal.default_int_handler, KeyboardInterrupt),
+        (signal.SIGTERM, _terminated, Terminated),
+    ],
+)
+def test_a_query_is_interrupted_as_all_else_is(number, handler, wish, tmp_path):
+    """DuckDB answers with an error of its own, which would be told as a defect."""
+    store, before = init_store(tmp_path / "store"), signal.signal(number, handler)
+    threading.Timer(1, os.kill, (os.getpid(), number)).start()
+    try:
+        with pytest.raises(wish):
+            ask_for_long(store)
+    finally:
+        signal.signal(number, before)
