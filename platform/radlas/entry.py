@@ -143,8 +143,11 @@ def guarded(action: Callable[[], int], *, as_json: bool = False) -> int:
         told = RadlasError("interrupted", hint=hint, reason="interrupted")
         code = TERMINATED if isinstance(wish, Terminated) else INTERRUPTED
         return _tell(told, as_json=as_json, code=code)
-    except WorkerError as error:
-        return _tell(error, as_json=as_json, code=1)
+    except (WorkerError, MemoryError) as error:
+        hint = "fewer runs at once, or more memory for this one; running again is safe"
+        short = WorkerError("out of memory", "", hint, "memory")
+        told = error if isinstance(error, WorkerError) else short
+        return _tell(told, as_json=as_json, code=1)
     except RadlasError as error:
         return _tell(error, as_json=as_json, code=USAGE)
     except OSError as error:

@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from radlas.errors import ConfigError, StoreError
+from radlas.errors import ConfigError, StoreError, WorkerError
 from radlas.store import delta
 from radlas.store.layout import Store
 from radlas.tables import RADIOMICS_FACTS, TABLES, Table
@@ -94,6 +94,10 @@ def _lake_read(store: Store) -> Iterator[None]:
         if isinstance(error.__cause__, KeyboardInterrupt):
             raise error.__cause__ from None
         raise
+    except duckdb.OutOfMemoryException as error:
+        what = f"out of memory: {str(error).splitlines()[0]}"
+        hint = "fewer runs at once, or more memory for this one; running again is safe"
+        raise WorkerError(what, str(store.place), hint, "memory") from None
     except duckdb.Error as error:
         if not _blames_a_part(error):
             raise

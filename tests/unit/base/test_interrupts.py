@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 
+import duckdb
 import pytest
 
 from radlas.__main__ import _terminated
+from radlas.entry import guarded
 from radlas.errors import Terminated
 from radlas.store.layout import Store, init_store
 from radlas.store.query import connect
@@ -76,3 +78,15 @@ def test_a_query_is_interrupted_as_all_else_is(number, handler, wish, tmp_path):
             ask_for_long(store)
     finally:
         signal.signal(number, before)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), duckdb.OutOfMemoryException("no 8 MB left")])
+def test_a_run_without_memory_says_so_and_is_no_defect(error, tmp_path, capsys):
+    store = init_store(tmp_path / "store")
+
+    def action() -> int:
+        with connect(store):
+            raise error
+
+    assert guarded(action) == 1
+    assert capsys.readouterr().err.startswith("error: out of memory")
