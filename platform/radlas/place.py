@@ -19,7 +19,7 @@ from pydantic import BeforeValidator
 
 from radlas.digests import file_digest
 from radlas.errors import ConfigError
-from radlas.stages import abandoned, appear, is_stage, staged, sync
+from radlas.stages import abandoned, appear, is_stage, located, staged, sync
 
 SCHEME = "s3://"
 _SCHEMED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+")  # as RFC 3986 has it
@@ -173,7 +173,7 @@ class Folder:
         """See ``Place``. The lock on the folder tells a writer that lives from one that died."""
         parent = (self.root / folder).parent
         parent.mkdir(parents=True, exist_ok=True)
-        with staged(parent) as stage:
+        with located(parent), staged(parent) as stage:
             prepared = stage / "prepared"  # who fills it may remove it and make it anew
             prepared.mkdir()
             yield prepared

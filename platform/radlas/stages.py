@@ -71,8 +71,7 @@ def staged(parent: Path) -> Iterator[Path]:
     sweep(parent)
     stage, held = new_stage(parent)
     try:
-        with located(parent):
-            yield stage
+        yield stage
     finally:
         os.close(held)
         shutil.rmtree(stage, ignore_errors=True)
@@ -80,11 +79,15 @@ def staged(parent: Path) -> Iterator[Path]:
 
 @contextmanager
 def located(path: Path) -> Iterator[None]:
-    """Say where, if the system refuses to write: of a full disk it names no file."""
+    """Say where, if the system refuses to write.
+
+    Of a full disk it names no file, and of a missing folder a stage that nobody knows.
+    """
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or str(path)
+        if error.filename is None or any(map(is_stage, Path(str(error.filename)).parts)):
+            error.filename = str(path)
         raise
 
 
@@ -106,7 +109,7 @@ def whole(path: Path) -> Iterator[Path]:
         yield path
         return
     target = path.resolve()  # of a link it is what the link leads to
-    with staged(target.parent) as stage:
+    with located(target), staged(target.parent) as stage:
         yield stage / target.name
         appear(stage / target.name, target)
         sync(target.parent)

@@ -25,7 +25,7 @@ import pyarrow as pa
 from radlas.archive import unpack
 from radlas.errors import StoreError
 from radlas.place import open_place
-from radlas.stages import staged
+from radlas.stages import located, staged
 from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.content import key_digests, row_digests
@@ -75,7 +75,7 @@ def export(store: Store, out: Path, snapshot: Snapshot | None = None) -> dict[st
     if out.exists():
         raise StoreError("there is something already", str(out), "choose another name")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with staged(out.parent) as stage:
+    with located(out), staged(out.parent) as stage:
         made = stage / "store"
         rows = _fill(store, made, snapshot)
         if out.suffix == ".zip":

@@ -46,7 +46,7 @@ def test_of_a_full_disk_it_is_said_where(tmp_path, full_disk):
     refused = pytest.raises(OSError, match="No space left")
     with full_disk("page"), refused as full, whole(tmp_path / "page") as file:
         file.write_text("x")
-    assert full.value.filename == str(tmp_path)
+    assert full.value.filename == str(tmp_path / "page")
 
 
 def test_a_key_that_cannot_be_written_is_not_left_empty(tmp_path, monkeypatch):
