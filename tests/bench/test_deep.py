@@ -6,6 +6,7 @@ Run: make bench. The GPU's part is skipped visibly where there is none.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -74,8 +75,17 @@ def plain_loop(store, variant: str) -> dict[str, np.ndarray]:
     return found
 
 
-@pytest.mark.parametrize("variant", ["medicalnet", "monai"])
-def test_zarr_to_rows_against_a_plain_loop(store, tell, variant):
+@pytest.fixture
+def study(store, tmp_path, times):
+    """A store of its own, with so many times as many cases."""
+    shutil.copytree(store, tmp_path / "study")
+    multiply(open_store(str(tmp_path / "study")), times - 1)
+    return tmp_path / "study"
+
+
+@pytest.mark.parametrize(("variant", "times"), [("medicalnet", 1), ("medicalnet", 5), ("monai", 1)])
+def test_zarr_to_rows_against_a_plain_loop(study, tell, variant, times):
+    store, cases = study, times * SUBJECTS
     first, again = (asked(store, variant=variant, round_digits=digits) for digits in (5, 6))
     engine = DaskEngine()
     try:
@@ -94,10 +104,10 @@ def test_zarr_to_rows_against_a_plain_loop(store, tell, variant):
         if variant in row["feature_set"] and not row["feature_set"].startswith("plain")
     )
     tell(
-        f"deep features of {SUBJECTS} cases, {variant}, {SIZE}, from Zarr to rows",
+        f"deep features of {cases} cases, {variant}, {SIZE}, from Zarr to rows",
         {
-            "ours [s per case]": ours / SUBJECTS,
-            "plain loop [s per case]": plain / SUBJECTS,
+            "ours [s per case]": ours / cases,
+            "plain loop [s per case]": plain / cases,
             "plain / ours": plain / ours,
             "plain / ours, once the workers have started": plain / started,
             "largest difference [1e-6 of the largest]": error * 1e6,

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from radlas.features.kernels import stem, winograd
+from radlas.features.kernels import stem, strided_stem, winograd
 from radlas.features.resnet import lean
 from radlas.features.resnet.lean import LeanNetwork
 from radlas.features.resnet.network import FORMS, STAGES
@@ -92,18 +92,20 @@ def test_a_convolution_is_torchs_at_any_size(shape, dilation, channels, around, 
     shape=st.tuples(st.integers(1, 19), st.integers(1, 11), st.integers(1, 13)),
     channels=st.integers(1, 9),
     bias=st.sampled_from([0.0, -0.3, 0.3]),
+    stride=st.sampled_from([1, 2]),
 )
-def test_a_stem_is_torchs_at_any_size(shape, channels, bias):
+def test_a_stem_is_torchs_at_any_size(shape, channels, bias, stride):
     """A convolution, what is above 0 of it, and the pooling, at an edge wherever it is."""
     torch.manual_seed(0)
-    convolution = torch.nn.Conv3d(1, channels, 7, padding=3).requires_grad_(False)
+    convolution = torch.nn.Conv3d(1, channels, 7, stride=stride, padding=3).requires_grad_(False)
     convolution.bias += bias
     values = image(shape)
     whole = torch.relu(convolution(torch.from_numpy(values)[None, None]))
     expected = torch.nn.functional.max_pool3d(whole, 3, stride=2, padding=1)[0]
     found = np.full((*expected.shape[1:], channels), np.nan, np.float32)
-    filters = stem.transformed_filters(convolution.weight.numpy()[:, 0])
-    stem.convolve_and_pool(values, filters, convolution.bias.numpy(), found)
+    loops = {1: stem, 2: strided_stem}[stride]
+    filters = loops.transformed_filters(convolution.weight.numpy()[:, 0])
+    loops.convolve_and_pool(values, filters, convolution.bias.numpy(), found)
     np.testing.assert_allclose(found, expected.permute(1, 2, 3, 0).numpy(), atol=2e-5)
 
 

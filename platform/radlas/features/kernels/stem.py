@@ -1,13 +1,10 @@
 """A convolution of 7 x 7 x 7 neighbours of one channel, and the pooling after it, in one go.
 
-A slice's convolution becomes 80 products, one for each place of a tile's transform: two outputs
-from eight inputs along y, four from ten along x, with a fifth of the multiplications. Along z the
-seven taps are summed as they are. A tile is pooled before it leaves the caches: at full size its 64
-channels would fill half a gigabyte. Four outputs along y too would save a fifth of the time, and
-be four times less exact.
-
-Source: Winograd, "Arithmetic Complexity of Computations", 1980, after Toom and Cook: a convolution
-is a product of polynomials, known from its values at as many points as it has coefficients.
+A slice's convolution becomes 80 products, one for each place of a tile's transform
+(``toom_cook.py``): two outputs from eight inputs along y, four from ten along x, with a fifth of
+the multiplications. Along z the seven taps are summed as they are. A tile is pooled before it
+leaves the caches: at full size its 64 channels would fill half a gigabyte. Four outputs along y too
+would save a fifth of the time, and be four times less exact.
 """
 
 from __future__ import annotations
@@ -18,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radlas.compiled import kernel
+from radlas.features.kernels.toom_cook import Matrix, both_signs, transforms
 
 TAPS = 7
 _REACH = TAPS // 2
@@ -27,11 +25,11 @@ _DOWN, _ACROSS = _ROWS - TAPS + 1, _COLUMNS - TAPS + 1  # its outputs
 _POOLED = _ACROSS // 2 + 1  # cells along x that see a tile
 _SLICES = 8  # at once: more, and a tile does not fit the nearest cache
 Array = NDArray[np.float32]
-Matrix = NDArray[np.float64]
 
-# Each stands for itself and its negative; with 0 and infinity they lose least in single precision.
+# With their negatives, 0 and infinity they lose least in single precision.
 _ALONG_Y = (Fraction(1), Fraction(1, 2), Fraction(2))
 _ALONG_X = (Fraction(1, 2), Fraction(2), Fraction(3, 4), Fraction(4, 3))
+_FOR_Y, _FOR_X = (transforms(both_signs(*line), TAPS) for line in (_ALONG_Y, _ALONG_X))
 # Their powers, which lead back from values at the points to coefficients.
 _A, _B, _C, _D = (np.float32(point) for point in _ALONG_X)
 _A2, _B2, _C2, _D2 = (np.float32(point**2) for point in _ALONG_X)
@@ -48,8 +46,8 @@ def transformed_filters(weights: Array) -> Array:
     Returns:
         Shape ``(80, 7, outputs)``: for each place of a tile and each tap along z a row.
     """
-    down, across = _toom_cook(_ALONG_Y)[0], _toom_cook(_ALONG_X)[0]
-    made = np.einsum("iy,ozyx,jx->ijzo", down, weights.astype(np.float64), across)
+    wide = weights.astype(np.float64)
+    made = np.einsum("iy,ozyx,jx->ijzo", _FOR_Y.of_taps, wide, _FOR_X.of_taps)
     return np.ascontiguousarray(made.reshape(PLACES, TAPS, -1), np.float32)
 
 
@@ -64,42 +62,7 @@ def convolve_and_pool(image: Array, filters: Array, bias: Array, found: Array) -
     """
     lines = np.ascontiguousarray(image.transpose(1, 2, 0))
     found[:] = 0
-    down, across = _toom_cook(_ALONG_Y)[1], _toom_cook(_ALONG_X)[1]
-    _all_tiles(lines, down, across, filters, bias, found)
-
-
-def _toom_cook(points: tuple[Fraction, ...]) -> tuple[Matrix, Matrix]:
-    """What filters and inputs are multiplied by, for evaluation at 0, the points, and infinity.
-
-    Args:
-        points: Each stands for itself and its negative.
-
-    Returns:
-        Shapes ``(inputs, 7)`` and ``(inputs, inputs)``. The values at a point may be scaled in
-        the one if they are scaled back in the other: both rows are made about equally large.
-    """
-    all_points = [Fraction(0), *(sign * point for point in points for sign in (1, -1))]
-    filters, inputs = [], []
-    for k, point in enumerate(all_points):
-        others = all_points[:k] + all_points[k + 1 :]
-        scale = np.prod([point - other for other in others])
-        filters.append([point**power / scale for power in range(TAPS)])
-        inputs.append([*_coefficients(others), 0])
-    filters.append([*[0] * (TAPS - 1), 1])
-    inputs.append(_coefficients(all_points))
-    of_filters, of_inputs = np.array(filters, np.float64), np.array(inputs, np.float64)
-    ratio = np.abs(of_inputs).sum(axis=1) / np.abs(of_filters).sum(axis=1)
-    balance = np.exp2(np.round(np.log2(ratio) / 2))[:, None]  # a power of two rounds nothing
-    return of_filters * balance, of_inputs / balance
-
-
-def _coefficients(roots: list[Fraction]) -> list[Fraction]:
-    """Of the polynomial with these roots, the constant first."""
-    found = [Fraction(1)]
-    for root in roots:
-        raised, lowered = [Fraction(0), *found], [*(root * one for one in found), Fraction(0)]
-        found = [one - other for one, other in zip(raised, lowered, strict=True)]
-    return found
+    _all_tiles(lines, _FOR_Y.of_inputs, _FOR_X.of_inputs, filters, bias, found)
 
 
 @kernel

@@ -3,8 +3,8 @@
 The same function as ``ResNet18`` in evaluation mode, without gradients: normalisation is folded
 into the convolutions, values lie channel by channel for each voxel, and convolutions of stride 1
 become matrix products (``kernels/winograd.py``), the first one and its pooling a loop of its own
-(``kernels/stem.py``). Zeros beyond the first and last slice, which dilated taps mostly meet, are
-not multiplied. A third of the time.
+(``kernels/stem.py``, ``kernels/strided_stem.py``). Zeros beyond the first and last slice, which
+dilated taps mostly meet, are not multiplied. A third of the time.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from radlas.features.kernels import stem, winograd
+from radlas.features.kernels import stem, strided_stem, winograd
 from radlas.features.resnet.network import STAGES, Block, Form, ResNet18
 
 Array = NDArray[np.float32]
+_STEMS: dict[int, Any] = {1: stem, strided_stem.STRIDE: strided_stem}  # by their strides
 _SLAB = 2 << 20  # values of transformed slices at once: more is slower than the caches
 
 
@@ -39,7 +40,7 @@ class LeanNetwork:
         room = _Room()
         fused = fuse_conv_bn_eval(network.conv1, network.bn1)
         tiled = _tiled(network.form)
-        self._stem: Any = _TiledStem(fused, room) if tiled else _Stem(fused, network.form.pooled)
+        self._stem: Any = _TiledStem(fused, room) if tiled else _Stem(fused)
         self._blocks: dict[str, list[_LeanBlock]] = {
             stage: [_LeanBlock(block, room) for block in getattr(network, stage)]
             for stage in STAGES[1:]
@@ -72,41 +73,42 @@ def compile_loops() -> None:
     """Compile what the network calls, by a stem and a convolution of few channels."""
     room, image = _Room(), np.zeros((8, 8, 8), np.float32)
     with torch.inference_mode():
-        values = _TiledStem(nn.Conv3d(1, 4, 7), room)(image)
+        for stride in _STEMS:
+            values = _TiledStem(nn.Conv3d(1, 4, 7, stride=stride), room)(image)
         _Convolution(lambda: nn.Conv3d(4, 4, 3), room)(values, values)
 
 
 def _tiled(form: Form) -> bool:
-    """Whether the stem is what ``kernels/stem.py`` computes."""
-    return form.pooled and form.stem_kernel == (stem.TAPS,) * 3 and form.stem_stride == (1, 1, 1)
+    """Whether the stem is what ``_STEMS`` compute."""
+    cubic = form.stem_stride in [(step,) * 3 for step in _STEMS]
+    return form.pooled and form.stem_kernel == (stem.TAPS,) * 3 and cubic
 
 
 class _TiledStem:
-    """The first convolution, of stride 1, with its pooling."""
+    """The first convolution with its pooling."""
 
     def __init__(self, fused: nn.Conv3d, room: _Room) -> None:
-        self._filters = stem.transformed_filters(fused.weight.detach().numpy()[:, 0])
-        self._bias = _bias(fused)
-        self._room = room
+        stride = fused.stride[0]
+        self._loops, self._step = _STEMS[stride], 2 * stride
+        self._filters = self._loops.transformed_filters(fused.weight.detach().numpy()[:, 0])
+        self._bias, self._room = _bias(fused), room
 
     def __call__(self, image: Array) -> Array:
-        cells = [-(-edge // 2) for edge in image.shape]
+        cells = [-(-edge // self._step) for edge in image.shape]
         found = self._room.image((*cells, self._bias.size))
-        stem.convolve_and_pool(image, self._filters, self._bias, found)
+        self._loops.convolve_and_pool(image, self._filters, self._bias, found)
         return found
 
 
 class _Stem:
-    """The first convolution, and pooling where there is some."""
+    """The first convolution where nothing is pooled."""
 
-    def __init__(self, fused: nn.Conv3d, pooled: bool) -> None:
-        self._convolution, self._pooled = _channels_last(fused), pooled
+    def __init__(self, fused: nn.Conv3d) -> None:
+        self._convolution = _channels_last(fused)
 
     def __call__(self, image: Array) -> Array:
         found = self._convolution(torch.from_numpy(image)[None, None])
-        if self._pooled:
-            found = functional.max_pool3d(found, 3, stride=2, padding=1)
-        return _values(functional.relu(found))  # of fewer voxels; maxima stay in their order
+        return _values(functional.relu(found))
 
 
 class _LeanBlock:
