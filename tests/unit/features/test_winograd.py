@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radlas.features.kernels import stem, strided_stem, winograd
-from radlas.features.resnet import lean
+from radlas.features.resnet import convolution as convolutions
+from radlas.features.resnet.convolution import Convolution, Room
 from radlas.features.resnet.lean import LeanNetwork
 from radlas.features.resnet.network import FORMS, STAGES
 
@@ -64,7 +65,7 @@ def test_an_image_says_the_same_after_another_of_any_size(network, lean_network)
 
 @settings(max_examples=40)
 @given(
-    shape=st.tuples(st.integers(1, 9), st.integers(1, 14), st.integers(1, 14)),
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 17), st.integers(1, 17)),
     dilation=st.sampled_from([1, 2, 4]),
     channels=st.sampled_from([(1, 1), (3, 5), (8, 4)]),
     around=st.booleans(),
@@ -82,8 +83,8 @@ def test_a_convolution_is_torchs_at_any_size(shape, dilation, channels, around, 
     expected = expected.permute(1, 2, 3, 0).numpy().copy()
     expected[..., : added.shape[-1]] += added
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lean, "_SLAB", slab)
-        found = lean._Convolution(lambda: convolution, lean._Room())(values, added)
+        patch.setattr(convolutions, "_SLAB", slab)
+        found = Convolution(lambda: convolution, Room())(values, added)
     np.testing.assert_allclose(found, np.maximum(expected, 0), atol=2e-5)
 
 
@@ -109,6 +110,10 @@ def test_a_stem_is_torchs_at_any_size(shape, channels, bias, stride):
     np.testing.assert_allclose(found, expected.permute(1, 2, 3, 0).numpy(), atol=2e-5)
 
 
-def test_tiles_cover_every_voxel():
-    assert [winograd.tiles(extent, 1) for extent in (1, 4, 5, 28)] == [1, 1, 2, 7]
-    assert [winograd.tiles(extent, 4) for extent in (1, 16, 17, 28)] == [1, 1, 2, 2]
+@given(extent=st.integers(1, 300), dilation=st.sampled_from([1, 2, 4]))
+def test_tiles_cover_every_voxel_with_no_tile_in_vain(extent, dilation):
+    tiles, long = winograd.side(extent, dilation)
+    longest = -(-extent // dilation)
+    assert 0 <= long <= tiles
+    assert 4 * (tiles - 1) < longest <= 4 * long + 3 * (tiles - long)
+    assert long in (0, longest - 3 * tiles)

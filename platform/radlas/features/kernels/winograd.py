@@ -1,9 +1,11 @@
 """Convolution of 3 x 3 neighbours with fewer products: four outputs a side from six inputs a side.
 
 A convolution in slices becomes 36 matrix products, one for each place of a tile's transform, with
-a quarter of the multiplications. Along z the three taps are summed as matrices, outside, and where
-slices come in pairs three products do for four. A dilation of ``d`` is ``d * d`` interleaved images
-without one. Both transforms touch each value once.
+a quarter of the multiplications. The sixth product of a row or column counts in the fourth output
+alone: tiles of three outputs, which fill a side that four do not divide, are spared it. Along z the
+three taps are summed as matrices, outside, and where slices come in pairs three products do for
+four. A dilation of ``d`` is ``d * d`` interleaved images without one. Both transforms touch each
+value once.
 
 Source: Winograd, "Arithmetic Complexity of Computations", 1980; Lavin & Gray, "Fast Algorithms for
 Convolutional Neural Networks", CVPR 2016, F(4x4, 3x3).
@@ -11,17 +13,19 @@ Convolutional Neural Networks", CVPR 2016, F(4x4, 3x3).
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radlas.compiled import kernel
 
-TILE = 4  # outputs a side; a tile looks at two more
 PLACES = 36
 _AT_ONCE = 4  # inputs whose filters are transformed together
 Array = NDArray[np.float32]
+Groups = tuple[Array, Array, Array, Array]
 
 _FILTERS = np.array(
     [
@@ -33,16 +37,84 @@ _FILTERS = np.array(
         [0, 0, 1],
     ]
 )
+# Places are ordered by the tiles that have them: all, those with four outputs along x, along y,
+# along both. The first are numbered by rows of five.
+_ROWS_AND_COLUMNS = [
+    *((i, j) for i in range(5) for j in range(5)),
+    *((i, 5) for i in range(5)),
+    *((5, j) for j in range(5)),
+    (5, 5),
+]
+_ENDS = (0, 25, 30, 35, PLACES)
+GROUPS = tuple(slice(*ends) for ends in pairwise(_ENDS))
 TAPS = np.eye(3)
 # Karatsuba's: of slices a and b that meet each other alone, and taps p, q and r, the outputs are
 # q (a + b) + (r - q) b and q (a + b) + (p - q) a.
 PAIRED = np.array([[1, -1, 0], [0, 1, 0], [0, -1, 1]])
 
 
-def tiles(extent: int, dilation: int) -> int:
-    """Tiles that cover one side of an interleaved image."""
+class Side(NamedTuple):
+    """How tiles cover one side of an interleaved image.
+
+    Attributes:
+        tiles: Their number.
+        long: How many of them, the first ones, have four outputs; the others have three.
+    """
+
+    tiles: int
+    long: int
+
+
+def side(extent: int, dilation: int) -> Side:
+    """With as few tiles as there can be, and then as many short ones."""
     longest = -(-extent // dilation)
-    return -(-longest // TILE)
+    tiles = -(-longest // 4)
+    return Side(tiles, max(0, longest - 3 * tiles))
+
+
+class Grid(NamedTuple):
+    """The tiles of some slices.
+
+    Attributes:
+        slices: How many.
+        dilation: Voxels between taps.
+        down: Tiles along y.
+        across: Tiles along x.
+    """
+
+    slices: int
+    dilation: int
+    down: Side
+    across: Side
+
+    def size(self, channels: int) -> int:
+        """Values of all groups."""
+        return sum(math.prod(shape) for shape in self._shapes(channels))
+
+    def groups(self, values: Array, channels: int) -> Groups:
+        """Places for each group's values in a line of ``size``.
+
+        Returns:
+            Four of shape ``(places, z, d, d, tiles along y, tiles along x, channel)``.
+        """
+        found, start = [], 0
+        for shape in self._shapes(channels):
+            stop = start + math.prod(shape)
+            found.append(values[start:stop].reshape(shape))
+            start = stop
+        first, second, third, fourth = found
+        return first, second, third, fourth
+
+    def _shapes(self, channels: int) -> list[tuple[int, ...]]:
+        return [
+            (places.stop - places.start, self.slices, *self._tiles(group), channels)
+            for group, places in enumerate(GROUPS)
+        ]
+
+    def _tiles(self, group: int) -> tuple[int, int, int, int]:
+        down = self.down.long if group >= 2 else self.down.tiles
+        across = self.across.long if group % 2 else self.across.tiles
+        return self.dilation, self.dilation, down, across
 
 
 def transformed_filters(weights: Array, along_z: NDArray[Any] = TAPS) -> Array:
@@ -53,12 +125,12 @@ def transformed_filters(weights: Array, along_z: NDArray[Any] = TAPS) -> Array:
         along_z: What the taps along z are multiplied by: ``TAPS`` or ``PAIRED``.
 
     Returns:
-        Shape ``(36, 3, inputs, outputs)``: for each place of a tile and each row of ``along_z`` a
-        matrix.
+        Shape ``(36, 3, inputs, outputs)``: for each place of a tile, in their groups' order, and
+        each row of ``along_z`` a matrix.
     """
     outputs, inputs = weights.shape[:2]
     found = np.empty((PLACES, 3, inputs, outputs), np.float32)
-    both = np.kron(_FILTERS, _FILTERS)  # of rows, then columns
+    both = np.array([np.kron(_FILTERS[i], _FILTERS[j]) for i, j in _ROWS_AND_COLUMNS])
     flat = np.ascontiguousarray(weights.reshape(outputs, -1).T).reshape(inputs, 3, 9, outputs)
     for start in range(0, inputs, _AT_ONCE):
         part = flat[start : start + _AT_ONCE].astype(np.float64)
@@ -68,16 +140,18 @@ def transformed_filters(weights: Array, along_z: NDArray[Any] = TAPS) -> Array:
 
 
 @kernel
-def to_tiles(image: Array, dilation: int, found: Array) -> None:
+def to_tiles(image: Array, dilation: int, found: Groups) -> None:
     """Transform an image, zero beyond its edge.
 
     Args:
         image: Shape ``(z, y, x, channel)``.
         dilation: Voxels between taps.
-        found: Filled. Shape ``(36, z, d, d, tiles along y, tiles along x, channel)``.
+        found: Filled; see ``Grid.groups``.
     """
     depth, height, width, channels = image.shape
-    along_y, along_x = found.shape[4], found.shape[5]
+    inner, right, below, corner = found
+    along_y, along_x = inner.shape[4], inner.shape[5]
+    long_y, long_x = below.shape[4], right.shape[5]
     tile = np.empty((6, 6, channels), np.float32)
     two, four, five = np.float32(2), np.float32(4), np.float32(5)
     for z in range(depth):
@@ -85,10 +159,11 @@ def to_tiles(image: Array, dilation: int, found: Array) -> None:
             py, px = phase // dilation, phase % dilation
             for place in range(along_y * along_x):
                 ty, tx = place // along_x, place % along_x
+                top, left = _start(ty, long_y) - 1, _start(tx, long_x) - 1
                 for j in range(6):
-                    x = (tx * 4 + j - 1) * dilation + px
+                    x = (left + j) * dilation + px
                     for i in range(6):
-                        y = (ty * 4 + i - 1) * dilation + py
+                        y = (top + i) * dilation + py
                         if 0 <= x < width and 0 <= y < height:
                             tile[i, j] = image[z, y, x]
                         else:
@@ -102,24 +177,28 @@ def to_tiles(image: Array, dilation: int, found: Array) -> None:
                         tile[1, j, c], tile[2, j, c] = p + q, p - q
                         tile[3, j, c], tile[4, j, c] = r + s, r - s
                         tile[5, j, c] = four * a - five * d + last
-                for i in range(6):
-                    row = found[i * 6 : i * 6 + 6, z, py, px, ty, tx]
+                for i in range(6 if ty < long_y else 5):
+                    group = inner[5 * i : 5 * i + 5] if i < 5 else below
+                    row = group[:, z, py, px, ty, tx]
                     for c in range(channels):
                         a, b, d = tile[i, 1, c], tile[i, 2, c], tile[i, 3, c]
-                        first, fifth, last = tile[i, 0, c], tile[i, 4, c], tile[i, 5, c]
+                        first, fifth = tile[i, 0, c], tile[i, 4, c]
                         p, q, r, s = fifth - four * b, d - four * a, fifth - b, two * (d - a)
                         row[0, c] = four * first - five * b + fifth
                         row[1, c], row[2, c] = p + q, p - q
                         row[3, c], row[4, c] = r + s, r - s
-                        row[5, c] = four * a - five * d + last
+                    if tx < long_x:
+                        sixth = (right[i] if i < 5 else corner[0])[z, py, px, ty, tx]
+                        for c in range(channels):
+                            sixth[c] = four * tile[i, 1, c] - five * tile[i, 3, c] + tile[i, 5, c]
 
 
 @kernel
-def from_tiles(products: Array, dilation: int, bias: Array, added: Array, image: Array) -> None:
+def from_tiles(products: Groups, dilation: int, bias: Array, added: Array, image: Array) -> None:
     """Transform back, add what goes around the convolution and the bias, and keep what is above 0.
 
     Args:
-        products: Shape ``(36, z, d, d, tiles along y, tiles along x, channel)``.
+        products: Of each group's places; see ``Grid.groups``.
         dilation: As in ``to_tiles``.
         bias: Shape ``(channel,)``.
         added: Added to the result: shape ``(z, y, x, channels)``, of as many channels as it has.
@@ -127,7 +206,9 @@ def from_tiles(products: Array, dilation: int, bias: Array, added: Array, image:
     """
     depth, height, width, channels = image.shape
     around = added.shape[3]
-    along_y, along_x = products.shape[4], products.shape[5]
+    inner, right, below, corner = products
+    along_y, along_x = inner.shape[4], inner.shape[5]
+    long_y, long_x = below.shape[4], right.shape[5]
     tile = np.empty((4, 6, channels), np.float32)
     out = np.empty((4, channels), np.float32)
     zero, two, four, eight = np.float32(0), np.float32(2), np.float32(4), np.float32(8)
@@ -136,17 +217,23 @@ def from_tiles(products: Array, dilation: int, bias: Array, added: Array, image:
             py, px = phase // dilation, phase % dilation
             for place in range(along_y * along_x):
                 ty, tx = place // along_x, place % along_x
-                for j in range(6):
-                    column = products[j::6, z, py, px, ty, tx]
+                top, left = _start(ty, long_y), _start(tx, long_x)
+                for j in range(6 if tx < long_x else 5):
+                    group = inner[j::5] if j < 5 else right
+                    column = group[:, z, py, px, ty, tx]
                     for c in range(channels):
                         s, e = column[1, c] + column[2, c], column[1, c] - column[2, c]
                         u, v = column[3, c] + column[4, c], column[3, c] - column[4, c]
                         tile[0, j, c] = column[0, c] + s + u
                         tile[1, j, c] = e + two * v
                         tile[2, j, c] = s + four * u
-                        tile[3, j, c] = e + eight * v + column[5, c]
-                for i in range(4):
-                    y = (ty * 4 + i) * dilation + py
+                        tile[3, j, c] = e + eight * v
+                    if ty < long_y:
+                        sixth = (below[j] if j < 5 else corner[0])[z, py, px, ty, tx]
+                        for c in range(channels):
+                            tile[3, j, c] += sixth[c]
+                for i in range(4 if ty < long_y else 3):
+                    y = (top + i) * dilation + py
                     if y >= height:
                         break
                     for c in range(channels):
@@ -156,11 +243,17 @@ def from_tiles(products: Array, dilation: int, bias: Array, added: Array, image:
                         out[1, c] = e + two * v + bias[c]
                         out[2, c] = s + four * u + bias[c]
                         out[3, c] = e + eight * v + tile[i, 5, c] + bias[c]
-                    for j in range(4):
-                        x = (tx * 4 + j) * dilation + px
+                    for j in range(4 if tx < long_x else 3):
+                        x = (left + j) * dilation + px
                         if x >= width:
                             break
                         for c in range(around):
                             out[j, c] += added[z, y, x, c]
                         for c in range(channels):
                             image[z, y, x, c] = max(out[j, c], zero)
+
+
+@kernel
+def _start(tile: int, long: int) -> int:
+    """First output of a tile."""
+    return 4 * tile - max(0, tile - long)
