@@ -172,8 +172,8 @@ REASONS: dict[str, Reason] = {
         "draw on the referenced series, or export a mask instead",
     ),
     "case_conflict": Reason(
-        "the store holds this case already, with other voxels or masks",
-        "ingest the changed exam into a new store; features of the old one stay as they are",
+        "the store or the source holds this image already, with other voxels or masks",
+        "keep one copy in the source; a changed exam goes into a new store, as features stay",
     ),
     "roi_too_small": Reason(
         "the ROI is too small or flat for the features asked for",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,18 +14,18 @@ from radlas.ingest.base import Exam, FileRef, IngestRules, LeftOut, Refusal, Sca
 from radlas.ingest.choosing import sequence_class
 from radlas.ingest.clinical import find_records, is_table
 from radlas.ingest.doubts import hold_back, settle_twins
+from radlas.ingest.file_choosing import Choice, choose_images
+from radlas.ingest.file_folders import subject_folder
 from radlas.ingest.file_names import (
     NamedImage,
     NamedMask,
-    folder_of_subject,
-    misnamed,
     name_image,
     name_mask,
     name_orphan,
-    nested,
     splits,
     stem_of,
 )
+from radlas.ingest.file_patients import folder_of_subject, home_of, masks_of, odd_subjects
 from radlas.ingest.files import Listing, list_files, name_of, place_of, told_endings
 from radlas.ingest.fingerprints import (
     fingerprints,
@@ -32,23 +33,13 @@ from radlas.ingest.fingerprints import (
     name_fingerprint,
 )
 from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map, safe_name
-from radlas.ingest.sequences import OTHER, STIR, T2FS, classify
+from radlas.ingest.sequences import classify
 from radlas.ingest.unopened import refuse_unopened
 from radlas.reasons import data_error
 from radlas.words import tallied
 
 IMPORTER = "nifti"
 F = TypeVar("F", NamedImage, NamedMask)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One image file, its class, and whether it is wanted: the rule if so, the reason if not."""
-
-    image: NamedImage
-    sequence: str
-    wanted: bool
-    why: str
 
 
 def scan_files(source: Path, rules: IngestRules) -> Scan:
@@ -71,10 +62,13 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
     masks, strays = _masks(refs, images, listing.source)
     contents, lost = _contents(refs, listing.unreachable)
     own_images, own_masks = _by_subject(images, contents), _by_subject(masks, contents)
-    odd = _odd(images, listing.source)
+    odd = odd_subjects(images, listing.source)
+    bound = _bind(own_images, own_masks)
     scans = [
-        _scan_subject(own_images[one], own_masks.get(one, []), sequence, contents, odd.get(one, ""))
-        for one in sorted(own_images)
+        Scan(refusals=_refuse(own, error, contents))
+        if (error := _doubt(own, own_masks.get(one, []), odd.get(one, "")))
+        else _scan_subject(own, bound, sequence, contents)
+        for one, own in sorted(own_images.items())
     ]
     orphans = [stray for stray in strays if match_name(stray.name, roi_map)]
     records, notes = find_records(listing.files)
@@ -85,6 +79,9 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
             not (stem_of(ref) or is_table(name_of(ref))) for ref in listing.files
         ),
         "named outside the grammar <subject>_<what>, ignored": len(strays) - len(orphans),
+        "masks of another sequence, exam or folder than the subject's images, ignored": (
+            sum(map(len, own_masks.values())) - len(set(chain(*bound.values())))
+        ),
         "in the source twice, of which one copy is used": len(images) + len(masks) - kept,
     }
     unknown = {mask.name for mask in masks if not match_name(mask.name, roi_map)}
@@ -100,39 +97,6 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
         notes=(*_notes(counts, unknown), *notes),
     )
     return settle_twins(hold_back(scan, lost, folders=False))
-
-
-def choose_images(images: Sequence[NamedImage], sequence: str | None) -> tuple[Choice, ...]:
-    """Which images of one subject become exams; the rules of ``choosing``, with names for headers.
-
-    A name that states no sequence (``image``) is taken for the one asked for, unless another
-    image of the subject states it.
-    """
-    classes = [classify(image.told)[0] for image in images]
-    if sequence is None:
-        pairs = zip(images, classes, strict=True)
-        return tuple(Choice(one, kind, wanted=True, why=_told(one, kind)) for one, kind in pairs)
-    stated = [kind for one, kind in zip(images, classes, strict=True) if not one.generic]
-    second = sequence == T2FS and STIR in stated and sequence not in stated
-    wanted = STIR if second else sequence
-    return tuple(
-        _judge(one, kind, wanted, sequence, wanted in stated)
-        for one, kind in zip(images, classes, strict=True)
-    )
-
-
-def _judge(image: NamedImage, kind: str, wanted: str, asked: str, is_stated: bool) -> Choice:
-    if image.generic and not is_stated:
-        return Choice(image, OTHER, wanted=True, why=f"{_told(image, OTHER)}; {asked} asked for")
-    if image.generic or kind != wanted:
-        why = f"{_told(image, kind)}, and {wanted} was chosen"
-        return Choice(image, kind, wanted=False, why=why)
-    second = "" if wanted == asked else f", second choice: no {asked} of this subject"
-    return Choice(image, kind, wanted=True, why=_told(image, kind) + second)
-
-
-def _told(image: NamedImage, kind: str) -> str:
-    return "sequence not stated by the file's name" if image.generic else f"{kind} by file name"
 
 
 def _masks(
@@ -163,10 +127,12 @@ def _bound(mask: NamedMask, words: set[tuple[str, str]], stated: set[str]) -> Na
 def _is_mask(image: NamedImage, subjects: set[str], roi_map: RoiMap) -> bool:
     """True for a mask that names its image behind its ROI, as ``P1_GTV_Mass_MR_T1``.
 
-    Else it would be the T1 of a patient ``P1_GTV_Mass_MR``.
+    Else it would be the T1 of a patient ``P1_GTV_Mass``; and ``P1/mask_T1`` of one ``mask``.
     """
     parts = splits(stem_of(image.ref) or "")
     names = [name for one, name in parts if one != image.subject and one in subjects]
+    if {subject_folder(image.ref)} & subjects - {image.subject}:
+        names.append(image.subject)
     try:
         return any(match_name(name, roi_map) for name in names)
     except DataError:  # it means two ROIs: said when it is read
@@ -192,47 +158,66 @@ def _by_subject(files: Sequence[F], contents: Mapping[FileRef, str]) -> dict[str
     return {subject: list(own.values()) for subject, own in kept.items()}
 
 
+def _bind(
+    images: Mapping[str, Sequence[NamedImage]], masks: Mapping[str, Sequence[NamedMask]]
+) -> dict[NamedImage, list[NamedMask]]:
+    """Each image with its masks."""
+    homes = {home_of(image) for own in images.values() for image in own}
+    return {
+        image: masks_of(image, own, masks.get(subject, ()), homes)
+        for subject, own in images.items()
+        for image in own
+    }
+
+
+def _doubt(images: Sequence[NamedImage], masks: Sequence[NamedMask], odd: str) -> DataError | None:
+    """Why a subject's files are perhaps of several patients."""
+    refs = [*(image.ref for image in images), *(mask.ref for mask in masks)]
+    places = len({folder_of_subject(ref, images[0].subject) for ref in refs} - {()})
+    homes: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for image in images:
+        homes[_series(image)].add(home_of(image))
+    most = max(map(len, homes.values()))
+    hint = "name the folders by the patient, or the files <patient>_<what>;"
+    hint += " of several exams of one patient sub-<patient>_ses-<exam>_<what>"
+    if places > 1:
+        odd = f"folders of one name in {places} places, which may be of {places} patients"
+    elif most > 1 and not odd:
+        what = f"different files of one name in {most} folders, which may be of {most} patients"
+        return data_error("case_conflict", what, hint=f"keep one copy of each image; or {hint}")
+    return data_error("identity_conflict", odd, hint=hint) if odd else None
+
+
+def _refuse(
+    images: Iterable[NamedImage], error: DataError, contents: Mapping[FileRef, str]
+) -> tuple[Refusal, ...]:
+    return tuple(
+        Refusal(one.subject, _series(one), error, joint_fingerprint([contents[one.ref]]))
+        for one in images
+    )
+
+
 def _scan_subject(
     images: Sequence[NamedImage],
-    masks: Sequence[NamedMask],
+    bound: Mapping[NamedImage, Sequence[NamedMask]],
     sequence: str | None,
     contents: Mapping[FileRef, str],
-    odd: str,
 ) -> Scan:
-    refs = (*(image.ref for image in images), *(mask.ref for mask in masks))
-    places = {folder_of_subject(ref, images[0].subject) for ref in refs} - {()}
-    if len(places) > 1:
-        return Scan(refusals=tuple(_many_folders(one, len(places), contents) for one in images))
-    if odd:
-        return Scan(refusals=tuple(_no_patient(one, odd, contents) for one in images))
-    own = {image: _of_image(image, masks) for image in images}
-    masked = [image for image in images if own[image]]
-    bare = [image for image in images if not own[image]]
+    masked = [image for image in images if bound[image]]
+    bare = [image for image in images if not bound[image]]
     choices = choose_images(masked, sequence)
-    exams = tuple(_exam(one, own[one.image], contents) for one in choices if one.wanted)
-    missing = [] if exams else [one for one in choose_images(bare, sequence) if one.wanted]
-    refused = {one.image for one in missing}
+    exams = tuple(_exam(one, bound[one.image], contents) for one in choices if one.wanted)
+    missing = [] if exams else [one.image for one in choose_images(bare, sequence) if one.wanted]
+    refused = set(missing)
     unmasked = [image for image in bare if image not in refused]
     return Scan(
         exams=exams,
-        refusals=tuple(_no_mask(one.image, contents) for one in missing),
+        refusals=_refuse(missing, _no_mask(), contents),
         left_out=(
             *(_left_out(one.image, one.why) for one in choices if not one.wanted),
             *(_left_out(image, "no mask belongs to it") for image in unmasked),
         ),
     )
-
-
-def _odd(images: Iterable[NamedImage], source: Path) -> dict[str, str]:
-    """Subjects that are hardly one patient each, and why."""
-    images = tuple(images)
-    what = "folders of patients in one another: which of them is a patient's is not known"
-    found = dict.fromkeys(nested(images, source), what)
-    return found | {one.subject: why for one in images if (why := misnamed(one, source))}
-
-
-def _of_image(image: NamedImage, masks: Sequence[NamedMask]) -> list[NamedMask]:
-    return [mask for mask in masks if mask.is_of(image)]
 
 
 def _exam(choice: Choice, masks: Sequence[NamedMask], contents: Mapping[FileRef, str]) -> Exam:
@@ -258,26 +243,11 @@ def _series(image: NamedImage) -> str:
     return f"{image.subject}/{folder}{stem_of(image.ref)}"
 
 
-def _many_folders(image: NamedImage, places: int, contents: Mapping[FileRef, str]) -> Refusal:
-    what = f"folders of one name in {places} places, which may be of {places} patients"
-    return _no_patient(image, what, contents)
-
-
-def _no_patient(image: NamedImage, what: str, contents: Mapping[FileRef, str]) -> Refusal:
-    hint = "name the folders by the patient, or the files <patient>_<what>;"
-    hint += " of several exams of one patient sub-<patient>_ses-<exam>_<what>"
-    error = data_error("identity_conflict", what, hint=hint)
-    content = joint_fingerprint([contents[image.ref]])
-    return Refusal(image.subject, _series(image), error, content)
-
-
-def _no_mask(image: NamedImage, contents: Mapping[FileRef, str]) -> Refusal:
+def _no_mask() -> DataError:
     what = "an image file without a mask file of the same subject"
     hint = "add the mask file; the subject, and what exam or sequence name or folder state, must"
-    hint += " be spelt alike for both"
-    error = data_error("no_mask", what, hint=hint)
-    content = joint_fingerprint([contents[image.ref]])
-    return Refusal(image.subject, _series(image), error, content)
+    hint += " be spelt alike for both, and a mask beside images is of one of those"
+    return data_error("no_mask", what, hint=hint)
 
 
 def _no_image(mask: NamedMask, source: Path, contents: Mapping[FileRef, str]) -> Refusal:

@@ -24,6 +24,9 @@ LAYOUTS = {
     " {p}/T2FS/mri {p}/T2FS/mri_mask",
     "names of BIDS by sequence": "T1/sub-{p}_image T1/sub-{p}_mask T2/sub-{p}_image T2/sub-{p}_seg",
     "one spelling": "FS_T2W/{p}_image t2fs/{p}_mask T1W/{p}_image masks/t1/{p}_mask",
+    "a folder per sequence above": "T1/{p}/image T1/{p}/mask MR_T2FS/{p}/image MR_T2FS/{p}/gtv",
+    "names of a scanner": "{p}/MR_T1 {p}/MR_T1_mask {p}/MR_T2FS {p}/GTV_Mass_MR_T2FS",
+    "words said again": "{p}_T1_MRI {p}_T1_MRI_mask {p}_image_T2FS {p}_image_T2FS_mask",
     "native and template space": "sub-{p}_T2w sub-{p}_space-T2w_mask"
     " sub-{p}_space-MNI_T2w sub-{p}_space-MNI_mask",
     "two exams": "sub-{p}/ses-1/anat/sub-{p}_ses-1_T2w sub-{p}/ses-1/anat/sub-{p}_ses-1_T2w_mask"
@@ -109,6 +112,55 @@ def test_one_patients_folder_as_the_source_makes_no_patients_of_its_sequences(tm
     scan = NIFTI.find(tmp_path / "01", RULES)
     assert scan.exams == ()
     assert [one.error.reason for one in scan.refusals] == ["identity_conflict"] * 2
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        "P{p}/before_t2fs P{p}/before_mask P{p}/after_t2fs P{p}/after_mask",
+        "P{p}/2020-01-31_image P{p}/2020-01-31_mask P{p}/20200601_image P{p}/20200601_mask",
+        "P{p}_pre_t2fs P{p}_pre_mask P{p}_post_t2fs P{p}_post_mask",
+        "P{p}/week_1/P{p}-week_1_mri gtv/P{p}-week_1_gtv P{p}_mri P{p}_gtv",
+        "T1_P{p}_image T1_P{p}_mask MR_T2FS_P{p}_image MR_T2FS_P{p}_mask",
+    ],
+)
+def test_a_name_of_an_exam_or_sequence_is_no_patient(places, tmp_path):
+    """``P1_pre`` beside ``P1_post`` would be two: one to train on, one to test on."""
+    lay_out(tmp_path, places)
+    scan = NIFTI.find(tmp_path, RULES)
+    assert scan.exams == ()
+    assert [one.error.reason for one in scan.refusals] == ["identity_conflict"] * 4
+
+
+def test_one_exam_of_each_patient_may_be_named_after_it(tmp_path):
+    lay_out(tmp_path, "P{p}_baseline_t2fs P{p}_baseline_mask")
+    assert [exam.subject for exam, _ in read_all(tmp_path)] == ["P01_baseline", "P02_baseline"]
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        "before/{p}_image after/{p}_mask",
+        "images/{p}/before/{p}_t2fs masks/{p}/after/{p}_mask",
+        "before/{p}_t1 masks/{p}_mask after/{p}_t2fs masks/x_mask",
+        "week1/{p}_t1 scan2/{p}_mask scan2/Q{p}_t1 scan2/Q{p}_muscle",
+    ],
+)
+def test_a_mask_beside_images_or_in_an_exams_folder_is_none_of_an_image_elsewhere(places, tmp_path):
+    lay_out(tmp_path, places)
+    scan = NIFTI.find(tmp_path, RULES)
+    assert not [mask for exam in scan.exams for mask in exam.masks if "mask" in mask.path.name]
+    lost = "2 files: masks of another sequence, exam or folder than the subject's images, ignored"
+    assert lost in scan.notes
+
+
+def test_patients_folders_with_files_named_by_exam_are_told_as_such(tmp_path):
+    """``A/v1_image`` and ``B/v1_image`` are no two copies of an image of a patient ``v1``."""
+    lay_out(tmp_path, "{p}/v1_image {p}/v1_mask {p}/v2_t1 {p}/v2_mask")
+    scan = NIFTI.find(tmp_path, RULES)
+    assert scan.exams == ()
+    assert {one.error.reason for one in scan.refusals} == {"case_conflict"}
+    assert "in 2 folders, which may be of 2 patients" in scan.refusals[0].error.what
 
 
 @pytest.mark.parametrize("inside", ["", "T2FS/", "/T2FS/", "T2FS\\"])

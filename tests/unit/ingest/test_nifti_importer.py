@@ -172,13 +172,13 @@ def test_lonely_images_and_masks_are_refused(tmp_path):
     ]
 
 
-def test_two_files_that_claim_one_image_are_one_conflict(tmp_path):
+def test_two_files_that_claim_one_image_are_a_conflict(tmp_path):
     write(tmp_path / "a/P1_image.mha")
     write(tmp_path / "b/P1_image.mha", VOXELS + 1)
     write(tmp_path / "b/P1_mask.mha", MASK)
     scan = NIFTI.find(tmp_path, RULES)
     assert scan.exams == ()
-    assert [one.error.reason for one in scan.refusals] == ["case_conflict"]
+    assert [one.error.reason for one in scan.refusals] == ["case_conflict"] * 2
 
 
 @pytest.mark.parametrize("ending", ["nii", "nrrd"])
