@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pydantic import Field, NonNegativeInt
 
 from radlas.digests import pseudonym
 from radlas.engine.base import Done
-from radlas.errors import ConfigError, DataError, StoreError
+from radlas.errors import ConfigError, DataError, StoreError, WorkerError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
 from radlas.flows.grades import tell_grades
@@ -28,6 +29,7 @@ from radlas.ingest import IMPORTERS
 from radlas.ingest.base import ExamData, IngestRules, Scan
 from radlas.ingest.checks import roi_facts
 from radlas.ingest.choosing import sequence_class
+from radlas.ingest.files import was_changed
 from radlas.ingest.labels import ANY
 from radlas.ingest.promises import hold_to_promises
 from radlas.ingest.roi_names import RoiMap, read_roi_map
@@ -43,6 +45,7 @@ from radlas.store.told import told_cases, told_centres
 from radlas.volumes.zarr import is_committed, roi_key, write_case
 from radlas.words import counted
 
+IngestDone = Done[IngestTask, Mapping[str, tuple[Row, ...]]]
 _IMAGE_OF = ["case_id", "subject_id", "centre", "voxel_digest"]
 
 
@@ -151,10 +154,10 @@ def work(task: IngestTask) -> dict[str, tuple[Row, ...]]:
 
     Raises:
         DataError: The exam is not exactly right.
-        WorkerError: The importer breaks its promises.
+        WorkerError: A file cannot be reached, or the importer breaks its promises.
     """
     try:
-        data: ExamData = IMPORTERS[task.exam.importer]().read(task.exam, task.rules)
+        data = _read(task)
         hold_to_promises(data, task.exam.importer)
         _check_readers(data)
         commit_record = write_case(
@@ -171,10 +174,35 @@ def work(task: IngestTask) -> dict[str, tuple[Row, ...]]:
     }
 
 
+def _read(task: IngestTask) -> ExamData:
+    try:
+        data: ExamData = IMPORTERS[task.exam.importer]().read(task.exam, task.rules)
+    except OSError as error:
+        told = os.strerror(error.errno) if error.errno else type(error).__name__
+        what = f"a file of the source cannot be read: {told}"  # its own text may hold names
+        hint = "check the source, its mount and its permissions, then run again"
+        raise WorkerError(what, f"case {task.case_id[:8]}", hint, "os_error") from error
+    return data
+
+
+def _as_planned(done: IngestDone) -> IngestDone:
+    """What was refused while its files changed is planned again, and not settled.
+
+    A transfer writes a file anew with what was there before: that would stay refused for good.
+    """
+    refs = (*done.task.exam.images, *done.task.exam.masks)
+    if not isinstance(done.error, DataError) or not any(map(was_changed, refs)):
+        return done
+    what = f"a file was changed while it was read; as it was then: {done.error.what}"
+    hint = "run again when nothing writes to the source any more"
+    where = f"case {done.task.case_id[:8]}"
+    return replace(done, error=WorkerError(what, where, hint, "source_changed"))
+
+
 def commit(
     config: IngestConfig,
     plan: Plan[IngestTask],
-    done: Iterator[Done[IngestTask, Mapping[str, tuple[Row, ...]]]],
+    done: Iterator[IngestDone],
 ) -> Report:
     """Store every outcome and the clinical records; count them all."""
     store = open_store(config.store)
@@ -183,7 +211,8 @@ def commit(
     clinical: _Clinical = plan.extra
     new = revisions(newest_records(store), clinical.records)
     Recorder(store).append("clinical", new)
-    report = commit_batches(store, "ingest", plan, done, tolerated=config.tolerated)
+    held = map(_as_planned, done)
+    report = commit_batches(store, "ingest", plan, held, tolerated=config.tolerated)
     shared = twins(delta.read(store, "cases", _IMAGE_OF).to_pylist(), config.centre)
     report = Report(
         (*report.lines, *twin_lines(shared), *noted),

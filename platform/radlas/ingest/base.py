@@ -56,11 +56,13 @@ class FileRef:
 
     Attributes:
         size: As it was listed [bytes]; no part of which file it is.
+        changed: When it, or its archive, was changed last, as listed [ns]; likewise. 0 if unknown.
     """
 
     path: Path
     member: str = ""
     size: int = field(default=0, compare=False)
+    changed: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)

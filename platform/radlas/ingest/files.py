@@ -104,6 +104,14 @@ def place_of(ref: FileRef, source: Path) -> str:
     return f"{outer}/{ref.member}" if ref.member else outer
 
 
+def was_changed(ref: FileRef) -> bool:
+    """True if the file is not the one that was listed: written since, or gone."""
+    try:
+        return ref.changed not in {0, ref.path.stat().st_mtime_ns}
+    except OSError:
+        return True
+
+
 @contextmanager
 def open_file(ref: FileRef) -> Iterator[BinaryIO]:
     """The file as a seekable binary stream.
@@ -156,16 +164,19 @@ def _check_zip(path: Path) -> None:
 def _walk(source: Path) -> tuple[list[FileRef], list[FileRef]]:
     """Files below a folder, sorted, links followed; and what could not be reached."""
     lost: list[Path] = []
-    files: dict[Path, int] = {}
+    files: dict[Path, os.stat_result] = {}
     for path in _each_file(source, lost):
         try:
             found = path.stat()
             if stat.S_ISREG(found.st_mode):
-                files[path] = found.st_size
+                files[path] = found
         except OSError:  # a link to what is gone is a file that cannot be reached
             lost.append(path)
     visible = (path for path in sorted(lost) if not _hidden(path.relative_to(source).parts))
-    listed = [FileRef(path, size=files[path]) for path in sorted(files)]
+    listed = [
+        FileRef(path, size=files[path].st_size, changed=files[path].st_mtime_ns)
+        for path in sorted(files)
+    ]
     return listed, [FileRef(path) for path in visible]
 
 
@@ -228,6 +239,7 @@ def _parts(ref: FileRef, source: Path) -> tuple[str, ...]:
 
 
 def _members(path: Path) -> list[FileRef]:
+    changed = path.stat().st_mtime_ns
     with zipfile.ZipFile(path) as archive:
         members = [one for one in archive.infolist() if not one.filename.endswith(("/", "\\"))]
     if any(one.flag_bits & _ENCRYPTED for one in members):
@@ -239,7 +251,7 @@ def _members(path: Path) -> list[FileRef]:
         hint = "pack it again: of two members of one name, only one can be read"
         raise data_error("unreadable_file", what, hint=hint)
     sizes = {one.filename: one.file_size for one in members}
-    return [FileRef(path, name, sizes[name]) for name in sorted(sizes)]
+    return [FileRef(path, name, sizes[name], changed) for name in sorted(sizes)]
 
 
 def _open_one(ref: FileRef, archive: zipfile.ZipFile | None) -> BinaryIO:
