@@ -9,32 +9,28 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import duckdb
 import numpy as np
-import pyarrow as pa
 
-from radlas.archive import unpack
 from radlas.errors import StoreError
 from radlas.place import open_place
 from radlas.stages import located, staged
 from radlas.store import delta
 from radlas.store.compact import compact
-from radlas.store.content import key_digests, row_digests
-from radlas.store.layout import HEAD, Store, document, documents, open_store, write_head
+from radlas.store.content import key_digests
+from radlas.store.exported import opened, refuse_bucket, refuse_damage, stored_rows, tell_contents
+from radlas.store.layout import Store, document, documents, open_store, write_head
 from radlas.store.pretraining import carry_notes, digests_of
 from radlas.store.query import connect
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe
 from radlas.store.snapshots import Snapshot, open_snapshot, save_snapshot
-from radlas.tables import ROW_DIGEST, TABLES, Table
+from radlas.tables import ROW_DIGEST, TABLES
 from radlas.volumes.zarr import is_committed
 from radlas.words import counted
 
@@ -49,7 +45,6 @@ _VISIBLE = {
     "outcomes": _IN_COHORT,
 }
 _ALL = "true"
-_BATCH = 100_000  # rows held at once
 _AT_ONCE = 16  # questions to a bucket beside each other
 _SHOWN = 5
 
@@ -71,7 +66,7 @@ def export(store: Store, out: Path, snapshot: Snapshot | None = None) -> dict[st
     Raises:
         StoreError: ``out`` exists, or a row is not what its digest says.
     """
-    _refuse_bucket(out)
+    refuse_bucket(out)
     if out.exists():
         raise StoreError("there is something already", str(out), "choose another name")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -100,9 +95,9 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
             written then, and the rows are named. Notes of what a network has seen never contradict
             each other: they are joined.
     """
-    with _opened(source) as other:
+    with opened(source) as other:
+        refuse_damage(other, source)
         recipes = {name: load_recipe(other, name) for name in list_recipes(other)}
-        _refuse_damage(other, source)
         _refuse_contradictions(store, other, source)
         _note(store, other, {})  # first, so that a kill leaves no case whose image seems lost
         carry_notes(other, store)
@@ -113,7 +108,7 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
         for name, table in TABLES.items():
             counts = {"new": 0, "known": 0}
             with connect(other) as connection:
-                for rows in _rows(connection, table, _ALL):
+                for rows in stored_rows(connection, table, _ALL):
                     new = appender.append(name, rows)
                     counts["new"] += new
                     counts["known"] += rows.num_rows - new
@@ -144,7 +139,7 @@ def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int
     with open_snapshot(store, snapshot) if snapshot else connect(store) as connection:
         for name, table in TABLES.items():
             appender = delta.Appender(made, f"export-{store.store_id}")
-            rows = _rows(connection, table, _seen(name, snapshot))
+            rows = stored_rows(connection, table, _seen(name, snapshot))
             counts[name] = sum(appender.append(name, batch) for batch in rows)
             compact(made, name, many=1)
         sets = [name for (name,) in connection.sql("from pinned.recipes").fetchall()]
@@ -155,6 +150,7 @@ def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int
     if snapshot is not None:
         versions, parts = delta.newest(made)
         save_snapshot(made, replace(snapshot, versions=versions, parts=parts))
+    tell_contents(made, counts)
     return counts
 
 
@@ -163,37 +159,6 @@ def _seen(name: str, snapshot: Snapshot | None) -> str:
     if name != "outcomes" or (snapshot is not None and snapshot.cohort_sql):
         return _VISIBLE[name]
     return _ALL if snapshot is None else f"feature_set = '' or {_OF_RECIPES}"
-
-
-def _rows(
-    connection: duckdb.DuckDBPyConnection, table: Table, condition: str
-) -> Iterator[pa.Table]:
-    """The rows of a table under a condition, as they were stored, each held to its digest."""
-    name = table.name
-    stream = connection.sql(f"select * from pinned.{name} where {condition}")
-    for batch in stream.to_arrow_reader(_BATCH):
-        rows = delta.as_declared(table, pa.Table.from_batches([batch]))
-        if not rows.column(ROW_DIGEST.name).equals(
-            pa.chunked_array([row_digests(table, rows)], pa.int64())
-        ):
-            raise StoreError(
-                f"rows of {name} are not what their digests say",
-                hint="radlas verify",
-                reason="damage",
-            )
-        yield rows
-
-
-def _refuse_damage(other: Store, source: Path) -> None:
-    """Look at every row before the first is written."""
-    try:
-        for table in TABLES.values():
-            with connect(other) as connection:
-                for rows in _rows(connection, table, _ALL):
-                    delta.refuse_infinite(rows)
-    except StoreError as error:
-        hint = "nothing was merged; export it again, and ask that site for: radlas verify"
-        raise StoreError(error.what, str(source), hint, error.reason) from error
 
 
 def _refuse_contradictions(store: Store, other: Store, source: Path) -> None:
@@ -242,34 +207,3 @@ def _pack(folder: Path, out: Path) -> None:
     with zipfile.ZipFile(out, "w") as archive:  # Parquet is compressed already
         for path in sorted(folder.rglob("*")):
             archive.write(path, path.relative_to(folder).as_posix())
-
-
-@contextmanager
-def _opened(source: Path) -> Iterator[Store]:
-    _refuse_bucket(source)
-    if source.is_dir():
-        yield _exported(source, source)
-        return
-    with TemporaryDirectory() as folder:
-        unpack(source, Path(folder))
-        yield _exported(Path(folder), source)
-
-
-def _exported(folder: Path, source: Path) -> Store:
-    """The store in a folder, or in its only folder: some archives are packed so."""
-    heads = sorted([*folder.glob(HEAD)] or folder.glob(f"*/{HEAD}"))
-    if not heads:
-        what = f"not an exported store: there is no {HEAD} in it"
-        raise StoreError(what, str(source), "a folder or zip of radlas export")
-    if len(heads) > 1:
-        named = ", ".join(head.parent.name for head in heads[:_SHOWN])
-        what = f"{len(heads)} exported stores lie in it: {named}"
-        raise StoreError(what, str(source), "merge them one by one: nothing was merged")
-    return open_store(heads[0].parent)
-
-
-def _refuse_bucket(path: Path) -> None:
-    """``s3://…`` would silently become a folder of that name."""
-    if path.parts[:1] == ("s3:",):
-        what = "an export is a folder or a zip file on this machine"
-        raise StoreError(what, str(path), "copy it to the bucket afterwards, or from there before")

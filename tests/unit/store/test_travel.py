@@ -61,6 +61,49 @@ def test_rows_arrive_as_they_left_and_a_second_merge_adds_nothing(hospital, cent
     assert list_recipes(centre) == ["p-1"]
 
 
+def test_an_export_that_lost_or_changed_any_file_is_refused_and_nothing_is_merged(
+    hospital, centre, tmp_path
+):
+    """A log without its last entry, a table or a recipe that was not copied look like fewer."""
+    snapshot, _ = create_snapshot(hospital, "x")
+    export(hospital, tmp_path / "whole", snapshot)
+    names = [p.relative_to(tmp_path / "whole") for p in (tmp_path / "whole").rglob("*.*")]
+    files = [name for name in names if (tmp_path / "whole" / name).is_file()]
+    before = {table: delta.version(centre, table) for table in TABLES}
+    for number, name in enumerate(files):
+        damaged = tmp_path / f"damaged-{number}"
+        shutil.copytree(tmp_path / "whole", damaged)
+        (damaged / name).unlink()
+        with pytest.raises(StoreError) as caught:
+            merge(centre, damaged)
+        assert str(damaged) in caught.value.where, name
+    for name in (name for name in files if name.suffix == ".parquet"):
+        sound = (tmp_path / "whole" / name).read_bytes()
+        for at in range(0, len(sound), len(sound) // 20):
+            flipped = bytes([*sound[:at], sound[at] ^ 1, *sound[at + 1 :]])
+            (tmp_path / "whole" / name).write_bytes(flipped)
+            with pytest.raises(StoreError, match="holds other bytes") as caught:
+                merge(centre, tmp_path / "whole")
+            assert "nothing was merged; export it again" in caught.value.hint
+        (tmp_path / "whole" / name).write_bytes(sound)
+    assert before == {table: delta.version(centre, table) for table in TABLES}
+    assert list_recipes(centre) == []
+    assert merge(centre, tmp_path / "whole")["cases"]["new"] == 3
+
+
+def test_a_packed_export_of_another_format_is_named_and_not_where_it_was_unpacked(
+    hospital, centre, tmp_path
+):
+    export(hospital, tmp_path / "out")
+    head = json.loads((tmp_path / "out" / "radlas.json").read_text())
+    (tmp_path / "out" / "radlas.json").write_text(json.dumps(head | {"format": 99}))
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "out")
+    with pytest.raises(StoreError, match="format 99, this radlas reads") as caught:
+        merge(centre, Path(packed))
+    assert caught.value.where == packed
+    assert "export it again, with a radlas of format" in caught.value.hint
+
+
 def test_an_exported_snapshot_has_its_identity_where_it_arrives(hospital, tmp_path):
     snapshot, _ = create_snapshot(
         hospital, "x", cohort_sql="select case_id from cases where case_id <> 'c'"
