@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import shutil
 import struct
@@ -23,6 +24,8 @@ ARCHIVE_ERRORS = (
     ValueError,
     EOFError,
 )
+# The archive may be sound.
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO}
 
 
 def unpack(source: Path, folder: Path) -> None:
@@ -49,8 +52,9 @@ def unpack(source: Path, folder: Path) -> None:
             archive.extractall(folder)
     except (OSError, *ARCHIVE_ERRORS) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise StoreError(
-            f"not an archive that can be unpacked: {why}",
-            str(source),
-            "send it again; a folder or zip of radlas export is needed",
-        ) from None
+        what = f"not an archive that can be unpacked: {why}"
+        hint = "send it again; a folder or zip of radlas export is needed"
+        if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+            what = f"it cannot be unpacked here: {why}"
+            hint = f"check the rights, and the space in {folder.parent}; TMPDIR names another disk"
+        raise StoreError(what, str(source), hint) from None

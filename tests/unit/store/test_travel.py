@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pytest
@@ -358,6 +361,12 @@ def test_an_archive_that_was_damaged_or_does_not_fit_merges_nothing(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
     with pytest.raises(StoreError, match=r"unpacked it takes 0\.0 GB, 0\.0 GB are free in"):
         merge(centre, tmp_path / "out.zip")
+    monkeypatch.undo()
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr(zipfile.ZipFile, "extractall", Mock(side_effect=full))
+    with pytest.raises(StoreError, match="cannot be unpacked here: No space left") as caught:
+        merge(centre, tmp_path / "out.zip")
+    assert "TMPDIR names another disk" in caught.value.hint, "and not: send it again"
     assert digests(centre, "cases") == before
 
 
