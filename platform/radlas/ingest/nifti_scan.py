@@ -131,7 +131,8 @@ def _is_mask(image: NamedImage, subjects: set[str], roi_map: RoiMap) -> bool:
     """
     parts = splits(stem_of(image.ref) or "")
     names = [name for one, name in parts if one != image.subject and one in subjects]
-    if {subject_folder(image.ref)} & subjects - {image.subject}:
+    folder = subject_folder(image.ref)
+    if folder != image.subject and folder in subjects:
         names.append(image.subject)
     try:
         return any(match_name(name, roi_map) for name in names)

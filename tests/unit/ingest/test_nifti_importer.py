@@ -18,7 +18,9 @@ from radlas.errors import ConfigError, DataError
 from radlas.geometry import make_geometry, worst_corner_displacement
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Exam, FileRef, IngestRules
-from radlas.ingest.file_names import NamedMask, name_mask
+from radlas.ingest.file_names import NamedMask, name_image, name_mask
+from radlas.ingest.nifti_scan import _is_mask
+from radlas.ingest.roi_names import DEFAULT_ROI_MAP
 from radlas.model import Roi, Volume
 
 from .dicom_corpus import grid, inside_ellipse
@@ -437,11 +439,16 @@ def test_no_file_is_held_against_all_subjects_and_no_exam_against_all_exams(tmp_
     assert len(NIFTI.find(tmp_path, RULES).exams) == 5
 
     class Subjects(set[str]):
-        def __iter__(self):
+        def __iter__(self, *_):
             pytest.fail("all subjects were gone through")
 
+        __sub__ = __and__ = __iter__
+
     ref = FileRef(tmp_path / "P_1_gtv_mass.nii")
-    assert name_mask(ref, Subjects({"P", "P_1", "P_10"})) == NamedMask(ref, "P_1", "gtv_mass")
+    subjects = Subjects({"P", "P_1", "P_10", "mask"})
+    assert name_mask(ref, subjects) == NamedMask(ref, "P_1", "gtv_mass")
+    image = name_image(FileRef(tmp_path / "P" / "mask_T1.nii"))
+    assert _is_mask(image, subjects, DEFAULT_ROI_MAP)
 
 
 def test_files_outside_the_grammar_are_counted(tmp_path):
