@@ -13,7 +13,7 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
@@ -147,17 +147,12 @@ def keep_freed_memory() -> None:
 
 def _serve(pipe: Connection) -> None:
     _move_in()
-    while True:
-        try:
-            if not pipe.poll(_IDLE):
-                return  # whoever started us may have been killed, and we may hold a device
+    with suppress(EOFError, OSError, KeyboardInterrupt):  # who asks is gone, or ends us
+        while pipe.poll(_IDLE):  # whoever started us may have been killed, and we may hold a device
             done: Done[Any, Any] = measure(_opened, pipe.recv_bytes())
-        except (EOFError, KeyboardInterrupt):
-            return
-        lost = isinstance(done.error, WorkerError) and done.error.reason == "device"
-        pipe.send_bytes(
-            (_LAST if lost else _NEXT) + _packed(replace(done, task=None))
-        )  # the asker has it
+            lost = isinstance(done.error, WorkerError) and done.error.reason == "device"
+            told = _packed(replace(done, task=None))  # the asker has it
+            pipe.send_bytes((_LAST if lost else _NEXT) + told)
 
 
 def _move_in() -> None:

@@ -104,6 +104,15 @@ def test_a_process_that_nobody_asks_ends(monkeypatch):
     assert unseal(ours.recv_bytes()[1:]).result == 16
 
 
+def test_a_process_whose_asker_was_killed_ends_without_a_word(monkeypatch):
+    """Its traceback would stand where somebody looks for why the run ended."""
+    monkeypatch.setattr(isolate, "_move_in", lambda: None)
+    ours, theirs = multiprocessing.Pipe()
+    ours.send_bytes(seal(poison.work, 4))
+    ours.close()  # the task is in its hands: nobody will take the answer
+    isolate._serve(theirs)
+
+
 def test_ctrl_c_is_heard_by_one_process_which_ends_the_others():
     """A terminal sends it to all of them: each worker would print its traceback.
 
