@@ -24,7 +24,15 @@ from radlas.errors import StoreError
 from radlas.model import Row
 from radlas.store.content import key_digests, row_digests
 from radlas.store.layout import Store
-from radlas.store.log import added, open_log, open_or_create, parts_of, settle, write_log
+from radlas.store.log import (
+    added,
+    in_plain_words,
+    open_log,
+    open_or_create,
+    parts_of,
+    settle,
+    write_log,
+)
 from radlas.store.parts import Part, part_name, read_part, write_parts
 from radlas.store.schema import arrow_schema
 from radlas.tables import ROW_DIGEST, TABLES, Table
@@ -260,6 +268,7 @@ def _widened(store: Store, log: DeltaTable, table: Table, rows: Any) -> Any:
             )
     if extra:
         fields = Schema.from_arrow(_fields(table, extra)).fields
-        log.alter.add_columns(fields, commit_properties=CommitProperties(max_commit_retries=0))
+        with in_plain_words(store, table):
+            log.alter.add_columns(fields, commit_properties=CommitProperties(max_commit_retries=0))
         settle(store, table, log.version())
     return _fields(table, [*known, *extra])

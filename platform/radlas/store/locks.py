@@ -65,20 +65,19 @@ def _locked(place: Folder, name: str, told: str, *, alone: bool) -> Iterator[Non
     folder = place.root / "locks"
     folder.mkdir(exist_ok=True)
     with (
-        (place.root / "writer.lock").open("a+", encoding="utf-8") as gate,
-        (folder / f"{name}.lock").open("a+", encoding="utf-8") as own,
+        (place.root / "writer.lock").open("ab", buffering=0) as gate,
+        (folder / f"{name}.lock").open("ab", buffering=0) as own,  # a buffer fails when it closes
     ):
         _take(own, fcntl.LOCK_EX, place)
         own.truncate(0)  # one that was killed may have left its name
         _take(gate, fcntl.LOCK_EX if alone else fcntl.LOCK_SH, place)
         with located(folder):
-            own.write(told)
-            own.flush()
+            own.write(told.encode())
         yield
         own.truncate(0)
 
 
-def _take(stream: IO[str], how: int, place: Folder) -> None:
+def _take(stream: IO[bytes], how: int, place: Folder) -> None:
     try:
         fcntl.flock(stream, how | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,6 +34,7 @@ _CONFIGURATION = {
     "delta.dataSkippingStatsColumns": "case_id",
 }
 _OWNER = os.getpid()
+_COLOUR, _NUMBER = re.compile(r"\x1b\[[0-9;]*m"), re.compile(r"\(os error (\d+)\)")
 
 
 def open_log(store: Store, name: str, at: int | None = None) -> DeltaTable | None:
@@ -129,14 +131,34 @@ def write_log(
         CommitFailedError: Somebody else made that version.
     """
     made = log.version() + 1
-    log.create_write_transaction(
-        list(actions),
-        mode="append",
-        schema=Schema.from_arrow(schema),
-        partition_by=list(table.partitions),
-        commit_properties=CommitProperties(custom_metadata=dict(metadata), max_commit_retries=0),
-    )
+    properties = CommitProperties(custom_metadata=dict(metadata), max_commit_retries=0)
+    with in_plain_words(store, table):
+        log.create_write_transaction(
+            list(actions),
+            mode="append",
+            schema=Schema.from_arrow(schema),
+            partition_by=list(table.partitions),
+            commit_properties=properties,
+        )
     settle(store, table, made)
+
+
+@contextmanager
+def in_plain_words(store: Store, table: Table) -> Iterator[None]:
+    """Say what the system refused, and where: deltalake draws a tree in colour, without a place."""
+    try:
+        yield
+    except OSError as error:
+        text = _COLOUR.sub("", str(error))
+        number = _NUMBER.search(text)
+        if number is not None:
+            told = OSError(int(number[1]), os.strerror(int(number[1])))
+        else:
+            told = OSError(
+                ": ".join(line.strip(" ↳") for line in text.splitlines() if line.strip())
+            )
+        told.filename = f"{store.place}/{_folder(table.name)}"
+        raise told from error
 
 
 def settle(store: Store, table: Table, made: int) -> None:

@@ -1,7 +1,9 @@
 """The lake: append by key, nothing twice, columns widen, nothing is hidden."""
 
 import os
+import resource
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -44,6 +46,31 @@ def test_a_new_extractors_columns_widen_the_table_and_old_rows_hold_null(filled)
         "c": None,
         "d": 1.5,
     }
+
+
+@here
+@pytest.mark.parametrize("step", ["write_log", "_widened"])
+def test_a_log_that_cannot_be_written_is_told_with_its_folder_and_in_plain_words(
+    filled, monkeypatch, step
+):
+    """deltalake's own words are a tree in colour, which names neither file nor folder."""
+    whole, limits = getattr(delta, step), resource.getrlimit(resource.RLIMIT_FSIZE)
+    rows = [feature_row("d", toy_shell=1.5)]
+
+    def refused(*given: Any, **named: Any) -> Any:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            return whole(*given, **named)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    monkeypatch.setattr(delta, step, refused)
+    with pytest.raises(OSError, match="File too large") as caught:
+        delta.append(filled, "radiomics", rows, run_id="r")
+    monkeypatch.setattr(delta, step, whole)
+    log = Path(str(filled.place)) / "lake/radiomics/_delta_log"
+    assert (caught.value.strerror, caught.value.filename) == ("File too large", str(log))
+    assert delta.append(filled, "radiomics", rows, run_id="r") == 1
 
 
 @here

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -28,6 +29,20 @@ def test_the_same_run_started_twice_is_told_who_runs(store):
 
 def test_runs_of_different_kinds_write_beside_each_other(store):
     with writing(store, "ingest"), writing(store, "extract"), writing(store, "train"):
+        pass
+
+
+def test_a_disk_without_room_for_a_name_is_told_with_its_folder(tmp_path):
+    """The system names no file; and what a lock's file still held would fail again, at its end."""
+    store, limits = init_store(tmp_path / "store"), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught, writing(store, "ingest"):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(tmp_path / "store" / "locks")
+    with writing(store, "ingest"):
         pass
 
 
