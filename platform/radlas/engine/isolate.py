@@ -12,6 +12,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -160,6 +161,15 @@ def _move_in() -> None:
     os.environ.update(dict.fromkeys(_THREADS, "1"))  # before numpy, torch and ITK are imported
     keep_freed_memory()
     os.dup2(2, 1)  # what libraries print is no part of the report on our parent's stdout
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """In the middle of a task, too: nobody waits for it, and the next run wants core and device."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _opened(sealed: bytes) -> Any:

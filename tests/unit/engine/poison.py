@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 import threading
 import time
 import weakref
@@ -80,6 +81,12 @@ def waits(seconds: float) -> int:
     LOCKS.append(multiprocessing.Lock())
     time.sleep(seconds)
     return os.getpid()
+
+
+def says_who_it_is(seconds: float) -> None:
+    """On its way to a long work."""
+    print(os.getpid(), file=sys.stderr, flush=True)
+    time.sleep(seconds)
 
 
 class Unknown:

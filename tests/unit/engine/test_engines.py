@@ -113,6 +113,24 @@ def test_a_process_whose_asker_was_killed_ends_without_a_word(monkeypatch):
     isolate._serve(theirs)
 
 
+def test_a_process_ends_with_its_worker_in_the_middle_of_a_task():
+    """It would compute for nobody, beside the run that was started anew."""
+    code = (
+        "import poison\n"
+        "from radlas.engine.isolate import Child, seal\n"
+        "Child(timeout=600).call(seal(poison.says_who_it_is, 600))\n"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as worker:
+        number = int(worker.stderr.readline())
+        worker.kill()
+        try:  # who can still write to it lives
+            assert worker.communicate(timeout=30) == (None, "")
+        except subprocess.TimeoutExpired:
+            os.kill(number, signal.SIGKILL)
+            raise
+
+
 def test_ctrl_c_is_heard_by_one_process_which_ends_the_others():
     """A terminal sends it to all of them: each worker would print its traceback.
 
