@@ -12,8 +12,8 @@ import multiprocessing
 import os
 import sys
 import threading
-from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
@@ -22,6 +22,7 @@ from uuid import uuid4
 
 import dask
 from distributed import Client, Future, LocalCluster, WorkerPlugin, as_completed, get_worker
+from distributed.client import ClosedClientError
 
 from radlas.engine.base import BATCH, MANY, Done
 from radlas.engine.gpus import GPU_SHARES, gpus, shares_of
@@ -85,9 +86,10 @@ class DaskEngine:
 
         def submit(task: T) -> Future:
             sealed = seal(work, task)
-            future = self._client.submit(
-                _isolated, self._plugin, sealed, pure=False, resources=resources
-            )
+            with _scheduler_there():
+                future = self._client.submit(
+                    _isolated, self._plugin, sealed, pure=False, resources=resources
+                )
             owners[future.key] = task
             return future
 
@@ -116,8 +118,9 @@ class DaskEngine:
     def close(self) -> None:
         """Leave the scheduler and end our processes, or the local cluster."""
         if self._started is not None:
-            if self._cluster is None:
-                with suppress(OSError, TimeoutError):  # a scheduler that is gone has no workers
+            if self._cluster is None and self._started.status in {"running", "connecting"}:
+                # If it is being looked for, that ends first. One that is gone has no workers.
+                with suppress(OSError, TimeoutError, RuntimeError):
                     self._started.unregister_worker_plugin(self._plugin)
             self._started.close()
         if self._cluster is not None:
@@ -134,7 +137,10 @@ class DaskEngine:
 
     def _workers_there(self, *, gpu: bool = False) -> int:
         """How many workers there are; or those that are labelled for a GPU's work."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        told = self._client.scheduler_info(n_workers=-1)
+        if "workers" not in told:  # by a client that has given up
+            raise _scheduler_lost()
+        workers = told["workers"].values()
         if gpu:
             return sum(bool(worker["resources"].get("GPU")) for worker in workers)
         return max(1, len(workers))  # one that is lost for a moment comes back
@@ -209,7 +215,7 @@ def _lookout(client: Client, where: str) -> Iterator[None]:
     def look() -> None:
         alone = False
         while not over.wait(_LOOK):
-            with suppress(OSError, TimeoutError, ValueError):  # a lost scheduler is told elsewhere
+            with suppress(OSError, TimeoutError, ValueError, KeyError):  # if lost, told elsewhere
                 before, alone = alone, not client.scheduler_info(n_workers=-1)["workers"]
                 if alone != before:
                     said = "no worker is left, waiting for one" if alone else "a worker is back"
@@ -229,21 +235,33 @@ def _collect(future: Future, task: T, attempt: int = 1) -> Done[T, Any]:
     Raises:
         WorkerError: The scheduler is gone, and with it everything that was not finished.
     """
-    try:
+    with _scheduler_there():
         error = future.exception()
         answer: bytes | WorkerError = b"" if error is not None else future.result()
-    except (CancelledError, OSError) as lost_scheduler:
-        raise WorkerError(
-            f"the scheduler was lost: {lost_scheduler}",
-            hint="run the same command again: what was finished is stored",
-            reason="scheduler_lost",
-        ) from None
     if error is not None:
         lost = WorkerError(f"{type(error).__name__}: {error}", reason="crashed")
         return Done(task, error=lost, attempt=attempt)
     if isinstance(answer, WorkerError):
         return Done(task, error=answer, attempt=attempt)
     return replace(unseal(answer), task=task, attempt=attempt)
+
+
+@contextmanager
+def _scheduler_there() -> Iterator[None]:
+    """What Dask raises of a scheduler that it has lost, told as that.
+
+    Raises:
+        WorkerError: The scheduler is gone, and with it everything that was not finished.
+    """
+    try:
+        yield
+    except (CancelledError, ClosedClientError, OSError):  # their texts name sockets and keys
+        raise _scheduler_lost() from None
+
+
+def _scheduler_lost() -> WorkerError:
+    hint = "run the same command again: what was finished is stored"
+    return WorkerError("the scheduler was lost", hint=hint, reason="scheduler_lost")
 
 
 def _local_cluster(workers: int | None) -> LocalCluster:

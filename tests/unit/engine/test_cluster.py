@@ -17,12 +17,12 @@ import torch
 
 from radlas.engine.dask import DaskEngine
 from radlas.engine.gpus import SHARES, _seen_by_torch, gpus, share_of_memory, shares_of
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, WorkerError
 
 
 @contextmanager
 def cluster(*, daemon: bool):
-    """A scheduler with one worker, started as a person would."""
+    """A scheduler with one worker, started as a person would: its address, and their processes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
@@ -36,7 +36,7 @@ def cluster(*, daemon: bool):
     )
     processes = [subprocess.Popen(command, **quiet) for command in commands]
     try:
-        yield address
+        yield address, processes
     finally:
         for process in reversed(processes):
             process.terminate()
@@ -45,7 +45,7 @@ def cluster(*, daemon: bool):
 
 def test_tasks_run_on_a_cluster_that_was_there_before():
     """A second run on it ends no task of the first, and no process outlives its run."""
-    with cluster(daemon=False) as address:
+    with cluster(daemon=False) as (address, _):
         first, second = DaskEngine(address), DaskEngine(address)
         with ThreadPoolExecutor(1) as beside:
             long = beside.submit(lambda: list(first.map(poison.waits, [4.0])))
@@ -58,6 +58,27 @@ def test_tasks_run_on_a_cluster_that_was_there_before():
         first.close()
         assert not Path(f"/proc/{waited.result}").exists()
     assert done == {0: 0, 1: 1, 2: 4, 4: 16}
+
+
+@pytest.mark.parametrize("when", ["in a task", "before a task", "long before"])
+def test_a_scheduler_that_is_lost_is_told_as_that_whenever_it_goes(when, caplog):
+    """Dask has an error of its own for every moment, and one that follows when all is closed."""
+    with cluster(daemon=False) as (address, (scheduler, _)):
+        engine = DaskEngine(address)
+        list(engine.map(poison.work, [1]))
+        engine._client._timeout = 1  # for so long it is looked for [s]
+        tasks = engine.map(poison.waits, [0.1, 60])  # begins with what is asked of it first
+        if when == "in a task":
+            next(tasks)
+        scheduler.kill()
+        scheduler.wait()
+        while when == "long before" and engine._client.status != "closed":
+            time.sleep(0.1)
+        with pytest.raises(WorkerError, match="the scheduler was lost") as caught:
+            list(tasks)
+        assert caught.value.reason == "scheduler_lost"
+        engine.close()
+    assert "CancelledError" not in caplog.text  # of a search that was broken off
 
 
 def test_a_gpus_work_goes_to_the_workers_that_have_it_and_see_it_alone(monkeypatch):
@@ -154,7 +175,7 @@ def test_torch_is_asked_in_a_process_of_its_own():
 
 
 def test_workers_that_may_not_have_a_child_are_refused_with_the_remedy():
-    with cluster(daemon=True) as address:
+    with cluster(daemon=True) as (address, _):
         engine = DaskEngine(address)
         with pytest.raises(ConfigError, match="DASK_DISTRIBUTED__WORKER__DAEMON=False"):
             list(engine.map(poison.work, [1]))
