@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ import pytest
 from radlas.flows.challenge import decide
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import open_store
+from radlas.store.locks import writing
 from radlas.store.models import (
     CARD,
     DECISION,
     LOOKS,
+    PROMOTING,
     VALIDATION,
     champions,
     find_json,
@@ -178,6 +181,29 @@ def test_of_two_rounds_at_once_the_first_one_decides(own_store, config, monkeypa
     assert one_round(config).code == 0
     assert read_beside(store, "tiny", 1, DECISION)["why"] == "the other round"
     assert len(champions(store, "tiny")) == 1
+
+
+def test_a_round_decides_and_a_person_promotes_beside_runs_that_write(
+    own_store, config, monkeypatch
+):
+    """An ingest takes a night: a round that ends in it would have trained for nothing."""
+    store, told = open_store(own_store), module.report
+    with ExitStack() as running:
+
+        def begun(*words):
+            running.enter_context(writing(store, "ingest centre-b"))
+            return told(*words)
+
+        monkeypatch.setattr(module, "report", begun)
+        said = one_round(config)
+        assert said.code == 0, said.err
+        assert [entry["version"] for entry in champions(store, "tiny")] == [1]
+        move_alias(store, "tiny", 7, "planted")
+        words = ("model", "promote", "tiny@1", "--store", own_store, "--why", "seen by a person")
+        assert radlas(*words).code == 0
+        with writing(store, PROMOTING):  # only who promotes waits for who promotes
+            said = radlas(*words)
+        assert (said.code, "model promote by process" in said.err) == (2, True)
 
 
 def test_without_an_external_centre_nothing_is_trained(own_store, config, study_file, tmp_path):

@@ -12,6 +12,7 @@ from radlas.entry import guarded, show
 from radlas.flows.versions import list_versions, promote, show_version
 from radlas.store.layout import open_store
 from radlas.store.locks import writing
+from radlas.store.models import PROMOTING
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +51,7 @@ def promote_(
 
     def action() -> int:
         opened = open_store(store)
-        with writing(opened, "model promote", alone=True):
+        with writing(opened, PROMOTING):
             report = promote(opened, model, why)
         return show(report, as_json=as_json)
 

@@ -21,6 +21,7 @@ from radlas.store.layout import Store, open_store
 from radlas.store.locks import writing
 from radlas.store.models import (
     DECISION,
+    PROMOTING,
     champions,
     find_beside,
     keep_beside,
@@ -76,11 +77,11 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
         why = f"models and external rows are those of version {twin}"
         decision = facts_of(store, study.name, number, config.margin)
         decision |= {"decision": "keep", "why": why}
-        with writing(store, "retrain", alone=True):
+        with writing(store, PROMOTING):
             keep_beside(store, study.name, number, DECISION, decision)
     if decision:
         if _undone(store, study.name, decision):
-            with writing(store, "retrain", alone=True):
+            with writing(store, PROMOTING):
                 _follow(store, study.name, decision)
         line = f"retrain: nothing new; {_standing(store, study.name, decision)}"
         told = (f"  !! {warning}" for warning in warnings)
@@ -92,7 +93,7 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
         explain(ExplainConfig.parse({**model, "weights": config.weights}), engine=engine),
         report(ReportConfig.parse(model)),
     ]
-    with writing(store, "retrain", alone=True):
+    with writing(store, PROMOTING):
         # Another round may have decided on this version meanwhile: one decision, once.
         decision = find_beside(store, study.name, number, DECISION)
         if decision is None:

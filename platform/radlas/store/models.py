@@ -16,6 +16,7 @@ VALIDATION, EXPLANATION, DECISION = "validation.json", "explanation.json", "deci
 PAGE = "report.html"
 LOOKS = "models/looks.json"
 CHAMPION = "champion"
+PROMOTING = "model promote"  # what for who makes a champion writes: rounds and people alike
 _FOLDER = "models"
 
 
@@ -137,7 +138,11 @@ def champions(store: Store, name: str) -> list[dict[str, Any]]:
 
 
 def move_alias(store: Store, name: str, number: int, why: str) -> None:
-    """Make a version the champion; the file keeps every earlier one with its reason."""
+    """Make a version the champion; the file keeps every earlier one with its reason.
+
+    The caller holds the write lock of ``PROMOTING``: a champion stands on nothing that other runs
+    write, so nobody else is to wait, nor waited for.
+    """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     history = [*champions(store, name), {"version": number, "at": now, "why": why}]
     write_json(store, _alias_name(name), {"version": number, "history": history})
