@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
@@ -65,6 +65,7 @@ class DaskEngine:
         self.name = address or "local"
         self._address, self._workers, self._timeout = address, workers, timeout
         self._cluster: LocalCluster | None = None
+        self._settings = ExitStack()
         self._started: Client | None = None
         self._plugin = f"radlas-child-{uuid4().hex}"  # other runs may be on the same workers
 
@@ -125,11 +126,14 @@ class DaskEngine:
             self._started.close()
         if self._cluster is not None:
             self._cluster.close()
+        self._settings.close()
 
     @property
     def _client(self) -> Client:
         if self._started is None:
             if self._address is None:
+                # As long as it runs: a worker that dies is replaced by one that is started anew.
+                self._settings.enter_context(dask.config.set(_SETTINGS))
                 self._cluster = _local_cluster(self._workers)
             self._started = _connect(self._cluster or self._address, self.name)
             self._started.register_plugin(_ChildPlugin(self._timeout), name=self._plugin)
@@ -265,7 +269,7 @@ def _scheduler_lost() -> WorkerError:
 
 
 def _local_cluster(workers: int | None) -> LocalCluster:
-    with dask.config.set(_SETTINGS), deaf_to_interrupts():
+    with deaf_to_interrupts():
         cluster = LocalCluster(
             n_workers=workers or len(os.sched_getaffinity(0)),
             threads_per_worker=1,

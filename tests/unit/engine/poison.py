@@ -83,6 +83,11 @@ def waits(seconds: float) -> int:
     return os.getpid()
 
 
+def parent(_: int) -> int:
+    """The worker, whose child this is."""
+    return os.getppid()
+
+
 def says_who_it_is(seconds: float) -> None:
     """On its way to a long work."""
     print(os.getpid(), file=sys.stderr, flush=True)

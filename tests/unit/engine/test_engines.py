@@ -85,6 +85,19 @@ def test_a_crash_a_hang_bad_data_and_a_bug_cost_one_task_each(dask_engine):
     assert "exit code -11" in done[3].error.what
 
 
+def test_a_worker_that_dies_is_replaced_by_one_that_works():
+    """As one whom the system killed for its memory: by Dask's defaults it may have no child."""
+    engine = DaskEngine(workers=1, timeout=30)
+    try:
+        (first,) = engine.map(poison.parent, [0])
+        os.kill(first.result, signal.SIGKILL)
+        done = list(engine.map(poison.parent, [1, 2]))
+        assert [one.error for one in done] == [None, None]
+        assert {one.result for one in done}.isdisjoint({first.result})
+    finally:
+        engine.close()
+
+
 def test_a_process_whose_device_failed_is_replaced_and_its_task_tried_again(dask_engine, tmp_path):
     markers = [str(tmp_path / "first"), str(tmp_path / "second")]
     done = list(dask_engine.map(poison.fails_with_its_device, markers))
