@@ -26,7 +26,14 @@ from distributed.client import ClosedClientError
 
 from radlas.engine.base import BATCH, MANY, Done
 from radlas.engine.gpus import GPU_SHARES, gpus, shares_of
-from radlas.engine.isolate import Child, deaf_to_interrupts, seal, unseal
+from radlas.engine.isolate import (
+    Child,
+    deaf_to_interrupts,
+    importable,
+    main_left_alone,
+    seal,
+    unseal,
+)
 from radlas.errors import ConfigError, WorkerError
 
 T = TypeVar("T")
@@ -36,6 +43,7 @@ _ANSWER = 10  # a scheduler that is there answers sooner [s]
 _WAITING = 3  # tasks of each worker that the scheduler knows of
 _LOOK = 20.0  # between looks whether a worker is there [s]
 _START = 60  # workers that can start have started [s]
+_GUARD = 'start fewer, as local:1; and in a script only under `if __name__ == "__main__":`'
 _SETTINGS = {
     "distributed.worker.daemon": False,  # a daemon may not have the child
     "distributed.scheduler.worker-saturation": 1.0,
@@ -65,7 +73,7 @@ class DaskEngine:
         self.name = address or "local"
         self._address, self._workers, self._timeout = address, workers, timeout
         self._cluster: LocalCluster | None = None
-        self._settings = ExitStack()
+        self._settings = ExitStack()  # of this process, while it has a local cluster
         self._started: Client | None = None
         self._plugin = f"radlas-child-{uuid4().hex}"  # other runs may be on the same workers
 
@@ -75,10 +83,14 @@ class DaskEngine:
         """See ``Engine.map``. A task whose process dies has a second try, alone, at the end.
 
         Raises:
-            ConfigError: No scheduler answers at the address.
+            ConfigError: No scheduler answers at the address; or workers cannot import the work.
         """
         if not tasks:
             return
+        if not importable(work):
+            name = getattr(work, "__name__", work)
+            what = f"{name} is defined in the program that runs: workers cannot import it"
+            raise ConfigError(what, self.name, "put it into a module, or use the serial engine")
         waiting = iter(tasks)
         labelled = self._workers_there(gpu=True) if gpu else 0
         resources = {"GPU": 1} if labelled else None
@@ -134,6 +146,7 @@ class DaskEngine:
             if self._address is None:
                 # As long as it runs: a worker that dies is replaced by one that is started anew.
                 self._settings.enter_context(dask.config.set(_SETTINGS))
+                self._settings.enter_context(main_left_alone())
                 self._cluster = _local_cluster(self._workers)
             self._started = _connect(self._cluster or self._address, self.name)
             self._started.register_plugin(_ChildPlugin(self._timeout), name=self._plugin)
@@ -269,16 +282,27 @@ def _scheduler_lost() -> WorkerError:
 
 
 def _local_cluster(workers: int | None) -> LocalCluster:
+    """Workers of our own.
+
+    Raises:
+        WorkerError: They did not start.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise WorkerError("a worker that starts ran into the script's engine", hint=_GUARD)
     with deaf_to_interrupts():
-        cluster = LocalCluster(
-            n_workers=workers or len(os.sched_getaffinity(0)),
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address=None,
-            # A page is served all the same, and is to be in nobody's way.
-            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-            silence_logs=logging.ERROR,
-        )
+        try:
+            cluster = LocalCluster(
+                n_workers=workers or len(os.sched_getaffinity(0)),
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                # A page is served all the same, and is to be in nobody's way.
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                silence_logs=logging.ERROR,
+            )
+        except RuntimeError as error:  # each has told why, above
+            what = f"the workers of this machine did not start: {error}"
+            raise WorkerError(what, "local engine", _GUARD, "no_workers") from None
         return _with_gpus(cluster, gpus())
 
 

@@ -16,8 +16,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from radlas.engine.base import Done, measure
@@ -122,6 +124,38 @@ def deaf_to_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def importable(work: Callable[[Any], Any]) -> bool:
+    """Whether other processes can have this work: what a program itself defines dies with it.
+
+    Unless the program is a file that says what of it is not for them.
+    """
+    return getattr(work, "__module__", "") != "__main__" or _guarded()
+
+
+@contextmanager
+def main_left_alone() -> Iterator[None]:
+    """Processes that are spawned within do not run this one's program again, if it has no guard.
+
+    They run it as a module, for what is defined there, and a script without
+    ``if __name__ == "__main__":`` would do its work once more in each; from standard input there is
+    nothing to run. A package's ``__main__`` Python leaves alone, so this one is given that name.
+    """
+    main = sys.modules["__main__"]
+    before = main.__spec__
+    if not _guarded():
+        main.__spec__ = ModuleSpec("__main__", None)
+    try:
+        yield
+    finally:
+        main.__spec__ = before
+
+
+def _guarded() -> bool:
+    """Whether this process's program is a file that names what only it is to do."""
+    file = Path(getattr(sys.modules["__main__"], "__file__", ""))
+    return file.is_file() and b"__main__" in file.read_bytes()
 
 
 def _start_tracker() -> None:

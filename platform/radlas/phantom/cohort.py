@@ -19,6 +19,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from radlas.config import Config
+from radlas.engine.isolate import main_left_alone
 from radlas.errors import ConfigError
 from radlas.phantom.anatomy import make_exam
 from radlas.phantom.describe import MARK_FILE, describe_centre, describe_cohort, readme
@@ -134,7 +135,8 @@ def _each_subject(
         yield from (_write_subject(subject, root) for subject in subjects)
         return
     spawn = multiprocessing.get_context("spawn")  # the same on every platform
-    with ProcessPoolExecutor(min(workers, len(subjects)), mp_context=spawn) as pool:
+    processes = min(workers, len(subjects))
+    with main_left_alone(), ProcessPoolExecutor(processes, mp_context=spawn) as pool:
         futures = [pool.submit(_write_subject, subject, root) for subject in subjects]
         yield from (future.result() for future in as_completed(futures))
 

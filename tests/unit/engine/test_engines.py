@@ -176,6 +176,68 @@ def test_ctrl_c_is_heard_by_one_process_which_ends_the_others():
     assert (said, erred, run.returncode) == ("interrupted\n", "", 0)
 
 
+PROGRAM = """
+import poison
+from radlas.engine.dask import DaskEngine
+def work(task):
+    return -task
+print("begun", flush=True)
+engine = DaskEngine(workers=1)
+try:
+    print(sum(done.result for done in engine.map({work}, [4, 6])))
+finally:
+    engine.close()
+print(__spec__)
+"""
+
+
+def run_program(way, work, folder):
+    """As people run one: its exit code, and what it said."""
+    program = PROGRAM.format(work=work)
+    if way == "guarded":
+        top, bottom = program.split("print", 1)
+        body = ("print" + bottom).replace("\n", "\n    ")
+        program = f"{top}if __name__ == '__main__':\n    {body}\n"
+    (folder / "program.py").write_text(program)
+    asked = {"stdin": ["-"], "command": ["-c", program]}.get(way, ["program.py"])
+    run = subprocess.run(
+        [sys.executable, *asked],
+        input=program,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=60,
+        check=False,
+    )
+    return run.returncode, run.stdout, run.stderr
+
+
+@pytest.mark.parametrize("way", ["script", "guarded", "stdin", "command"])
+def test_a_program_runs_once_however_it_was_started(way, tmp_path):
+    """What Python spawns would run it again: for a script without a guard, all of its work."""
+    assert run_program(way, "poison.work", tmp_path) == (0, "begun\n52\nNone\n", "")
+
+
+def test_work_of_a_guarded_script_is_found_by_its_workers(tmp_path):
+    assert run_program("guarded", "work", tmp_path) == (0, "begun\n-10\nNone\n", "")
+
+
+@pytest.mark.parametrize("way", ["script", "stdin"])
+def test_work_that_no_worker_can_import_is_refused_with_the_remedy(way, tmp_path):
+    code, _, told = run_program(way, "work", tmp_path)
+    assert code == 1
+    assert "ConfigError: work is defined in the program that runs" in told
+    assert "try: put it into a module" in told
+
+
+def test_an_engine_outside_of_a_scripts_guard_ends_it_with_the_remedy(tmp_path):
+    """Each worker runs into it; none starts workers of its own, and nobody waits for them."""
+    code, _, told = run_program("script", "poison.work if '__main__' else 0", tmp_path)
+    assert code == 1
+    assert told.splitlines()[-3].endswith("this machine did not start: Nanny failed to start.")
+    assert "__name__" in told.splitlines()[-1]
+
+
 def test_nothing_is_started_for_no_tasks():
     engine = DaskEngine("tcp://127.0.0.1:1")  # where nobody listens
     assert list(engine.map(poison.work, [])) == []
