@@ -93,8 +93,8 @@ def create_snapshot(
         StoreError: A gate refuses it; nothing is written then.
     """
     _check_name(name)
-    for table in PINNED:
-        compact(store, table)  # what is pinned is read for years
+    for table in TABLES:
+        compact(store, table)  # what is pinned is read for years; every run adds to the ledger
     versions, parts = delta.newest(store)
     with connect(store, versions=versions, parts=parts) as everything:
         cases = _cohort(everything, cohort_sql)

@@ -7,10 +7,12 @@ import time
 
 import pytest
 
+from radlas.model import Outcome
 from radlas.store import compact as compaction
 from radlas.store import delta
-from radlas.store.compact import compact, vacuum
+from radlas.store.compact import MANY, compact, vacuum
 from radlas.store.layout import init_store
+from radlas.store.ledger import Recorder, standings
 from radlas.store.snapshots import create_snapshot, verify_snapshot
 
 from .conftest import case_row, feature_row
@@ -47,6 +49,18 @@ def test_a_snapshots_identity_outlives_compaction_and_vacuum(crowded):
     assert create_snapshot(crowded, "x") == (snapshot, False)
     vacuum(crowded, "radiomics", [snapshot.versions["radiomics"]], hours=0)
     verify_snapshot(crowded, snapshot)
+
+
+def test_a_snapshot_merges_the_parts_of_every_table_and_of_the_ledger(crowded):
+    """Each batch of a run leaves one, and whoever asks how the store stands opens them all."""
+    writer = Recorder(crowded)
+    for n in range(MANY + 1):
+        writer.record([Outcome(f"k{n}", "extract", "a", f"a{n % 5}", "ok", feature_set="p-1")])
+    before = standings(crowded)
+    snapshot, _ = create_snapshot(crowded, "x")
+    assert len(delta.parts(crowded, "outcomes")) == 1
+    assert standings(crowded) == before
+    assert snapshot.versions["outcomes"] == delta.version(crowded, "outcomes")
 
 
 def test_vacuum_removes_replaced_parts_and_orphans_but_not_young_ones(crowded):
