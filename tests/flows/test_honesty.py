@@ -75,8 +75,8 @@ def without_ring(monkeypatch):
     whole = module.study_matrix
 
     def blank(case: str) -> None:
-        def read(*words):
-            X = whole(*words)
+        def read(*words, **more):
+            X = whole(*words, **more)
             X.loc[case, [name for name in X if name.startswith("ring_")]] = np.nan
             return X
 

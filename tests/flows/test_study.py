@@ -11,6 +11,7 @@ import pytest
 
 import radlas as package
 from radlas.errors import ConfigError
+from radlas.flows import blocks
 from radlas.flows.challenge import decide
 from radlas.flows.montage import spread
 from radlas.learn.persist import load
@@ -144,6 +145,22 @@ def test_a_prediction_says_risk_drivers_and_that_it_is_not_for_patients(study_st
     results = json.loads((version_of(study_store) / "validation.json").read_text())
     told = {p["case"]: p["risk"] for p in results["models"]["dlr"]["predictions"]}
     assert row["risk"] == pytest.approx(told[case], abs=1e-12)
+
+
+def test_a_prediction_reads_of_the_store_its_own_case_alone(study_store, monkeypatch):
+    """However many there are: one patient's risk needs no row of another who was not trained on."""
+    sql = "select case_id from cases where centre = 'centre-c' limit 1"
+    (case,) = package.open(study_store).query(sql)["case_id"]
+    whole, live = blocks.feature_matrix, []
+
+    def seen(*args, only=None, **kwargs):
+        live.append(only)
+        return whole(*args, only=only, **kwargs)
+
+    monkeypatch.setattr(blocks, "feature_matrix", seen)
+    assert radlas("predict", "tiny", case, "--store", study_store).code == 0
+    half = len(live) // 2
+    assert live == [[case]] * half + [None] * half, "and then what it was trained on"
 
 
 def test_retraining_promotes_once_writes_why_and_then_has_nothing_to_do(

@@ -25,6 +25,8 @@ def study_matrix(
     available: Sequence[str],
     study: StudyConfig,
     people: Any,
+    *,
+    alone: bool = False,
 ) -> Any:
     """Raw features of some cases, the columns of the study's blocks.
 
@@ -34,6 +36,8 @@ def study_matrix(
         available: Feature sets to choose from.
         study: Its blocks name feature sets, or take the only one of their table.
         people: ``centre`` and clinical columns per case; its index chooses the rows.
+        alone: Read no row of another case. That these lack a whole block is then not seen, since
+            the columns that others have tell it.
 
     Returns:
         Frame of float64, NaN where a single feature is undefined. Columns without any value in
@@ -45,10 +49,11 @@ def study_matrix(
     """
     sets = block_sets(store, available, study)
     sources = {(name, study.blocks[block].perturbation) for block, name in sets.items()}
+    only = list(people.index) if alone else None
     frames = {
-        (name, changed): feature_matrix(connection, (name,), perturbation=changed).reindex(
-            people.index
-        )
+        (name, changed): feature_matrix(
+            connection, (name,), perturbation=changed, only=only
+        ).reindex(people.index)
         for name, changed in sorted(sources)
     }
     parts, owner = [], dict[str, str]()

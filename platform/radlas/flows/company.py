@@ -62,7 +62,8 @@ def gather_company(
         asked = list(dict.fromkeys(_case(live, one) for one in given))
         described = _described(live, store, available, study)
         there = people.loc[_with_others(model, people, asked, described)]
-        X = as_fitted(study_matrix(live, store, available, lenient, there), model, there)
+        found = study_matrix(live, store, available, lenient, there, alone=True)
+        X = as_fitted(found, model, there)
     lacking = _lacking(X, model, study)
     cases = [case for case in asked if case not in lacking]
     if not cases:

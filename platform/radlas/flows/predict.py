@@ -14,7 +14,6 @@ from radlas.flows.blocks import as_fitted
 from radlas.flows.company import gather_company, left_out_lines, refused_cases, trained_on
 from radlas.flows.dataset import load_dataset
 from radlas.flows.networks import network_warnings, plainly
-from radlas.flows.patient_page import Asked, write_page
 from radlas.flows.validate import ModelConfig, model_task
 from radlas.learn.applicability import beyond, signature_names
 from radlas.learn.explain import Explanation
@@ -103,6 +102,8 @@ def predict(config: PredictConfig) -> Report:
     warnings = network_warnings(store, card["feature_sets"])
     lines = [*_told(label, card, rows, warnings), *left_out_lines(company)]
     if config.out is not None:
+        from radlas.flows.patient_page import Asked, write_page  # noqa: PLC0415 - of figures and maps
+
         asked = Asked(store, card, model, label, model.lines(X, there["centre"]), config.weights)
         lines += [f"  page: {write_page(asked, row, config.out)}" for row in rows]
     data = {"model": label, "rows": rows, "refused": refused, "warnings": plainly(warnings)}

@@ -36,6 +36,7 @@ def feature_matrix(
     image_type: str | None = None,
     deep: bool | None = None,
     perturbation: str = "",
+    only: Sequence[str] | None = None,
 ) -> Any:
     """All features of the given sets.
 
@@ -48,9 +49,10 @@ def feature_matrix(
         deep: True for all embeddings besides, False for none; None for those that ``roi`` and
             ``image_type`` let through.
         perturbation: The rows of copies that were changed so; empty for the cases themselves.
+        only: Case ids, of which alone rows are read; None for every case of the cohort.
 
     Returns:
-        Frame of float64, index ``case_id`` sorted, every case of the cohort a row; NaN where the
+        Frame of float64, index ``case_id`` sorted, every such case a row; NaN where the
         lake holds NULL or no row (a ring that could not be made stays visible as missing; the
         view ``missing`` says why).
         Columns are sorted by name; those without a single value are left out.
@@ -61,11 +63,14 @@ def feature_matrix(
     """
     import pandas as pd  # noqa: PLC0415 - other readers of the lake need not wait
 
-    cases = connection.sql("select case_id from cases order by 1").to_arrow_table().column(0)
-    radiomics = partial(_radiomics, perturbation=perturbation)
+    among = "" if only is None else f" and case_id in ({', '.join(map(_text, only)) or 'null'})"
+    listed = f"select case_id from cases where true{among} order by 1"
+    cases = connection.sql(listed).to_arrow_table().column(0)
+    radiomics = partial(_radiomics, among=among, perturbation=perturbation)
+    embeddings = partial(_deep, among=among)
     wanted: list[tuple[_Reader, str | None, str | None]] = [(radiomics, roi, image_type)]
     if deep is not False:
-        wanted.append((_deep, None, None) if deep else (_deep, roi, image_type))
+        wanted.append((embeddings, None, None) if deep else (embeddings, roi, image_type))
     blocks = [
         found
         for feature_set in sorted(feature_sets)
@@ -133,11 +138,12 @@ def _radiomics(
     roi: str | None,
     image_type: str | None,
     *,
+    among: str,
     perturbation: str,
 ) -> Block | None:
     """The features of one set: every row is a stretch of columns of one case."""
     rows = _chosen("radiomics", "image_type", feature_set, roi, image_type)
-    rows += f" and perturbation = {_text(perturbation)}"
+    rows += f"{among} and perturbation = {_text(perturbation)}"
     prefixes = _prefixes(connection, rows)
     if not prefixes:
         return None
@@ -169,10 +175,12 @@ def _deep(
     feature_set: str,
     roi: str | None,
     layer: str | None,
+    *,
+    among: str,
 ) -> Block | None:
     """The embeddings of one set, of every layer as many numbers as its vectors hold."""
     rows = _chosen("deep", "layer", feature_set, roi, layer)
-    rows += " and vector is not null"
+    rows += f"{among} and vector is not null"
     names: list[str] = []
     values = []
     for prefix in _prefixes(connection, rows):

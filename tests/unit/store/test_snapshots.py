@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from radlas.errors import ConfigError, StoreError
@@ -242,6 +243,24 @@ def test_the_matrix_shows_a_missing_ring_as_missing(filled):
         "tumour__original__firstorder_Mean",
     ]
     assert X["ring_0_10__original__firstorder_Mean"].isna().tolist() == [True, False, True]
+
+
+@here
+@pytest.mark.parametrize("only", [[], ["b"], ["c", "a"], ["a", "b", "c"], ["nobody's", "b"]])
+def test_the_matrix_of_some_cases_is_their_rows_of_all_of_it(filled, only):
+    deep = [feature_row(case, "whole", feature_set="d-1") for case in "ac"]
+    for row in deep:
+        del row["image_type"]
+        row |= {"layer": "layer4", "vector": [1.0, 2.0], "device": "cpu"}
+    delta.append(filled, "deep", deep, run_id="r")
+    ring = feature_row("b", "ring_0_10", firstorder_Mean=9.0)
+    delta.append(filled, "radiomics", [ring], run_id="r")
+    snapshot, _ = create_snapshot(filled, "x")
+    with open_snapshot(filled, snapshot) as connection:
+        X = feature_matrix(connection, snapshot.feature_sets)
+        some = feature_matrix(connection, snapshot.feature_sets, only=only)
+    expected = X[X.index.isin(only)].dropna(axis=1, how="all")
+    pd.testing.assert_frame_equal(some, expected, check_index_type=False, check_column_type=False)
 
 
 @here
