@@ -30,7 +30,30 @@ from radlas.errors import ConfigError, StoreError
 from radlas.stages import appear
 
 T = TypeVar("T")
-_RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=30)}
+_LONGEST = 30  # that one answer is waited for [s]
+# Until a server has answered once: an address that is wrong is told at once.
+_RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=_LONGEST)}
+# Then: one that says "slow down", or is started anew, is back in seconds, and a run takes hours.
+_PATIENT: Any = {
+    "max_retries": 20,
+    "retry_timeout": timedelta(seconds=_LONGEST),
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=200),
+        "max_backoff": timedelta(seconds=5),
+        "base": 3,
+    },
+}
+_PATIENT_LOG = {
+    "max_retries": "20",
+    "retry_timeout": f"{_LONGEST}s",
+    "backoff_config.init_backoff": "200ms",
+    "backoff_config.max_backoff": "5s",
+    "backoff_config.base": "3",
+}
+_WRONG = "look at AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and the key's rights"
+_AWAY = (
+    "run the same command again: what was finished is stored; if it stays so, look at the server"
+)
 _AT_ONCE = 8  # files fetched beside each other
 
 
@@ -39,16 +62,17 @@ class Bucket:
 
     Args:
         url: ``s3://bucket/prefix``.
+        known: Its server has answered before, and is waited for if it does not.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, known: bool = False) -> None:
+        self.url, self._known = url, known
 
     def __str__(self) -> str:
         return self.url
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Bucket, (self.url,)  # no credentials travel to a worker: it has its own
+        return Bucket, (self.url, self._known)  # no credentials: a worker has its own
 
     @property
     def near(self) -> Path:
@@ -198,7 +222,7 @@ class Bucket:
     @property
     def delta_options(self) -> dict[str, str]:
         """See ``Place``."""
-        return {"AWS_ALLOW_HTTP": "true"} if is_plain() else {}
+        return _PATIENT_LOG | ({"AWS_ALLOW_HTTP": "true"} if is_plain() else {})
 
     @property
     def _slug(self) -> str:
@@ -217,7 +241,7 @@ class Bucket:
             bucket,
             prefix=below or None,
             client_options={"allow_http": is_plain()},
-            retry_config=_RETRIES,
+            retry_config=_PATIENT if self._known else _RETRIES,
         )
 
     def _fetch(self, name: str) -> Path:
@@ -265,7 +289,11 @@ class Bucket:
     def _ask(self, question: Callable[[], T]) -> T:
         """An answer of the server; what went wrong otherwise, in words."""
         try:
-            return question()
+            answer = question()
+            if not self._known:
+                self._known = True
+                self.__dict__.pop("_objects", None)  # the next is made for patience
+            return answer
         except (AlreadyExistsError, PreconditionError):
             raise
         except FileNotFoundError as error:  # it tells the server's whole answer
@@ -275,12 +303,8 @@ class Bucket:
             said = str(error).partition("<?xml")[0].splitlines()[0].strip(" :")
             if "NoSuchBucket" in str(error):
                 said = "there is no such bucket"
-            raise StoreError(
-                f"the bucket cannot be used: {said}",
-                self.url,
-                "look at AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and the key's rights",
-                "bucket",
-            ) from error
+            what = f"the bucket cannot be used: {said}"
+            raise StoreError(what, self.url, _AWAY if self._known else _WRONG, "bucket") from error
 
 
 def home() -> Path:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import obstore
 import pytest
 
+from radlas import bucket as bucket_module
 from radlas.bucket import Bucket
 from radlas.errors import ConfigError, StoreError
 from radlas.store import delta, leases
@@ -40,6 +43,64 @@ def test_object_storage_without_conditional_writes_is_refused_and_left_clean(buc
     assert caught.value.reason == "no_conditional_writes"
     assert "MinIO" in caught.value.hint
     assert Bucket(address).names() == []
+
+
+class Throttled(BaseHTTPRequestHandler):
+    """A server that says "slow down" until a time."""
+
+    protocol_version = "HTTP/1.1"
+    until = 0.0
+
+    def do_GET(self):
+        away = time.monotonic() < self.until
+        self.send_response(503 if away else 200)
+        for name, value in (
+            ("Content-Length", "4"),
+            ("ETag", '"x"'),
+            ("Last-Modified", "Mon, 01 Jan 2024 00:00:00 GMT"),
+        ):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(b"slow" if away else b"data")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def throttled(bucket, monkeypatch):
+    monkeypatch.setattr(Throttled, "until", 0.0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Throttled) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        yield Bucket(bucket)
+        server.shutdown()
+
+
+@pytest.mark.parametrize("worker", [False, True])
+def test_a_server_that_answered_once_is_waited_for(throttled, worker):
+    """It throttles, or is started anew, and a run of hours is not to end of it."""
+    assert throttled.read("a") == b"data"
+    place = pickle.loads(pickle.dumps(throttled)) if worker else throttled  # noqa: S301 - our own bytes
+    Throttled.until = time.monotonic() + 4
+    assert place.read("a") == b"data"
+    assert place.delta_options["retry_timeout"] == "30s", "and so is it by the log"
+
+
+def test_a_server_that_never_answered_is_not_waited_for(throttled):
+    Throttled.until = time.monotonic() + 100
+    began = time.monotonic()
+    with pytest.raises(StoreError, match="503"):
+        throttled.read("a")
+    assert time.monotonic() - began < 10
+
+
+def test_a_server_that_stays_away_in_the_middle_is_told_as_that(throttled, monkeypatch):
+    monkeypatch.setitem(bucket_module._PATIENT, "max_retries", 1)
+    throttled.read("a")
+    Throttled.until = time.monotonic() + 100
+    with pytest.raises(StoreError, match="run the same command again"):
+        throttled.read("a")
 
 
 def test_a_bucket_that_is_not_there_is_named(bucket):
