@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
@@ -29,6 +31,7 @@ TRUSTED = (
     "radlas.learn.selectors.NearConstant",
     "radlas.learn.selectors.RankedElimination",
 )
+_LOADS_TORCH = "sklearn.externals.array_api_compat.torch"
 _TEXT = ("feature", "block", "case", "subject", "centre", "digest")
 _WHOLE = ("repeat", "fold", "label", "k", "features", "draw")
 
@@ -132,8 +135,17 @@ def _check_files(folder: Path) -> None:
 
 
 def _skops() -> Any:
-    from skops import io  # noqa: PLC0415 - it imports every estimator there is, and torch
+    """Loaded late, since it loads every module of sklearn to list its estimators.
 
+    One of those, which has none, loads torch, and that takes as long as the others together.
+    """
+    spared = _LOADS_TORCH not in sys.modules
+    sys.modules.setdefault(_LOADS_TORCH, ModuleType(_LOADS_TORCH))
+    try:
+        from skops import io  # noqa: PLC0415 - see above
+    finally:
+        if spared:
+            del sys.modules[_LOADS_TORCH]
     return io
 
 

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from skops import io
+from skops.io._trusted_types import SKLEARN_ESTIMATOR_TYPE_NAMES
 
 from radlas.digests import canonical_json, file_digest
 from radlas.errors import StoreError
@@ -99,3 +102,18 @@ def test_the_facts_say_how_the_model_did_out_of_fold(folder, fitted):
 def renew(folder: Path) -> None:
     digests = {path.name: file_digest(path) for path in folder.iterdir() if path.name != MANIFEST}
     (folder / MANIFEST).write_text(canonical_json(digests) + "\n", encoding="utf-8")
+
+
+def test_to_read_a_model_loads_no_torch_and_trusts_what_skops_does():
+    """It takes as long as all else that a prediction loads, and a model's file holds none of it."""
+    code = (
+        "import sys\n"
+        "from radlas.learn.persist import _skops\n"
+        "_skops()\n"
+        "from skops.io import _trusted_types as trusted\n"
+        "print('torch' in sys.modules, len(trusted.SKLEARN_ESTIMATOR_TYPE_NAMES))\n"
+        "import sklearn.externals.array_api_compat.torch as there\n"
+        "print(hasattr(there, '__file__'), 'torch' in sys.modules)\n"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout == f"False {len(SKLEARN_ESTIMATOR_TYPE_NAMES)}\nTrue True\n"
