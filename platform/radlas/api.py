@@ -80,7 +80,7 @@ class OpenStore:
         if isinstance(params, str):  # a text is a sequence, of its letters
             params = (params,)
         with self._connect(memory) as connection:
-            return _given(run_sql(connection, sql, params).to_arrow_table(), to)
+            return _given(run_sql(connection, sql, _of_python(params)).to_arrow_table(), to)
 
     def matrix(
         self,
@@ -228,6 +228,13 @@ def _check_form(to: str, forms: Sequence[str]) -> None:
     """Before the work, which may take minutes."""
     if to not in forms:
         raise ConfigError(f"no form {to!r}", hint=", ".join(forms))
+
+
+def _of_python(params: Sequence[Any] | Mapping[str, Any]) -> Any:
+    """Values as Python has them: of numpy's, DuckDB knows floats and no whole numbers."""
+    if isinstance(params, Mapping):
+        return dict(zip(params, _of_python(list(params.values())), strict=True))
+    return [one.item() if isinstance(one, np.generic) else one for one in params]
 
 
 def _given(table: Any, to: str) -> Any:

@@ -23,6 +23,10 @@ _EXAMS = ("cases", "rois", "prepared", "clinical")
 _FEATURES = ("radiomics", "radiomics_wide", "deep")
 VIEWS = (*_EXAMS, *_FEATURES, "outcomes", "latest", "missing")
 _MEMORY = "allow more by --memory, or ask for fewer columns or groups at once"
+_VALUES = (
+    "a list with a value for every ?, by name for every $name, or the values in the SQL itself"
+)
+_UNFILLED = ["Unexpected prepared parameter", "statement parameters", "Parameter argument/count"]
 _PART = ".parquet"
 _FROM = "from part"  # no extractor's column can be called so
 _OF_THE_QUERY = (
@@ -224,6 +228,10 @@ def run_sql(
     except duckdb.Error as error:
         if _blames_a_part(error):
             raise
+        if places := [one for one in _UNFILLED if one in str(error)]:
+            none = "a place for a value, ? or $name, and no value was given"
+            what = none if places == _UNFILLED[:1] else str(error)
+            raise ConfigError(what, "query", _VALUES) from None
         quoted = "text stands in 'single quotes', names in double ones; " if '"' in sql else ""
         raise ConfigError(str(error), "query", f"{quoted}views: {', '.join(VIEWS)}") from None
     return relation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import UTC, datetime
 
@@ -181,3 +182,30 @@ def test_a_tilde_is_the_home(tmp_path, monkeypatch):
     init_store(tmp_path / "sarcoma")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert radlas.open("~/sarcoma").snapshots() == []
+
+
+@pytest.mark.parametrize(
+    "value", [np.int64(2), np.int32(2), np.uint8(2), np.float32(2), np.float64(2), np.bool_(True)]
+)
+def test_a_value_of_a_query_may_be_numpys(frozen, value):
+    """As an element of a column is; DuckDB knows of them the double alone."""
+    assert frozen.query("select ? x", [value])["x"][0] == value
+    assert frozen.query("select $x x", {"x": value})["x"][0] == value
+    assert frozen.query("select ? x", np.array([value]))["x"][0] == value
+
+
+@pytest.mark.parametrize(
+    ("sql", "params", "told"),
+    [
+        ("select ?", (), "a place for a value, ? or $name, and no value was given"),
+        ("select $a", {}, "a place for a value"),
+        ("select ?, ?", [1], "Values were not provided"),
+        ("select $a", {"b": 1}, "Values were not provided"),
+        ("select ?", [1, 2], "excess parameters"),
+    ],
+)
+def test_values_that_do_not_fit_their_places_are_told_as_that(frozen, sql, params, told):
+    """And not that the statement is of a kind that takes none, with a list of views."""
+    with pytest.raises(ConfigError, match=re.escape(told)) as caught:
+        frozen.query(sql, params)
+    assert "a value for every ?" in caught.value.hint
