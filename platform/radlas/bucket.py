@@ -131,15 +131,17 @@ class Bucket:
 
     def fetched(self, folder: str) -> Path:
         """See ``Place``: files are compared by their tags, and those that changed fetched again."""
-        known = self.near / folder
-        for one in self._ask(lambda: obstore.list(self._objects, f"{folder}/").collect()):
-            tag = self.near / ".tags" / one["path"]
-            if not tag.exists() or tag.read_text() != str(one["e_tag"]):
-                (self.near / one["path"]).unlink(missing_ok=True)
-                self._fetch(one["path"])
-                tag.parent.mkdir(parents=True, exist_ok=True)
-                tag.write_text(str(one["e_tag"]))
-        return known
+        tags = self.near / ".tags"
+        found = self._ask(lambda: obstore.list(self._objects, f"{folder}/").collect())
+        told = {one["path"]: str(one["e_tag"]) for one in found}
+        changed = [name for name, tag in told.items() if not _says(tags / name, tag)]
+        for name in changed:
+            (self.near / name).unlink(missing_ok=True)
+        self.local(changed)
+        for name in changed:
+            (tags / name).parent.mkdir(parents=True, exist_ok=True)
+            (tags / name).write_text(told[name])
+        return self.near / folder
 
     @contextmanager
     def staging(self, folder: str) -> Iterator[Path]:
@@ -310,6 +312,10 @@ class Bucket:
 def home() -> Path:
     """Folder of what this machine keeps for stores in buckets: keys, lists of sources, caches."""
     return Path(os.environ.get("RADLAS_HOME") or Path.home() / ".radlas")
+
+
+def _says(file: Path, text: str) -> bool:
+    return file.exists() and file.read_text() == text
 
 
 def _check_endpoint() -> None:

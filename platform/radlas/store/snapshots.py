@@ -156,7 +156,11 @@ def snapshot_labels(store: Store) -> list[str]:
 
 def list_snapshots(store: Store) -> list[Snapshot]:
     """All snapshots by name and number."""
-    return [_load(store, path) for *_, path in _named(store)]
+    named = _named(store)
+    here = store.place.fetched(_FOLDER)  # of hundreds in a bucket those that are new
+    return [
+        _parsed(store, path, (here / PurePosixPath(path).name).read_bytes()) for *_, path in named
+    ]
 
 
 def _newest(store: Store, name: str) -> Snapshot | None:
@@ -300,8 +304,12 @@ def save_snapshot(store: Store, snapshot: Snapshot) -> None:
 
 
 def _load(store: Store, path: str) -> Snapshot:
+    return _parsed(store, path, store.place.read(path))
+
+
+def _parsed(store: Store, path: str, text: bytes) -> Snapshot:
     try:
-        values = json.loads(store.place.read(path))
+        values = json.loads(text)
         lists = {name: tuple(values[name]) for name in ("cases", "feature_sets")}
         return Snapshot(**{**values, **lists})
     except (ValueError, TypeError, KeyError) as error:

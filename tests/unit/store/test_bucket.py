@@ -19,6 +19,7 @@ from radlas.store import delta, leases
 from radlas.store.layout import init_store, open_store
 from radlas.store.locks import writing
 from radlas.store.query import connect, run_sql
+from radlas.store.snapshots import create_snapshot, list_snapshots
 
 from .conftest import case_row, overwrite, part_names
 
@@ -237,3 +238,17 @@ def test_a_lock_is_renewed_while_its_holder_lives(kept, monkeypatch):
         time.sleep(1.0)
         with pytest.raises(StoreError, match="another run is writing"), writing(kept, "extract"):
             pass
+
+
+def test_snapshots_are_fetched_once_however_often_they_are_listed(kept, monkeypatch):
+    """A study of years has hundreds, and each would be asked for anew, one after the other."""
+    create_snapshot(kept, "x")
+    create_snapshot(kept, "y")
+    first = list_snapshots(kept)
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "_stream", None)
+        patch.setattr(Bucket, "read", None)
+        assert list_snapshots(kept) == first
+    assert [one.label for one in first] == ["x@1", "y@1"]
+    kept.place.replace("snapshots/x@1.json", kept.place.read("snapshots/y@1.json"))
+    assert [one.label for one in list_snapshots(kept)] == ["y@1", "y@1"], "as it is there now"
