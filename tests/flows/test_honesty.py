@@ -21,8 +21,8 @@ import radlas as package
 from radlas.engine.base import Done, SerialEngine
 from radlas.engine.isolate import Child, seal, unseal
 from radlas.entry import DEFECT, guarded, plain
-from radlas.errors import WorkerError
-from radlas.flows.company import gather_company, left_out_lines
+from radlas.errors import ConfigError, WorkerError
+from radlas.flows.company import _case, gather_company, left_out_lines
 from radlas.flows.controls import only
 from radlas.flows.extract import ExtractConfig, extract
 from radlas.ingest.nifti import NiftiImporter
@@ -100,6 +100,19 @@ def test_a_case_without_a_block_takes_no_prediction_from_others(study_store, wit
     assert said.data["refused"] == told
     said = radlas("predict", "tiny", lost, other, "--store", study_store)
     assert f"case {lost[:8]} (centre-c): not predicted, no value of block ring" in said.out
+
+
+def test_first_digits_mean_the_one_case_that_has_them():
+    """Whatever the store holds; and they are looked up, not sought by a query each."""
+    chance = np.random.default_rng(0)
+    known = sorted(f"{number:04x}" for number in chance.integers(0, 1 << 16, size=500))
+    for given in ["", "0", "ff", "zz", *known, *(name[:3] for name in known)]:
+        meant = [name for name in known if name.startswith(given)]
+        if len(meant) == 1:
+            assert _case(known, given) == meant[0]
+        else:
+            with pytest.raises(ConfigError, match=f"^{len(meant) or 'no'} cases start with"):
+                _case(known, given)
 
 
 def test_a_case_without_a_block_is_left_out_of_what_a_new_centre_is_adapted_by(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -59,7 +60,8 @@ def gather_company(
     lenient = study.model_copy(update={"impute_missing_blocks": True})  # looked at case by case
     with connect(store) as live:
         people = read_people(live)
-        asked = list(dict.fromkeys(_case(live, one) for one in given))
+        known = sorted(map(str, people.index))
+        asked = list(dict.fromkeys(_case(known, one) for one in given))
         described = _described(live, store, available, study)
         there = people.loc[_with_others(model, people, asked, described)]
         found = study_matrix(live, store, available, lenient, there, alone=True)
@@ -166,11 +168,11 @@ def _lacking(X: pd.DataFrame, model: FittedModel, study: StudyConfig) -> dict[st
     return found
 
 
-def _case(connection: Any, given: str) -> str:
-    found = connection.sql(
-        "select case_id from cases where starts_with(case_id, ?)", params=[given]
-    ).fetchall()
-    if len(found) != 1:
-        hint = "give more digits of one case" if found else "radlas query lists cases"
-        raise ConfigError(f"{len(found) or 'no'} cases start with {given!r}", "predict", hint)
-    return str(found[0][0])
+def _case(known: Sequence[str], given: str) -> str:
+    """The case that is meant, of all of the store, sorted."""
+    first, last = bisect_left(known, given), bisect_left(known, f"{given}\U0010ffff")
+    if last - first != 1:
+        what = f"{last - first or 'no'} cases start with {given!r}"
+        hint = "give more digits of one case" if last > first else "radlas query lists cases"
+        raise ConfigError(what, "predict", hint)
+    return known[first]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from pydantic import Field
 
 from radlas.errors import ConfigError
@@ -77,6 +76,7 @@ def predict(config: PredictConfig) -> Report:
     )
     seen = model.harmonised_rows(X, there["centre"])
     pool = model.harmonised_rows(background, training.people["centre"])
+    odd = _unusual(seen, pool, model)
     risks = model.risk(X, there["centre"])
     sure = _resampled(model, X, there["centre"], study.alpha)
     known = trained_on(model, training.people, there)
@@ -94,7 +94,7 @@ def predict(config: PredictConfig) -> Report:
             "drivers": _drivers(explained, case),
             "adapted_by": _adapted_by(model, there["centre"], case),
             **known[case],
-            **_unusual(seen.loc[case], pool, model),
+            **odd[case],
         }
         for case in company.cases
     ]
@@ -156,26 +156,29 @@ def _drivers(explained: Explanation, case: str) -> list[dict[str, Any]]:
     ]
 
 
-def _unusual(row: Any, background: Any, model: Any) -> dict[str, list[Any]]:
-    """Features of the signature that are missing here, or beyond what training ever saw.
+def _unusual(rows: Any, background: Any, model: Any) -> dict[str, dict[str, list[Any]]]:
+    """Per case features of the signature that are missing, or beyond what training ever saw.
 
     Both as the model sees them: harmonised, if it harmonises.
     """
     names = signature_names(model, background)
     low, high = background[names].min(), background[names].max()
-    values, unseen = row[names], beyond(row.to_frame().T, background, names).iloc[0]
+    missing, unseen = rows[names].isna(), beyond(rows, background, names)
     return {
-        "imputed": [str(name) for name in names if pd.isna(values[name])],
-        "out_of_range": [
-            {
-                "feature": str(name),
-                "value": float(values[name]),
-                "low": float(low[name]),
-                "high": float(high[name]),
-            }
-            for name in names
-            if unseen[name]
-        ],
+        str(case): {
+            "imputed": [str(name) for name in names if missing.at[case, name]],
+            "out_of_range": [
+                {
+                    "feature": str(name),
+                    "value": float(rows.at[case, name]),
+                    "low": float(low[name]),
+                    "high": float(high[name]),
+                }
+                for name in names
+                if unseen.at[case, name]
+            ],
+        }
+        for case in rows.index
     }
 
 
