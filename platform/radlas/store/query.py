@@ -193,12 +193,17 @@ def _widened(connection: duckdb.DuckDBPyConnection, text: str) -> str:
     every = connection.sql("select * from radiomics limit 0").columns
     features = [name for name in every if name not in RADIOMICS_FACTS]
     columns = [
-        f'max("{feature}") filter (where image_type = {_quoted(kind)}) as '
-        + _quoted(f"{kind}__{feature}", sign='"')
-        for (kind,) in kinds
+        f'of_{place}."{feature}" as ' + _quoted(f"{kind}__{feature}", sign='"')
+        for place, (kind,) in enumerate(kinds)
         for feature in features
     ]
-    return text.replace("{columns}", ",\n    ".join(columns) or "null as none")
+    joins = [
+        f"left join (from radiomics where image_type = {_quoted(kind)}) of_{place}"
+        " using (feature_set, case_id, roi, perturbation)"
+        for place, (kind,) in enumerate(kinds)
+    ]
+    text = text.replace("{columns}", ",\n    ".join(columns) or "null as none")
+    return text.replace("{joins}", "\n".join(joins))
 
 
 def run_sql(
