@@ -162,7 +162,7 @@ def cases_per_second(store, engine, flow, seed: int, device: str) -> float:
 def test_a_made_device_is_kept_busy(many, tell, monkeypatch, tmp_path, ease):
     """Of a device that takes as long for an image as all cores need to prepare one, or longer."""
     pace = ease / prepared_per_second(many)
-    monkeypatch.setattr("radlas.engine.dask.gpus", lambda: ["0"])
+    monkeypatch.setattr("radlas.engine.local.gpus", lambda: ["0"])
     monkeypatch.setenv(made_device.FOLDER, str(tmp_path))
     monkeypatch.setenv(made_device.PACE, str(pace))
     flow, engine = replace(extract, work_many=made_device.work_many), DaskEngine()

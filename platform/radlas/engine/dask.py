@@ -1,4 +1,4 @@
-"""The only file that knows Dask: bounded submission, isolated native code, our own retries.
+"""Tasks on Dask's workers: bounded submission, isolated native code, our own retries.
 
 Submitting everything at once with resource restrictions puts every task on a worker, and the death
 of that worker takes all of them along; so only a small window is ever submitted. Native code runs
@@ -7,9 +7,7 @@ in a child of each worker, so a crash kills no worker at all.
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,20 +18,13 @@ from itertools import islice
 from typing import Any, TypeVar
 from uuid import uuid4
 
-import dask
 from distributed import Client, Future, LocalCluster, WorkerPlugin, as_completed, get_worker
 from distributed.client import ClosedClientError
 
 from radlas.engine.base import BATCH, MANY, Done
-from radlas.engine.gpus import GPU_SHARES, gpus, shares_of
-from radlas.engine.isolate import (
-    Child,
-    deaf_to_interrupts,
-    importable,
-    main_left_alone,
-    seal,
-    unseal,
-)
+from radlas.engine.isolate import Child, seal, unseal
+from radlas.engine.local import local_cluster
+from radlas.engine.spawn import importable
 from radlas.errors import ConfigError, WorkerError
 
 T = TypeVar("T")
@@ -42,18 +33,6 @@ _AGAIN = {"crashed", "memory", "device"}  # what a fresh process may be spared
 _ANSWER = 10  # a scheduler that is there answers sooner [s]
 _WAITING = 3  # tasks of each worker that the scheduler knows of
 _LOOK = 20.0  # between looks whether a worker is there [s]
-_START = 60  # workers that can start have started [s]
-_GUARD = 'start fewer, as local:1; and in a script only under `if __name__ == "__main__":`'
-_SETTINGS = {
-    "distributed.worker.daemon": False,  # a daemon may not have the child
-    "distributed.scheduler.worker-saturation": 1.0,
-    "distributed.scheduler.allowed-failures": 1,
-    # Workers only wait for their children: what watches them would take a twelfth of two cores.
-    "distributed.worker.profile.enabled": False,
-    "distributed.worker.memory.monitor-interval": "1s",
-    "distributed.admin.tick.interval": "500ms",
-    "distributed.admin.system-monitor.interval": "5s",
-}
 
 
 class DaskEngine:
@@ -73,7 +52,7 @@ class DaskEngine:
         self.name = address or "local"
         self._address, self._workers, self._timeout = address, workers, timeout
         self._cluster: LocalCluster | None = None
-        self._settings = ExitStack()  # of this process, while it has a local cluster
+        self._local = ExitStack()
         self._started: Client | None = None
         self._plugin = f"radlas-child-{uuid4().hex}"  # other runs may be on the same workers
 
@@ -136,18 +115,13 @@ class DaskEngine:
                 with suppress(OSError, TimeoutError, RuntimeError):
                     self._started.unregister_worker_plugin(self._plugin)
             self._started.close()
-        if self._cluster is not None:
-            self._cluster.close()
-        self._settings.close()
+        self._local.close()
 
     @property
     def _client(self) -> Client:
         if self._started is None:
             if self._address is None:
-                # As long as it runs: a worker that dies is replaced by one that is started anew.
-                self._settings.enter_context(dask.config.set(_SETTINGS))
-                self._settings.enter_context(main_left_alone())
-                self._cluster = _local_cluster(self._workers)
+                self._cluster = self._local.enter_context(local_cluster(self._workers))
             self._started = _connect(self._cluster or self._address, self.name)
             self._started.register_plugin(_ChildPlugin(self._timeout), name=self._plugin)
         return self._started
@@ -279,55 +253,3 @@ def _scheduler_there() -> Iterator[None]:
 def _scheduler_lost() -> WorkerError:
     hint = "run the same command again: what was finished is stored"
     return WorkerError("the scheduler was lost", hint=hint, reason="scheduler_lost")
-
-
-def _local_cluster(workers: int | None) -> LocalCluster:
-    """Workers of our own.
-
-    Raises:
-        WorkerError: They did not start.
-    """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise WorkerError("a worker that starts ran into the script's engine", hint=_GUARD)
-    with deaf_to_interrupts():
-        try:
-            cluster = LocalCluster(
-                n_workers=workers or len(os.sched_getaffinity(0)),
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address=None,
-                # A page is served all the same, and is to be in nobody's way.
-                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-                silence_logs=logging.ERROR,
-            )
-        except RuntimeError as error:  # each has told why, above
-            what = f"the workers of this machine did not start: {error}"
-            raise WorkerError(what, "local engine", _GUARD, "no_workers") from None
-        return _with_gpus(cluster, gpus())
-
-
-def _with_gpus(cluster: LocalCluster, devices: Sequence[str]) -> LocalCluster:
-    """More workers for each GPU, which see that one alone and are labelled for the work.
-
-    While one computes, the others prepare images, each under an interpreter's lock of its own.
-    dask-cuda's worker does the same and keeps Dask's own data on the device; our tasks return rows.
-    """
-    for device in devices:
-        shares = shares_of(device)
-        for share in range(shares):
-            template = cluster.new_worker_spec()
-            (spec,) = template.values()
-            sees = {"CUDA_VISIBLE_DEVICES": device, GPU_SHARES: str(shares)}
-            environment = {**spec["options"].get("env", {}), **sees}
-            options = {**spec["options"], "resources": {"GPU": 1}, "env": environment}
-            cluster.worker_spec[f"gpu-{device}-{share}"] = {**spec, "options": options}
-    if devices:
-        cluster.scale(len(cluster.worker_spec))
-        try:
-            cluster.wait_for_workers(len(cluster.worker_spec), timeout=_START)
-        except TimeoutError:
-            cluster.close()
-            hint = "fewer processes on this machine, or a cluster of your own: --engine tcp://…"
-            what = f"the GPUs' workers did not start within {_START} s"
-            raise WorkerError(what, "local engine", hint, "no_workers") from None
-    return cluster

@@ -7,19 +7,15 @@ deadlocks. It lives on between tasks, so that imports and models are loaded once
 from __future__ import annotations
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import pickle
-import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
-from importlib.machinery import ModuleSpec
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from radlas.engine.base import Done, measure
@@ -112,61 +108,6 @@ class Child:
         return self._pipe
 
 
-@contextmanager
-def deaf_to_interrupts() -> Iterator[None]:
-    """Processes that are started within do not hear Ctrl-C; who started them does, and ends them.
-
-    Each would else print its own traceback over the one line that says how to go on.
-    """
-    _start_tracker()  # it would let the signal in again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def importable(work: Callable[[Any], Any]) -> bool:
-    """Whether other processes can have this work: what a program itself defines dies with it.
-
-    Unless the program is a file that says what of it is not for them.
-    """
-    return getattr(work, "__module__", "") != "__main__" or _guarded()
-
-
-@contextmanager
-def main_left_alone() -> Iterator[None]:
-    """Processes that are spawned within do not run this one's program again, if it has no guard.
-
-    They run it as a module, for what is defined there, and a script without
-    ``if __name__ == "__main__":`` would do its work once more in each; from standard input there is
-    nothing to run. A package's ``__main__`` Python leaves alone, so this one is given that name.
-    """
-    main = sys.modules["__main__"]
-    before = main.__spec__
-    if not _guarded():
-        main.__spec__ = ModuleSpec("__main__", None)
-    try:
-        yield
-    finally:
-        main.__spec__ = before
-
-
-def _guarded() -> bool:
-    """Whether this process's program is a file that names what only it is to do."""
-    file = Path(getattr(sys.modules["__main__"], "__file__", ""))
-    return file.is_file() and b"__main__" in file.read_bytes()
-
-
-def _start_tracker() -> None:
-    """What clears away the locks of processes that were killed, as ours are, and need not tell."""
-    sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # it begins with our options
-    try:
-        resource_tracker.ensure_running()
-    finally:
-        sys.warnoptions.pop()
-
-
 def keep_freed_memory() -> None:
     """Let the arrays that one step frees serve the next, where the C library is glibc.
 
@@ -188,12 +129,14 @@ def _serve(pipe: Connection) -> None:
             lost = isinstance(done.error, WorkerError) and done.error.reason == "device"
             told = _packed(replace(done, task=None))  # the asker has it
             pipe.send_bytes((_LAST if lost else _NEXT) + told)
+            gc.enable()
 
 
 def _move_in() -> None:
     """Make this process one that works for another."""
     os.environ.update(dict.fromkeys(_THREADS, "1"))  # before numpy, torch and ITK are imported
     keep_freed_memory()
+    gc.disable()  # until the first answer: to search all that a task loads takes a fifth of it
     os.dup2(2, 1)  # what libraries print is no part of the report on our parent's stdout
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -19,7 +19,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from radlas.config import Config
-from radlas.engine.isolate import main_left_alone
+from radlas.engine.spawn import main_left_alone
 from radlas.errors import ConfigError
 from radlas.phantom.anatomy import make_exam
 from radlas.phantom.describe import MARK_FILE, describe_centre, describe_cohort, readme

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import resource
@@ -86,6 +87,11 @@ def waits(seconds: float) -> int:
 def parent(_: int) -> int:
     """The worker, whose child this is."""
     return os.getppid()
+
+
+def collects(_: int) -> bool:
+    """Whether garbage is searched for."""
+    return gc.isenabled()
 
 
 def says_who_it_is(seconds: float) -> None:

@@ -83,7 +83,7 @@ def test_a_scheduler_that_is_lost_is_told_as_that_whenever_it_goes(when, caplog)
 
 def test_a_gpus_work_goes_to_the_workers_that_have_it_and_see_it_alone(monkeypatch):
     """Named here, not there: what a worker is labelled for needs no GPU to be seen."""
-    monkeypatch.setattr("radlas.engine.dask.gpus", lambda: ["0", "1"])
+    monkeypatch.setattr("radlas.engine.local.gpus", lambda: ["0", "1"])
     engine = DaskEngine(workers=1)
     try:
         assert [engine.bundle(tasks) for tasks in (10, 100, 600, 9000)] == [10, 16, 32, 32]

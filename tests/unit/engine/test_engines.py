@@ -269,6 +269,11 @@ def test_a_child_that_died_is_replaced(child):
     assert unseal(child.call(seal(poison.work, 4))).result == 16
 
 
+def test_garbage_is_searched_for_once_a_child_has_loaded_what_it_needs(child):
+    said = [unseal(child.call(seal(poison.collects, k))).result for k in range(3)]
+    assert said == [False, True, True]
+
+
 def test_a_child_that_cannot_be_ended_is_left_behind():
     """A driver may hold its process for ever; the worker is not to wait as long."""
 

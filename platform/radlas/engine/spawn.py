@@ -1,0 +1,67 @@
+"""What processes that this one starts may hear, and what they run: signals, and its program."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from multiprocessing import resource_tracker
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Processes that are started within do not hear Ctrl-C; who started them does, and ends them.
+
+    Each would else print its own traceback over the one line that says how to go on.
+    """
+    _start_tracker()  # it would let the signal in again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def importable(work: Callable[[Any], Any]) -> bool:
+    """Whether other processes can have this work: what a program itself defines dies with it.
+
+    Unless the program is a file that says what of it is not for them.
+    """
+    return getattr(work, "__module__", "") != "__main__" or _guarded()
+
+
+@contextmanager
+def main_left_alone() -> Iterator[None]:
+    """Processes that are spawned within do not run this one's program again, if it has no guard.
+
+    They run it as a module, for what is defined there, and a script without
+    ``if __name__ == "__main__":`` would do its work once more in each; from standard input there is
+    nothing to run. A package's ``__main__`` Python leaves alone, so this one is given that name.
+    """
+    main = sys.modules["__main__"]
+    before = main.__spec__
+    if not _guarded():
+        main.__spec__ = ModuleSpec("__main__", None)
+    try:
+        yield
+    finally:
+        main.__spec__ = before
+
+
+def _guarded() -> bool:
+    """Whether this process's program is a file that names what only it is to do."""
+    file = Path(getattr(sys.modules["__main__"], "__file__", ""))
+    return file.is_file() and b"__main__" in file.read_bytes()
+
+
+def _start_tracker() -> None:
+    """What clears away the locks of processes that were killed, as ours are, and need not tell."""
+    sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # it begins with our options
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.pop()
