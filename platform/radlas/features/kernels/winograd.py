@@ -178,15 +178,19 @@ def to_tiles(image: Array, dilation: int, found: Groups) -> None:
                         tile[3, j, c], tile[4, j, c] = r + s, r - s
                         tile[5, j, c] = four * a - five * d + last
                 for i in range(6 if ty < long_y else 5):
-                    group = inner[5 * i : 5 * i + 5] if i < 5 else below
-                    row = group[:, z, py, px, ty, tx]
+                    group, first = (inner, 5 * i) if i < 5 else (below, 0)
+                    zeroth = group[first, z, py, px, ty, tx]
+                    one = group[first + 1, z, py, px, ty, tx]
+                    minus_one = group[first + 2, z, py, px, ty, tx]
+                    plus_two = group[first + 3, z, py, px, ty, tx]
+                    minus_two = group[first + 4, z, py, px, ty, tx]
                     for c in range(channels):
                         a, b, d = tile[i, 1, c], tile[i, 2, c], tile[i, 3, c]
-                        first, fifth = tile[i, 0, c], tile[i, 4, c]
+                        fifth = tile[i, 4, c]
                         p, q, r, s = fifth - four * b, d - four * a, fifth - b, two * (d - a)
-                        row[0, c] = four * first - five * b + fifth
-                        row[1, c], row[2, c] = p + q, p - q
-                        row[3, c], row[4, c] = r + s, r - s
+                        zeroth[c] = four * tile[i, 0, c] - five * b + fifth
+                        one[c], minus_one[c] = p + q, p - q
+                        plus_two[c], minus_two[c] = r + s, r - s
                     if tx < long_x:
                         sixth = (right[i] if i < 5 else corner[0])[z, py, px, ty, tx]
                         for c in range(channels):
@@ -219,12 +223,16 @@ def from_tiles(products: Groups, dilation: int, bias: Array, added: Array, image
                 ty, tx = place // along_x, place % along_x
                 top, left = _start(ty, long_y), _start(tx, long_x)
                 for j in range(6 if tx < long_x else 5):
-                    group = inner[j::5] if j < 5 else right
-                    column = group[:, z, py, px, ty, tx]
+                    group, first, step = (inner, j, 5) if j < 5 else (right, 0, 1)
+                    zeroth = group[first, z, py, px, ty, tx]
+                    one = group[first + step, z, py, px, ty, tx]
+                    minus_one = group[first + 2 * step, z, py, px, ty, tx]
+                    plus_two = group[first + 3 * step, z, py, px, ty, tx]
+                    minus_two = group[first + 4 * step, z, py, px, ty, tx]
                     for c in range(channels):
-                        s, e = column[1, c] + column[2, c], column[1, c] - column[2, c]
-                        u, v = column[3, c] + column[4, c], column[3, c] - column[4, c]
-                        tile[0, j, c] = column[0, c] + s + u
+                        s, e = one[c] + minus_one[c], one[c] - minus_one[c]
+                        u, v = plus_two[c] + minus_two[c], plus_two[c] - minus_two[c]
+                        tile[0, j, c] = zeroth[c] + s + u
                         tile[1, j, c] = e + two * v
                         tile[2, j, c] = s + four * u
                         tile[3, j, c] = e + eight * v
