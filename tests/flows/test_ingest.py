@@ -322,6 +322,19 @@ def test_a_changed_exam_under_the_same_name_is_a_conflict(one_pair):
     assert said.data["reasons"] == {"case_conflict": 1}
 
 
+def test_what_is_out_of_reach_is_told_by_the_exit_code_until_it_is_there(one_pair):
+    """Perhaps it is a patient whom nobody sees: who runs this every night is to hear of it."""
+    folder, _, again = one_pair
+    gone = folder / "next"
+    gone.symlink_to(folder.parent / "mount")
+    said = radlas(*again, "--json")
+    assert (said.code, said.data["unreached"], said.data["ok"]) == (1, 1, 1)
+    assert radlas(*again, "--tolerated", 1).code == 0
+    gone.unlink()
+    said = radlas(*again, "--json")
+    assert (said.code, said.data["unreached"]) == (0, 0)
+
+
 def test_a_lost_volume_comes_back_from_the_exam_it_was_made_of_and_from_no_other(one_pair):
     """Its rows are there still: other voxels or masks would be what no table speaks of."""
     folder, store, again = one_pair

@@ -64,7 +64,10 @@ EngineOption = Annotated[
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the plan, do nothing.")]
 ToleratedOption = Annotated[
-    int, typer.Option(min=0, help="Quarantined or failed cases before the exit code is 1.")
+    int,
+    typer.Option(
+        min=0, help="Quarantined or failed cases, or files out of reach, before exit code 1."
+    ),
 ]
 
 

@@ -72,7 +72,9 @@ class IngestConfig(StoreConfig):
     grades: Path | None = Field(
         default=None, description="YAML: which grades are positive, negative or excluded."
     )
-    tolerated: NonNegativeInt = Field(default=0, description="Troubled cases before exit code 1.")
+    tolerated: NonNegativeInt = Field(
+        default=0, description="Troubled cases and files out of reach before exit code 1."
+    )
 
     @property
     def purpose(self) -> str:
@@ -98,11 +100,16 @@ class IngestConfig(StoreConfig):
 
 
 @dataclass(frozen=True)
-class _Clinical:
-    """Records to store, and the declared meaning of their grades."""
+class _Scanned:
+    """Beside exams: clinical records to store, the declared meaning of their grades, what is lost.
+
+    Attributes:
+        unreached: Files and folders that could not be reached.
+    """
 
     records: tuple[Row, ...]
     outcome: Outcome | None
+    unreached: int
 
 
 def plan(config: IngestConfig) -> Plan[IngestTask]:
@@ -142,8 +149,10 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
         refused=new,
         known=known,
         notes=(*scan.notes, *left_out_lines(scan), *namesake_lines(scan, pseudonyms)),
-        extra=_Clinical(
-            tuple(clinical_row(config.centre, key, record) for record in scan.clinical), outcome
+        extra=_Scanned(
+            tuple(clinical_row(config.centre, key, record) for record in scan.clinical),
+            outcome,
+            scan.unreached,
         ),
         listing=list_scan(scan, settled, pseudonyms, cost=cost),
     )
@@ -208,16 +217,17 @@ def commit(
     store = open_store(config.store)
     store.place.sweep("volumes")
     noted = _note_source(store, config)
-    clinical: _Clinical = plan.extra
+    clinical: _Scanned = plan.extra
     new = revisions(newest_records(store), clinical.records)
     Recorder(store).append("clinical", new)
     held = map(_as_planned, done)
     report = commit_batches(store, "ingest", plan, held, tolerated=config.tolerated)
     shared = twins(delta.read(store, "cases", _IMAGE_OF).to_pylist(), config.centre)
+    troubled = sum(report.data[name] for name in ("quarantined", "failed")) + clinical.unreached
     report = Report(
         (*report.lines, *twin_lines(shared), *noted),
-        {**report.data, "shared_images": shared},
-        report.exit_code,
+        {**report.data, "unreached": clinical.unreached, "shared_images": shared},
+        exit_code=int(troubled > config.tolerated),
     )
     if not clinical.records:
         return report

@@ -144,13 +144,18 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Scan:
-    """What a source holds."""
+    """What a source holds.
+
+    Attributes:
+        unreached: Files, archives and folders that could not be reached: perhaps whole patients.
+    """
 
     exams: tuple[Exam, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     clinical: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    unreached: int = 0
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ def hold_back(scan: Scan, lost: Iterable[FileRef], *, folders: bool) -> Scan:
         refusals=known,
         left_out=(*scan.left_out, *left_out),
         notes=(*scan.notes, note),
+        unreached=scan.unreached + len(lost),
     )
 
 

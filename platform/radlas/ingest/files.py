@@ -27,7 +27,8 @@ _ENDINGS = frozenset(
     " .gz .tgz .7z .rar .csv .tsv .xlsx .xls .ods .txt .json .xml .html .pdf .doc .docx .jpg .jpeg"
     " .png .tif .tiff .bmp .avi .mat .npy .npz .pkl .h5 .raw .bin .dat .exe .inf .log .py".split()
 )
-_LITTER = {".DS_Store", "__MACOSX", ".Spotlight-V100", ".Trashes", ".fseventsd"}
+_LITTER = {".DS_Store", "__MACOSX", ".Spotlight-V100", ".Trashes", ".fseventsd", "lost+found"}
+_OF_SYSTEMS = {"__MACOSX", "lost+found"}  # without a dot; the second is root's on every disk
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ def _each_file(source: Path, lost: list[Path]) -> Iterator[Path]:
 
 
 def _hidden(parts: Iterable[str]) -> bool:
-    return any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in parts)
+    return any((part.startswith(".") and part != "..") or part in _OF_SYSTEMS for part in parts)
 
 
 def _left_by_a_system(parts: Sequence[str]) -> bool:

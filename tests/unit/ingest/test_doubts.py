@@ -162,6 +162,14 @@ def test_a_file_that_opens_for_nobody_is_noted_and_stops_nothing(tmp_path, monke
     assert any("1 files or folders could not be reached" in note for note in scan.notes)
 
 
+def test_what_every_disk_keeps_for_itself_is_neither_read_nor_missed(tmp_path):
+    nifti_exam(tmp_path)
+    (tmp_path / "lost+found").mkdir()
+    lose(write(tmp_path / "lost+found" / "P2_image.mha"))
+    scan = NIFTI.find(tmp_path, RULES)
+    assert (len(scan.exams), scan.unreached, scan.notes) == (1, 0, ())
+
+
 def test_no_mask_is_concluded_while_an_archive_is_out_of_reach(tmp_path):
     make_series().write(tmp_path / "images")
     (tmp_path / "masks.zip").symlink_to(tmp_path / "gone")
