@@ -16,6 +16,7 @@ from radlas.ingest.base import Exam, FileRef, LeftOut, Refusal, Scan
 from radlas.ingest.files import home_of
 from radlas.ingest.fingerprints import joint_fingerprint
 from radlas.reasons import data_error
+from radlas.words import counted
 
 T = TypeVar("T")
 _ABSENCES = {"no_mask", "no_image"}
@@ -54,10 +55,10 @@ def hold_back(scan: Scan, lost: Iterable[FileRef], *, folders: bool) -> Scan:
     homes = {home_of(ref) for ref in lost} if folders else set()
     kept, held = _divide(scan.exams, lambda exam: _lies_in(exam, homes) or _holds(exam, lost))
     known, absent = _divide(scan.refusals, lambda refusal: refusal.error.reason in _ABSENCES)
-    note = (
-        f"{len(lost)} files or folders could not be reached: check the mount and the permissions,"
-        f" then run again; until then {len(held) + len(absent)} series beside them are left out"
-    )
+    note = f"{counted(len(lost), 'file or folder', 'files or folders')} could not be reached:"
+    note += " check the mount and the permissions, then run again"
+    if beside := len(held) + len(absent):
+        note += f"; until then {beside} series beside what is lost are left out"
     left_out = (
         *(_waiting(exam.subject, exam.series, "a file beside it") for exam in held),
         *(_waiting(one.subject, one.series, "perhaps its image or mask") for one in absent),

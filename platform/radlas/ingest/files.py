@@ -18,6 +18,7 @@ from radlas.errors import ConfigError, DataError
 from radlas.ingest.base import FileRef
 from radlas.ingest.reach import is_unreachable, nameless, reaching
 from radlas.reasons import data_error
+from radlas.words import counted
 
 Opened = BinaryIO | DataError | OSError
 _ENCRYPTED = 0x1  # flag of a member
@@ -81,7 +82,8 @@ def told_endings(listing: Listing) -> str:
     counts = Counter(_ending_of(name_of(ref)) for ref in listing.files)
     shown = ", ".join(f"{count} x {ending}" for ending, count in counts.most_common(5)) or "nothing"
     lost = len(listing.unreachable)
-    return shown + (f", and {lost} files or folders that cannot be reached" if lost else "")
+    told = counted(lost, "file or folder", "files or folders")
+    return shown + (f", and {told} that cannot be reached" if lost else "")
 
 
 def _ending_of(name: str) -> str:

@@ -216,6 +216,10 @@ def _read_key(path: Path) -> str:
         text = path.read_text(encoding="ascii").strip()
         if len(bytes.fromhex(text)) < 16:
             raise ValueError("shorter than 128 bits")
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        what = f"the site key cannot be read: {error.strerror}"
+        hint = "name a key file that is there, or none, and one is drawn"
+        raise StoreError(what, str(path), hint) from None
+    except ValueError as error:
         raise StoreError(f"not a site key: {error}", str(path), "32 bytes as hex digits") from None
     return text

@@ -126,7 +126,7 @@ def test_a_series_beside_a_file_out_of_reach_waits_for_the_next_scan(victim, tmp
     assert [exam.images[0].path.parent.name for exam in scan.exams] == ["P2"]
     assert scan.refusals == ()
     assert any("run again" in out.why for out in scan.left_out)
-    assert any("1 files or folders could not be reached" in note for note in scan.notes)
+    assert any("1 file or folder could not be reached" in note for note in scan.notes)
     lost.unlink()
     lost.write_bytes(content)
     assert len(DICOM.find(tmp_path, RULES).exams) == 2
@@ -142,7 +142,7 @@ def test_an_exam_of_image_files_out_of_reach_waits_for_the_next_scan(what, tmp_p
     assert [exam.subject for exam in scan.exams] == ["P2"]
     assert scan.refusals == ()
     assert any("run again" in out.why for out in scan.left_out)
-    assert any("1 files or folders could not be reached" in note for note in scan.notes)
+    assert any("1 file or folder could not be reached" in note for note in scan.notes)
 
 
 def test_a_file_that_opens_for_nobody_is_noted_and_stops_nothing(tmp_path, monkeypatch):
@@ -159,7 +159,7 @@ def test_a_file_that_opens_for_nobody_is_noted_and_stops_nothing(tmp_path, monke
     scan = DICOM.find(tmp_path, RULES)
     assert len(scan.exams) == 1
     assert scan.refusals == ()
-    assert any("1 files or folders could not be reached" in note for note in scan.notes)
+    assert any("1 file or folder could not be reached" in note for note in scan.notes)
 
 
 def test_what_every_disk_keeps_for_itself_is_neither_read_nor_missed(tmp_path):
@@ -181,7 +181,7 @@ def test_no_mask_is_concluded_while_an_archive_is_out_of_reach(tmp_path):
 def test_a_source_out_of_reach_is_no_empty_source(tmp_path):
     (tmp_path / "1.dcm").symlink_to(tmp_path / "gone")
     for importer in (DICOM, NIFTI):
-        with pytest.raises(ConfigError, match="1 files or folders that cannot be reached"):
+        with pytest.raises(ConfigError, match="1 file or folder that cannot be reached"):
             importer.find(tmp_path, RULES)
 
 

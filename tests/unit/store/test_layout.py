@@ -80,6 +80,24 @@ def test_who_comes_second_takes_nobodys_key_away(tmp_path, monkeypatch):
     assert faster[0].key()
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "the site key cannot be read: No such file or directory"),
+        ("not hexadecimal", "not a site key"),
+        ("ab12", "not a site key: shorter than 128 bits"),
+    ],
+)
+def test_a_key_that_is_none_is_named_and_no_store_is_made(text, told, tmp_path):
+    key = tmp_path / "given.key"
+    if text:
+        key.write_text(text)
+    with pytest.raises(StoreError, match=told) as caught:
+        init_store(tmp_path / "store", key)
+    assert caught.value.where == str(key)
+    assert not (tmp_path / "store").exists()
+
+
 def test_a_folder_with_other_things_is_not_taken_over(tmp_path):
     (tmp_path / "thesis.docx").write_text("years of work")
     with pytest.raises(StoreError, match="not empty"):
