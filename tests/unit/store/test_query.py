@@ -1,7 +1,6 @@
 """SQL: read-only, confined to the lake, and the views keep their grain."""
 
 import shutil
-import time
 import uuid
 from dataclasses import replace
 
@@ -248,10 +247,10 @@ def test_whatever_an_image_type_is_called_the_wide_view_says_what_the_rows_say(f
         assert found.fetchall() == [("a", 7.0), ("b", None), ("c", None)]
 
 
-def test_every_column_of_the_wide_view_is_there_in_seconds(tmp_path):
+def test_every_column_of_the_wide_view_is_there_and_none_is_an_aggregate_of_its_own(tmp_path):
     """Of 4,000 cases it took 11 GB and two minutes, and it is how features leave for R."""
     store, chance = init_store(tmp_path / "s"), np.random.default_rng(0)
-    names, cases = [f"firstorder_X{n}" for n in range(100)], [f"c{n:03}" for n in range(500)]
+    names, cases = [f"firstorder_X{n}" for n in range(20)], [f"c{n:03}" for n in range(60)]
     delta.append(store, "cases", [case_row(case) for case in cases], run_id="r")
     values = chance.normal(size=(12, len(cases), len(names)))
     for kind, matrix in enumerate(values):
@@ -261,10 +260,11 @@ def test_every_column_of_the_wide_view_is_there_in_seconds(tmp_path):
         ]
         delta.append(store, "radiomics", rows, run_id="r")
     with connect(store) as connection:
-        began = time.process_time()
         sql = "select columns('^k[0-9]+__firstorder_X') from radiomics_wide order by case_id"
         found = run_sql(connection, sql).to_arrow_table().to_pandas()
-        assert time.process_time() - began < 10, "a maximum per column takes 25 s of a processor"
+        view = "from duckdb_views() select sql where view_name = 'radiomics_wide'"
+        (made,) = connection.sql(view).fetchone()
+        assert "max(" not in made.lower()
     wide = pd.DataFrame(
         {f"k{k:02}__{n}": values[k, :, i] for k in range(12) for i, n in enumerate(names)}
     )
