@@ -23,13 +23,13 @@ from distributed.client import ClosedClientError
 
 from radlas.engine.base import BATCH, MANY, Done
 from radlas.engine.isolate import Child, seal, unseal
-from radlas.engine.local import local_cluster
+from radlas.engine.local import Environments, local_cluster
 from radlas.engine.spawn import importable
 from radlas.errors import ConfigError, WorkerError
 
 T = TypeVar("T")
 R = TypeVar("R")
-_AGAIN = {"crashed", "memory", "device"}  # what a fresh process may be spared
+_AGAIN = {"crashed", "memory", "device", "no_workers"}  # what a fresh process may be spared
 _ANSWER = 10  # a scheduler that is there answers sooner [s]
 _WAITING = 3  # tasks of each worker that the scheduler knows of
 _LOOK = 20.0  # between looks whether a worker is there [s]
@@ -63,6 +63,7 @@ class DaskEngine:
 
         Raises:
             ConfigError: No scheduler answers at the address; or workers cannot import the work.
+            WorkerError: The scheduler is lost; or no worker of this machine can start its child.
         """
         if not tasks:
             return
@@ -85,14 +86,18 @@ class DaskEngine:
             owners[future.key] = task
             return future
 
-        crashed: list[T] = []
+        answered, crashed = False, list[T]()
         running = as_completed([submit(task) for task in islice(waiting, window)])
         with _lookout(self._client, self.name):
             for future in running:
                 done = _collect(future, owners.pop(future.key))
                 for task in islice(waiting, 1):
                     running.add(submit(task))
-                if isinstance(done.error, WorkerError) and done.error.reason in _AGAIN:
+                reason = done.error.reason if isinstance(done.error, WorkerError) else ""
+                answered = answered or reason != "no_workers"
+                if done.error and not answered and self._cluster:
+                    raise done.error  # no other machine may be better, and no task will
+                if reason in _AGAIN:
                     crashed.append(done.task)
                 else:
                     yield done
@@ -120,10 +125,13 @@ class DaskEngine:
     @property
     def _client(self) -> Client:
         if self._started is None:
+            environments: Environments = {}
             if self._address is None:
-                self._cluster = self._local.enter_context(local_cluster(self._workers))
+                here = self._local.enter_context(local_cluster(self._workers))
+                self._cluster, environments = here
             self._started = _connect(self._cluster or self._address, self.name)
-            self._started.register_plugin(_ChildPlugin(self._timeout), name=self._plugin)
+            plugin = _ChildPlugin(self._timeout, environments)
+            self._started.register_plugin(plugin, name=self._plugin)
         return self._started
 
     def _workers_there(self, *, gpu: bool = False) -> int:
@@ -167,20 +175,18 @@ def _connect(target: LocalCluster | str | None, name: str) -> Client:
 
 
 class _ChildPlugin(WorkerPlugin):
-    """Gives every worker its child process."""
+    """Gives every worker its child process; one with several threads still has one."""
 
     child: Child
-    lock: threading.Lock
 
-    def __init__(self, timeout: float) -> None:
-        self.timeout = timeout
+    def __init__(self, timeout: float, environments: Environments) -> None:
+        self.timeout, self.environments = timeout, environments
 
     def setup(self, worker: Any) -> None:
-        self.child = Child(self.timeout)
-        self.lock = threading.Lock()  # a worker with several threads still has one child
+        self.child = Child(self.timeout, self.environments.get(worker.name))
 
     def teardown(self, worker: Any) -> None:
-        self.child.stop()
+        self.child.close()
 
 
 def _is_daemon() -> bool:
@@ -190,9 +196,8 @@ def _is_daemon() -> bool:
 def _isolated(name: str, sealed: bytes) -> bytes | WorkerError:
     """The worker never opens what it passes on: it would import all that its child does."""
     plugin: Any = get_worker().plugins[name]
-    with plugin.lock:
-        answer: bytes | WorkerError = plugin.child.call(sealed)
-        return answer
+    answer: bytes | WorkerError = plugin.child.call(sealed)
+    return answer
 
 
 @contextmanager

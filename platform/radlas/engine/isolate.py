@@ -12,13 +12,15 @@ import multiprocessing
 import os
 import pickle
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from multiprocessing.util import Finalize
 from typing import Any
 
 from radlas.engine.base import Done, measure
+from radlas.engine.spawn import deaf_to_interrupts
 from radlas.errors import WorkerError
 
 _THREADS = (
@@ -27,10 +29,13 @@ _THREADS = (
     "OPENBLAS_NUM_THREADS",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )
+_START = 120  # a process is there sooner, from a slow disk too [s]
 _GONE = 10  # a process that its driver does not let go may stay for ever [s]
 _IDLE = 600  # after which a process without a task ends [s]
 # Before an answer: whether more can come. A device that failed fails in its process for ever.
 _NEXT, _LAST = b"\x00", b"\x01"
+_HERE = b"\x02"  # what a process says once it has started
+_FEWER = 'fewer, as local:1; and in a script an engine only under `if __name__ == "__main__":`'
 _TRIM, _MMAP, _ARENAS = -1, -3, -8  # of malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
 _KEPT, _APART = 256 << 20, 32 << 20  # the second is the most that every glibc takes
 
@@ -47,16 +52,20 @@ def unseal(answer: bytes) -> Done[Any, Any]:
 
 
 class Child:
-    """One helper process that runs tasks one at a time.
+    """One helper process that runs tasks one at a time, whichever threads ask.
 
     Args:
         timeout: Longest time for one task [s].
+        environment: Variables that it has beside ours.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, environment: Mapping[str, str] | None = None) -> None:
         self._timeout = timeout
+        self._environment = dict(environment or {})
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
+        self._one_at_a_time = threading.Lock()
+        self._closed = False
 
     def call(self, sealed: bytes) -> bytes | WorkerError:
         """Run one task in the child.
@@ -67,7 +76,38 @@ class Child:
         Returns:
             The task's ``Done``, as ``unseal`` opens it; or how the child died or fell silent.
         """
-        pipe = self._ready()
+        with self._one_at_a_time:
+            try:
+                return self._answer(self._ready(), sealed)
+            except WorkerError as error:
+                return error
+
+    def close(self) -> None:
+        """End the child, whatever it does, and let none start any more."""
+        self._closed = True
+        process, idle = self._process, self._one_at_a_time.acquire(blocking=False)
+        if process is not None and not idle:
+            process.kill()
+        if idle or self._one_at_a_time.acquire(timeout=_GONE):  # who asked hears that it died
+            self.stop()
+            self._one_at_a_time.release()
+        elif process is not None:
+            _forget(process)
+
+    def stop(self) -> int | None:
+        """End the child, kindly or not; its exit code."""
+        process, self._process, pipe, self._pipe = self._process, None, self._pipe, None
+        if process is None or pipe is None:
+            return None
+        pipe.close()
+        process.join(0.2)
+        process.kill()
+        process.join(_GONE)
+        if process.exitcode is None:
+            _forget(process)
+        return process.exitcode
+
+    def _answer(self, pipe: Connection, sealed: bytes) -> bytes:
         try:
             pipe.send_bytes(sealed)
             if pipe.poll(self._timeout):
@@ -81,31 +121,32 @@ class Child:
         code = self.stop()
         what += f" (exit code {code})" if reason == "crashed" else ""
         hint = "look at the case: radlas status; then radlas retry --reason " + reason
-        return WorkerError(what, hint=hint, reason=reason)
-
-    def stop(self) -> int | None:
-        """End the child, kindly or not; its exit code."""
-        process, self._process, pipe, self._pipe = self._process, None, self._pipe, None
-        if process is None or pipe is None:
-            return None
-        pipe.close()
-        process.join(0.2)
-        process.kill()
-        process.join(_GONE)
-        return process.exitcode
+        raise WorkerError(what, hint=hint, reason=reason)
 
     def _ready(self) -> Connection:
         if self._process is not None and not self._process.is_alive():
             self.stop()  # it died while it had nothing to do
-        if self._pipe is None:
-            context = multiprocessing.get_context("spawn")
-            ours, theirs = context.Pipe()
-            # Not a daemon: it ends by itself when the pipe closes, also if we are killed.
-            process = context.Process(target=_serve, args=(theirs,), daemon=False)
+        return self._pipe or self._start()
+
+    def _start(self) -> Connection:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        # Not a daemon: it ends by itself when the pipe closes, also if we are killed.
+        process = context.Process(target=_serve, args=(theirs, self._environment), daemon=False)
+        with deaf_to_interrupts():
             process.start()
-            theirs.close()
-            self._pipe, self._process = ours, process
-        return self._pipe
+        theirs.close()
+        self._process, self._pipe = process, ours
+        with suppress(EOFError, OSError):
+            if not self._closed and ours.poll(_START) and ours.recv_bytes() == _HERE:
+                return ours
+        what = f"a worker's process did not start (exit code {self.stop()})"
+        raise WorkerError(what, hint=_FEWER, reason="no_workers")
+
+
+def _forget(process: multiprocessing.process.BaseProcess) -> None:
+    """Leave one behind that cannot be ended: Python waits for all it knows before it ends."""
+    multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
 
 
 def keep_freed_memory() -> None:
@@ -121,9 +162,16 @@ def keep_freed_memory() -> None:
         mallopt(_ARENAS, 1)  # those of other threads give back what they free whatever is set
 
 
-def _serve(pipe: Connection) -> None:
-    _move_in()
+def _serve(pipe: Connection, environment: Mapping[str, str]) -> None:
+    _move_in(environment)
+    _answer_all(pipe)
+    # After all else that is done at an end: Python's own takes half a second where torch is loaded.
+    Finalize(None, os._exit, args=(0,), exitpriority=-1)
+
+
+def _answer_all(pipe: Connection) -> None:
     with suppress(EOFError, OSError, KeyboardInterrupt):  # who asks is gone, or ends us
+        pipe.send_bytes(_HERE)
         while pipe.poll(_IDLE):  # whoever started us may have been killed, and we may hold a device
             done: Done[Any, Any] = measure(_opened, pipe.recv_bytes())
             lost = isinstance(done.error, WorkerError) and done.error.reason == "device"
@@ -132,9 +180,10 @@ def _serve(pipe: Connection) -> None:
             gc.enable()
 
 
-def _move_in() -> None:
+def _move_in(environment: Mapping[str, str]) -> None:
     """Make this process one that works for another."""
-    os.environ.update(dict.fromkeys(_THREADS, "1"))  # before numpy, torch and ITK are imported
+    # Before numpy, torch and ITK are imported.
+    os.environ.update({**dict.fromkeys(_THREADS, "1"), **environment})
     keep_freed_memory()
     gc.disable()  # until the first answer: to search all that a task loads takes a fifth of it
     os.dup2(2, 1)  # what libraries print is no part of the report on our parent's stdout

@@ -85,7 +85,7 @@ def waits(seconds: float) -> int:
 
 
 def parent(_: int) -> int:
-    """The worker, whose child this is."""
+    """The process whose child this is."""
     return os.getppid()
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -43,6 +44,12 @@ def test_dask_gives_what_serial_gives(dask_engine):
     serial = {one.task: one.result for one in SerialEngine().map(poison.work, tasks)}
     here = {one.task: one.result for one in dask_engine.map(poison.work, tasks)}
     assert serial == here == {task: task * task for task in tasks}
+
+
+def test_workers_of_this_machine_are_no_processes_but_their_children_are(dask_engine):
+    done = list(dask_engine.map(poison.parent, list(range(8))))
+    assert {one.result for one in done} == {os.getpid()}
+    assert len({one.worker for one in done}) == 2
 
 
 def test_a_second_cluster_on_this_machine_is_in_nobodys_way(dask_engine):
@@ -85,19 +92,6 @@ def test_a_crash_a_hang_bad_data_and_a_bug_cost_one_task_each(dask_engine):
     assert "exit code -11" in done[3].error.what
 
 
-def test_a_worker_that_dies_is_replaced_by_one_that_works():
-    """As one whom the system killed for its memory: by Dask's defaults it may have no child."""
-    engine = DaskEngine(workers=1, timeout=30)
-    try:
-        (first,) = engine.map(poison.parent, [0])
-        os.kill(first.result, signal.SIGKILL)
-        done = list(engine.map(poison.parent, [1, 2]))
-        assert [one.error for one in done] == [None, None]
-        assert {one.result for one in done}.isdisjoint({first.result})
-    finally:
-        engine.close()
-
-
 def test_a_process_whose_device_failed_is_replaced_and_its_task_tried_again(dask_engine, tmp_path):
     markers = [str(tmp_path / "first"), str(tmp_path / "second")]
     done = list(dask_engine.map(poison.fails_with_its_device, markers))
@@ -110,20 +104,19 @@ def test_a_process_whose_device_failed_is_replaced_and_its_task_tried_again(dask
 def test_a_process_that_nobody_asks_ends(monkeypatch):
     """It may hold a GPU's memory, and its run may have been killed."""
     monkeypatch.setattr(isolate, "_IDLE", 0.1)
-    monkeypatch.setattr(isolate, "_move_in", lambda: None)  # of this process nothing may change
     ours, theirs = multiprocessing.Pipe()
     ours.send_bytes(seal(poison.work, 4))
-    isolate._serve(theirs)  # answers, and returns
+    isolate._answer_all(theirs)  # answers, and returns
+    assert ours.recv_bytes() == isolate._HERE
     assert unseal(ours.recv_bytes()[1:]).result == 16
 
 
-def test_a_process_whose_asker_was_killed_ends_without_a_word(monkeypatch):
+def test_a_process_whose_asker_was_killed_ends_without_a_word():
     """Its traceback would stand where somebody looks for why the run ended."""
-    monkeypatch.setattr(isolate, "_move_in", lambda: None)
     ours, theirs = multiprocessing.Pipe()
     ours.send_bytes(seal(poison.work, 4))
     ours.close()  # the task is in its hands: nobody will take the answer
-    isolate._serve(theirs)
+    isolate._answer_all(theirs)
 
 
 def test_a_process_ends_with_its_worker_in_the_middle_of_a_task():
@@ -231,11 +224,27 @@ def test_work_that_no_worker_can_import_is_refused_with_the_remedy(way, tmp_path
 
 
 def test_an_engine_outside_of_a_scripts_guard_ends_it_with_the_remedy(tmp_path):
-    """Each worker runs into it; none starts workers of its own, and nobody waits for them."""
+    """Each child runs into it; none starts workers of its own, and nobody waits for them."""
     code, _, told = run_program("script", "poison.work if '__main__' else 0", tmp_path)
     assert code == 1
-    assert told.splitlines()[-3].endswith("this machine did not start: Nanny failed to start.")
+    assert "a worker that starts ran into the script's engine" in told
+    assert told.splitlines()[-2].endswith("a worker's process did not start (exit code 1)")
     assert "__name__" in told.splitlines()[-1]
+
+
+def test_an_engine_that_nobody_closes_ends_with_its_program():
+    """In the middle of a task: nobody waits for its end, and nobody lives on."""
+    code = (
+        "import poison\n"
+        "from radlas.engine.dask import DaskEngine\n"
+        "tasks = DaskEngine(workers=1).map(poison.waits, [0.1, 600])\n"
+        "print(next(tasks).result)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert run.stderr == ""
+    assert not Path(f"/proc/{int(run.stdout)}").exists()
 
 
 def test_nothing_is_started_for_no_tasks():
@@ -269,13 +278,25 @@ def test_a_child_that_died_is_replaced(child):
     assert unseal(child.call(seal(poison.work, 4))).result == 16
 
 
+def test_a_child_that_is_closed_is_ended_in_its_task_and_followed_by_none(child):
+    number = unseal(child.call(seal(poison.waits, 0))).result
+    with ThreadPoolExecutor(1) as beside:
+        answer = beside.submit(child.call, seal(poison.waits, 600))
+        while child._one_at_a_time.acquire(blocking=False):  # it has not begun
+            child._one_at_a_time.release()
+        child.close()
+        assert answer.result().reason in {"crashed", "no_workers"}
+    assert not Path(f"/proc/{number}").exists()
+    assert child.call(seal(poison.work, 4)).reason == "no_workers"
+
+
 def test_garbage_is_searched_for_once_a_child_has_loaded_what_it_needs(child):
     said = [unseal(child.call(seal(poison.collects, k))).result for k in range(3)]
     assert said == [False, True, True]
 
 
 def test_a_child_that_cannot_be_ended_is_left_behind():
-    """A driver may hold its process for ever; the worker is not to wait as long."""
+    """A driver may hold its process for ever; neither the worker nor Python's end waits as long."""
 
     class Held:
         exitcode, waited = None, []
@@ -286,9 +307,11 @@ def test_a_child_that_cannot_be_ended_is_left_behind():
         def kill(self):
             """It is not heard."""
 
-    child = Child(1.0)
-    child._process, child._pipe = Held(), SimpleNamespace(close=lambda: None)
+    child, held = Child(1.0), Held()
+    multiprocessing.process._children.add(held)
+    child._process, child._pipe = held, SimpleNamespace(close=lambda: None)
     assert child.stop() is None
+    assert held not in multiprocessing.process._children
     assert None not in Held.waited
 
 
