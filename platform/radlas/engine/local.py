@@ -22,6 +22,8 @@ from radlas.errors import WorkerError
 
 _SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,
+    # They live as long as the scheduler. After Ctrl-Z or a laptop's sleep all would seem lost.
+    "distributed.scheduler.worker-ttl": None,
     # Workers only wait for their children: what watches them would take a twelfth of two cores.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "500ms",

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -245,6 +246,33 @@ def test_an_engine_that_nobody_closes_ends_with_its_program():
     )
     assert run.stderr == ""
     assert not Path(f"/proc/{int(run.stdout)}").exists()
+
+
+def test_a_run_that_was_stopped_for_long_goes_on():
+    """As by Ctrl-Z, or with the laptop it is on: then nobody gave a sign of life."""
+    code = (
+        "import distributed.scheduler\n"
+        "import poison\n"
+        "distributed.scheduler.heartbeat_interval = lambda workers: 0.1\n"
+        "from radlas.engine.dask import DaskEngine\n"
+        "engine = DaskEngine(workers=2)\n"
+        "for done in engine.map(poison.waits, [0.1] * 20):\n"
+        "    print(done.error, flush=True)\n"
+        "engine.close()\n"
+    )
+    alive = {**os.environ, "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "1s"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=alive
+    ) as run:
+        first = run.stdout.readline()
+        os.kill(run.pid, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(run.pid, signal.SIGCONT)
+        try:
+            said, _ = run.communicate(timeout=30)
+        finally:
+            run.kill()
+    assert first + said == "None\n" * 20
 
 
 def test_nothing_is_started_for_no_tasks():
