@@ -20,7 +20,7 @@ from multiprocessing.util import Finalize
 from typing import Any
 
 from radlas.engine.base import Done, measure
-from radlas.engine.spawn import deaf_to_interrupts
+from radlas.engine.spawn import deaf_to_interrupts, main_left_alone
 from radlas.errors import WorkerError
 
 _THREADS = (
@@ -29,6 +29,7 @@ _THREADS = (
     "OPENBLAS_NUM_THREADS",
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )
+_ONE_STARTS = threading.Lock()  # what a start changes for its moment is the whole process's
 _START = 120  # a process is there sooner, from a slow disk too [s]
 _GONE = 10  # a process that its driver does not let go may stay for ever [s]
 _IDLE = 600  # after which a process without a task ends [s]
@@ -133,7 +134,7 @@ class Child:
         ours, theirs = context.Pipe()
         # Not a daemon: it ends by itself when the pipe closes, also if we are killed.
         process = context.Process(target=_serve, args=(theirs, self._environment), daemon=False)
-        with deaf_to_interrupts():
+        with _ONE_STARTS, deaf_to_interrupts(), main_left_alone():
             process.start()
         theirs.close()
         self._process, self._pipe = process, ours

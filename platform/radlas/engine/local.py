@@ -11,13 +11,12 @@ import multiprocessing
 import os
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import dask
 from distributed import LocalCluster
 
 from radlas.engine.gpus import GPU_SHARES, gpus, shares_of
-from radlas.engine.spawn import main_left_alone
 from radlas.errors import WorkerError
 
 _SETTINGS = {
@@ -45,12 +44,32 @@ def local_cluster(workers: int | None) -> Iterator[tuple[LocalCluster, Environme
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         hint = 'start it only under `if __name__ == "__main__":`'
         raise WorkerError("a worker that starts ran into the script's engine", hint=hint)
-    with dask.config.set(_SETTINGS), main_left_alone():
-        cluster = _start(workers or len(os.sched_getaffinity(0)))
-        try:
-            yield cluster, _with_gpus(cluster)
-        finally:
-            cluster.close()
+    with _quiet(), ExitStack() as until_the_end:
+        with dask.config.set(_SETTINGS):
+            cluster = _start(workers or len(os.sched_getaffinity(0)))
+            until_the_end.callback(cluster.close)
+            environments = _with_gpus(cluster)
+        yield cluster, environments
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Dask logs nothing within: a worker that ends may find its scheduler gone, with a traceback.
+
+    What matters of it is raised. Several engines may end in any order.
+    """
+
+    def nothing(record: logging.LogRecord) -> bool:
+        return False
+
+    handlers = logging.getLogger("distributed").handlers.copy()
+    for handler in handlers:
+        handler.addFilter(nothing)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(nothing)
 
 
 def _start(workers: int) -> LocalCluster:
@@ -65,7 +84,7 @@ def _start(workers: int) -> LocalCluster:
             dashboard_address=None,
             # A page is served all the same, and is to be in nobody's way.
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-            silence_logs=logging.ERROR,
+            silence_logs=False,  # not until the end of its end: see above
         )
 
 

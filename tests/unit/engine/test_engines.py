@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import pickle
@@ -18,6 +19,7 @@ from types import SimpleNamespace
 import poison
 import pytest
 from distributed.comm import CommClosedError
+from distributed.deploy.cluster import Cluster
 
 from radlas.engine import dask, isolate
 from radlas.engine.base import SerialEngine
@@ -273,6 +275,55 @@ def test_a_run_that_was_stopped_for_long_goes_on():
         finally:
             run.kill()
     assert first + said == "None\n" * 20
+
+
+def test_engines_of_one_program_may_end_in_any_order(tmp_path):
+    """What one changes of its process is no later than what the other needs."""
+    (tmp_path / "program.py").write_text(
+        "import sys\n"
+        "import poison\n"
+        "from dask import config\n"
+        "from radlas.engine.dask import DaskEngine\n"
+        "before = str(config.get('distributed'))\n"
+        "one, other = DaskEngine(workers=1), DaskEngine(workers=1)\n"
+        "print([next(engine.map(poison.work, [2])).result for engine in (one, other)])\n"
+        "one.close()\n"
+        "print([done.attempt for done in other.map(poison.work, [3, 2])])\n"
+        "other.close()\n"
+        "print(str(config.get('distributed')) == before, __spec__)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "program.py"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+        check=False,
+    )
+    assert (run.stdout, run.stderr) == ("[4, 4]\n[1, 2]\nTrue None\n", "")
+
+
+def test_nothing_of_dasks_log_is_told_of_an_engine_until_it_has_ended(monkeypatch):
+    """A worker on its way out may find its scheduler gone: a traceback beside the run's report."""
+    told, log = list[str](), logging.getLogger("distributed")
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())
+    log.addHandler(handler)
+    ends = Cluster._close
+
+    async def last(cluster):
+        log.error("of the engine")
+        await ends(cluster)
+
+    monkeypatch.setattr(Cluster, "_close", last)
+    engine = DaskEngine(workers=1)
+    try:
+        list(engine.map(poison.work, [0]))
+        engine.close()
+        log.error("of somebody else")
+    finally:
+        log.removeHandler(handler)
+    assert told == ["of somebody else"]
 
 
 def test_nothing_is_started_for_no_tasks():
