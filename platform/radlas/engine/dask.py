@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ from distributed.client import ClosedClientError
 from radlas.engine.base import BATCH, MANY, Done
 from radlas.engine.isolate import Child, seal, unseal
 from radlas.engine.local import Environments, local_cluster
-from radlas.engine.spawn import importable
+from radlas.engine.spawn import importable, undisturbed
 from radlas.errors import ConfigError, WorkerError
 
 T = TypeVar("T")
@@ -114,25 +114,38 @@ class DaskEngine:
 
     def close(self) -> None:
         """Leave the scheduler and end our processes, or the local cluster."""
-        if self._started is not None:
-            if self._cluster is None and self._started.status in {"running", "connecting"}:
-                # If it is being looked for, that ends first. One that is gone has no workers.
-                with suppress(OSError, TimeoutError, RuntimeError):
-                    self._started.unregister_worker_plugin(self._plugin)
-            self._started.close()
-        self._local.close()
+        with self._undisturbed():
+            if self._started is not None:
+                self._leave(self._started)
+            self._local.close()
+
+    def _leave(self, client: Client) -> None:
+        if self._cluster is None and client.status in {"running", "connecting"}:
+            # If it is being looked for, that ends first. One that is gone has no workers.
+            with suppress(OSError, TimeoutError, RuntimeError):
+                client.unregister_worker_plugin(self._plugin)
+        client.close()
+
+    def _undisturbed(self) -> AbstractContextManager[None]:
+        """Where begin and end are short: who waits for another machine may grow tired of it."""
+        return nullcontext() if self._address else undisturbed()
 
     @property
     def _client(self) -> Client:
         if self._started is None:
-            environments: Environments = {}
-            if self._address is None:
-                here = self._local.enter_context(local_cluster(self._workers))
-                self._cluster, environments = here
-            self._started = _connect(self._cluster or self._address, self.name)
-            plugin = _ChildPlugin(self._timeout, environments)
-            self._started.register_plugin(plugin, name=self._plugin)
+            with self._undisturbed():
+                self._started = self._start()
         return self._started
+
+    def _start(self) -> Client:
+        environments: Environments = {}
+        if self._address is None:
+            here = self._local.enter_context(local_cluster(self._workers))
+            self._cluster, environments = here
+        client = _connect(self._cluster or self._address, self.name)
+        plugin = _ChildPlugin(self._timeout, environments)
+        client.register_plugin(plugin, name=self._plugin)
+        return client
 
     def _workers_there(self, *, gpu: bool = False) -> int:
         """How many workers there are; or those that are labelled for a GPU's work."""

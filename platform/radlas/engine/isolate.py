@@ -92,8 +92,6 @@ class Child:
         if idle or self._one_at_a_time.acquire(timeout=_GONE):  # who asked hears that it died
             self.stop()
             self._one_at_a_time.release()
-        elif process is not None:
-            _forget(process)
 
     def stop(self) -> int | None:
         """End the child, kindly or not; its exit code."""
@@ -104,8 +102,6 @@ class Child:
         process.join(0.2)
         process.kill()
         process.join(_GONE)
-        if process.exitcode is None:
-            _forget(process)
         return process.exitcode
 
     def _answer(self, pipe: Connection, sealed: bytes) -> bytes:
@@ -136,6 +132,7 @@ class Child:
         process = context.Process(target=_serve, args=(theirs, self._environment), daemon=False)
         with _ONE_STARTS, deaf_to_interrupts(), main_left_alone():
             process.start()
+        _on_its_own(process)
         theirs.close()
         self._process, self._pipe = process, ours
         with suppress(EOFError, OSError):
@@ -145,8 +142,12 @@ class Child:
         raise WorkerError(what, hint=_FEWER, reason="no_workers")
 
 
-def _forget(process: multiprocessing.process.BaseProcess) -> None:
-    """Leave one behind that cannot be ended: Python waits for all it knows before it ends."""
+def _on_its_own(process: multiprocessing.process.BaseProcess) -> None:
+    """Python waits at its end for all that it knows; this one may be held by a driver for ever.
+
+    And where nobody closed its pipe, as nobody came to, it would wait for more work. It ends with
+    us anyway.
+    """
     multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
 
 

@@ -28,6 +28,7 @@ _SETTINGS = {
     "distributed.admin.tick.interval": "500ms",
     "distributed.admin.system-monitor.interval": "5s",
 }
+_END = 60  # who hears nothing meanwhile is not to wait for ever [s]
 Environments = Mapping[str, Mapping[str, str]]
 
 
@@ -47,7 +48,7 @@ def local_cluster(workers: int | None) -> Iterator[tuple[LocalCluster, Environme
     with _quiet(), ExitStack() as until_the_end:
         with dask.config.set(_SETTINGS):
             cluster = _start(workers or len(os.sched_getaffinity(0)))
-            until_the_end.callback(cluster.close)
+            until_the_end.callback(cluster.close, timeout=_END)
             environments = _with_gpus(cluster)
         yield cluster, environments
 

@@ -1,9 +1,10 @@
-"""What processes that this one starts may hear, and what they run: signals, and its program."""
+"""What this process and those that it starts may hear, and what they run: signals, its program."""
 
 from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
@@ -24,6 +25,30 @@ def deaf_to_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ctrl-C and SIGTERM are heard after what is done within, and not in the middle of it.
+
+    A person who waits presses again, and systems may send both: half of an end would hang.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only that one hears any
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) is not None  # of another language: it could not be put back
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def importable(work: Callable[[Any], Any]) -> bool:

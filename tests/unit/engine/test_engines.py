@@ -32,7 +32,7 @@ from radlas.errors import ConfigError, WorkerError
 def child():
     child = Child(timeout=20)
     yield child
-    child.stop()  # else this process waits for it at its end
+    child.stop()
 
 
 @pytest.fixture(scope="module")
@@ -326,6 +326,41 @@ def test_nothing_of_dasks_log_is_told_of_an_engine_until_it_has_ended(monkeypatc
     assert told == ["of somebody else"]
 
 
+def test_a_child_that_nobody_closes_is_not_waited_for():
+    """As where a second Ctrl-C came before anybody closed it: it would wait for more work."""
+    code = (
+        "import poison\n"
+        "from radlas.engine.isolate import Child, seal, unseal\n"
+        "child = Child(timeout=600)\n"
+        "print(unseal(child.call(seal(poison.waits, 0))).result)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert run.stderr == ""
+    ended = time.monotonic() + 10
+    while Path(f"/proc/{int(run.stdout)}/exe").exists():  # not of one that only waits to be counted
+        assert time.monotonic() < ended
+        time.sleep(0.05)
+
+
+def test_a_second_ctrl_c_is_heard_when_all_has_ended(monkeypatch):
+    """Not in the middle: Dask's own end would wait for ten seconds, and tell tracebacks."""
+    engine = DaskEngine(workers=1)
+    (done,) = engine.map(poison.waits, [0])
+    ends = engine._client.close
+
+    def close():
+        signal.raise_signal(signal.SIGINT)
+        ends()
+
+    monkeypatch.setattr(engine._client, "close", close)
+    with pytest.raises(KeyboardInterrupt):
+        engine.close()
+    assert not Path(f"/proc/{done.result}").exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_nothing_is_started_for_no_tasks():
     engine = DaskEngine("tcp://127.0.0.1:1")  # where nobody listens
     assert list(engine.map(poison.work, [])) == []
@@ -375,7 +410,7 @@ def test_garbage_is_searched_for_once_a_child_has_loaded_what_it_needs(child):
 
 
 def test_a_child_that_cannot_be_ended_is_left_behind():
-    """A driver may hold its process for ever; neither the worker nor Python's end waits as long."""
+    """A driver may hold its process for ever; the worker is not to wait as long."""
 
     class Held:
         exitcode, waited = None, []
@@ -387,10 +422,8 @@ def test_a_child_that_cannot_be_ended_is_left_behind():
             """It is not heard."""
 
     child, held = Child(1.0), Held()
-    multiprocessing.process._children.add(held)
     child._process, child._pipe = held, SimpleNamespace(close=lambda: None)
     assert child.stop() is None
-    assert held not in multiprocessing.process._children
     assert None not in Held.waited
 
 
