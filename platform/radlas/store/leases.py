@@ -41,7 +41,7 @@ def leased(place: Bucket, name: str, told: str, *, alone: bool) -> Iterator[None
     try:
         others = [one for one in _living(place) if one["told"] != told]
         if any(alone or one["alone"] for one in others):
-            raise locked(place, [one["told"] for one in others])
+            raise _taken(place, [one["told"] for one in others])
         thread.start()
         yield
     finally:
@@ -70,10 +70,10 @@ class _Lease:
             data, tag = self._place.read_tagged(self.name)
             held = json.loads(data)
             if held["until"] > time.time():
-                raise locked(self._place, [held["told"]])
+                raise _taken(self._place, [held["told"]])
             self._place.exchange(self.name, self._text(), tag)
         except (FileNotFoundError, FileExistsError):
-            raise locked(self._place, []) from None
+            raise _taken(self._place, []) from None
 
     def renew(self, stop: threading.Event) -> None:
         while not stop.wait(LEASE / 4):
@@ -107,3 +107,8 @@ def _living(place: Bucket) -> Iterator[dict[str, Any]]:
             one = json.loads(place.read(name))
             if one["until"] > time.time():
                 yield one
+
+
+def _taken(place: Bucket, holders: list[str]) -> StoreError:
+    """Nobody can tell from here whether a holder lives: not to send people to look for it."""
+    return locked(place, holders, died=f", or {LEASE:.0f} s if it was killed")

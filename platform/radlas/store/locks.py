@@ -50,12 +50,18 @@ def writing(store: Store, purpose: str, *, alone: bool = False) -> Iterator[None
             yield
 
 
-def locked(place: Place, holders: list[str]) -> StoreError:
-    """The error of one who comes second."""
+def locked(place: Place, holders: list[str], *, died: str = "") -> StoreError:
+    """The error of one who comes second.
+
+    Args:
+        place: The store's.
+        holders: What the runs that are in the way say of themselves.
+        died: What else may be, where one that died still holds its lock.
+    """
     return StoreError(
         f"another run is writing: {'; '.join(holders) or 'just started'}",
         str(place),
-        "wait for it to end; reading and querying go on meanwhile",
+        f"wait for it to end{died}; reading and querying go on meanwhile",
         "locked",
     )
 

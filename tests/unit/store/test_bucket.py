@@ -171,10 +171,11 @@ def test_a_lock_runs_out_if_nobody_renews_it(kept, monkeypatch):
     with writing(kept, "extract"):
         pass
     with (
-        pytest.raises(StoreError, match=f"extract by process {os.getpid()}"),
+        pytest.raises(StoreError, match=f"extract by process {os.getpid()}") as caught,
         writing(kept, "extract"),
     ):
         pass
+    assert "or 120 s if it was killed" in caught.value.hint
     later = SimpleNamespace(time=lambda: time.time() + leases.LEASE + 1)
     monkeypatch.setattr(leases, "time", later)
     with writing(kept, "extract"):
