@@ -17,8 +17,9 @@ import numpy as np
 
 from radlas.engine.base import BATCH, Bundle, Done
 from radlas.features.resnet import extractor
-from radlas.features.resnet.device import Told
-from radlas.flows import extract
+from radlas.features.resnet.runner import Told
+from radlas.flows import extract_case
+from radlas.flows.extract_case import ExtractTask
 
 # Variables of the environment: where processes meet, and how long an image takes [s].
 FOLDER, PACE = "MADE_DEVICE_FOLDER", "MADE_DEVICE_PACE"
@@ -40,8 +41,10 @@ class MadeDevice:
         return [Told(features, self.name) for features in made]
 
 
-def work_many(bundle: Bundle[extract.ExtractTask]) -> list[Done[extract.ExtractTask, Any]]:
+def work_many(
+    bundle: Bundle[ExtractTask],
+) -> list[Done[ExtractTask, Any]]:
     """As ``extract`` does it, on the made device."""
     extractor.default_device = lambda: "cuda"  # this process is a worker's child, and ours alone
     extractor.DeepExtractor.runner = lambda _: MadeDevice()
-    return extract.work_many(bundle)
+    return extract_case.work_many(bundle)

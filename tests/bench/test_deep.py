@@ -27,9 +27,9 @@ from radlas.engine.base import BATCH
 from radlas.engine.dask import DaskEngine
 from radlas.engine.isolate import keep_freed_memory
 from radlas.features.resnet.cam import grad_cam
-from radlas.features.resnet.device import TorchRunner, runner_of
 from radlas.features.resnet.exact import exactly
 from radlas.features.resnet.extractor import DeepExtractor
+from radlas.features.resnet.gpu import TorchRunner, runner_of
 from radlas.features.resnet.weights import cached_network, random_network
 from radlas.flows.base import Report
 from radlas.flows.extract import ExtractConfig, extract, plan

@@ -26,7 +26,7 @@ from radlas.engine.dask import DaskEngine
 from radlas.features.preprocess import as_floats, prepare, to_itk
 from radlas.features.radiomics import RadiomicsExtractor
 from radlas.features.regions import make_rings
-from radlas.flows import extract
+from radlas.flows import extract_case
 from radlas.geometry import make_geometry
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import IngestRules
@@ -356,14 +356,14 @@ def test_two_cores(tmp_path, tell):
         digest = digest_of(input_digests(read_record(Folder(tmp_path), case)))
         text = canonical_json(settings.model_dump(mode="json"))
         names = (case, "made", case, case, tmp_path, "radiomics", text, "radiomics-made", digest)
-        tasks.append(extract.ExtractTask(*names))
+        tasks.append(extract_case.ExtractTask(*names))
     seconds = {}
     for workers in (1, 2):
         engine = DaskEngine(workers=workers)
         try:
-            list(engine.map(extract.work, tasks[: 4 * workers]))
+            list(engine.map(extract_case.work, tasks[: 4 * workers]))
             start = time.perf_counter()
-            ended = list(engine.map(extract.work, tasks))
+            ended = list(engine.map(extract_case.work, tasks))
             seconds[workers] = time.perf_counter() - start
         finally:
             engine.close()

@@ -12,7 +12,7 @@ import pytest
 from radlas.engine.base import Done
 from radlas.flows import batch
 from radlas.flows.base import Plan
-from radlas.flows.extract import ExtractTask
+from radlas.flows.extract_case import ExtractTask
 from radlas.store import delta
 from radlas.store.layout import init_store
 

@@ -26,7 +26,8 @@ from radlas.flows import activation
 from radlas.flows import pretrain as pretraining
 from radlas.flows.activation import case_map, compare, model_extractor
 from radlas.flows.base import bundles
-from radlas.flows.extract import ExtractConfig, extract, plan, work, work_many
+from radlas.flows.extract import ExtractConfig, extract, plan
+from radlas.flows.extract_case import work, work_many
 from radlas.flows.pretrain import PretrainConfig, pretrain
 from radlas.learn.explain import deep_head
 from radlas.learn.persist import load
@@ -290,7 +291,9 @@ def test_a_few_steps_are_taken_for_training_in_no_file(own_weights, tmp_path):
     made = DeepExtractor(DeepExtractor.Settings.parse(settings))
     assert "taught the network next to nothing" in made.banner
     assert "-untrained-" in made.label
-    torch.save(dict(read_weights(own_weights).state), tmp_path / "stripped.pth")
+    state = read_weights(own_weights).state
+    tensors = {name: torch.from_numpy(values) for name, values in state.items()}
+    torch.save(tensors, tmp_path / "stripped.pth")
     with pytest.raises(ConfigError, match="never trained, or hardly"):
         read_weights(tmp_path / "stripped.pth")
 

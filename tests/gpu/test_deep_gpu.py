@@ -10,7 +10,7 @@ import torch
 
 from radlas.features.resnet.cam import grad_cam
 from radlas.features.resnet.contrast import Trainer, Training
-from radlas.features.resnet.device import PARITY, CpuRunner, TorchRunner
+from radlas.features.resnet.gpu import PARITY, TorchRunner, runner_of
 from radlas.features.resnet.weights import on_device, random_network
 from radlas.geometry import Geometry
 
@@ -29,7 +29,7 @@ def images(number: int) -> list[np.ndarray]:
 def test_features_on_the_gpu_equal_those_on_the_cpu(variant, half):
     """Within 1e-3 of the largest feature in half precision; in float32 as TF32 could not be."""
     network = random_network(variant, 0).requires_grad_(False)
-    expected = CpuRunner(network).features(images(5))
+    expected = runner_of(network).features(images(5))
     found = TorchRunner(on_device(network, "cuda"), half, batch=4).features(images(5))
     bound = PARITY if half else EXACT
     np.testing.assert_allclose(found, expected, atol=bound * np.abs(expected).max())
@@ -93,7 +93,7 @@ def test_maps_on_the_gpu_equal_those_on_the_cpu(layer):
     network = random_network("medicalnet", 0).requires_grad_(False)
     (image,), head = images(1), np.random.default_rng(1).normal(size=512)
     grid = Geometry(SHAPE, np.eye(4))
-    expected = grad_cam(CpuRunner(network), image, grid, weights=head, bias=0, layer=layer)
+    expected = grad_cam(runner_of(network), image, grid, weights=head, bias=0, layer=layer)
     runner = TorchRunner(on_device(network, "cuda"))
     found = grad_cam(runner, image, grid, weights=head, bias=0, layer=layer)
     np.testing.assert_allclose(found.map, expected.map, atol=1e-3 * expected.map.max())

@@ -49,7 +49,7 @@ def import_(
 
     def action() -> int:
         from radlas.features.resnet.checkpoint import read_weights, save_weights
-        from radlas.features.resnet.weights import fitting
+        from radlas.features.resnet.state import fitting
 
         weights = read_weights(file)
         fitting(weights, file)
@@ -112,7 +112,7 @@ class _Watch:
 
 def _told(file: Path) -> Report:
     from radlas.features.resnet.checkpoint import read_weights
-    from radlas.features.resnet.weights import fitting
+    from radlas.features.resnet.state import fitting
 
     weights = read_weights(file)
     variants = fitting(weights, file)

@@ -12,28 +12,45 @@ from pathlib import Path
 from radlas.errors import ConfigError
 
 SHARES = 3  # workers of one GPU
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+_NONE = {"", "-1", "NoDevFiles"}  # as CUDA reads that variable
+_OTHERS = {"kfd", "nvhost-gpu"}  # of ROCm, which torch calls cuda, and of Jetson
 GPU_SHARES = "RADLAS_GPU_SHARES"  # a worker's variable: how many share the GPU that it sees
 _DEVICES = Path("/dev")
 _IMPORT = 120  # torch is imported sooner, from a slow disk too [s]
 _ANSWER = 10  # a driver that is there answers sooner [s]
 
 
+def may_be_there() -> bool:
+    """Whether torch should be asked if it can use a GPU here, of whatever maker."""
+    named = os.environ.get(_VISIBLE)
+    if named is not None:
+        return named.strip() not in _NONE
+    return bool(_device_files() or _OTHERS & {path.name for path in _DEVICES.iterdir()})
+
+
 def gpus() -> list[str]:
     """The GPUs that torch can use here, as ``CUDA_VISIBLE_DEVICES`` names them."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    listed = [one.strip() for one in (named or "").split(",")]
-    listed = [one for one in listed if one.isdigit() or one.startswith(("GPU-", "MIG-"))]
-    there = listed if named is not None else _device_files()
+    there = _candidates()
     if not there:
         return []
-    count = _seen_by_torch()
+    count, named = _seen_by_torch(), _VISIBLE in os.environ
     if not count:
         what = "there are GPUs, but torch cannot use them: processors do their work"
         logging.getLogger(__name__).warning("%s (%s)", what, ", ".join(sorted(there)))
-    if count and listed and all(one.startswith("MIG-") for one in listed):
-        return listed  # CUDA shows a process one of them, however many it may use
+    if count and named and all(one.startswith("MIG-") for one in there):
+        return there  # CUDA shows a process one of them, however many it may use
     # A container's only device may be /dev/nvidia3, and CUDA calls it 0.
-    return listed[:count] if named is not None else [str(number) for number in range(count)]
+    return there[:count] if named else [str(number) for number in range(count)]
+
+
+def _candidates() -> list[str]:
+    """Those that the environment names, or else the device files."""
+    named = os.environ.get(_VISIBLE)
+    if named is None:
+        return _device_files()
+    listed = [one.strip() for one in named.split(",")]
+    return [one for one in listed if one.isdigit() or one.startswith(("GPU-", "MIG-"))]
 
 
 def _device_files() -> list[str]:

@@ -194,7 +194,7 @@ def model_extractor(
             f"model {card['study']['name']}",
             "name the file: radlas explain --weights FILE",
         )
-    made, here = made_with["versions"].get("methods", "1"), extractor.versions["methods"]
+    made, here = (_methods(one) for one in (made_with["versions"], extractor.versions))
     if made != here:
         raise StudyError(
             f"the deep features were made by methods {made}, and this radlas has methods {here}",
@@ -202,6 +202,12 @@ def model_extractor(
             "explain with the radlas that extracted, or extract and train again with this one",
         )
     return extractor
+
+
+def _methods(versions: Mapping[str, str]) -> str:
+    """By what else than weights and settings features may differ."""
+    drawn = versions.get("drawn")
+    return versions.get("methods", "1") + (f", random weights drawn {drawn}" if drawn else "")
 
 
 def as_nifti(values: NDArray[np.float32], geometry: Geometry, warning: str = "") -> bytes:

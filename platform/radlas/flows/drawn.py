@@ -6,11 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from radlas.errors import ConfigError
 from radlas.model import Roi
 from radlas.reasons import data_error
-from radlas.store import delta
-from radlas.store.layout import Store
 
 
 def drawn_rois(rois: Iterable[Roi], extractor: Any) -> dict[str, Roi]:
@@ -50,20 +47,3 @@ def by_name(
     if doubled & (set(wanted) if wanted is not None else doubled):
         raise data_error("ambiguous_roi", "several readers drew the same ROI; name one: `reader`")
     return {roi.name: roi for roi in of_reader if roi.name not in doubled}
-
-
-def not_drawn(store: Store, extractor: Any) -> list[str]:
-    """What a recipe names and nobody drew: a slip of the pen would only leave rows out.
-
-    Raises:
-        ConfigError: None of the ROIs that it is to describe was drawn in any case.
-    """
-    rows = delta.read(store, "rois", ["roi", "feature_set"]).to_pylist()
-    there = {row["roi"] for row in rows if not row["feature_set"]}
-    told = f"there are: {', '.join(sorted(there)) or 'none'}"
-    described = set(getattr(extractor.settings, "rois", ()))
-    if described and not described & there:
-        what = f"no case has a ROI {' or '.join(sorted(described))}"
-        raise ConfigError(what, extractor.label, told)
-    absent = sorted({*described, *getattr(extractor, "drawn", ())} - there)
-    return [f"  !! no case has a ROI {name}; {told}" for name in absent]

@@ -89,6 +89,7 @@ def pretrain(
     from radlas.features.resnet.contrast import Trainer, check  # noqa: PLC0415 - torch
     from radlas.features.resnet.device import default_device  # noqa: PLC0415
     from radlas.features.resnet.trouble import told_of_device  # noqa: PLC0415
+    from radlas.features.resnet.weights import state_of  # noqa: PLC0415
 
     files.check_free(config.out)
     store = open_store(config.store)
@@ -108,7 +109,7 @@ def pretrain(
         note = _note(config, _exams(store, cases))
         note |= _figures(trainer.last, config.batch, trainer.untaught())
         note |= {"torch": version("torch"), "device": default_device()}
-        state = {name: tensor.cpu() for name, tensor in trainer.network.state_dict().items()}
+        state = state_of(trainer.network)
         note["recast"] = files.recast_digests(state)
         note_pretraining(store, files.weights_digest(state), note)  # first: a kill may come between
         files.save_weights(config.out, state, note)

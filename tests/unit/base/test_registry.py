@@ -1,5 +1,6 @@
 """Registries: names are cheap, imports happen on use, mistakes are named."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -105,6 +106,30 @@ def test_importing_the_package_imports_neither_torch_nor_radiomics_nor_dask():
     code = "import radlas, radlas.features, radlas.store.query, sys; print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "radiomics", "distributed", "sklearn"} & set(out.stdout.split())
+
+
+def test_features_of_a_network_need_torch_for_nothing_where_there_is_no_gpu():
+    """It takes a second and a half, and a quarter of a gigabyte, of every worker."""
+    code = (
+        "import sys, numpy as np\n"
+        "from radlas.features.resnet.extractor import DeepExtractor\n"
+        "runner = DeepExtractor(DeepExtractor.Settings()).runner()\n"
+        "print(runner.features([np.ones((16, 16, 16), np.float32)])[0].shape)\n"
+        "print(*sys.modules)"
+    )
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    words = [sys.executable, "-c", code]
+    out = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
+    shape, loaded = out.stdout.splitlines()
+    assert shape == "(512,)"
+    assert not {"torch", "radiomics", "distributed", "sklearn"} & set(loaded.split())
+
+
+def test_who_describes_a_case_loads_nothing_of_the_lake():
+    """A quarter of a second of every worker, and tens of megabytes."""
+    code = "import sys, radlas.flows.extract_case; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"pyarrow", "deltalake", "duckdb", "pandas", "torch"} & set(out.stdout.split())
 
 
 def test_the_folder_platform_does_not_shadow_the_standard_library():

@@ -16,7 +16,14 @@ import pytest
 import torch
 
 from radlas.engine.dask import DaskEngine
-from radlas.engine.gpus import SHARES, _seen_by_torch, gpus, share_of_memory, shares_of
+from radlas.engine.gpus import (
+    SHARES,
+    _seen_by_torch,
+    gpus,
+    may_be_there,
+    share_of_memory,
+    shares_of,
+)
 from radlas.errors import ConfigError, WorkerError
 
 
@@ -156,6 +163,27 @@ def test_a_gpu_is_known_by_its_device_file(monkeypatch, tmp_path, files, expecte
     for name in files:
         (tmp_path / name).touch()
     assert gpus() == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "named", "expected"),
+    [
+        (["null"], None, False),
+        (["nvidia0"], None, True),
+        (["kfd", "dri"], None, True),  # AMD's, which torch calls cuda
+        (["nvidia0"], "", False),
+        (["nvidia0"], "-1", False),
+        (["null"], "0abc", True),  # CUDA reads it as 0
+    ],
+)
+def test_torch_is_asked_wherever_it_might_find_a_gpu(monkeypatch, tmp_path, files, named, expected):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if named is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    monkeypatch.setattr("radlas.engine.gpus._DEVICES", tmp_path)
+    for name in files:
+        (tmp_path / name).touch()
+    assert may_be_there() == expected
 
 
 def test_gpus_that_torch_cannot_use_get_no_worker_and_are_told(monkeypatch, caplog):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from radlas.features.resnet.cam import grad_cam
-from radlas.features.resnet.device import runner_of
+from radlas.features.resnet.gpu import runner_of
 from radlas.features.resnet.network import ResNet18
 from radlas.features.resnet.sanity import cascade
 from radlas.features.resnet.weights import random_network

@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from radlas.errors import WorkerError
-from radlas.features.resnet import device, extractor
-from radlas.features.resnet.device import PARITY, CpuRunner, TorchRunner, runner_of
+from radlas.features.resnet import device, extractor, gpu
 from radlas.features.resnet.exact import exactly
 from radlas.features.resnet.extractor import DeepExtractor, Prepared
-from radlas.features.resnet.network import FORMS, ResNet18
+from radlas.features.resnet.form import FORMS
+from radlas.features.resnet.gpu import PARITY, TorchRunner, runner_of
+from radlas.features.resnet.network import ResNet18
 from radlas.geometry import Geometry
 from radlas.model import Volume
 
@@ -60,7 +61,7 @@ def test_features_do_not_depend_on_the_batch(network):
     together = TorchRunner(network, batch=4).features(many)
     np.testing.assert_array_equal(together, alone)
     bound = 1e-5 * np.abs(alone).max()
-    np.testing.assert_allclose(CpuRunner(network).features(many), alone, atol=bound)
+    np.testing.assert_allclose(runner_of(network).features(many), alone, atol=bound)
 
 
 def test_out_of_memory_halves_the_batch_and_goes_on(network):
@@ -145,7 +146,7 @@ def test_regions_that_take_turns_fill_their_batches_all_the_same(network):
 
 def test_no_activation_has_more_values_than_32_bits_count(network, monkeypatch):
     narrow = Narrow(network, 99)
-    monkeypatch.setattr(device, "_COUNTED", 5 * 16 * 24 * 16)
+    monkeypatch.setattr(gpu, "_COUNTED", 5 * 16 * 24 * 16)
     TorchRunner(narrow, batch=16).features(images(5))
     assert narrow.asked == [4, 4]
 
@@ -223,7 +224,7 @@ def test_a_gpu_that_lets_nobody_in_says_so(monkeypatch, error, reason, said):
 
     shares = []
     monkeypatch.setattr(device, "default_device", lambda: "cuda")
-    monkeypatch.setattr(device, "cached_network", refuse)
+    monkeypatch.setattr(gpu, "cached_network", refuse)
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
     monkeypatch.setenv("RADLAS_GPU_SHARES", "3")
     with pytest.raises(WorkerError, match=said) as caught:

@@ -10,15 +10,15 @@ import torch
 from safetensors.torch import save_file
 
 from radlas.errors import ConfigError
+from radlas.features.resnet.form import FORMS, STAGES
 from radlas.features.resnet.network import (
-    FORMS,
-    STAGES,
     ResNet18,
     max_pool,
     max_pool_in_turns,
     shortcut,
 )
 from radlas.features.resnet.sanity import forget
+from radlas.features.resnet.state import cached_state, shapes
 from radlas.features.resnet.weights import (
     cached_network,
     load_network,
@@ -162,6 +162,24 @@ def test_a_network_continued_after_a_stage_is_the_network(networks):
         torch.testing.assert_close(network.run(middle, after="layer2"), network.run(image))
 
 
+@pytest.mark.parametrize("variant", FORMS)
+def test_a_forms_tensors_are_those_of_its_network(variant):
+    state = ResNet18(variant).state_dict()
+    expected = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    assert list(shapes(FORMS[variant]).items()) == list(expected.items())
+
+
+@pytest.mark.parametrize("variant", FORMS)
+def test_random_weights_have_the_variance_that_torch_gives_them(variant):
+    for module in random_network(variant, 3).modules():
+        if isinstance(module, torch.nn.Conv3d):
+            fresh = torch.empty(module.weight.shape)
+            torch.nn.init.kaiming_normal_(fresh, mode="fan_out")
+            room = 6 / np.sqrt(fresh.numel())  # of a standard deviation, six of its own errors
+            assert float(module.weight.detach().std() / fresh.std()) == pytest.approx(1, abs=room)
+            assert abs(float(module.weight.detach().mean() / fresh.std())) < room
+
+
 def test_random_weights_follow_the_seed_and_leave_the_global_state_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)
@@ -250,6 +268,12 @@ def test_a_damaged_file_is_refused(tmp_path, name):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match="no such weights file"):
         load_network("monai", tmp_path / "none.pth")
+
+
+def test_a_network_that_went_to_its_device_leaves_no_copy_behind():
+    cached_state.cache_clear()
+    cached_network("monai", "", "", 17, "meta")
+    assert not cached_state.cache_info().currsize
 
 
 def test_weights_that_changed_since_the_recipe_was_made_are_refused(tmp_path):

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from radlas.features.resnet.cam import grad_cam
 from radlas.features.resnet.checkpoint import read_weights
-from radlas.features.resnet.device import TorchRunner, runner_of
+from radlas.features.resnet.gpu import TorchRunner, runner_of
 from radlas.features.resnet.weights import load_network
 from radlas.geometry import Geometry
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from radlas.features.kernels import stem, strided_stem, winograd
 from radlas.features.resnet import convolution as convolutions
-from radlas.features.resnet.convolution import Convolution, Room
+from radlas.features.resnet.convolution import Convolution, Folded, Gathered, Room
+from radlas.features.resnet.form import FORMS, STAGES
 from radlas.features.resnet.lean import LeanNetwork
-from radlas.features.resnet.network import FORMS, STAGES
+from radlas.features.resnet.weights import state_of
 
 from .test_network import trained
 
@@ -25,7 +26,7 @@ def network(request):
 @pytest.fixture(scope="module")
 def lean_network(network):
     """Its filters are transformed once: of the largest network that takes seconds."""
-    return LeanNetwork(network)
+    return LeanNetwork(network.form, state_of(network))
 
 
 def image(shape, seed=0):
@@ -54,7 +55,7 @@ def test_activations_of_every_stage_are_those_of_torch(network, lean_network, st
 def test_an_image_says_the_same_after_another_of_any_size(network, lean_network):
     """Memory that is used again leaves nothing behind, and takes nothing that was given away."""
     first = image((16, 24, 20))
-    alone = LeanNetwork(network).features(first)
+    alone = LeanNetwork(network.form, state_of(network)).features(first)
     given = lean_network.run(first, until="layer1")
     kept = given.copy()
     lean_network.features(image((20, 40, 36), seed=2))
@@ -84,8 +85,37 @@ def test_a_convolution_is_torchs_at_any_size(shape, dilation, channels, around, 
     expected[..., : added.shape[-1]] += added
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(convolutions, "_SLAB", slab)
-        found = Convolution(lambda: convolution, Room())(values, added)
+        found = Convolution(folded(convolution), dilation, Room())(values, added)
     np.testing.assert_allclose(found, np.maximum(expected, 0), atol=2e-5)
+
+
+def folded(convolution):
+    """Its taps made smaller or larger, and as much to be scaled by."""
+    chance = np.random.default_rng(0)
+    scale = 2.0 ** chance.integers(-2, 3, convolution.out_channels).astype(np.float32)
+    taps = convolution.weight.numpy() / scale[:, None, None, None, None]
+    return Folded(taps, scale, convolution.bias.numpy())
+
+
+@settings(max_examples=40)
+@given(
+    shape=st.tuples(st.integers(1, 6), st.integers(1, 9), st.integers(1, 9)),
+    kernel=st.sampled_from([(1, 1, 1), (3, 3, 3), (3, 7, 7)]),
+    steps=st.tuples(st.tuples(*[st.integers(1, 2)] * 3), st.integers(1, 2)),
+    channels=st.sampled_from([(1, 4), (3, 5)]),
+    rectified=st.booleans(),
+)
+def test_any_other_convolution_is_torchs_at_any_size(shape, kernel, steps, channels, rectified):
+    torch.manual_seed(0)
+    stride, dilation = steps
+    options = {"stride": stride, "dilation": dilation}
+    options["padding"] = tuple(dilation * (edge // 2) for edge in kernel)
+    convolution = torch.nn.Conv3d(*channels, kernel, **options).requires_grad_(False)
+    values = image((*shape, channels[0]))
+    expected = convolution(torch.from_numpy(values).permute(3, 0, 1, 2)[None])[0]
+    expected = expected.permute(1, 2, 3, 0).numpy()
+    found = Gathered(folded(convolution), stride, dilation, rectified=rectified)(values)
+    np.testing.assert_allclose(found, np.maximum(expected, 0) if rectified else expected, atol=2e-5)
 
 
 @settings(max_examples=40)

@@ -14,43 +14,16 @@ Convolutional Neural Networks", CVPR 2016, F(4x4, 3x3).
 from __future__ import annotations
 
 import math
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from radlas.compiled import kernel
+from radlas.features.kernels.winograd_filters import GROUPS
 
-PLACES = 36
-_AT_ONCE = 4  # inputs whose filters are transformed together
 Array = NDArray[np.float32]
 Groups = tuple[Array, Array, Array, Array]
-
-_FILTERS = np.array(
-    [
-        [1 / 4, 0, 0],
-        [-1 / 6, -1 / 6, -1 / 6],
-        [-1 / 6, 1 / 6, -1 / 6],
-        [1 / 24, 1 / 12, 1 / 6],
-        [1 / 24, -1 / 12, 1 / 6],
-        [0, 0, 1],
-    ]
-)
-# Places are ordered by the tiles that have them: all, those with four outputs along x, along y,
-# along both. The first are numbered by rows of five.
-_ROWS_AND_COLUMNS = [
-    *((i, j) for i in range(5) for j in range(5)),
-    *((i, 5) for i in range(5)),
-    *((5, j) for j in range(5)),
-    (5, 5),
-]
-_ENDS = (0, 25, 30, 35, PLACES)
-GROUPS = tuple(slice(*ends) for ends in pairwise(_ENDS))
-TAPS = np.eye(3)
-# Karatsuba's: of slices a and b that meet each other alone, and taps p, q and r, the outputs are
-# q (a + b) + (r - q) b and q (a + b) + (p - q) a.
-PAIRED = np.array([[1, -1, 0], [0, 1, 0], [0, -1, 1]])
 
 
 class Side(NamedTuple):
@@ -115,28 +88,6 @@ class Grid(NamedTuple):
         down = self.down.long if group >= 2 else self.down.tiles
         across = self.across.long if group % 2 else self.across.tiles
         return self.dilation, self.dilation, down, across
-
-
-def transformed_filters(weights: Array, along_z: NDArray[Any] = TAPS) -> Array:
-    """Filters as matrices, transformed in double precision.
-
-    Args:
-        weights: Shape ``(outputs, inputs, 3, 3, 3)``.
-        along_z: What the taps along z are multiplied by: ``TAPS`` or ``PAIRED``.
-
-    Returns:
-        Shape ``(36, 3, inputs, outputs)``: for each place of a tile, in their groups' order, and
-        each row of ``along_z`` a matrix.
-    """
-    outputs, inputs = weights.shape[:2]
-    found = np.empty((PLACES, 3, inputs, outputs), np.float32)
-    both = np.array([np.kron(_FILTERS[i], _FILTERS[j]) for i, j in _ROWS_AND_COLUMNS])
-    flat = np.ascontiguousarray(weights.reshape(outputs, -1).T).reshape(inputs, 3, 9, outputs)
-    for start in range(0, inputs, _AT_ONCE):
-        part = flat[start : start + _AT_ONCE].astype(np.float64)
-        part = (along_z @ part.reshape(len(part), 3, -1)).reshape(part.shape)
-        found[:, :, start : start + _AT_ONCE] = (both @ part).transpose(2, 1, 0, 3)
-    return found
 
 
 @kernel

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from radlas.features.resnet.device import Runner
 from radlas.features.resnet.exact import exactly
-from radlas.features.resnet.network import FEATURES, STAGES, Steps, pool
+from radlas.features.resnet.form import FEATURES, STAGES, Steps
+from radlas.features.resnet.network import pool
+from radlas.features.resnet.runner import Runner
 from radlas.geometry import Geometry
 
 

@@ -1,4 +1,7 @@
-"""Files of weights: tensors alone, strictly read, and known by their values."""
+"""Files of weights: tensors alone, strictly read, and known by their values.
+
+Torch is loaded for files of its own only (``torch_file.py``).
+"""
 
 from __future__ import annotations
 
@@ -10,20 +13,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import safe_open
-from safetensors.torch import save
-from torch import Tensor
+from safetensors.numpy import save
 
 from radlas.digests import file_digest
 from radlas.errors import ConfigError
-from radlas.features.resnet.network import FORMS
+from radlas.features.resnet.form import FORMS
 from radlas.stages import whole
 
+Array = NDArray[Any]
+State = Mapping[str, Array]
 _HEADS = ("fc.", "conv_seg.")  # what is trained upon the backbone, in published files
 UNUSED = "num_batches_tracked"  # counts of training; absent from old files, and of no effect
 _NOTE = "radlas"  # key of our own note in a safetensors file
 _OF = "weights_sha256"  # in that note: whose it is
+_OF_NUMPY = {"BOOL", "F16", "F32", "F64", *(f"{k}{n}" for k in "UI" for n in (8, 16, 32, 64))}
 _FRESH = 0.02  # what a few steps of training move a normalisation by, at most [1]
 
 
@@ -39,7 +45,7 @@ class Weights:
         heads: Tensors of the file that do not belong to the backbone and were left out.
     """
 
-    state: Mapping[str, Tensor]
+    state: State
     digest: str
     note: Mapping[str, Any]
     heads: tuple[str, ...] = field(default=())
@@ -70,11 +76,8 @@ def read_weights(path: Path) -> Weights:
     """
     found, note = _read(path)
     heads = tuple(name for name in found if name.startswith(_HEADS))
-    state = {name: tensor for name, tensor in found.items() if name not in heads}
-    _refuse_no_numbers(state, path)
-    state = {name: tensor if UNUSED in name else tensor.float() for name, tensor in state.items()}
-    if any(name.startswith("stem.") for name in state):
-        state = _from_video(state)
+    numbers = _numbers({name: one for name, one in found.items() if name not in heads}, path)
+    state = _from_video(numbers) if any(name.startswith("stem.") for name in numbers) else numbers
     digest, of = weights_digest(state), note.pop(_OF, None)
     told = of == digest and "untrained" in note
     _refuse_untrained(state, path, within=0.0 if told else _FRESH)
@@ -88,7 +91,7 @@ def read_weights(path: Path) -> Weights:
     return Weights(state, digest, note, heads)
 
 
-def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, Any]) -> str:
+def save_weights(path: Path, state: State, note: Mapping[str, Any]) -> str:
     """Write a backbone as safetensors, with a note of where it comes from; returns its digest.
 
     Raises:
@@ -96,8 +99,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], note: Mapping[str, Any
             weights are no numbers.
     """
     check_free(path)
-    _refuse_no_numbers(state, path)
-    tensors = {name: tensor.contiguous().cpu() for name, tensor in state.items()}
+    tensors = {name: np.asarray(one, order="C") for name, one in _numbers(state, path).items()}
     digest = weights_digest(tensors)
     note_text = json.dumps({**note, _OF: digest}, sort_keys=True)
     with whole(path) as temporary:
@@ -117,16 +119,10 @@ def check_free(path: Path) -> None:
         raise ConfigError("the weights file must end in .safetensors", str(path))
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors by name, without wrappers and ``module.`` prefixes; and our own note, if any."""
-    note: dict[str, Any] = {}
+def _read(path: Path) -> tuple[dict[str, Array | None], dict[str, Any]]:
+    """Tensors by name, without ``module.`` prefixes, None for one without values; and our note."""
     try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
-                state: Any = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                note = _our_note((file.metadata() or {}).get(_NOTE, "{}"))
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+        found, note = _opened(path)
     except FileNotFoundError:
         raise ConfigError("no such weights file", str(path), "check the path") from None
     except pickle.UnpicklingError as error:
@@ -136,15 +132,27 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         head = next(iter(str(error).strip().splitlines()), type(error).__name__)
         hint = "is the file whole? Give a checkpoint of tensors alone"
         raise ConfigError(f"not readable as weights: {head}", str(path), hint) from error
-    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
-        state = state["state_dict"]
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+    if found is None:
         raise ConfigError("not a mapping of names to tensors", str(path), "save a state dict")
-    plain = {str(name).removeprefix("module."): tensor.detach() for name, tensor in state.items()}
-    return plain, note
+    return {name.removeprefix("module."): one for name, one in found.items()}, note
 
 
-def _from_video(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _opened(path: Path) -> tuple[Mapping[str, Array | None] | None, dict[str, Any]]:
+    if path.suffix != ".safetensors":
+        from radlas.features.resnet.torch_file import checkpoint_of  # noqa: PLC0415 - a second
+
+        return checkpoint_of(path), {}
+    with safe_open(path, framework="np") as file:
+        note = _our_note((file.metadata() or {}).get(_NOTE, "{}"))
+        names = list(file.keys())
+        if {file.get_slice(name).get_dtype() for name in names} <= _OF_NUMPY:
+            return {name: file.get_tensor(name) for name in names}, note
+    from radlas.features.resnet.torch_file import safetensors_of  # noqa: PLC0415 - a second
+
+    return safetensors_of(path), note
+
+
+def _from_video(state: State) -> dict[str, Array]:
     """Names of torchvision as ours; a grey image shows the same to each channel of the stem."""
     renamed = {}
     for name, tensor in state.items():
@@ -155,11 +163,11 @@ def _from_video(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         renamed[ours] = tensor
     stem = renamed.get("conv1.weight")
     if stem is not None and stem.ndim == 5:  # outputs, channels, z, y, x
-        renamed["conv1.weight"] = stem.sum(dim=1, keepdim=True)
+        renamed["conv1.weight"] = stem.sum(axis=1, keepdims=True)
     return renamed
 
 
-def _is_of_video(state: Mapping[str, Tensor]) -> bool:
+def _is_of_video(state: State) -> bool:
     stem = state.get("conv1.weight")
     return stem is not None and tuple(stem.shape[2:]) == FORMS["r3d_18"].stem_kernel
 
@@ -180,23 +188,33 @@ def _our_note(text: str) -> dict[str, Any]:
     return note
 
 
-def _refuse_no_numbers(state: Mapping[str, Tensor], path: Path) -> None:
-    """Integers are codes of a compressed network; NaN would go through it and into every row."""
-    for name, tensor in state.items():
-        if UNUSED not in name and (wrong := _no_numbers(tensor)):
-            raise ConfigError(f"{name} {wrong}", str(path), "give weights in floating point")
+def _numbers(state: Mapping[str, Array | None], path: Path) -> dict[str, Array]:
+    """All in single precision; counts of training stay as they are.
+
+    Integers are codes of a compressed network; NaN would go through it and into every row.
+
+    Raises:
+        ConfigError: One is no such thing.
+    """
+    found: dict[str, Array] = {}
+    for name, values in state.items():
+        if values is None:
+            what = f"{name} is sparse, or without values"
+        elif UNUSED in name:
+            found[name] = values
+            continue
+        elif values.dtype.kind != "f":
+            what = f"{name} is of {values.dtype}"
+        else:
+            with np.errstate(over="ignore"):
+                found[name] = values.astype(np.float32, copy=False)
+            what = "" if np.isfinite(found[name]).all() else f"{name} holds NaN or infinity"
+        if what:
+            raise ConfigError(what, str(path), "give weights in floating point")
+    return found
 
 
-def _no_numbers(tensor: Tensor) -> str:
-    """What keeps a tensor from being numbers in single precision; empty if it is."""
-    if tensor.is_meta or tensor.layout != torch.strided:
-        return "is sparse, or without values"
-    if not tensor.is_floating_point():
-        return f"is of {tensor.dtype}"
-    return "" if bool(torch.isfinite(tensor.float()).all()) else "holds NaN or infinity"
-
-
-def _refuse_untrained(state: Mapping[str, Tensor], path: Path, *, within: float) -> None:
+def _refuse_untrained(state: State, path: Path, *, within: float) -> None:
     """Normalisations as they are made: statistics of no image, or scales that nothing moved.
 
     Either alone tells: a pass in training mode moves the statistics of random weights, but only
@@ -216,28 +234,40 @@ def _refuse_untrained(state: Mapping[str, Tensor], path: Path, *, within: float)
             )
 
 
-def _near(tensor: Tensor, value: float, within: float) -> bool:
-    return bool(((tensor - value).abs() <= within).all())
+def _near(values: Array, value: float, within: float) -> bool:
+    return bool((np.abs(values - np.float32(value)) <= within).all())
 
 
-def weights_digest(state: Mapping[str, Tensor]) -> str:
+def weights_digest(state: State) -> str:
     """SHA-256 of names, shapes and values in single precision."""
     found = hashlib.sha256()
     for name in sorted(state):
         if UNUSED not in name:
-            tensor = state[name].contiguous()
-            found.update(f"{name} {tuple(tensor.shape)}\n".encode())
-            found.update(tensor.numpy().astype("<f4", copy=False).tobytes())
+            found.update(f"{name} {state[name].shape}\n".encode())
+            found.update(np.ascontiguousarray(state[name]).astype("<f4", copy=False).data)
     return found.hexdigest()
 
 
-def recast_digests(state: Mapping[str, Tensor]) -> list[str]:
+def recast_digests(state: State) -> list[str]:
     """Digests of the weights as half precision and as bfloat16 would keep them.
 
     A copy that was saved in one of them and read again has that digest in common with its original,
     and no other network has.
     """
+    floats = {name: values for name, values in state.items() if UNUSED not in name}
     return [
-        weights_digest({name: tensor.to(kind).float() for name, tensor in state.items()})
-        for kind in (torch.float16, torch.bfloat16)
+        weights_digest({name: kept(values) for name, values in floats.items()})
+        for kept in (_in_half, _in_bfloat)
     ]
+
+
+def _in_half(values: Array) -> Array:
+    with np.errstate(over="ignore"):
+        return values.astype(np.float16).astype(np.float32)
+
+
+def _in_bfloat(values: Array) -> Array:
+    """The upper half of a single's bits, to the nearest one, and to the even one of two."""
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    rounded: Array = ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).view(np.float32)
+    return rounded

@@ -29,7 +29,8 @@ from torch.nn import functional
 
 from radlas.errors import ConfigError
 from radlas.features.resnet.exact import exactly
-from radlas.features.resnet.network import FEATURES, ResNet18, Variant
+from radlas.features.resnet.form import FEATURES, Variant
+from radlas.features.resnet.network import ResNet18
 from radlas.features.resnet.weights import on_device, random_network
 from radlas.stages import whole
 

@@ -1,20 +1,42 @@
-"""Convolutions of 3 x 3 x 3 on a processor: loops of ``kernels/winograd.py`` around BLAS."""
+"""Convolutions on a processor: loops of ``kernels/winograd.py`` around BLAS, and any other one."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from radlas.features.kernels import winograd
 from radlas.features.kernels.winograd import Grid, Groups
+from radlas.features.kernels.winograd_filters import GROUPS, transformed_filters
 
 Array = NDArray[np.float32]
+Steps = tuple[int, int, int]
 _SLAB = 2 << 20  # values of transformed slices at once: more is slower than the caches
+
+
+@dataclass(frozen=True, eq=False)
+class Folded:
+    """A convolution and the normalisation after it as one.
+
+    Attributes:
+        taps: The convolution's, shape ``(outputs, inputs, z, y, x)``.
+        scale: What the normalisation multiplies by, shape ``(outputs,)``.
+        bias: What is added, same shape.
+    """
+
+    taps: Array
+    scale: Array
+    bias: Array
+
+    @property
+    def weights(self) -> Array:
+        """What is multiplied by, shape ``(outputs, inputs, z, y, x)``; made anew."""
+        found: Array = self.taps * self.scale[:, None, None, None, None]
+        return found
 
 
 class Convolution:
@@ -23,15 +45,15 @@ class Convolution:
     Its filters are transformed when it is known whether slices meet each other in pairs.
 
     Args:
-        fused: Makes it with its normalisation folded in; its weights are not kept.
+        folded: Its filters.
+        dilation: Voxels between taps.
         room: Shared by all of a network.
     """
 
-    def __init__(self, fused: Callable[[], nn.Conv3d], room: Room) -> None:
-        made = fused()
-        self._fused, self._bias, self._dilation = fused, bias(made), int(made.dilation[0])
-        self._matrices: dict[bool, Tensor] = {}
-        self._room = room
+    def __init__(self, folded: Folded, dilation: int, room: Room) -> None:
+        self._folded, self._dilation, self._room = folded, dilation, room
+        self._bias = folded.bias
+        self._matrices: dict[bool, Array] = {}
 
     def __call__(self, values: Array, around: Array) -> Array:
         """Activations to the next ones.
@@ -62,7 +84,7 @@ class Convolution:
             made = self._made(grid._replace(slices=stop - start))
             for places, rows, found in _products(tiles, made):
                 filters = self._filters(paired=False)[places]
-                _sum_taps(rows, filters, found, range(first - start, last - start), d)
+                self._sum_taps(rows, filters, found, range(first - start, last - start))
             winograd.from_tiles(made, d, self._bias, near[start:stop], image[start:stop])
 
     def _in_pairs(self, values: Array, grid: Grid, near: Array, image: Array) -> None:
@@ -74,19 +96,51 @@ class Convolution:
         made = self._made(grid)
         for places, rows, found in _products(tiles, made):
             filters, row = self._filters(paired=True)[places], found.shape[1] // depth
-            torch.bmm(rows[:, : d * row], filters[:, 1], out=found[:, : d * row])
+            np.matmul(rows[:, : d * row], filters[:, 1], out=found[:, : d * row])
             first, second = found[:, : pairs * row], found[:, d * row :]
-            second.copy_(first)
-            first.baddbmm_(rows[:, d * row : depth * row], filters[:, 2])
-            second.baddbmm_(rows[:, depth * row :], filters[:, 0])
+            second[:] = first
+            self._add(rows[:, d * row : depth * row], filters[:, 2], first)
+            self._add(rows[:, depth * row :], filters[:, 0], second)
         winograd.from_tiles(made, d, self._bias, near, image)
 
-    def _filters(self, *, paired: bool) -> Tensor:
+    def _sum_taps(self, rows: Array, filters: Array, found: Array, there: range) -> None:
+        """Matrix products of a group of places, summed over the taps along z.
+
+        Args:
+            rows: Of transformed slices, some before and behind those wanted among them.
+            filters: Shape ``(places, 3, inputs, outputs)``.
+            found: Filled, for the slices wanted.
+            there: The slices of ``rows``, counted from the first wanted.
+        """
+        row = rows.shape[1] // len(there)
+        wanted, first = found.shape[1] // row, there.start
+        np.matmul(rows[:, -first * row : (wanted - first) * row], filters[:, 1], out=found)
+        for tap, step in ((0, -self._dilation), (2, self._dilation)):
+            low, high = max(0, first - step), min(wanted, there.stop - step)
+            if low < high:  # else all that this tap meets are the zeros beyond the image
+                met = rows[:, (low + step - first) * row : (high + step - first) * row]
+                self._add(met, filters[:, tap], found[:, low * row : high * row])
+
+    def _add(self, rows: Array, filters: Array, found: Array) -> None:
+        """Matrix products, one place after the other, each added while it is in the cache.
+
+        BLAS could add by itself, but scipy, which offers that, brings a second one: their threads
+        wait for each other, and it lets no other thread of Python run.
+
+        Args:
+            rows: Shape ``(places, rows, inputs)``.
+            filters: Shape ``(places, inputs, outputs)``.
+            found: Added to. Shape ``(places, rows, outputs)``.
+        """
+        products = self._room.take("products", found.shape[1:])
+        for left, right, sums in zip(rows, filters, found, strict=True):
+            np.matmul(left, right, out=products)
+            np.add(sums, products, out=sums)
+
+    def _filters(self, *, paired: bool) -> Array:
         if paired not in self._matrices:
-            along_z = winograd.PAIRED if paired else winograd.TAPS
-            weights = self._fused().weight.detach().numpy()
-            filters = winograd.transformed_filters(weights, along_z)
-            self._matrices[paired] = torch.from_numpy(filters)
+            taps, scale = self._folded.taps, self._folded.scale
+            self._matrices[paired] = transformed_filters(taps, scale, paired=paired)
         return self._matrices[paired]
 
     def _tiles(self, values: Array, grid: Grid) -> Groups:
@@ -98,35 +152,55 @@ class Convolution:
         return self._room.tiles("made", grid, self._bias.size)
 
 
-def _products(tiles: Groups, made: Groups) -> Iterator[tuple[slice, Tensor, Tensor]]:
+def _products(tiles: Groups, made: Groups) -> Iterator[tuple[slice, Array, Array]]:
     """The places that some tile has, the rows of their products, and where the results go."""
-    for places, rows, found in zip(winograd.GROUPS, tiles, made, strict=True):
+    for places, rows, found in zip(GROUPS, tiles, made, strict=True):
         if found.size:
             yield places, _flat(rows), _flat(found)
 
 
-def _flat(group: Array) -> Tensor:
-    return torch.from_numpy(group).flatten(1, -2)
+def _flat(group: Array) -> Array:
+    return group.reshape(len(group), -1, group.shape[-1])
 
 
-def _sum_taps(rows: Tensor, filters: Tensor, found: Tensor, there: range, dilation: int) -> None:
-    """Matrix products of a group of places, summed over the taps along z.
+class Gathered:
+    """Any other convolution: what each output sees as a row, and one product for each slice.
 
     Args:
-        rows: Of transformed slices, some before and behind those wanted among them.
-        filters: Shape ``(places, 3, inputs, outputs)``.
-        found: Filled, for the slices wanted.
-        there: The slices of ``rows``, counted from the first wanted.
-        dilation: Slices between taps.
+        folded: Its filters.
+        stride: Voxels between outputs along ``(z, y, x)``.
+        dilation: Voxels between taps.
+        rectified: Whether nothing stays below 0.
     """
-    row = rows.shape[1] // len(there)
-    wanted, first = found.shape[1] // row, there.start
-    torch.bmm(rows[:, -first * row : (wanted - first) * row], filters[:, 1], out=found)
-    for tap, step in ((0, -dilation), (2, dilation)):
-        low, high = max(0, first - step), min(wanted, there.stop - step)
-        if low < high:  # else all that this tap meets are the zeros beyond the image
-            met = rows[:, (low + step - first) * row : (high + step - first) * row]
-            found[:, low * row : high * row].baddbmm_(met, filters[:, tap])
+
+    def __init__(
+        self, folded: Folded, stride: Steps, dilation: int = 1, *, rectified: bool
+    ) -> None:
+        kernel = folded.taps.shape[2:]
+        self._stride, self._rectified = stride, rectified
+        self._taps = [tuple(dilation * step for step in tap) for tap in np.ndindex(kernel)]
+        self._beyond = [(dilation * (edge // 2),) * 2 for edge in kernel]
+        self._bias = folded.bias
+        by_tap = folded.weights.transpose(2, 3, 4, 1, 0)
+        self._matrix = np.ascontiguousarray(by_tap).reshape(-1, self._bias.size)
+
+    def __call__(self, values: Array) -> Array:
+        """Activations ``(z, y, x, channel)`` to the next ones; zero beyond the edge."""
+        depth, height, width = (
+            -(-edge // step) for edge, step in zip(values.shape, self._stride, strict=False)
+        )
+        over_z, over_y, over_x = self._stride
+        padded = np.pad(values, [*self._beyond, (0, 0)])
+        rows = np.empty((height, width, len(self._taps), values.shape[-1]), np.float32)
+        found = np.empty((depth, height, width, self._bias.size), np.float32)
+        for z in range(depth):
+            for number, (i, j, k) in enumerate(self._taps):
+                seen = padded[z * over_z + i, j::over_y, k::over_x]
+                rows[:, :, number] = seen[:height, :width]
+            products = found[z].reshape(-1, self._bias.size)
+            np.matmul(rows.reshape(len(products), -1), self._matrix, out=products)
+        found += self._bias
+        return np.maximum(found, 0, out=found) if self._rectified else found
 
 
 class Room:
@@ -151,10 +225,3 @@ class Room:
         if name not in self._kept or self._kept[name].size < size:
             self._kept[name] = np.empty(size, np.float32)
         return self._kept[name][:size].reshape(shape)
-
-
-def bias(fused: nn.Conv3d) -> Array:
-    """Of a convolution into which a normalisation is folded, shape ``(channel,)``."""
-    assert fused.bias is not None  # noqa: S101 - folding always makes one
-    values: Array = fused.bias.detach().numpy()
-    return values

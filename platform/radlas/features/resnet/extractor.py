@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 
 from radlas.config import Config
 from radlas.engine.base import BATCH
-from radlas.features.resnet.cam import Cam, grad_cam
 from radlas.features.resnet.checkpoint import read_weights
-from radlas.features.resnet.device import Runner, default_device, runner
+from radlas.features.resnet.device import default_device, runner
+from radlas.features.resnet.form import Variant
 from radlas.features.resnet.grid import (
     METHODS,
     Anatomy,
@@ -27,12 +28,14 @@ from radlas.features.resnet.grid import (
     on_grid,
     tumour_box,
 )
-from radlas.features.resnet.network import Variant
-from radlas.features.resnet.sanity import cascade
-from radlas.features.resnet.trouble import told_of_device
+from radlas.features.resnet.runner import Runner
+from radlas.features.resnet.state import DRAWN, weights_of
 from radlas.model import TUMOUR, Description, FeatureRow, Roi, Volume
 from radlas.reasons import data_error
 from radlas.roi.facts import bounding_box
+
+if TYPE_CHECKING:
+    from radlas.features.resnet.cam import Cam
 
 Size = Annotated[int, Field(ge=16)]  # below, layer4 has no cell left
 Sizes = tuple[Size, Size, Size]
@@ -113,9 +116,19 @@ class DeepExtractor:
         self.settings = settings
         weights = read_weights(settings.weights) if settings.weights else None
         self.weights_digest = weights.digest if weights else ""
-        self.provenance: Mapping[str, Any] = (
-            {**weights.note, "recast": weights.recast} if weights else {}
-        )
+        self._note = weights.note if weights else {}
+
+    @cached_property
+    def provenance(self) -> Mapping[str, Any]:
+        """Where the weights come from, and what copies in lower precision have in common with them.
+
+        Raises:
+            ConfigError: The file has changed since this extractor was made.
+        """
+        if self.settings.weights is None:
+            return {}
+        weights = weights_of(self.settings.weights, self.weights_digest)
+        return {**weights.note, "recast": weights.recast}
 
     @property
     def drawn(self) -> tuple[str, ...]:
@@ -129,15 +142,15 @@ class DeepExtractor:
         Weights that were made by ``radlas pretrain`` say so, ``resnet18-medicalnet-ssl-3f2a...``,
         and ``untrained`` where it taught them next to nothing.
         """
-        kind = "ssl-" if "subjects" in self.provenance else ""
-        kind = "untrained-" if self.provenance.get("untrained") else kind
+        kind = "ssl-" if "subjects" in self._note else ""
+        kind = "untrained-" if self._note.get("untrained") else kind
         weights = self.weights_digest[:8] or f"rand{self.settings.seed}"
         return f"resnet18-{self.settings.variant}-{kind}{weights}"
 
     @property
     def banner(self) -> str:
         """What every report must say about the weights; empty if they come from a file."""
-        if self.provenance.get("untrained"):
+        if self._note.get("untrained"):
             what = "pre-training taught the network next to nothing beyond random weights"
         elif not self.weights_digest:
             what = f"the network's weights are random (seed {self.settings.seed})"
@@ -153,8 +166,9 @@ class DeepExtractor:
         """Versions of everything that can move a value, the weights among them."""
         found = {name.lower(): version(name) for name in ("numpy", "scipy")}
         torch_version = version("torch").partition("+")[0]  # the same on CPU and GPU builds
-        weights = self.weights_digest or "random"
-        return {"methods": METHODS, **found, "torch": torch_version, "weights": weights}
+        weights = {"weights": self.weights_digest or "random"}
+        drawn = {} if self.weights_digest else {"drawn": DRAWN}
+        return {"methods": METHODS, **found, "torch": torch_version, **weights, **drawn}
 
     def runner(self) -> Runner:
         """The network on this process's device, loaded once.
@@ -227,6 +241,9 @@ class DeepExtractor:
         Raises:
             WorkerError: ``memory`` or ``device``: the GPU is too small, or cannot be used.
         """
+        from radlas.features.resnet.cam import grad_cam  # noqa: PLC0415 - torch
+        from radlas.features.resnet.trouble import told_of_device  # noqa: PLC0415 - torch
+
         seen = prepared.inputs[region]
         with told_of_device(default_device(), held="one map", instead=_SMALLER):
             return grad_cam(
@@ -237,6 +254,9 @@ class DeepExtractor:
         self, prepared: Prepared, cam: Cam, weights: NDArray[np.float64], *, region: str = "whole"
     ) -> list[tuple[str, float | None]]:
         """How alike the map stays while the network is randomised; see ``cascade``."""
+        from radlas.features.resnet.sanity import cascade  # noqa: PLC0415 - torch
+        from radlas.features.resnet.trouble import told_of_device  # noqa: PLC0415 - torch
+
         with told_of_device(default_device(), held="one map", instead=_SMALLER):
             return cascade(self.runner(), prepared.inputs[region], cam, weights)
 

@@ -1,50 +1,19 @@
-"""3D ResNet18 in the forms whose published weights are known.
+"""3D ResNet18 in torch, in the forms of ``form.py``.
 
-``medicalnet`` and ``monai`` share one set of weights, with parameter-free shortcuts; the features
-and the size of a cell differ, so the variant is part of a feature set's name. The published code
-cuts the gradient through the shortcut (``tensor.data``); here it flows, as training and Grad-CAM
-below layer4 need it to. ``r3d_18`` was made for video: another stem, convolved shortcuts.
-
-Source: Chen, Ma, Zheng, "Med3D: Transfer Learning for 3D Medical Image Analysis", 2019, and the
-layer table of its published network; MONAI's ``resnet18``; Tran et al., "A Closer Look at
-Spatiotemporal Convolutions for Action Recognition", CVPR 2018, and torchvision's ``r3d_18``.
+The published code cuts the gradient through the shortcut (``tensor.data``); here it flows, as
+training and Grad-CAM below layer4 need it to.
 """
 
 from __future__ import annotations
 
 import math
-from functools import partial
-from typing import Literal, NamedTuple
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-Variant = Literal["medicalnet", "monai", "r3d_18"]
-Steps = tuple[int, int, int]
-FEATURES = 512
-STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
-
-
-class Form(NamedTuple):
-    """What sets a variant apart: its stem, and where it strides or dilates."""
-
-    stem_kernel: Steps
-    stem_stride: Steps
-    pooled: bool
-    strides: tuple[int, int, int, int]
-    dilations: tuple[int, int, int, int]
-    projected: bool  # shortcuts that change shape are convolutions
-
-
-FORMS: dict[Variant, Form] = {
-    # output stride 8
-    "medicalnet": Form((7, 7, 7), (2, 2, 2), True, (1, 2, 1, 1), (1, 1, 2, 4), False),
-    # output stride 16
-    "monai": Form((7, 7, 7), (1, 1, 1), True, (1, 2, 2, 2), (1, 1, 1, 1), False),
-    # output stride 8 across slices, 16 within
-    "r3d_18": Form((3, 7, 7), (1, 2, 2), False, (1, 2, 2, 2), (1, 1, 1, 1), True),
-}
+from radlas.features.resnet.form import EPSILON, FORMS, STAGES, BlockForm, Form, Steps, Variant
 
 
 def shortcut(x: Tensor, planes: int, stride: int) -> Tensor:
@@ -62,19 +31,18 @@ def shortcut(x: Tensor, planes: int, stride: int) -> Tensor:
 class Block(nn.Module):
     """Two 3x3x3 convolutions and the shortcut around them."""
 
-    def __init__(
-        self, inputs: int, planes: int, *, stride: int, dilation: int, projected: bool
-    ) -> None:
+    def __init__(self, form: BlockForm) -> None:
         super().__init__()
-        self.conv1 = _conv(inputs, planes, stride, dilation)
-        self.bn1 = nn.BatchNorm3d(planes)
-        self.conv2 = _conv(planes, planes, 1, dilation)
-        self.bn2 = nn.BatchNorm3d(planes)
+        planes, stride = form.planes, form.stride
+        self.conv1 = _conv(form.inputs, planes, stride, form.dilation)
+        self.bn1 = _norm(planes)
+        self.conv2 = _conv(planes, planes, 1, form.dilation)
+        self.bn2 = _norm(planes)
         self.planes, self.stride = planes, stride
         self.downsample: nn.Sequential | None = None
-        if projected and (stride > 1 or inputs != planes):
-            narrow = nn.Conv3d(inputs, planes, 1, stride=stride, bias=False)
-            self.downsample = nn.Sequential(narrow, nn.BatchNorm3d(planes))
+        if form.projected:
+            narrow = nn.Conv3d(form.inputs, planes, 1, stride=stride, bias=False)
+            self.downsample = nn.Sequential(narrow, _norm(planes))
 
     def forward(self, x: Tensor) -> Tensor:
         """Activations ``(batch, channel, z, y, x)`` to the next ones."""
@@ -106,13 +74,10 @@ class ResNet18(nn.Module):
         self.conv1 = nn.Conv3d(
             1, 64, form.stem_kernel, stride=form.stem_stride, padding=(z, y, x), bias=False
         )
-        self.bn1 = nn.BatchNorm3d(64)
-        planes = (64, 64, 128, 256, FEATURES)
-        for k, (stride, dilation) in enumerate(zip(form.strides, form.dilations, strict=True)):
-            block = partial(Block, dilation=dilation, projected=form.projected)
-            first = block(planes[k], planes[k + 1], stride=stride)
-            second = block(planes[k + 1], planes[k + 1], stride=1)
-            self.add_module(f"layer{k + 1}", nn.Sequential(first, second))
+        self.bn1 = _norm(64)
+        blocks = form.blocks()
+        for stage in STAGES[1:]:
+            self.add_module(stage, nn.Sequential(*map(Block, islice(blocks, 2))))
 
     def stem(self, x: Tensor) -> Tensor:
         """The first convolution, and the pooling after it where the form has one."""
@@ -193,3 +158,7 @@ def _conv(inputs: int, outputs: int, stride: int, dilation: int) -> nn.Conv3d:
     return nn.Conv3d(
         inputs, outputs, 3, stride=stride, padding=dilation, dilation=dilation, bias=False
     )
+
+
+def _norm(planes: int) -> nn.BatchNorm3d:
+    return nn.BatchNorm3d(planes, eps=EPSILON)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import copy
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from radlas.features.resnet.cam import Cam, grad_cam
-from radlas.features.resnet.device import Runner, TorchRunner
-from radlas.features.resnet.network import STAGES, ResNet18
-from radlas.features.resnet.weights import initialise
+from radlas.features.resnet.form import STAGES
+from radlas.features.resnet.gpu import TorchRunner
+from radlas.features.resnet.network import ResNet18
+from radlas.features.resnet.runner import Runner
 from radlas.model import Volume
 
 
@@ -48,7 +51,18 @@ def forget(network: ResNet18, stage: str, seed: int) -> None:
     """Give one stage the weights of a network that was never trained."""
     modules = [network.conv1, network.bn1] if stage == "stem" else [getattr(network, stage)]
     for number, module in enumerate(modules):
-        initialise(module, seed + number)
+        _initialise(module, seed + number)
+
+
+def _initialise(module: nn.Module, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for part in module.modules():
+        if isinstance(part, nn.Conv3d):
+            fresh = torch.empty(part.weight.shape)
+            nn.init.kaiming_normal_(fresh, mode="fan_out", generator=generator)
+            part.weight.data.copy_(fresh)  # where it is, and in its layout
+        elif isinstance(part, nn.BatchNorm3d):
+            part.reset_parameters()  # constants: mean 0, variance 1, weight 1, bias 0
 
 
 def _map(runner: Runner, seen: Volume, first: Cam, weights: NDArray[np.float64]) -> Cam:

@@ -1,45 +1,36 @@
-"""Weights for the network: random by a seed, or from a file. Nothing is ever downloaded."""
+"""Networks in torch with the tensors of ``state.py``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from radlas.errors import ConfigError
-from radlas.features.resnet.checkpoint import UNUSED, Weights, read_weights
-from radlas.features.resnet.network import FORMS, ResNet18, Variant
+from radlas.features.resnet.checkpoint import State, read_weights
+from radlas.features.resnet.form import Variant
+from radlas.features.resnet.network import ResNet18
+from radlas.features.resnet.state import fitted, random_state, state_as_recorded
 
-_NAMED = 8  # as many keys as an error lists
 
-
-def random_network(variant: Variant, seed: int) -> ResNet18:
-    """A network with Kaiming weights, the same for the same seed; never called pre-trained.
-
-    The global random state is neither read nor moved.
-    """
+def network_of(variant: Variant, state: State) -> ResNet18:
+    """A network in evaluation mode with a copy of these tensors, every one of them."""
     with torch.device("meta"):  # spares torch's own, unseeded initialisation
         network = ResNet18(variant)
-    state = network.state_dict().items()
-    room = {name: torch.empty(one.shape, dtype=one.dtype) for name, one in state}
-    network.load_state_dict(room, assign=True)  # `to_empty` would load sympy, which takes longer
-    initialise(network, seed)
+    tensors = {name: torch.from_numpy(values.copy()) for name, values in state.items()}
+    network.load_state_dict(tensors, assign=True)
     return network.eval()
 
 
-def initialise(module: nn.Module, seed: int) -> None:
-    """Kaiming weights for all convolutions of a module, and normalisations that do nothing yet."""
-    generator = torch.Generator().manual_seed(seed)
-    for part in module.modules():
-        if isinstance(part, nn.Conv3d):
-            fresh = torch.empty(part.weight.shape)
-            nn.init.kaiming_normal_(fresh, mode="fan_out", generator=generator)
-            part.weight.data.copy_(fresh)  # where it is, and in its layout
-        elif isinstance(part, nn.BatchNorm3d):
-            part.reset_parameters()  # constants: mean 0, variance 1, weight 1, bias 0
+def state_of(network: ResNet18) -> State:
+    """Its tensors by name, where they are if that is the processor."""
+    return {name: tensor.cpu().numpy() for name, tensor in network.state_dict().items()}
+
+
+def random_network(variant: Variant, seed: int) -> ResNet18:
+    """One with random weights, never called pre-trained; see ``random_state``."""
+    return network_of(variant, random_state(variant, seed))
 
 
 def load_network(variant: Variant, path: Path) -> ResNet18:
@@ -53,12 +44,12 @@ def load_network(variant: Variant, path: Path) -> ResNet18:
         ConfigError: The file is missing, unsafe or unreadable, its tensors were never trained, or
             one is missing, unexpected or of another shape.
     """
-    return _filled(variant, read_weights(path), path)
+    return network_of(variant, fitted(variant, read_weights(path), path))
 
 
 @lru_cache(maxsize=2)
 def cached_network(variant: Variant, path: str, digest: str, seed: int, device: str) -> ResNet18:
-    """One network per process: loading takes longer than describing a case.
+    """One network per process, for no training; see ``state_as_recorded``.
 
     Args:
         variant: Form of the network.
@@ -68,15 +59,9 @@ def cached_network(variant: Variant, path: str, digest: str, seed: int, device: 
         device: ``cpu`` or ``cuda``.
 
     Raises:
-        ConfigError: The file has changed since the recipe was made.
+        ConfigError: The file has changed since the recipe was made, or does not fit.
     """
-    if path:
-        weights = read_weights(Path(path))
-        if weights.digest != digest:
-            raise ConfigError("the weights have changed since the run began", path, "start again")
-        network = _filled(variant, weights, Path(path))
-    else:
-        network = random_network(variant, seed)
+    network = network_of(variant, state_as_recorded(variant, path, digest, seed))
     return on_device(network.requires_grad_(False), device)
 
 
@@ -97,59 +82,3 @@ def _channels_last(weight: Tensor, device: str) -> Tensor:
     if device == "cpu":  # there such a stem is slower so
         return weight.contiguous(memory_format=torch.channels_last_3d)
     return weight.to(memory_format=torch.channels_last_3d)
-
-
-def fitting(weights: Weights, path: Path) -> tuple[Variant, ...]:
-    """The variants that take a file's weights.
-
-    Raises:
-        ConfigError: None does; what is wrong by the form that is nearest.
-    """
-    variants: tuple[Variant, ...] = ("r3d_18",) if weights.of_video else ("medicalnet", "monai")
-    _filled(variants[0], weights, path)
-    return variants
-
-
-def _filled(variant: Variant, weights: Weights, path: Path) -> ResNet18:
-    if weights.of_video != FORMS[variant].projected:
-        theirs = "r3d_18" if weights.of_video else "medicalnet or monai"
-        raise ConfigError(
-            f"these are weights for {theirs}, not for {variant}", str(path), f"variant: {theirs}"
-        )
-    with torch.device("meta"):
-        network = ResNet18(variant)
-    wanted = network.state_dict()
-    counts = {name: torch.tensor(0) for name in wanted if UNUSED in name}
-    state = {**counts, **weights.state}
-    _check(state, wanted, path)
-    network.load_state_dict(state, assign=True)
-    return network.eval()
-
-
-def _check(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path) -> None:
-    shapes = [
-        f"{name} is {tuple(found[name].shape)}, not {tuple(wanted[name].shape)}"
-        for name in wanted
-        if name in found and found[name].shape != wanted[name].shape
-    ]
-    extra = [name for name in found if name not in wanted]
-    projected = any(".downsample." in name for name in extra)
-    problems = [
-        "its shortcuts have weights (shortcut B), this network's have none" if projected else "",
-        _list("missing", [name for name in wanted if name not in found]),
-        _list("unexpected", extra),
-        _list("of another shape", shapes),
-    ]
-    if any(problems):
-        raise ConfigError(
-            "these are not the weights of this network: " + "; ".join(filter(None, problems)),
-            str(path),
-            "give the backbone of a 3D ResNet18 with shortcut A and one input channel",
-        )
-
-
-def _list(what: str, names: list[str]) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{len(names)} {what} ({', '.join(names[:_NAMED])}{more})"
