@@ -344,6 +344,15 @@ def test_a_child_that_nobody_closes_is_not_waited_for():
         time.sleep(0.05)
 
 
+@pytest.fixture
+def hears_ctrl_c():
+    """As a program does that a person started; what runs in the background is deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_a_second_ctrl_c_is_heard_when_all_has_ended(monkeypatch):
     """Not in the middle: Dask's own end would wait for ten seconds, and tell tracebacks."""
     engine = DaskEngine(workers=1)
