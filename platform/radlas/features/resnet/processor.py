@@ -39,8 +39,8 @@ class CpuRunner:
         """See ``Runner``; made when it is first asked for."""
         from radlas.features.resnet.weights import network_of, on_device  # noqa: PLC0415 - torch
 
-        network = network_of(self._variant, self._state).requires_grad_(False)
-        return on_device(network, "cpu")
+        own = {name: values.copy() for name, values in self._state.items()}
+        return on_device(network_of(self._variant, own).requires_grad_(False), "cpu")
 
     def told(self, images: Sequence[Array]) -> list[Told]:
         """See ``Runner``."""

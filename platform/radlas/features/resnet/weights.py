@@ -15,10 +15,10 @@ from radlas.features.resnet.state import fitted, random_state, state_as_recorded
 
 
 def network_of(variant: Variant, state: State) -> ResNet18:
-    """A network in evaluation mode with a copy of these tensors, every one of them."""
+    """A network in evaluation mode of these tensors, every one of them; it has them from now on."""
     with torch.device("meta"):  # spares torch's own, unseeded initialisation
         network = ResNet18(variant)
-    tensors = {name: torch.from_numpy(values.copy()) for name, values in state.items()}
+    tensors = {name: torch.from_numpy(values) for name, values in state.items()}
     network.load_state_dict(tensors, assign=True)
     return network.eval()
 
