@@ -73,7 +73,7 @@ def connect(
         ConfigError: ``memory`` is no amount of memory.
         StoreError: A part of the lake is lost or damaged, as seen now or while it is read.
     """
-    with duckdb.connect(":memory:") as connection, _lake_read(store):
+    with duckdb.connect(":memory:") as connection, _lake_read(store), _ended_with(connection):
         _bind_all(connection, store, versions=versions, parts=parts)
         _restrict(connection, cohort, feature_sets)
         for view in VIEWS:
@@ -83,6 +83,16 @@ def connect(
             _limit(connection, memory)
         _confine(connection, store)
         yield connection
+
+
+@contextmanager
+def _ended_with(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """A query that Ctrl-C or SIGTERM came upon ends, too: DuckDB's threads would go on with it."""
+    try:
+        yield
+    except (RuntimeError, KeyboardInterrupt):
+        connection.interrupt()
+        raise
 
 
 @contextmanager

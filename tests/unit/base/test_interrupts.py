@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import duckdb
 import pytest
@@ -70,7 +71,7 @@ def ask_for_long(store: Store) -> None:
     ],
 )
 def test_a_query_is_interrupted_as_all_else_is(number, handler, wish, tmp_path):
-    """DuckDB answers with an error of its own, which would be told as a defect."""
+    """DuckDB answers with an error of its own, which would be told as a defect; and goes on."""
     store, before = init_store(tmp_path / "store"), signal.signal(number, handler)
     threading.Timer(1, os.kill, (os.getpid(), number)).start()
     try:
@@ -78,6 +79,9 @@ def test_a_query_is_interrupted_as_all_else_is(number, handler, wish, tmp_path):
             ask_for_long(store)
     finally:
         signal.signal(number, before)
+    used = time.process_time()  # of all threads
+    time.sleep(0.5)
+    assert time.process_time() - used < 0.1
 
 
 @pytest.mark.parametrize("error", [MemoryError(), duckdb.OutOfMemoryException("no 8 MB left")])
