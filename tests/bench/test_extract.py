@@ -355,8 +355,8 @@ def test_two_cores(tmp_path, tell):
         write_case(Folder(tmp_path), case, volume, [Roi("tumour", tumour, "made")])
         digest = digest_of(input_digests(read_record(Folder(tmp_path), case)))
         text = canonical_json(settings.model_dump(mode="json"))
-        names = (case, "made", case, case, tmp_path, "radiomics", text, "radiomics-made", digest)
-        tasks.append(extract_case.ExtractTask(*names))
+        of = (case, Folder(tmp_path), "radiomics", text, "radiomics-made", digest)
+        tasks.append(extract_case.ExtractTask(case, "made", case, *of))
     seconds = {}
     for workers in (1, 2):
         engine = DaskEngine(workers=workers)

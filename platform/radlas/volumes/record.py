@@ -90,14 +90,16 @@ def load_record(place: Place, folder: str, case_id: str) -> Record:
         StoreError: There is none, or it is not, byte for byte, a record under its own seal.
     """
     try:
-        text = place.read(f"{folder}/{COMMIT}").decode()
+        told = place.read(f"{folder}/{COMMIT}")
+    except FileNotFoundError:
+        raise StoreError("no such case", f"case {case_id}", "list cases: radlas query") from None
+    try:
+        text = told.decode()
         sealed = json.loads(text)
         files = {name: (int(size), str(sha)) for name, (size, sha) in sealed["files"].items()}
         record = Record(sealed["content"], files)
         if record.text() != text:
             raise ValueError("its seal does not fit")
-    except FileNotFoundError:
-        raise StoreError("no such case", f"case {case_id}", "list cases: radlas query") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable("the commit record", case_id, error) from error
     return record
