@@ -13,8 +13,9 @@ import typer
 
 from radlas.cli.app import DryRunOption, EngineOption, InsteadOption, JsonOption, StoreOption
 from radlas.config import Config
-from radlas.entry import WatchedEngine, execute, guarded, make_engine, show
+from radlas.entry import execute, guarded, make_engine, show
 from radlas.errors import ConfigError
+from radlas.progress import WatchedEngine
 from radlas.store.layout import open_store
 
 Model = Annotated[str, typer.Argument(help="NAME (champion or newest), NAME@champion or NAME@N.")]

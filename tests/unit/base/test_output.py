@@ -11,11 +11,12 @@ import duckdb
 import numpy as np
 import pytest
 
-from radlas import entry
+from radlas import progress
 from radlas.cli.lake import Format, _text
 from radlas.engine.base import SerialEngine
-from radlas.entry import WatchedEngine, plain
+from radlas.entry import plain
 from radlas.flows import predict, versions
+from radlas.progress import WatchedEngine
 
 
 def as_json(sql):
@@ -107,7 +108,7 @@ def test_what_is_nearly_all_or_none_is_said_alike_on_the_terminal_and_on_pages()
 @pytest.mark.parametrize("seconds", [0.0, 0.6])
 def test_a_log_says_once_that_a_first_result_is_waited_for(capsys, monkeypatch, seconds):
     monkeypatch.setattr("sys.stderr.isatty", lambda: False)
-    monkeypatch.setattr(entry, "_SILENCE", 0.3)
+    monkeypatch.setattr(progress, "_SILENCE", 0.3)
     list(WatchedEngine(SerialEngine(), "extract").map(lambda _: time.sleep(seconds), range(2)))
     waited = [one for one in capsys.readouterr().err.splitlines() if "no result after" in one]
     assert len(waited) == (seconds > 0.3)
