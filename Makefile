@@ -20,14 +20,14 @@ setup: .venv/.ready
 # PyRadiomics is built here against the installed numpy: its wheel for this numpy does not exist.
 # Python's own bytecode is left to the first import: most of what is installed is never imported.
 .venv/.installed: constraints.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "radlas needs Python 3.11 or newer, found " + sys.version.split()[0] + "; set PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "radlas needs Python 3.11, 3.12 or 3.13, found " + sys.version.split()[0] + "; set PYTHON=python3.11")'
 	@echo "[setup] 1/5 virtual environment in .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(PIP) install -q --upgrade pip
 	@echo "[setup] 2/5 build tools and numpy"
 	@$(PIP) install -q -c constraints.txt numpy setuptools wheel versioneer cython hatchling editables
 	@echo "[setup] 3/5 PyRadiomics, compiled against that numpy (needs a C compiler), and torch beside it"
-	@$(PIP) wheel -q -c constraints.txt --no-deps --no-build-isolation -w .venv/wheels pyradiomics==3.0.1 & built=$$!; \
+	@PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$(CURDIR)/infra/pyradiomics" $(PIP) wheel -q -c constraints.txt --no-deps --no-build-isolation -w .venv/wheels pyradiomics==3.0.1 & built=$$!; \
 	$(PIP) install -q --no-compile -c constraints.txt torch && wait $$built
 	@echo "[setup] 4/5 radlas and what it needs, as pinned in constraints.txt"
 	@$(PIP) install -q --no-compile -c constraints.txt --no-build-isolation -f .venv/wheels -e '.[dev]'
@@ -53,8 +53,8 @@ test:
 	wait $$beside; other=$$?; cat .tests-beside.log; exit $$((rest || other))
 
 lint: .venv/.installed
-	@$(BIN)/ruff check platform tests jobs
-	@$(BIN)/ruff format --check platform tests jobs
+	@$(BIN)/ruff check platform tests jobs infra
+	@$(BIN)/ruff format --check platform tests jobs infra
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
