@@ -63,7 +63,7 @@ def unsettled(
         tasks: All that were asked for.
         is_there: False if what an ``ok`` task made was lost since: it is done again.
     """
-    known = standings(store, stage)
+    known = standings(store, stage, {task.key for task in tasks})
 
     def settled(task: T) -> bool:
         standing = known.get(task.key)

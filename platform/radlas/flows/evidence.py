@@ -118,8 +118,8 @@ def _ingested(store: Store, snapshot: Snapshot, centres: set[str]) -> list[Stand
 
     One that was released and not done again ended as it did: no case vanishes.
     """
-    ledger = case_standings(store, snapshot.versions["outcomes"])
-    return [as_it_ended(one) for one in ledger if one.stage == "ingest" and one.centre in centres]
+    ledger = case_standings(store, snapshot.versions["outcomes"], stage="ingest")
+    return [as_it_ended(one) for one in ledger if one.centre in centres]
 
 
 def _flow(ingested: list[Standing], analysed: int) -> Json:

@@ -132,7 +132,8 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
         store, "ingest", tasks, is_there=lambda task: is_committed(store.place, task.case_id)
     )
     refusals = [refused(config.centre, key, refusal) for refusal in scan.refusals]
-    seen = standings(store, "ingest")
+    asked = {*(task.key for task in tasks), *(outcome.key for outcome in refusals)}
+    seen = standings(store, "ingest", asked)
     new = tuple(o for o in refusals if o.key not in seen or seen[o.key].state == "released")
     if len(refusals) > len(new):
         known["quarantined"] = known.get("quarantined", 0) + len(refusals) - len(new)

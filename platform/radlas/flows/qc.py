@@ -69,8 +69,8 @@ def plan(config: QcConfig) -> Plan[QcTask]:
             rois.setdefault(row["case_id"], []).append(row)
     trouble = tuple(
         Trouble(one.centre, one.case_id, one.state, one.reason, one.message)
-        for one in case_standings(store)
-        if one.stage == "ingest" and one.state != "ok" and wanted(one.centre)
+        for one in case_standings(store, stage="ingest")
+        if one.state != "ok" and wanted(one.centre)
     )
     if not cases and not trouble:
         what = f"nothing of centre {config.centre}" if config.centre else "the store holds no case"

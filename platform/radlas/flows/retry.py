@@ -50,7 +50,7 @@ def plan_retry(store: Store, reason: str) -> tuple[Redo, ...]:
     if not held:
         reasons = ", ".join(sorted({one.reason for one in troubled}))
         hint = f"there are: {reasons}" if reasons else "nothing is in trouble"
-        if waiting := sum(one.state == "released" for one in case_standings(store)):
+        if waiting := len(case_standings(store, states={"released"})):
             hint += f"; {waiting} released tasks wait for the next run of ingest or extract"
         raise ConfigError(f"nothing stands under {reason!r}", str(store.place), hint)
     centres = Counter(one.centre for one in held if one.stage == "ingest")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from radlas.errors import StoreError
 from radlas.model import Row
 from radlas.store import delta
 from radlas.store.layout import Store
-from radlas.store.ledger import case_standings, count
+from radlas.store.ledger import case_counts
 from radlas.store.log import check_log
 from radlas.store.parts import part_name, verify_part
 from radlas.store.recipes import list_recipes, load_recipe
@@ -25,20 +30,20 @@ from radlas.volumes.zarr import verify_case
 
 def status(store: Store) -> dict[str, Any]:
     """Cases, how each ended last in every stage, what is in trouble and why, what took long."""
-    standing = case_standings(store)
-    cases = delta.read(store, "cases", ["centre"]).column("centre").to_pylist()
-    trouble: dict[tuple[str, str, str], int] = {}
+    cases = Counter(delta.read(store, "cases", ["centre"]).column("centre").to_pylist())
+    standing = case_counts(store)
+    trouble: Counter[tuple[str, str, str]] = Counter()
+    stages: dict[str, Counter[str]] = {}
     centres: dict[str, dict[str, Counter[str]]] = {}
-    for one in standing:
-        states = centres.setdefault(one.stage, {}).setdefault(one.centre, Counter())
-        states[one.state] += 1
-        if one.state in {"quarantined", "failed", "released"}:
-            key = (one.stage, one.state, one.reason)
-            trouble[key] = trouble.get(key, 0) + 1
+    for stage, centre, state, reason, number in (tuple(one.values()) for one in standing):
+        stages.setdefault(stage, Counter())[state] += number
+        centres.setdefault(stage, {}).setdefault(centre, Counter())[state] += number
+        if state in {"quarantined", "failed", "released"}:
+            trouble[stage, state, reason] += number
     return {
         "store": str(store.place),
-        "cases": {centre: cases.count(centre) for centre in sorted(set(cases))},
-        "stages": {stage: dict(states) for stage, states in count(standing).items()},
+        "cases": dict(sorted(cases.items())),
+        "stages": {stage: dict(states) for stage, states in stages.items()},
         "centres": {
             stage: {centre: dict(states) for centre, states in sorted(found.items())}
             for stage, found in centres.items()
@@ -56,13 +61,18 @@ def status(store: Store) -> dict[str, Any]:
 def _slowest(store: Store, shown: int = 3) -> list[Row]:
     """The tasks that took longest, a few of every stage and feature set."""
     columns = ["stage", "feature_set", "centre", "case_id", "seconds", "peak_rss_mib"]
-    rows = delta.read(store, "outcomes", columns).to_pylist()
-    timed = [row for row in rows if row["seconds"]]
-    timed.sort(key=lambda row: (row["stage"], row["feature_set"], -row["seconds"], row["case_id"]))
-    kept: dict[tuple[str, str], list[Row]] = {}
-    for row in timed:
-        kept.setdefault((row["stage"], row["feature_set"]), []).append(row)
-    return [row for rows in kept.values() for row in rows[:shown]]
+    table = delta.read(store, "outcomes", columns)
+    table = table.filter(pc.greater(table.column("seconds"), 0))
+    order = [("stage", "ascending"), ("feature_set", "ascending"), ("seconds", "descending")]
+    table = table.sort_by([*order, ("case_id", "ascending")])
+    placed = table.append_column("place", pa.array(np.arange(table.num_rows)))
+    kinds = placed.group_by(["stage", "feature_set"]).aggregate([("place", "min")])
+    bounds = [*sorted(kinds.column("place_min").to_pylist()), table.num_rows]
+    found = [
+        table.slice(first, min(shown, end - first)).to_pylist()
+        for first, end in itertools.pairwise(bounds)
+    ]
+    return list(itertools.chain.from_iterable(found))
 
 
 def verify(store: Store) -> list[str]:

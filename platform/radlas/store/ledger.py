@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from radlas.model import Outcome, Row
@@ -31,14 +33,37 @@ class Standing:
 
 _WAS = "was "  # before the state that a released case had
 _NAMES = ("task_key", "stage", "centre", "case_id", "feature_set", "state", "reason", "message")
+_ORDER = ("recorded_at", "attempt", "run_id")
+_CASE = ("stage", "case_id", "feature_set")
+_COUNTED = ("stage", "centre", "state", "reason")
 
 
-def standings(store: Store, stage: str | None = None) -> dict[str, Standing]:
-    """The newest outcome of every task, by task key."""
-    return {row.key: row for row in _in_order(store) if stage is None or row.stage == stage}
+def standings(
+    store: Store, stage: str | None = None, keys: Collection[str] | None = None
+) -> dict[str, Standing]:
+    """The newest outcome of every task, by task key.
+
+    Args:
+        store: The store.
+        stage: Only this one's.
+        keys: Only these tasks'; None for all.
+    """
+    table = delta.read(store, "outcomes", [*_NAMES, *_ORDER])
+    if stage is not None:
+        table = table.filter(pc.equal(table.column("stage"), stage))
+    if keys is not None:
+        asked = pa.array(list(keys), pa.string())
+        table = table.filter(pc.is_in(table.column("task_key"), value_set=asked))
+    return {row.key: row for row in _listed(_newest(table, ("task_key",)))}
 
 
-def case_standings(store: Store, at: int | None = None) -> list[Standing]:
+def case_standings(
+    store: Store,
+    at: int | None = None,
+    *,
+    stage: str | None = None,
+    states: Collection[str] | None = None,
+) -> list[Standing]:
     """The newest outcome of every case in every stage and feature set.
 
     A case that was quarantined under one ROI map and arrived under the next is one case, and ok.
@@ -46,16 +71,45 @@ def case_standings(store: Store, at: int | None = None) -> list[Standing]:
     Args:
         store: The store.
         at: Version of the ledger; None for the newest.
+        stage: Only this one's.
+        states: Only cases that stand so; None for all.
     """
-    newest = {(row.stage, row.case_id, row.feature_set): row for row in _in_order(store, at)}
-    return list(newest.values())
+    table = delta.read(store, "outcomes", [*_NAMES, *_ORDER], at)
+    if stage is not None:
+        table = table.filter(pc.equal(table.column("stage"), stage))
+    table = _newest(table, _CASE)
+    if states is not None:
+        asked = pa.array(sorted(states), pa.string())
+        table = table.filter(pc.is_in(table.column("state"), value_set=asked))
+    return _listed(table)
 
 
-def _in_order(store: Store, at: int | None = None) -> list[Standing]:
-    order = ("recorded_at", "attempt", "run_id")
-    table = delta.read(store, "outcomes", [*_NAMES, *order], at)
-    rows = sorted(table.to_pylist(), key=lambda row: tuple(row[name] for name in order))
-    return [Standing(*(row[name] for name in _NAMES)) for row in rows]
+def case_counts(store: Store) -> list[Row]:
+    """How many cases stand alike: ``stage``, ``centre``, ``state``, ``reason`` and ``cases``."""
+    columns = dict.fromkeys((*_CASE, *_COUNTED, *_ORDER))
+    table = _newest(delta.read(store, "outcomes", list(columns)), _CASE)
+    table = table.append_column("place", pa.array(np.arange(table.num_rows)))
+    made = [("place", "count"), ("place", "min")]
+    found = table.group_by(list(_COUNTED)).aggregate(made).sort_by("place_min")
+    return found.rename_columns({"place_count": "cases"}).drop_columns("place_min").to_pylist()  # type: ignore[no-any-return]  # rows
+
+
+def _newest(table: Any, key: Sequence[str]) -> Any:
+    """The last row of each key, in the order in which the keys came first.
+
+    In Arrow: a ledger has millions of rows, of which people ask for few.
+    """
+    order = pc.sort_indices(table, [(name, "ascending") for name in _ORDER])
+    place = np.empty(table.num_rows, np.int64)
+    place[order.to_numpy()] = np.arange(table.num_rows)
+    keyed = table.select(list(key)).append_column("place", pa.array(place))
+    found = keyed.group_by(list(key)).aggregate([("place", "min"), ("place", "max")])
+    return table.take(order.take(found.sort_by("place_min").column("place_max")))
+
+
+def _listed(table: Any) -> list[Standing]:
+    columns = (table.column(name).to_pylist() for name in _NAMES)
+    return [Standing(*values) for values in zip(*columns, strict=True)]
 
 
 class Recorder:
@@ -103,7 +157,7 @@ def in_trouble(store: Store) -> list[Standing]:
     What a case came to under other files or rules before is history: to do that again would take
     the case back from where it stands.
     """
-    return [one for one in case_standings(store) if one.state in {"quarantined", "failed"}]
+    return case_standings(store, states={"quarantined", "failed"})
 
 
 def as_it_ended(standing: Standing) -> Standing:
@@ -131,14 +185,6 @@ def release(store: Store, reason: str) -> int:
     ]
     Recorder(store).record(outcomes)
     return len(outcomes)
-
-
-def count(standing: Iterable[Standing]) -> dict[str, Counter[str]]:
-    """States per stage."""
-    counts: dict[str, Counter[str]] = {}
-    for one in standing:
-        counts.setdefault(one.stage, Counter())[one.state] += 1
-    return counts
 
 
 def _row(outcome: Outcome) -> Row:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import random
+import tracemalloc
+from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from radlas.flows import extract
 from radlas.model import Outcome
 from radlas.store import delta, ledger, query
+from radlas.store.health import status
 from radlas.store.ledger import Recorder, as_it_ended, case_standings, release, standings
 
 from .conftest import case_row, here
@@ -109,3 +113,79 @@ def test_a_case_that_was_released_and_not_done_again_ended_as_it_did(store, stat
         "empty_mask",
     )
     assert as_it_ended(before) == before
+
+
+def ledger_of(count, cases, seed=0):
+    """Rows of many runs, some at one time, in no order."""
+    chance = random.Random(seed)  # noqa: S311 - rows, not secrets
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    for n in range(count):
+        stage, case = chance.choice(["ingest", "extract"]), chance.randrange(cases)
+        yield {
+            "run_id": f"run{n % 7}-{n}",
+            "task_key": f"{stage}-{case}-{chance.randrange(2)}",
+            "stage": stage,
+            "centre": f"c{case % 3}",
+            "case_id": f"{case:06}",
+            "feature_set": "" if stage == "ingest" else f"set-{chance.randrange(2)}",
+            "attempt": chance.randrange(2),
+            "state": chance.choice(["ok", "quarantined", "failed", "released"]),
+            "reason": chance.choice(["", "empty_mask"]),
+            "message": "",
+            "seconds": float(chance.randrange(4)),
+            "recorded_at": now + timedelta(seconds=chance.randrange(20)),
+        }
+
+
+@here
+@pytest.mark.parametrize("seed", range(3))
+def test_what_stands_is_the_last_that_was_told_of_a_task_and_of_a_case(store, seed):
+    rows = list(ledger_of(300, 12, seed))
+    delta.append(store, "outcomes", rows[:150], run_id="r")
+    delta.append(store, "outcomes", rows[150:], run_id="r")
+    rows.sort(key=lambda row: (row["recorded_at"], row["attempt"], row["run_id"]))
+    tasks = {row["task_key"]: row for row in rows}
+    found = standings(store)
+    assert {key: one.state for key, one in found.items()} == {
+        k: r["state"] for k, r in tasks.items()
+    }
+    assert list(found) == list(tasks)
+    asked = set(list(tasks)[::3]) | {"unheard of"}
+    assert standings(store, "ingest", asked) == {
+        key: one for key, one in found.items() if key in asked and one.stage == "ingest"
+    }
+    cases = {(row["stage"], row["case_id"], row["feature_set"]): row for row in rows}
+    stand = case_standings(store)
+    assert [(one.key, one.state) for one in stand] == [
+        (row["task_key"], row["state"]) for row in cases.values()
+    ]
+    failed = [one for one in stand if (one.stage, one.state) == ("extract", "failed")]
+    assert case_standings(store, stage="extract", states={"failed"}) == failed
+    told = status(store)
+    assert told["stages"] == {
+        stage: Counter(one.state for one in stand if one.stage == stage)
+        for stage in dict.fromkeys(one.stage for one in stand)
+    }
+    slowest = [(row["stage"], row["feature_set"], row["seconds"]) for row in told["slowest"]]
+    assert slowest == [
+        (*kind, seconds)
+        for kind in sorted({(row["stage"], row["feature_set"]) for row in rows})
+        for seconds in sorted(
+            (r["seconds"] for r in rows if (r["stage"], r["feature_set"]) == kind), reverse=True
+        )[:3]
+        if seconds
+    ]
+
+
+@here
+def test_a_long_ledger_is_counted_without_an_object_for_each_outcome(store):
+    """A million of them were two gigabytes, and twenty seconds of every status."""
+    outcomes = 20_000
+    delta.append(store, "outcomes", list(ledger_of(outcomes, 2_000)), run_id="r")
+    status(store)  # what is imported and compiled at the first call
+    tracemalloc.start()
+    status(store)
+    assert [one.state for one in case_standings(store, states={"unheard of"})] == []
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100 * outcomes  # a row as a mapping has a kilobyte
