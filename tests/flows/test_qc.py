@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 from PIL import Image
 
+from radlas.flows import qc
 from radlas.report import figures
 from radlas.report.pages import style_sheet
 from radlas.volumes.zarr import volume_name
@@ -24,6 +25,26 @@ def test_the_page_shows_every_case_of_the_store(study_store, tmp_path):
     assert page.count("data:image/jpeg") == 18
     assert "Synthetic cases" in page
     assert "Every case that was found is stored" in page
+
+
+def test_of_many_cases_the_worst_are_drawn_and_all_are_told(study_store, tmp_path, monkeypatch):
+    """No image is read but of those that are drawn."""
+    words = ("qc", "--store", study_store, "--engine", "serial", "--json")
+    radlas(*words, "--out", tmp_path / "all.html")
+    order = re.findall(r'id="case-(\w{8})"', (tmp_path / "all.html").read_text())
+    read, drawn = list[str](), qc.case_thumbnail
+
+    def thumbnail(place, case_id, pixels):
+        read.append(case_id[:8])
+        return drawn(place, case_id, pixels)
+
+    monkeypatch.setattr(qc, "case_thumbnail", thumbnail)
+    said = radlas(*words, "--out", tmp_path / "few.html", "--pictures", 5)
+    assert (said.data["cases"], said.data["pictures"]) == (18, 5)
+    page = (tmp_path / "few.html").read_text()
+    assert read == re.findall(r'id="case-(\w{8})"', page) == order[:5]
+    assert re.findall(r'<tr><td class="id">(\w{8})</td>', page) == order[5:]
+    assert page.count("data:image/jpeg") == 5
 
 
 def test_one_centre_can_be_asked_for_and_a_wrong_one_is_told(study_store, tmp_path):

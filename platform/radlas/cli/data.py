@@ -119,6 +119,9 @@ def qc_(
     store: StoreOption,
     out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("qc.html"),
     centre: Annotated[str | None, typer.Option(help="Only this centre's cases.")] = None,
+    pictures: Annotated[
+        int, typer.Option(min=1, help="Cases that are drawn, the worst first; others are rows.")
+    ] = 500,
     engine: EngineOption = "local",
     as_json: JsonOption = False,
 ) -> None:
@@ -126,7 +129,7 @@ def qc_(
     from radlas.flows.qc import QcConfig, qc
 
     def action() -> int:
-        values = {"store": store, "out": out, "centre": centre}
+        values = {"store": store, "out": out, "centre": centre, "pictures": pictures}
         config = QcConfig.parse(values, "radlas qc")
         return execute(qc, config, engine=engine, as_json=as_json)
 

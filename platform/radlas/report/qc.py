@@ -1,4 +1,4 @@
-"""The page of quality control: every case with its slice and outlines, the worst first."""
+"""The page of quality control: cases with slice and outlines, the worst first, others as rows."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Card:
         case: Row of ``cases``.
         rois: Its drawn rows of ``rois``.
         concerns: What to look at, heaviest first.
-        thumbnail: None if the volume could not be read.
-        damage: Why not; empty if it could.
+        thumbnail: None if the volume was not read, or could not be.
+        damage: Why not; empty if it could, or was left for a row of the table.
     """
 
     case: Mapping[str, Any]
@@ -49,16 +49,22 @@ class Trouble:
     message: str
 
 
+def urgency(card: Card) -> tuple[int, str]:
+    """Sorts the worst first; those that are alike by their pseudonyms, and so by chance."""
+    return -card.weight, card.case["case_id"]
+
+
 def render_qc(cards: Sequence[Card], trouble: Sequence[Trouble], *, synthetic: bool) -> str:
     """The page as one HTML text: no script, no network, the same bytes for the same rows."""
-    ordered = sorted(cards, key=lambda card: (-card.weight, card.case["case_id"]))
+    ordered = sorted(cards, key=urgency)
     colours = outline_colours(str(roi["roi"]) for card in cards for roi in card.rois)
     centres = Counter(str(card.case["centre"]) for card in cards)
     return (
         environment()
         .get_template("qc.html.j2")
         .render(
-            cards=ordered,
+            cards=[card for card in ordered if card.thumbnail or card.damage],
+            listed=[card for card in ordered if not (card.thumbnail or card.damage)],
             colours=colours,
             centres=dict(sorted(centres.items())),
             clean=sum(not card.weight for card in cards),

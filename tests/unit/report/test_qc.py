@@ -181,6 +181,17 @@ def test_cases_that_are_not_stored_are_grouped_with_what_to_do():
     assert page.count('<div class="scroll" role="region" tabindex="0" aria-label="Cases not') == 2
 
 
+def test_who_has_no_picture_has_a_row_with_his_remarks_and_nothing_else():
+    """A page of 4,400 pictures was 80 MB: those that want a look least are told in words."""
+    listed = [replace(a_card(n, ROI | {"components": n}), thumbnail=None) for n in (1, 2)]
+    page = parse(render_qc([a_card(3), *listed], [], synthetic=False))
+    assert len(page.all("figure")) == len(page.all("image")) == 1
+    rows = [[cell.words() for cell in row.all("td")] for row in page.all("tbody")[0].all("tr")]
+    assert [row[-1] for row in rows] == ["tumour in 2 pieces", ""]
+    assert "--pictures 3" in page.words()
+    assert "<b>3</b> cases stored" in render_qc([a_card(3), *listed], [], synthetic=False)
+
+
 def test_one_case_is_not_cases():
     assert "<b>1</b> case stored" in render_qc([a_card(1)], [], synthetic=False)
     assert "<b>2</b> cases stored" in render_qc([a_card(1), a_card(2)], [], synthetic=False)
