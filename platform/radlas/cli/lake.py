@@ -26,7 +26,7 @@ from radlas.store.compact import MANY, RETENTION_HOURS, compact, vacuum
 from radlas.store.layout import open_store
 from radlas.store.locks import writing
 from radlas.store.query import connect, run_sql
-from radlas.store.snapshots import list_snapshots, load_snapshot, open_snapshot
+from radlas.store.snapshots import load_snapshot, open_snapshot, read_snapshots
 from radlas.store.travel import export, merge
 from radlas.tables import TABLES
 from radlas.words import counted
@@ -121,9 +121,9 @@ def compact_(
     def action() -> int:
         opened = open_store(store)
         done = [compact(opened, name, many=many) for name in TABLES]
-        frozen = list_snapshots(opened)
+        frozen = [snapshot.versions for snapshot in read_snapshots(opened)]
         gone = {
-            name: vacuum(opened, name, [s.versions.get(name, -1) for s in frozen], hours=keep_hours)
+            name: vacuum(opened, name, [at.get(name, -1) for at in frozen], hours=keep_hours)
             for name in TABLES
         }
         lines = [

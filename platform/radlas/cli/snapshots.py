@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,8 +19,8 @@ from radlas.store.locks import writing
 from radlas.store.snapshots import (
     Snapshot,
     create_snapshot,
-    list_snapshots,
     load_snapshot,
+    read_snapshots,
     verify_snapshot,
 )
 from radlas.store.travel import export
@@ -87,18 +87,25 @@ def create(
 
 
 def list_(store: StoreOption, as_json: JsonOption = False) -> None:
-    """List all snapshots."""
+    """List all snapshots. Cases are counted; `show` names them."""
 
     def action() -> int:
-        found = list_snapshots(open_store(store))
+        found = [_listed(snapshot) for snapshot in read_snapshots(open_store(store))]
         lines = [
-            f"{s.label}  {counted(len(s.cases), 'case')}  {s.created_at}  {s.id[:12]}"
+            f"{s['name']}@{s['number']}  {counted(s['cases'], 'case')}  {s['created_at']}"
+            f"  {s['id'][:12]}"
             for s in found
         ]
-        data = {"snapshots": [asdict(snapshot) for snapshot in found]}
+        data = {"snapshots": found}
         return show(Report(tuple(lines) or ("no snapshot yet",), data), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
+
+
+def _listed(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot without its lists, which `show` gives: hundreds of them name millions of cases."""
+    facts = {name: value for name, value in vars(snapshot).items() if name != "parts"}
+    return facts | {"cases": len(snapshot.cases)}
 
 
 def show_(label: Label, store: StoreOption, as_json: JsonOption = False) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -154,13 +154,12 @@ def snapshot_labels(store: Store) -> list[str]:
     return [f"{called}@{number}" for called, number, _ in _named(store)]
 
 
-def list_snapshots(store: Store) -> list[Snapshot]:
-    """All snapshots by name and number."""
+def read_snapshots(store: Store) -> Iterator[Snapshot]:
+    """All snapshots by name and number, one after the other: each names all of its cases."""
     named = _named(store)
     here = store.place.fetched(_FOLDER)  # of hundreds in a bucket those that are new
-    return [
-        _parsed(store, path, (here / PurePosixPath(path).name).read_bytes()) for *_, path in named
-    ]
+    for *_, path in named:
+        yield _parsed(store, path, (here / PurePosixPath(path).name).read_bytes())
 
 
 def _newest(store: Store, name: str) -> Snapshot | None:

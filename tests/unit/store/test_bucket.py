@@ -19,7 +19,7 @@ from radlas.store import delta, leases
 from radlas.store.layout import init_store, open_store
 from radlas.store.locks import writing
 from radlas.store.query import connect, run_sql
-from radlas.store.snapshots import create_snapshot, list_snapshots
+from radlas.store.snapshots import create_snapshot, read_snapshots
 
 from .conftest import case_row, overwrite, part_names
 
@@ -245,11 +245,11 @@ def test_snapshots_are_fetched_once_however_often_they_are_listed(kept, monkeypa
     """A study of years has hundreds, and each would be asked for anew, one after the other."""
     create_snapshot(kept, "x")
     create_snapshot(kept, "y")
-    first = list_snapshots(kept)
+    first = [*read_snapshots(kept)]
     with monkeypatch.context() as patch:
         patch.setattr(Bucket, "_stream", None)
         patch.setattr(Bucket, "read", None)
-        assert list_snapshots(kept) == first
+        assert [*read_snapshots(kept)] == first
     assert [one.label for one in first] == ["x@1", "y@1"]
     kept.place.replace("snapshots/x@1.json", kept.place.read("snapshots/y@1.json"))
-    assert [one.label for one in list_snapshots(kept)] == ["y@1", "y@1"], "as it is there now"
+    assert [one.label for one in read_snapshots(kept)] == ["y@1", "y@1"], "as it is there now"

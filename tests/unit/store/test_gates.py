@@ -8,7 +8,7 @@ import pytest
 from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
 from radlas.store.gates import MEANINGS, Gates, examine, refuse, said
-from radlas.store.snapshots import create_snapshot, list_snapshots, load_snapshot
+from radlas.store.snapshots import create_snapshot, load_snapshot, read_snapshots
 
 from .conftest import case_row, feature_row, here
 
@@ -38,7 +38,7 @@ def test_a_case_without_rows_is_counted_by_feature_set_and_centre(filled):
     with pytest.raises(StoreError, match=r"expected_rows .*: 1 at p-1, c1 and 1 more") as caught:
         create_snapshot(filled, "y", gates=Gates(refuse=("expected_rows",)))
     assert caught.value.reason == "gates"
-    assert [one.label for one in list_snapshots(filled)] == ["x@1"], "nothing is written"
+    assert [one.label for one in read_snapshots(filled)] == ["x@1"], "nothing is written"
 
 
 @here

@@ -15,7 +15,7 @@ from radlas.store.masks import load_mask
 from radlas.store.models import read_alias, versions
 from radlas.store.pretraining import pretraining_of
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe, twins
-from radlas.store.snapshots import create_snapshot, list_snapshots, load_snapshot
+from radlas.store.snapshots import create_snapshot, load_snapshot, read_snapshots
 from radlas.store.travel import merged_cases
 
 from .conftest import here
@@ -192,7 +192,7 @@ def test_what_a_file_manager_leaves_in_the_store_is_none_of_its_files(filled):
     filled.place.replace("models/m/1 copy/version.json", b"{}")
     assert list_recipes(filled) == ["p-1"]
     assert twins(filled, "p-2", {"extractor": "radiomics"}) == ["p-1"]
-    assert [snapshot.label for snapshot in list_snapshots(filled)] == ["x@1"]
+    assert [snapshot.label for snapshot in read_snapshots(filled)] == ["x@1"]
     assert merged_cases(filled) == frozenset()
     assert pretraining_of(filled, {"w"}) == {}
     assert versions(filled, "m") == []

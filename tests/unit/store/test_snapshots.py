@@ -1,12 +1,15 @@
 """Snapshots: what was frozen stays, whatever is written later; identity is content."""
 
 import json
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from radlas.cli import app
 from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
 from radlas.store.diff import diff_snapshots
@@ -15,9 +18,10 @@ from radlas.store.query import connect
 from radlas.store.recipes import save_recipe
 from radlas.store.snapshots import (
     create_snapshot,
-    list_snapshots,
     load_snapshot,
     open_snapshot,
+    read_snapshots,
+    save_snapshot,
     verify_snapshot,
 )
 
@@ -36,12 +40,28 @@ def test_later_rows_do_not_move_a_snapshot(filled):
     verify_snapshot(filled, snapshot)
 
 
+@here
+def test_many_snapshots_are_listed_in_the_memory_of_one(filled, address):
+    """Each names all of its cases: hundreds of them took gigabytes."""
+    one, _ = create_snapshot(filled, "x")
+    many = replace(one, cases=tuple(f"{n:032x}" for n in range(10_000)))
+    for number in range(2, 32):
+        save_snapshot(filled, replace(many, number=number))
+    assert CliRunner().invoke(app, ["snapshot", "list", "--store", address]).exit_code == 0
+    tracemalloc.start()
+    said = CliRunner().invoke(app, ["snapshot", "list", "--store", address, "--json"])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [s["cases"] for s in json.loads(said.stdout)["snapshots"]] == [3, *[10_000] * 30]
+    assert peak < 8e6  # 30 of them are 27 MB
+
+
 def test_unchanged_content_gives_the_same_snapshot_back(filled):
     first, new = create_snapshot(filled, "x")
     again, newer = create_snapshot(filled, "x")
     assert (new, newer) == (True, False)
     assert again == first
-    assert [s.label for s in list_snapshots(filled)] == ["x@1"]
+    assert [s.label for s in read_snapshots(filled)] == ["x@1"]
 
 
 @here
@@ -96,7 +116,7 @@ def test_a_cohort_query_selects_cases_and_their_rows(filled):
 def test_a_wrong_selection_is_refused_with_its_reason(filled, kwargs, message):
     with pytest.raises(ConfigError, match=message):
         create_snapshot(filled, **kwargs)
-    assert list_snapshots(filled) == []
+    assert [*read_snapshots(filled)] == []
 
 
 def test_a_snapshot_file_is_never_rewritten(filled, monkeypatch):
