@@ -13,7 +13,9 @@ import pytest
 
 import radlas as package
 from radlas.flows.gallery import chosen
+from radlas.flows.protocol import cost_line
 from radlas.flows.sensitivity import against
+from radlas.learn.study import StudyConfig
 from radlas.store.layout import open_store
 from radlas.store.masks import load_mask
 
@@ -49,6 +51,28 @@ def test_a_dry_run_tells_what_the_sample_supports_and_fits_nothing(study_store, 
     ):
         assert told in said.out
     assert not (study_store / "models" / "dry").exists()
+
+
+def test_of_thousands_of_patients_the_cost_is_told_in_hours():
+    """A fit of 2,000 rows takes minutes, as RFE works on rows by rows; a line said three in all."""
+    study = StudyConfig.parse(
+        {
+            "name": "s",
+            "outcome": {"positive": ["high"], "negative": ["low"]},
+            "blocks": {"tumour": {"roi": "tumour"}},
+            "models": {"m": ["tumour"]},
+            "primary": "m",
+            "training_centres": ["a"],
+            "controls": [],
+        }
+    )
+
+    def minutes(rows):
+        told = re.search(r"about (\d+) (minute|hour)", cost_line(study, rows, {"m": 2_000}, {}))
+        return int(told[1]) * (60 if told[2] == "hour" else 1)
+
+    assert minutes(4_000) > 3 * minutes(2_000) > 9 * minutes(1_000) > 90
+    assert "hours on two workers" in cost_line(study, 4_000, {"m": 2_000}, {})
 
 
 def test_controls_stand_beside_the_models_and_absent_ones_have_their_reason(results):
