@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from radlas.digests import mask_digest
@@ -52,13 +53,10 @@ def as_described(store: Store, case_id: str, feature_set: str) -> tuple[Volume, 
 
 def _hold_to_rows(store: Store, case_id: str, feature_set: str, masks: Masks) -> None:
     """Refuse masks that are not those whose digests the table ``rois`` holds."""
-    columns = ["case_id", "feature_set", "roi", "mask_digest"]
-    rows = delta.read(store, "rois", columns).to_pylist()
-    told = {
-        row["roi"]: row["mask_digest"]
-        for row in rows
-        if (row["case_id"], row["feature_set"]) == (case_id, feature_set)
-    }
+    rows = delta.read(store, "rois", ["case_id", "feature_set", "roi", "mask_digest"])
+    for name, value in (("case_id", case_id), ("feature_set", feature_set)):
+        rows = rows.filter(pc.equal(rows.column(name), value))
+    told = {row["roi"]: row["mask_digest"] for row in rows.to_pylist()}
     if not told:
         hint = f"radlas query \"select reason, message from latest where case_id = '{case_id}'\""
         raise ConfigError("not described", f"case {case_id[:8]}, feature set {feature_set}", hint)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import pyarrow.compute as pc
 from pydantic import Field, NonNegativeInt
 
 from radlas.digests import pseudonym
@@ -283,12 +284,10 @@ def _history(store: Store) -> list[tuple[int, float]]:
     """Size [B] and time [s] of every exam that was read before."""
     sizes = delta.read(store, "cases", ["case_id", "source_bytes"]).to_pylist()
     known = {row["case_id"]: row["source_bytes"] for row in sizes if row["source_bytes"]}
-    ended = delta.read(store, "outcomes", ["case_id", "stage", "state", "seconds"]).to_pylist()
-    return [
-        (known[row["case_id"]], row["seconds"])
-        for row in ended
-        if (row["stage"], row["state"]) == ("ingest", "ok") and row["case_id"] in known
-    ]
+    ended = delta.read(store, "outcomes", ["case_id", "stage", "state", "seconds"])
+    read = pc.and_(pc.equal(ended.column("stage"), "ingest"), pc.equal(ended.column("state"), "ok"))
+    ended = ended.filter(read).select(["case_id", "seconds"]).to_pylist()
+    return [(known[row["case_id"]], row["seconds"]) for row in ended if row["case_id"] in known]
 
 
 def _check_readers(data: ExamData) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
+import pyarrow.compute as pc
 
 from radlas.digests import digest_of
 from radlas.errors import ConfigError, StoreError
@@ -186,7 +186,7 @@ def _rows(
             if part.partition["feature_set"] not in feature_sets or not low <= case <= high:
                 continue
             rows = read_part(store.place, table, part.path)
-            rows = rows.filter(np.array(rows.column("case_id").to_pylist()) == case)
+            rows = rows.filter(pc.equal(rows.column("case_id"), case))
             if not rows.num_rows:
                 continue
             damage = _why(lambda part=part, table=table: verify_part(store.place, table, part.path))  # type: ignore[misc]  # called at once
@@ -203,7 +203,8 @@ def _images(store: Store, case: str, rows: list[Row]) -> Iterator[Link]:
         claim = ", ".join(sorted({f"input {row['input_digest'][:16]}" for row in rows}))
         yield Link("input", f"case {case}", claim, unseen="its images are at another site")
         return
-    (told,) = [row for row in delta.read(store, "cases").to_pylist() if row["case_id"] == case]
+    cases = delta.read(store, "cases")
+    (told,) = cases.filter(pc.equal(cases.column("case_id"), case)).to_pylist()
 
     def inputs(claimed: str) -> str:
         found = digest_of(input_digests(read_record(store.place, case)))
