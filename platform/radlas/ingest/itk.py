@@ -18,7 +18,8 @@ from radlas.ingest.base import FileRef
 from radlas.ingest.files import name_of, open_file
 from radlas.ingest.nifti_file import read_nifti
 from radlas.ingest.reach import reaching
-from radlas.ingest.text_headers import check_header
+from radlas.ingest.text_data import check_data
+from radlas.ingest.text_headers import check_header, read_header
 from radlas.reasons import data_error
 
 # A damaged NIfTI header still loads; no MR voxel or field of view lies outside these [mm].
@@ -50,7 +51,8 @@ def read_image(ref: FileRef) -> ImageContent:
         DataError: ``unreadable_file``; ``truncated_pixels``; ``bad_geometry``: no plausible
             3D grid of one value per voxel;
             ``ambiguous_geometry``: a NIfTI header that contradicts itself; ``missing_geometry``;
-            ``bad_rescale``.
+            ``bad_rescale``; ``bad_pixels``: the header and the voxels contradict each other;
+            ``unsupported_format`` or ``unknown_encoding``.
         OSError: The file cannot be reached; names no path.
     """
     with _on_disk(ref) as path, reaching():
@@ -65,7 +67,8 @@ def read_image(ref: FileRef) -> ImageContent:
 def _read_by_itk(
     path: Path,
 ) -> tuple[NDArray[Any], Geometry, dict[str, str], tuple[str, ...]]:
-    flags = check_header(path)
+    header = read_header(path)
+    flags = check_header(header)
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # type: ignore[no-untyped-call]  # they hold paths
     try:
         image = SimpleITK.ReadImage(str(path))
@@ -75,7 +78,9 @@ def _read_by_itk(
         if "orthonormal" in str(error):
             raise data_error("bad_geometry", "axes are not orthonormal") from None
         raise data_error("unreadable_file", "NRRD or MHA file cannot be parsed") from None
-    return SimpleITK.GetArrayFromImage(image), _grid(image), _metadata(image), flags
+    voxels, grid = SimpleITK.GetArrayFromImage(image), _grid(image)
+    check_data(path, header, voxels)
+    return voxels, grid, _metadata(image), flags
 
 
 def _check_reachable(path: Path) -> None:

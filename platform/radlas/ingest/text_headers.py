@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from radlas.reasons import data_error
@@ -20,16 +21,50 @@ _NAMED_SPACES = {
 _LONGEST = 1 << 20  # no header is longer [bytes]
 
 
-def check_header(path: Path) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class TextHeader:
+    """The header of a NRRD or MHA file.
+
+    Attributes:
+        nrrd: False for MHA.
+        fields: Keys in lower case, and their values.
+        end: Where the voxels begin [bytes].
+    """
+
+    nrrd: bool
+    fields: Mapping[str, str]
+    end: int
+
+
+def read_header(path: Path) -> TextHeader:
+    """The header of a NRRD or MHA file, which ends with a blank line or where its voxels begin."""
+    nrrd = path.name.lower().endswith(".nrrd")
+    found: dict[str, str] = {}
+    end = 0
+    with path.open("rb") as stream:
+        for line in stream.read(_LONGEST).split(b"\n"):
+            end += len(line) + 1
+            text = line.decode("latin-1").strip()
+            key, separator, value = text.partition(":" if nrrd else "=")
+            if not text or (found and not separator and not text.startswith(("#", "NRRD"))):
+                break
+            if separator:
+                found[key.strip().lower()] = value.lstrip("=").strip()
+            if key.strip().lower() == "elementdatafile":
+                break
+    return TextHeader(nrrd, found, end)
+
+
+def check_header(header: TextHeader) -> tuple[str, ...]:
     """Hold a NRRD or MHA header against what a volume needs; its flags.
 
     Raises:
         DataError: ``missing_geometry``: no spacing; ``bad_geometry``: another unit than millimetres
             or a negative spacing; ``bad_rescale``: stored values are not intensities;
-            ``unsupported_format``: the voxels lie in another file, which no fingerprint covers.
+            ``unsupported_format``: the voxels lie in another file, which no fingerprint covers;
+            ``unknown_encoding``: they are packed in a way that ITK does not unpack.
     """
-    nrrd = path.name.lower().endswith(".nrrd")
-    fields = _fields(path, ":" if nrrd else "=")
+    nrrd, fields = header.nrrd, header.fields
     local = {"data file": "", "datafile": ""} if nrrd else {"elementdatafile": "local"}
     if any(fields.get(key, here).lower() != here for key, here in local.items()):
         what = f"a .{'nrrd' if nrrd else 'mha'} header, with its voxels in another file"
@@ -37,25 +72,12 @@ def check_header(path: Path) -> tuple[str, ...]:
     return _check_nrrd(fields) if nrrd else _check_meta(fields)
 
 
-def _fields(path: Path, mark: str) -> dict[str, str]:
-    """Keys in lower case and values of a text header, which ends with a blank line or its data."""
-    found: dict[str, str] = {}
-    with path.open("rb") as stream:
-        for line in stream.read(_LONGEST).split(b"\n"):
-            text = line.decode("latin-1").strip()
-            key, separator, value = text.partition(mark)
-            if not text or (found and not separator and not text.startswith(("#", "NRRD"))):
-                break
-            if separator:
-                found[key.strip().lower()] = value.lstrip("=").strip()
-            if key.strip().lower() == "elementdatafile":
-                break
-    return found
-
-
 def _check_nrrd(fields: Mapping[str, str]) -> tuple[str, ...]:
     if not fields.keys() & {"space directions", "spacings"}:
         raise data_error("missing_geometry", "the NRRD header states no spacing")
+    if fields.get("encoding", "").lower() in {"bzip2", "bz2"}:
+        hint = "write the file again with its voxels raw or packed by gzip"
+        raise data_error("unknown_encoding", "the NRRD voxels are packed by bzip2", hint=hint)
     units = fields.get("space units", fields.get("units", "")).replace('"', " ").split()
     if others := set(units) - {"mm", "millimeter", "none"}:
         raise data_error("bad_geometry", f"the NRRD header counts in {len(others)} other unit")

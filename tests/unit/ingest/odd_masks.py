@@ -524,6 +524,25 @@ def mha_with_a_slope(folder, voxels):
     header_of(folder / "P1_image.mha", "ElementSpacing", line)
 
 
+@files("truncated_pixels")
+def mha_of_damaged_voxels(folder, voxels):
+    """One bit of a compressed file: ITK reads other voxels, without a word."""
+    write(folder / "P1_image.mha", voxels)
+    write(folder / "P1_mask.mha", MASK)
+    path = str(folder / "P1_image.mha")
+    SimpleITK.WriteImage(SimpleITK.ReadImage(path), path, useCompression=True)
+    content = bytearray(Path(path).read_bytes())
+    content[-2000] ^= 4
+    (folder / "P1_image.mha").write_bytes(content)
+
+
+@files("unknown_encoding")
+def nrrd_packed_by_bzip2(folder, voxels):
+    write(folder / "P1_image.nrrd", voxels)
+    write(folder / "P1_mask.nrrd", MASK)
+    header_of(folder / "P1_image.nrrd", "encoding: raw", "encoding: bzip2")
+
+
 @files("bad_geometry")
 def nrrd_in_centimetres(folder, voxels):
     write(folder / "P1_image.nrrd", voxels)
