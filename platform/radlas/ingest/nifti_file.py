@@ -27,6 +27,7 @@ from radlas.reasons import data_error
 logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_OTHER_UNITS = {1: "metres", 3: "micrometres"}  # of the lowest three bits of xyzt_units
 _AGREE_VOXELS = 0.1  # qform and sform may differ by rounding, not by more
 _DAMAGED = (
     nibabel.filebasedimages.ImageFileError,
@@ -93,6 +94,9 @@ def _three(shape: tuple[int, ...]) -> tuple[int, int, int]:
 
 
 def _geometry(header: Any, shape: tuple[int, int, int]) -> Geometry:
+    if unit := _OTHER_UNITS.get(int(header["xyzt_units"]) & 7):  # ITK converts, others do not
+        hint = "write the image again in millimetres, and with the code that says so"
+        raise data_error("bad_geometry", f"the header says that it counts in {unit}", hint=hint)
     spacing = np.asarray(header["pixdim"][1:4], dtype=np.float64)
     if not np.isfinite(spacing).all() or spacing.min() <= 0:
         raise data_error("bad_geometry", f"pixdim states a spacing of {spacing.tolist()} mm")

@@ -18,6 +18,7 @@ _NAMED_SPACES = {
     "left-posterior-superior",
     "lps",
 }
+_MILLIMETRES = {"mm", "millimeter", "millimeters", "millimetre", "millimetres", "none", "?"}
 _LONGEST = 1 << 20  # no header is longer [bytes]
 
 
@@ -78,14 +79,20 @@ def _check_nrrd(fields: Mapping[str, str]) -> tuple[str, ...]:
     if fields.get("encoding", "").lower() in {"bzip2", "bz2"}:
         hint = "write the file again with its voxels raw or packed by gzip"
         raise data_error("unknown_encoding", "the NRRD voxels are packed by bzip2", hint=hint)
-    units = fields.get("space units", fields.get("units", "")).replace('"', " ").split()
-    if others := set(units) - {"mm", "millimeter", "none"}:
-        raise data_error("bad_geometry", f"the NRRD header counts in {len(others)} other unit")
+    _check_units(fields.get("space units", fields.get("units", "")), "NRRD")
     stated = fields.get("space", "").lower() in _NAMED_SPACES and "space origin" in fields
     return () if stated and "space directions" in fields else (NO_ORIENTATION,)
 
 
+def _check_units(stated: str, kind: str) -> None:
+    """ITK takes any number for millimetres, whatever unit stands beside it."""
+    if not set(stated.lower().replace('"', " ").split()) <= _MILLIMETRES:
+        what = f"the {kind} header counts in another unit than millimetres"
+        raise data_error("bad_geometry", what)
+
+
 def _check_meta(fields: Mapping[str, str]) -> tuple[str, ...]:
+    _check_units(fields.get("distanceunits", ""), "MHA")
     spacing = fields.get("elementspacing", fields.get("elementsize"))
     if spacing is None:
         raise data_error("missing_geometry", "the MHA header states no spacing")

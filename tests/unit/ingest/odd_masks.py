@@ -551,6 +551,22 @@ def nrrd_in_centimetres(folder, voxels):
     header_of(folder / "P1_image.nrrd", "space origin:", line)
 
 
+@files("bad_geometry")
+def mha_in_centimetres(folder, voxels):
+    write(folder / "P1_image.mha", voxels)
+    write(folder / "P1_mask.mha", MASK)
+    header_of(folder / "P1_image.mha", "Offset =", "DistanceUnits = cm\nOffset =")
+
+
+@files(EXACT)
+def nrrd_in_millimetres_spelt_out(folder, voxels):
+    write(folder / "P1_image.nrrd", voxels)
+    write(folder / "P1_mask.nrrd", MASK)
+    for unit, stem in (("Millimeters", "image"), ("MM", "mask")):
+        line = f'space units: "{unit}" "{unit}" "{unit}"\nspace origin:'
+        header_of(folder / f"P1_{stem}.nrrd", "space origin:", line)
+
+
 @files("mask_flipped")
 def mask_in_ras(folder, voxels):
     write(folder / "P1_image.nii.gz", voxels)
@@ -660,11 +676,11 @@ def image_in_four_dimensions(folder, voxels):
 HEADER = np.dtype(
     {
         "names": [
-            *("pixdim", "vox_offset", "scl_slope", "scl_inter"),
+            *("pixdim", "vox_offset", "scl_slope", "scl_inter", "xyzt_units"),
             *("qform_code", "sform_code", "quatern", "srow_x"),
         ],
-        "formats": [("<f4", 8), "<f4", "<f4", "<f4", "<i2", "<i2", ("<f4", 3), ("<f4", 4)],
-        "offsets": [76, 108, 112, 116, 252, 254, 256, 280],
+        "formats": [("<f4", 8), "<f4", "<f4", "<f4", "u1", "<i2", "<i2", ("<f4", 3), ("<f4", 4)],
+        "offsets": [76, 108, 112, 116, 123, 252, 254, 256, 280],
         "itemsize": 348,
     }
 )
@@ -715,5 +731,8 @@ _nifti(
     "sform_doubled", "ambiguous_geometry", _set(qform_code=0, pixdim=[1, 0.4, 0.35, 2] + [0] * 4)
 )
 _nifti("slope_without_meaning", EXACT, _set(scl_slope=np.nan, scl_inter=np.nan))
+_nifti("metres_by_its_header", "bad_geometry", _set(xyzt_units=1))
+_nifti("micrometres_by_its_header", "bad_geometry", _set(xyzt_units=3 | 8))
+_nifti("no_unit_in_its_header", EXACT, _set(xyzt_units=0))
 _nifti("only_sform", EXACT, _set(qform_code=0))
 _nifti("only_qform", EXACT, _set(sform_code=0))
