@@ -1,8 +1,7 @@
-"""What damaged DICOM raises inside pydicom and highdicom, told as the data's fault."""
+"""What damaged DICOM raises inside pydicom, told as the data's fault."""
 
 from __future__ import annotations
 
-import sqlite3
 import struct
 import warnings
 import zlib
@@ -32,7 +31,6 @@ PARSE_ERRORS = (
     RuntimeError,
     struct.error,
     zlib.error,
-    sqlite3.Error,  # highdicom looks codes up
 )
 
 

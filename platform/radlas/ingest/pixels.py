@@ -81,8 +81,7 @@ def read_frames(dataset: Dataset, count: int, where: str = "") -> NDArray[Any]:
         _fill_in(dataset)
         check_encoding(dataset, where)
         _check_whole(dataset, count, where)
-        by_itk = dataset.file_meta.TransferSyntaxUID in _BY_ITK
-        pixels: NDArray[Any] = decode_by_itk(dataset) if by_itk else dataset.pixel_array
+        pixels = decode(dataset)
     shape = (count, int(dataset.Rows), int(dataset.Columns))
     if pixels.size != np.prod(shape):
         raise data_error("not_grey", f"pixels of shape {pixels.shape}", where)
@@ -100,6 +99,17 @@ def _fill_in(dataset: Dataset) -> None:
         meta = dataset.file_meta = meta or FileMetaDataset()
         explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+
+
+def decode(dataset: Dataset) -> NDArray[Any]:
+    """Stored values of all frames, decoded by pydicom, or by ITK what that cannot decode.
+
+    Raises:
+        Whatever they raise on damaged files: see ``parsing``.
+    """
+    by_itk = dataset.file_meta.TransferSyntaxUID in _BY_ITK
+    pixels: NDArray[Any] = decode_by_itk(dataset) if by_itk else dataset.pixel_array
+    return pixels
 
 
 def decode_by_itk(dataset: Dataset) -> NDArray[Any]:

@@ -1,11 +1,13 @@
-"""DICOM-SEG segments on the image's own grid: read by highdicom, placed frame by frame.
+"""DICOM-SEG segments on the image's own grid, placed frame by frame.
 
 Each frame goes where its own position says. Libraries that make one volume of all frames first rely
-on SpacingBetweenSlices, which writers leave out, round, or take for the thickness of a slice.
+on SpacingBetweenSlices, which writers leave out, round, or take for the thickness of a slice; and
+some refuse files for want of elements that say nothing of any voxel.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -20,6 +22,7 @@ from radlas.geometry import Affine, Geometry, world_to_index
 from radlas.ingest.contours import check_references, names_any
 from radlas.ingest.masks import Drawn, Placed
 from radlas.ingest.parsing import parsing
+from radlas.ingest.pixels import decode
 from radlas.ingest.placing import Bounds, Mask, place_voxels
 from radlas.ingest.roi_names import RoiMap, match_name
 from radlas.reasons import data_error
@@ -46,17 +49,17 @@ def read_segments(
         planes: Slice of every image of the series, by SOPInstanceUID, to hold references against.
 
     Raises:
-        DataError: ``unreadable_file``. Placing a segment raises ``mask_off_grid``,
-            ``contour_conflict``: its frames name other slices than they lie on; or
-            ``bad_pixels``: the file holds more or fewer frames than it describes.
+        DataError: ``unreadable_file``; ``ambiguous_roi``: two segments carry one number;
+            ``bad_pixels``: the file holds more or fewer frames or segments than it describes.
+            Placing a segment raises ``mask_off_grid``, or ``contour_conflict``: its frames name
+            other slices than they lie on.
     """
-    import highdicom  # noqa: PLC0415 - most cases have none: they need not wait
-
     with parsing("a segmentation"):
         dataset = pydicom.dcmread(stream)
         _check_frames(dataset)
-        frames = _Frames(highdicom.seg.Segmentation.from_dataset(dataset, copy=False))
-        names = [(number, _name(frames.describe(number), roi_map)) for number in frames.numbers]
+        segments = _segments(dataset)
+        frames = _Frames(dataset, frozenset(segments))
+        names = [(number, _name(item, roi_map)) for number, item in segments.items()]
         known = planes if planes and names_any(frames.named, planes) else {}
     return [
         Drawn(
@@ -78,6 +81,16 @@ def _check_frames(dataset: Dataset) -> None:
         raise data_error("bad_pixels", what)
 
 
+def _segments(dataset: Dataset) -> dict[int, Dataset]:
+    """The items of SegmentSequence by their numbers, without the background of a labelmap."""
+    items = [(int(item.SegmentNumber), item) for item in dataset.SegmentSequence]
+    numbers = Counter(number for number, _ in items)
+    if twice := sorted(number for number, count in numbers.items() if count > 1):
+        raise data_error("ambiguous_roi", f"several segments carry the number {twice[0]}", "SEG")
+    background = dataset.get("PixelPaddingValue")
+    return {number: item for number, item in items if number != background}
+
+
 @dataclass(frozen=True, eq=False)
 class _Frame:
     """Where one frame lies, and what it was drawn on.
@@ -92,15 +105,18 @@ class _Frame:
 
 
 class _Frames:
-    """Frames of a segmentation with their segments and places; pixels are decoded once."""
+    """Frames of a segmentation with their segments and places; pixels are decoded once.
 
-    def __init__(self, segmentation: Any) -> None:
-        self._file = segmentation
-        self.numbers: list[int] = list(segmentation.segment_numbers)
+    Args:
+        dataset: The file.
+        known: Numbers of the segments that it describes.
+    """
 
-    def describe(self, number: int) -> Any:
-        """The item of SegmentSequence."""
-        return self._file.get_segment_description(number)
+    def __init__(self, dataset: Dataset, known: frozenset[int]) -> None:
+        self._file, self._kind = dataset, str(dataset.SegmentationType)
+        self._groups = list(dataset.PerFrameFunctionalGroupsSequence)
+        self._shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or ()), Dataset())
+        self._known = known
 
     @cached_property
     def named(self) -> list[frozenset[str]]:
@@ -112,22 +128,32 @@ class _Frames:
 
     def of(self, number: int) -> tuple[NDArray[np.bool_], list[_Frame]]:
         """A segment's frames that hold any of its voxels, shape ``(frame, y, x)``."""
-        kind = str(self._file.SegmentationType)
-        full = self._full if kind == "FRACTIONAL" else 1.0
+        if strays := sorted(set(self._found) - self._known):
+            what = f"voxels of segment {strays[0]}, which the file does not describe"
+            raise data_error("bad_pixels", what)
         chosen = [
             index
             for index in range(len(self._groups))
-            if kind == "LABELMAP" or self._segment(index) == number
+            if self._kind == "LABELMAP" or self._found[index] == number
         ]
         pixels = self._pixels[chosen]
-        inside = pixels == number if kind == "LABELMAP" else pixels >= _HALF * full
+        full = self._full if self._kind == "FRACTIONAL" else 1.0
+        inside = pixels == number if self._kind == "LABELMAP" else pixels >= _HALF * full
         drawn = np.flatnonzero(inside.any(axis=(1, 2)))
         frames = [_Frame(self._plane(chosen[one]), self.named[chosen[one]]) for one in drawn]
         return inside[drawn], frames
 
     @cached_property
+    def _found(self) -> list[int]:
+        """Numbers of segments: of a labelmap's voxels, else of every frame in its turn."""
+        if self._kind == "LABELMAP":
+            background = {0, self._file.get("PixelPaddingValue")}
+            return [one for one in np.unique(self._pixels).tolist() if one not in background]
+        return [self._segment(index) for index in range(len(self._groups))]
+
+    @cached_property
     def _pixels(self) -> NDArray[Any]:
-        pixels = np.asarray(self._file.pixel_array)
+        pixels = decode(self._file)
         return pixels[None] if pixels.ndim == 2 else pixels
 
     @property
@@ -139,12 +165,8 @@ class _Frames:
             raise data_error("bad_pixels", what)
         return full
 
-    @cached_property
-    def _groups(self) -> list[Any]:
-        return list(self._file.PerFrameFunctionalGroupsSequence)
-
     def _group(self, index: int, name: str) -> Any:
-        for groups in (self._groups[index], self._file.SharedFunctionalGroupsSequence[0]):
+        for groups in (self._groups[index], self._shared):
             if name in groups:
                 return groups[name].value[0]
         raise KeyError(name)

@@ -6,6 +6,7 @@ or a reason code: the case is refused under it. Nothing else may happen.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
+import SimpleITK
 from pydicom.dataset import Dataset
 from pydicom.filewriter import dcmwrite
 from pydicom.sequence import Sequence
@@ -161,3 +164,15 @@ def name(text: str, change: Change) -> Change:
     """The change under a name, for the corpus."""
     change.__name__ = text
     return change
+
+
+def itk_encoded(voxels: np.ndarray, compressor: str, kind: Any = np.uint16) -> Dataset:
+    """One slice as SimpleITK compresses it, in encodings that pydicom only reads."""
+    writer = SimpleITK.ImageFileWriter()
+    writer.UseCompressionOn()
+    writer.SetCompressor(compressor)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "one.dcm")
+        writer.SetFileName(str(path))
+        writer.Execute(SimpleITK.GetImageFromArray(voxels.astype(kind)[None]))
+        return pydicom.dcmread(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import SimpleITK
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import generate_uid
 
 from radlas.geometry import Geometry
@@ -28,7 +30,7 @@ from .dicom_corpus import (
     to_world,
     tumour_on,
 )
-from .odd import EXACT, ODD, Odd, save, sound
+from .odd import EXACT, ODD, Odd, itk_encoded, save, sound
 
 GRID = grid("oblique")
 MASK = np.zeros(GRID.shape, np.uint8)
@@ -285,12 +287,85 @@ def fractions_of_nothing(series: Series) -> Dataset:
     return made
 
 
-@drawn("unreadable_file")
+@drawn(EXACT)
 def segment_that_says_yes_and_no(series: Series) -> Dataset:
+    """Of what says nothing of its voxels."""
     made = segmentation(series)
     frame = made.PerFrameFunctionalGroupsSequence[0]
     source = frame.DerivationImageSequence[0].SourceImageSequence[0]
     source.SpatialLocationsPreserved = ["YES", "NO"]
+    return made
+
+
+@drawn(EXACT)
+def segment_of_an_unknown_kind_of_thing(series: Series) -> Dataset:
+    """As simple tools write it: no algorithm, no codes, and nothing that all frames share."""
+    made = segmentation(series)
+    item = made.SegmentSequence[0]
+    del item.SegmentAlgorithmType, item.SegmentedPropertyTypeCodeSequence
+    del item.SegmentedPropertyCategoryCodeSequence
+    shared = made.SharedFunctionalGroupsSequence[0]
+    for frame in made.PerFrameFunctionalGroupsSequence:
+        frame.update(shared)
+    made.SharedFunctionalGroupsSequence = []
+    return made
+
+
+@drawn("bad_pixels")
+def frames_of_no_segment(series: Series) -> Dataset:
+    """The second frame would be lost without a word."""
+    made = segmentation(series)
+    shared = made.SharedFunctionalGroupsSequence[0]
+    for number, frame in enumerate(made.PerFrameFunctionalGroupsSequence, 1):
+        identity = Dataset()
+        identity.ReferencedSegmentNumber = number
+        frame.SegmentIdentificationSequence = [identity]
+    shared.pop("SegmentIdentificationSequence", None)
+    return made
+
+
+@drawn("bad_pixels")
+def labels_of_no_segment(series: Series) -> Dataset:
+    segmentation(series)
+    made = make_seg(series, {"Tumor": MASK > 0}, "LABELMAP")
+    values = np.frombuffer(made.PixelData, np.uint8).copy()
+    values[np.flatnonzero(values)[-1]] = 7
+    made.PixelData = values.tobytes()
+    return made
+
+
+@drawn("ambiguous_roi")
+def two_segments_of_one_number(series: Series) -> Dataset:
+    made = segmentation(series)
+    other = deepcopy(made.SegmentSequence[0])
+    other.SegmentLabel = "Muscle"
+    made.SegmentSequence = [made.SegmentSequence[0], other]
+    return made
+
+
+@drawn(EXACT)
+def labels_with_colours(series: Series) -> Dataset:
+    """A palette gives each number its colour, and the numbers are no less what they are."""
+    segmentation(series)
+    made = make_seg(series, {"Tumor": MASK > 0}, "LABELMAP")
+    made.PhotometricInterpretation = "PALETTE COLOR"
+    for colour in ("Red", "Green", "Blue"):
+        setattr(made, f"{colour}PaletteColorLookupTableDescriptor", [2, 0, 16])
+        setattr(made, f"{colour}PaletteColorLookupTableData", bytes(4))
+    return made
+
+
+@drawn(EXACT)
+def fractions_packed_by_jpeg_2000(series: Series) -> Dataset:
+    segmentation(series)
+    made = make_seg(series, {"Tumor": MASK > 0}, "FRACTIONAL")
+    packed = []
+    for frame in made.pixel_array:
+        encoded = itk_encoded(frame, "JPEG2000", np.uint8)
+        packed += generate_frames(encoded.PixelData, number_of_frames=1)
+    made.PixelData = encapsulate(packed)
+    made["PixelData"].VR = "OB"
+    made.file_meta.TransferSyntaxUID = encoded.file_meta.TransferSyntaxUID
     return made
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import tempfile
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -12,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
-import SimpleITK
 from highdicom.legacy import LegacyConvertedEnhancedMRImage
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
@@ -38,6 +35,7 @@ from .odd import (
     Odd,
     for_all,
     fresh,
+    itk_encoded,
     move,
     name,
     odd,
@@ -170,17 +168,6 @@ def by_itk(compressor: str) -> Change:
             dataset.file_meta.TransferSyntaxUID = encoded.file_meta.TransferSyntaxUID
 
     return change
-
-
-def itk_encoded(voxels: np.ndarray, compressor: str) -> Dataset:
-    writer = SimpleITK.ImageFileWriter()
-    writer.UseCompressionOn()
-    writer.SetCompressor(compressor)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "one.dcm")
-        writer.SetFileName(str(path))
-        writer.Execute(SimpleITK.GetImageFromArray(voxels.astype(np.uint16)[None]))
-        return pydicom.dcmread(path)
 
 
 odd(EXACT)(name("jpeg_ls", compressed(JPEGLSLossless)))
