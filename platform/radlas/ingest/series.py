@@ -107,7 +107,7 @@ def _is_localizer(files: list[ImageFile]) -> bool:
 def _by_geometry(files: list[ImageFile]) -> list[tuple[str, list[ImageFile]]]:
     groups: list[list[ImageFile]] = []
     for file in files:
-        home = next((group for group in groups if _same_plane(group[0], file)), None)
+        home = next((group for group in groups if same_plane(group[0], file)), None)
         if home is None:
             groups.append([file])
         else:
@@ -115,7 +115,8 @@ def _by_geometry(files: list[ImageFile]) -> list[tuple[str, list[ImageFile]]]:
     return [("" if len(groups) == 1 else "another size or plane", group) for group in groups]
 
 
-def _same_plane(one: ImageFile, other: ImageFile) -> bool:
+def same_plane(one: ImageFile, other: ImageFile) -> bool:
+    """True if two files may be slices of one stack by size, pixel spacing and orientation."""
     return (
         one.shape == other.shape
         and _close(one.pixel_spacing, other.pixel_spacing, 1e-4)

@@ -7,7 +7,7 @@ damaged header, which must not vanish in silence: the rest would be a regular, s
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from radlas.errors import DataError
 from radlas.ingest.enhanced import ONE_CONTRAST, ONE_TRIGGER
 from radlas.ingest.header_records import ImageFile
-from radlas.ingest.series import ImageSeries
+from radlas.ingest.series import ImageSeries, same_plane
 from radlas.reasons import data_error
+from radlas.words import counted
 
 _COMPONENTS = {"M", "P", "R", "I", "MAGNITUDE", "PHASE", "REAL", "IMAGINARY"}
 _WATER_FAT = {  # of Dixon, FLEX, IDEAL
@@ -41,6 +42,7 @@ def faults_of(series: Sequence[ImageSeries]) -> dict[str, DataError]:
         by_uid[one.first.series].append(one)
     faults: dict[str, DataError] = {}
     people = _people(series)
+    lone = _lone_slices(series)
     for parts in by_uid.values():
         for part in parts:
             files = [file for other in parts if other is not part for file in other.files]
@@ -51,6 +53,7 @@ def faults_of(series: Sequence[ImageSeries]) -> dict[str, DataError]:
                 or _of_coverage(part)
                 or _of_numbering(part)
                 or _of_strays(part, files)
+                or _of_parted(part, lone.get(_scan_of(part.first), ()))
             )
             if fault:
                 faults[part.key] = fault
@@ -205,6 +208,36 @@ def _of_strays(series: ImageSeries, others: Iterable[ImageFile]) -> DataError | 
         what = f"{lost} more slices fit into the stack, with another size or orientation"
         return data_error("mixed_slices", what)
     return None
+
+
+def _lone_slices(series: Iterable[ImageSeries]) -> Mapping[Hashable, Sequence[ImageFile]]:
+    """Slices that are the only one of their series, by the scan that they say they are of."""
+    found: dict[Hashable, list[ImageFile]] = defaultdict(list)
+    for one in series:
+        if one.slices == 1:
+            found[_scan_of(one.first)].append(one.first)
+    return found
+
+
+def _scan_of(file: ImageFile) -> Hashable:
+    """What all slices of one scan say alike, but for the identifier of their series."""
+    described = _plain(file.description), file.image_type
+    return file.subject, file.study, file.frame_of_reference, file.number, *described
+
+
+def _of_parted(series: ImageSeries, lone: Iterable[ImageFile]) -> DataError | None:
+    """An end slice whose series identifier was changed leaves a regular, shorter stack behind."""
+    line = _line_of(series.files)
+    if line is None:
+        return None
+    lost = sum(
+        _is_placed(one) and same_plane(one, series.first) and line.lacks(one) for one in lone
+    )
+    if not lost:
+        return None
+    what = f"{counted(lost, 'more slice')} of this scan under another series identifier"
+    hint = "export the series again: what changed the identifier of a slice took it from its stack"
+    return data_error("mixed_slices", what, hint=hint)
 
 
 def _is_capture(file: ImageFile) -> bool:

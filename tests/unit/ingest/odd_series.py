@@ -535,8 +535,30 @@ def first_slice_missing(series: Series) -> None:
 
 @odd("slices_absent")
 def last_slice_in_a_series_of_its_own(series: Series) -> None:
-    """Its SeriesInstanceUID was rewritten: it is there, and not where its mask names it."""
+    """It is there, and not where its mask names it."""
     series.datasets[-1].SeriesInstanceUID = generate_uid()
+    series.datasets[-1].SeriesNumber = 5
+
+
+for _end in (0, -1):
+
+    @odd("mixed_slices", references="series")
+    def _parted(series: Series, end: int = _end) -> None:
+        """One byte of its SeriesInstanceUID was changed: the rest is a regular, shorter stack."""
+        uid = series.datasets[end].SeriesInstanceUID
+        series.datasets[end].SeriesInstanceUID = uid[:-1] + ("1" if uid[-1] == "0" else "0")
+
+    ODD[f"slice_{_end}_under_another_uid"] = replace(
+        ODD.pop("_parted"), name=f"slice_{_end}_under_another_uid"
+    )
+
+
+@odd(EXACT, references="images")
+def lone_slice_of_another_series(series: Series) -> None:
+    """A trial of one slice, before the scan, where its next slice would lie."""
+    trial = fresh(series.datasets[-1], SeriesInstanceUID=generate_uid(), SeriesNumber=3)
+    move(trial, along=4.0)
+    series.datasets.append(trial)
 
 
 @odd("too_few_slices", references="series")
