@@ -71,7 +71,7 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
         for one, own in sorted(own_images.items())
     ]
     orphans = [stray for stray in strays if match_name(stray.name, roi_map)]
-    records, notes = find_records(listing.files)
+    records = find_records(listing.files)
     kept = sum(map(len, own_images.values())) + sum(map(len, own_masks.values()))
     counts = {
         "hidden, passed over": listing.hidden,
@@ -93,8 +93,9 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
             *(_no_image(orphan, listing.source, contents) for orphan in orphans),
         ),
         left_out=tuple(out for scan in scans for out in scan.left_out),
-        clinical=records,
-        notes=(*_notes(counts, unknown), *notes),
+        clinical=records.rows,
+        notes=(*_notes(counts, unknown), *records.notes),
+        unreached=records.lost,
     )
     return settle_twins(hold_back(scan, lost, folders=False))
 

@@ -54,13 +54,14 @@ def scan_dicom(
     series = group_series(images, spellings)
     links = link_masks(masks, series)
     parts = sort_out(series, links, sequence=sequence, importer=importer)
-    records, table_notes = find_records(headers.strangers)
+    records = find_records(headers.strangers)
     scan = Scan(
         exams=tuple(sorted(parts.exams, key=lambda exam: (exam.subject, exam.series))),
         refusals=(*refuse_unopened(listing), *headers.refusals, *parts.refusals),
         left_out=tuple(sorted(parts.left_out, key=lambda out: (out.subject, out.series))),
-        clinical=records,
-        notes=(*_notes(listing, headers, copies, masks, roi_map), *table_notes),
+        clinical=records.rows,
+        notes=(*_notes(listing, headers, copies, masks, roi_map), *records.notes),
+        unreached=records.lost,
     )
     certain = hold_back(scan, [*headers.unreachable, *lost], folders=True)
     return settle_twins(refuse_doubtful(certain, doubtful(headers.damaged, series, links)))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from xml.etree.ElementTree import ParseError
 from zipfile import BadZipFile
@@ -15,6 +17,7 @@ from radlas.errors import ConfigError
 from radlas.ingest.base import FileRef
 from radlas.ingest.files import name_of, open_file
 
+_BEGINNING = 10  # lines that tell the separator
 Cells = Sequence[Sequence[Any]]
 # What openpyxl and csv answer to damaged files; a list, so that bugs of ours are not hidden.
 _TABLE_ERRORS = (
@@ -24,13 +27,15 @@ _TABLE_ERRORS = (
     csv.Error,
     EOFError,
     LookupError,
+    AttributeError,
+    OverflowError,
     TypeError,
     ValueError,
 )
 
 
-def read_cells(ref: FileRef, where: str = "") -> Cells:
-    """All cells of the first sheet of a workbook, or of a CSV file in its own dialect.
+def read_tables(ref: FileRef, where: str = "") -> list[Cells]:
+    """The sheets of a workbook; or a CSV file by each separator, the likeliest first.
 
     Args:
         ref: The file.
@@ -44,7 +49,7 @@ def read_cells(ref: FileRef, where: str = "") -> Cells:
     with open_file(ref) as stream:
         data = stream.read()
     try:
-        return _sheet(data) if name_of(ref).lower().endswith(".xlsx") else _csv(data)
+        return _sheets(data) if is_workbook(ref) else _dialects(_text(data))
     except _TABLE_ERRORS as error:
         raise ConfigError(
             f"not readable as a table ({type(error).__name__})",
@@ -53,26 +58,55 @@ def read_cells(ref: FileRef, where: str = "") -> Cells:
         ) from error
 
 
-def _sheet(data: bytes) -> Cells:
+def is_workbook(ref: FileRef) -> bool:
+    """True for a workbook, False for a CSV file."""
+    return name_of(ref).lower().endswith(".xlsx")
+
+
+def _sheets(data: bytes) -> list[Cells]:
     import openpyxl  # noqa: PLC0415 - no worker that reads images waits for it
 
     book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
     try:
-        sheet = book.worksheets[0]
-        sheet.reset_dimensions()  # what the file says of its size may be older than its rows
-        rows = [list(row) for row in sheet.iter_rows(values_only=True)]
+        return [_sheet(sheet) for sheet in book.worksheets]
     finally:
         book.close()
+
+
+def _sheet(sheet: Any) -> Cells:
+    sheet.reset_dimensions()  # what the file says of its size may be older than its rows
+    rows = [[_shown(cell) for cell in row] for row in sheet.iter_rows()]
     width = max(map(len, rows), default=0)
     return [row + [None] * (width - len(row)) for row in rows]
 
 
-def _csv(data: bytes) -> Cells:
-    text = _text(data)
-    head = text.splitlines()[0] if text else ""
-    delimiter = max(",;\t", key=head.count)  # a decimal comma makes `;` the usual one
+def _shown(cell: Any) -> Any:
+    """What a person sees: 7 where a file holds 7.0, and 007 where the cell's format says so."""
+    value = cell.value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and re.fullmatch("00+", str(cell.number_format)):
+        return f"{value:0{len(cell.number_format)}}"
+    return value
+
+
+def _dialects(text: str) -> list[Cells]:
+    """The cells by the likeliest separator, and by others that can be.
+
+    A first line may be a title; decimal commas make `;` the usual one.
+    """
+    head = "".join(text.splitlines(keepends=True)[:_BEGINNING])
+    likeliest, *others = sorted(",;\t", key=head.count, reverse=True)
+    found = [_separated(text, likeliest)]
+    for separator in others:
+        with suppress(csv.Error):
+            found.append(_separated(text, separator))
+    return found
+
+
+def _separated(text: str, separator: str) -> Cells:
     # Strict: a quote that is never closed would make one cell of all rows behind it.
-    return list(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True))
+    return list(csv.reader(io.StringIO(text, newline=None), delimiter=separator, strict=True))
 
 
 def _text(data: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
 from dataclasses import replace
@@ -15,7 +16,8 @@ from radlas import tables
 from radlas.errors import ConfigError
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Exam, IngestRules
-from radlas.ingest.clinical import find_records, normalise
+from radlas.ingest.clinical import find_records
+from radlas.ingest.clinical_rows import normalise
 from radlas.ingest.clinical_words import (
     normal_age,
     normal_grade,
@@ -167,7 +169,7 @@ def test_other_tables_in_a_source_are_counted_and_do_no_harm(tmp_path):
     (tmp_path / "clinical.csv").write_text("subject,grade\nA1,High\n")
     (tmp_path / "features.csv").write_text("a,b\n1,2\n")
     (tmp_path / "broken.xlsx").write_bytes(b"no workbook")
-    records, notes = find_records(list_files(tmp_path).files)
+    records, notes, _ = find_records(list_files(tmp_path).files)
     assert [row["subject"] for row in records] == ["A1"]
     assert notes == ("2 tables: without a known patient column, ignored",)
 
@@ -247,7 +249,7 @@ def test_the_phantoms_tables_lose_no_word(tmp_path):
 def test_a_comma_that_nobody_quoted_moves_no_cell_under_the_next_header(tmp_path, lines, told):
     """An age of 61,5 is no age of 61 beside a grade of 5."""
     (tmp_path / "t.csv").write_text(lines)
-    records, (note,) = find_records(list_files(tmp_path).files)
+    records, (note,), _ = find_records(list_files(tmp_path).files)
     assert records == ()
     assert note.startswith(f"a clinical table was not used: {told}; quote texts and numbers")
     with pytest.raises(ConfigError, match=told):
@@ -264,7 +266,7 @@ def test_columns_of_one_name_that_differ_are_refused():
 
 def test_of_rival_columns_the_one_that_is_read_is_told(tmp_path):
     (tmp_path / "t.csv").write_text("subject,fnclcc grade,tumour grade\na,2,high\n")
-    ((record,), notes) = find_records(list_files(tmp_path).files)
+    ((record,), notes, _) = find_records(list_files(tmp_path).files)
     assert record["grade"] == "high"
     assert notes == ("grade is read from the column 'tumour grade', not from fnclcc grade",)
 
@@ -306,7 +308,7 @@ def test_a_quote_that_is_never_closed_swallows_no_row(tmp_path):
 def test_values_that_were_not_understood_are_counted_and_not_quoted(tmp_path):
     lines = "subject,grade,sex,age\na,high,F,61\nb,low? ask dr smith,divers,old\n"
     (tmp_path / "t.csv").write_text(lines)
-    records, notes = find_records(list_files(tmp_path).files)
+    records, notes, _ = find_records(list_files(tmp_path).files)
     assert [row["grade"] for row in records] == ["high"]
     assert notes == (
         "values beyond the vocabulary are missing: 1 of grade, 1 of sex, 1 of age;"
@@ -318,18 +320,93 @@ def test_values_that_were_not_understood_are_counted_and_not_quoted(tmp_path):
 def test_a_table_is_read_in_the_encodings_of_spreadsheets(tmp_path, encoding):
     table = tmp_path / "t.csv"
     table.write_bytes("Patient,Patient ID,Sex,Age [years]\nMüller,7,weiblich,61\n".encode(encoding))
-    ((record,), _) = find_records(list_files(tmp_path).files)
+    ((record,), _, _) = find_records(list_files(tmp_path).files)
     assert (record["subject"], record["sex"], record["age_years"]) == ("7", "F", 61)
 
 
 def test_rows_of_one_subject_complete_one_another_and_may_not_differ(tmp_path):
     (tmp_path / "t.csv").write_text("subject,sex,age\na,F,\na,,61\n")
-    ((record,), _) = find_records(list_files(tmp_path).files)
+    ((record,), _, _) = find_records(list_files(tmp_path).files)
     assert (record["sex"], record["age_years"]) == ("F", 61)
     (tmp_path / "u.csv").write_text("subject,sex\na,M\n")
-    records, notes = find_records(list_files(tmp_path).files)
+    records, notes, _ = find_records(list_files(tmp_path).files)
     assert records == ()
     assert notes == (
         "no clinical table was used: two rows of one subject differ (number 1 in the table);"
         " keep one row per subject",
     )
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "Export of the clinic\n\nPatient ID;Age;Grade\n007;61,5;2\n",
+        'Patient ID;"Grade (1,2,3)";Age\n007;2;61,5\n',
+        "sep=;\nPatient ID;Age;Grade\n007;61,5;2\n",
+        "Patient ID\tAge\tGrade\r007\t61,5\t2\r",
+    ],
+)
+def test_the_separator_is_the_one_that_makes_known_headers(tmp_path, lines):
+    """A first line may be a title, and a title may hold commas."""
+    (tmp_path / "t.csv").write_bytes(lines.encode())
+    (record,) = TABLE.find(tmp_path / "t.csv", IngestRules()).clinical
+    assert (record["subject"], record["age_years"], record["grade"]) == ("007", 61.5, "2")
+
+
+def test_a_number_is_an_identifier_as_a_spreadsheet_shows_it(tmp_path):
+    """Some tools write 7.0 for 7, and 007 may be 7 and a format."""
+    book = openpyxl.Workbook()
+    for row in (["Subject", "Grade"], [7, 2], [8.0, 2], [1500, 2], ["0009", 2]):
+        book.active.append(row)
+    book.active["A2"].number_format = "000"
+    book.save(tmp_path / "t.xlsx")
+    content = rewritten(tmp_path / "t.xlsx", b"<v>8</v>", b"<v>8.0</v>")
+    (tmp_path / "t.xlsx").write_bytes(content)
+    found = TABLE.find(tmp_path / "t.xlsx", IngestRules()).clinical
+    assert [row["subject"] for row in found] == ["0009", "007", "1500", "8"]
+
+
+def rewritten(path, old: bytes, new: bytes) -> bytes:
+    """A workbook whose first sheet holds other bytes."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(path) as book, zipfile.ZipFile(packed, "w") as other:
+        for name in book.namelist():
+            data = book.read(name)
+            if name.endswith("sheet1.xml"):
+                assert old in data
+                data = data.replace(old, new)
+            other.writestr(name, data)
+    return packed.getvalue()
+
+
+def test_the_first_sheet_with_known_headers_is_read_and_further_ones_are_told(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(["About this file"])
+    for title, header, value in (("a", "Age", 61), ("b", "Grade", 2)):
+        sheet = book.create_sheet(title)
+        sheet.append(["Subject", header])
+        sheet.append([7, value])
+    book.save(tmp_path / "t.xlsx")
+    scan = TABLE.find(tmp_path, IngestRules())
+    assert [(row["age_years"], row["grade"]) for row in scan.clinical] == [(61, None)]
+    assert scan.notes == ("1 sheet: with a patient column behind the first one, ignored",)
+
+
+def test_values_in_a_row_of_nobody_are_told(tmp_path):
+    """As below a cell that is merged over two rows, or behind a formula that nobody computed."""
+    (tmp_path / "t.csv").write_text("subject,age,grade\na,61,2\n,61,3\n,,a remark\n")
+    for notes in (
+        TABLE.find(tmp_path, IngestRules()).notes,
+        find_records(list_files(tmp_path).files).notes,
+    ):
+        (note,) = notes
+        assert note.startswith("1 row: with values and without a patient, ignored")
+
+
+def test_a_sheet_of_a_broken_chart_is_no_defect_of_ours(tmp_path):
+    book = openpyxl.Workbook()
+    book.create_chartsheet("chart", 0)
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(ConfigError, match="not readable as a table"):
+        TABLE.find(tmp_path, IngestRules())
+    assert find_records(list_files(tmp_path).files).rows == ()

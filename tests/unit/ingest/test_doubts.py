@@ -44,6 +44,18 @@ def lose(path: Path) -> Path:
     return path
 
 
+def out_of_reach(path: Path, monkeypatch) -> None:
+    """Make a file one that is listed and cannot be opened."""
+    plain_open = Path.open
+
+    def refuse(opened, *args, **kwargs):
+        if opened == path:
+            raise OSError(errno.EACCES, "failed", str(opened))
+        return plain_open(opened, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
+
+
 @pytest.mark.parametrize("victim", ["1-00.dcm", "1-05.dcm", "structures.dcm"])
 def test_a_dicom_file_lost_before_it_is_read_is_our_failure_and_not_the_datas(victim, tmp_path):
     dicom_exam(tmp_path / NAME)
@@ -189,9 +201,28 @@ def test_a_table_out_of_reach_is_noted(tmp_path):
     (tmp_path / "clinical.csv").write_text("subject,grade\nA1,High\n")
     refs = list_files(tmp_path).files
     (tmp_path / "clinical.csv").unlink()
-    records, notes = find_records(refs)
-    assert records == ()
+    records, notes, lost = find_records(refs)
+    assert (records, lost) == ((), 1)
     assert notes == ("1 table: out of reach, run again when that is mended",)
+
+
+def test_a_table_out_of_reach_counts_as_a_lost_file_does(tmp_path, monkeypatch):
+    """Its grades may be all that a study is about: the run's exit code tells."""
+    nifti_exam(tmp_path)
+    (tmp_path / "a.csv").write_text("subject,grade\nA1,High\n")
+    (tmp_path / "b.csv").write_text("subject,grade\nA2,High\n")
+    out_of_reach(tmp_path / "b.csv", monkeypatch)
+    for importer in (NIFTI, IMPORTERS["table"]()):
+        scan = importer.find(tmp_path, RULES)
+        assert (scan.unreached, len(scan.clinical)) == (1, 1)
+        assert "1 table: out of reach, run again when that is mended" in scan.notes
+
+
+def test_tables_beside_an_archive_that_cannot_be_opened_say_so(tmp_path):
+    (tmp_path / "a.csv").write_text("subject,grade\nA1,High\n")
+    (tmp_path / "more.zip").write_bytes(b"no archive")
+    scan = IMPORTERS["table"]().find(tmp_path, RULES)
+    assert scan.notes == ("1 archive: that cannot be opened, ignored",)
 
 
 @pytest.mark.parametrize(

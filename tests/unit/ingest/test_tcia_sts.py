@@ -12,8 +12,8 @@ from pydicom.uid import generate_uid
 
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import FileRef, IngestRules
-from radlas.ingest.clinical import normalise
-from radlas.ingest.table_cells import read_cells
+from radlas.ingest.clinical_rows import normalise
+from radlas.ingest.table_cells import read_tables
 
 from .dicom_corpus import CENTRE, RADII, ellipse, grid, make_rtstruct, make_series
 
@@ -140,7 +140,7 @@ def test_a_missing_slice_thickness_changes_nothing(tmp_path):
 @pytest.mark.real_data
 def test_the_collections_workbook_holds_fifty_one_patients(real_data):
     path = real_data / "sts-clinical" / "INFOclinical_STS.xlsx"
-    records = normalise(read_cells(FileRef(path)))
+    records = normalise(read_tables(FileRef(path))[0])
     assert [one["subject"] for one in records] == [f"STS_{n:03d}" for n in range(1, 52)]
     grades = [one["grade"] for one in records]
     counts = {grade: grades.count(grade) for grade in set(grades)}
