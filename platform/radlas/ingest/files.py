@@ -108,11 +108,16 @@ def place_of(ref: FileRef, source: Path) -> str:
 
 
 def was_changed(ref: FileRef) -> bool:
-    """True if the file is not the one that was listed: written since, or gone."""
+    """True if the file is not the one that was listed: written or moved since, or gone."""
     try:
-        return ref.changed not in {0, ref.path.stat().st_mtime_ns}
+        return ref.changed not in {0, _changed(ref.path.stat())}
     except OSError:
         return True
+
+
+def _changed(found: os.stat_result) -> int:
+    """When a file was written or moved last, whatever time it was given then [ns]."""
+    return max(found.st_mtime_ns, found.st_ctime_ns)
 
 
 @contextmanager
@@ -177,7 +182,7 @@ def _walk(source: Path) -> tuple[list[FileRef], list[FileRef]]:
             lost.append(path)
     visible = (path for path in sorted(lost) if not _hidden(path.relative_to(source).parts))
     listed = [
-        FileRef(path, size=files[path].st_size, changed=files[path].st_mtime_ns)
+        FileRef(path, size=files[path].st_size, changed=_changed(files[path]))
         for path in sorted(files)
     ]
     return listed, [FileRef(path) for path in visible]
@@ -242,7 +247,7 @@ def _parts(ref: FileRef, source: Path) -> tuple[str, ...]:
 
 
 def _members(path: Path) -> list[FileRef]:
-    changed = path.stat().st_mtime_ns
+    changed = _changed(path.stat())
     with zipfile.ZipFile(path) as archive:
         members = [one for one in archive.infolist() if not one.filename.endswith(("/", "\\"))]
     if any(one.flag_bits & _ENCRYPTED for one in members):

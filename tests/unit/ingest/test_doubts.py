@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import errno
+import os
+import time
 import zipfile
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from radlas.errors import ConfigError, DataError
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import IngestRules
 from radlas.ingest.clinical import find_records
-from radlas.ingest.files import FileRef, list_files, open_file
+from radlas.ingest.files import FileRef, list_files, open_file, was_changed
 from radlas.ingest.itk import read_image
 from radlas.ingest.parsing import parsing
 from radlas.ingest.reach import reaching
@@ -89,6 +91,23 @@ def test_an_archive_lost_before_it_is_read_is_our_failure(importer, tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         importer.read(exam, RULES)
     assert NAME not in str(caught.value)
+
+
+@pytest.mark.parametrize("how", ["moved away and back", "written with its old time"])
+def test_a_file_that_was_another_for_a_while_is_a_changed_one(how, tmp_path):
+    """What was read in between is no verdict on what lies there now."""
+    path = write(tmp_path / "P1_image.mha")
+    (ref,) = list_files(tmp_path).files
+    found = path.stat()
+    assert not was_changed(ref)
+    time.sleep(0.02)  # the clock of a disk is coarse
+    if how == "moved away and back":
+        path.rename(tmp_path / "aside").rename(path)
+    else:
+        path.write_bytes(path.read_bytes())
+        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    assert path.stat().st_mtime_ns == found.st_mtime_ns
+    assert was_changed(ref)
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOENT])
