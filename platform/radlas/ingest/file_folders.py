@@ -25,6 +25,8 @@ _VISIT = (
     r"|follow[ _-]?up[ _-]?\d*|(?:fu|week|month)[ _-]?\d+"
     r"|(?:visit|session|ses|timepoint|tp)[ _-]?\w+"
 )
+# Words that number patients in one source and visits in another: see ``base_of_exam``.
+_NUMBERED = r"(?:v|exam|mri?|scan|day)[ _-]?\d{1,2}"
 #: A word of an image, alone or with one that says nothing: ``t1``, ``image``, ``MR_T1_image``.
 IMAGE_WORD = rf"(?:(?:{_UNSTATED})[ _-](?={_STATED}))?({_UNSTATED}|{_STATED})(?:_(?:{_UNSTATED}))?"
 
@@ -60,6 +62,15 @@ def plain(name: str) -> str:
     pattern = rf"(?:(?:{_KIND}|{_VISIT})[ _.-])?(?P<plain>.+?)(?:[ _.-](?:{_DATE}|{_VISIT}))?"
     match = re.fullmatch(pattern, name, re.IGNORECASE | re.DOTALL)
     return match["plain"] if match else name
+
+
+def base_of_exam(name: str) -> str:
+    """``P1`` of ``P1_v2``, ``P1-MR2`` and ``P1/exam 2``: perhaps a patient, perhaps a cohort.
+
+    Empty for other names.
+    """
+    match = re.fullmatch(rf"(.+)[ _./-]{_NUMBERED}", name, re.IGNORECASE | re.DOTALL)
+    return match[1] if match else ""
 
 
 def spelt(word: str) -> str:

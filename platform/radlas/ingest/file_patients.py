@@ -12,6 +12,7 @@ from pathlib import Path
 from radlas.ingest.base import FileRef
 from radlas.ingest.bids import read_bids, strange_keys
 from radlas.ingest.file_folders import (
+    base_of_exam,
     folders_of,
     is_exam,
     patient_folders,
@@ -27,6 +28,7 @@ def odd_subjects(images: Collection[NamedImage], source: Path) -> dict[str, str]
     exams = "names that differ by a date, visit or sequence alone, and may be of one patient"
     found = dict.fromkeys(_nested(images, source), nested)
     found |= dict.fromkeys(_exams_of_one({image.subject for image in images}), exams)
+    found |= dict.fromkeys(_numbered_exams(images, source), exams)
     return found | {one.subject: why for one in images if (why := _misnamed(one, source))}
 
 
@@ -112,6 +114,32 @@ def _exams_of_one(subjects: Collection[str]) -> set[str]:
     for one in subjects:
         groups[plain(one)].add(one)
     return {one for group in groups.values() if len(group) > 1 for one in group}
+
+
+def _numbered_exams(images: Collection[NamedImage], source: Path) -> set[str]:
+    """Subjects as ``P1_v1``, where there is a ``P1_v2`` and a ``P2_v1`` as well, or a ``P1``.
+
+    With one beginning to all of them that is a cohort, and they are its patients.
+    """
+    names = {_whole_name(image, source): image.subject for image in images}
+    groups: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        if base := base_of_exam(name):
+            groups[base].add(name)
+    several = len(groups) > 1
+    return {
+        names[name]
+        for base, group in groups.items()
+        if base in names or (several and len(group) > 1)
+        for name in (group | {base} if base in names else group)
+    }
+
+
+def _whole_name(image: NamedImage, source: Path) -> str:
+    """The subject with the folders above, if it is named by one of them."""
+    if _names_itself(image.ref, image.subject):
+        return image.subject
+    return "/".join(patient_folders(image.ref, source)) or image.subject
 
 
 def _nested(images: Collection[NamedImage], source: Path) -> set[str]:

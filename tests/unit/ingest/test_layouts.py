@@ -243,3 +243,37 @@ def test_a_stray_image_in_the_source_costs_no_patient(tmp_path):
     scan = NIFTI.find(tmp_path, RULES)
     assert [exam.subject for exam in scan.exams] == ["01", "02"]
     assert [one.subject for one in scan.refusals] == [tmp_path.name]
+
+
+VISITS = ["v{}", "exam_{}", "MR{}", "scan-{}", "day {}"]
+
+
+@pytest.mark.parametrize("word", VISITS)
+@pytest.mark.parametrize("joint", ["_", "/"])
+def test_numbered_visits_of_several_patients_are_no_patients(word, joint, tmp_path):
+    """Two visits of one patient would be trained on, and tested on as another."""
+    visits = (("P1", 1), ("P1", 2), ("P2", 1), ("P3", 2), ("P3", 3))
+    names = [f"{patient}{joint}{word.format(number)}" for patient, number in visits]
+    for shift, name in enumerate(names):
+        behind = f"{name}{joint}"
+        write(tmp_path / f"{behind}image.mha", VOXELS + np.int16(shift))
+        write(tmp_path / f"{behind}mask.mha", np.roll(MASK, shift, axis=2))
+    scan = NIFTI.find(tmp_path, RULES)
+    assert {refusal.error.reason for refusal in scan.refusals} == {"identity_conflict"}
+    assert not {"P1", "P3"} & {exam.subject[:2] for exam in scan.exams}
+    assert len(scan.refusals) + len(scan.exams) == 5
+
+
+@pytest.mark.parametrize("word", VISITS)
+def test_a_visit_beside_the_patient_himself_is_no_patient(word, tmp_path):
+    lay_out(tmp_path, "{p}_image {p}_mask", ("P1", f"P1_{word.format(2)}".replace(" ", "-"), "P2"))
+    scan = NIFTI.find(tmp_path, RULES)
+    assert [refusal.error.reason for refusal in scan.refusals] == ["identity_conflict"] * 2
+    assert [exam.subject for exam in scan.exams] == ["P2"]
+
+
+@pytest.mark.parametrize("name", ["sarcoma_v{}", "MSD-MR{}", "cohort/scan{}", "scan_{}", "v{}"])
+def test_numbered_patients_of_one_cohort_are_patients(name, tmp_path):
+    places = f"{name.format('{p}')}/image {name.format('{p}')}/mask"
+    lay_out(tmp_path, places, ("1", "2", "3"))
+    assert len({exam.subject for exam, _ in read_all(tmp_path)}) == 3
