@@ -19,8 +19,9 @@ from radlas.ingest.files import name_of, open_file
 from radlas.ingest.nifti_file import read_nifti
 from radlas.ingest.reach import reaching
 from radlas.ingest.text_data import check_data
-from radlas.ingest.text_headers import check_header, read_header
+from radlas.ingest.text_headers import ONE_IMAGE, check_header, read_header
 from radlas.reasons import data_error
+from radlas.words import counted
 
 # A damaged NIfTI header still loads; no MR voxel or field of view lies outside these [mm].
 _FINEST, _WIDEST = 0.01, 3000.0
@@ -49,7 +50,7 @@ def read_image(ref: FileRef) -> ImageContent:
 
     Raises:
         DataError: ``unreadable_file``; ``truncated_pixels``; ``bad_geometry``: no plausible
-            3D grid of one value per voxel;
+            grid; ``not_grey``: not three dimensions of one real number per voxel;
             ``ambiguous_geometry``: a NIfTI header that contradicts itself; ``missing_geometry``;
             ``bad_rescale``; ``bad_pixels``: the header and the voxels contradict each other;
             ``unsupported_format`` or ``unknown_encoding``.
@@ -92,8 +93,8 @@ def _check_reachable(path: Path) -> None:
 def _grid(image: Any) -> Geometry:
     dimension, values = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
     if dimension != 3 or values != 1:
-        what = f"{dimension} dimensions with {values} values per voxel, not 3 with 1"
-        raise data_error("bad_geometry", what)
+        what = f"{dimension} dimensions and {counted(values, 'value')} per voxel, not 3 and 1"
+        raise data_error("not_grey", what, hint=ONE_IMAGE)
     x, y, z = image.GetSize()
     return make_geometry(
         (z, y, x),

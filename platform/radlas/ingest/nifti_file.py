@@ -20,7 +20,7 @@ from radlas.geometry import Affine, Geometry, worst_corner_displacement
 from radlas.ingest.grids import geometry_of
 from radlas.ingest.nifti_size import check_complete
 from radlas.ingest.reach import is_unreachable
-from radlas.ingest.text_headers import NO_ORIENTATION
+from radlas.ingest.text_headers import NO_ORIENTATION, ONE_IMAGE
 from radlas.reasons import data_error
 
 # What it would print of a damaged header quotes the header.
@@ -43,8 +43,8 @@ def read_nifti(path: Path) -> tuple[NDArray[Any], Geometry, dict[str, str], tupl
     """Voxels of shape ``(z, y, x)``, grid in LPS [mm], the description field, and flags.
 
     Raises:
-        DataError: ``truncated_pixels``, ``unreadable_file``, ``bad_geometry`` or
-            ``ambiguous_geometry``, ``bad_rescale``.
+        DataError: ``truncated_pixels``, ``unreadable_file``, ``bad_geometry``,
+            ``ambiguous_geometry``, ``bad_rescale`` or ``not_grey``.
     """
     check_complete(path)
     try:
@@ -68,7 +68,8 @@ def read_nifti(path: Path) -> tuple[NDArray[Any], Geometry, dict[str, str], tupl
         what = f"NIfTI file cannot be parsed ({type(error).__name__})"
         raise data_error("unreadable_file", what) from None
     if voxels.dtype.kind not in "iuf":
-        raise data_error("bad_geometry", f"{voxels.dtype} is not one real number per voxel")
+        kind = "colours" if voxels.dtype.fields else f"numbers of type {voxels.dtype}"
+        raise data_error("not_grey", f"voxels are {kind}, not one real number each")
     described = bytes(header["descrip"]).rstrip(b"\0").decode("latin-1")
     placed = header["qform_code"] > 0 or header["sform_code"] > 0
     flags = () if placed else (NO_ORIENTATION,)
@@ -88,7 +89,8 @@ def _three(shape: tuple[int, ...]) -> tuple[int, int, int]:
     while len(trimmed) > 3 and trimmed[-1] == 1:
         trimmed.pop()
     if len(trimmed) != 3:
-        raise data_error("bad_geometry", f"{len(trimmed)} dimensions of {shape} voxels, not 3")
+        what = f"{len(trimmed)} dimensions of {shape} voxels, not 3"
+        raise data_error("not_grey", what, hint=ONE_IMAGE)
     x, y, z = trimmed
     return x, y, z
 

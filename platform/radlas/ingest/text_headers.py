@@ -10,6 +10,7 @@ from pathlib import Path
 from radlas.reasons import data_error
 
 NO_ORIENTATION = "no_orientation"  # a flag: where the image lies in the patient is not stated
+ONE_IMAGE = "write one image to a file: one phase, echo or component, in three dimensions"
 _NAMED_SPACES = {
     "right-anterior-superior",
     "ras",

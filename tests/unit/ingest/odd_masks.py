@@ -740,11 +740,22 @@ def image_of_one_slice(folder, voxels):
     write(folder / "P1_mask.nii.gz", MASK[2:3], one)
 
 
-@files("bad_geometry")
-def image_in_four_dimensions(folder, voxels):
-    image = SimpleITK.JoinSeries([SimpleITK.GetImageFromArray(voxels)] * 2)
-    SimpleITK.WriteImage(image, str(folder / "P1_image.nii.gz"))
-    write(folder / "P1_mask.nii.gz", MASK)
+for _ending in ("nii.gz", "mha", "nrrd"):
+
+    @files("not_grey")
+    def image_in_four_dimensions(folder, voxels, ending=_ending):
+        image = SimpleITK.JoinSeries([SimpleITK.GetImageFromArray(voxels)] * 2)
+        SimpleITK.WriteImage(image, str(folder / f"P1_image.{ending}"))
+        write(folder / "P1_mask.nii.gz", MASK)
+
+    @files("not_grey")
+    def image_of_colours(folder, voxels, ending=_ending):
+        colours = SimpleITK.GetImageFromArray(np.stack([voxels.astype(np.uint8)] * 3, -1), True)
+        SimpleITK.WriteImage(colours, str(folder / f"P1_image.{ending}"))
+        write(folder / "P1_mask.nii.gz", MASK)
+
+    for _made in ("image_in_four_dimensions", "image_of_colours"):
+        ODD[f"{_made}_{_ending}"] = replace(ODD.pop(_made), name=f"{_made}_{_ending}")
 
 
 # Fields of a NIfTI-1 header that state geometry, with their places in the file.

@@ -388,7 +388,7 @@ def test_a_damaged_file_is_refused_without_its_path(damage, reason, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "reason"), [((1, 40, 52), "too_few_slices"), ((3, 4, 40, 52), "bad_geometry")]
+    ("shape", "reason"), [((1, 40, 52), "too_few_slices"), ((3, 4, 40, 52), "not_grey")]
 )
 def test_what_is_no_volume_is_refused(shape, reason, tmp_path):
     image = SimpleITK.GetImageFromArray(np.zeros(shape, np.int16), isVector=False)
