@@ -13,7 +13,8 @@ Points = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 # A centre on an edge belongs to the left and upper side, whatever the last bits of the edge say.
-_TIE = 1e-6
+# Along no edge between centres: a shift by as much in x as in y leaves diagonals where they are.
+_TIE = np.array([1e-6, 0.618e-6])
 _NEAR = 0.01  # outlines that run nearer than this touch, and do not cross
 _ROWS = 256  # edges of one outline that are held against all of the other at once
 

@@ -252,7 +252,7 @@ def test_filling_agrees_with_counting_crossings_point_by_point(vertices):
     points = np.array(vertices)
     filled = fill_polygon(points, (10, 13))
     for y, x in [(0, 0), (4, 6), (9, 12), (5, 1), (2, 11)]:
-        assert filled[y, x] == _odd_crossings(points - 1e-6, x, y)
+        assert filled[y, x] == _odd_crossings(points - [1e-6, 0.618e-6], x, y)
 
 
 def _odd_crossings(points, x, y) -> bool:
@@ -271,3 +271,31 @@ def test_boundaries_meet_is_symmetric_and_knows_nesting():
     }
     met = {(a, b) for a in flat for b in flat if a != b and boundaries_meet(flat[a], flat[b])}
     assert met == {("big", "cross"), ("cross", "big")}
+
+
+@given(
+    corners=st.lists(st.tuples(st.integers(1, 19), st.integers(1, 19)), min_size=3, max_size=12),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=300)
+def test_of_an_outline_through_centres_neither_last_bits_nor_direction_matter(corners, seed):
+    """Tools that trace a mask draw from centre to centre, on diagonals as well."""
+    points = np.array(corners, dtype=float)
+    noise = np.random.default_rng(seed).normal(0, 1e-11, points.shape)
+    filled = fill_polygon(points, (21, 21))
+    np.testing.assert_array_equal(fill_polygon(points + noise, (21, 21)), filled)
+    np.testing.assert_array_equal(fill_polygon(points[::-1], (21, 21)), filled)
+
+
+@given(
+    corners=st.lists(st.tuples(st.integers(2, 18), st.integers(2, 18)), min_size=3, max_size=9),
+    cut=st.integers(1, 20),
+)
+@settings(max_examples=200)
+def test_two_halves_of_a_square_share_no_pixel_and_lack_none(corners, cut):
+    """The line between them runs from centre to centre: each centre on it belongs to one half."""
+    line = np.array([(cut, 0), *corners, (cut, 20)], dtype=float)
+    left = fill_polygon(np.concatenate([line, [(0, 20), (0, 0)]]), (21, 21))
+    right = fill_polygon(np.concatenate([line, [(20, 20), (20, 0)]]), (21, 21))
+    whole = fill_polygon(np.array([(0, 0), (20, 0), (20, 20), (0, 20)], dtype=float), (21, 21))
+    np.testing.assert_array_equal(left ^ right, whole)
