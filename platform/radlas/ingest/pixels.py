@@ -91,8 +91,9 @@ def read_frames(dataset: Dataset, count: int, where: str = "") -> NDArray[Any]:
 
 def _fill_in(dataset: Dataset) -> None:
     """What old files leave out and pydicom asks for: one grey value can be read in one way only."""
-    if not dataset.get("PhotometricInterpretation") and dataset.get("SamplesPerPixel", 1) == 1:
-        dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    grey = str(dataset.get("PhotometricInterpretation") or "MONOCHROME2")
+    if dataset.get("SamplesPerPixel") in {None, 1} and grey.startswith("MONOCHROME"):
+        dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, grey
     meta = getattr(dataset, "file_meta", None)
     if meta is None or "TransferSyntaxUID" not in meta:
         implicit, little = dataset.original_encoding

@@ -177,6 +177,8 @@ odd(EXACT)(name("jpeg_lossless", by_itk("JPEG")))
 odd(EXACT)(name("unsigned_pixels", unsigned))
 odd(EXACT)(name("monochrome_1", for_all(PhotometricInterpretation="MONOCHROME1")))
 odd(EXACT)(name("photometric_missing", without("PhotometricInterpretation")))
+odd(EXACT)(name("samples_per_pixel_missing", without("SamplesPerPixel")))
+odd(EXACT)(name("samples_per_pixel_empty", for_all(SamplesPerPixel=None)))
 
 
 def true_after(series: Series, voxels: np.ndarray) -> Series:
