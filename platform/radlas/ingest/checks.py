@@ -90,8 +90,11 @@ def check_rois(rois: Iterable[Roi], minimum_voxels: int) -> tuple[Roi, ...]:
     """
     rois = sorted(rois, key=lambda roi: (roi.name, roi.reader))
     empty = [roi for roi in rois if not roi.mask.any()]
-    if any(roi.name == TUMOUR for roi in empty):
-        raise data_error("empty_mask", "the tumour's mask holds no voxel on its image", TUMOUR)
+    if hollow := [roi for roi in empty if roi.name == TUMOUR]:
+        lines = "ignored_contours" in hollow[0].flags
+        why = "; points and open lines were drawn, which enclose none" if lines else ""
+        what = f"the tumour's mask holds no voxel on its image{why}"
+        raise data_error("empty_mask", what, TUMOUR)
     kept = [roi for roi in rois if roi.mask.any()]
     for roi in kept:
         voxels = int(np.count_nonzero(roi.mask))

@@ -34,7 +34,7 @@ from radlas.ingest.fingerprints import (
 )
 from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map, safe_name
 from radlas.ingest.sequences import classify
-from radlas.ingest.unopened import refuse_unopened
+from radlas.ingest.unopened import UNPACK, refuse_unopened
 from radlas.reasons import data_error
 from radlas.words import tallied
 
@@ -275,4 +275,6 @@ def _nothing_found(source: Path, listing: Listing) -> ConfigError:
     hint = "name images <subject>_image.nii.gz and masks <subject>_mask.nii.gz"
     if ".dcm" in found:
         hint = "try `--importer dicom`"
+    elif refuse_unopened(listing):
+        hint = UNPACK
     return ConfigError(f"no image by the naming rule here; found {found}", str(source), hint)

@@ -20,7 +20,7 @@ from radlas.ingest.linking import link_masks
 from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map, safe_name
 from radlas.ingest.series import group_series
 from radlas.ingest.sorting import sort_out
-from radlas.ingest.unopened import refuse_unopened
+from radlas.ingest.unopened import UNPACK, refuse_unopened
 from radlas.words import tallied
 
 
@@ -94,6 +94,8 @@ def _nothing_found(source: Path, listing: Listing, headers: Crawl) -> ConfigErro
     found = told_endings(listing)
     images = any(ending in found for ending in (".nii", ".nrrd", ".mha"))
     hint = "try `--importer nifti`" if images else "name the folder above the DICOM files"
+    if refuse_unopened(listing):
+        hint = UNPACK
     if headers.unreachable:
         hint = "check the mount and the permissions"
     return ConfigError(f"no DICOM file here; found {found}", str(source), hint)

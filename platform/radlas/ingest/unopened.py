@@ -11,6 +11,7 @@ from radlas.ingest.files import Listing, name_of, place_of
 from radlas.ingest.fingerprints import fingerprint, joint_fingerprint
 from radlas.reasons import data_error
 
+UNPACK = "unpack the archives in it first; of zips, only those that lie in no other are opened"
 _ARCHIVE = re.compile(r"\.(tar|tgz|tbz2|txz|7z|rar|bz2|xz|zip|gz)$", re.IGNORECASE)
 _IMAGE = re.compile(r"\.nii\.gz$", re.IGNORECASE)
 _PAIR = re.compile(r"\.(hdr|mhd|nhdr)$", re.IGNORECASE)

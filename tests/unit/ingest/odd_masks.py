@@ -151,6 +151,11 @@ def tumour_named_and_never_drawn(series: Series) -> Dataset:
 
 
 @drawn("empty_mask")
+def tumour_of_open_lines(series: Series) -> Dataset:
+    return make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)}, kind="OPEN_PLANAR")
+
+
+@drawn("empty_mask")
 def tumour_between_the_pixels(series: Series) -> Dataset:
     speck = ellipse(series.geometry, 2, centre=(25.5, 20.5), radii=(0.2, 0.2))
     return make_rtstruct(series, {"GTV_Mass": [speck]})

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from radlas.errors import ConfigError
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import IngestRules
 
@@ -277,3 +278,13 @@ def test_numbered_patients_of_one_cohort_are_patients(name, tmp_path):
     places = f"{name.format('{p}')}/image {name.format('{p}')}/mask"
     lay_out(tmp_path, places, ("1", "2", "3"))
     assert len({exam.subject for exam, _ in read_all(tmp_path)}) == 3
+
+
+@pytest.mark.parametrize("importer", ["dicom", "nifti"])
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_a_source_of_packed_archives_alone_is_to_be_unpacked(importer, kind, tmp_path):
+    write(tmp_path / "P1_image.mha", VOXELS)
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w") as outer:
+        outer.write(tmp_path / "P1_image.mha", f"inner.{kind}")
+    with pytest.raises(ConfigError, match="unpack the archives"):
+        IMPORTERS[importer]().find(tmp_path / "outer.zip", RULES)

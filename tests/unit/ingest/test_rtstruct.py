@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from radlas.errors import DataError
 from radlas.geometry import make_geometry
 from radlas.ingest import nesting
+from radlas.ingest.checks import check_rois
 from radlas.ingest.polygons import boundaries_meet, fill_polygon
 from radlas.ingest.rtstruct import XOR, Contour, rasterise
+from radlas.model import Roi
 
 from .dicom_corpus import PLANES, dice, ellipse, grid, inside_ellipse, to_world
 
@@ -299,3 +301,11 @@ def test_two_halves_of_a_square_share_no_pixel_and_lack_none(corners, cut):
     right = fill_polygon(np.concatenate([line, [(20, 20), (20, 0)]]), (21, 21))
     whole = fill_polygon(np.array([(0, 0), (20, 0), (20, 20), (0, 20)], dtype=float), (21, 21))
     np.testing.assert_array_equal(left ^ right, whole)
+
+
+def test_a_tumour_of_points_and_lines_says_why_it_is_empty():
+    """Its reader sees an outline on the screen."""
+    nothing = np.zeros((4, 9, 9), bool)
+    for flags, said in ((("ignored_contours",), "open lines"), ((), "holds no voxel")):
+        with pytest.raises(DataError, match=said):
+            check_rois([Roi("tumour", nothing, "rtstruct", flags=flags)], 1)
