@@ -34,6 +34,7 @@ _LONG_VRS = frozenset(
     b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()  # 32-bit lengths (PS3.5, 7.1.2)
 )
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
+_ESCAPE = b"\x1b"  # leads to another script, written in the bytes of ASCII (PS3.5, 6.1.2.5)
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _NOT_PLAIN = (ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
@@ -61,9 +62,9 @@ class Elements:
         Values of one element stay joined by a backslash.
         """
         value = bytes(self.raw(keyword))
-        try:
+        if value.isascii() and _ESCAPE not in value:
             plain = value.decode("ascii")
-        except UnicodeDecodeError:
+        else:
             names = self.text(_CHARACTER_SET).split("\\")
             plain = decode_bytes(value, convert_encodings(names), set(map(ord, "\r\n\t\f")))
         return plain.strip(" \0\r\n\t")

@@ -116,6 +116,24 @@ def test_names_beyond_ascii_are_decoded_by_the_files_own_character_set():
     assert said_by_us(data) == said_by_pydicom(data)
 
 
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        ("\\ISO 2022 IR 87", "T2 横断 脂肪抑制"),
+        ("\\ISO 2022 IR 149", "T2 김희중"),
+        ("GB18030", "T2 横断"),
+        ("ISO_IR 144", "T2 Люкceмбypг"),
+    ],
+)
+def test_scripts_are_decoded_also_where_they_are_written_in_ascii_bytes(names, text):
+    """Japanese bytes may spell ``T1``: its signs are no words of a sequence."""
+    said = {"SpecificCharacterSet": names.split("\\"), "SeriesDescription": text}
+    data = encoded(a_slice(**said))
+    assert text.encode() not in data
+    head = read_elements(io.BytesIO(data), ("SeriesDescription",))
+    assert head.text("SeriesDescription") == text
+
+
 def test_a_head_longer_than_one_block_is_read_to_its_end():
     data = encoded(a_slice(ImageComments="x" * 9000, AdditionalPatientHistory="y" * 10_000))
     assert len(data) > 16_384
