@@ -15,6 +15,7 @@ from radlas.ingest.linking import Link
 from radlas.ingest.series import ImageSeries
 from radlas.ingest.suspicions import absent_slices, faults_of, flags_of
 from radlas.reasons import REASONS, data_error
+from radlas.words import counted
 
 _SCREENSHOT = "no position in the patient: a screenshot or secondary capture"
 _SPOILED = {"burned_in", "mosaic"}
@@ -228,7 +229,8 @@ def _orphans(links: Sequence[Link], exams: Iterable[Exam]) -> Sorted:
         if link.rivals:
             done += Sorted(refusals=(_ambiguous(link),))
         elif mask.subject in served:
-            why = "its image is not in the source"
+            told = mask.series or mask.instances
+            why = "its image is not in the source" if told else "it names no image"
             out = LeftOut(mask.subject, mask.instance, why, mask.modality, size=mask.size)
             done += Sorted(left_out=(out,))
         else:
@@ -237,12 +239,17 @@ def _orphans(links: Sequence[Link], exams: Iterable[Exam]) -> Sorted:
 
 
 def _ambiguous(link: Link) -> Refusal:
-    what = f"{link.mask.modality} that may belong to any of {len(link.rivals)} images of one series"
+    what = f"{link.mask.modality} that may belong to any of {len(link.rivals)} images"
     return _refused_mask(link.mask, data_error("ambiguous_series", what))
 
 
 def _no_image(mask: MaskFile) -> Refusal:
-    what = f"{mask.modality} refers to {len(mask.series)} series, none of them in the source"
+    if not (mask.series or mask.instances):
+        what = f"{mask.modality} that names no image, and nothing else tells of one"
+        hint = "export the mask again, with the references to its images"
+        return _refused_mask(mask, data_error("no_image", what, hint=hint))
+    named = f"{len(mask.series)} series" if mask.series else counted(len(mask.instances), "image")
+    what = f"{mask.modality} refers to {named}, none of them in the source"
     return _refused_mask(mask, data_error("no_image", what))
 
 

@@ -406,3 +406,22 @@ def test_linking_asks_each_series_for_its_images_a_few_times_only(tmp_path, monk
     monkeypatch.setattr(ImageSeries, "instances", counting)
     assert len(DICOM.find(tmp_path, IngestRules()).exams) == 20
     assert max(Counter(asked).values()) < 10
+
+
+@pytest.mark.parametrize(
+    ("references", "said"),
+    [
+        ("series", "refers to 1 series, none"),
+        ("images", "refers to 2 images, none"),
+        ("nothing", "names no image"),
+    ],
+)
+def test_a_mask_without_its_image_says_what_it_refers_to(references, said, tmp_path):
+    other = make_series()
+    if references == "nothing":  # two series of a kind: neither frame nor words decide
+        make_series(frame_of_reference="1.2.3").write(tmp_path / "1")
+        make_series(frame_of_reference="1.2.3", seed=1).write(tmp_path / "2")
+    write(tumour_on(other, references=references), tmp_path / "RS")
+    scan = DICOM.find(tmp_path, IngestRules())
+    (error,) = (one.error for one in scan.refusals if one.error.reason == "no_image")
+    assert said in error.what
