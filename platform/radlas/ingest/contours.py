@@ -16,6 +16,8 @@ from radlas.reasons import data_error
 PLAIN, XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
 OPEN = {"POINT", "OPEN_PLANAR", "OPEN_NONPLANAR"}  # no area: ignored, and flagged
 _FRAME = "ReferencedFrameOfReferenceUID"
+_UNDEFINED = 0xFFFFFFFF  # length of an element
+_ITEMS = 0xFFFE  # group of the tags between which items lie
 _FARTHEST = 1e5  # from the origin of a patient's frame [mm]
 CLOSED = {PLAIN, XOR, "CLOSEDPLANAR"}
 
@@ -63,6 +65,7 @@ def read_contours(dataset: Dataset) -> list[Outline]:
         raise data_error("ambiguous_roi", f"several ROIs carry the number {twice[0]}", "RTSTRUCT")
     drawn: dict[int, list[Contour]] = defaultdict(list)  # an ROI may be spread over several items
     for item in dataset.get("ROIContourSequence") or ():
+        _check_item(item)
         contours = [_contour(one) for one in item.get("ContourSequence") or ()]
         drawn[int(item.ReferencedROINumber)] += contours
     strays = sorted(number for number, found in drawn.items() if found and number not in numbers)
@@ -120,7 +123,23 @@ def check_references(
         raise data_error("contour_conflict", what)
 
 
+def _check_item(item: Dataset) -> None:
+    """Refuse an item with a damaged length, behind whose end pydicom reads on without a word.
+
+    What follows it, as the next contour, is then an element of this one, and lost.
+    """
+    for tag in item.keys():  # noqa: SIM118 - iterating over the values would decode them
+        element = item.get_item(tag)
+        if not isinstance(element, RawDataElement):
+            continue
+        cut = element.length not in {_UNDEFINED, len(element.value or b"")}
+        if cut or tag.group == _ITEMS:
+            what = "an item of contours is damaged: it ends elsewhere than it says"
+            raise data_error("bad_contour", what, "RTSTRUCT")
+
+
 def _contour(item: Dataset) -> Contour:
+    _check_item(item)
     try:
         points = _numbers(item).reshape(-1, 3)
     except (ValueError, TypeError, AttributeError) as error:

@@ -19,7 +19,7 @@ from radlas.ingest.enhanced import check_one_contrast, effective_echo, frame_hea
 from radlas.ingest.files import open_each
 from radlas.ingest.grids import checked_volume
 from radlas.ingest.parsing import parsing
-from radlas.ingest.pixels import read_frames, rescale
+from radlas.ingest.pixels import read_dataset, read_frames, rescale
 from radlas.ingest.slice_file import SliceFile, SliceHead, head_of_dataset, read_slice
 from radlas.ingest.stack import SliceHeaders, plan_stack
 from radlas.model import Volume
@@ -89,7 +89,7 @@ def _read_multiframe(files: Sequence[SliceFile]) -> SeriesData:
         what = f"{len(files)} files, some of them multi-frame"
         raise data_error("mixed_slices", what, hint="keep one multi-frame file per series")
     with parsing("the functional groups of a multi-frame file"):
-        dataset = pydicom.dcmread(io.BytesIO(files[0].content), force=True)
+        dataset = read_dataset(io.BytesIO(files[0].content))
         check_one_contrast(dataset)
         heads = [head_of_dataset(frame) for frame in frame_headers(dataset)]
         effective_echo(dataset)

@@ -91,10 +91,10 @@ class Elements:
         """An unsigned short; 0 if it is missing.
 
         Raises:
-            struct.error: It is cut off.
+            struct.error: It is cut off, or longer.
         """
         value = self.raw(keyword)
-        (number,) = struct.unpack_from("<H" if self.little else ">H", value) if value else (0,)
+        (number,) = struct.unpack("<H" if self.little else ">H", value) if value else (0,)
         return int(number)
 
     def double(self, keyword: str) -> float | None:

@@ -81,10 +81,11 @@ def describe(ref: FileRef, stream: BinaryIO, shared: Shared) -> ImageFile | Mask
         raise InvalidDicomError("no Modality or SOPInstanceUID")
     if modality in _MASKS:
         return _mask_file(ref, size, stream, head)
-    if head.short("Rows"):
+    sides = head.short("Rows"), head.short("Columns")
+    if all(sides):
         return _image_file(ref, size, head, shared)
-    if "ImageStorage" in UID(head.text("SOPClassUID")).keyword:
-        raise InvalidDicomError("an image without Rows: the file ends in its header")
+    if any(sides) or "ImageStorage" in UID(head.text("SOPClassUID")).keyword:
+        raise InvalidDicomError("an image of no size: its header is cut or damaged")
     return None
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+import pydicom
 import SimpleITK
 from numpy.typing import NDArray
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import generate_frames
 from pydicom.uid import (
@@ -61,7 +63,29 @@ _NATIVE = {
     DeflatedExplicitVRLittleEndian,
 }
 _LARGEST = 2**31 - 1
+_UNDEFINED = 0xFFFFFFFF  # length of an element
 _VALUES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+
+def read_dataset(stream: BinaryIO, where: str = "") -> Dataset:
+    """A whole file by pydicom, with the pixel data as long as it says it is.
+
+    Where the type of the element is damaged, pydicom reads its length at another place, and takes
+    what is left of the file for pixels: all of them shifted.
+
+    Raises:
+        DataError: ``truncated_pixels``: the file ends inside the pixel data.
+        Whatever pydicom raises on damaged files: see ``parsing``.
+    """
+    dataset = pydicom.dcmread(stream, force=True)
+    for name in _VALUES:
+        element = dataset.get_item(name)
+        if not isinstance(element, RawDataElement) or element.length == _UNDEFINED:
+            continue
+        if (held := len(element.value or b"")) != element.length:
+            what = f"the pixel data holds {held} of {element.length} bytes"
+            raise data_error("truncated_pixels", what, where)
+    return dataset
 
 
 def read_pixels(dataset: Dataset, where: str) -> NDArray[Any]:

@@ -14,7 +14,6 @@ from functools import cached_property, partial
 from typing import Any, BinaryIO
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
@@ -22,7 +21,7 @@ from radlas.geometry import Affine, Geometry, world_to_index
 from radlas.ingest.contours import check_references, names_any
 from radlas.ingest.masks import Drawn, Placed
 from radlas.ingest.parsing import parsing
-from radlas.ingest.pixels import decode
+from radlas.ingest.pixels import decode, read_dataset
 from radlas.ingest.placing import Bounds, Mask, place_voxels
 from radlas.ingest.roi_names import RoiMap, match_name
 from radlas.reasons import data_error
@@ -55,7 +54,7 @@ def read_segments(
             other slices than they lie on.
     """
     with parsing("a segmentation"):
-        dataset = pydicom.dcmread(stream)
+        dataset = read_dataset(stream)
         _check_frames(dataset)
         segments = _segments(dataset)
         frames = _Frames(dataset, frozenset(segments))

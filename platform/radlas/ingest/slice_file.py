@@ -13,14 +13,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from radlas.ingest.elements import Elements, read_elements
 from radlas.ingest.parsing import PARSE_ERRORS
-from radlas.ingest.pixels import read_pixels, unused_bits
+from radlas.ingest.pixels import read_dataset, read_pixels, unused_bits
 from radlas.reasons import data_error
 
 _VECTORS = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
@@ -99,7 +98,7 @@ def read_slice(content: bytes, where: str) -> SliceFile:
     values = plain_pixels(elements)
     if values is not None:
         return SliceFile(content, 1, head_of_elements(elements), lambda _: values)
-    dataset = pydicom.dcmread(io.BytesIO(content), force=True)
+    dataset = read_dataset(io.BytesIO(content), where)
     if "Rows" not in dataset:  # it was there at the scan: pydicom stops where a file is cut
         raise data_error("truncated_pixels", "the file ends inside an element", where)
     frames = int(dataset.get("NumberOfFrames") or 1)

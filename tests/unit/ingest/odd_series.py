@@ -691,6 +691,36 @@ ODD["position_of_two_numbers"] = Odd(
 )
 
 
+def damaged(file: str, behind: bytes, at: int, new: bytes) -> Callable[[Path], Series]:
+    """Write a sound exam and change bytes of one file, ``at`` bytes from where others stand."""
+
+    def write(folder: Path) -> Series:
+        series = sound("series")
+        series.write(folder)
+        save(series.structures, folder / "RS")
+        content = (folder / file).read_bytes()
+        place = content.index(behind) + at
+        (folder / file).write_bytes(content[:place] + new + content[place + len(new) :])
+        return series
+
+    return write
+
+
+_COLUMNS, _PIXELS, _OUTLINE = b"\x28\0\x11\0US", b"\xe0\x7f\x10\0OW", b"\x06\x30\x42\0CS"
+_COUNT = b"\x06\x30\x46\0IS"
+for _name, _expected, *_damage in (
+    # An end slice of no size, without a place, was no slice of the stack.
+    ("last_slice_without_columns", "unreadable_file", "IM0005", _COLUMNS, 2, b"\x12"),
+    ("first_slice_of_endless_columns", "unreadable_file", "IM0000", _COLUMNS, 4, b"UC"),
+    # Its length is read at another place then, and pixels begin four bytes too early.
+    ("pixel_data_of_no_type", "truncated_pixels", "IM0002", _PIXELS, 4, b"_"),
+    # The second outline is a part of the first then.
+    ("outline_that_ends_behind_the_next", "bad_contour", "RS", _OUTLINE, -3, b"\xff"),
+    ("outline_without_an_end", "bad_contour", "RS", _COUNT, 6, b"\x06"),
+):
+    ODD[_name] = Odd(_name, _expected, damaged(*_damage))
+
+
 # Refused: pixels
 
 

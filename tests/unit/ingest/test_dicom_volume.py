@@ -150,7 +150,7 @@ def test_a_file_cut_inside_its_pixels_is_named_truncated(tmp_path):
     with pytest.raises(DataError) as caught:
         read_series([FileRef(path) for path in sorted(tmp_path.iterdir())])
     assert caught.value.reason == "truncated_pixels"
-    assert "slice 4" in str(caught.value)
+    assert "file 4" in str(caught.value)
 
 
 def test_a_file_of_noise_is_named_unreadable(tmp_path):
