@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import os
+import select
 import sys
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -120,18 +123,34 @@ def guarded(action: Callable[[], int], *, as_json: bool = False) -> int:
     except RadlasError as error:
         return _tell(error, as_json=as_json, code=USAGE)
     except OSError as error:
-        hint = "check the path, the rights and the free space; running again is safe"
-        what = error.strerror or str(error)
-        return _tell(
-            RadlasError(what, str(error.filename or ""), hint, "os_error"),
-            as_json=as_json,
-            code=USAGE,
-        )
+        return _tell_of_system(error, as_json=as_json)
     except Exception as bug:  # noqa: BLE001 - a defect must not look like "done, with trouble"
         if not as_json:
             Console(stderr=True).print_exception()
         told = RadlasError(f"{type(bug).__name__}: {bug}", hint="a defect: please report it")
         return _tell(told, as_json=as_json, code=DEFECT)
+
+
+def _tell_of_system(error: OSError, *, as_json: bool) -> int:
+    if isinstance(error, BrokenPipeError) and _unread():
+        return 1  # as Typer and Rich end it
+    hint = "check the path, the rights and the free space; running again is safe"
+    what, where = error.strerror or str(error), str(error.filename or "")
+    return _tell(RadlasError(what, where, hint, "os_error"), as_json=as_json, code=USAGE)
+
+
+def _unread() -> bool:
+    """Whether nobody reads stdout any more, as after ``| head``; the rest for it goes nowhere."""
+    try:
+        out = sys.stdout.fileno()
+    except io.UnsupportedOperation:  # it is a text in memory
+        return False
+    watch = select.poll()
+    watch.register(out, 0)  # an end of a pipe that lost the other is told unasked
+    lost = any(state & select.POLLERR for _, state in watch.poll(0))
+    if lost:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out)
+    return lost
 
 
 def _tell(error: RadlasError, *, as_json: bool, code: int) -> int:

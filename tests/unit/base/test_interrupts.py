@@ -94,3 +94,17 @@ def test_a_run_without_memory_says_so_and_is_no_defect(error, tmp_path, capsys):
 
     assert guarded(action) == 1
     assert capsys.readouterr().err.startswith("error: out of memory")
+
+
+@pytest.mark.parametrize("words", [("query", "select 1 as a"), ("sql",)])
+def test_who_stops_reading_ends_a_verb_without_a_word(words, tmp_path):
+    """As ``| head`` does: nothing is wrong with a path or the disk."""
+    store = init_store(tmp_path / "store").place
+    command = [sys.executable, "-m", "radlas", *words, "--store", str(store)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, text=True, **pipes) as run:
+        run.stdout.close()
+        run.stdin.write("select 1;\n")
+        run.stdin.close()
+        said = run.stderr.read()
+    assert (run.returncode, said) == (1, "")
