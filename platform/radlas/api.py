@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from radlas.errors import ConfigError
 from radlas.model import Volume
+from radlas.store.answer import as_table
 from radlas.store.layout import Store, open_store
 from radlas.store.matrix import check_asked, feature_matrix
 from radlas.store.query import connect, run_sql
@@ -80,7 +81,7 @@ class OpenStore:
         if isinstance(params, str):  # a text is a sequence, of its letters
             params = (params,)
         with self._connect(memory) as connection:
-            return _given(run_sql(connection, sql, _of_python(params)).to_arrow_table(), to)
+            return _given(as_table(run_sql(connection, sql, _of_python(params))), to)
 
     def matrix(
         self,

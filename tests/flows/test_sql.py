@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
@@ -135,6 +136,16 @@ def test_every_format_writes_the_same_rows_to_a_file(study_store, tmp_path, kind
         ],
     }
     assert readers[kind]() == expected
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "json"])
+def test_the_time_between_two_moments_is_the_same_text_in_every_format(study_store, tmp_path, kind):
+    out, sql = tmp_path / "rows", "select max(recorded_at) - min(recorded_at) as took from cases"
+    expected = radlas("query", "--store", study_store, f"select ({sql})::varchar as took", "--json")
+    said = radlas("query", "--store", study_store, sql, "--format", kind, "--out", out)
+    assert said.code == 0, said.err
+    readers = {"parquet": pd.read_parquet, "csv": pd.read_csv, "json": pd.read_json}
+    assert readers[kind](out)["took"].astype(str).tolist() == [expected.data[0]["took"]]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "arrow", "csv"])

@@ -10,7 +10,6 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from enum import StrEnum
 from io import StringIO
-from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -22,6 +21,7 @@ from radlas.entry import guarded, plain, show
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
 from radlas.stages import whole
+from radlas.store.answer import apart, as_table, as_text
 from radlas.store.compact import MANY, RETENTION_HOURS, compact, vacuum
 from radlas.store.layout import open_store
 from radlas.store.locks import writing
@@ -43,7 +43,7 @@ class Format(StrEnum):
 
 
 _NESTED = ("list", "array", "struct", "map")
-_EXACT = ("hugeint", "uhugeint", "decimal")  # pandas would make floats of them
+_EXACT = ("hugeint", "decimal")  # pandas would make floats of them
 _HOLDS_MANY = (list, dict, np.ndarray)
 FILES_ONLY = (Format.PARQUET, Format.ARROW)
 SnapshotOption = Annotated[str | None, typer.Option(help="NAME or NAME@N; else live.")]
@@ -221,7 +221,7 @@ def _give(relation: Any, format_: Format, out: Path | None) -> None:
 
 
 def _write_binary(relation: Any, format_: Format, out: Path) -> None:
-    table = relation.to_arrow_table()
+    table = as_table(relation)
     with whole(out) as path, path.open("wb") as file:
         if format_ is Format.PARQUET:
             import pyarrow.parquet as pq
@@ -237,20 +237,10 @@ def _text(relation: Any, format_: Format, *, wide: bool) -> str:
     if format_ is Format.CSV:
         return _csv(relation)
     if format_ is Format.JSON:
-        table = relation.to_arrow_table()
-        rows = table.rename_columns(_apart(table.column_names)).to_pylist()
+        rows = as_table(relation).to_pylist()
         return json.dumps(plain(rows), indent=1, default=str) + "\n"
     width = 10_000 if wide else shutil.get_terminal_size().columns
     return f"{_boxed(relation, width)}\n"
-
-
-def _apart(names: list[str]) -> list[str]:
-    """Names of columns, none twice: an object keeps one value of each name."""
-    found = dict[str, None]()
-    for name in names:
-        free = (f"{name}_{times}" if times else name for times in count())
-        found[next(one for one in free if one not in found)] = None
-    return list(found)
 
 
 def _csv(relation: Any) -> str:
@@ -258,11 +248,9 @@ def _csv(relation: Any) -> str:
 
     Sums of whole numbers, and decimals, with all their digits.
     """
-    kinds, names = relation.types, _apart(relation.columns)
-    if any(kind.id in _EXACT for kind in kinds):
-        casts = ("::varchar" if kind.id in _EXACT else "" for kind in kinds)
-        relation = relation.project(", ".join(f"#{n}{cast}" for n, cast in enumerate(casts, 1)))
-    frame = relation.df()
+    names = apart(relation.columns)
+    relation = as_text(relation, *_EXACT)
+    kinds, frame = relation.types, relation.df()
     frame.columns = names
     for place, kind in enumerate(kinds):
         if kind.id in _NESTED:
