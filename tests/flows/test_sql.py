@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from typer.testing import CliRunner
 
 from radlas.cli import app
 from radlas.cli.shell import Shell, SqlCompleter, columns_of
+from radlas.errors import Terminated
 from radlas.store import delta
 from radlas.store.layout import init_store, open_store
 from radlas.store.query import VIEWS, connect, run_sql
@@ -66,6 +68,32 @@ def test_a_text_that_leaves_is_read_no_further(tmp_path):
     assert (said.exit_code, said.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select 1 as one; select 2 as two;",
+        "-- first;\nselect 1 as one; -- and\nselect 2 as two;",
+        "/* nothing */;\nselect 1 as one\n;;select 2 as two",
+        "  \\f csv\nselect 1 as one;\n  \\f csv\nselect 2 as two;",
+    ],
+)
+def test_statements_are_told_apart_as_duckdb_does(tmp_path, text):
+    """Also several of one line, and comments behind them; nothing is passed over in silence."""
+    init_store(str(tmp_path / "store"))
+    said = talk(tmp_path / "store", f"\\f csv\n{text}")
+    assert (said.exit_code, said.stderr) == (0, "")
+    assert said.stdout.split() == ["one", "1", "two", "2"]
+
+
+def test_pivot_says_that_its_values_want_names(tmp_path):
+    init_store(str(tmp_path / "store"))
+    said = talk(tmp_path / "store", "pivot cases on centre using count(*);")
+    assert said.exit_code == 1
+    assert said.stderr.startswith("error: PIVOT without its values")
+    sql = "\\f csv\npivot cases on centre in ('a') using count(*) group by importer;"
+    assert talk(tmp_path / "store", sql).stdout == "importer,a\n"
+
+
 def test_every_column_of_every_view_has_a_meaning(tmp_path):
     init_store(str(tmp_path / "store"))
     said = talk(
@@ -96,6 +124,25 @@ def test_a_conversation_ends_a_statement_with_a_semicolon_and_itself_with_q(conn
         keys.send_text("select 1 as a\n, 2 as b;\n\\q\n")
         Shell(connection, lambda rows, _: given.append(rows.fetchall())).talk("> ")
     assert given == [[(1, 2)]]
+
+
+@pytest.mark.parametrize("wish", [KeyboardInterrupt, Terminated])
+def test_ctrl_c_ends_a_query_and_sigterm_the_conversation(connection, wish, capsys):
+    """The next query is answered on the same connection; DuckDB tells of Ctrl-C in its own way."""
+    given = []
+
+    def give(rows, _):
+        given.append(rows.fetchall())
+        if len(given) == 1:
+            raise RuntimeError("Query interrupted") from wish()
+
+    with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
+        keys.send_text("select 1;\nselect 2;\n\\q\n")
+        with pytest.raises(Terminated) if wish is Terminated else nullcontext():
+            Shell(connection, give).talk("> ")
+    ended = wish is Terminated
+    assert given == ([[(1,)]] if ended else [[(1,)], [(2,)]])
+    assert capsys.readouterr().err == ("" if ended else "interrupted\n")
 
 
 def test_columns_of_the_named_view_are_offered_with_those_that_begin_so_first(connection):

@@ -13,8 +13,8 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
-from radlas.errors import ConfigError
-from radlas.store.query import VIEWS, make_late, run_sql, view_sql
+from radlas.errors import ConfigError, Terminated
+from radlas.store.query import VIEWS, ended_with, make_late, run_sql, view_sql
 from radlas.tables import TABLES, feature_column
 
 KEYWORDS = (
@@ -25,7 +25,7 @@ KEYWORDS = (
 HELP = r"""
   SELECT ... ;     ends with a semicolon, over as many lines as you like; Tab completes
   \d               the views            \d VIEW    its columns, units and meanings
-  \f FORMAT        table, csv or json   \q         leave (or Ctrl-D)
+  \f FORMAT        table, csv or json   \q         leave (or Ctrl-D); Ctrl-C ends a query
 """.strip("\n")
 _LEAVES = {r"\q", "exit", "quit", "exit;", "quit;"}
 _MADE = {  # by a view
@@ -67,7 +67,7 @@ class Shell:
                 return
             if text.strip() in _LEAVES:
                 return
-            self.answer(text)
+            self._answer_unless_stopped(text)
 
     def read(self, text: str) -> int:
         """Answer all statements of a text, or until it leaves; 1 if one of them was wrong."""
@@ -79,17 +79,40 @@ class Shell:
         return int(wrong > 0)
 
     def answer(self, text: str) -> bool:
-        """Answer one statement or command; False, and the reason on stderr, if it is wrong."""
-        text = text.strip()
+        """Answer a command, or every statement; False, and why on stderr, if one is wrong."""
+        wrong = sum(not self._answered(one) for one in self._each(text.strip()))
+        return not wrong
+
+    def _answered(self, text: str) -> bool:
         try:
             if text.startswith("\\"):
                 self._command(*text.removesuffix(";").split())
-            elif text.strip("; \n"):
+            else:
                 self._give(run_sql(self._connection, text), self._format)
         except ConfigError as error:
             typer.echo(f"error: {error}", err=True)
             return False
         return True
+
+    def _each(self, text: str) -> list[str]:
+        """The statements of a text, none in comments alone; itself if they cannot be told."""
+        if text.startswith("\\"):
+            return [text]
+        try:
+            found = [one.query for one in self._connection.extract_statements(text)]
+        except duckdb.Error:  # told when it is answered
+            return [text]
+        return found if all(found) else [text]  # PIVOT is made of several that have no text
+
+    def _answer_unless_stopped(self, text: str) -> None:
+        """Ctrl-C ends a query that takes too long, and not the conversation."""
+        try:
+            with ended_with(self._connection):
+                self.answer(text)
+        except Terminated:
+            raise
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
 
     def _command(self, name: str, *words: str) -> None:
         if name == r"\d":
@@ -180,7 +203,7 @@ def _statements(text: str) -> Iterator[str]:
     """Statements of a text; a line that begins with a backslash is one by itself."""
     gathered: list[str] = []
     for line in text.splitlines():
-        if line.startswith("\\"):
+        if line.lstrip().startswith("\\"):
             yield line
             continue
         gathered.append(line)

@@ -26,6 +26,7 @@ _MEMORY = "allow more by --memory, or ask for fewer columns or groups at once"
 _VALUES = (
     "a list with a value for every ?, by name for every $name, or the values in the SQL itself"
 )
+_PIVOT = "name them: PIVOT ... ON image_type IN ('original', 'wavelet-LLH') USING ..."
 _UNFILLED = ["Unexpected prepared parameter", "statement parameters", "Parameter argument/count"]
 _PART = ".parquet"
 _FROM = "from part"  # no extractor's column can be called so
@@ -73,7 +74,7 @@ def connect(
         ConfigError: ``memory`` is no amount of memory.
         StoreError: A part of the lake is lost or damaged, as seen now or while it is read.
     """
-    with duckdb.connect(":memory:") as connection, _lake_read(store), _ended_with(connection):
+    with duckdb.connect(":memory:") as connection, _lake_read(store), ended_with(connection):
         _bind_all(connection, store, versions=versions, parts=parts)
         _restrict(connection, cohort, feature_sets)
         for view in VIEWS:
@@ -86,12 +87,21 @@ def connect(
 
 
 @contextmanager
-def _ended_with(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """A query that Ctrl-C or SIGTERM came upon ends, too: DuckDB's threads would go on with it."""
+def ended_with(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """A query that Ctrl-C or SIGTERM came upon ends, too: DuckDB's threads would go on with it.
+
+    Raises:
+        KeyboardInterrupt: Also where DuckDB has an error of its own for it.
+    """
     try:
         yield
-    except (RuntimeError, KeyboardInterrupt):
+    except KeyboardInterrupt:
         connection.interrupt()
+        raise
+    except RuntimeError as error:
+        connection.interrupt()
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            raise error.__cause__ from None
         raise
 
 
@@ -104,10 +114,6 @@ def _lake_read(store: Store) -> Iterator[None]:
         if error.filename is not None:
             raise
         raise _damaged(store, error.strerror or str(error)) from None
-    except RuntimeError as error:  # DuckDB's, of a query that Ctrl-C or SIGTERM came upon
-        if isinstance(error.__cause__, KeyboardInterrupt):
-            raise error.__cause__ from None
-        raise
     except duckdb.OutOfMemoryException as error:
         what = f"out of memory: {str(error).splitlines()[0]}"
         hint = "fewer runs at once, or more memory for this one; running again is safe"
@@ -228,8 +234,10 @@ def run_sql(
     """
     make_late(connection, sql)
     try:
-        kinds = [statement.type for statement in connection.extract_statements(sql)]
-        if kinds != [duckdb.StatementType.SELECT]:
+        found = connection.extract_statements(sql)
+        if any(not one.query for one in found):  # DuckDB would make a type of the values
+            raise ConfigError("PIVOT without its values", sql, _PIVOT)
+        if [one.type for one in found] != [duckdb.StatementType.SELECT]:
             raise ConfigError(
                 "not one query", sql, "give one SELECT, WITH, DESCRIBE or SUMMARIZE statement"
             )
