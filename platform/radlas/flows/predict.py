@@ -106,7 +106,13 @@ def predict(config: PredictConfig) -> Report:
 
         asked = Asked(store, card, model, label, model.lines(X, there["centre"]), config.weights)
         lines += [f"  page: {write_page(asked, row, config.out)}" for row in rows]
-    data = {"model": label, "rows": rows, "refused": refused, "warnings": plainly(warnings)}
+    data = {
+        "model": label,
+        "synthetic": card["synthetic"],
+        "rows": rows,
+        "refused": refused,
+        "warnings": plainly(warnings),
+    }
     return Report(tuple(lines), data, exit_code=1 if refused else 0)
 
 
