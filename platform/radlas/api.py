@@ -114,7 +114,7 @@ class OpenStore:
 
         Raises:
             ConfigError: A live store holds no single answer to "all": name the feature sets. Or no
-                row is of the ROI, image type, feature set or perturbation that was asked for.
+                row is of the ROI, image type, feature set and perturbation that were asked for.
         """
         _check_form(to, (*get_args(Form), "numpy"))
         if feature_sets is None and self.frozen is None:
@@ -126,15 +126,9 @@ class OpenStore:
         asked = (feature_sets,) if isinstance(feature_sets, str) else feature_sets
         chosen = tuple(asked if asked is not None else self.frozen.feature_sets)  # type: ignore[union-attr]  # shown above
         with self._connect() as connection:
-            check_asked(connection, chosen, roi, image_type, perturbation)
-            X = feature_matrix(
-                connection,
-                chosen,
-                roi=roi,
-                image_type=image_type,
-                deep=False if perturbation else deep,
-                perturbation=perturbation,
-            )
+            which: Any = {"deep": False if perturbation else deep, "perturbation": perturbation}
+            check_asked(connection, chosen, roi, image_type, **which)
+            X = feature_matrix(connection, chosen, roi=roi, image_type=image_type, **which)
         if to == "pandas":
             return X
         if to == "numpy":

@@ -93,15 +93,20 @@ def check_asked(
     feature_sets: Sequence[str],
     roi: str | None = None,
     image_type: str | None = None,
+    *,
+    deep: bool | None = None,
     perturbation: str = "",
 ) -> None:
     """Refuse what no row is of: a misspelt name would give a matrix of no columns.
+
+    So would names of which each is there, and no row of all: the drawn tumour has no layer.
 
     Args:
         connection: An open store or snapshot.
         feature_sets: Names.
         roi: As for ``feature_matrix``.
         image_type: As for ``feature_matrix``.
+        deep: As for ``feature_matrix``.
         perturbation: As for ``feature_matrix``.
 
     Raises:
@@ -109,26 +114,35 @@ def check_asked(
     """
     known = {name for (name,) in connection.sql("from pinned.recipes").fetchall()}
     for name in feature_sets:
-        _check_known("feature set", name, known)
+        _narrowed([(one,) for one in known], 0, "feature set", name)
     listed = ", ".join(map(_text, feature_sets)) or "null"
-    rows = connection.sql(
-        "select distinct roi, image_type, perturbation from radiomics"
-        f" where feature_set in ({listed})"
-        " union select distinct roi, layer, '' from deep"
-        f" where feature_set in ({listed})"
-    ).fetchall()
+    of_radiomics, of_deep = (
+        f"select distinct {kind} from {view} where feature_set in ({listed})"
+        for view, kind in (
+            ("radiomics", "perturbation, roi, image_type"),
+            ("deep", "'', roi, layer"),
+        )
+    )
+    sql = of_radiomics if deep is False else f"{of_radiomics} union {of_deep}"
+    rows = connection.sql(sql).fetchall()
     if perturbation:
-        _check_known("perturbation", perturbation, {changed for *_, changed in rows} - {""})
+        rows = _narrowed(rows, 0, "perturbation", perturbation)
     if roi is not None:
-        _check_known("ROI", roi, {name for name, *_ in rows})
+        rows = _narrowed(rows, 1, "ROI", roi)
     if image_type is not None:
-        _check_known("image type or layer", image_type, {kind for _, kind, _ in rows})
+        _narrowed(rows, 2, "image type or layer", image_type, "" if roi is None else roi)
 
 
-def _check_known(what: str, asked: str, known: set[str]) -> None:
-    if asked not in known:
-        there = ", ".join(sorted(known)) or "none"
-        raise ConfigError(f"no row is of the {what} {asked!r}", hint=f"there are: {there}")
+def _narrowed(
+    rows: list[tuple[str, ...]], place: int, what: str, asked: str, within: str = ""
+) -> list[tuple[str, ...]]:
+    """The rows that hold what was asked for in one place."""
+    found = [row for row in rows if row[place] == asked]
+    if not found:
+        there = ", ".join(sorted({row[place] for row in rows} - {""})) or "none"
+        of = f" of {within}" if within else ""
+        raise ConfigError(f"no row{of} is of the {what} {asked!r}", hint=f"there are: {there}")
+    return found
 
 
 def _radiomics(

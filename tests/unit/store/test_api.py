@@ -133,10 +133,16 @@ def test_a_live_store_has_no_single_answer_to_all(filled):
         ),
         ({"feature_sets": ["p-1", "p-9"]}, "the feature set 'p-9'\n  try: there are: d-1, p-1"),
         ({"perturbation": "rot+4"}, "the perturbation 'rot+4'\n  try: there are: none"),
+        (
+            {"roi": "tumour", "image_type": "layer4"},
+            "no row of tumour is of the image type or layer 'layer4'\n  try: there are: original",
+        ),
+        ({"roi": "whole", "deep": False}, "ROI 'whole'\n  try: there are: ring_0_10, tumour"),
+        ({"roi": ["tumour"]}, "the ROI ['tumour']\n  try: there are: ring_0_10, tumour, whole"),
         ({"to": "excel"}, "no form 'excel'\n  try: pandas, polars, arrow, numpy"),
     ],
 )
-def test_a_misspelt_name_gives_no_empty_matrix(frozen, asked, told):
+def test_a_name_that_no_row_has_gives_no_empty_matrix(frozen, asked, told):
     with pytest.raises(ConfigError) as caught:
         frozen.matrix(**asked)
     assert told in str(caught.value)
