@@ -113,7 +113,7 @@ def measure(work: Callable[[T], R], task: T) -> Done[T, R]:
         # Its text may hold a path, and a path a name: only what went wrong is told.
         what = os.strerror(failure.errno) if failure.errno else type(failure).__name__
         error = WorkerError(what, hint="disk full or unreachable?", reason="os_error")
-    except Exception as bug:  # noqa: BLE001 - one task's bug costs that task alone, and is told
+    except (Exception, SystemExit) as bug:  # noqa: BLE001 - one task's bug costs that task alone, and is told
         error = WorkerError(  # nor the text of a bug: it may quote what a file says
             type(bug).__name__,
             _innermost(bug),
@@ -152,6 +152,6 @@ def this_machine() -> str:
     return "machine"
 
 
-def _innermost(bug: Exception) -> str:
+def _innermost(bug: BaseException) -> str:
     frame = traceback.extract_tb(bug.__traceback__)[-1]
     return f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}"

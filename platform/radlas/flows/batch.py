@@ -82,14 +82,19 @@ def commit_batches(
     done: Iterator[Done[T, Mapping[str, tuple[Row, ...]]]],
     *,
     tolerated: int,
+    look: Callable[[Outcome], None] = lambda _: None,
 ) -> Report:
-    """Store every outcome, a batch at a time, and count: inputs = ok + quarantined + failed."""
+    """Store every outcome, a batch at a time, and count: inputs = ok + quarantined + failed.
+
+    ``look`` sees each of them, with rows that the lake can take.
+    """
     recorder = Recorder(store)
     ended: list[Outcome] = []
     batch: list[Outcome] = []
     since = time.monotonic()
     try:
         for one in chain(plan.refused, (outcome(stage, task) for task in done)):
+            look(one)
             batch.append(one)
             if time.monotonic() - since > (HASTE if len(batch) >= BATCH else PATIENCE):
                 recorder.record(batch)

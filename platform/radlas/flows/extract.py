@@ -103,7 +103,9 @@ def commit(
     for feature_set, definition in plan.extra.items():
         save_recipe(store, feature_set, definition)
     seen = Seen()
-    report = commit_batches(store, "extract", plan, seen.passing(done), tolerated=config.tolerated)
+    report = commit_batches(
+        store, "extract", plan, done, tolerated=config.tolerated, look=seen.look
+    )
     return replace(
         report,
         lines=(*report.lines, *seen.warnings()),

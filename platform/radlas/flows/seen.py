@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any
 
-from radlas.engine.base import Done
-from radlas.model import Row
+from radlas.model import Outcome, Row
 
 FEW, MANY = 4, 256  # grey levels: with fewer texture is coarse, with more it is noise
-Passing = Done[Any, Mapping[str, tuple[Row, ...]]]
 
 
 class Seen:
@@ -21,12 +17,10 @@ class Seen:
         self._rows = 0
         self._aggregations: set[str] = set()
 
-    def passing(self, done: Iterator[Passing]) -> Iterator[Passing]:
-        """The same tasks, looked at as they pass."""
-        for one in done:
-            for row in (one.result or {}).get("radiomics", ()):
-                self._look(row)
-            yield one
+    def look(self, outcome: Outcome) -> None:
+        """Look at what one task gave."""
+        for row in outcome.rows.get("radiomics", ()):
+            self._look(row)
 
     def _look(self, row: Row) -> None:
         if row.get("aggregation"):

@@ -470,6 +470,12 @@ def test_a_bug_is_told_with_its_place():
     assert pickle.loads(pickle.dumps(done)).error.reason == "bug"  # noqa: S301 - our own bytes
 
 
+def test_a_task_that_would_leave_the_program_costs_that_task_alone():
+    """In this process nothing would be left to tell of it, nor of the others."""
+    ended = list(SerialEngine().map(sys.exit, [3, 0]))
+    assert [(one.error.what, one.error.reason) for one in ended] == [("SystemExit", "bug")] * 2
+
+
 @pytest.mark.parametrize("around", [poison.fails_with_much, poison.fails_of_much])
 def test_an_error_that_is_kept_keeps_nothing_that_its_frames_held(around):
     """It may be a GPU's memory, which the next task of the process needs."""
