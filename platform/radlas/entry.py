@@ -23,6 +23,7 @@ from radlas.engine.base import Engine, SerialEngine
 from radlas.errors import ConfigError, RadlasError, Terminated, WorkerError
 from radlas.flows.base import Flow, Listing, Plan, Report, StoreConfig
 from radlas.progress import WatchedEngine
+from radlas.registry import makers
 from radlas.words import counted
 
 C = TypeVar("C", bound=StoreConfig)
@@ -127,7 +128,9 @@ def guarded(action: Callable[[], int], *, as_json: bool = False) -> int:
     except Exception as bug:  # noqa: BLE001 - a defect must not look like "done, with trouble"
         if not as_json:
             Console(stderr=True).print_exception()
-        told = RadlasError(f"{type(bug).__name__}: {bug}", hint="a defect: please report it")
+        told = RadlasError(
+            f"{type(bug).__name__}: {bug}", hint=f"a defect of {makers(bug)}: please report it"
+        )
         return _tell(told, as_json=as_json, code=DEFECT)
 
 

@@ -20,6 +20,8 @@ import numpy as np
 
 from radlas.errors import RadlasError
 from radlas.features.base import Extractor, checked, feature_set_name
+from radlas.flows.extract_case import stored_rows
+from radlas.flows.storable import unstorable
 from radlas.geometry import make_geometry
 from radlas.ingest.base import ExamData, Importer, IngestRules
 from radlas.ingest.promises import hold_to_promises
@@ -87,13 +89,17 @@ def _extractor(extractor: Any, volume: Volume, rois: Mapping[str, Roi]) -> Itera
     try:
         feature_set_name("it", extractor)
         before = _print_of(volume, rois)
-        first = checked(extractor.describe(volume, rois))
+        first = checked(extractor.describe(volume, rois), extractor.table)
     except RadlasError as error:
         yield error.what
         return
     if _print_of(volume, rois) != before:
         yield "it changes the voxels, the masks or the affine that it is given"
-    yield from _rows(first, extractor.table, set(extractor.columns))
+    broken = list(_rows(first, extractor.table, set(extractor.columns)))
+    yield from broken
+    refused = None if broken else unstorable(stored_rows(extractor.table, first))
+    if refused is not None:
+        yield refused.what
     if extractor.describe(volume, rois) != first:
         yield "a second look at the same case gives other rows"
     for name in _TYPES:
@@ -120,8 +126,6 @@ def _rows(found: Description, table: str, columns: set[str]) -> Iterator[str]:
 
 
 def _faults(row: FeatureRow, table: str, columns: set[str]) -> Iterator[str]:
-    if row.values if table == "deep" else row.vector:
-        yield f"the table {table} wants {'a vector' if table == 'deep' else 'values'}"
     if undeclared := sorted(set(row.values) - columns):
         yield f"not among its `columns`: {', '.join(undeclared)}"
     numbers = [value for value in (*row.values.values(), *row.vector) if value is not None]

@@ -89,9 +89,14 @@ BROKEN = {
     "not among its `columns`: other": lambda *_: (
         (FeatureRow("tumour", "original", {"other": 1.0}),),
     ),
-    "the table radiomics wants values": lambda *_: (
+    "a row holds a vector, and the table radiomics has no place for that": lambda *_: (
         (FeatureRow("tumour", "original", vector=(1.0,)),),
     ),
+    "image_type holds what is no text": lambda *_: ((FeatureRow("tumour", 7, {"toy_Mean": 1.0}),),),
+    "grey_levels holds what is no whole number": lambda *_: (
+        (FeatureRow("tumour", "original", {"toy_Mean": 1.0}, grey_levels=2.5),),
+    ),
+    "what is told of a ROI is str, not columns": lambda _, __, rows: (rows, ("tumour",)),
     "it says nothing of a case that is whole": lambda *_: ((),),
     "facts of a ROI are no columns of `rois`: depth": lambda _, __, rows: (
         rows,
@@ -136,6 +141,13 @@ def test_a_third_party_registers_in_one_line():
     assert rows[0].values["toy_Mean"] > rows[1].values["toy_Mean"]
 
 
+def test_settings_of_another_kind_are_the_extractors_defect(monkeypatch):
+    """They would have no digest, and so make no feature set."""
+    monkeypatch.setattr(ToyExtractor, "Settings", dict)
+    with pytest.raises(ConfigError, match=r"its `Settings` are no radlas\.config\.Config"):
+        make_extractor(TOY, "toy", {})
+
+
 @pytest.mark.parametrize(
     ("said", "told"),
     [
@@ -175,10 +187,18 @@ def test_an_extractor_that_would_name_no_feature_set_is_refused(said, told):
             Description((FeatureRow("tumour_", "original", {"toy_Mean": 1.0}),)),
             "'tumour_' in a column's name, whose parts are joined by `__`",
         ),
+        (
+            Description((FeatureRow("tumour", "original", vector=(1.0,)),)),
+            "a row holds a vector, and the table radiomics has no place for that",
+        ),
+        (
+            Description((FeatureRow("tumour", "original"),), ("tumour",)),
+            "what is told of a ROI is str, not columns of `rois`",
+        ),
     ],
 )
 def test_what_is_no_description_is_the_extractors_defect(returned, told):
     with pytest.raises(WorkerError) as caught:
-        checked(returned)
+        checked(returned, "radiomics")
     assert caught.value.what == told
     assert "a defect of the extractor" in caught.value.hint

@@ -87,6 +87,10 @@ def make_extractor(registry: Registry, name: str, params: Mapping[str, Any]) -> 
         ConfigError: No such extractor, or its settings are wrong.
     """
     kind = registry[name]
+    if not (isinstance(kind.Settings, type) and issubclass(kind.Settings, Config)):
+        raise ConfigError(
+            "its `Settings` are no radlas.config.Config", f"extractor {name}", _DEFECT
+        )
     extractor: Extractor = kind(kind.Settings.parse(params, f"extractors.{name}"))
     return extractor
 
@@ -133,13 +137,14 @@ def _check_what_it_says(name: str, extractor: Any) -> None:
         raise ConfigError(wrong[0], f"extractor {name}", _DEFECT)
 
 
-def checked(description: Any) -> Description:
-    """What ``describe`` returned, if it can be rows.
+def checked(description: Any, table: str) -> Description:
+    """What ``describe`` returned, if it can be rows of a table.
 
     Raises:
-        WorkerError: It is no ``Description``, its rows are no ``FeatureRow``, a value is called
-            like a column that says whose row it is, or a name could not be told from its neighbours
-            in ``roi__image_type__feature``.
+        WorkerError: It is no ``Description``, its rows are no ``FeatureRow``, or what it tells of
+            ROIs is no mapping; a row holds what the table has no place for; a value is called like
+            a column that says whose row it is; or a name could not be told from its neighbours in
+            ``roi__image_type__feature``.
     """
     if not isinstance(description, Description):
         fault = f"`describe` returned {type(description).__name__}, not Description"
@@ -148,6 +153,10 @@ def checked(description: Any) -> Description:
         if not isinstance(row, FeatureRow):
             fault = f"a row of `describe` is {type(row).__name__}, not FeatureRow"
             raise WorkerError(fault, hint=_DEFECT, reason="bug")
+        held, what = (row.values, "values") if table == DEEP.name else (row.vector, "a vector")
+        if held:  # it would be lost without a word
+            fault = f"a row holds {what}, and the table {table} has no place for that"
+            raise WorkerError(fault, hint=_DEFECT, reason="bug")
         if taken := sorted(RADIOMICS_FACTS.intersection(row.values)):
             fault = f"a value is called {taken[0]}, which says something of its row"
             raise WorkerError(fault, hint=_DEFECT, reason="bug")
@@ -155,6 +164,9 @@ def checked(description: Any) -> Description:
         if parted := [name for name in called if not name or "__" in f"_{name}_"]:
             fault = f"{parted[0]!r} in a column's name, whose parts are joined by `__`"
             raise WorkerError(fault, hint=_DEFECT, reason="bug")
+    if odd := [one for one in description.rois if not isinstance(one, Mapping)]:
+        fault = f"what is told of a ROI is {type(odd[0]).__name__}, not columns of `rois`"
+        raise WorkerError(fault, hint=_DEFECT, reason="bug")
     return description
 
 

@@ -125,10 +125,17 @@ def _rows(task: ExtractTask, table: str, description: Description) -> dict[str, 
         "subject_id": task.subject_id,
         "feature_set": task.feature_set,
     }
-    digest = {"input_digest": task.input_digest}
-    rows = tuple(names | digest | _row(table, row) for row in checked(description).rows)
-    generated = tuple(facts | names for facts in description.rois)
-    return {table: rows, "rois": generated} if generated else {table: rows}
+    told = names | {"input_digest": task.input_digest}
+    stored = stored_rows(table, checked(description, table))
+    rows = {table: tuple(told | row for row in stored[table])}
+    generated = tuple(facts | names for facts in stored["rois"])
+    return rows | ({"rois": generated} if generated else {})
+
+
+def stored_rows(table: str, description: Description) -> dict[str, tuple[Row, ...]]:
+    """Rows by table as the lake has them, without what says whose they are."""
+    rows = tuple(_row(table, row) for row in description.rows)
+    return {table: rows, "rois": tuple(map(dict, description.rois))}
 
 
 def _row(table: str, row: FeatureRow) -> Row:

@@ -11,6 +11,7 @@ import pytest
 
 from radlas.doctor import examine
 from radlas.engine.base import measure
+from radlas.entry import guarded
 from radlas.errors import ConfigError
 from radlas.registry import Registry
 
@@ -92,6 +93,13 @@ def test_a_bug_in_a_plug_in_is_reported_to_those_who_make_it(monkeypatch):
     assert told == [
         f"this is a defect of {who}: please report it" for who in ("colorsys", "radlas")
     ]
+
+
+def test_a_bug_of_a_plug_in_that_ends_a_command_names_its_makers(monkeypatch, capsys):
+    entry = EntryPoint("colours", "colorsys:rgb_to_hsv", "radlas.extractors")
+    monkeypatch.setattr("radlas.registry.entry_points", lambda **_: [entry])
+    assert guarded(lambda: int(rgb_to_hsv("red", 0, 0)[0]), as_json=True) == 70
+    assert "a defect of colorsys: please report it" in capsys.readouterr().out
 
 
 def test_an_unknown_name_lists_the_known_ones():
