@@ -123,8 +123,9 @@ def _own_scene(scene: Scene, geometry: Geometry, settings: RadiomicsSettings) ->
     sampled = _target(target.name, mask, settings)
     if scene.voxels.dtype.kind != "i":
         voxels = resample_voxels(scene.voxels, axes, inside)
-    elif itk_reads_beyond(axes, shape):
-        voxels = resample_voxels(scene.voxels.astype(np.float64), axes, inside).astype(np.int32)
+    elif itk_reads_beyond(shape):
+        double = resample_voxels(scene.voxels.astype(np.float64), axes, inside)
+        voxels = double.round(6).astype(np.int32)  # cut as by ITK, but 5 less a rounding is 5
     else:
         voxels = spline_by_itk(scene.voxels, geometry, axes)
     return Scene(voxels, (z, y, x), (sampled,))

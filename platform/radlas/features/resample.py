@@ -59,16 +59,16 @@ def _axis(side: slice, size: int, old: float, new: float, pad: int) -> Axis:
     return Axis(start + np.arange(int(last - first + 1)) / ratio, new)
 
 
-def itk_reads_beyond(axes: Sequence[Axis], shape: Sequence[int]) -> bool:
-    """Whether ITK's spline would read memory that is not the image's: between two voxels alone.
+def itk_reads_beyond(shape: Sequence[int]) -> bool:
+    """Whether ITK's spline may read memory that is not the image's.
+
+    Beyond the second of two voxels it does. Also along an axis that keeps its samples: a place in
+    patient space leaves the last digits of an index to rounding.
 
     Args:
-        axes: The new grid.
         shape: Of the image.
     """
-    return any(
-        size == 2 and bool((axis.places % 1).any()) for axis, size in zip(axes, shape, strict=True)
-    )
+    return 2 in shape
 
 
 def resample_voxels(

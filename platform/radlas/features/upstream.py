@@ -23,6 +23,7 @@ from radlas.features.discretise import bin_edges
 from radlas.features.families import Values
 from radlas.features.found import Found
 from radlas.features.preprocess import Prepared, pixels, to_itk
+from radlas.features.resample import itk_reads_beyond
 from radlas.features.settings import RadiomicsSettings, sigmas
 from radlas.reasons import data_error
 
@@ -109,11 +110,11 @@ def _load(name: str, image: Any, mask: Any, upstream: Any, *, shared: bool) -> _
 
     Raises:
         DataError: ``roi_too_small``: upstream finds it flat, or resegmenting leaves too little;
-            ``image_too_small``: it would resample two slices.
+            ``image_too_small``: it would resample an image of two slices.
     """
     raw = upstream.settings
     if _reads_beyond(image, raw):
-        what = "ITK's spline through two voxels along an axis reads beyond the image"
+        what = "ITK's spline through two voxels along an axis may read beyond the image"
         raise data_error("image_too_small", what, name)
     try:
         if not shared:
@@ -130,11 +131,13 @@ def _load(name: str, image: Any, mask: Any, upstream: Any, *, shared: bool) -> _
 
 
 def _reads_beyond(image: Any, options: Mapping[str, Any]) -> bool:
-    """Whether upstream would sample between two voxels by ITK's spline; see ``resample``."""
-    wanted = options["resampledPixelSpacing"]
+    """Whether upstream would sample two voxels along an axis by ITK's spline; see ``resample``."""
+    if options["resampledPixelSpacing"] is None:
+        return False
+    old, wanted = np.array(image.GetSpacing()), np.array(options["resampledPixelSpacing"])
+    kept = np.allclose(old, np.where(wanted == 0, old, wanted))  # nothing is sampled then
     spline = options["interpolator"] in {"sitkBSpline", imageoperations.sitk.sitkBSpline}
-    edges = zip(image.GetSize(), image.GetSpacing(), wanted or (), strict=False)
-    return spline and any(size == 2 and new and new != old for size, old, new in edges)
+    return spline and not kept and itk_reads_beyond(image.GetSize())
 
 
 def _describe(scene: _Scene, upstream: Any) -> Iterator[Found]:

@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pytest
 import radiomics
+from scipy.spatial.transform import Rotation
 
 from radlas.errors import ConfigError, DataError
 from radlas.features.radiomics import RadiomicsExtractor
@@ -205,9 +206,27 @@ def test_between_two_slices_an_even_image_is_even():
     settings = {"normalise": "none", "pyradiomics": {"resampledPixelSpacing": [1, 1, 1]}}
     (row,) = describe(even, drawn, pixel_type="int32", **settings).rows
     assert row.values["firstorder_Minimum"] == row.values["firstorder_Maximum"] == 100
-    with pytest.raises(DataError, match="reads beyond the image"):
+    with pytest.raises(DataError, match="may read beyond the image"):
         describe(even, drawn, backend="pyradiomics", **settings)
-    settings["pyradiomics"] = {"resampledPixelSpacing": [2, 2, 0]}  # which leaves the slices alone
+
+
+def test_two_slices_are_even_wherever_they_lie_though_they_stay_as_they_are():
+    """A bit beyond the second slice, as rounding has it in patient space, ITK reads on as well."""
+    chance, drawn = np.random.default_rng(0), np.ones((2, 12, 12), dtype=bool)
+    drawn[:, 0] = False
+    settings = {"normalise": "none", "pyradiomics": {"resampledPixelSpacing": [1.5, 1.5, 0]}}
+    for turn in range(12):
+        direction = Rotation.random(random_state=turn).as_matrix()
+        origin = tuple(chance.uniform(-100, 100, 3))
+        geometry = make_geometry((2, 12, 12), spacing=(1, 1, 6), origin=origin, direction=direction)
+        even = Volume(np.full((2, 12, 12), 100), geometry)
+        for pixel_type in ("int32", "float64"):
+            (row,) = describe(even, drawn, pixel_type=pixel_type, **settings).rows
+            assert row.values["firstorder_Minimum"] == pytest.approx(100, rel=1e-12)
+            assert row.values["firstorder_Maximum"] == pytest.approx(100, rel=1e-12)
+        with pytest.raises(DataError, match="may read beyond the image"):
+            describe(even, drawn, backend="pyradiomics", **settings)
+    settings["pyradiomics"] = {"resampledPixelSpacing": [1, 1, 6], "preCrop": True}  # as it is
     both = [describe(even, drawn, backend=one, **settings).rows for one in ("fast", "pyradiomics")]
     assert both[0][0].values == pytest.approx(both[1][0].values)
 
