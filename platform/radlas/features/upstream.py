@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -150,13 +151,33 @@ def _describe(scene: _Scene, upstream: Any) -> Iterator[Found]:
             for target in here.targets:
                 inside, label = imageoperations.cropToTumorMask(image, target.mask, target.box)
                 values, reason = {}, _fault(inside, label, used)
+                able, alone = _able(upstream, label, used)
                 if not reason:
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore", RuntimeWarning)  # means over nothing: None
-                        values = upstream.computeFeatures(inside, label, image_type, **used)
+                        values = able.computeFeatures(inside, label, image_type, **used)
                 if kind == "Original":
                     values |= upstream.computeShape(image, target.shape_mask, target.box, **used)
-                yield Found(target.name, image_type, _named(values, image_type), reason=reason)
+                named = _named(values, image_type)
+                yield Found(target.name, image_type, named, reason=reason, family_reasons=alone)
+
+
+def _able(upstream: Any, mask: Any, options: Mapping[str, Any]) -> tuple[Any, dict[str, str]]:
+    """Upstream, but for texture where no direction has two voxels: there it ends in an error.
+
+    Also returns why a family has no values.
+    """
+    sides = list(mask.GetSize()[::-1])
+    if options["force2D"]:
+        del sides[options["force2Ddimension"]]
+    texture = [name for name in upstream.enabledFeatures if name not in {"shape", "firstorder"}]
+    if max(sides) > min(options["distances"]) or not texture:
+        return upstream, {}
+    able = copy(upstream)
+    able.enabledFeatures = {
+        name: some for name, some in upstream.enabledFeatures.items() if name not in texture
+    }
+    return able, dict.fromkeys(texture, "no_neighbours")
 
 
 def _fault(image: Any, mask: Any, options: Mapping[str, Any]) -> str:

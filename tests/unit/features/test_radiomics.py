@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from radlas.errors import ConfigError, DataError
 from radlas.features.radiomics import RadiomicsExtractor
-from radlas.features.settings import image_type_names
+from radlas.features.settings import CLASSES, image_type_names
 from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
 from radlas.tables import BOOKKEEPING, RADIOMICS_FEATURES, ROIS
@@ -195,6 +195,22 @@ def test_what_upstream_ends_in_an_error_over_has_a_reason_by_either_backend(
         (row,) = describe(even, tumour, normalise="none", backend=backend, **settings).rows
         assert row.reason == reason
         assert set(row.values.values()) == {None}
+
+
+@pytest.mark.parametrize(
+    "upstream",
+    [{"force2D": True}, {"distances": [9]}, {"force2D": True, "weightingNorm": "infinity"}],
+)
+def test_where_no_direction_has_two_voxels_there_is_no_texture_and_no_error(upstream):
+    """A line across the slices, or distances beyond the ROI, over which PyRadiomics ends."""
+    volume, _ = case()
+    line = box((0, 8), (14, 15), (12, 13))
+    settings = {"normalise": "none", "minimum_voxels": 8, "minimum_dimensions": 0}
+    settings |= {"feature_classes": CLASSES, "pyradiomics": upstream, "backend": "pyradiomics"}
+    (row,) = describe(volume, line, **settings).rows
+    assert row.values["firstorder_Mean"] == pytest.approx(volume.voxels[line].mean(), rel=1e-6)
+    texture = ["glcm", "gldm", "glrlm", "glszm", "ngtdm"]
+    assert row.reason == " ".join(f"{family}:no_neighbours" for family in texture)
 
 
 def test_between_two_slices_an_even_image_is_even():
