@@ -31,7 +31,8 @@ from radlas.roi.ring import Ring, ring_name
 #: them do not depend on where the patient lay; no ring of a changed copy holds what rings leave
 #: out; equal voxels are not skewed; edges of so many bins have the image's precision; integers are
 #: resampled by ITK; `ibsi` counts runs across flat ROIs, and no more than 2,000 levels; limits of
-#: resegmenting have the image's precision; two slices are not resampled by ITK, which reads beyond.
+#: resegmenting have the image's precision; two slices are not resampled by ITK, which reads beyond;
+#: half-way between two voxels `ibsi` samples alike wherever the patient lay.
 METHODS = "4"
 Mask = NDArray[np.bool_]
 Masks = Mapping[str, Mask]

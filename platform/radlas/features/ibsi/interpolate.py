@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from radlas.features.preprocess import TIE
 from radlas.geometry import Geometry, make_geometry
 from radlas.roi.facts import bounding_box
 
@@ -56,12 +57,13 @@ def sample(
         voxels: Shape ``(z, y, x)``.
         old: Their grid.
         new: The grid to sample on, as ``centred_grid`` makes it.
-        interpolation: Cubic is by B-splines.
+        interpolation: Cubic is by B-splines; nearest takes the later of two that are as near.
     """
+    later = TIE if interpolation == "nearest" else 0.0
     sampled: NDArray[np.float64] = ndimage.affine_transform(
         voxels.astype(np.float64),
         np.array(_steps(old, new)),
-        offset=_starts(old, new),
+        offset=[start + later for start in _starts(old, new)],
         output_shape=new.shape,
         order=ORDER[interpolation],
         mode="nearest",
@@ -102,12 +104,16 @@ def sample_mask(mask: NDArray[np.bool_], old: Geometry, new: Geometry) -> NDArra
 
 
 def _steps(old: Geometry, new: Geometry) -> Sequence[float]:
-    """Distance of the new samples, in voxels of the old grid ``(z, y, x)``."""
-    return [a / b for a, b in zip(new.spacing_zyx, old.spacing_zyx, strict=True)]
+    """Distance of the new samples, in voxels of the old grid ``(z, y, x)``.
+
+    Without the digits that an oblique direction leaves: half-way between two voxels, they would
+    choose by where the patient lay.
+    """
+    return [round(a / b, 12) for a, b in zip(new.spacing_zyx, old.spacing_zyx, strict=True)]
 
 
 def _starts(old: Geometry, new: Geometry) -> Sequence[float]:
-    """Where the new grid begins, in voxels of the old one ``(z, y, x)``."""
+    """Where the new grid begins, in voxels of the old one ``(z, y, x)``; as ``_steps``."""
     apart = old.direction.T @ (np.array(new.origin) - np.array(old.origin))
     starts = apart / np.array(old.spacing)
-    return [float(value) for value in starts[::-1]]
+    return [round(float(value), 9) for value in starts[::-1]]

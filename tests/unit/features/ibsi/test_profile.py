@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from radlas.errors import ConfigError, DataError
 from radlas.features.discretise import ibsi_levels
@@ -272,6 +275,36 @@ def test_resampling_a_straight_slope_gives_the_slope():
     w, v, u = np.meshgrid(*axes, indexing="ij")
     inner = (slice(2, -2),) * 3
     np.testing.assert_allclose(sampled[inner], (3 * u + 2 * v - w + 50)[inner], atol=1e-9)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    factors=st.tuples(*[st.sampled_from([0.25, 1 / 3, 0.5, 0.75, 1, 1.5, 2, 3])] * 3),
+    spacing=st.tuples(*[st.sampled_from([0.6, 1.0, 1.5, 6.0])] * 3),
+)
+def test_half_way_between_voxels_nothing_depends_on_where_the_patient_lay(seed, factors, spacing):
+    """There the last digit of a place chooses the nearest voxel, and rounds a mean up or down."""
+    chance, shape = np.random.default_rng(seed), (5, 6, 7)
+    voxels = chance.integers(0, 50, shape)
+    origin, turn = tuple(chance.uniform(-300, 300, 3)), Rotation.random(random_state=seed)
+    straight, lain = (
+        make_geometry(shape, spacing=spacing, origin=corner, direction=direction)
+        for corner, direction in (((0, 0, 0), np.eye(3)), (origin, turn.as_matrix()))
+    )
+    wanted = tuple(factor * edge for factor, edge in zip(factors, spacing, strict=True))
+    for how in ("nearest", "linear", "cubic"):
+        one, other = (
+            sample(voxels, old, centred_grid(old, wanted), interpolation=how)
+            for old in (straight, lain)
+        )
+        np.testing.assert_array_equal(np.rint(one), np.rint(other))
+
+
+def test_of_two_voxels_as_near_the_later_is_taken():
+    old = make_geometry((1, 1, 4), spacing=(1, 1, 1), origin=(0, 0, 0), direction=np.eye(3))
+    row = np.arange(4).reshape(old.shape)
+    sampled = sample(row, old, centred_grid(old, (2, 1, 1)), interpolation="nearest")
+    assert sampled.tolist() == [[[1, 3]]]
 
 
 @pytest.mark.parametrize("spacing", [(0.5, 0.7, 0), (2.0, 1.3, 6.0), (1.8, 2.2, 1.5)])
