@@ -102,7 +102,7 @@ def _tissue(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) ->
 
 
 def _brighter(voxels: NDArray[np.float32], sigma: tuple[float, float], seen: Mask) -> Mask | None:
-    """Voxels brighter than the air among the pixels ``seen``; ``None`` if there is none."""
+    """Voxels brighter than the air among the pixels ``seen``; ``None`` if it surrounds no body."""
     # What was filled may lie far below all that was measured, and counts as its lowest.
     raised = voxels - _pixels(voxels, seen).min()
     np.maximum(raised, np.float32(0), out=raised)
@@ -126,7 +126,7 @@ def _brighter(voxels: NDArray[np.float32], sigma: tuple[float, float], seen: Mas
     threshold = (np.exp(lowest) - 0.01) * reach
     enough = np.float32(2 * threshold - darkness)
     tissue: Mask = smooth_in_plane(np.minimum(raised, enough, out=raised), sigma) > threshold
-    return tissue
+    return tissue if tissue.any() else None  # specks, which smoothing leaves nothing of
 
 
 def _pixels(voxels: NDArray[np.float32], seen: Mask) -> NDArray[np.float32]:

@@ -174,3 +174,16 @@ def test_the_threshold_is_that_of_itk():
     otsu.Execute(SimpleITK.GetImageFromArray(levels))
     width = float(np.ptp(levels)) / body.BINS
     assert body._lowest_threshold(levels) == pytest.approx(otsu.GetThresholds()[0], abs=width / 10)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    shape=st.tuples(st.integers(2, 8), st.integers(5, 40), st.integers(5, 12)),
+    share=st.floats(0.002, 0.2),
+    pixel=st.sampled_from([0.4, 1.0, 3.0]),
+)
+def test_no_image_is_without_a_body_though_it_holds_specks_alone(seed, shape, share, pixel):
+    """Thinner than the smoothing, none of them is left above the threshold."""
+    chance = np.random.default_rng(seed)
+    specks = np.where(chance.random(shape) < share, 100.0, 0).astype(np.float32)
+    assert body_mask(specks, (pixel, pixel, 4.0)).any()
