@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from radlas.reasons import data_error
 
 Affine = NDArray[np.float64]
+ROUNDED = (
+    3  # digits of a number of voxels: what files round, or oblique axes leave, is no difference
+)
 THICK = 1.5  # of other edges: a voxel so much longer along one axis belongs to slices across it
 
 
@@ -191,7 +194,10 @@ def in_plane_grid(geometry: Geometry, *, spacing: float) -> Geometry:
     """
     z, y, x = geometry.shape
     old_x, old_y, old_z = geometry.spacing
-    new_x, new_y = max(1, round(x * old_x / spacing)), max(1, round(y * old_y / spacing))
+    new_x, new_y = (
+        max(1, round(round(size * old / spacing, ROUNDED)))  # half a pixel goes the same way always
+        for size, old in ((x, old_x), (y, old_y))
+    )
     centre = np.array([(x - 1) / 2, (y - 1) / 2, 0.0, 1.0])
     affine = geometry.affine.copy()
     affine[:3, :3] = geometry.direction * np.array([spacing, spacing, old_z])

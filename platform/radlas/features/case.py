@@ -32,7 +32,8 @@ from radlas.roi.ring import Ring, ring_name
 #: out; equal voxels are not skewed; edges of so many bins have the image's precision; integers are
 #: resampled by ITK; `ibsi` counts runs across flat ROIs, and no more than 2,000 levels; limits of
 #: resegmenting have the image's precision; two slices are not resampled by ITK, which reads beyond;
-#: half-way between two voxels `ibsi` samples alike wherever the patient lay.
+#: half-way between two voxels `ibsi` samples alike wherever the patient lay; grids have as many
+#: voxels whatever files round.
 METHODS = "4"
 Mask = NDArray[np.bool_]
 Masks = Mapping[str, Mask]

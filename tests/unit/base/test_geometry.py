@@ -50,6 +50,26 @@ def test_a_shifted_grid_is_displaced_by_the_shift(geometry, shift):
     assert found == pytest.approx(np.linalg.norm(shift), abs=1e-9)
 
 
+@given(
+    size=st.integers(2, 512),
+    edge=st.sampled_from([0.58, 0.68359375, 0.9, 1.0, 1.1]),
+    factor=st.sampled_from([0.5, 1.0, 2.0, 3.0]),
+    seed=st.integers(0, 10**6),
+)
+def test_as_many_square_pixels_however_the_patient_lay_and_the_file_rounds(
+    size, edge, factor, seed
+):
+    """Where they are half a pixel too many or too few, last digits would move the whole grid."""
+    turn = Rotation.random(random_state=seed).as_matrix()
+    counts = set()
+    for stored, direction in ((edge, np.eye(3)), (edge, turn), (float(np.float32(edge)), turn)):
+        old = make_geometry(
+            (3, size, size), spacing=(stored, stored, 4), origin=(0, 0, 0), direction=direction
+        )
+        counts.add(in_plane_grid(old, spacing=factor * edge).shape)
+    assert len(counts) == 1
+
+
 @given(geometries(), st.floats(0.3, 3))
 def test_resampling_in_plane_keeps_the_centre_and_the_slices(geometry, spacing):
     grid = in_plane_grid(geometry, spacing=spacing)

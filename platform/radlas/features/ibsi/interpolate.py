@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from radlas.features.preprocess import TIE
-from radlas.geometry import Geometry, make_geometry
+from radlas.geometry import ROUNDED, Geometry, make_geometry
 from radlas.roi.facts import bounding_box
 
 Interpolation = Literal["nearest", "linear", "cubic"]
@@ -21,7 +21,8 @@ ORDER: dict[Interpolation, int] = {"nearest": 0, "linear": 1, "cubic": 3}
 def centred_grid(old: Geometry, spacing: tuple[float, float, float]) -> Geometry:
     """A grid of the given spacing whose centre is that of the old one.
 
-    It has as many voxels as cover the old one: ``ceil(n * old / new)`` along each axis.
+    It has as many voxels as cover the old one: ``ceil(n * old / new)`` along each axis, but none
+    for the thousandth of a voxel that files round.
 
     Args:
         old: The grid to cover.
@@ -33,7 +34,7 @@ def centred_grid(old: Geometry, spacing: tuple[float, float, float]) -> Geometry
     wanted = [new or kept for new, kept in zip(spacing, old.spacing, strict=True)]
     sizes = old.shape[::-1]
     counts = [
-        int(np.ceil(round(size * kept / new, 9)))
+        int(np.ceil(round(size * kept / new, ROUNDED)))
         for size, kept, new in zip(sizes, old.spacing, wanted, strict=True)
     ]
     shift = [

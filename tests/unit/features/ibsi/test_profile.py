@@ -263,6 +263,17 @@ def test_both_grids_share_their_centre_and_the_new_one_covers_the_old(spacing):
         assert count == int(np.ceil(size * edge / pixel - 1e-9))
 
 
+@pytest.mark.parametrize("edge", [0.7, 0.9, 1.1, 3.3])
+def test_a_grid_is_no_voxel_wider_for_what_a_file_rounds(edge):
+    """NIfTI keeps single precision, in which 1.1 is a little more: one voxel moved all by half."""
+    stored = float(np.float32(edge))
+    old = make_geometry(
+        (40, 300, 200), spacing=(stored,) * 3, origin=(0, 0, 0), direction=np.eye(3)
+    )
+    assert centred_grid(old, (edge,) * 3).shape == old.shape
+    assert centred_grid(old, (edge * 2,) * 3).shape == (20, 150, 100)
+
+
 def test_resampling_a_straight_slope_gives_the_slope():
     geometry, _, (z, y, x) = ball(10)
     slope = 3 * x + 2 * y - z + 50
