@@ -16,9 +16,6 @@ from numpy.typing import NDArray
 from radlas.reasons import data_error
 
 Affine = NDArray[np.float64]
-ROUNDED = (
-    3  # digits of a number of voxels: what files round, or oblique axes leave, is no difference
-)
 THICK = 1.5  # of other edges: a voxel so much longer along one axis belongs to slices across it
 
 
@@ -186,6 +183,19 @@ def world_to_index(geometry: Geometry, points: NDArray[np.float64]) -> NDArray[n
     return indices
 
 
+def steady(ratio: float) -> float:
+    """A ratio of lengths without the digits that files round and oblique axes leave.
+
+    Before it is cut to a whole number or compared, or these choose: the same exam has one number of
+    voxels however the patient lay, and as DICOM and as NIfTI.
+
+    Examples:
+        >>> steady(10 / 0.99999999999999), steady(2.7000000477 / 0.8999999762)
+        (10.0, 3.0)
+    """
+    return round(float(ratio), 3)
+
+
 def in_plane_grid(geometry: Geometry, *, spacing: float) -> Geometry:
     """The same field of view with square pixels of ``spacing`` [mm], slices untouched.
 
@@ -195,8 +205,7 @@ def in_plane_grid(geometry: Geometry, *, spacing: float) -> Geometry:
     z, y, x = geometry.shape
     old_x, old_y, old_z = geometry.spacing
     new_x, new_y = (
-        max(1, round(round(size * old / spacing, ROUNDED)))  # half a pixel goes the same way always
-        for size, old in ((x, old_x), (y, old_y))
+        max(1, round(steady(size * old / spacing))) for size, old in ((x, old_x), (y, old_y))
     )
     centre = np.array([(x - 1) / 2, (y - 1) / 2, 0.0, 1.0])
     affine = geometry.affine.copy()

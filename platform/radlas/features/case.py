@@ -33,7 +33,7 @@ from radlas.roi.ring import Ring, ring_name
 #: resampled by ITK; `ibsi` counts runs across flat ROIs, and no more than 2,000 levels; limits of
 #: resegmenting have the image's precision; two slices are not resampled by ITK, which reads beyond;
 #: half-way between two voxels `ibsi` samples alike wherever the patient lay; grids have as many
-#: voxels whatever files round.
+#: voxels whatever files round, as have bodies, rings and boxes.
 METHODS = "4"
 Mask = NDArray[np.bool_]
 Masks = Mapping[str, Mask]

@@ -32,7 +32,7 @@ from radlas.features.resample import (
 from radlas.features.settings import RadiomicsSettings
 from radlas.features.shape import shape_values
 from radlas.features.texture import count
-from radlas.geometry import Geometry
+from radlas.geometry import Geometry, steady
 from radlas.reasons import data_error
 from radlas.roi.facts import bounding_box
 
@@ -226,4 +226,4 @@ def _measure(
 def is_planar(texture: str, spacing_zyx: tuple[float, float, float]) -> bool:
     """Whether neighbours are sought within slices only; between thick ones there is no texture."""
     z, y, x = spacing_zyx
-    return texture == "2d" or (texture == "auto" and z > THICK * max(y, x))
+    return texture == "2d" or (texture == "auto" and steady(z / max(y, x)) > THICK)

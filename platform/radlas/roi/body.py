@@ -11,7 +11,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
-from radlas.geometry import Geometry, to_patient_axes
+from radlas.geometry import Geometry, steady, to_patient_axes
 from radlas.roi.holes import fill_holes
 from radlas.roi.margins import filled_margins, rim_of
 from radlas.roi.planes import grow_rows, means_of_blocks
@@ -67,7 +67,7 @@ def body_mask(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) 
     Returns:
         Shape ``(z, y, x)``; never empty.
     """
-    factors = [max(1, int(COARSE_MM / edge)) for edge in spacing[:2]]
+    factors = [max(1, int(steady(COARSE_MM / edge))) for edge in spacing[:2]]
     coarse, edges = _coarser(voxels, spacing, *factors)
     tissue = _tissue(coarse, edges)
     if tissue is None:
@@ -173,7 +173,7 @@ def _large_pieces(tissue: Mask) -> Mask:
 
 def _close_in_plane(mask: Mask, spacing: tuple[float, float, float]) -> Mask:
     """Closing by a disc, slice by slice; beyond the image nothing is eaten away."""
-    x, y = (max(1, round(CLOSING_MM / edge)) for edge in spacing[:2])
+    x, y = (max(1, round(steady(CLOSING_MM / edge))) for edge in spacing[:2])
     wide = np.pad(mask, ((0, 0), (y, y), (x, x)))
     eaten = _grow_in_plane(~_grow_in_plane(wide, y, x), y, x)
     return ~eaten[:, y:-y, x:-x]

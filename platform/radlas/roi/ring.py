@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radlas.errors import ConfigError
+from radlas.geometry import steady
 from radlas.reasons import data_error
 from radlas.roi.contour import Floats, Mask
 from radlas.roi.facts import Box, bounding_box
@@ -149,7 +150,7 @@ def rings(
                 requested_width=float(outer - inner),
                 achieved_width=float(distance[mask[box]].max(initial=inner) - inner),
                 kept_fraction=left / max(1, wanted),
-                in_plane_only=bool(max(spacing_zyx) > outer - inner),
+                in_plane_only=steady(max(spacing_zyx)) > steady(outer - inner),
                 volume_mm3=volumes[outer] - volumes[inner],
                 dropped_voxels=inside - left,
             )
@@ -175,7 +176,7 @@ def _measure(
     tumour: Mask, spacing_zyx: Spacing, widths: Sequence[tuple[float, float]]
 ) -> tuple[Floats, dict[float, float]]:
     """Distance of each voxel's centre from the surface, and the volume up to each edge [mm3]."""
-    axis = int(np.argmax(spacing_zyx))  # slices are stacked along it, whatever its place
+    axis = int(np.argmax(np.round(spacing_zyx, 3)))  # slices are stacked along it, or the first
     height, y, x = turned = _turned(spacing_zyx, axis)
     mask = np.moveaxis(tumour, axis, 0)
     edges = sorted({edge for pair in widths for edge in pair if edge > 0})

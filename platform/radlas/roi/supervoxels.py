@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
 from radlas.compiled import kernel
+from radlas.geometry import steady
 from radlas.roi.perturb import around, depth
 
 Mask = NDArray[np.bool_]
@@ -126,9 +127,9 @@ def supervoxels(voxels: Image, within: Mask, spacing_zyx: Spacing, *, volume_mm3
 
 def _cells(where: Labels, spacing_zyx: Spacing, *, volume: float) -> _Cells:
     deep, high, wide = spacing_zyx
-    slices = max(1, round(float(np.cbrt(volume)) / deep))
+    slices = max(1, round(steady(np.cbrt(volume) / deep)))
     edge = np.sqrt(volume / (slices * deep))
-    sides = np.maximum(1, [slices, edge / high, edge / wide])
+    sides = np.maximum(1, [slices, steady(edge / high), steady(edge / wide)])
     index = (where // sides).astype(np.intp) + 1
     shape = index.max(axis=0) + 2
     strides = np.array([shape[1] * shape[2], shape[2], 1])

@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from radlas.geometry import steady
 from radlas.roi.contour import FAR, Floats, Mask, inward_distance
 from radlas.roi.distance import coverage, section_distance, surface_distance
 from radlas.roi.facts import bounding_box
@@ -149,7 +150,7 @@ def shell_volumes(
         Shape ``(edge,)`` [mm3].
     """
     height, pixel = spacing_zyx[0], float(np.sqrt(spacing_zyx[1] * spacing_zyx[2]))
-    layers = max(2, round(height / pixel))
+    layers = max(2, round(steady(height / pixel)))
     z, y, x = bounding_box(mask) or (slice(0, 0),) * 3
     stride = max(1, math.isqrt((y.stop - y.start) * (x.stop - x.start)) // CELLS)
     shape = (mask.shape[0] * layers, *mask.shape[1:])
@@ -182,7 +183,7 @@ def _sections(mask: Mask, spacing_zyx: Spacing) -> tuple[NDArray[np.float64], Fl
     inward = inward_distance(mask, spacing_zyx)
     radii = np.sqrt(np.count_nonzero(mask, axis=(1, 2)) * y * x / np.pi)
     stack, bends = _closed(_parabolic(inward, radii), height)
-    planes = max(1, round(height / (PLANE_PIXELS * np.sqrt(y * x))))
+    planes = max(1, round(steady(height / (PLANE_PIXELS * np.sqrt(y * x)))))
     places = list(_places(stack[:, -1], bends[:, -1], planes))
     sections = [
         _section(stack, bends, gap, share, swell=height * SWELL if 0 < gap < len(mask) else 0.0)

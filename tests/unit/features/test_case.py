@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from radlas.errors import ConfigError, DataError
 from radlas.features.n4 import bias_field
 from radlas.features.preprocess import body_range
 from radlas.features.radiomics import RadiomicsExtractor
+from radlas.features.resnet.extractor import DeepExtractor
 from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
 
@@ -138,3 +140,32 @@ def test_an_image_too_small_for_a_bias_field_is_refused(shape):
     with pytest.raises(DataError, match="too few for N4") as caught:
         bias_field(voxels, np.ones(shape, dtype=bool), spacing=(1, 1, 3))
     assert caught.value.reason == "image_too_small"
+
+
+@pytest.mark.parametrize(
+    "spacing", [(1, 1, 3), (0.9, 0.9, 2.7), (1, 1, 1), (2, 2, 5), (0.8, 0.8, 1.6), (0.4, 0.4, 1)]
+)
+def test_an_exam_is_described_alike_however_the_patient_lay_and_the_file_rounds(spacing):
+    """Last digits of a spacing must not choose between slices and space, or 10 and 11 voxels."""
+    volume, tumour, _ = limb()
+    settings = {"feature_classes": ["shape", "firstorder", "glcm"], "texture": "auto"}
+    settings |= {"rings": [[0, 5]], "in_plane_spacing": 2.0}
+    single = tuple(float(np.float32(edge)) for edge in spacing)
+    boxes = DeepExtractor(DeepExtractor.Settings.parse({"regions": ["ring_box"], "ring_mm": 10}))
+    rois, chance = {"tumour": Roi("tumour", tumour, "made")}, np.random.default_rng(0)
+    grids = [(spacing, np.zeros(3)), (single, np.zeros(3))]
+    grids += [(spacing, chance.uniform(-0.3, 0.3, 3)) for _ in range(6)]
+    found = []
+    for edges, turn in grids:
+        direction = Rotation.from_rotvec(turn).as_matrix()
+        origin = tuple(chance.uniform(-200, 200, 3))
+        geometry = make_geometry(SHAPE, spacing=edges, origin=origin, direction=direction)
+        there = Volume(volume.voxels, geometry)
+        rows = describe(there, tumour, **settings).rows
+        seen = boxes.prepare(there, rois).inputs["ring_box"].geometry.spacing
+        found.append((rows, seen))
+    for rows, seen in found[1:]:
+        assert seen == pytest.approx(found[0][1], rel=1e-6)
+        for row, first in zip(rows, found[0][0], strict=True):
+            assert row.aggregation == first.aggregation
+            assert row.values == pytest.approx(first.values, rel=2e-3, abs=1e-6)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from radlas.features.preprocess import TIE
-from radlas.geometry import ROUNDED, Geometry, make_geometry
+from radlas.geometry import Geometry, make_geometry, steady
 from radlas.roi.facts import bounding_box
 
 Interpolation = Literal["nearest", "linear", "cubic"]
@@ -34,7 +34,7 @@ def centred_grid(old: Geometry, spacing: tuple[float, float, float]) -> Geometry
     wanted = [new or kept for new, kept in zip(spacing, old.spacing, strict=True)]
     sizes = old.shape[::-1]
     counts = [
-        int(np.ceil(round(size * kept / new, ROUNDED)))
+        int(np.ceil(steady(size * kept / new)))
         for size, kept, new in zip(sizes, old.spacing, wanted, strict=True)
     ]
     shift = [

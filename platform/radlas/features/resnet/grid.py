@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from radlas.features.kernels.linear import interpolate
 from radlas.features.preprocess import as_floats, body_z_score
-from radlas.geometry import Geometry, to_patient_axes, world_to_index
+from radlas.geometry import Geometry, steady, to_patient_axes, world_to_index
 from radlas.model import TUMOUR, Roi, Volume
 from radlas.reasons import data_error
 from radlas.roi.body import body_of
@@ -20,7 +20,8 @@ from radlas.roi.facts import Box, bounding_box
 Sizes = tuple[int, int, int]
 Edges = tuple[float, float, float]
 Axes = Literal["patient", "acquisition"]
-#: Raised when values change though settings stay. 2: our own interpolation; 3: margins are no air.
+#: Raised when values change though settings stay. 2: our own interpolation; 3: margins are no air,
+#: boxes have as many voxels whatever files round.
 METHODS = "3"
 EDGE = 1e-6  # voxel; a sample on the image's edge is inside, however it was rounded
 
@@ -100,7 +101,9 @@ def tumour_box(scene: Scene, margin_mm: float) -> Box:
     if box is None:
         raise data_error("empty_mask", "the tumour has no voxel")
     sides = zip(box, scene.geometry.spacing_zyx, scene.geometry.shape, strict=True)
-    z, y, x = (_wider(side, int(np.ceil(margin_mm / edge)), size) for side, edge, size in sides)
+    z, y, x = (
+        _wider(side, int(np.ceil(steady(margin_mm / edge))), size) for side, edge, size in sides
+    )
     return z, y, x
 
 
