@@ -183,7 +183,8 @@ def _landing(mask: Mask, motion: Motion, spacing_zyx: Spacing) -> Box:
     if lost:
         what = f"{lost} of {len(landed)} voxels of the ROI leave the image"
         raise data_error("mask_outside", what, hint="rotate or shift by less")
-    low, high = np.floor(landed.min(axis=0)), np.ceil(landed.max(axis=0))
+    reach = np.abs(matrix).sum(axis=1) / 2  # of a voxel from its centre: an oblong one, turned
+    low, high = np.floor(landed.min(axis=0) - reach), np.ceil(landed.max(axis=0) + reach)
     z, y, x = (
         slice(max(0, int(a)), min(int(b) + 1, size))
         for a, b, size in zip(low, high, mask.shape, strict=True)

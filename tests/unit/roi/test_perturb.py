@@ -79,6 +79,14 @@ def test_a_right_angle_on_oblong_pixels_keeps_millimetres_and_not_voxels():
     assert dice(turn(mask, 90, OBLONG), expected) > 0.97
 
 
+@pytest.mark.parametrize("degrees", [90, -90, 180])
+def test_a_square_turned_by_a_right_angle_is_itself_though_its_pixels_are_four_to_one(degrees):
+    """A turned pixel reaches two others to each side, beyond where its centre comes to lie."""
+    mask = np.zeros((3, 41, 41), dtype=bool)
+    mask[1, 19:22, 14:26] = True
+    np.testing.assert_array_equal(turn(mask, degrees, (3.0, 4.0, 1.0)), mask)
+
+
 @given(st.tuples(*[st.integers(-3, 3)] * 3))
 def test_a_shift_by_whole_voxels_is_a_roll(shift):
     mask = np.zeros((12, 14, 16), dtype=bool)
