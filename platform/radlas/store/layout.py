@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import secrets
 import uuid
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from radlas.digests import pseudonym
 from radlas.errors import StoreError
@@ -89,7 +90,7 @@ def init_store(address: str | Path, key_file: Path | None = None) -> Store:
     place.check()
     key_path = _key_path(place)
     _refuse_inside(place, key_path)
-    if key_file is None and key_path.exists():
+    if key_file is None and not _is_free(key_path):
         key_file = key_path
     text = _read_key(key_file) if key_file else secrets.token_hex(32)
     if not _is_kept(key_path, text):
@@ -105,20 +106,29 @@ def init_store(address: str | Path, key_file: Path | None = None) -> Store:
 def _is_kept(path: Path, text: str) -> bool:
     """Write a key where none lies; whether this key is there then. Nobody's key is overwritten."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if _is_free(path):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        with located(path), os.fdopen(descriptor, "r+b", buffering=0) as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)  # somebody else may be at it
+            if not stream.read():
+                _write_key(stream, path, text)
+    return _read_key(path) == text
+
+
+def _write_key(stream: IO[bytes], path: Path, text: str) -> None:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _read_key(path) == text
-    try:
-        with located(path), os.fdopen(descriptor, "w") as stream:
-            stream.write(text + "\n")
-            stream.flush()
-            os.fsync(descriptor)
+        os.fchmod(stream.fileno(), 0o600)
+        stream.write(f"{text}\n".encode("ascii"))
+        os.fsync(stream.fileno())
         sync(path.parent)
-    except BaseException:  # an empty key would be refused, and in the way, for ever
+    except BaseException:  # half a key would be refused, and in the way, for ever
         path.unlink()
         raise
-    return True
+
+
+def _is_free(path: Path) -> bool:
+    """No key lies there; an empty file is what one left who was killed before he wrote it."""
+    return not path.exists() or (path.is_file() and path.stat().st_size == 0)
 
 
 def write_head(place: Place, store_id: str, key_check: str, *, features_only: bool = False) -> None:

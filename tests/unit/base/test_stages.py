@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 
@@ -62,3 +63,22 @@ def test_a_key_that_cannot_be_written_is_not_left_empty(tmp_path, monkeypatch):
     assert full.value.filename == str(tmp_path / "store.key")
     assert not (tmp_path / "store.key").exists()
     assert len(init_store(tmp_path / "store").key()) == 32
+
+
+def test_a_key_file_that_a_kill_left_empty_is_written_by_the_next(tmp_path):
+    """It is no key, and nobody can have made a store with it."""
+    for killed_at in ("os.fchmod", "os.fsync"):
+        place = tmp_path / killed_at
+        code = f"""
+import os, signal, sys
+from radlas.store.layout import init_store
+{killed_at} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+init_store(sys.argv[1])
+"""
+        ended = subprocess.run([sys.executable, "-c", code, str(place / "store")], check=False)
+        assert ended.returncode == -signal.SIGKILL
+        key = place / "store.key"
+        left = key.read_text().strip()
+        made = init_store(place / "store").key().hex()
+        assert made == (left or made)
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
