@@ -79,13 +79,16 @@ def staged(parent: Path) -> Iterator[Path]:
 
 @contextmanager
 def located(path: Path) -> Iterator[None]:
-    """Say where, if the system refuses to write.
+    """Say where, if the system refuses to write, and what in its own words.
 
-    Of a full disk it names no file, and of a missing folder a stage that nobody knows.
+    Of a full disk it names no file, and of a missing folder a stage that nobody knows; Arrow names
+    that stage in the text.
     """
     try:
         yield
     except OSError as error:
+        if error.errno is not None:
+            error.strerror = os.strerror(error.errno)
         if error.filename is None or any(map(is_stage, Path(str(error.filename)).parts)):
             error.filename = str(path)
         raise

@@ -12,8 +12,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
@@ -81,27 +80,27 @@ def open_or_create(store: Store, table: Table) -> DeltaTable:
     log = open_log(store, table.name)
     if log is None:
         with suppress(FileExistsError):  # somebody else just made it
-            store.place.create(f"{_folder(table.name)}/{0:020}.json", _first_entry(table))
+            store.place.create(f"{_folder(table.name)}/{0:020}.json", _first_entry(store, table))
         settle(store, table, 0)
         uri, options = _address(store, table.name)
         log = DeltaTable(uri, storage_options=options)
     return log
 
 
-def _first_entry(table: Table) -> bytes:
+def _first_entry(store: Store, table: Table) -> bytes:
     """The log's entry that makes a table: deltalake's own, made elsewhere, without an address.
 
     It notes where the table lies, and a path may hold a person's name, which then travels with
     every export.
     """
-    with TemporaryDirectory() as folder:
+    with store.place.staging(part_name(table)) as folder, in_plain_words(str(folder)):
         DeltaTable.create(
-            folder,
+            str(folder),
             schema=Schema.from_arrow(arrow_schema(table)),
             partition_by=list(table.partitions),
             configuration=_CONFIGURATION,
         )
-        (path,) = Path(folder).glob("_delta_log/*.json")
+        (path,) = folder.glob("_delta_log/*.json")
         actions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     for action in actions:
         action.get("commitInfo", {}).get("operationParameters", {}).pop("location", None)
@@ -110,6 +109,11 @@ def _first_entry(table: Table) -> bytes:
 
 def _address(store: Store, name: str) -> tuple[str, dict[str, str]]:
     return store.place.uri(part_name(TABLES[name])), dict(store.place.delta_options)
+
+
+def log_place(store: Store, table: Table) -> str:
+    """Where a table's log lies, for people."""
+    return f"{store.place}/{_folder(table.name)}"
 
 
 def _folder(name: str) -> str:
@@ -132,7 +136,7 @@ def write_log(
     """
     made = log.version() + 1
     properties = CommitProperties(custom_metadata=dict(metadata), max_commit_retries=0)
-    with in_plain_words(store, table):
+    with in_plain_words(log_place(store, table)):
         log.create_write_transaction(
             list(actions),
             mode="append",
@@ -144,7 +148,7 @@ def write_log(
 
 
 @contextmanager
-def in_plain_words(store: Store, table: Table) -> Iterator[None]:
+def in_plain_words(where: str) -> Iterator[None]:
     """Say what the system refused, and where: deltalake draws a tree in colour, without a place."""
     try:
         yield
@@ -157,7 +161,7 @@ def in_plain_words(store: Store, table: Table) -> Iterator[None]:
             told = OSError(
                 ": ".join(line.strip(" ↳") for line in text.splitlines() if line.strip())
             )
-        told.filename = f"{store.place}/{_folder(table.name)}"
+        told.filename = where
         raise told from error
 
 

@@ -1,7 +1,9 @@
 """The lake: append by key, nothing twice, columns widen, nothing is hidden."""
 
 import os
+import pkgutil
 import resource
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,21 +50,29 @@ def test_a_new_extractors_columns_widen_the_table_and_old_rows_hold_null(filled)
     }
 
 
+@contextmanager
+def no_room():
+    """No file may grow by a byte."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 @here
 @pytest.mark.parametrize("step", ["write_log", "_widened"])
 def test_a_log_that_cannot_be_written_is_told_with_its_folder_and_in_plain_words(
     filled, monkeypatch, step
 ):
     """deltalake's own words are a tree in colour, which names neither file nor folder."""
-    whole, limits = getattr(delta, step), resource.getrlimit(resource.RLIMIT_FSIZE)
+    whole = getattr(delta, step)
     rows = [feature_row("d", toy_shell=1.5)]
 
     def refused(*given: Any, **named: Any) -> Any:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
-        try:
+        with no_room():
             return whole(*given, **named)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     monkeypatch.setattr(delta, step, refused)
     with pytest.raises(OSError, match="File too large") as caught:
@@ -71,6 +81,28 @@ def test_a_log_that_cannot_be_written_is_told_with_its_folder_and_in_plain_words
     log = Path(str(filled.place)) / "lake/radiomics/_delta_log"
     assert (caught.value.strerror, caught.value.filename) == ("File too large", str(log))
     assert delta.append(filled, "radiomics", rows, run_id="r") == 1
+
+
+@here
+@pytest.mark.parametrize("library", ["deltalake.DeltaTable.create", "pyarrow.parquet.write_table"])
+def test_a_table_that_cannot_be_begun_is_told_with_the_stores_folder(store, monkeypatch, library):
+    """Libraries tell it in texts of their own, which name a folder that is gone by then."""
+    module, _, name = library.rpartition(".")
+    owner = pkgutil.resolve_name(module)
+    whole = getattr(owner, name)
+
+    def refused(*given: Any, **named: Any) -> Any:
+        with no_room():
+            return whole(*given, **named)
+
+    rows = [feature_row("d")]
+    monkeypatch.setattr(owner, name, refused)
+    with pytest.raises(OSError, match="File too large") as caught:
+        delta.append(store, "radiomics", rows, run_id="r")
+    told = (caught.value.strerror, caught.value.filename)
+    assert told == ("File too large", f"{store.place}/lake")
+    monkeypatch.setattr(owner, name, whole)
+    assert delta.append(store, "radiomics", rows, run_id="r") == 1
 
 
 @here
