@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from radlas.geometry import Geometry, make_geometry
 from radlas.ingest.base import FileRef
 from radlas.ingest.files import name_of, open_file
 from radlas.ingest.nifti_file import read_nifti
-from radlas.ingest.reach import reaching
+from radlas.ingest.reach import on_disk, reaching
 from radlas.ingest.text_data import check_data
 from radlas.ingest.text_headers import ONE_IMAGE, check_header, read_header
 from radlas.reasons import data_error
@@ -130,8 +129,6 @@ def _on_disk(ref: FileRef) -> Iterator[Path]:
         return
     with open_file(ref) as stream:
         content = stream.read()
-    with tempfile.TemporaryDirectory() as folder:
-        ending = ".nii.gz" if ref.member.lower().endswith(".nii.gz") else Path(ref.member).suffix
-        path = Path(folder) / f"image{ending.lower()}"
-        path.write_bytes(content)
+    ending = ".nii.gz" if ref.member.lower().endswith(".nii.gz") else Path(ref.member).suffix
+    with on_disk(f"image{ending.lower()}", lambda path: path.write_bytes(content)) as path:
         yield path

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -30,6 +29,7 @@ from pydicom.uid import (
 
 from radlas.ingest.deidentify import safe_number
 from radlas.ingest.parsing import parsing
+from radlas.ingest.reach import on_disk
 from radlas.reasons import data_error
 
 _LOSSLESS = {JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless}
@@ -155,9 +155,7 @@ def decode_by_itk(dataset: Dataset) -> NDArray[Any]:
     bare["PixelData"].is_undefined_length = True
     bare.file_meta = FileMetaDataset()
     bare.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "pixels.dcm")
-        bare.save_as(path, enforce_file_format=True)
+    with on_disk("pixels.dcm", partial(bare.save_as, enforce_file_format=True)) as path:
         pixels: NDArray[Any] = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
     return pixels
 

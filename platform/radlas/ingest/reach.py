@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from radlas.errors import WorkerError
 
 
 def is_unreachable(error: BaseException) -> bool:
@@ -36,3 +40,26 @@ def reaching() -> Iterator[None]:
         if not is_unreachable(error):
             raise
         raise nameless(error) from None
+
+
+@contextmanager
+def on_disk(name: str, write: Callable[[Path], object]) -> Iterator[Path]:
+    """A temporary file for a library that reads no streams, gone afterwards.
+
+    Args:
+        name: Of the file; nobody sees it.
+        write: Fills it.
+
+    Raises:
+        WorkerError: It cannot be written. Nothing is wrong with the source, nor out of reach there.
+    """
+    with ExitStack() as stack:
+        try:
+            path = Path(stack.enter_context(tempfile.TemporaryDirectory()), name)
+            write(path)
+        except OSError as error:
+            told = os.strerror(error.errno) if error.errno else type(error).__name__
+            what = f"a file cannot be unpacked to the folder for temporary files: {told}"
+            hint = "check its rights and free space; TMPDIR names another folder"
+            raise WorkerError(what, hint=hint, reason="os_error") from None  # no path is stored
+        yield path

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import resource
+import tempfile
+import zipfile
 from copy import deepcopy
 
 import numpy as np
@@ -12,11 +15,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydicom.pixels import pixel_array
 
-from radlas.errors import DataError
-from radlas.ingest.pixels import check_encoding
+from radlas.errors import DataError, WorkerError
+from radlas.ingest.base import FileRef
+from radlas.ingest.itk import read_image
+from radlas.ingest.pixels import check_encoding, read_pixels
 from radlas.ingest.slice_file import head_of_dataset, read_slice
 
 from .dicom_corpus import CANARY, make_series
+from .odd_series import itk_encoded
 
 BASE = make_series().datasets[0]
 
@@ -54,3 +60,26 @@ def test_a_meaning_beyond_the_standard_is_not_told():
     with pytest.raises(DataError, match="of an unknown meaning") as caught:
         check_encoding(dataset)
     assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("told", ["File too large", "No such file or directory"])
+@pytest.mark.parametrize("kind", ["compressed", "archived"])
+def test_no_room_for_what_is_unpacked_is_no_fault_of_the_source(kind, told, tmp_path, monkeypatch):
+    """It is planned again, and nobody is sent to look at the hospital's files."""
+    dataset = itk_encoded(np.zeros((8, 8)), "JPEG2000")
+    archive = FileRef(tmp_path / "images.zip", "image.nrrd")
+    with zipfile.ZipFile(archive.path, "w") as file:
+        file.writestr(archive.member, "NRRD0004")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if told == "File too large":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    else:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    try:
+        with pytest.raises(WorkerError) as caught:
+            read_pixels(dataset, "here") if kind == "compressed" else read_image(archive)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    said = f"a file cannot be unpacked to the folder for temporary files: {told}"
+    assert (caught.value.what, caught.value.reason) == (said, "os_error")
+    assert str(tmp_path) not in str(caught.value)
