@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _ENDING = ".partial"
+_DEVICES = (Path("/dev"), Path("/dev/fd"))  # of files alone is what lies in /dev/shm
 _LONG_AGO = 72 * 3600  # nobody prepares a case for so long, and no clocks differ by it [s]
 
 
@@ -108,7 +109,7 @@ def whole(path: Path) -> Iterator[Path]:
 
     What is no file, as a pipe or ``/dev/stdout``, is written to as it is.
     """
-    if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):
+    if path.parent in _DEVICES or (path.exists() and not path.is_file()):
         yield path
         return
     target = path.resolve()  # of a link it is what the link leads to

@@ -8,12 +8,15 @@ import signal
 import stat
 import subprocess
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from radlas.stages import whole
 from radlas.store.layout import init_store
 
+SHARED = Path("/dev/shm")  # noqa: S108 - that folder is meant
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -48,6 +51,16 @@ def test_of_a_full_disk_it_is_said_where(tmp_path, full_disk):
     with full_disk("page"), refused as full, whole(tmp_path / "page") as file:
         file.write_text("x")
     assert full.value.filename == str(tmp_path / "page")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="this system has no /dev/shm")
+def test_in_shared_memory_a_file_is_whole_or_as_it_was():
+    """It lies below /dev, and is no device: a run that was killed left half a checkpoint there."""
+    with TemporaryDirectory(dir=SHARED) as folder:
+        path = Path(folder, "checkpoint.pt")
+        path.write_text("of yesterday")
+        ended = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+        assert (ended.returncode, path.read_text()) == (-signal.SIGKILL, "of yesterday")
 
 
 def test_a_key_that_cannot_be_written_is_not_left_empty(tmp_path, monkeypatch):
