@@ -1,10 +1,12 @@
 """moto's server with two buckets: ``radlas``, and ``careless``, which takes a file twice.
 
-Prints its address, and ends when its standard input does.
+Prints its address, and ends when its standard input does. After a request of ``/cut/3`` the third
+answer from then breaks off in the middle.
 """
 
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 import urllib.request
@@ -27,12 +29,31 @@ class Server:
 
     def __init__(self) -> None:
         self._moto = create_backend_app("s3")  # moto's dispatcher seeks the service every time
+        self._left = 0
 
     def __call__(self, request: dict[str, Any], answer: Callable[..., Any]) -> Iterable[bytes]:
+        if request["PATH_INFO"].startswith("/cut/"):
+            self._left = int(request["PATH_INFO"].removeprefix("/cut/"))
+            answer("204 No Content", [])
+            return []
+        self._left -= 1
+        if self._left == 0:
+            return self._half(request)
         if request["PATH_INFO"].startswith("/careless/"):
             request.pop("HTTP_IF_NONE_MATCH", None)
         found: Iterable[bytes] = self._moto(request, answer)
         return found
+
+    def _half(self, request: dict[str, Any]) -> Iterable[bytes]:
+        """Do it, and end the connection while it is told."""
+        begun: list[Any] = []
+        body = b"".join(self._moto(request, lambda *told: begun.append(told)))
+        status, headers = begun[0]
+        head = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers), "\r\n"]
+        line: socket.socket = request["werkzeug.socket"]
+        line.sendall("\r\n".join(head).encode() + body[: len(body) // 2])
+        line.shutdown(socket.SHUT_RDWR)
+        return [b""]
 
 
 def main() -> None:

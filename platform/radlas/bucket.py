@@ -14,11 +14,11 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
+from radlas.answers import AWAY, again_if_cut, unusable
 from radlas.errors import ConfigError, StoreError
 from radlas.stages import appear
 
@@ -51,9 +52,6 @@ _PATIENT_LOG = {
     "backoff_config.base": "3",
 }
 _WRONG = "look at AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and the key's rights"
-_AWAY = (
-    "run the same command again: what was finished is stored; if it stays so, look at the server"
-)
 _AT_ONCE = 8  # files fetched beside each other
 
 
@@ -85,8 +83,12 @@ class Bucket:
 
     def read_tagged(self, name: str) -> tuple[bytes, str]:
         """A file's bytes, and the tag that names this state of it."""
-        found = self._ask(lambda: obstore.get(self._objects, name))
-        return self._ask(lambda: bytes(found.bytes())), str(found.meta["e_tag"])
+
+        def tagged() -> tuple[bytes, str]:
+            found = obstore.get(self._objects, name)
+            return bytes(found.bytes()), str(found.meta["e_tag"])
+
+        return self._ask(tagged)
 
     def create(self, name: str, data: bytes) -> None:
         """See ``Place``."""
@@ -120,9 +122,14 @@ class Bucket:
 
     def sha256(self, name: str) -> str:
         """See ``Place``."""
-        digest = hashlib.sha256()
-        self._stream(name, digest.update)
-        return digest.hexdigest()
+
+        def digest(pieces: Iterable[bytes]) -> str:
+            found = hashlib.sha256()
+            for piece in pieces:
+                found.update(piece)
+            return found.hexdigest()
+
+        return self._stream(name, digest)
 
     def local(self, names: Sequence[str]) -> list[Path]:
         """See ``Place``: fetched, unless they were before."""
@@ -252,19 +259,14 @@ class Bucket:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
             try:
-                with temporary.open("wb") as stream:
-                    self._stream(name, stream.write)
+                self._stream(name, partial(_write, temporary))
                 appear(temporary, path)
             finally:
                 temporary.unlink(missing_ok=True)
         return path
 
-    def _stream(self, name: str, take: Callable[[Any], Any]) -> None:
-        def pass_on() -> None:
-            for piece in obstore.get(self._objects, name).stream():
-                take(piece)
-
-        self._ask(pass_on)
+    def _stream(self, name: str, take: Callable[[Iterable[bytes]], T]) -> T:
+        return self._ask(lambda: take(obstore.get(self._objects, name).stream()))
 
     def _upload(self, file: Path, name: str) -> None:
         self._ask(lambda: obstore.put(self._objects, name, file))
@@ -291,7 +293,7 @@ class Bucket:
     def _ask(self, question: Callable[[], T]) -> T:
         """An answer of the server; what went wrong otherwise, in words."""
         try:
-            answer = question()
+            answer = again_if_cut(question)
             if not self._known:
                 self._known = True
                 self.__dict__.pop("_objects", None)  # the next is made for patience
@@ -305,8 +307,13 @@ class Bucket:
             said = str(error).partition("<?xml")[0].splitlines()[0].strip(" :")
             if "NoSuchBucket" in str(error):
                 said = "there is no such bucket"
-            what = f"the bucket cannot be used: {said}"
-            raise StoreError(what, self.url, _AWAY if self._known else _WRONG, "bucket") from error
+            hint = AWAY if self._known else _WRONG
+            raise unusable(said, self.url, hint) from error
+
+
+def _write(path: Path, pieces: Iterable[bytes]) -> None:
+    with path.open("wb") as stream:
+        stream.writelines(pieces)
 
 
 def home() -> Path:

@@ -17,7 +17,15 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from radlas.store import delta
 from radlas.store.layout import Store
-from radlas.store.log import added, open_log, parts_of, removed, write_log
+from radlas.store.log import (
+    added,
+    in_plain_words,
+    log_place,
+    open_log,
+    parts_of,
+    removed,
+    write_log,
+)
 from radlas.store.parts import Part, read_part, write_parts
 from radlas.tables import TABLES, Table
 
@@ -76,13 +84,14 @@ def vacuum(
     if log is None:
         return []
     store.place.sweep("lake")
-    return log.vacuum(
-        retention_hours=hours,
-        dry_run=False,
-        enforce_retention_duration=False,
-        full=True,
-        keep_versions=sorted({version for version in pinned if version >= 0} | {log.version()}),
-    )
+    with in_plain_words(log_place(store, TABLES[name])):
+        return log.vacuum(
+            retention_hours=hours,
+            dry_run=False,
+            enforce_retention_duration=False,
+            full=True,
+            keep_versions=sorted({version for version in pinned if version >= 0} | {log.version()}),
+        )
 
 
 def _merge(store: Store, table: Table, bundle: Sequence[Part], log: DeltaTable) -> None:

@@ -26,8 +26,7 @@ from radlas.store.content import key_digests, row_digests
 from radlas.store.layout import Store
 from radlas.store.log import (
     added,
-    in_plain_words,
-    log_place,
+    committing,
     open_log,
     open_or_create,
     parts_of,
@@ -269,7 +268,7 @@ def _widened(store: Store, log: DeltaTable, table: Table, rows: Any) -> Any:
             )
     if extra:
         fields = Schema.from_arrow(_fields(table, extra)).fields
-        with in_plain_words(log_place(store, table)):
+        with committing(store, table):
             log.alter.add_columns(fields, commit_properties=CommitProperties(max_commit_retries=0))
         settle(store, table, log.version())
     return _fields(table, [*known, *extra])

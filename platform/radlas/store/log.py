@@ -18,9 +18,10 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Schema
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
+from radlas.answers import again_if_cut, is_cut, unusable
 from radlas.errors import StoreError
 from radlas.store.layout import Store
 from radlas.store.parts import Part, part_name
@@ -33,6 +34,7 @@ _CONFIGURATION = {
     "delta.dataSkippingStatsColumns": "case_id",
 }
 _OWNER = os.getpid()
+_SERVER = "Generic S3 error"  # what all errors of an object storage hold
 _COLOUR, _NUMBER = re.compile(r"\x1b\[[0-9;]*m"), re.compile(r"\(os error (\d+)\)")
 
 
@@ -46,7 +48,8 @@ def open_log(store: Store, name: str, at: int | None = None) -> DeltaTable | Non
         raise StoreError("the lake was opened after a fork", name, "start processes by spawn")
     uri, options = _address(store, name)
     try:
-        return DeltaTable(uri, version=at, storage_options=options)
+        with in_plain_words(log_place(store, TABLES[name])):
+            return again_if_cut(lambda: DeltaTable(uri, version=at, storage_options=options))
     except TableNotFoundError:
         return None
     except DeltaError as error:
@@ -82,8 +85,10 @@ def open_or_create(store: Store, table: Table) -> DeltaTable:
         with suppress(FileExistsError):  # somebody else just made it
             store.place.create(f"{_folder(table.name)}/{0:020}.json", _first_entry(store, table))
         settle(store, table, 0)
-        uri, options = _address(store, table.name)
-        log = DeltaTable(uri, storage_options=options)
+        log = open_log(store, table.name)
+        if log is None:
+            what = f"the log of table {table.name} was written and is gone"
+            raise StoreError(what, str(store.place), "see who else writes there")
     return log
 
 
@@ -136,7 +141,7 @@ def write_log(
     """
     made = log.version() + 1
     properties = CommitProperties(custom_metadata=dict(metadata), max_commit_retries=0)
-    with in_plain_words(log_place(store, table)):
+    with committing(store, table):
         log.create_write_transaction(
             list(actions),
             mode="append",
@@ -148,19 +153,39 @@ def write_log(
 
 
 @contextmanager
+def committing(store: Store, table: Table) -> Iterator[None]:
+    """Add to a log.
+
+    Raises:
+        CommitFailedError: Somebody else made the version; or the server's answer broke off, and
+            nobody knows whether it was made: either way the table is to be looked at again.
+    """
+    with in_plain_words(log_place(store, table)):
+        try:
+            yield
+        except (OSError, DeltaError) as error:
+            if not is_cut(error):
+                raise
+            raise CommitFailedError("the answer broke off") from error
+
+
+@contextmanager
 def in_plain_words(where: str) -> Iterator[None]:
-    """Say what the system refused, and where: deltalake draws a tree in colour, without a place."""
+    """Say what was refused, and where: deltalake draws a tree in colour, without a place."""
     try:
         yield
-    except OSError as error:
-        text = _COLOUR.sub("", str(error))
+    except (CommitFailedError, TableNotFoundError):
+        raise
+    except (OSError, DeltaError) as error:
+        lines = (line.strip(" ↳") for line in _COLOUR.sub("", str(error)).splitlines())
+        text = ": ".join(filter(None, lines))
+        if _SERVER in text:
+            raise unusable(text.partition(_SERVER)[2].strip(" :"), where) from error
+        if isinstance(error, DeltaError):
+            raise
         number = _NUMBER.search(text)
-        if number is not None:
-            told = OSError(int(number[1]), os.strerror(int(number[1])))
-        else:
-            told = OSError(
-                ": ".join(line.strip(" ↳") for line in text.splitlines() if line.strip())
-            )
+        code = int(number[1]) if number else None
+        told = OSError(text) if code is None else OSError(code, os.strerror(code))
         told.filename = where
         raise told from error
 

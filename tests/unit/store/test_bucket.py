@@ -6,12 +6,14 @@ import os
 import pickle
 import threading
 import time
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import obstore
 import pytest
 
+from radlas import answers
 from radlas import bucket as bucket_module
 from radlas.bucket import Bucket
 from radlas.errors import ConfigError, StoreError
@@ -102,6 +104,25 @@ def test_a_server_that_stays_away_in_the_middle_is_told_as_that(throttled, monke
     Throttled.until = time.monotonic() + 100
     with pytest.raises(StoreError, match="run the same command again"):
         throttled.read("a")
+
+
+def test_whichever_answer_breaks_off_each_row_is_stored_once(kept, object_storage, monkeypatch):
+    """A server that is started anew ends its connections in the middle of what it says."""
+    monkeypatch.setattr(answers, "_PAUSES", (0.01,) * 3)
+    for number in range(1, 25):
+        urllib.request.urlopen(f"{object_storage}/cut/{number}").close()  # noqa: S310 - ours
+        delta.append(kept, "cases", [case_row(f"b{number}")], run_id="r")
+        assert count(kept) == 1 + number
+
+
+def test_a_server_that_stays_away_from_the_log_is_told_in_words(kept, monkeypatch):
+    """Not as a tree in colour, nor as a defect, nor with the advice to look at the disk."""
+    monkeypatch.setattr(bucket_module, "_PATIENT_LOG", {"max_retries": "0"})
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(StoreError, match="the bucket cannot be used: Error performing") as caught:
+        delta.version(kept, "cases")
+    assert "run the same command again" in caught.value.hint
+    assert "\x1b" not in str(caught.value)
 
 
 def test_a_bucket_that_is_not_there_is_named(bucket):
