@@ -353,6 +353,27 @@ def test_a_kill_before_the_weights_are_written_costs_their_note_nothing(
     assert set((own_store / "pretraining").iterdir()) == before | {noted}
 
 
+def test_a_kill_once_the_weights_are_written_leaves_nothing_after_the_next_run(
+    own_store, wanted, tmp_path, monkeypatch
+):
+    """What lies in the folder is as large as all images; of a run that can go on it stays."""
+    out, left = tmp_path / "own.safetensors", tmp_path / "own.unfinished"
+    values = {**wanted, "store": str(own_store), "out": str(out), "steps": 1}
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    for step in ((files, "save_weights"), (shutil, "rmtree")):
+        with monkeypatch.context() as patch:
+            patch.setattr(*step, killed)
+            with pytest.raises(KeyboardInterrupt):
+                pretrain(PretrainConfig.parse(values))
+        assert (left / "images.npy").exists()
+    with pytest.raises(ConfigError, match="there is a file already"):
+        pretrain(PretrainConfig.parse(values))
+    assert (out.exists(), left.exists()) == (True, False)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 OBJECTIVE = "contrastive (NT-Xent)"
 READERS = 2
+_ENDED = "ended"  # file of a run that has its weights
 
 
 class PretrainConfig(StoreConfig):
@@ -91,11 +92,13 @@ def pretrain(
     from radlas.features.resnet.trouble import told_of_device  # noqa: PLC0415
     from radlas.features.resnet.weights import state_of  # noqa: PLC0415
 
+    work = config.out.with_suffix(".unfinished")
+    if config.out.exists() and (work / _ENDED).exists():  # it was killed as it tidied up
+        shutil.rmtree(work, ignore_errors=True)
     files.check_free(config.out)
     store = open_store(config.store)
     cases, training = _cases(store, config), _training(config)
     check(_shape(config, cases), training)
-    work = config.out.with_suffix(".unfinished")
     smaller = "a smaller `batch` or `crop`, or another GPU"
     with _alone(work), told_of_device(default_device(), held="a step", instead=smaller):
         files.check_free(config.out)  # who was at it may have ended since
@@ -112,8 +115,9 @@ def pretrain(
         state = state_of(trainer.network)
         note["recast"] = files.recast_digests(state)
         note_pretraining(store, files.weights_digest(state), note)  # first: a kill may come between
+        (work / _ENDED).touch()
         files.save_weights(config.out, state, note)
-        shutil.rmtree(work)
+        shutil.rmtree(work, ignore_errors=True)  # what is made is no failure by what stays
     lines = [
         f"pretrain: {config.out} from images of {counted(len(cases), 'subject')} of"
         f" {', '.join(sorted(config.centres))}, {counted(config.steps, 'step')}"
