@@ -52,6 +52,7 @@ _PATIENT_LOG = {
     "backoff_config.base": "3",
 }
 _WRONG = "look at AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and the key's rights"
+_PROBE = ".probe-"  # what the names of files begin with that ``check`` makes
 _AT_ONCE = 8  # files fetched beside each other
 
 
@@ -203,8 +204,8 @@ class Bucket:
         return home() / f"{self._slug}{ending}"
 
     def is_free(self) -> bool:
-        """See ``Place``."""
-        return not self.names()
+        """See ``Place``; a probe is of one that was killed, or of one that is faster."""
+        return all(name.startswith(_PROBE) for name in self.names())
 
     def check(self) -> None:
         """Show that a file can be created once only, as all that keeps rows single rests on it.
@@ -212,7 +213,7 @@ class Bucket:
         Raises:
             StoreError: The second of two creations was not refused.
         """
-        name = f".probe-{uuid.uuid4().hex}"
+        name = f"{_PROBE}{uuid.uuid4().hex}"
         self.create(name, b"first")
         try:
             self.create(name, b"second")

@@ -48,6 +48,18 @@ def test_object_storage_without_conditional_writes_is_refused_and_left_clean(buc
     assert Bucket(address).names() == []
 
 
+def test_the_probe_of_an_init_that_was_killed_does_not_keep_the_next_one_out(bucket, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, "remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            init_store(bucket)
+    assert Bucket(bucket).names()
+    assert init_store(bucket).key()
+
+
 class Throttled(BaseHTTPRequestHandler):
     """A server that says "slow down" until a time."""
 
