@@ -20,7 +20,7 @@ import numpy as np
 
 from radlas.errors import StoreError
 from radlas.place import open_place
-from radlas.stages import located, staged
+from radlas.stages import located, staged, sync
 from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.content import key_digests
@@ -67,8 +67,7 @@ def export(store: Store, out: Path, snapshot: Snapshot | None = None) -> dict[st
         StoreError: ``out`` exists, or a row is not what its digest says.
     """
     refuse_bucket(out)
-    if out.exists():
-        raise StoreError("there is something already", str(out), "choose another name")
+    _refuse_taken(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with located(out), staged(out.parent) as stage:
         made = stage / "store"
@@ -76,8 +75,16 @@ def export(store: Store, out: Path, snapshot: Snapshot | None = None) -> dict[st
         if out.suffix == ".zip":
             _pack(made, stage / "packed")
             made = stage / "packed"
+        sync(made)
+        _refuse_taken(out)  # somebody else may have exported to it meanwhile
         made.rename(out)
+        sync(out.parent)
     return rows
+
+
+def _refuse_taken(out: Path) -> None:
+    if out.exists():
+        raise StoreError("there is something already", str(out), "choose another name")
 
 
 def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:

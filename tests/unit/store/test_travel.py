@@ -17,7 +17,7 @@ import pytest
 
 from radlas.errors import StoreError
 from radlas.model import Outcome
-from radlas.store import delta, health
+from radlas.store import delta, health, travel
 from radlas.store.layout import init_store, open_store
 from radlas.store.ledger import Recorder, case_standings
 from radlas.store.pretraining import note_pretraining, pretraining_of
@@ -334,10 +334,22 @@ def test_a_damaged_note_of_a_network_is_named_and_nothing_is_merged(filled, cent
     assert (delta.version(centre, "radiomics"), list_recipes(centre)) == (before, [])
 
 
-def test_what_is_there_is_not_replaced_and_what_is_no_export_is_said(hospital, centre, tmp_path):
+def test_what_is_there_is_not_replaced_and_what_is_no_export_is_said(
+    hospital, centre, tmp_path, monkeypatch
+):
     (tmp_path / "taken").mkdir()
     with pytest.raises(StoreError, match="there is something already"):
         export(hospital, tmp_path / "taken")
+    fill = travel._fill
+
+    def beside_another(store, made, snapshot):
+        (tmp_path / "late.zip").write_bytes(b"of somebody else")
+        return fill(store, made, snapshot)
+
+    monkeypatch.setattr(travel, "_fill", beside_another)
+    with pytest.raises(StoreError, match="there is something already"):
+        export(hospital, tmp_path / "late.zip")
+    assert (tmp_path / "late.zip").read_bytes() == b"of somebody else"
     (tmp_path / "x.zip").write_bytes(b"no zip")
     with pytest.raises(StoreError, match="not an archive that can be unpacked: File is not a zip"):
         merge(centre, tmp_path / "x.zip")
