@@ -7,7 +7,6 @@ import hashlib
 import importlib
 import json
 import multiprocessing
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -25,6 +24,7 @@ from radlas.phantom.anatomy import make_exam
 from radlas.phantom.describe import MARK_FILE, describe_centre, describe_cohort, readme
 from radlas.phantom.scanners import SCANNER_OF, SCANNERS, Scanner
 from radlas.phantom.subjects import Subject, plan_subjects
+from radlas.stages import located, staged
 
 TRUTH = (
     "subject", "centre", "grade", "age", "sex", "site",
@@ -63,8 +63,8 @@ def write_cohort(
 ) -> CohortSummary:
     """Write the cohort into ``config.out``, unless it is there already.
 
-    It grows in the sibling folder ``.<name>.partial``, which takes its name when it is complete;
-    what an interrupted run left there is cleared first.
+    It grows beside its place, in a folder of each run's own, and takes its name when it is
+    complete; what killed runs left there goes with the next.
 
     Args:
         config: Folder, size, seed, processes.
@@ -78,17 +78,25 @@ def write_cohort(
     if _already_there(config.out, description):
         return _summary(config, subjects, created=False)
     out = config.out.absolute()
-    partial = out.with_name(f".{out.name}.partial")
-    if partial.exists():
-        shutil.rmtree(partial)
-    partial.mkdir(parents=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with located(out), staged(out.parent) as stage:
+        made = stage / "cohort"
+        made.mkdir()
+        volumes = _write_subjects(subjects, made, config.workers, progress)
+        _write_tables(subjects, volumes, description, made)
+        created = _appears(made, out, description)
+    return _summary(config, subjects, created=created)
+
+
+def _appears(made: Path, out: Path, description: Mapping[str, Any]) -> bool:
+    """Give the cohort its name; False if another run made this very one meanwhile."""
     try:
-        volumes = _write_subjects(subjects, partial, config.workers, progress)
-        _write_tables(subjects, volumes, description, partial)
-        partial.replace(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return _summary(config, subjects, created=True)
+        made.replace(out)
+    except OSError:
+        if not _already_there(out, description):
+            raise
+        return False
+    return True
 
 
 def _already_there(out: Path, description: Mapping[str, Any]) -> bool:

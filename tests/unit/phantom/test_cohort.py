@@ -61,6 +61,21 @@ def test_an_interrupted_run_leaves_nothing_under_the_name(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_of_two_runs_at_once_neither_takes_from_the_other(cohort: Path, tmp_path: Path):
+    """The one that ends second finds the cohort there, and says so."""
+    config = PhantomConfig(out=tmp_path / "cohort", subjects=6, seed=3, workers=1)
+    created: list[bool] = []
+
+    def another(done: int, total: int) -> None:
+        if done == total:
+            created.append(write_cohort(config).created)
+
+    created.append(write_cohort(config, another).created)
+    assert created == [True, False]
+    assert hashes(tmp_path / "cohort") == hashes(cohort)
+    assert [path.name for path in tmp_path.iterdir()] == ["cohort"]
+
+
 def test_progress_counts_every_subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
         "radlas.phantom.cohort._write_subject", lambda subject, root: (subject.name, (1.0, True))
