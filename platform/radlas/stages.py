@@ -123,7 +123,8 @@ def sync(path: Path) -> None:
     """On disk: a file's bytes, or the names in a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with located(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

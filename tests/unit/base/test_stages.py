@@ -13,14 +13,14 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from radlas.stages import whole
+from radlas.stages import sync, whole
 from radlas.store.layout import init_store
 
 SHARED = Path("/dev/shm")  # noqa: S108 - that folder is meant
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from radlas.stages import whole
+from radlas.stages import sync, whole
 with whole(Path(sys.argv[1])) as file:
     file.write_text("half of it")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -51,6 +51,21 @@ def test_of_a_full_disk_it_is_said_where(tmp_path, full_disk):
     with full_disk("page"), refused as full, whole(tmp_path / "page") as file:
         file.write_text("x")
     assert full.value.filename == str(tmp_path / "page")
+
+
+def test_a_disk_that_fails_as_it_is_asked_to_keep_a_file_is_told_with_the_file(
+    tmp_path, monkeypatch
+):
+    """The system names none, and a store may lie on several disks."""
+
+    def fails(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    (tmp_path / "part").write_text("x")
+    monkeypatch.setattr(os, "fsync", fails)
+    with pytest.raises(OSError, match="Input/output error") as failed:
+        sync(tmp_path / "part")
+    assert failed.value.filename == str(tmp_path / "part")
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="this system has no /dev/shm")
