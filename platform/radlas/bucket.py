@@ -11,7 +11,6 @@ import errno
 import hashlib
 import os
 import re
-import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,7 +27,7 @@ from obstore.store import S3Store
 
 from radlas.answers import AWAY, again_if_cut, unusable
 from radlas.errors import ConfigError, StoreError
-from radlas.stages import appear
+from radlas.stages import appear, located
 
 T = TypeVar("T")
 _LONGEST = 30  # that one answer is waited for [s]
@@ -53,6 +52,7 @@ _PATIENT_LOG = {
 }
 _WRONG = "look at AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and the key's rights"
 _PROBE = ".probe-"  # what the names of files begin with that ``check`` makes
+_PIECE = 2**20  # copied at once [B]
 _AT_ONCE = 8  # files fetched beside each other
 
 
@@ -157,16 +157,15 @@ class Bucket:
         with tempfile.TemporaryDirectory(prefix=f"radlas-{Path(folder).name}-") as stage:
             prepared = Path(stage) / "prepared"
             prepared.mkdir()
-            yield prepared
+            with located(prepared.parent.parent):
+                yield prepared
 
     def keep(self, file: Path, name: str) -> None:
         """See ``Place``. This machine is likely to read it again, and has it already."""
         self._upload(file, name)
-        cached = self.near / name
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        temporary = cached.with_name(f".{cached.name}.{uuid.uuid4().hex}")
-        shutil.move(file, temporary)
-        appear(temporary, cached)
+        with file.open("rb") as source:
+            pieces = iter(partial(source.read, _PIECE), b"")
+            self._cache(name, lambda path: _write(path, pieces))
 
     def publish(self, prepared: Path, folder: str, seal: str) -> None:
         """See ``Place``. Nothing vouches for files without their seal, which is written last."""
@@ -257,14 +256,20 @@ class Bucket:
     def _fetch(self, name: str) -> Path:
         path = self.near / name
         if not path.exists():
+            self._cache(name, lambda path: self._stream(name, partial(_write, path)))
+        return path
+
+    def _cache(self, name: str, fill: Callable[[Path], None]) -> None:
+        """Put a file into the cache, whole or not at all."""
+        path = self.near / name
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        with located(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
-            temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
             try:
-                self._stream(name, partial(_write, temporary))
+                fill(temporary)
                 appear(temporary, path)
             finally:
                 temporary.unlink(missing_ok=True)
-        return path
 
     def _stream(self, name: str, take: Callable[[Iterable[bytes]], T]) -> T:
         return self._ask(lambda: take(obstore.get(self._objects, name).stream()))

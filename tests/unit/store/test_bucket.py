@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
+import tempfile
 import threading
 import time
 import urllib.request
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -176,6 +179,43 @@ def test_what_is_cached_is_on_disk_first(kept, tmp_path, monkeypatch):
     cached = [path.stat().st_ino for path in there.place.near.rglob("*.parquet")]
     assert len(cached) == 2
     assert set(cached) <= set(synced)
+
+
+@pytest.mark.parametrize("step", ["staging", "_cache"])
+def test_a_disk_of_this_machine_that_is_full_is_told_with_its_folder(
+    kept, tmp_path, monkeypatch, step
+):
+    """There are two: the one for temporary files, and the cache's. Nothing half stays there."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    full = tmp_path / "tmp" if step == "staging" else kept.place.near / "lake/cases"
+    begun = getattr(Bucket, step)
+
+    @contextmanager
+    def no_room():
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    @contextmanager
+    def prepared_without(*given):
+        with begun(*given) as prepared, no_room():
+            yield prepared
+
+    def cached_without(*given):
+        with no_room():
+            begun(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Bucket, step, prepared_without if step == "staging" else cached_without)
+        with pytest.raises(OSError, match="File too large") as caught:
+            delta.append(kept, "cases", [case_row("b")], run_id="r")
+    assert caught.value.filename == str(full)
+    assert [path for path in full.iterdir() if path.name[0] == "." or step == "staging"] == []
+    assert delta.append(kept, "cases", [case_row("b")], run_id="r") == 1
 
 
 def test_a_part_that_is_lost_is_named(kept):
