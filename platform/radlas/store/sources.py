@@ -15,6 +15,7 @@ from typing import Any
 
 from radlas.digests import canonical_json
 from radlas.errors import StoreError
+from radlas.stages import appear
 from radlas.store.layout import Store
 
 
@@ -43,7 +44,7 @@ def note_source(store: Store, ingest: Mapping[str, Any]) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             json.dump([*known, dict(ingest)], stream, indent=1, sort_keys=True)
             stream.write("\n")
-        partial.rename(path)
+        appear(partial, path)
 
 
 def read_sources(store: Store) -> list[dict[str, Any]]:

@@ -1,0 +1,25 @@
+"""The list of sources beside a store: without it nobody can tell which exam a pseudonym is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from radlas.store.sources import book_path, note_source, read_sources
+
+
+def test_the_list_is_on_disk_before_it_takes_the_old_ones_place(store, monkeypatch):
+    """A power cut would leave an empty one, and no source of any centre would be known."""
+    synced, replace = set[int](), Path.replace
+    first, second = ({"centre": centre, "source": "/data"} for centre in "ab")
+    note_source(store, first)
+
+    def replaced(path, target):
+        assert path.stat().st_ino in synced
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", lambda held: synced.add(os.fstat(held).st_ino))
+    monkeypatch.setattr(Path, "replace", replaced)
+    note_source(store, second)
+    assert book_path(store).stat().st_ino in synced
+    assert read_sources(store) == [first, second]
