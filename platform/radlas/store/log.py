@@ -6,6 +6,7 @@ and what it finds damaged it tells in its own words. Both are seen to here.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from radlas.answers import again_if_cut, is_cut, unusable
 from radlas.errors import StoreError
+from radlas.place import SCHEME
 from radlas.store.layout import Store
 from radlas.store.parts import Part, part_name
 from radlas.store.schema import arrow_schema
@@ -34,7 +36,7 @@ _CONFIGURATION = {
     "delta.dataSkippingStatsColumns": "case_id",
 }
 _OWNER = os.getpid()
-_SERVER = "Generic S3 error"  # what all errors of an object storage hold
+_SERVER = "Generic S3 error"  # what errors of an object storage hold, but for refused rights
 _COLOUR, _NUMBER = re.compile(r"\x1b\[[0-9;]*m"), re.compile(r"\(os error (\d+)\)")
 
 
@@ -179,15 +181,14 @@ def in_plain_words(where: str) -> Iterator[None]:
     except (OSError, DeltaError) as error:
         lines = (line.strip(" ↳") for line in _COLOUR.sub("", str(error)).splitlines())
         text = ": ".join(filter(None, lines))
-        if _SERVER in text:
-            raise unusable(text.partition(_SERVER)[2].strip(" :"), where) from error
+        if _SERVER in text or (where.startswith(SCHEME) and isinstance(error, OSError)):
+            said = text.partition(_SERVER)[2].strip(" :") or text
+            raise unusable(said.partition("<")[0].strip(" :"), where) from error
         if isinstance(error, DeltaError):
             raise
         number = _NUMBER.search(text)
-        code = int(number[1]) if number else None
-        told = OSError(text) if code is None else OSError(code, os.strerror(code))
-        told.filename = where
-        raise told from error
+        code = int(number[1]) if number else errno.EIO
+        raise OSError(code, os.strerror(code) if number else text, where) from error
 
 
 def settle(store: Store, table: Table, made: int) -> None:

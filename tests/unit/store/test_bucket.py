@@ -23,6 +23,7 @@ from radlas.errors import ConfigError, StoreError
 from radlas.store import delta, leases
 from radlas.store.layout import init_store, open_store
 from radlas.store.locks import writing
+from radlas.store.log import in_plain_words
 from radlas.store.query import connect, run_sql
 from radlas.store.snapshots import create_snapshot, read_snapshots
 
@@ -138,6 +139,17 @@ def test_a_server_that_stays_away_from_the_log_is_told_in_words(kept, monkeypatc
         delta.version(kept, "cases")
     assert "run the same command again" in caught.value.hint
     assert "\x1b" not in str(caught.value)
+
+
+def test_a_key_without_rights_to_the_log_is_told_in_words():
+    """The library gives neither number nor the server: it was told as `[Errno None] None`."""
+    told = "Kernel error -> Lacks the privileges\n  \x1b[31m↳\x1b[0m <Error><Code>AccessDenied"
+    with pytest.raises(StoreError) as caught, in_plain_words("s3://bucket/log"):
+        raise OSError(told)
+    assert caught.value.what == "the bucket cannot be used: Kernel error -> Lacks the privileges"
+    with pytest.raises(OSError, match="odd: of a disk") as here, in_plain_words("/store/log"):
+        raise OSError("odd\n  of a disk")
+    assert (here.value.strerror, here.value.filename) == ("odd: of a disk", "/store/log")
 
 
 def test_a_bucket_that_is_not_there_is_named(bucket):
