@@ -10,6 +10,7 @@ import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from radlas.config import Config
 from radlas.engine.spawn import main_left_alone
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, WorkerError
 from radlas.phantom.anatomy import make_exam
 from radlas.phantom.describe import MARK_FILE, describe_centre, describe_cohort, readme
 from radlas.phantom.scanners import SCANNER_OF, SCANNERS, Scanner
@@ -72,6 +73,7 @@ def write_cohort(
 
     Raises:
         ConfigError: The folder holds something else, or a cohort with other settings.
+        WorkerError: A process that draws subjects was killed.
     """
     subjects = plan_subjects(config.subjects, seed=config.seed)
     description = describe_cohort(subjects, seed=config.seed)
@@ -146,7 +148,11 @@ def _each_subject(
     processes = min(workers, len(subjects))
     with main_left_alone(), ProcessPoolExecutor(processes, mp_context=spawn) as pool:
         futures = [pool.submit(_write_subject, subject, root) for subject in subjects]
-        yield from (future.result() for future in as_completed(futures))
+        try:
+            yield from (future.result() for future in as_completed(futures))
+        except BrokenProcessPool as error:
+            what, hint = "a process that draws subjects was killed", "fewer at once, or more memory"
+            raise WorkerError(what, str(root.parent.parent), hint, "crashed") from error
 
 
 def _write_subject(subject: Subject, root: Path) -> tuple[str, tuple[float, bool]]:

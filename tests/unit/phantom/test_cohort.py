@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import multiprocessing
 from pathlib import Path
 
 import pytest
 
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, WorkerError
 from radlas.phantom import PhantomConfig, write_cohort
 from radlas.phantom.picture import montage
 from radlas.phantom.subjects import plan_subjects
@@ -74,6 +75,19 @@ def test_of_two_runs_at_once_neither_takes_from_the_other(cohort: Path, tmp_path
     assert created == [True, False]
     assert hashes(tmp_path / "cohort") == hashes(cohort)
     assert [path.name for path in tmp_path.iterdir()] == ["cohort"]
+
+
+def test_a_process_that_is_killed_is_told_as_that_and_no_defect(tmp_path: Path):
+    """As a machine without memory does it."""
+
+    def kill(done: int, total: int) -> None:
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    with pytest.raises(WorkerError, match="was killed") as caught:
+        write_cohort(PhantomConfig(out=tmp_path / "cohort", subjects=12, workers=2), kill)
+    assert (caught.value.where, caught.value.reason) == (str(tmp_path), "crashed")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_progress_counts_every_subject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
