@@ -1,13 +1,11 @@
 """A store in a bucket: S3, or whatever speaks it and honours conditional writes.
 
-Where and who is said by the usual variables: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY,
-AWS_REGION, AWS_ENDPOINT_URL. Files that never change are fetched once, to a cache of this machine:
-queries then read local files, confined as ever, and need no extension.
+Files that never change are fetched once, to a cache of this machine: queries then read local files,
+confined as ever, and need no extension.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
@@ -16,41 +14,14 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import timedelta
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
-from obstore.store import S3Store
-
-from radlas.answers import AWAY, again_if_cut, unusable
-from radlas.errors import ConfigError, StoreError
+from radlas.errors import StoreError
+from radlas.objects import Objects, delta_options
 from radlas.stages import appear, located
 
-T = TypeVar("T")
-_LONGEST = 30  # that one answer is waited for [s]
-# Until a server has answered once: an address that is wrong is told at once.
-_RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=_LONGEST)}
-# Then: one that says "slow down", or is started anew, is back in seconds, and a run takes hours.
-_PATIENT: Any = {
-    "max_retries": 20,
-    "retry_timeout": timedelta(seconds=_LONGEST),
-    "backoff": {
-        "init_backoff": timedelta(milliseconds=200),
-        "max_backoff": timedelta(seconds=5),
-        "base": 3,
-    },
-}
-_PATIENT_LOG = {
-    "max_retries": "20",
-    "retry_timeout": f"{_LONGEST}s",
-    "backoff_config.init_backoff": "200ms",
-    "backoff_config.max_backoff": "5s",
-    "backoff_config.base": "3",
-}
-_WRONG = "look at AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and the key's rights"
 _PROBE = ".probe-"  # what the names of files begin with that ``check`` makes
 _PIECE = 2**20  # copied at once [B]
 _AT_ONCE = 8  # files fetched beside each other
@@ -65,13 +36,13 @@ class Bucket:
     """
 
     def __init__(self, url: str, known: bool = False) -> None:
-        self.url, self._known = url, known
+        self.url, self._objects = url, Objects(url, known)
 
     def __str__(self) -> str:
         return self.url
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Bucket, (self.url, self._known)  # no credentials: a worker has its own
+        return Bucket, (self.url, self._objects.known)  # no credentials: a worker has its own
 
     @property
     def near(self) -> Path:
@@ -80,44 +51,37 @@ class Bucket:
 
     def read(self, name: str) -> bytes:
         """See ``Place``."""
-        return self._ask(lambda: bytes(obstore.get(self._objects, name).bytes()))
+        return self._objects.read(name)
 
     def read_tagged(self, name: str) -> tuple[bytes, str]:
         """A file's bytes, and the tag that names this state of it."""
-
-        def tagged() -> tuple[bytes, str]:
-            found = obstore.get(self._objects, name)
-            return bytes(found.bytes()), str(found.meta["e_tag"])
-
-        return self._ask(tagged)
+        return self._objects.read_tagged(name)
 
     def create(self, name: str, data: bytes) -> None:
         """See ``Place``."""
-        self._put(name, data, "create")
+        self._objects.put(name, data, "create")
 
     def replace(self, name: str, data: bytes) -> None:
         """See ``Place``."""
-        self._put(name, data, "overwrite")
+        self._objects.put(name, data, "overwrite")
 
     def exchange(self, name: str, data: bytes, tag: str) -> None:
         """Replace a file that is still in the state of ``tag``; FileExistsError if it is not."""
-        self._put(name, data, {"e_tag": tag})
+        self._objects.put(name, data, {"e_tag": tag})
 
     def remove(self, name: str) -> None:
         """See ``Place``."""
         with suppress(FileNotFoundError):  # some servers say so, S3 does not
-            self._ask(lambda: obstore.delete(self._objects, name))
+            self._objects.remove(name)
 
     def names(self, folder: str = "") -> list[str]:
         """See ``Place``."""
-        prefix = f"{folder}/" if folder else None
-        found = self._ask(lambda: obstore.list(self._objects, prefix).collect())
-        return sorted(one["path"] for one in found)
+        return sorted(self._objects.tags(f"{folder}/" if folder else None))
 
     def size(self, name: str) -> int | None:
         """See ``Place``."""
         try:
-            return int(self._ask(lambda: obstore.head(self._objects, name))["size"])
+            return self._objects.size(name)
         except FileNotFoundError:
             return None
 
@@ -130,7 +94,7 @@ class Bucket:
                 found.update(piece)
             return found.hexdigest()
 
-        return self._stream(name, digest)
+        return self._objects.stream(name, digest)
 
     def local(self, names: Sequence[str]) -> list[Path]:
         """See ``Place``: fetched, unless they were before."""
@@ -140,8 +104,7 @@ class Bucket:
     def fetched(self, folder: str) -> Path:
         """See ``Place``: files are compared by their tags, and those that changed fetched again."""
         tags = self.near / ".tags"
-        found = self._ask(lambda: obstore.list(self._objects, f"{folder}/").collect())
-        told = {one["path"]: str(one["e_tag"]) for one in found}
+        told = self._objects.tags(f"{folder}/")
         changed = [name for name, tag in told.items() if not _says(tags / name, tag)]
         for name in changed:
             (self.near / name).unlink(missing_ok=True)
@@ -162,7 +125,7 @@ class Bucket:
 
     def keep(self, file: Path, name: str) -> None:
         """See ``Place``. This machine is likely to read it again, and has it already."""
-        self._upload(file, name)
+        self._objects.upload(file, name)
         with file.open("rb") as source:
             pieces = iter(partial(source.read, _PIECE), b"")
             self._cache(name, lambda path: _write(path, pieces))
@@ -173,7 +136,7 @@ class Bucket:
             raise FileExistsError(folder)
         for path in sorted(prepared.rglob("*")):
             if path.is_file() and path != prepared / seal:
-                self._upload(path, f"{folder}/{path.relative_to(prepared).as_posix()}")
+                self._objects.upload(path, f"{folder}/{path.relative_to(prepared).as_posix()}")
         self.create(f"{folder}/{seal}", (prepared / seal).read_bytes())
 
     def clear(self, folder: str) -> None:
@@ -195,7 +158,7 @@ class Bucket:
         """See ``Place``."""
         from zarr.storage import ObjectStore  # noqa: PLC0415 - only to read volumes
 
-        return ObjectStore(self._at(name), read_only=True)
+        return ObjectStore(self._objects.at(name), read_only=True)
 
     def beside(self, ending: str) -> Path:
         """See ``Place``: in the person's own folder."""
@@ -231,32 +194,17 @@ class Bucket:
     @property
     def delta_options(self) -> dict[str, str]:
         """See ``Place``."""
-        return _PATIENT_LOG | ({"AWS_ALLOW_HTTP": "true"} if is_plain() else {})
+        return delta_options()
 
     @property
     def _slug(self) -> str:
         plain = re.sub(r"[^A-Za-z0-9]+", "-", self.url.partition("://")[2]).strip("-")
         return f"{plain}-{hashlib.sha256(self.url.encode()).hexdigest()[:8]}"
 
-    @cached_property
-    def _objects(self) -> Any:
-        return self._at("")
-
-    def _at(self, name: str) -> Any:
-        _check_endpoint()
-        bucket, _, prefix = self.url.partition("://")[2].partition("/")
-        below = "/".join(part for part in (prefix, name) if part)
-        return S3Store(
-            bucket,
-            prefix=below or None,
-            client_options={"allow_http": is_plain()},
-            retry_config=_PATIENT if self._known else _RETRIES,
-        )
-
     def _fetch(self, name: str) -> Path:
         path = self.near / name
         if not path.exists():
-            self._cache(name, lambda path: self._stream(name, partial(_write, path)))
+            self._cache(name, lambda path: self._objects.stream(name, partial(_write, path)))
         return path
 
     def _cache(self, name: str, fill: Callable[[Path], None]) -> None:
@@ -265,60 +213,15 @@ class Bucket:
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         with located(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                fill(temporary)
-                appear(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
-
-    def _stream(self, name: str, take: Callable[[Iterable[bytes]], T]) -> T:
-        return self._ask(lambda: take(obstore.get(self._objects, name).stream()))
-
-    def _upload(self, file: Path, name: str) -> None:
-        self._ask(lambda: obstore.put(self._objects, name, file))
-
-    def _put(self, name: str, data: bytes, mode: Any) -> None:
         try:
-            self._ask(lambda: obstore.put(self._objects, name, data, mode=mode))
-        except (AlreadyExistsError, PreconditionError) as error:
-            if not self._holds(name, data):
-                raise FileExistsError(name) from error
-        except FileNotFoundError as error:
-            what = "the bucket cannot be used: there is no such bucket"
-            raise StoreError(
-                what, self.url, "make it first, or look at AWS_ENDPOINT_URL"
-            ) from error
-
-    def _holds(self, name: str, data: bytes) -> bool:
-        """Whether a file is what was to be written: the answer to a first try was lost then."""
-        try:
-            return self.read(name) == data
-        except FileNotFoundError:
-            return False
-
-    def _ask(self, question: Callable[[], T]) -> T:
-        """An answer of the server; what went wrong otherwise, in words."""
-        try:
-            answer = again_if_cut(question)
-            if not self._known:
-                self._known = True
-                self.__dict__.pop("_objects", None)  # the next is made for patience
-            return answer
-        except (AlreadyExistsError, PreconditionError):
-            raise
-        except FileNotFoundError as error:  # it tells the server's whole answer
-            said = str(error).partition(": Error")[0]
-            raise FileNotFoundError(errno.ENOENT, said) from error
-        except BaseError as error:
-            said = str(error).partition("<?xml")[0].splitlines()[0].strip(" :")
-            if "NoSuchBucket" in str(error):
-                said = "there is no such bucket"
-            hint = AWAY if self._known else _WRONG
-            raise unusable(said, self.url, hint) from error
+            fill(temporary)
+            appear(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _write(path: Path, pieces: Iterable[bytes]) -> None:
-    with path.open("wb") as stream:
+    with located(path.parent), path.open("wb") as stream:
         stream.writelines(pieces)
 
 
@@ -329,15 +232,3 @@ def home() -> Path:
 
 def _says(file: Path, text: str) -> bool:
     return file.exists() and file.read_text() == text
-
-
-def _check_endpoint() -> None:
-    """The library dies of an address that is none."""
-    found = os.environ.get("AWS_ENDPOINT_URL")
-    if found is not None and not re.match(r"https?://[^/\s]+", found):
-        raise ConfigError(f"no address of a server: {found!r}", "AWS_ENDPOINT_URL", "https://…")
-
-
-def is_plain() -> bool:
-    """Whether the server is spoken to without encryption, as its address says."""
-    return os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")

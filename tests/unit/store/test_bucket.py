@@ -16,16 +16,17 @@ from types import SimpleNamespace
 import obstore
 import pytest
 
-from radlas import answers
-from radlas import bucket as bucket_module
+from radlas import answers, objects
 from radlas.bucket import Bucket
 from radlas.errors import ConfigError, StoreError
+from radlas.objects import Objects
 from radlas.store import delta, leases
+from radlas.store.frozen import read_snapshots
 from radlas.store.layout import init_store, open_store
 from radlas.store.locks import writing
 from radlas.store.log import in_plain_words
 from radlas.store.query import connect, run_sql
-from radlas.store.snapshots import create_snapshot, read_snapshots
+from radlas.store.snapshots import create_snapshot
 
 from .conftest import case_row, overwrite, part_names
 
@@ -115,7 +116,7 @@ def test_a_server_that_never_answered_is_not_waited_for(throttled):
 
 
 def test_a_server_that_stays_away_in_the_middle_is_told_as_that(throttled, monkeypatch):
-    monkeypatch.setitem(bucket_module._PATIENT, "max_retries", 1)
+    monkeypatch.setitem(objects._PATIENT, "max_retries", 1)
     throttled.read("a")
     Throttled.until = time.monotonic() + 100
     with pytest.raises(StoreError, match="run the same command again"):
@@ -133,7 +134,7 @@ def test_whichever_answer_breaks_off_each_row_is_stored_once(kept, object_storag
 
 def test_a_server_that_stays_away_from_the_log_is_told_in_words(kept, monkeypatch):
     """Not as a tree in colour, nor as a defect, nor with the advice to look at the disk."""
-    monkeypatch.setattr(bucket_module, "_PATIENT_LOG", {"max_retries": "0"})
+    monkeypatch.setattr(objects, "_PATIENT_LOG", {"max_retries": "0"})
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(StoreError, match="the bucket cannot be used: Error performing") as caught:
         delta.version(kept, "cases")
@@ -175,7 +176,7 @@ def test_another_machine_reads_what_this_one_wrote_and_fetches_it_once(kept, tmp
     monkeypatch.setenv("RADLAS_HOME", str(tmp_path / "another"))
     there = open_store(str(kept.place))
     assert count(there) == 1
-    monkeypatch.setattr(Bucket, "_stream", None)  # nothing more is fetched
+    monkeypatch.setattr(Objects, "stream", None)  # nothing more is fetched
     assert count(there) == 1
     assert len(list(there.place.near.rglob("*.parquet"))) == 1
 
@@ -332,7 +333,7 @@ def test_snapshots_are_fetched_once_however_often_they_are_listed(kept, monkeypa
     create_snapshot(kept, "y")
     first = [*read_snapshots(kept)]
     with monkeypatch.context() as patch:
-        patch.setattr(Bucket, "_stream", None)
+        patch.setattr(Objects, "stream", None)
         patch.setattr(Bucket, "read", None)
         assert [*read_snapshots(kept)] == first
     assert [one.label for one in first] == ["x@1", "y@1"]
