@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from radlas.errors import ConfigError
 from radlas.model import Volume
 from radlas.store.answer import as_table
+from radlas.store.frozen import Snapshot, load_snapshot, snapshot_labels
 from radlas.store.layout import Store, open_store
 from radlas.store.matrix import check_asked, feature_matrix
 from radlas.store.query import connect, run_sql
-from radlas.store.snapshots import Snapshot, load_snapshot, open_snapshot, snapshot_labels
+from radlas.store.snapshots import open_snapshot
 from radlas.volumes.zarr import read_rois, read_volume, roi_key
 
 if TYPE_CHECKING:

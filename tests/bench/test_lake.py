@@ -26,10 +26,11 @@ import radlas
 from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.diff import diff_snapshots
+from radlas.store.frozen import load_snapshot
 from radlas.store.layout import init_store, open_store
 from radlas.store.parts import read_part
 from radlas.store.query import connect, run_sql
-from radlas.store.snapshots import create_snapshot, load_snapshot, open_snapshot
+from radlas.store.snapshots import create_snapshot, open_snapshot
 from radlas.tables import TABLES
 
 from .lakes import make_lake

@@ -25,7 +25,8 @@ from radlas.cli.shell import Shell, SqlCompleter, columns_of
 from radlas.errors import Terminated
 from radlas.store import delta
 from radlas.store.layout import init_store, open_store
-from radlas.store.query import VIEWS, connect, run_sql
+from radlas.store.query import connect, run_sql
+from radlas.store.views import VIEWS
 
 from .conftest import radlas
 

@@ -23,10 +23,11 @@ from radlas.flows.base import Report
 from radlas.stages import whole
 from radlas.store.answer import apart, as_table, as_text
 from radlas.store.compact import MANY, RETENTION_HOURS, compact, vacuum
+from radlas.store.frozen import load_snapshot, read_snapshots
 from radlas.store.layout import open_store
 from radlas.store.locks import writing
 from radlas.store.query import connect, run_sql
-from radlas.store.snapshots import load_snapshot, open_snapshot, read_snapshots
+from radlas.store.snapshots import open_snapshot
 from radlas.store.travel import export, merge
 from radlas.tables import TABLES
 from radlas.words import counted

@@ -14,7 +14,8 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 
 from radlas.errors import ConfigError, Terminated
-from radlas.store.query import VIEWS, ended_with, make_late, run_sql, view_sql
+from radlas.store.query import ended_with, run_sql
+from radlas.store.views import VIEWS, make_late, view_sql
 from radlas.tables import TABLES, feature_column
 
 KEYWORDS = (

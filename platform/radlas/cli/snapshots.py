@@ -13,16 +13,11 @@ from radlas.entry import guarded, show
 from radlas.errors import StoreError
 from radlas.flows.base import Report
 from radlas.store.diff import diff_snapshots
+from radlas.store.frozen import Snapshot, load_snapshot, read_snapshots
 from radlas.store.gates import Gates, said
 from radlas.store.layout import open_store
 from radlas.store.locks import writing
-from radlas.store.snapshots import (
-    Snapshot,
-    create_snapshot,
-    load_snapshot,
-    read_snapshots,
-    verify_snapshot,
-)
+from radlas.store.snapshots import create_snapshot, verify_snapshot
 from radlas.store.travel import export
 from radlas.words import counted
 

@@ -8,9 +8,10 @@ from radlas.errors import StudyError
 from radlas.flows.blocks import study_matrix
 from radlas.learn.design import labels
 from radlas.learn.study import StudyConfig
+from radlas.store.frozen import Snapshot
 from radlas.store.layout import Store
 from radlas.store.masks import load_mask
-from radlas.store.snapshots import Snapshot, open_snapshot
+from radlas.store.snapshots import open_snapshot
 from radlas.words import counted
 
 _NAMED = 6  # cases in a message

@@ -18,9 +18,9 @@ from radlas.learn.fitted import FittedModel
 from radlas.learn.settings import MISSING
 from radlas.learn.study import StudyConfig
 from radlas.reasons import REASONS
+from radlas.store.frozen import Snapshot
 from radlas.store.layout import Store
 from radlas.store.ledger import Standing, as_it_ended, case_standings
-from radlas.store.snapshots import Snapshot
 
 Json = dict[str, Any]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from radlas.flows.networks import origin, why_null
 from radlas.learn.study import StudyConfig
+from radlas.store.frozen import Snapshot
 from radlas.store.layout import Store
 from radlas.store.recipes import load_recipe
-from radlas.store.snapshots import Snapshot
 from radlas.words import counted
 
 Json = dict[str, Any]

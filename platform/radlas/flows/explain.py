@@ -25,6 +25,7 @@ from radlas.learn.explain import deep_head, deep_parts
 from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
+from radlas.store.frozen import load_snapshot
 from radlas.store.layout import Store, open_store
 from radlas.store.models import (
     EXPLANATION,
@@ -36,7 +37,6 @@ from radlas.store.models import (
     read_beside,
     read_card,
 )
-from radlas.store.snapshots import load_snapshot
 from radlas.store.travel import merged_cases
 
 CAM_FOLDER = "cam"

@@ -15,8 +15,9 @@ from radlas.learn.study import StudyConfig
 from radlas.model import Row
 from radlas.report.qc_concerns import Concern, concerns_of
 from radlas.report.thumbnail import Thumbnail
+from radlas.store.frozen import Snapshot
 from radlas.store.layout import Store
-from radlas.store.snapshots import Snapshot, open_snapshot
+from radlas.store.snapshots import open_snapshot
 from radlas.store.travel import merged_cases
 
 MOST, PIXELS, QUALITY = 240, 128, 70  # a page of some megabytes; `radlas qc` shows all, larger

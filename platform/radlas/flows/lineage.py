@@ -25,6 +25,7 @@ from radlas.learn.study import StudyConfig
 from radlas.model import Row
 from radlas.store import delta
 from radlas.store.content import row_digests
+from radlas.store.frozen import Snapshot, load_snapshot
 from radlas.store.layout import Store
 from radlas.store.models import (
     VALIDATION,
@@ -35,7 +36,6 @@ from radlas.store.models import (
 )
 from radlas.store.parts import part_name, read_part, verify_part
 from radlas.store.recipes import load_recipe
-from radlas.store.snapshots import Snapshot, load_snapshot
 from radlas.store.travel import merged_cases
 from radlas.tables import ROW_DIGEST, TABLES
 from radlas.version import __version__

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from radlas.store import delta
+from radlas.store.frozen import load_snapshot
 from radlas.store.layout import Store
 from radlas.store.models import (
     LOOKS,
@@ -22,7 +23,6 @@ from radlas.store.models import (
     read_card,
     write_json,
 )
-from radlas.store.snapshots import load_snapshot
 
 Json = dict[str, Any]
 

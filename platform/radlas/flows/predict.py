@@ -22,9 +22,9 @@ from radlas.learn.persist import load
 from radlas.learn.stability import resampled_risks
 from radlas.learn.study import StudyConfig
 from radlas.report.format import digits_apart, fixed
+from radlas.store.frozen import load_snapshot
 from radlas.store.layout import open_store
 from radlas.store.models import model_folder, read_card
-from radlas.store.snapshots import load_snapshot
 from radlas.words import counted
 
 DRIVERS = 3  # on the terminal

@@ -27,9 +27,9 @@ from radlas.flows.networks import IMAGE_DIGITS
 from radlas.model import Row
 from radlas.stages import whole
 from radlas.store import delta
+from radlas.store.frozen import load_snapshot
 from radlas.store.layout import Store, open_store
 from radlas.store.pretraining import note_pretraining
-from radlas.store.snapshots import load_snapshot
 from radlas.store.travel import merged_cases
 from radlas.volumes.zarr import read_volume
 from radlas.words import counted

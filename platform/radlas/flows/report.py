@@ -25,6 +25,7 @@ from radlas.report import checklists
 from radlas.report.render import Page, compose
 from radlas.report.thumbnail import Thumbnail
 from radlas.stages import whole
+from radlas.store.frozen import load_snapshot
 from radlas.store.layout import open_store
 from radlas.store.models import (
     EXPLANATION,
@@ -36,7 +37,6 @@ from radlas.store.models import (
     model_name,
     read_card,
 )
-from radlas.store.snapshots import load_snapshot
 
 NUMBERS, TABLES = "results.json", "figures"
 

@@ -17,6 +17,7 @@ from radlas.flows.report import ReportConfig, report
 from radlas.flows.train import TrainConfig, train
 from radlas.flows.validate import ModelConfig, validate
 from radlas.learn.study import StudyConfig
+from radlas.store.frozen import load_snapshot
 from radlas.store.layout import Store, open_store
 from radlas.store.locks import writing
 from radlas.store.models import (
@@ -29,7 +30,7 @@ from radlas.store.models import (
     read_card,
     versions,
 )
-from radlas.store.snapshots import create_snapshot, load_snapshot
+from radlas.store.snapshots import create_snapshot
 
 
 class RetrainConfig(StoreConfig):

@@ -22,8 +22,8 @@ from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
 from radlas.learn.study import VARIANT, StudyConfig
 from radlas.report.evidence_validation import NOT_IMPUTED, WITHIN
+from radlas.store.frozen import Snapshot, load_snapshot
 from radlas.store.layout import Store
-from radlas.store.snapshots import Snapshot, load_snapshot
 
 SERIOUS = 3  # weight of a remark from which a case counts as remarked
 Json = dict[str, Any]

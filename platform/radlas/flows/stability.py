@@ -22,10 +22,11 @@ from radlas.flows.blocks import block_sets
 from radlas.flows.train import fitted_or_raise
 from radlas.learn.icc import Form, icc
 from radlas.learn.study import StudyConfig
+from radlas.store.frozen import Snapshot, load_snapshot
 from radlas.store.layout import open_store
 from radlas.store.masks import save_mask
 from radlas.store.matrix import feature_matrix
-from radlas.store.snapshots import Snapshot, load_snapshot, open_snapshot
+from radlas.store.snapshots import open_snapshot
 
 
 class StabilityConfig(StoreConfig):

@@ -38,9 +38,9 @@ from radlas.learn.persist import save
 from radlas.learn.study import CONTROL, VARIANT, StudyConfig
 from radlas.learn.training import Training, training_rows
 from radlas.report.format import fixed
+from radlas.store.frozen import load_snapshot
 from radlas.store.layout import open_store
 from radlas.store.models import find_version, model_name, publish
-from radlas.store.snapshots import load_snapshot
 from radlas.version import __version__
 from radlas.words import counted
 

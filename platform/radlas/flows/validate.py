@@ -25,6 +25,7 @@ from radlas.learn.persist import load
 from radlas.learn.study import CONTROL, StudyConfig
 from radlas.learn.subgroups import subgroups
 from radlas.report.format import fixed
+from radlas.store.frozen import Snapshot, load_snapshot
 from radlas.store.layout import Store, open_store
 from radlas.store.models import (
     VALIDATION,
@@ -35,7 +36,6 @@ from radlas.store.models import (
     read_card,
     resolve,
 )
-from radlas.store.snapshots import Snapshot, load_snapshot
 
 
 class ModelConfig(StoreConfig):

@@ -13,9 +13,10 @@ from typing import Any
 import duckdb
 import pyarrow.compute as pc
 
+from radlas.store.frozen import Snapshot
 from radlas.store.layout import Store
 from radlas.store.recipes import list_recipes, load_recipe
-from radlas.store.snapshots import PINNED, Snapshot, open_snapshot
+from radlas.store.snapshots import PINNED, open_snapshot
 from radlas.tables import BOOKKEEPING, ROW_DIGEST, VIEW_KEYS
 
 _NO_CELLS = {*BOOKKEEPING, "revision"}

@@ -15,12 +15,13 @@ import pyarrow.compute as pc
 from radlas.errors import StoreError
 from radlas.model import Row
 from radlas.store import delta
+from radlas.store.frozen import load_snapshot, snapshot_labels
 from radlas.store.layout import Store
 from radlas.store.ledger import case_counts
 from radlas.store.log import check_log
 from radlas.store.parts import part_name, verify_part
 from radlas.store.recipes import list_recipes, load_recipe
-from radlas.store.snapshots import load_snapshot, snapshot_labels, verify_snapshot
+from radlas.store.snapshots import verify_snapshot
 from radlas.store.told import told_cases
 from radlas.store.travel import merged_cases
 from radlas.tables import TABLES

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from radlas.config import Config
 from radlas.stages import whole
-from radlas.store.query import VIEWS, view_sql
+from radlas.store.views import VIEWS, view_sql
 from radlas.tables import TABLES
 
 

@@ -1,14 +1,10 @@
-"""Snapshots: named, numbered, immutable selections of rows. Created once, never rewritten."""
+"""Snapshots: named, numbered, immutable selections of rows, made, opened and verified."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 from typing import Any
 
 import duckdb
@@ -18,8 +14,9 @@ from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.content import content_digest
+from radlas.store.frozen import Snapshot, check_name, newest_snapshot, save_snapshot
 from radlas.store.gates import Gates, examine, refuse
-from radlas.store.layout import Store, documents
+from radlas.store.layout import Store
 from radlas.store.parts import part_name, verify_part
 from radlas.store.query import connect, run_sql
 from radlas.tables import TABLES
@@ -28,44 +25,6 @@ from radlas.words import counted
 
 # They make a snapshot's identity; the ledger is kept beside it, to tell what was left out.
 PINNED = ("cases", "rois", "clinical", "radiomics", "deep")
-_FOLDER = "snapshots"
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What a name stands for, for good.
-
-    Attributes:
-        id: Digest of the content: cohort, feature sets, every row. Layout and time do not count.
-        versions: Delta version per table; -1 for a table that was empty.
-        cases: Case ids, sorted.
-        feature_sets: Names, sorted.
-        tables: Rows and content digest per table.
-        counts: Cases and subjects per centre.
-        cohort_sql: The query that chose the cases; empty for all.
-        parts: Paths of the versions' parts per table, so that opening reads no log, however long
-            it grew; empty in snapshots of older versions.
-        validation: Gates and findings, as of ``store/gates.py``.
-    """
-
-    name: str
-    number: int
-    id: str
-    created_at: str
-    versions: Mapping[str, int]
-    cases: tuple[str, ...]
-    feature_sets: tuple[str, ...]
-    tables: Mapping[str, Mapping[str, Any]]
-    counts: Mapping[str, Mapping[str, int]]
-    cohort_sql: str = ""
-    parts: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    validation: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def label(self) -> str:
-        """``name@number``."""
-        return f"{self.name}@{self.number}"
 
 
 def create_snapshot(
@@ -92,7 +51,7 @@ def create_snapshot(
         ConfigError: The name, the cohort query or a feature set is wrong, or nothing is selected.
         StoreError: A gate refuses it; nothing is written then.
     """
-    _check_name(name)
+    check_name(name)
     for table in TABLES:
         compact(store, table)  # what is pinned is read for years; every run adds to the ledger
     versions, parts = delta.newest(store)
@@ -110,7 +69,7 @@ def create_snapshot(
         counts = _counts(connection)
         validation = examine(connection, gates or Gates())
     refuse(validation)
-    digest, previous = _identity(cases, wanted, tables), _newest(store, name)
+    digest, previous = _identity(cases, wanted, tables), newest_snapshot(store, name)
     if previous and previous.id == digest:
         return previous, False
     snapshot = Snapshot(
@@ -130,51 +89,6 @@ def create_snapshot(
     )
     save_snapshot(store, snapshot)
     return snapshot, True
-
-
-def load_snapshot(store: Store, label: str) -> Snapshot:
-    """The snapshot ``name@number``; a bare ``name`` is its newest.
-
-    Raises:
-        ConfigError: There is none of that name or number.
-    """
-    name, _, number = label.partition("@")
-    _check_name(name)
-    known = {one: path for _, one, path in _named(store, name)}
-    wanted = number or str(max(known, default=0))
-    if not wanted.isdecimal() or int(wanted) not in known:
-        told = ", ".join(snapshot_labels(store))
-        hint = f"there are: {told}" if told else "there is none yet: radlas snapshot create"
-        raise ConfigError(f"no snapshot {label!r}", str(store.place), hint)
-    return _load(store, known[int(wanted)])
-
-
-def snapshot_labels(store: Store) -> list[str]:
-    """``name@number`` of all snapshots, by name and number; their files are not read."""
-    return [f"{called}@{number}" for called, number, _ in _named(store)]
-
-
-def read_snapshots(store: Store) -> Iterator[Snapshot]:
-    """All snapshots by name and number, one after the other: each names all of its cases."""
-    named = _named(store)
-    here = store.place.fetched(_FOLDER)  # of hundreds in a bucket those that are new
-    for *_, path in named:
-        yield _parsed(store, path, (here / PurePosixPath(path).name).read_bytes())
-
-
-def _newest(store: Store, name: str) -> Snapshot | None:
-    """The last of a name; what became of its earlier files does not matter."""
-    known = _named(store, name)
-    return _load(store, known[-1][2]) if known else None
-
-
-def _named(store: Store, name: str = "") -> list[tuple[str, int, str]]:
-    """Name, number and file of the snapshots of a name, or of all."""
-    parted = (
-        (PurePosixPath(path).stem.partition("@"), path) for path in documents(store.place, _FOLDER)
-    )
-    found = [(one, int(n), path) for (one, _, n), path in parted if n.isdecimal()]
-    return sorted(known for known in found if name in ("", known[0]))
 
 
 def open_snapshot(
@@ -281,36 +195,3 @@ def _feature_sets(
 
 def _values(relation: duckdb.DuckDBPyRelation) -> set[str]:
     return set(relation.to_arrow_table().column(0).to_pylist())
-
-
-def _check_name(name: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}", name):
-        raise ConfigError(f"not a snapshot name: {name!r}", hint="letters, digits and dashes")
-
-
-def save_snapshot(store: Store, snapshot: Snapshot) -> None:
-    """Write a snapshot, once and for good.
-
-    Raises:
-        StoreError: There is one of that name and number.
-    """
-    text = json.dumps(vars(snapshot), indent=1, sort_keys=True) + "\n"
-    try:
-        store.place.create(f"{_FOLDER}/{snapshot.label}.json", text.encode())
-    except FileExistsError:
-        where = f"{store.place}, snapshot {snapshot.label}"
-        raise StoreError("the snapshot exists already", where, "run again") from None
-
-
-def _load(store: Store, path: str) -> Snapshot:
-    return _parsed(store, path, store.place.read(path))
-
-
-def _parsed(store: Store, path: str, text: bytes) -> Snapshot:
-    try:
-        values = json.loads(text)
-        lists = {name: tuple(values[name]) for name in ("cases", "feature_sets")}
-        return Snapshot(**{**values, **lists})
-    except (ValueError, TypeError, KeyError) as error:
-        where = f"{store.place}/{path}"
-        raise StoreError(f"the snapshot is damaged: {error}", where, "restore it") from error

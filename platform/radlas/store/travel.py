@@ -25,11 +25,12 @@ from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.content import key_digests
 from radlas.store.exported import opened, refuse_bucket, refuse_damage, stored_rows, tell_contents
+from radlas.store.frozen import Snapshot, save_snapshot
 from radlas.store.layout import Store, document, documents, open_store, write_head
 from radlas.store.pretraining import carry_notes, digests_of
 from radlas.store.query import connect
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe
-from radlas.store.snapshots import Snapshot, open_snapshot, save_snapshot
+from radlas.store.snapshots import open_snapshot
 from radlas.tables import ROW_DIGEST, TABLES
 from radlas.volumes.zarr import is_committed
 from radlas.words import counted

@@ -7,8 +7,9 @@ import pytest
 
 from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
+from radlas.store.frozen import load_snapshot, read_snapshots
 from radlas.store.gates import MEANINGS, Gates, examine, refuse, said
-from radlas.store.snapshots import create_snapshot, load_snapshot, read_snapshots
+from radlas.store.snapshots import create_snapshot
 
 from .conftest import case_row, feature_row, here
 

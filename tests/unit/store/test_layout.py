@@ -10,12 +10,13 @@ import pytest
 
 from radlas.errors import ConfigError, StoreError
 from radlas.store import layout
+from radlas.store.frozen import load_snapshot, read_snapshots
 from radlas.store.layout import init_store, open_store
 from radlas.store.masks import load_mask
 from radlas.store.models import read_alias, versions
 from radlas.store.pretraining import pretraining_of
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe, twins
-from radlas.store.snapshots import create_snapshot, load_snapshot, read_snapshots
+from radlas.store.snapshots import create_snapshot
 from radlas.store.travel import merged_cases
 
 from .conftest import here

@@ -11,7 +11,7 @@ import pytest
 
 from radlas.flows import extract, ingest
 from radlas.model import Outcome
-from radlas.store import delta, ledger, query
+from radlas.store import binding, delta, ledger, query
 from radlas.store.health import status
 from radlas.store.ledger import Recorder, as_it_ended, case_standings, release, standings
 
@@ -57,7 +57,7 @@ def test_whoever_reads_beside_an_ingest_finds_what_the_ledger_tells_and_a_cases_
 ):
     """At whatever step of the reader, and of the writer, the other one comes between."""
     writer = _stepwise(store, exam(), monkeypatch)
-    bind = query._bind
+    bind = binding._bind
 
     def bind_and_wait(*args):
         bind(*args)
@@ -66,7 +66,7 @@ def test_whoever_reads_beside_an_ingest_finds_what_the_ledger_tells_and_a_cases_
     for _ in range(steps % 4):
         next(writer, None)
     if steps < 4:
-        monkeypatch.setattr(query, "_bind", bind_and_wait)
+        monkeypatch.setattr(binding, "_bind", bind_and_wait)
     lacking = "select case_id from cases where case_id not in (select case_id from rois)"
     untold = "select case_id from latest where case_id not in (select case_id from cases)"
     with query.connect(store) as connection:

@@ -12,8 +12,9 @@ from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
 from radlas.store.layout import init_store
 from radlas.store.matrix import feature_matrix
-from radlas.store.query import VIEWS, connect, run_sql, view_sql
+from radlas.store.query import connect, run_sql
 from radlas.store.snapshots import create_snapshot, open_snapshot
+from radlas.store.views import VIEWS, view_sql
 from radlas.tables import TABLES, Column
 
 from .conftest import case_row, feature_row, fill, here

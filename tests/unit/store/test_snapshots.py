@@ -13,17 +13,11 @@ from radlas.cli import app
 from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
 from radlas.store.diff import diff_snapshots
+from radlas.store.frozen import load_snapshot, read_snapshots, save_snapshot
 from radlas.store.matrix import feature_matrix
 from radlas.store.query import connect
 from radlas.store.recipes import save_recipe
-from radlas.store.snapshots import (
-    create_snapshot,
-    load_snapshot,
-    open_snapshot,
-    read_snapshots,
-    save_snapshot,
-    verify_snapshot,
-)
+from radlas.store.snapshots import create_snapshot, open_snapshot, verify_snapshot
 
 from .conftest import case_row, feature_row, here, overwrite, part_names
 
@@ -123,7 +117,7 @@ def test_a_snapshot_file_is_never_rewritten(filled, monkeypatch):
     create_snapshot(filled, "x")
     before = filled.place.read(SNAPSHOT)
     delta.append(filled, "cases", [case_row("d")], run_id="r")
-    monkeypatch.setattr("radlas.store.snapshots._newest", lambda *_: None)  # a lost race
+    monkeypatch.setattr("radlas.store.snapshots.newest_snapshot", lambda *_: None)  # a lost race
     with pytest.raises(StoreError, match="exists already"):
         create_snapshot(filled, "x")
     assert filled.place.read(SNAPSHOT) == before

@@ -18,11 +18,12 @@ import pytest
 from radlas.errors import StoreError
 from radlas.model import Outcome
 from radlas.store import delta, health, travel
+from radlas.store.frozen import load_snapshot
 from radlas.store.layout import init_store, open_store
 from radlas.store.ledger import Recorder, case_standings
 from radlas.store.pretraining import note_pretraining, pretraining_of
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe
-from radlas.store.snapshots import create_snapshot, load_snapshot, verify_snapshot
+from radlas.store.snapshots import create_snapshot, verify_snapshot
 from radlas.store.travel import export, merge, merged_cases
 from radlas.tables import TABLES
 

@@ -1,0 +1,148 @@
+"""What views are made of: a table's pinned Parquet files in DuckDB, and nothing beside them."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import duckdb
+
+from radlas.errors import ConfigError
+from radlas.store import delta
+from radlas.store.layout import Store
+from radlas.tables import TABLES, Table
+
+_FROM = "from part"  # no extractor's column can be called so
+_SQL_TYPES = {
+    "string": "varchar",
+    "bool": "boolean",
+    "int64": "bigint",
+    "float64": "double",
+    "timestamp": "timestamptz",
+    "list<float32>": "float[]",
+}
+
+
+def bind_tables(
+    connection: duckdb.DuckDBPyConnection,
+    store: Store,
+    *,
+    versions: Mapping[str, int] | None,
+    parts: Mapping[str, Sequence[str]] | None,
+) -> None:
+    """Every table's rows, in a session whose settings suit a lake."""
+    connection.execute("set TimeZone = 'UTC'")
+    # Parts are never rewritten, and every view that is made reads their footers again without it.
+    connection.execute("set parquet_metadata_cache = true")
+    _without_bar(connection)
+    connection.execute("create schema pinned")  # what views are made of: none of it is to be asked
+    # What a query cannot hold goes there and is gone with the connection; else to the folder that
+    # somebody happens to stand in.
+    spill = Path(tempfile.gettempdir()) / f"radlas-sql-{uuid.uuid4().hex}"
+    connection.execute("set temp_directory = ?", [str(spill)])
+    # The ledger is looked at first: what it tells of, while others write, is then in the tables.
+    for table in sorted(TABLES.values(), key=lambda table: table.name != "outcomes"):
+        pinned = None if versions is None else versions.get(table.name, -1)
+        if parts and table.name in parts:
+            uris = delta.local(store, table.name, parts[table.name])
+        else:
+            uris = delta.files(store, table.name, pinned)
+        _bind(connection, table, uris)
+
+
+def _without_bar(connection: duckdb.DuckDBPyConnection) -> None:
+    """No progress bar: DuckDB takes ``python -c`` for a person, and would print one to stdout."""
+    try:
+        connection.execute("set enable_progress_bar_print = false")
+    except duckdb.InvalidInputException as error:
+        # A notebook without ipywidgets has no bar, and DuckDB no way to be told so there.
+        if "ipywidgets" not in str(error):
+            raise
+
+
+def _bind(connection: duckdb.DuckDBPyConnection, table: Table, uris: Sequence[str]) -> None:
+    """``pinned.<table>``: the pinned Parquet files under the declared columns, in their order.
+
+    A column that was declared after a file was written reads as NULL there.
+    """
+    name = f"pinned.{table.name}"
+    columns = ", ".join(f'"{c.name}" {_SQL_TYPES[c.type]}' for c in table.columns)
+    if not uris:
+        connection.execute(f"create table {name} ({columns})")
+        return
+    listed = ", ".join(quoted(_as_it_is(uri)) for uri in uris)
+    options = f"union_by_name = true, hive_partitioning = false, filename = '{_FROM}'"
+    # The partitions' values are the last folders of a part's own path: folders that the store
+    # itself lies in may look like partitions too.
+    ending = "/".join([*(f"{column}=([^/]+)" for column in table.partitions), "[^/]+$"])
+    values = [
+        f"regexp_extract(\"{_FROM}\", '/{ending}', {place}) as {column}"
+        for place, column in enumerate(table.partitions, 1)
+    ]
+    parts = ", ".join([f'* exclude ("{_FROM}")', *values])
+    connection.execute(f"create table {name}_declared ({columns})")
+    connection.execute(
+        f"create view {name} as from {name}_declared union all by name"
+        f" select {parts} from read_parquet([{listed}], {options})"
+    )
+
+
+def restrict(
+    connection: duckdb.DuckDBPyConnection,
+    cohort: Sequence[str] | None,
+    feature_sets: Sequence[str] | None,
+) -> None:
+    """``cohort`` and ``recipes``, what is visible: a snapshot's lists, or everything there is."""
+    if cohort is None:  # a view: to make a table of 100,000 takes as long as all else of opening
+        connection.execute("create view pinned.cohort as select case_id from pinned.cases")
+    else:
+        _list(connection, "cohort", "case_id", cohort)
+    if feature_sets is None:
+        connection.execute(
+            "create table pinned.recipes as select feature_set from pinned.radiomics"
+            " union select feature_set from pinned.deep"
+        )
+    else:
+        _list(connection, "recipes", "feature_set", feature_sets)
+
+
+def _list(
+    connection: duckdb.DuckDBPyConnection, name: str, column: str, values: Sequence[str]
+) -> None:
+    listed = "unnest(from_json(?, '[\"varchar\"]'))"  # a Python list is read value by value
+    sql = f"create table pinned.{name} as select {listed} {column}"
+    connection.execute(sql, [json.dumps(list(values))])
+
+
+def limit_memory(connection: duckdb.DuckDBPyConnection, memory: str) -> None:
+    """Let queries take no more; what they cannot hold goes to disk.
+
+    Raises:
+        ConfigError: ``memory`` is no amount of memory.
+    """
+    try:
+        connection.execute("set memory_limit = ?", [memory])
+    except duckdb.Error:
+        raise ConfigError(f"no amount of memory: {memory!r}", hint="as 2GB or 512MB") from None
+
+
+def confine(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
+    """From here on: no file but the lake's, no network, no extension, no change of settings."""
+    lake = f"{store.place.near / 'lake'}/"
+    connection.execute("set allowed_directories = ?", [[lake, _as_it_is(lake)]])
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+
+
+def quoted(text: str, sign: str = "'") -> str:
+    """A text of SQL; or, in double signs, a name."""
+    return sign + text.replace(sign, 2 * sign) + sign
+
+
+def _as_it_is(path: str) -> str:
+    """A path that DuckDB takes for no pattern: it would read ``s1`` for ``s[12]``, too."""
+    return re.sub(r"([*?[])", r"[\1]", path)
