@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import resource
 import tempfile
 import zipfile
 from copy import deepcopy
@@ -14,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydicom.pixels import pixel_array
+from tests.no_room import no_room
 
 from radlas.errors import DataError, WorkerError
 from radlas.ingest.base import FileRef
@@ -70,16 +70,10 @@ def test_no_room_for_what_is_unpacked_is_no_fault_of_the_source(kind, told, tmp_
     archive = FileRef(tmp_path / "images.zip", "image.nrrd")
     with zipfile.ZipFile(archive.path, "w") as file:
         file.writestr(archive.member, "NRRD0004")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    if told == "File too large":
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
-    else:
+    if told != "File too large":
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    try:
-        with pytest.raises(WorkerError) as caught:
-            read_pixels(dataset, "here") if kind == "compressed" else read_image(archive)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with no_room(), pytest.raises(WorkerError) as caught:
+        read_pixels(dataset, "here") if kind == "compressed" else read_image(archive)
     said = f"a file cannot be unpacked to the folder for temporary files: {told}"
     assert (caught.value.what, caught.value.reason) == (said, "os_error")
     assert str(tmp_path) not in str(caught.value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import resource
 import tempfile
 import threading
 import time
@@ -15,6 +14,7 @@ from types import SimpleNamespace
 
 import obstore
 import pytest
+from tests.no_room import no_room
 
 from radlas import answers, objects
 from radlas.bucket import Bucket
@@ -203,15 +203,6 @@ def test_a_disk_of_this_machine_that_is_full_is_told_with_its_folder(
     (tmp_path / "tmp").mkdir()
     full = tmp_path / "tmp" if step == "staging" else kept.place.near / "lake/cases"
     begun = getattr(Bucket, step)
-
-    @contextmanager
-    def no_room():
-        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     @contextmanager
     def prepared_without(*given):

@@ -2,8 +2,6 @@
 
 import os
 import pkgutil
-import resource
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.no_room import no_room
 
 from radlas.errors import StoreError
 from radlas.flows.storable import unstorable
@@ -48,17 +47,6 @@ def test_a_new_extractors_columns_widen_the_table_and_old_rows_hold_null(filled)
         "c": None,
         "d": 1.5,
     }
-
-
-@contextmanager
-def no_room():
-    """No file may grow by a byte."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @here

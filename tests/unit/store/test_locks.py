@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import time
 from types import SimpleNamespace
 
 import pytest
+from tests.no_room import no_room
 
 from radlas.errors import StoreError
 from radlas.store import leases
@@ -34,13 +34,10 @@ def test_runs_of_different_kinds_write_beside_each_other(store):
 
 def test_a_disk_without_room_for_a_name_is_told_with_its_folder(tmp_path):
     """The system names no file; and what a lock's file still held would fail again, at its end."""
-    store, limits = init_store(tmp_path / "store"), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
-    try:
-        with pytest.raises(OSError, match="File too large") as caught, writing(store, "ingest"):
-            pass
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    store = init_store(tmp_path / "store")
+    refused = pytest.raises(OSError, match="File too large")
+    with no_room(), refused as caught, writing(store, "ingest"):
+        pass
     assert caught.value.filename == str(tmp_path / "store" / "locks")
     with writing(store, "ingest"):
         pass
