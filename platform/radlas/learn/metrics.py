@@ -231,5 +231,7 @@ def _proportion(successes: int, trials: int, alpha: float) -> dict[str, Any]:
 
 
 def _rates(label: NDArray[np.bool_], value: Floats, edges: Floats) -> tuple[Floats, Floats]:
-    called = value[None, :] >= edges[:, None]
-    return called[:, label].mean(axis=1), (~called[:, ~label]).mean(axis=1)
+    """Sensitivity and specificity of every edge, counted in sorted scores: no table of pairs."""
+    positives, negatives = np.sort(value[label]), np.sort(value[~label])
+    missed, spared = (np.searchsorted(part, edges) for part in (positives, negatives))
+    return (len(positives) - missed) / len(positives), spared / len(negatives)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -192,3 +194,27 @@ def test_average_precision_is_scikit_learns_ties_included(seed):
     y, score = rng.integers(0, 2, 25), rng.integers(0, 6, 25) / 6
     assume(y.any())
     assert average_precision(y, score) == pytest.approx(average_precision_score(y, score))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=2, max_size=40))
+def test_rates_are_those_of_calling_everyone_anew_at_each_threshold(rows):
+    y, score = np.array(rows).T
+    assume(0 < y.sum() < len(y))
+    found = roc_points(y, score)
+    for at, sensitivity, specificity in found.itertuples(index=False):
+        called = score >= at
+        assert sensitivity == called[y == 1].mean()
+        assert specificity == (~called[y == 0]).mean()
+
+
+@pytest.mark.parametrize("curve", [roc_points, lambda y, s: choose_threshold(y, s, Threshold())])
+def test_many_patients_need_no_table_of_all_pairs(curve):
+    """Of 20,000 a table of every patient at every threshold takes 400 megabytes."""
+    rng = np.random.default_rng(1)
+    score = rng.random(20_000)
+    y = rng.random(20_000) < score
+    tracemalloc.start()
+    curve(y, score)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * score.nbytes
