@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from radlas.errors import StudyError
 from radlas.learn.calibration import checked_risks
 from radlas.learn.delong import Floats
+from radlas.learn.intervals import resamples
 
 
 def net_benefit(y: ArrayLike, risk: ArrayLike, thresholds: ArrayLike) -> Floats:
@@ -59,9 +60,13 @@ def decision_curve(
     label, value = checked_risks(y, risk)
     at = _inside(thresholds)
     model, everyone = net_benefit(label, value, at), treat_all(label, at)
-    rows = np.random.default_rng(seed).integers(0, len(label), size=(draws, len(label)))
-    drawn = np.stack([net_benefit(label[one], value[one], at) for one in rows])
-    other = np.stack([treat_all(label[one], at) for one in rows])
+    drawn, other = np.stack(
+        [
+            (net_benefit(label[one], value[one], at), treat_all(label[one], at))
+            for one in resamples(len(label), draws, seed)
+        ],
+        axis=1,
+    )
     gain, drawn_gain = model - np.maximum(everyone, 0), drawn - np.maximum(other, 0)
     levels = [alpha / 2, 1 - alpha / 2]
     low, high = np.quantile(drawn, levels, axis=0)

@@ -16,6 +16,7 @@ from radlas.errors import StudyError
 from radlas.learn.design import parse_column
 from radlas.learn.fitted import FittedModel
 from radlas.learn.harmonise import CENTRE
+from radlas.learn.intervals import resamples
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,8 +121,7 @@ def group_shares(
     if not size.any():
         return []
     share = size.mean(axis=0) / size.mean(axis=0).sum()
-    rows = np.random.default_rng(seed).integers(0, len(size), (draws, len(size)))
-    drawn = size[rows].mean(axis=1)
+    drawn = np.stack([size[one].mean(axis=0) for one in resamples(len(size), draws, seed)])
     drawn /= np.maximum(drawn.sum(axis=1, keepdims=True), 1e-300)
     low, high = np.quantile(drawn, [alpha / 2, 1 - alpha / 2], axis=0)
     found = [

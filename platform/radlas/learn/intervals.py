@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
 from radlas.errors import StudyError
@@ -116,8 +116,7 @@ def bootstrap(
     label, value = checked(y, score)
     truth = label.astype(np.float64)
     found = statistic(truth, value)
-    chance = np.random.default_rng(seed)
-    rows = chance.integers(0, len(truth), size=(draws, len(truth)))
+    rows = resamples(len(truth), draws, seed)
     drawn = np.array([statistic(truth[one], value[one]) for one in rows])
     drawn = drawn[np.isfinite(drawn)]
     if not np.isfinite(found) or len(drawn) < draws / 2:
@@ -138,6 +137,15 @@ def bootstrap(
         "method": method,
         "note": note,
     }
+
+
+def resamples(count: int, draws: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """Rows of one resample after another, each of shape ``(row,)``.
+
+    All at once they would be as many numbers as rows times draws; the numbers are the same.
+    """
+    chance = np.random.default_rng(seed)
+    return (chance.integers(0, count, size=count) for _ in range(draws))
 
 
 def _corrected(

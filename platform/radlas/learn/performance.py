@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from radlas.learn.calibration import between, calibration, checked_risks, distances
 from radlas.learn.decision import decision_curve
 from radlas.learn.delong import Floats, auc
-from radlas.learn.intervals import bootstrap, predictive_values
+from radlas.learn.intervals import bootstrap, predictive_values, resamples
 from radlas.learn.lowess import smooth
 from radlas.learn.metrics import (
     at_threshold,
@@ -112,11 +112,11 @@ def _smooth(y: ArrayLike, risk: ArrayLike, study: StudyConfig) -> Json:
     if np.ptp(value) < 1e-12:
         return {"calibration_errors": None, "calibration_curve": None}
     grid = np.linspace(value.min(), value.max(), POINTS)
-    rows = np.random.default_rng(study.seed).integers(0, len(label), (CURVE_DRAWS, len(label)))
+    rows = resamples(len(label), CURVE_DRAWS, study.seed)
     truth = label.astype(np.float64)
-    drawn = [(value[one], smooth(value[one], truth[one])) for one in rows if np.ptp(value[one]) > 0]
-    curves = np.stack([between(*one, grid) for one in drawn])
-    means = [distances(*one)["ici"] for one in drawn]
+    fits = ((value[one], smooth(value[one], truth[one])) for one in rows if np.ptp(value[one]) > 0)
+    drawn = [(between(*one, grid), distances(*one)["ici"]) for one in fits]
+    curves, means = np.stack([curve for curve, _ in drawn]), [mean for _, mean in drawn]
     levels = [study.alpha / 2, 1 - study.alpha / 2]
     low, high = _band(curves, levels)
     events = smooth(value, truth)

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from radlas.errors import StudyError
-from radlas.learn.intervals import bootstrap, clopper_pearson, predictive_values, wilson
+from radlas.learn.decision import decision_curve
+from radlas.learn.explain import Explanation, group_shares
+from radlas.learn.intervals import bootstrap, clopper_pearson, predictive_values, resamples, wilson
 from radlas.learn.metrics import average_precision, brier, f1_score
 
 
@@ -80,6 +85,39 @@ def test_the_same_seed_gives_the_same_interval():
     y, risk = sample()
     assert bootstrap(y, risk, brier) == bootstrap(y, risk, brier)
     assert bootstrap(y, risk, brier, seed=1) != bootstrap(y, risk, brier)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 7, 128, 1001])
+def test_resamples_are_those_of_one_table(rows):
+    """Drawn one after another: published intervals hang on these very rows."""
+    table = np.random.default_rng(3).integers(0, rows, size=(101, rows))
+    np.testing.assert_array_equal(list(resamples(rows, 101, 3)), table)
+
+
+def shares(risk, draws):
+    values = pd.DataFrame(np.stack([risk, 1 - risk], axis=1), columns=["a", "b"])
+    found = Explanation(values, values, 0.0, values["a"], {})
+    group_shares(found, {"a": "one", "b": "two"}, draws=draws)
+
+
+@pytest.mark.parametrize(
+    "resampled",
+    [
+        lambda y, risk, draws: bootstrap(y, risk, brier, draws=draws),
+        lambda y, risk, draws: decision_curve(y, risk, [0.5], draws=draws),
+        lambda _, risk, draws: shares(risk, draws),
+    ],
+    ids=["interval", "decision curve", "shares"],
+)
+def test_a_resample_is_gone_before_the_next(resampled):
+    """Memory grows with the patients, and not with patients times resamples."""
+    y, risk = sample(3000)
+    resampled(y, risk, 5)
+    tracemalloc.start()
+    resampled(y, risk, 400)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50 * risk.nbytes  # the table of resamples alone is 400
 
 
 def test_a_value_at_the_edge_of_its_draws_has_no_bca_and_says_what_it_has():
