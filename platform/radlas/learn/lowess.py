@@ -53,18 +53,25 @@ def _window(x: Floats, here: int, left: int, width: int) -> int:
 def _local_line(x: Floats, y: Floats, at: float, width: int, reach: float) -> float:
     """Fit at one place; rows begin with the window, and those beyond it may tie with its last."""
     radius = max(at - x[0], x[width - 1] - at)
-    distance = np.abs(x - at)
-    if radius > 0:
-        weight = np.where(distance <= 0.001 * radius, 1.0, (1 - (distance / radius) ** 3) ** 3)
-        weight = np.where(distance <= 0.999 * radius, weight, 0.0)
-    else:
-        weight = (distance == 0).astype(np.float64)
+    ends = int(np.searchsorted(x, at + radius, side="right"))
+    x, y = x[:ends], y[:ends]
+    weight = _tricube(np.abs(x - at), radius) if radius > 0 else np.ones(ends)
     weight /= weight.sum()
     centre = float(weight @ x)
     spread = float(weight @ (x - centre) ** 2)
     if reach > 0 and np.sqrt(spread) > 0.001 * reach:
         weight = weight * (1 + (at - centre) / spread * (x - centre))
     return float(weight @ y)
+
+
+def _tricube(distance: Floats, radius: float) -> Floats:
+    """Weights of rows so far away; cubes are multiplied out as in R, as powers take far longer."""
+    share = distance / radius
+    rest: Floats = 1 - share * share * share
+    weight = rest * rest * rest
+    weight[distance <= 0.001 * radius] = 1.0
+    weight[distance > 0.999 * radius] = 0.0
+    return weight
 
 
 def _onward(x: Floats, fitted: Floats, here: int, delta: float) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 from scipy.stats import chi2
@@ -116,6 +116,33 @@ def test_a_line_is_reproduced_and_rows_may_come_in_any_order(seed, slope, level)
     np.testing.assert_allclose(smooth(x, y), y, atol=1e-9)
     noisy = y + rng.normal(size=60)
     np.testing.assert_allclose(smooth(x[order], noisy[order]), smooth(x, noisy)[order], atol=1e-12)
+
+
+def plain_line(x, y, at, width):
+    """Cleveland's formula at one place, from every row."""
+    distance = np.abs(x - at)
+    radius = np.sort(distance)[width - 1]
+    weight = np.clip(1 - (distance / radius) ** 3, 0, None) ** 3 if radius else distance == 0
+    weight = np.where(distance <= 0.001 * radius, 1.0, weight) * (distance <= 0.999 * radius)
+    weight = weight / weight.sum()
+    centre = weight @ x
+    spread = weight @ (x - centre) ** 2
+    if np.sqrt(spread) > 0.001 * np.ptp(x):
+        weight = weight * (1 + (at - centre) / spread * (x - centre))
+    return weight @ y
+
+
+@given(st.integers(0, 999), st.integers(5, 80), st.sampled_from([1, 2, 16]))
+@settings(max_examples=40)
+def test_every_local_line_is_that_of_all_rows(seed, rows, digits):
+    """Ties within and at the edge of a window, and windows of one value, included."""
+    rng = np.random.default_rng(seed)
+    x = np.round(rng.random(rows) ** rng.choice([1, 6]), digits)
+    y = (rng.random(rows) < x).astype(float)
+    assume(np.ptp(x) > 0)
+    width = max(2, int(2 / 3 * rows + 1e-7))
+    plain = [plain_line(x, y, at, width) for at in x]
+    np.testing.assert_allclose(smooth(x, y, step=0), plain, rtol=0, atol=1e-12)
 
 
 def test_interpolating_changes_little():
