@@ -93,6 +93,7 @@ def bootstrap(
     alpha: float = 0.05,
     draws: int = DRAWS,
     seed: int = 0,
+    without: Callable[[Floats, Floats], Floats] | None = None,
 ) -> dict[str, Any]:
     """A statistic with its BCa interval over resampled subjects.
 
@@ -104,6 +105,8 @@ def bootstrap(
         alpha: One minus the confidence level.
         draws: Resamples.
         seed: Of the resampling; the same for every statistic, so that they can be compared.
+        without: The statistic without each row in turn, shape ``(row,)``, if all can be had at
+            once; else it is asked of all rows but one, as often as there are rows.
 
     Returns:
         ``value``, ``interval`` (``None`` if there is none), ``method``, ``note``.
@@ -123,10 +126,8 @@ def bootstrap(
         return {"value": None, "interval": None, "method": "", "note": "not estimable"}
     if np.ptp(drawn) <= ROUNDING * max(1.0, float(np.abs(drawn).max())):
         return {"value": float(found), "interval": None, "method": "", "note": SAME}
-    left_out = [
-        statistic(*(np.delete(part, i) for part in (truth, value))) for i in range(len(truth))
-    ]
-    levels, method = _corrected(float(found), drawn, np.array(left_out), alpha)
+    left_out = without(truth, value) if without else _left_out(truth, value, statistic)
+    levels, method = _corrected(float(found), drawn, left_out, alpha)
     low, high = np.quantile(drawn, levels)
     note = (
         f"{draws - len(drawn)} of {draws} resamples left it undefined" if len(drawn) < draws else ""
@@ -146,6 +147,12 @@ def resamples(count: int, draws: int, seed: int) -> Iterator[NDArray[np.int64]]:
     """
     chance = np.random.default_rng(seed)
     return (chance.integers(0, count, size=count) for _ in range(draws))
+
+
+def _left_out(truth: Floats, value: Floats, statistic: Statistic) -> Floats:
+    """The statistic without each row in turn, by the square of the rows."""
+    rows = range(len(truth))
+    return np.array([statistic(np.delete(truth, i), np.delete(value, i)) for i in rows])
 
 
 def _corrected(

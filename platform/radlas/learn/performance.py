@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from radlas.learn.calibration import between, calibration, checked_risks, distan
 from radlas.learn.decision import decision_curve
 from radlas.learn.delong import Floats, auc
 from radlas.learn.intervals import bootstrap, predictive_values, resamples
+from radlas.learn.left_out import average_precision_without, brier_without, f1_without
 from radlas.learn.lowess import smooth
 from radlas.learn.metrics import (
     at_threshold,
@@ -72,16 +74,16 @@ def full_performance(y: ArrayLike, risk: ArrayLike, threshold: float, study: Stu
         return found
     settings = {"alpha": study.alpha, "seed": study.seed}
     statistics = {
-        "brier": brier,
-        "f1": lambda truth, score: f1_score(truth, score, threshold),
-        "average_precision": average_precision,
+        "brier": (brier, brier_without),
+        "f1": (partial(f1_score, threshold=threshold), partial(f1_without, threshold=threshold)),
+        "average_precision": (average_precision, average_precision_without),
     }
     points = precision_points(y, risk)
     return {
         **found,
         "intervals": {
-            name: bootstrap(y, risk, statistic, **settings)  # type: ignore[arg-type]
-            for name, statistic in statistics.items()
+            name: bootstrap(y, risk, statistic, without=without, **settings)  # type: ignore[arg-type]
+            for name, (statistic, without) in statistics.items()
         },
         "precision_recall": {n: points[n].tolist() for n in ("recall", "precision")},
         "elsewhere": _elsewhere(found["decision"], study),
