@@ -245,6 +245,8 @@ def _missing(
         missing["comparisons"] = "The study has one model."
     if validated is not None and not found["subgroups"]:
         missing["subgroups"] = "The study declares none."
+    if not any(found["honesty"].values()):
+        missing["honesty"] = "The study declares none."
     if not any(found["sensitivity"].values()):
         missing["sensitivity"] = "The study declares none."
     mass = [one for case in (found["cam"] or {"cases": []})["cases"] for one in case["mass"]]

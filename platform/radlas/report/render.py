@@ -109,7 +109,7 @@ def _model_panels(evidence: Evidence, outcome: Outcome) -> list[Panel]:
     models, primary = evidence["models"], evidence["primary"]
     results = figures_model.validated(models)
     drawn = []
-    if honesty := evidence.get("honesty"):
+    if (honesty := evidence.get("honesty")) and honesty["rows"]:
         drawn.append(figures_validation.controls(models, honesty, primary))
     if not results:
         return drawn

@@ -170,6 +170,24 @@ def test_what_was_not_made_is_said(brief):
         assert f'id="absent-{key}"' in page
 
 
+def test_a_study_without_controls_shows_no_empty_table_of_them(brief):
+    """Nor says what was done with labels that nobody permuted."""
+    none: dict[str, Any] = {"rows": [], "missing": {}}
+    why = {"honesty": "The study declares none."}
+    page, tables = compose({**brief, "honesty": none, "missing": why})
+    assert "controls" not in tables
+    assert "permuted once" not in page
+    assert "No control was fitted." in page
+    assert why["honesty"] in page
+
+
+def test_controls_that_could_not_be_fitted_are_named_where_none_could(brief):
+    lost = {"volume": "no block of the tumour"}
+    page, tables = compose({**brief, "honesty": {"rows": [], "missing": lost}})
+    assert "controls" not in tables
+    assert lost["volume"] in page
+
+
 def test_nothing_is_warned_of_where_controls_end_at_chance(believable):
     said = " ".join(verdict.warnings(believable))
     for word in ("leaks", "learned may be the centre", "not stable", "told apart"):
