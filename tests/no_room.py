@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def no_room() -> Iterator[None]:
-    """No file may grow by a byte."""
+def no_room(limit: int = 0) -> Iterator[None]:
+    """No file may grow past so many bytes: by none at all."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
     try:
         yield
     finally:

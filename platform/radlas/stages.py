@@ -88,8 +88,8 @@ def located(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is not None:
-            error.strerror = os.strerror(error.errno)
+        # One without a number has its words alone, and they are lost once it has a file.
+        error.strerror = str(error) if error.errno is None else os.strerror(error.errno)
         if error.filename is None or any(map(is_stage, Path(str(error.filename)).parts)):
             error.filename = str(path)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,9 @@ def save(dataset: Dataset, path: Path) -> None:
     meta.ImplementationClassUID = UID(f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, MARK).int}")
     meta.ImplementationVersionName = "RADLAS_PHANTOM"
     dataset.file_meta = meta
-    dcmwrite(path, dataset, enforce_file_format=True)
+    whole = io.BytesIO()  # of a full disk pydicom tells by its own stack
+    dcmwrite(whole, dataset, enforce_file_format=True)
+    path.write_bytes(whole.getvalue())
 
 
 def identity(subject: Subject, labels: Labels) -> Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,4 +52,16 @@ def _write(voxels: NDArray[Any], grid: Geometry, path: Path) -> None:
     image.SetOrigin(grid.origin)
     image.SetDirection(grid.direction.ravel().tolist())
     image.SetMetaData(DESCRIPTION, MARK)
-    sitk.WriteImage(image, str(path), True)  # its gzip header holds neither time nor name
+    try:
+        sitk.WriteImage(image, str(path), True)  # its gzip header holds neither time nor name
+        held = _length(path)
+    except (RuntimeError, EOFError):
+        held = 0
+    if held < voxels.size * np.dtype(kind).itemsize:  # ITK says it to stderr alone, and goes on
+        raise OSError(f"{path.name} could not be written whole, as on a full disk")
+
+
+def _length(path: Path) -> int:
+    """How much a file holds, unpacked [byte]; EOFError if it breaks off."""
+    with gzip.open(path) as stream:
+        return sum(map(len, iter(lambda: stream.read(2**20), b"")))

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from radlas.stages import sync, whole
+from radlas.stages import located, sync, whole
 from radlas.store.layout import init_store
 
 SHARED = Path("/dev/shm")  # noqa: S108 - that folder is meant
@@ -51,6 +51,16 @@ def test_of_a_full_disk_it_is_said_where(tmp_path, full_disk):
     with full_disk("page"), refused as full, whole(tmp_path / "page") as file:
         file.write_text("x")
     assert full.value.filename == str(tmp_path / "page")
+
+
+def test_an_error_without_a_number_keeps_its_words(tmp_path):
+    """Libraries raise such; with a file it read as [Errno None] None."""
+    with pytest.raises(OSError, match="half of it is missing") as failed, located(tmp_path):
+        raise OSError("half of it is missing")
+    assert (failed.value.strerror, failed.value.filename) == (
+        "half of it is missing",
+        str(tmp_path),
+    )
 
 
 def test_a_disk_that_fails_as_it_is_asked_to_keep_a_file_is_told_with_the_file(

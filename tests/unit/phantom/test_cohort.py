@@ -9,6 +9,7 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
+from tests.no_room import no_room
 
 from radlas.errors import ConfigError, WorkerError
 from radlas.phantom import PhantomConfig, write_cohort
@@ -87,6 +88,30 @@ def test_a_process_that_is_killed_is_told_as_that_and_no_defect(tmp_path: Path):
     with pytest.raises(WorkerError, match="was killed") as caught:
         write_cohort(PhantomConfig(out=tmp_path / "cohort", subjects=12, workers=2), kill)
     assert (caught.value.where, caught.value.reason) == (str(tmp_path), "crashed")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("centre", "told"),
+    [
+        ("centre-a", "File too large"),
+        ("centre-b", "File too large"),
+        ("centre-c", "_image.nii.gz could not be written whole"),
+    ],
+)
+@pytest.mark.parametrize("limit", [0, 1000, 100_000])
+def test_no_centre_is_made_whole_on_a_disk_without_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, centre: str, told: str, limit: int
+):
+    """ITK goes on as if nothing were, and pydicom tells its own stack: of a full disk in the
+    middle of a NIfTI file a cohort was called complete that held half an image."""
+    subjects = [one for one in plan_subjects(6, seed=3) if one.centre == centre]
+    monkeypatch.setattr("radlas.phantom.cohort.plan_subjects", lambda *_, **__: subjects)
+    config = PhantomConfig(out=tmp_path / "cohort", subjects=6, seed=3, workers=1)
+    with no_room(limit), pytest.raises(OSError, match=told) as refused:
+        write_cohort(config)
+    assert refused.value.filename == str(tmp_path / "cohort")
+    assert refused.value.strerror.count("\n") == 0
     assert list(tmp_path.iterdir()) == []
 
 
