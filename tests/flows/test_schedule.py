@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from tests.no_room import no_room
 
 from radlas.cli import schedule
 from radlas.flows.schedule import parse_schedule
@@ -61,6 +62,23 @@ def test_a_round_that_has_ended_is_told_however_soon_the_wish_to_end_follows(con
     monkeypatch.setattr(schedule, "_parsed", lambda _: os.kill(os.getpid(), signal.SIGTERM))
     said = radlas("schedule", config, "--every", "1d", "--json")
     assert (said.code, said.data["round"], said.data["exit_code"]) == (0, 1, 0)
+
+
+def test_a_log_without_room_ends_no_rounds_and_is_told_with_the_next(tmp_path, capsys):
+    """The store's disk is often the log's: the first round that met a full one was the last."""
+    with (tmp_path / "log").open("w") as log, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schedule.sys, "stdout", log)
+        patch.setattr(
+            schedule, "_round", lambda *_, **__: {"at": "x", "seconds": 1, "exit_code": 2}
+        )
+        patch.setattr(schedule, "_wait", lambda *_, **__: None)
+        plan = parse_schedule("30m", "")
+        with no_room():
+            assert schedule._repeat(plan, [], 2, schedule._Stop(), as_json=False) == 2
+        schedule._say({"round": 3, "at": "x", "seconds": 1, "exit_code": 0}, as_json=False)
+    rounds = [line.split()[2] for line in (tmp_path / "log").read_text().splitlines()]
+    assert rounds == ["1", "2", "3"]
+    assert capsys.readouterr().err.splitlines() == ["schedule: stdout: File too large"] * 2
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -121,7 +121,7 @@ def _repeat(
 def _wait(due: datetime, *, as_json: bool) -> None:
     left = due.timestamp() - time.time()
     if left > 0 and not as_json:
-        print(f"schedule: next round at {due.astimezone():%Y-%m-%d %H:%M}", flush=True)
+        _print(f"schedule: next round at {due.astimezone():%Y-%m-%d %H:%M}")
     while left > 0:
         time.sleep(min(left, _NAP))
         left = due.timestamp() - time.time()
@@ -156,7 +156,18 @@ def _parsed(text: str) -> Any:
 
 def _say(told: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(told), flush=True)
+        _print(json.dumps(told))
         return
     line = f"schedule: round {told['round']} of {told['at']} ended with exit code"
-    print(f"{line} {told['exit_code']} after {told['seconds']:.0f} s", flush=True)
+    _print(f"{line} {told['exit_code']} after {told['seconds']:.0f} s")
+
+
+def _print(line: str) -> None:
+    """Where the log's disk is full, the next round comes all the same, and the line with it."""
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        raise  # nobody reads, and nobody will
+    except OSError as error:
+        with suppress(OSError):  # it may lie on the same disk: the exit code is left
+            print(f"schedule: stdout: {error.strerror}", file=sys.stderr, flush=True)
