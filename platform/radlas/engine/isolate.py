@@ -20,7 +20,7 @@ from multiprocessing.util import Finalize
 from typing import Any
 
 from radlas.engine.base import Done, measure
-from radlas.engine.spawn import deaf_to_interrupts, main_left_alone
+from radlas.engine.spawn import deaf_to_interrupts, end_with_parent, main_left_alone
 from radlas.errors import WorkerError
 
 _THREADS = (
@@ -189,15 +189,7 @@ def _move_in(environment: Mapping[str, str]) -> None:
     keep_freed_memory()
     gc.disable()  # until the first answer: to search all that a task loads takes a fifth of it
     os.dup2(2, 1)  # what libraries print is no part of the report on our parent's stdout
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """In the middle of a task, too: nobody waits for it, and the next run wants core and device."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    end_with_parent()
 
 
 def _opened(sealed: bytes) -> Any:

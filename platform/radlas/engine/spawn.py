@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -49,6 +51,21 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
         if came:
             signal.raise_signal(came[0])
+
+
+def end_with_parent() -> None:
+    """This process ends when the one that started it does, however that comes.
+
+    In the middle of a task, too: nobody waits for it, and the next run wants core and device.
+    """
+    threading.Thread(target=_follow, daemon=True).start()
+
+
+def _follow() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def importable(work: Callable[[Any], Any]) -> bool:

@@ -6,6 +6,10 @@ import csv
 import hashlib
 import json
 import multiprocessing
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -89,6 +93,17 @@ def test_a_process_that_is_killed_is_told_as_that_and_no_defect(tmp_path: Path):
         write_cohort(PhantomConfig(out=tmp_path / "cohort", subjects=12, workers=2), kill)
     assert (caught.value.where, caught.value.reason) == (str(tmp_path), "crashed")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_killed_leaves_no_process_behind(tmp_path: Path):
+    """They waited for work for ever, each with its memory and its end of the run's output."""
+    command = [sys.executable, "-m", "radlas", "phantom", str(tmp_path / "cohort"), "--subjects=60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
+        while not list(tmp_path.glob(".*/cohort/centre-*")) and run.poll() is None:
+            time.sleep(0.05)
+        run.kill()
+        run.communicate(timeout=30)  # ends when nobody has that pipe any more
+    assert run.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(
