@@ -8,9 +8,10 @@ import importlib
 import json
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,16 +132,17 @@ def _write_subjects(
 ) -> dict[str, tuple[float, bool]]:
     """Tumour volume [mm^3] by subject, and whether edema was drawn."""
     found = {}
-    for done, (name, facts) in enumerate(_each_subject(subjects, root, workers), start=1):
-        found[name] = facts
-        if progress is not None:
-            progress(done, len(subjects))
+    with closing(_each_subject(subjects, root, workers)) as each:
+        for done, (name, facts) in enumerate(each, start=1):
+            found[name] = facts
+            if progress is not None:
+                progress(done, len(subjects))
     return found
 
 
 def _each_subject(
     subjects: Sequence[Subject], root: Path, workers: int
-) -> Iterator[tuple[str, tuple[float, bool]]]:
+) -> Generator[tuple[str, tuple[float, bool]], None, None]:
     if workers == 1:
         yield from (_write_subject(subject, root) for subject in subjects)
         return
@@ -153,6 +155,8 @@ def _each_subject(
         except BrokenProcessPool as error:
             what, hint = "a process that draws subjects was killed", "fewer at once, or more memory"
             raise WorkerError(what, str(root.parent.parent), hint, "crashed") from error
+        finally:
+            pool.shutdown(cancel_futures=True)  # it would draw the whole cohort before it ends
 
 
 def _write_subject(subject: Subject, root: Path) -> tuple[str, tuple[float, bool]]:

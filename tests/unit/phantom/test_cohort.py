@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.no_room import no_room
@@ -92,6 +94,27 @@ def test_a_process_that_is_killed_is_told_as_that_and_no_defect(tmp_path: Path):
     with pytest.raises(WorkerError, match="was killed") as caught:
         write_cohort(PhantomConfig(out=tmp_path / "cohort", subjects=12, workers=2), kill)
     assert (caught.value.where, caught.value.reason) == (str(tmp_path), "crashed")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_interrupts_a_run_does_not_wait_for_the_subjects_that_nobody_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """SIGTERM and a full disk ended a run only when the whole cohort was drawn, to be removed."""
+    futures: list[Future[Any]] = []
+
+    class Watched(ProcessPoolExecutor):
+        def submit(self, *given: Any, **named: Any) -> Future[Any]:
+            futures.append(super().submit(*given, **named))
+            return futures[-1]
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("radlas.phantom.cohort.ProcessPoolExecutor", Watched)
+    with pytest.raises(KeyboardInterrupt):
+        write_cohort(PhantomConfig(out=tmp_path / "cohort", subjects=30, workers=2), stop)
+    assert sum(one.cancelled() for one in futures) > 15
     assert list(tmp_path.iterdir()) == []
 
 
