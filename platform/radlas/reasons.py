@@ -1,7 +1,7 @@
 """Every reason for which a case is quarantined: what it means and what to do.
 
 A ``DataError`` names one of these codes; its hint is the remedy unless the place that raises it
-knows better. The README's table and the tests are made from this one.
+knows better. The table in docs/quarantine.md and the tests are made from this one.
 """
 
 from __future__ import annotations

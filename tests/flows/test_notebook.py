@@ -1,4 +1,4 @@
-"""The notebooks, and what the README prints, run on a store whose names they do not know."""
+"""The notebooks, and what the pages print, run on a store whose names they do not know."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from .conftest import radlas
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = "\n".join(
+    page.read_text(encoding="utf-8") for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
+)
 
 
 def state_of(store):
@@ -113,17 +115,17 @@ def test_a_query_that_a_notebook_names_can_be_asked(study_store, tmp_path, monke
         assert said.code == 0, said.out + said.err
 
 
-def readme_queries():
-    """Every query the README prints, with its options."""
-    return re.findall(r'^radlas query (--snapshot \S+ )?"([^"]+)"', README, re.MULTILINE)
+def printed_for_users():
+    """Every query that the README and the pages of docs print, with its options."""
+    return re.findall(r'^radlas query (--snapshot \S+ )?"([^"]+)"', PAGES, re.MULTILINE)
 
 
-def test_the_readme_prints_queries_of_the_live_store_and_of_a_snapshot():
-    assert {bool(options) for options, _ in readme_queries()} == {True, False}
+def test_the_pages_print_queries_of_the_live_store_and_of_a_snapshot():
+    assert {bool(options) for options, _ in printed_for_users()} == {True, False}
 
 
-@pytest.mark.parametrize(("options", "sql"), readme_queries())
-def test_every_query_of_the_readme_has_an_answer(study_store, options, sql):
+@pytest.mark.parametrize(("options", "sql"), printed_for_users())
+def test_every_query_of_the_pages_has_an_answer(study_store, options, sql):
     frozen = ("--snapshot", "first") if options else ()
     said = radlas("query", "--store", study_store, "--format", "json", *frozen, sql)
     assert said.code == 0, said.err
@@ -132,13 +134,13 @@ def test_every_query_of_the_readme_has_an_answer(study_store, options, sql):
 
 
 def test_the_readmes_cohort_selects_one_case_per_subject(study_store):
-    (sql,) = re.findall(r'create first --cohort "([^"]+)"', README)
+    (sql,) = re.findall(r'create first --cohort "([^"]+)"', PAGES)
     rows = radlas("query", "--store", study_store, "--format", "json", sql).data
     assert len({row["case_id"] for row in rows}) == len(rows) == 18
 
 
-def test_the_readmes_python_runs(study_store):
-    (code,) = re.findall(r"```python\n(import radlas\n.+?)```", README, re.DOTALL)
+def test_the_python_of_the_pages_runs(study_store):
+    (code,) = re.findall(r"```python\n(import radlas\n.+?)```", PAGES, re.DOTALL)
     code = code.replace('"demo/store"', repr(str(study_store))).replace('"demo"', '"first"')
     names = {}
     exec(code, names)  # noqa: S102 - our own text

@@ -234,12 +234,12 @@ def test_compact_says_what_it_did_and_changes_no_answer(own_store):
     assert radlas("verify", "--store", own_store).code == 0
 
 
-def readme_queries():
-    text = (Path(__file__).parents[2] / "README.md").read_text()
+def printed_queries():
+    text = (Path(__file__).parents[2] / "docs/query.md").read_text()
     return re.findall(r'^radlas query (?:--snapshot demo )?"(.*?)"', text, re.MULTILINE | re.DOTALL)
 
 
-def test_features_that_differ_between_centres_are_found_by_the_readmes_query(tmp_path):
+def test_features_that_differ_between_centres_are_found_by_the_query_of_the_page(tmp_path):
     """Planted: one wavelet's contrast is three deviations higher at one of two centres."""
     store = init_store(tmp_path / "store")
     chance = np.random.default_rng(0)
@@ -257,7 +257,7 @@ def test_features_that_differ_between_centres_are_found_by_the_readmes_query(tmp
     for table, given in (("cases", cases), ("radiomics", rows)):
         stamp = {"run_id": "r", "recorded_at": datetime.now(UTC)}
         delta.append(store, table, [row | stamp for row in given], run_id="r")
-    (sql,) = (one for one in readme_queries() if "apart" in one)
+    (sql,) = (one for one in printed_queries() if "apart" in one)
     with connect(store) as opened:
         (kind, feature, apart), *others = run_sql(opened, sql).fetchall()
     assert (kind, feature) == ("wavelet-LLH", "glcm_Contrast")

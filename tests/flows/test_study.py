@@ -257,9 +257,9 @@ def test_maps_are_chosen_by_rule_evenly_over_the_risks():
     assert len(spread(rows[:2], 4)) == 2
 
 
-def test_the_readmes_table_of_the_store_names_all_that_is_in_it(study_store):
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    rows = [line.split("|")[1] for line in readme.splitlines() if line.startswith("| `")]
+def test_the_table_of_the_store_names_all_that_is_in_it(study_store):
+    page = (Path(__file__).parents[2] / "docs/store.md").read_text()
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
     told = {name for row in rows for name in re.findall(r"`(\w[\w.]*)", row)}
     found = {path.name for path in study_store.iterdir()}
     assert {"volumes", "lake", "snapshots", "models"} <= found <= told

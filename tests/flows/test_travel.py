@@ -78,9 +78,9 @@ def test_a_snapshot_is_exported_to_a_folder_that_another_site_opens(study_store,
 
 
 def withdrawal() -> list[str]:
-    """The commands by which the README makes a store without a patient."""
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    chapter = text.partition("### When a patient withdraws")[2]
+    """The commands by which a page makes a store without a patient."""
+    text = (Path(__file__).parents[2] / "docs/store.md").read_text(encoding="utf-8")
+    chapter = text.partition("## When a patient withdraws")[2]
     return re.search(r"```sh\n(.*?)```", chapter, re.DOTALL)[1].splitlines()
 
 
@@ -97,7 +97,7 @@ def bytes_told(store: Path) -> bytes:
 def test_who_withdraws_is_in_no_byte_of_the_second_store(
     study_store, cohort, recipe, tmp_path, monkeypatch
 ):
-    """As the README tells it: nothing is read or computed again, and the next ingest adds none."""
+    """As the page tells it: nothing is read or computed again, and the next ingest adds none."""
     rows = delta.read(open_store(study_store), "cases", ["case_id", "subject_id", "centre"])
     gone = next(row for row in rows.to_pylist() if row["centre"] == "centre-a")
     case, subject = gone["case_id"], gone["subject_id"]

@@ -29,6 +29,7 @@ from radlas.roi.ring import ring
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "platform" / "radlas"
 INFRA = ROOT / "infra"
+PAGES = ["README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))]
 
 
 def text_of(name):
@@ -84,8 +85,10 @@ def parse(words):
         assert f"\n{words[1]}:" in text_of("Makefile")
 
 
-def readme_commands():
-    return [words for block in blocks("README.md", "sh") for words in statements(block)]
+def told_to_users():
+    """Every command that the README and the pages of docs print."""
+    found = [block for page in PAGES for block in blocks(page, "sh")]
+    return [words for block in found for words in statements(block)]
 
 
 def container_commands(value):
@@ -149,8 +152,8 @@ def _default_store(monkeypatch):
     monkeypatch.setenv("RADLAS_STORE", "/data/store")
 
 
-@pytest.mark.parametrize("words", readme_commands(), ids=lambda words: " ".join(words)[:60])
-def test_every_command_of_the_readme_is_one_of_the_command_line(words):
+@pytest.mark.parametrize("words", told_to_users(), ids=lambda words: " ".join(words)[:60])
+def test_every_command_of_the_pages_is_one_of_the_command_line(words):
     parse(words)
 
 
@@ -185,17 +188,17 @@ def test_a_command_that_does_not_exist_would_be_noticed(words):
 
 
 def test_the_readme_shows_every_verb_of_a_first_study():
-    shown = {words[1] for words in readme_commands() if words[0] == "radlas"}
+    shown = {words[1] for block in blocks("README.md", "sh") for words in statements(block)}
     first = "init ingest extract snapshot train validate explain report predict query retry retrain"
     assert set(first.split()) <= shown
 
 
-# README
+# Pages
 
 
 def test_the_table_of_reasons_is_the_one_of_the_code():
     inside = re.search(
-        r"<!-- reasons: begin -->(.*)<!-- reasons: end -->", text_of("README.md"), re.S
+        r"<!-- reasons: begin -->(.*)<!-- reasons: end -->", text_of("docs/quarantine.md"), re.S
     )
     rows = table_rows(inside[1])[1:]
     expected = [[f"`{code}`", one.meaning, one.remedy] for code, one in REASONS.items()]
@@ -204,14 +207,14 @@ def test_the_table_of_reasons_is_the_one_of_the_code():
 
 @pytest.fixture
 def contrast(tmp_path, monkeypatch):
-    """The README's extractor, looked up in a registry by the README's own line."""
-    code, line = (b for b in blocks("README.md", "python") if "contrast" in b)
-    (tmp_path / "radlas_readme_toy.py").write_text(code, encoding="utf-8")
+    """The page's extractor, looked up in a registry by the page's own line."""
+    code, line = blocks("docs/plugins.md", "python")
+    (tmp_path / "radlas_page_toy.py").write_text(code, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "radlas_readme_toy", raising=False)
+    monkeypatch.delitem(sys.modules, "radlas_page_toy", raising=False)
     name, place = re.fullmatch(r'\s*"(\w+)": "([\w.:]+)",\s*', line).groups()
     assert place.startswith("radlas.features.contrast:")
-    here = place.replace("radlas.features.contrast", "radlas_readme_toy")
+    here = place.replace("radlas.features.contrast", "radlas_page_toy")
     return make_extractor(Registry("radlas.extractors", {name: here}), name, {"percentile": 90})
 
 
@@ -222,7 +225,7 @@ def tiny_case(dtype=np.float32):
     return Volume(voxels, geometry), {"tumour": Roi("tumour", mask, "seg")}
 
 
-def test_the_readmes_extractor_describes_a_volume(contrast):
+def test_the_pages_extractor_describes_a_volume(contrast):
     (row,) = contrast.describe(*tiny_case()).rows
     volume, rois = tiny_case(np.float64)
     level = np.percentile(volume.voxels[rois["tumour"].mask], 90)
@@ -233,7 +236,7 @@ def test_the_readmes_extractor_describes_a_volume(contrast):
     assert type(row.values["contrast_Percentile"]) is float
 
 
-def test_the_readmes_extractor_keeps_the_promises_of_extractors(contrast):
+def test_the_pages_extractor_keeps_the_promises_of_extractors(contrast):
     """As the contract tests ask: pixel types agree, it travels, its settings make its name."""
     assert contrast.describe(*tiny_case(np.int16)) == contrast.describe(*tiny_case())
     clone = pickle.loads(pickle.dumps(contrast))  # noqa: S301 - our own bytes
@@ -242,25 +245,39 @@ def test_the_readmes_extractor_keeps_the_promises_of_extractors(contrast):
     assert feature_set_name("contrast", contrast) != feature_set_name("contrast", other)
 
 
-def test_the_readmes_extractor_quarantines_a_flat_image(contrast):
+def test_the_pages_extractor_quarantines_a_flat_image(contrast):
     volume, rois = tiny_case()
     with pytest.raises(DataError) as caught:
         contrast.describe(Volume(np.ones_like(volume.voxels), volume.geometry), rois)
     assert caught.value.reason == "flat_image"
 
 
-def test_the_readmes_extractor_is_as_short_as_it_says():
-    (code,) = (b for b in blocks("README.md", "python") if "class ContrastExtractor" in b)
+def test_the_pages_extractor_is_as_short_as_it_says():
+    code, _ = blocks("docs/plugins.md", "python")
     assert len([line for line in code.splitlines() if line.strip()]) <= 30
 
 
 # Every document
 
 
-@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"])
+def anchors(page):
+    """What a link into a page may name: its headings, as GitHub makes anchors of them."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+    heads = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("name", [*PAGES, "ARCHITECTURE.md", "CHANGELOG.md"])
 def test_every_link_into_the_tree_arrives(name):
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text_of(name))
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    for link, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text_of(name)):
+        target = (ROOT / name).parent / link if link else ROOT / name
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), f"{link}#{anchor}"
+
+
+def test_every_page_is_named_in_the_readme():
+    named = set(re.findall(r"\]\((docs/\w+\.md)\)", text_of("README.md")))
+    assert named == set(PAGES) - {"README.md"}
 
 
 def test_the_changelog_begins_with_this_version():
@@ -342,7 +359,7 @@ def test_workers_of_every_cluster_may_have_children():
     (container,) = worker["spec"]["template"]["spec"]["containers"]
     assert {"name": switch, "value": "False"} in container["env"]
     assert f"export {switch}=False\n" in (INFRA / "slurm/workers.sbatch").read_text()
-    assert f"export {switch}=False\n" in text_of("README.md")
+    assert f"export {switch}=False\n" in text_of("docs/engines.md")
 
 
 def test_every_container_of_compose_sees_the_store_under_the_same_path():
