@@ -15,7 +15,7 @@ from radlas import progress
 from radlas.cli.lake import Format, _text
 from radlas.engine.base import SerialEngine
 from radlas.entry import plain
-from radlas.flows import predict, versions
+from radlas.flows import prediction_words, versions
 from radlas.progress import WatchedEngine
 
 
@@ -100,7 +100,7 @@ def test_what_is_nearly_all_or_none_is_said_alike_on_the_terminal_and_on_pages()
     }
     row |= {"drivers": [], "imputed": [], "out_of_range": []}
     card = {"study": {"primary": "dlr"}, "synthetic": False}
-    told = predict._told("m@1", card, [row], [])
+    told = prediction_words.told("m@1", card, [row], [])
     assert "risk 0.0002 (0.0001 to 0.9998), negative at 0.500" in told[1]
     assert told[2].endswith("gave 0.0003")
 
