@@ -12,6 +12,7 @@ import pytest
 from typer.main import get_command
 
 from radlas.cli import app, data
+from radlas.cli.app import SECTIONS
 from radlas.doctor import examine
 
 from .conftest import radlas
@@ -36,8 +37,16 @@ def test_every_command_says_what_it_does_in_one_line(words):
 @pytest.mark.parametrize("group", sorted({words[:-1] for words in ALL}), ids=" ".join)
 def test_no_line_of_a_list_of_commands_is_cut_short(group):
     said = radlas(*group, "--help")
-    assert "Commands:" in said.out
     assert "..." not in said.out.replace("[ARGS]...", "")
+
+
+def test_every_verb_stands_under_one_heading_of_the_help():
+    listed = [name for names in SECTIONS.values() for name in names.split()]
+    assert sorted(listed) == sorted(get_command(app).commands)
+    said = radlas("--help").out
+    for title, names in SECTIONS.items():
+        under = said.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
+        assert [line.split()[0] for line in under.splitlines()] == names.split()
 
 
 def test_an_empty_store_says_what_comes_first(tmp_path):
