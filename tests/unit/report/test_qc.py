@@ -110,7 +110,7 @@ def test_the_slice_with_most_tumour_is_shown():
 
 def test_every_flag_that_ingest_sets_is_explained():
     """The words stand in the sources; one without a sentence would be told as it is."""
-    text = "".join(path.read_text() for path in INGEST.glob("*.py"))
+    text = "".join(path.read_text() for path in INGEST.rglob("*.py"))
     raised = set(re.findall(r'flags \|= \{"(\w+)"\}', text)) | set(
         re.findall(r'\("(\w+)",\)(?: \* | if )', text)
     )
