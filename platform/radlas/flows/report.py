@@ -25,7 +25,7 @@ from radlas.report import checklists
 from radlas.report.render import Page, compose
 from radlas.report.thumbnail import Thumbnail
 from radlas.stages import whole
-from radlas.store.frozen import load_snapshot
+from radlas.store.frozen import Snapshot, load_snapshot
 from radlas.store.layout import open_store
 from radlas.store.models import (
     EXPLANATION,
@@ -105,15 +105,40 @@ def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
     store = open_store(task.store)
     card = read_card(store, task.name, task.number)
     study = StudyConfig.parse(card["study"])
-    outcome = study.outcome
     snapshot = load_snapshot(store, card["snapshot"])
     folder = model_folder(store, task.name, task.number)
     validated = find_beside(store, task.name, task.number, VALIDATION)
     explained = find_beside(store, task.name, task.number, EXPLANATION) or {}
-    part = evidence.cohort(store, snapshot, study, card)
+    cohort = evidence.cohort(store, snapshot, study, card)
     looks = validated["look"] if validated else 0
+    label, verbs = f"{task.name}@{task.number}", _verbs(validated, explained)
     shown, pictures = gallery(store, snapshot, study, validated=validated is not None)
     found = {
+        **_heading(study, snapshot),
+        "provenance": origin.provenance(store, card, snapshot, label, study, verbs=verbs),
+        "banners": origin.banners(store, card),
+        **cohort,
+        "gallery": shown,
+        "models": _models(folder, card, study, validated),
+        "primary": study.primary,
+        "comparisons": evidence.comparisons(validated["comparisons"]) if validated else [],
+        "subgroups": evidence.subgroup_rows(validated["subgroups"]) if validated else [],
+        "shap": _shap(explained, validated),
+        "cam": explained.get("cam"),
+        "looks": looks,
+        **_believable(folder, card, study, validated),
+        "limits": origin.limits(
+            study, card, cohort, looks, (validated or {}).get("trained_on", [])
+        ),
+    }
+    found["missing"] = _missing(study, validated, explained, found) | explained.get("missing", {})
+    return {**found, "checklists": checklists.fill(found)}, pictures
+
+
+def _heading(study: StudyConfig, snapshot: Snapshot) -> dict[str, Any]:
+    """Which question, by which protocol, asked of which rows."""
+    outcome = study.outcome
+    return {
         "title": f"{outcome.positive_name} against {outcome.negative_name}: {study.name}",
         "outcome": {
             "name": outcome.column,
@@ -128,33 +153,13 @@ def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
             "created_at": snapshot.created_at,
             "cases_per_centre": {c: n["cases"] for c, n in snapshot.counts.items()},
         },
-        "provenance": origin.provenance(
-            store,
-            card,
-            snapshot,
-            f"{task.name}@{task.number}",
-            study,
-            verbs=[
-                *(["validate"] if validated else []),
-                *(["explain"] if explained else []),
-                "report",
-            ],
-        ),
-        "banners": origin.banners(store, card),
-        **part,
-        "gallery": shown,
-        "models": _models(folder, card, study, validated),
-        "primary": study.primary,
-        "comparisons": evidence.comparisons(validated["comparisons"]) if validated else [],
-        "subgroups": evidence.subgroup_rows(validated["subgroups"]) if validated else [],
-        "shap": _shap(explained, validated),
-        "cam": explained.get("cam"),
-        "looks": looks,
-        **_believable(folder, card, study, validated),
-        "limits": origin.limits(study, card, part, looks, (validated or {}).get("trained_on", [])),
     }
-    found["missing"] = _missing(study, validated, explained, found) | explained.get("missing", {})
-    return {**found, "checklists": checklists.fill(found)}, pictures
+
+
+def _verbs(validated: dict[str, Any] | None, explained: dict[str, Any]) -> list[str]:
+    """What was run to come here, after training."""
+    done = {"validate": validated, "explain": explained, "report": True}
+    return [verb for verb, found in done.items() if found]
 
 
 def _believable(
