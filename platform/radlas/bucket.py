@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,10 @@ class Bucket:
     def replace(self, name: str, data: bytes) -> None:
         """See ``Place``."""
         self._objects.put(name, data, "overwrite")
+
+    def times(self, folder: str) -> dict[str, datetime]:
+        """Every file below a folder, and when it was written, by the server's clock."""
+        return self._objects.times(f"{folder}/")
 
     def exchange(self, name: str, data: bytes, tag: str) -> None:
         """Replace a file that is still in the state of ``tag``; FileExistsError if it is not."""

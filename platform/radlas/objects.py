@@ -10,7 +10,7 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -81,6 +81,11 @@ class Objects:
         """Every object whose name begins so, and the tag of its state."""
         found = self._ask(lambda: obstore.list(self._objects, prefix).collect())
         return {one["path"]: str(one["e_tag"]) for one in found}
+
+    def times(self, prefix: str) -> dict[str, datetime]:
+        """Every object whose name begins so, and when it was written, by the server's clock."""
+        found = self._ask(lambda: obstore.list(self._objects, prefix).collect())
+        return {one["path"]: one["last_modified"] for one in found}
 
     def size(self, name: str) -> int:
         """An object's bytes, counted."""

@@ -121,13 +121,13 @@ class Flow(Generic[C, T]):
         """
         engine = engine or SerialEngine()
         purpose = f"{self.name} {config.purpose}".strip()
-        with writing(open_store(config.store), purpose) if self.writes else nullcontext():
+        with writing(open_store(config.store), purpose) if self.writes else _freely() as check:
             plan = self.plan(config)
             done = chain(
                 engine.map(self.work, plan.tasks),
                 self._on_gpu(engine, plan.gpu_tasks),
             )
-            return self.commit(config, plan, done)
+            return self.commit(config, plan, _checked(done, check))
 
     def _on_gpu(self, engine: Engine, tasks: tuple[T, ...]) -> Iterator[Done[T, Any]]:
         """In bundles, where work can; those of a call that was lost as a whole go one by one.
@@ -152,6 +152,18 @@ class Flow(Generic[C, T]):
             return
         again = [task for one in lost for task in one.task.tasks]
         yield from engine.map(self.work, again, gpu=True)
+
+
+def _freely() -> nullcontext[Callable[[], None]]:
+    return nullcontext(lambda: None)
+
+
+def _checked(done: Iterator[T], check: Callable[[], None]) -> Iterator[T]:
+    """What an engine gives, for as long as this run may write what comes of it."""
+    for one in done:
+        check()
+        yield one
+    check()
 
 
 def bundles(tasks: Sequence[T], size: int) -> list[Bundle[T]]:

@@ -1,15 +1,17 @@
-"""Locks of a store in a bucket: files that say who writes, and until when if nobody renews them.
+"""Locks of a store in a bucket: files that say who writes, renewed for as long as the run lives.
 
 Each run creates its own, which only one can, and then looks at the others: two that come at once
 see each other, and at worst both give way. A run that died blocks its purpose until its time is up.
+How old a lock is the server alone tells: a machine whose clock is wrong would take a living run for
+dead. A run that slept while another took its place ends when it wakes.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -17,12 +19,13 @@ from radlas.bucket import Bucket
 from radlas.errors import StoreError
 from radlas.store.locks import locked
 
-LEASE = 120.0  # a run that is silent so long has died, whatever clocks differ by [s]
+LEASE = 120.0  # a run that is silent so long has died [s]
 _FOLDER = "locks"
+_NOW = f"{_FOLDER}/.now-"  # what the names of files begin with that ask the server for its time
 
 
 @contextmanager
-def leased(place: Bucket, name: str, told: str, *, alone: bool) -> Iterator[None]:
+def leased(place: Bucket, name: str, told: str, *, alone: bool) -> Iterator[Callable[[], None]]:
     """Hold a lock for as long as the context lives.
 
     Args:
@@ -30,6 +33,9 @@ def leased(place: Bucket, name: str, told: str, *, alone: bool) -> Iterator[None
         name: One run at a time has it.
         told: What others are told of this one.
         alone: Refuse if any other run has a lock, and keep others from taking theirs.
+
+    Yields:
+        A check that it is still held: StoreError if this run slept, and another took it.
 
     Raises:
         StoreError: Another run is in the way.
@@ -39,11 +45,11 @@ def leased(place: Bucket, name: str, told: str, *, alone: bool) -> Iterator[None
     stop = threading.Event()
     thread = threading.Thread(target=lease.renew, args=(stop,), daemon=True)
     try:
-        others = [one for one in _living(place) if one["told"] != told]
+        others = [one for one in _living(place, lease.name) if one["told"] != told]
         if any(alone or one["alone"] for one in others):
             raise _taken(place, [one["told"] for one in others])
         thread.start()
-        yield
+        yield lease.check
     finally:
         stop.set()
         if thread.is_alive():
@@ -57,6 +63,7 @@ class _Lease:
 
     def __init__(self, place: Bucket, name: str, facts: dict[str, Any]) -> None:
         self._place, self.name, self._facts = place, name, facts
+        self._lost = False
 
     def take(self) -> None:
         try:
@@ -68,9 +75,8 @@ class _Lease:
         """Of a run that died; two that try are told apart by the tag of what they saw."""
         try:
             data, tag = self._place.read_tagged(self.name)
-            held = json.loads(data)
-            if held["until"] > time.time():
-                raise _taken(self._place, [held["told"]])
+            if _age(self._place, self.name) < LEASE:
+                raise _taken(self._place, [json.loads(data)["told"]])
             self._place.exchange(self.name, self._text(), tag)
         except (FileNotFoundError, FileExistsError):
             raise _taken(self._place, []) from None
@@ -80,9 +86,20 @@ class _Lease:
             with suppress(StoreError):  # the server is away: the next time may be in time
                 tag = self._tag()
                 if tag is None:
+                    self._lost = True
                     return
                 with suppress(FileNotFoundError, FileExistsError):  # as lost, seen the next time
                     self._place.exchange(self.name, self._text(), tag)
+
+    def check(self) -> None:
+        """See ``leased``."""
+        if self._lost:
+            raise StoreError(
+                f"another run has taken this one's place: it was silent for {LEASE:.0f} s or more",
+                str(self._place),
+                "run the same command again, if it is not the other's: what was finished is stored",
+                "locked",
+            )
 
     def give_back(self) -> None:
         """Remove it, unless somebody took it over while this machine slept."""
@@ -98,15 +115,29 @@ class _Lease:
         return tag if json.loads(data)["told"] == self._facts["told"] else None
 
     def _text(self) -> bytes:
-        return json.dumps({**self._facts, "until": time.time() + LEASE}).encode()
+        """Each time another, so that its tag names one state of it."""
+        return json.dumps({**self._facts, "renewal": uuid.uuid4().hex}).encode()
 
 
-def _living(place: Bucket) -> Iterator[dict[str, Any]]:
-    for name in place.names(_FOLDER):
-        with suppress(FileNotFoundError):  # given back meanwhile
-            one = json.loads(place.read(name))
-            if one["until"] > time.time():
-                yield one
+def _living(place: Bucket, own: str) -> Iterator[dict[str, Any]]:
+    """Locks that were renewed lately, as counted from when this run's own was written."""
+    times = place.times(_FOLDER)
+    for name, time in times.items():
+        fresh = own in times and (times[own] - time).total_seconds() < LEASE
+        if fresh and not name.startswith(_NOW):
+            with suppress(FileNotFoundError):  # given back meanwhile
+                yield json.loads(place.read(name))
+
+
+def _age(place: Bucket, name: str) -> float:
+    """How long ago a lock was renewed, by the server's own clock [s]; 0 if it is gone."""
+    asked = f"{_NOW}{uuid.uuid4().hex}"
+    place.create(asked, b"")
+    try:
+        times = place.times(_FOLDER)
+    finally:
+        place.remove(asked)
+    return (times[asked] - times.get(name, times[asked])).total_seconds()
 
 
 def _taken(place: Bucket, holders: list[str]) -> StoreError:

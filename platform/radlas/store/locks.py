@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def writing(store: Store, purpose: str, *, alone: bool = False) -> Iterator[None]:
+def writing(store: Store, purpose: str, *, alone: bool = False) -> Iterator[Callable[[], None]]:
     """Hold the right to write.
 
     Args:
         store: The store.
         purpose: What for, as ``ingest B``: one run at a time has it.
         alone: Refuse if any other run writes, and keep others from beginning.
+
+    Yields:
+        A check that the right is still held: in a bucket another run may have taken it meanwhile.
 
     Raises:
         StoreError: Another process is writing; says which, since when, and what.
@@ -42,12 +45,16 @@ def writing(store: Store, purpose: str, *, alone: bool = False) -> Iterator[None
     told = f"{purpose} by process {os.getpid()} on {os.uname().nodename} since {now}"
     if isinstance(store.place, Folder):
         with _locked(store.place, name, told, alone=alone):
-            yield
+            yield _held_for_good
     else:
         from radlas.store.leases import leased  # noqa: PLC0415 - most stores are folders
 
-        with leased(cast("Bucket", store.place), name, told, alone=alone):
-            yield
+        with leased(cast("Bucket", store.place), name, told, alone=alone) as check:
+            yield check
+
+
+def _held_for_good() -> None:
+    """In a folder the system keeps a lock for as long as its process lives, asleep or not."""
 
 
 def locked(place: Place, holders: list[str], *, died: str = "") -> StoreError:

@@ -1,12 +1,13 @@
 """A small store with planted rows; no voxels."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from radlas.bucket import Bucket
 from radlas.store import delta
 from radlas.store.layout import init_store
+from radlas.store.leases import LEASE
 from radlas.store.parts import part_name
 from radlas.tables import TABLES
 
@@ -65,6 +66,23 @@ def overwrite(store, name, data):
     store.place.replace(name, data)
     if isinstance(store.place, Bucket):
         (store.place.near / name).unlink(missing_ok=True)
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    """Of a store's locks in a bucket: who holds one now will have renewed none for two minutes."""
+
+    def since(place):
+        tags, times = place._objects.tags("locks/"), Bucket.times
+
+        def shifted(self, folder):
+            now, told = self._objects.tags(f"{folder}/"), times(self, folder)
+            old = {name for name, tag in tags.items() if now.get(name) == tag}
+            return {n: time - timedelta(seconds=LEASE * (n in old)) for n, time in told.items()}
+
+        monkeypatch.setattr(Bucket, "times", shifted)
+
+    return since
 
 
 @pytest.fixture

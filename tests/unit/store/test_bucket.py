@@ -10,7 +10,6 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 
 import obstore
 import pytest
@@ -19,6 +18,7 @@ from tests.no_room import no_room
 from radlas import answers, objects
 from radlas.bucket import Bucket
 from radlas.errors import ConfigError, StoreError
+from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.objects import Objects
 from radlas.store import delta, leases
 from radlas.store.frozen import read_snapshots
@@ -242,7 +242,7 @@ def test_what_belongs_to_the_machine_is_for_its_owner_alone(kept, tmp_path):
     assert (tmp_path / "home").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_lock_runs_out_if_nobody_renews_it(kept, monkeypatch):
+def test_a_lock_runs_out_if_nobody_renews_it(kept, silent, monkeypatch):
     """Its holder was killed: another takes it over, once."""
     monkeypatch.setattr(Bucket, "remove", lambda *_: None)
     with writing(kept, "extract"):
@@ -253,8 +253,7 @@ def test_a_lock_runs_out_if_nobody_renews_it(kept, monkeypatch):
     ):
         pass
     assert "or 120 s if it was killed" in caught.value.hint
-    later = SimpleNamespace(time=lambda: time.time() + leases.LEASE + 1)
-    monkeypatch.setattr(leases, "time", later)
+    silent(kept.place)
     with writing(kept, "extract"):
         pass
 
@@ -290,7 +289,7 @@ def test_a_lock_that_cannot_be_given_back_makes_no_failure_of_what_was_done(kept
 def test_who_slept_too_long_takes_nobodys_lock_away(kept, monkeypatch):
     """Neither when it renews its own nor when it ends."""
     monkeypatch.setattr(leases, "LEASE", 0.4)
-    name, other = "locks/extract.json", b'{"told": "another", "alone": false, "until": 9e9}'
+    name, other = "locks/extract.json", b'{"told": "another", "alone": false}'
     with writing(kept, "extract"):
         kept.place.replace(name, other)
         time.sleep(0.5)
@@ -298,8 +297,48 @@ def test_who_slept_too_long_takes_nobodys_lock_away(kept, monkeypatch):
     assert kept.place.read(name) == other
 
 
-def test_of_two_that_take_a_dead_ones_lock_over_one_is_told(kept, monkeypatch):
-    kept.place.create("locks/extract.json", b'{"told": "x", "alone": false, "until": 0}')
+def test_a_machine_whose_clock_is_wrong_takes_no_living_run_for_dead(kept, monkeypatch):
+    """How old a lock is, the server's clock tells."""
+    now, refused = time.time, pytest.raises(StoreError, match="another run is writing: ingest by")
+    with writing(kept, "ingest"):
+        monkeypatch.setattr(time, "time", lambda: now() + 3600)
+        with refused, writing(kept, "ingest"):
+            pass
+        with refused, writing(kept, "snapshot create", alone=True):
+            pass
+        assert kept.place.names("locks") == ["locks/ingest.json"]
+
+
+def test_a_lock_of_a_machine_that_was_ahead_is_of_the_dead_as_soon_as_any(kept, silent):
+    kept.place.create("locks/ingest.json", b'{"told": "x", "alone": true, "until": 9e9}')
+    silent(kept.place)
+    with writing(kept, "ingest"), writing(kept, "extract"):
+        pass
+
+
+def test_a_run_whose_place_another_took_while_it_slept_ends_when_it_wakes(kept, monkeypatch):
+    """Two of one kind would do everything twice."""
+    monkeypatch.setattr(leases, "LEASE", 0.4)
+
+    def work(number):
+        if number == 1:
+            kept.place.replace("locks/count.json", b'{"told": "another", "alone": false}')
+            time.sleep(0.5)
+        return number
+
+    def commit(config, plan, done):
+        return Report((), {"done": [one.result for one in done]})
+
+    count = Flow("count", StoreConfig, lambda _: Plan(tasks=(0, 1, 2)), work, commit)
+    with pytest.raises(StoreError, match="another run has taken this one's place") as caught:
+        count(StoreConfig(store=str(kept.place)))
+    assert caught.value.reason == "locked"
+    assert kept.place.names("locks") == ["locks/count.json"]
+
+
+def test_of_two_that_take_a_dead_ones_lock_over_one_is_told(kept, silent, monkeypatch):
+    kept.place.create("locks/extract.json", b'{"told": "x", "alone": false}')
+    silent(kept.place)
     seen = kept.place.read_tagged("locks/extract.json")
     monkeypatch.setattr(Bucket, "read_tagged", lambda *_: seen)
     with (
@@ -310,10 +349,12 @@ def test_of_two_that_take_a_dead_ones_lock_over_one_is_told(kept, monkeypatch):
         pass
 
 
-def test_a_lock_is_renewed_while_its_holder_lives(kept, monkeypatch):
+def test_a_lock_is_renewed_while_its_holder_lives(kept, silent, monkeypatch):
     monkeypatch.setattr(leases, "LEASE", 0.4)
     with writing(kept, "extract"):
+        silent(kept.place)
         time.sleep(1.0)
+        monkeypatch.setattr(leases, "LEASE", 120.0)
         with pytest.raises(StoreError, match="another run is writing"), writing(kept, "extract"):
             pass
 
