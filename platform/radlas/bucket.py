@@ -136,18 +136,24 @@ class Bucket:
             self._cache(name, lambda path: _write(path, pieces))
 
     def publish(self, prepared: Path, folder: str, seal: str) -> None:
-        """See ``Place``. Nothing vouches for files without their seal, which is written last."""
+        """See ``Place``. Nothing vouches for files without their seal, which is written last.
+
+        Each file is made once, in one order: of two writers that prepared different things one
+        stops where they differ, though it slept while the other began. So neither changes what is
+        sealed.
+        """
         if self.size(f"{folder}/{seal}") is not None:
             raise FileExistsError(folder)
-        for path in sorted(prepared.rglob("*")):
-            if path.is_file() and path != prepared / seal:
-                self._objects.upload(path, f"{folder}/{path.relative_to(prepared).as_posix()}")
-        self.create(f"{folder}/{seal}", (prepared / seal).read_bytes())
+        files = [path for path in sorted(prepared.rglob("*")) if path.is_file()]
+        for path in sorted(files, key=lambda path: path == prepared / seal):
+            self.create(f"{folder}/{path.relative_to(prepared).as_posix()}", path.read_bytes())
 
-    def clear(self, folder: str) -> None:
-        """See ``Place``."""
+    def clear(self, folder: str, but: Path) -> None:
+        """See ``Place``: somebody may be writing these just now."""
         for name in self.names(folder):
-            self.remove(name)
+            same = but / name.removeprefix(f"{folder}/")
+            if not (same.is_file() and self.read(name) == same.read_bytes()):
+                self.remove(name)
 
     def sweep(self, folder: str) -> None:
         """See ``Place``: what is prepared lies on other machines, in their temporary folders."""

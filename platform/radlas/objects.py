@@ -24,6 +24,8 @@ from radlas.errors import ConfigError, StoreError
 
 T = TypeVar("T")
 _LONGEST = 30  # that one answer is waited for [s]
+_LARGE = 4 << 20  # bytes that may take longer than that to be sent
+_SENDING = timedelta(minutes=10)  # that they are waited for
 # Until a server has answered once: an address that is wrong is told at once.
 _RETRIES: Any = {"max_retries": 4, "retry_timeout": timedelta(seconds=_LONGEST)}
 # Then: one that says "slow down", or is started anew, is back in seconds, and a run takes hours.
@@ -111,7 +113,7 @@ class Objects:
             FileExistsError: It is there already, or in another state.
         """
         try:
-            self._ask(lambda: obstore.put(self._objects, name, data, mode=mode))
+            self._ask(lambda: obstore.put(self._taking(len(data)), name, data, mode=mode))
         except (AlreadyExistsError, PreconditionError) as error:
             if not self._holds(name, data):
                 raise FileExistsError(name) from error
@@ -121,7 +123,7 @@ class Objects:
                 what, self.url, "make it first, or look at AWS_ENDPOINT_URL"
             ) from error
 
-    def at(self, name: str) -> Any:
+    def at(self, name: str, patience: timedelta = timedelta(seconds=_LONGEST)) -> Any:
         """The store of obstore for what lies below a folder, or for all if that is empty."""
         _check_endpoint()
         bucket, _, prefix = self.url.partition("://")[2].partition("/")
@@ -129,13 +131,17 @@ class Objects:
         return S3Store(
             bucket,
             prefix=below or None,
-            client_options={"allow_http": _is_plain()},
+            client_options={"allow_http": _is_plain(), "timeout": patience},
             retry_config=_PATIENT if self.known else _RETRIES,
         )
 
     @cached_property
     def _objects(self) -> Any:
         return self.at("")
+
+    def _taking(self, size: int) -> Any:
+        """Where so many bytes are written: what is made once cannot be sent in pieces."""
+        return self._objects if size < _LARGE else self.at("", _SENDING)
 
     def _holds(self, name: str, data: bytes) -> bool:
         """Whether an object is what was to be written: the answer to a first try was lost then."""

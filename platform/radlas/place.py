@@ -71,11 +71,11 @@ class Place(Protocol):
     def publish(self, prepared: Path, folder: str, seal: str) -> None:
         """Take a prepared folder over: it is there once its file ``seal`` is.
 
-        Raises FileExistsError if there is a sealed one already.
+        Raises FileExistsError if there is a sealed one already, or if another is being written.
         """
 
-    def clear(self, folder: str) -> None:
-        """Remove everything below a folder."""
+    def clear(self, folder: str, but: Path) -> None:
+        """Remove what is below a folder that is not sealed; what is as in ``but`` may stay."""
 
     def sweep(self, folder: str) -> None:
         """Remove what writers that died had prepared near ``folder``; those that live keep it."""
@@ -199,8 +199,8 @@ class Folder:
             raise FileExistsError(str(target)) from error
         sync(target.parent)
 
-    def clear(self, folder: str) -> None:
-        """See ``Place``."""
+    def clear(self, folder: str, but: Path) -> None:
+        """See ``Place``: a rename takes its place."""
         shutil.rmtree(self.root / folder, ignore_errors=True)
 
     def sweep(self, folder: str) -> None:

@@ -82,15 +82,28 @@ def publish(store: Store, name: str, card: Mapping[str, Any], fill: Callable[[Pa
         name: The study's name.
         card: Holds ``key``: what the version is made from.
         fill: Writes the version's files into the folder it is given.
+
+    Raises:
+        StoreError: Another run, which had taken this one for dead, publishes just now.
     """
-    number = max(versions(store, name), default=0) + 1
+    number = _unused(store, name)
     folder = model_name(name, number)
-    store.place.clear(folder)  # without a card: somebody died who was about to publish it
     with store.place.staging(folder) as stage:
         fill(stage)
         (stage / CARD).write_bytes(json_bytes(card))
-        store.place.publish(stage, folder, CARD)
+        try:
+            store.place.publish(stage, folder, CARD)
+        except FileExistsError as error:
+            what, hint = f"another run publishes version {number} of {name}", "run again"
+            raise StoreError(what, str(store.place), hint, "locked") from error
     return number
+
+
+def _unused(store: Store, name: str) -> int:
+    """The next number: in a bucket one may hold files without a card, and their writer may live."""
+    paths = [PurePosixPath(path) for path in store.place.names(f"{_FOLDER}/{name}")]
+    numbers = [path.parts[2] for path in paths if len(path.parts) > 3]
+    return 1 + max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
 def resolve(store: Store, label: str) -> tuple[str, int]:

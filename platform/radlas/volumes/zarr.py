@@ -82,9 +82,9 @@ def write_case(
         said = f"the tables speak of this case with other {what}"
         raise data_error("case_conflict", said, f"case {case_id}")
     if not is_committed(place, case_id):
-        place.clear(folder)  # damaged or half removed: nothing vouches for what is left
         with place.staging(folder) as stage, suppress(FileExistsError):  # someone was faster
             _write(stage, volume, rois, content)
+            place.clear(folder, stage)  # damaged or half there: nothing vouches for what is left
             place.publish(stage, folder, COMMIT)
     stored = read_record(place, case_id)
     if stored != content:

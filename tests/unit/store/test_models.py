@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+import obstore
 import pytest
 
+from radlas.bucket import Bucket
 from radlas.errors import ConfigError, StoreError
+from radlas.store import models
 from radlas.store.models import (
     CARD,
     find_beside,
@@ -35,7 +40,7 @@ def test_a_published_version_is_found_by_what_it_was_made_from(store):
     assert (model_folder(store, "tiny", 1) / "dlr" / "model.json").read_text() == "{}"
 
 
-def test_a_version_whose_filling_failed_is_none_and_its_number_is_given_again(store):
+def test_a_version_whose_filling_failed_is_none_and_what_a_kill_left_is_in_nobodys_way(store):
     def fail(folder):
         fill(folder)
         raise KeyboardInterrupt
@@ -46,10 +51,53 @@ def test_a_version_whose_filling_failed_is_none_and_its_number_is_given_again(st
     # What one leaves that was killed while it wrote: files without their card.
     store.place.create(f"{model_name('tiny', 1)}/dlr/stray.json", b"{}")
     assert versions(store, "tiny") == []
-    assert publish(store, "tiny", {"key": "k1"}, fill) == 1
-    assert sorted(p.name for p in (model_folder(store, "tiny", 1) / "dlr").iterdir()) == [
-        "model.json"
-    ]
+    assert publish(store, "tiny", {"key": "k1"}, fill) == 2
+    assert versions(store, "tiny") == [2]
+    (file,) = (model_folder(store, "tiny", 2) / "dlr").iterdir()
+    assert file.name == "model.json"
+
+
+def test_whenever_a_run_sleeps_it_changes_nothing_that_another_published(new_store, monkeypatch):
+    """It was taken for dead, and another published the next version: neither has files of both."""
+
+    def of(run):
+        def fill(folder):
+            for number in range(3):
+                (folder / f"{number}.json").write_text(run)
+
+        return fill
+
+    store, put = new_store("first"), obstore.put
+    for moment in range(4 if isinstance(store.place, Bucket) else 0):
+        store, left = new_store(str(moment)), [moment]
+
+        def slept(*given, left=left, store=store, **options):
+            left[0] -= 1
+            if left[0] == -1:
+                with suppress(StoreError):
+                    publish(store, "tiny", {"key": "b"}, of("b"))
+            return put(*given, **options)
+
+        with monkeypatch.context() as patch, suppress(StoreError):
+            patch.setattr(obstore, "put", slept)
+            publish(store, "tiny", {"key": "a"}, of("a"))
+        for number in versions(store, "tiny"):
+            run = read_card(store, "tiny", number)["key"]
+            texts = [find_text(store, number, file) for file in ("0.json", "1.json", "2.json")]
+            assert texts == [run] * 3
+
+
+def test_a_run_that_slept_while_another_published_is_told(store, monkeypatch):
+    unused = models._unused
+    publish(store, "tiny", {"key": "b"}, fill)
+    monkeypatch.setattr(models, "_unused", lambda *given: unused(*given) - 1)
+    with pytest.raises(StoreError, match="another run publishes version 1 of tiny") as caught:
+        publish(store, "tiny", {"key": "a"}, fill)
+    assert caught.value.hint == "run again"
+
+
+def find_text(store, number, file):
+    return store.place.read(f"{model_name('tiny', number)}/{file}").decode()
 
 
 def test_what_later_verbs_keep_beside_a_version_is_read_as_it_is_now(store):

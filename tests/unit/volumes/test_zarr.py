@@ -1,10 +1,13 @@
 """Volumes: exact, whole or absent, and every damage is found."""
 
+import itertools
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
+import obstore
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -170,11 +173,11 @@ def test_a_geometry_that_is_none_is_damage(old, new, place):
     assert caught.value.reason == "damaged"
 
 
-def test_what_the_tables_speak_of_is_not_replaced(place):
+def test_what_the_tables_speak_of_is_not_replaced(place, tmp_path):
     volume, rois = sample()
     content = write_case(place, CASE, volume, rois)
     known = Told(content["image"], content["masks"], volume.geometry.spacing)
-    place.clear(NAME)
+    place.clear(NAME, tmp_path / "nothing")
     wider = Geometry(volume.geometry.shape, volume.geometry.affine @ np.diag([2.0, 2.0, 1.0, 1.0]))
     drawn = [replace(roi, mask=np.roll(roi.mask, 1)) for roi in rois]
     for other, what in (
@@ -254,3 +257,28 @@ def test_a_write_that_ended_before_its_record_is_no_case_and_is_done_again(bucke
         read_volume(place, CASE)
     write_case(place, CASE, *sample())
     verify_case(place, CASE)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_whenever_a_writer_sleeps_it_changes_nothing_that_another_stored(bucket, monkeypatch, seed):
+    """It was taken for dead, and another stored the same exam, or one that was changed since."""
+    put = obstore.put
+    for moment in itertools.count():
+        place = open_place(f"{bucket}-{moment}")
+        left, stored = [moment], {}
+
+        def slept(*given, left=left, place=place, stored=stored, **options):
+            left[0] -= 1
+            if left[0] == -1:
+                write_case(place, CASE, *sample())
+                stored |= {name: place.sha256(name) for name in place.names()}
+            return put(*given, **options)
+
+        with monkeypatch.context() as patch, suppress(DataError):
+            patch.setattr(obstore, "put", slept)
+            write_case(place, CASE, *sample(seed))
+        if not stored:  # it had written all
+            break
+        assert {name: place.sha256(name) for name in place.names()} == stored
+        verify_case(place, CASE)
+    assert moment > 3
