@@ -1,4 +1,6 @@
-"""moto's server with two buckets: ``radlas``, and ``careless``, which takes a file twice.
+"""moto's server with three buckets: ``radlas``, and two that ignore what a write depends on.
+
+``careless`` takes a file twice, and ``forgetful`` one that was changed since.
 
 Prints its address, and ends when its standard input does. After a request of ``/cut/3`` the third
 answer from then breaks off in the middle.
@@ -25,7 +27,7 @@ class Quiet(WSGIRequestHandler):
 
 
 class Server:
-    """moto; in one bucket as if it did not know conditional writes."""
+    """moto; in two buckets as if it did not know conditional writes."""
 
     def __init__(self) -> None:
         self._moto = create_backend_app("s3")  # moto's dispatcher seeks the service every time
@@ -41,6 +43,8 @@ class Server:
             return self._half(request)
         if request["PATH_INFO"].startswith("/careless/"):
             request.pop("HTTP_IF_NONE_MATCH", None)
+        if request["PATH_INFO"].startswith("/forgetful/"):
+            request.pop("HTTP_IF_MATCH", None)
         found: Iterable[bytes] = self._moto(request, answer)
         return found
 
@@ -60,7 +64,7 @@ def main() -> None:
     server = make_server("127.0.0.1", 0, Server(), threaded=True, request_handler=Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
-    for bucket in ("radlas", "careless"):
+    for bucket in ("radlas", "careless", "forgetful"):
         make = urllib.request.Request(f"{url}/{bucket}", method="PUT")  # noqa: S310
         urllib.request.urlopen(make).close()  # noqa: S310 - the server above
     print(url, flush=True)

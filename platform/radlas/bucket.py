@@ -74,6 +74,16 @@ class Bucket:
         """Replace a file that is still in the state of ``tag``; FileExistsError if it is not."""
         self._objects.put(name, data, {"e_tag": tag})
 
+    def change(self, name: str, made: Callable[[bytes | None], bytes]) -> None:
+        """See ``Place``."""
+        while True:
+            with suppress(FileExistsError):  # another did meanwhile
+                try:
+                    data, tag = self.read_tagged(name)
+                except FileNotFoundError:
+                    return self.create(name, made(None))
+                return self.exchange(name, made(data), tag)
+
     def remove(self, name: str) -> None:
         """See ``Place``."""
         with suppress(FileNotFoundError):  # some servers say so, S3 does not
@@ -181,26 +191,29 @@ class Bucket:
         return all(name.startswith(_PROBE) for name in self.names())
 
     def check(self) -> None:
-        """Show that a file can be created once only, as all that keeps rows single rests on it.
+        """Show that a file can be created once only, and replaced only in the state that was seen.
+
+        All that keeps rows single, and what two wrote from being one's, rests on it.
 
         Raises:
-            StoreError: The second of two creations was not refused.
+            StoreError: The second of two creations, or of two replacements, was not refused.
         """
         name = f"{_PROBE}{uuid.uuid4().hex}"
         self.create(name, b"first")
         try:
-            self.create(name, b"second")
-        except FileExistsError:
-            return
+            _, tag = self.read_tagged(name)
+            for ignored, second in (
+                ("If-None-Match", partial(self.create, name, b"second")),
+                ("If-Match", partial(self.exchange, name, b"third", tag)),
+            ):
+                try:
+                    second()
+                except FileExistsError:
+                    self.replace(name, b"another's")
+                    continue
+                raise _careless(ignored, self.url)
         finally:
             self.remove(name)
-        raise StoreError(
-            "this object storage takes a file twice: it ignores If-None-Match, so two writers"
-            " could overwrite each other",
-            self.url,
-            "use one with conditional writes (AWS S3, MinIO, Ceph, Cloudflare R2), or a folder",
-            "no_conditional_writes",
-        )
 
     @property
     def delta_options(self) -> dict[str, str]:
@@ -229,6 +242,16 @@ class Bucket:
             appear(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _careless(ignored: str, url: str) -> StoreError:
+    return StoreError(
+        f"this object storage takes a file twice: it ignores {ignored}, so two writers"
+        " could overwrite each other",
+        url,
+        "use one with conditional writes (AWS S3, MinIO, Ceph, Cloudflare R2), or a folder",
+        "no_conditional_writes",
+    )
 
 
 def _write(path: Path, pieces: Iterable[bytes]) -> None:

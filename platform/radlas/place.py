@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,13 @@ class Place(Protocol):
 
     def replace(self, name: str, data: bytes) -> None:
         """Make a file, or put another content in its place in one step."""
+
+    def change(self, name: str, made: Callable[[bytes | None], bytes]) -> None:
+        """Replace a file by what is made of it; None is given if there is none.
+
+        The caller holds a lock; in a bucket another may have taken it, and nothing is lost then:
+        it is made anew of what the other wrote.
+        """
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -137,6 +144,10 @@ class Folder:
         """See ``Place``."""
         with self._written(name, data) as temporary:
             temporary.replace(self.root / name)
+
+    def change(self, name: str, made: Callable[[bytes | None], bytes]) -> None:
+        """See ``Place``."""
+        self.replace(name, made(self.read(name) if (self.root / name).exists() else None))
 
     def remove(self, name: str) -> None:
         """See ``Place``."""

@@ -146,7 +146,7 @@ def test_a_round_that_was_killed_before_it_promoted_is_finished_by_the_next(
 ):
     store = open_store(own_store)
 
-    def killed(*_):
+    def killed(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:

@@ -17,11 +17,10 @@ from radlas.store.layout import Store
 from radlas.store.models import (
     LOOKS,
     VALIDATION,
+    change_json,
     find_beside,
-    find_json,
     model_versions,
     read_card,
-    write_json,
 )
 
 Json = dict[str, Any]
@@ -44,16 +43,23 @@ def count_look(store: Store, centre: str, label: str) -> int:
     One that was noted and then interrupted, before anybody saw what came of it, is no other look.
     The caller holds the write lock of ``validate``.
     """
-    known, listed = _Known(store), (find_json(store, LOOKS) or {"looks": []})["looks"]
-    lost = [one for one in _beside(store) if one["model"] not in {look["model"] for look in listed}]
-    before, mine = [*listed, *lost], known.of(label, centre)
+    known, earlier = _Known(store), list[Json]()
     look = {"centre": centre, "model": label, "made_from": _made_from(store, label)}
-    same = (place for place, one in enumerate(before) if look.items() <= one.items())
-    place = next(same, None)
-    if place is None:
-        place, now = len(before), datetime.now(UTC).isoformat(timespec="seconds")
-        write_json(store, LOOKS, {"looks": [*before, {"at": now, **look}]})
-    return 1 + sum(known.of(one["model"], one["centre"]).meets(mine) for one in before[:place])
+
+    def noted(found: Json | None) -> Json:
+        listed = (found or {"looks": []})["looks"]
+        named = {one["model"] for one in listed}
+        before = [*listed, *(one for one in _beside(store) if one["model"] not in named)]
+        same = (place for place, one in enumerate(before) if look.items() <= one.items())
+        earlier[:] = before[: next(same, None)]
+        if found and len(earlier) < len(before):
+            return found
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return {"looks": [*before, {"at": now, **look}]}
+
+    change_json(store, LOOKS, noted)
+    mine = known.of(label, centre)
+    return 1 + sum(known.of(one["model"], one["centre"]).meets(mine) for one in earlier)
 
 
 def _made_from(store: Store, label: str) -> str:

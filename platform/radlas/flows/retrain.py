@@ -25,7 +25,7 @@ from radlas.store.models import (
     PROMOTING,
     champions,
     find_beside,
-    keep_beside,
+    keep_first,
     move_alias,
     read_card,
     versions,
@@ -79,7 +79,7 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
         decision = facts_of(store, study.name, number, config.margin)
         decision |= {"decision": "keep", "why": why}
         with writing(store, PROMOTING):
-            keep_beside(store, study.name, number, DECISION, decision)
+            decision = keep_first(store, study.name, number, DECISION, decision)
     if decision:
         if _undone(store, study.name, decision):
             with writing(store, PROMOTING):
@@ -99,7 +99,7 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
         decision = find_beside(store, study.name, number, DECISION)
         if decision is None:
             decision = decide(store, study, number, config.margin)
-            keep_beside(store, study.name, number, DECISION, decision)
+            decision = keep_first(store, study.name, number, DECISION, decision)
         _follow(store, study.name, decision)
     lines = [line for step in steps for line in step.lines]
     lines.append(f"retrain: {decision['decision']}; {_standing(store, study.name, decision)}")
@@ -109,7 +109,8 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
 def _follow(store: Store, name: str, decision: dict[str, Any]) -> None:
     """Do what was decided, unless it is done; the caller holds the write lock."""
     if _undone(store, name, decision):
-        move_alias(store, name, decision["challenger"], decision["why"])
+        number, why = decision["challenger"], decision["why"]
+        move_alias(store, name, number, why, after=decision.get("promotions", 0))
 
 
 def _undone(store: Store, name: str, decision: dict[str, Any]) -> bool:

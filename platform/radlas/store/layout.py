@@ -195,8 +195,13 @@ def document(place: Place, name: str) -> Any:
     Raises:
         StoreError: It is damaged.
     """
+    return parsed(place, name, place.read(name))
+
+
+def parsed(place: Place, name: str, data: bytes) -> Any:
+    """The same, of its bytes."""
     try:
-        return json.loads(place.read(name))
+        return json.loads(data)
     except ValueError as error:
         what, where = f"damaged: {error}", f"{place}/{name}"
         raise StoreError(what, where, "restore it from a backup", "damage") from error

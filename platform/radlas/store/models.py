@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from radlas.errors import ConfigError, StoreError
-from radlas.store.layout import Store, document
+from radlas.store.layout import Store, document, parsed
 
 CARD = "version.json"
 VALIDATION, EXPLANATION, DECISION = "validation.json", "explanation.json", "decision.json"
@@ -72,6 +73,15 @@ def keep_beside(
     """Put a file beside a published version, or another in its place; a mapping as JSON."""
     data = value if isinstance(value, bytes) else json_bytes(value)
     store.place.replace(f"{model_name(name, number)}/{file}", data)
+
+
+def keep_first(
+    store: Store, name: str, number: int, file: str, value: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Put a JSON file beside a published version, if there is none; the one that is there then."""
+    with suppress(FileExistsError):
+        store.place.create(f"{model_name(name, number)}/{file}", json_bytes(value))
+    return read_beside(store, name, number, file)
 
 
 def publish(store: Store, name: str, card: Mapping[str, Any], fill: Callable[[Path], None]) -> int:
@@ -150,15 +160,28 @@ def champions(store: Store, name: str) -> list[dict[str, Any]]:
     return list(found["history"])
 
 
-def move_alias(store: Store, name: str, number: int, why: str) -> None:
+def move_alias(store: Store, name: str, number: int, why: str, *, after: int | None = None) -> None:
     """Make a version the champion; the file keeps every earlier one with its reason.
 
     The caller holds the write lock of ``PROMOTING``: a champion stands on nothing that other runs
     write, so nobody else is to wait, nor waited for.
+
+    Args:
+        store: The store.
+        name: The study's name.
+        number: Of the version.
+        why: The reason, in words.
+        after: Nothing is done if there were other than so many promotions before.
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    history = [*champions(store, name), {"version": number, "at": now, "why": why}]
-    write_json(store, _alias_name(name), {"version": number, "history": history})
+
+    def moved(found: dict[str, Any] | None) -> dict[str, Any]:
+        past = list((found or {"history": []})["history"])
+        if found and after not in (None, len(past)):
+            return found
+        return {"version": number, "history": [*past, {"version": number, "at": now, "why": why}]}
+
+    change_json(store, _alias_name(name), moved)
 
 
 def find_json(store: Store, name: str) -> dict[str, Any] | None:
@@ -187,9 +210,19 @@ def read_json(store: Store, name: str) -> dict[str, Any]:
     return value
 
 
-def write_json(store: Store, name: str, value: Mapping[str, Any]) -> None:
-    """Write a JSON file of the registry, replacing what was there in one step."""
-    store.place.replace(name, json_bytes(value))
+def change_json(
+    store: Store, name: str, made: Callable[[dict[str, Any] | None], Mapping[str, Any]]
+) -> None:
+    """Replace a JSON file of the registry, in one step, by what is made of it; None if it is new.
+
+    Raises:
+        StoreError: It is damaged.
+    """
+
+    def changed(data: bytes | None) -> bytes:
+        return json_bytes(made(None if data is None else parsed(store.place, name, data)))
+
+    store.place.change(name, changed)
 
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:

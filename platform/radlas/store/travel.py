@@ -26,7 +26,7 @@ from radlas.store.compact import compact
 from radlas.store.content import key_digests
 from radlas.store.exported import opened, refuse_bucket, refuse_damage, stored_rows, tell_contents
 from radlas.store.frozen import Snapshot, save_snapshot
-from radlas.store.layout import Store, document, documents, open_store, write_head
+from radlas.store.layout import Store, document, documents, open_store, parsed, write_head
 from radlas.store.pretraining import carry_notes, digests_of
 from radlas.store.query import connect
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe
@@ -200,15 +200,19 @@ def _contradictions(store: Store, other: Store, name: str) -> list[str]:
 def _note(store: Store, other: Store, done: Mapping[str, Mapping[str, int]]) -> None:
     """Keep whose cases these are: they have no volume here, and that is no damage."""
     name = f"merges/{other.store_id}.json"
-    known = document(store.place, name)["cases"] if store.place.size(name) else []
     cases = delta.read(other, "cases", ["case_id"]).column("case_id").to_pylist()
-    note: dict[str, Any] = {
-        "store_id": other.store_id,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "rows": done,
-        "cases": sorted({*known, *cases}),
-    }
-    store.place.replace(name, (json.dumps(note, indent=1) + "\n").encode())
+
+    def noted(data: bytes | None) -> bytes:
+        known = [] if data is None else parsed(store.place, name, data)["cases"]
+        note: dict[str, Any] = {
+            "store_id": other.store_id,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "rows": done,
+            "cases": sorted({*known, *cases}),
+        }
+        return (json.dumps(note, indent=1) + "\n").encode()
+
+    store.place.change(name, noted)
 
 
 def _pack(folder: Path, out: Path) -> None:

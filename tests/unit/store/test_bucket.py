@@ -44,9 +44,12 @@ def count(store):
         return run_sql(connection, "select count(*) from cases").fetchall()[0][0]
 
 
-def test_object_storage_without_conditional_writes_is_refused_and_left_clean(bucket):
-    address = bucket.replace("s3://radlas/", "s3://careless/")
-    with pytest.raises(StoreError, match="it ignores If-None-Match") as caught:
+@pytest.mark.parametrize(
+    ("kind", "ignored"), [("careless", "If-None-Match"), ("forgetful", "If-Match")]
+)
+def test_object_storage_without_conditional_writes_is_refused_and_left_clean(bucket, kind, ignored):
+    address = bucket.replace("s3://radlas/", f"s3://{kind}/")
+    with pytest.raises(StoreError, match=f"it ignores {ignored}") as caught:
         init_store(address)
     assert caught.value.reason == "no_conditional_writes"
     assert "MinIO" in caught.value.hint

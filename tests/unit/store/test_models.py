@@ -10,11 +10,14 @@ import pytest
 from radlas.bucket import Bucket
 from radlas.errors import ConfigError, StoreError
 from radlas.store import models
+from radlas.store.layout import init_store
 from radlas.store.models import (
     CARD,
+    champions,
     find_beside,
     find_version,
     keep_beside,
+    keep_first,
     model_folder,
     model_name,
     move_alias,
@@ -120,6 +123,49 @@ def test_an_alias_moves_and_keeps_its_history(store):
     assert resolve(store, "tiny") == resolve(store, "tiny@champion") == ("tiny", 1)
     history = store.place.read("models/tiny/champion.json").decode()
     assert history.index("better") < history.index("rolled back")
+
+
+def meanwhile(monkeypatch, act):
+    """Another run acts just before this one writes to its bucket, as if this one had slept."""
+    put, left = obstore.put, [act]
+
+    def late(*given, **options):
+        if left:
+            left.pop()()
+        return put(*given, **options)
+
+    monkeypatch.setattr(obstore, "put", late)
+
+
+@pytest.fixture
+def remote(bucket):
+    return init_store(bucket)
+
+
+@pytest.mark.parametrize("past", [0, 1])
+def test_a_promotion_that_another_made_meanwhile_is_not_lost(remote, monkeypatch, past):
+    for number in (1, 2, 3)[:past]:
+        move_alias(remote, "tiny", number, "first")
+    meanwhile(monkeypatch, lambda: move_alias(remote, "tiny", 2, "theirs"))
+    move_alias(remote, "tiny", 3, "ours")
+    told = [entry["why"] for entry in champions(remote, "tiny")]
+    assert told == [*["first"] * past, "theirs", "ours"]
+
+
+@pytest.mark.parametrize("past", [0, 1])
+def test_a_decision_moves_no_champion_that_somebody_made_since(remote, monkeypatch, past):
+    for number in (1, 2, 3)[:past]:
+        move_alias(remote, "tiny", number, "first")
+    meanwhile(monkeypatch, lambda: move_alias(remote, "tiny", 2, "by hand"))
+    move_alias(remote, "tiny", 3, "decided before", after=past)
+    assert champions(remote, "tiny")[-1]["why"] == "by hand"
+
+
+def test_of_two_decisions_the_first_stands(store):
+    publish(store, "tiny", {"key": "k"}, fill)
+    for decision in ("promote", "keep"):
+        found = keep_first(store, "tiny", 1, "decision.json", {"decision": decision})
+        assert found == {"decision": "promote"}
 
 
 def test_an_unknown_model_lists_what_there_is(store):
