@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,6 +11,19 @@ from radlas.errors import StoreError
 
 T = TypeVar("T")
 AWAY = "run the same command again: what was finished is stored; if it stays so, look at the server"
+_RIGHTS = "renew the credentials, or give the key its rights; then run the same command again"
+# What S3 and its likes call it, where the answer lies not with the server but with who asks.
+_OURS = {
+    "AccessDenied": _RIGHTS,
+    "ExpiredToken": _RIGHTS,
+    "InvalidAccessKeyId": _RIGHTS,
+    "InvalidToken": _RIGHTS,
+    "QuotaExceeded": "make room in the bucket; then run the same command again",
+    "RequestTimeTooSkewed": "put this machine's clock right; then run the same command again",
+    "SignatureDoesNotMatch": _RIGHTS,
+    "TokenRefreshRequired": _RIGHTS,
+    "XMinioStorageFull": "make room on the server; then run the same command again",
+}
 _PAUSES = (0.2, 1.0, 5.0)  # before an answer that broke off is asked for again [s]
 
 
@@ -33,6 +47,21 @@ def is_cut(error: Exception) -> bool:
     return "response body" in str(error)
 
 
-def unusable(said: str, where: str, hint: str = AWAY) -> StoreError:
-    """The error of a server that does not do what it is asked."""
-    return StoreError(f"the bucket cannot be used: {said}", where, hint, "bucket")
+def unusable(answer: str, where: str, hint: str = AWAY) -> StoreError:
+    """The error of a server that does not do what it is asked.
+
+    Args:
+        answer: What a library tells of it: what was asked, and the server's own words as XML, of
+            which its status says nothing: a key that expired is a bad request.
+        where: The place.
+        hint: What to try, unless the server's words say it.
+    """
+    said = re.split(r"<|\n", answer)[0].strip(" :")
+    code, message = (_word(answer, name) for name in ("Code", "Message"))
+    words = ": ".join(filter(None, (said, code, message.rstrip("."))))
+    return StoreError(f"the bucket cannot be used: {words}", where, _OURS.get(code, hint), "bucket")
+
+
+def _word(answer: str, name: str) -> str:
+    found = re.search(f"<{name}>([^<]*)</{name}>", answer)
+    return " ".join(found[1].split()) if found else ""

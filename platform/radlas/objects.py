@@ -164,9 +164,8 @@ class Objects:
             said = str(error).partition(": Error")[0]
             raise FileNotFoundError(errno.ENOENT, said) from error
         except BaseError as error:
-            said = str(error).partition("<?xml")[0].splitlines()[0].strip(" :")
-            if "NoSuchBucket" in str(error):
-                said = "there is no such bucket"
+            missing = "NoSuchBucket" in str(error)
+            said = "there is no such bucket" if missing else str(error)
             hint = AWAY if self.known else _WRONG
             raise unusable(said, self.url, hint) from error
 

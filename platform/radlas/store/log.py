@@ -183,7 +183,7 @@ def in_plain_words(where: str) -> Iterator[None]:
         text = ": ".join(filter(None, lines))
         if _SERVER in text or (where.startswith(SCHEME) and isinstance(error, OSError)):
             said = text.partition(_SERVER)[2].strip(" :") or text
-            raise unusable(said.partition("<")[0].strip(" :"), where) from error
+            raise unusable(said, where) from error
         if isinstance(error, DeltaError):
             raise
         number = _NUMBER.search(text)

@@ -145,6 +145,47 @@ def test_a_server_that_stays_away_from_the_log_is_told_in_words(kept, monkeypatc
     assert "\x1b" not in str(caught.value)
 
 
+class Refusing(BaseHTTPRequestHandler):
+    """A server that refuses all, in the words of S3."""
+
+    protocol_version = "HTTP/1.1"
+    code = ""
+
+    def do_GET(self):
+        body = f"<?xml version='1.0'?>\n<Error><Code>{self.code}</Code><Message>No, no.</Message>"
+        self.send_response(400)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("ExpiredToken", "renew the credentials"),
+        ("RequestTimeTooSkewed", "put this machine's clock right"),
+        ("XMinioStorageFull", "make room on the server"),
+        ("InvalidRequest", "look at the server"),
+    ],
+)
+@pytest.mark.parametrize("of_log", [False, True])
+def test_what_a_server_says_of_its_refusal_is_told(kept, monkeypatch, of_log, code, hint):
+    """Of a key that expired its status says: a bad request; and to ask again is no help."""
+    monkeypatch.setattr(Refusing, "code", code)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        place = Bucket(str(kept.place), known=True)
+        with pytest.raises(StoreError, match=f"400 Bad Request: {code}: No, no\n") as caught:
+            delta.version(kept, "cases") if of_log else place.read("a")
+        server.shutdown()
+    assert caught.value.what.count(code) == 1
+    assert hint in caught.value.hint
+
+
 def test_a_key_without_rights_to_the_log_is_told_in_words():
     """The library gives neither number nor the server: it was told as `[Errno None] None`."""
     told = "Kernel error -> Lacks the privileges\n  \x1b[31m↳\x1b[0m <Error><Code>AccessDenied"
