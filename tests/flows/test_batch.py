@@ -9,7 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from radlas.answers import unusable
 from radlas.engine.base import Done
+from radlas.errors import StoreError
 from radlas.flows import batch
 from radlas.flows.base import Plan
 from radlas.flows.extract_case import ExtractTask
@@ -65,6 +67,23 @@ def test_a_row_that_cannot_be_stored_costs_its_own_task_and_no_other(tmp_path, v
     assert told in case["message"]
     stored = delta.read(store, "radiomics", ["case_id", "firstorder_Mean"]).to_pylist()
     assert sorted(row["case_id"] for row in stored) == ["c1", "c2"]
+
+
+def test_a_server_that_stays_away_is_not_waited_for_by_every_case(tmp_path):
+    """Each would wait half a minute: a thousand cases took a night, and the end was known."""
+    store, away = init_store(tmp_path / "store"), unusable("it is away", "s3://x/y")
+    served = [True, False, False, True, *[False] * 20]
+    done = [
+        one if is_served else replace(one, result=None, error=away)
+        for one, is_served in zip(outcomes(store, 24), served, strict=True)
+    ]
+    left = iter(done)
+    with pytest.raises(StoreError, match="it is away") as caught:
+        batch.commit_batches(store, "extract", Plan(), left, tolerated=0)
+    assert "run the same command again" in caught.value.hint
+    assert len(list(left)) == 24 - 4 - batch.AWAY
+    states = delta.read(store, "outcomes", ["state"]).column("state").to_pylist()
+    assert sorted(states) == ["failed"] * 5 + ["ok"] * 2, "what was finished is stored"
 
 
 def test_rows_of_one_key_are_refused_not_dropped(tmp_path):

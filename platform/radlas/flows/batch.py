@@ -21,6 +21,7 @@ from radlas.words import counted
 
 BATCH = 32  # outcomes per commit at least: files of a useful size, little lost by a kill
 HASTE = 2.0  # a fast batch grows for this time [s]: a commit costs the same for many outcomes
+AWAY = 3  # tasks in a row that found no server, each after half a minute: so would the rest
 PATIENCE = 60.0  # a slow batch is committed after this time [s]
 
 
@@ -87,13 +88,16 @@ def commit_batches(
     """Store every outcome, a batch at a time, and count: inputs = ok + quarantined + failed.
 
     ``look`` sees each of them, with rows that the lake can take.
+
+    Raises:
+        StoreError: The store's server went away.
     """
     recorder = Recorder(store)
     ended: list[Outcome] = []
     batch: list[Outcome] = []
     since = time.monotonic()
     try:
-        for one in chain(plan.refused, (outcome(stage, task) for task in done)):
+        for one in chain(plan.refused, (outcome(stage, task) for task in _while_served(done))):
             look(one)
             batch.append(one)
             if time.monotonic() - since > (HASTE if len(batch) >= BATCH else PATIENCE):
@@ -103,6 +107,17 @@ def commit_batches(
     finally:  # also when the engine is lost or somebody pressed Ctrl-C: what is done is done
         recorder.record(batch)
     return summarise(stage, plan, [*ended, *batch], tolerated=tolerated)
+
+
+def _while_served(done: Iterator[Done[T, Any]]) -> Iterator[Done[T, Any]]:
+    """Finished tasks, until the store's server does not answer any more, nor will for the rest."""
+    unserved = 0
+    for one in done:
+        away = one.error is not None and one.error.reason == "bucket"
+        unserved = unserved + 1 if away else 0
+        yield one
+        if one.error and unserved == AWAY:
+            raise one.error
 
 
 def outcome(stage: str, done: Done[T, Mapping[str, tuple[Row, ...]]]) -> Outcome:
