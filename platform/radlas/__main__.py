@@ -6,7 +6,7 @@ Little is imported before it runs: every process that a run starts imports this 
 import os
 import signal
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from radlas.errors import Terminated
 
@@ -14,7 +14,7 @@ _UNBEGUN = b"error: interrupted before anything began\n  try: run the same comma
 
 
 def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
+    raise Terminated(number)
 
 
 def _unbegun(number: int, frame: FrameType | None) -> NoReturn:
@@ -25,7 +25,11 @@ def _unbegun(number: int, frame: FrameType | None) -> NoReturn:
 
 def main() -> None:
     """Run the command line."""
-    then = {signal.SIGTERM: _terminated, signal.SIGINT: signal.getsignal(signal.SIGINT)}
+    then: dict[int, Any] = {signal.SIGTERM: _terminated}
+    then[signal.SIGINT] = signal.getsignal(signal.SIGINT)
+    then[signal.SIGHUP] = signal.getsignal(signal.SIGHUP)
+    if then[signal.SIGHUP] is not signal.SIG_IGN:  # as it is under nohup
+        then[signal.SIGHUP] = _terminated
     for number, handler in then.items():
         if handler is not signal.SIG_IGN:  # as Ctrl-C is in a script's background
             signal.signal(number, _unbegun)

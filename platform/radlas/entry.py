@@ -9,6 +9,7 @@ import os
 import select
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -29,8 +30,9 @@ from radlas.words import counted
 C = TypeVar("C", bound=StoreConfig)
 USAGE = 2  # exit code for wrong use or configuration
 _SHOWN = 200  # rows of a plan on a terminal
+_AGAIN = "run the same command again: what was finished is stored"
 DEFECT = 70  # exit code for a bug: sysexits' EX_SOFTWARE
-INTERRUPTED, TERMINATED = 130, 143  # exit codes after Ctrl-C and SIGTERM, as shells give them
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells give it
 
 
 def make_engine(spec: str) -> Engine:
@@ -103,18 +105,22 @@ def plain(value: Any) -> Any:
     return value
 
 
-def guarded(action: Callable[[], int], *, as_json: bool = False) -> int:
+def guarded(action: Callable[[], int], *, as_json: bool = False, again: str = _AGAIN) -> int:
     """Run an action; a failure becomes a message and an exit code, with ``--json`` as JSON.
 
-    Expected failures of use, store or study give 2, a lost machine 1, an interrupt 130 or 143.
+    Expected failures of use, store or study give 2, a lost machine 1, an interrupt 130, 143 or 129.
     Anything else is a defect: it gives 70 and, on a terminal, its traceback.
+
+    Args:
+        action: What gives the exit code.
+        as_json: Tell a failure as JSON.
+        again: What to try after an interrupt.
     """
     try:
         return action()
     except KeyboardInterrupt as wish:
-        hint = "run the same command again: what was finished is stored"
-        told = RadlasError("interrupted", hint=hint, reason="interrupted")
-        code = TERMINATED if isinstance(wish, Terminated) else INTERRUPTED
+        told = RadlasError("interrupted", hint=again, reason="interrupted")
+        code = 128 + wish.number if isinstance(wish, Terminated) else INTERRUPTED
         return _tell(told, as_json=as_json, code=code)
     except (WorkerError, MemoryError) as error:
         hint = "fewer runs at once, or more memory for this one; running again is safe"
@@ -161,7 +167,8 @@ def _tell(error: RadlasError, *, as_json: bool, code: int) -> int:
         fields = {"what": error.what, "where": error.where, "try": error.hint}
         print(json.dumps({"error": {"kind": error.kind, "reason": error.reason, **fields}}))
     else:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False)
+        with suppress(OSError):  # the terminal was closed: nobody can be told, and the code is left
+            Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False)
     return code
 
 

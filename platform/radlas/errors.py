@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import ClassVar, Self
 
 
@@ -66,4 +67,14 @@ class WorkerError(RadlasError):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, as of systemd, SLURM or Kubernetes: a run ends as after Ctrl-C."""
+    """A signal that ends a run as Ctrl-C does: it stores what is finished.
+
+    SIGTERM, as of systemd, SLURM or Kubernetes; SIGHUP, of a terminal that was closed.
+
+    Args:
+        number: Of the signal.
+    """
+
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(number)
+        self.number = number

@@ -40,7 +40,8 @@ def init(
         data = {"store": str(made.place), "store_id": made.store_id, "key": str(made.key_path)}
         return show(Report(lines, data), as_json=as_json)
 
-    raise typer.Exit(guarded(action, as_json=as_json))
+    again = "run the same command again; if there is a store then, it was made in time: use it"
+    raise typer.Exit(guarded(action, as_json=as_json, again=again))
 
 
 def phantom(
@@ -66,7 +67,8 @@ def phantom(
         data = {"out": str(made.out), "created": made.created, "centres": made.centres}
         return show(Report(tuple(lines), data), as_json=as_json)
 
-    raise typer.Exit(guarded(action, as_json=as_json))
+    again = "run the same command again: it begins anew, as a cohort is there whole or not at all"
+    raise typer.Exit(guarded(action, as_json=as_json, again=again))
 
 
 def ingest_(

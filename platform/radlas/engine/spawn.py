@@ -17,12 +17,13 @@ from typing import Any
 
 @contextmanager
 def deaf_to_interrupts() -> Iterator[None]:
-    """Processes that are started within do not hear Ctrl-C; who started them does, and ends them.
+    """Processes that are started within hear neither Ctrl-C nor that the terminal was closed.
 
-    Each would else print its own traceback over the one line that says how to go on.
+    Who started them does, and ends them. Each would else print its own traceback over the one line
+    that says how to go on.
     """
     _start_tracker()  # it would let the signal in again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:
@@ -31,7 +32,7 @@ def deaf_to_interrupts() -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ctrl-C and SIGTERM are heard after what is done within, and not in the middle of it.
+    """Ctrl-C, SIGTERM and SIGHUP are heard after what is done within, and not in the middle of it.
 
     A person who waits presses again, and systems may send both: half of an end would hang.
     """
@@ -41,7 +42,7 @@ def undisturbed() -> Iterator[None]:
     came: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         if signal.getsignal(number) is not None  # of another language: it could not be put back
     }
     try:

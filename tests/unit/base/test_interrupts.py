@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a command with one line and their exit code, whenever they come."""
+"""Ctrl-C, SIGTERM and SIGHUP end a command with one line and their code, whenever they come."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import time
 
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
 from radlas.__main__ import _terminated
+from radlas.cli import app
 from radlas.entry import guarded
 from radlas.errors import Terminated
 from radlas.store.layout import Store, init_store
@@ -26,7 +28,7 @@ class Wish:
         if name == {module!r}:
             os.kill(os.getpid(), {number:d})
 
-signal.signal(signal.SIGINT, {before})
+signal.signal({number:d}, {before})
 sys.meta_path.insert(0, Wish())
 sys.argv = ["radlas", "status", "--help"]
 from radlas.__main__ import main
@@ -34,14 +36,14 @@ main()
 """
 
 
-def wished(module: str, number: int, before: str = "signal.default_int_handler"):
+def wished(module: str, number: int, before: str = "signal.SIG_DFL"):
     """What came of a command that got a signal when it began to import a module."""
     code = WISHED.format(module=module, number=number, before=before)
     command = [sys.executable, "-c", code]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("module", ["typer", "pyarrow.vendored", "duckdb", "radlas.cli.weights"])
 def test_a_command_that_has_not_begun_ends_with_one_line_and_the_signals_code(module, number):
     """Not with a traceback, nor with 1, which says: done, with cases in trouble."""
@@ -52,14 +54,41 @@ def test_a_command_that_has_not_begun_ends_with_one_line_and_the_signals_code(mo
     )
 
 
-def test_who_was_told_not_to_hear_ctrl_c_does_not():
-    """As a script's command in the background."""
-    ended = wished("duckdb", signal.SIGINT, before="signal.SIG_IGN")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_who_was_told_not_to_hear_a_signal_does_not(number):
+    """As a script's command in the background of Ctrl-C, or under nohup of a closed terminal."""
+    ended = wished("duckdb", number, before="signal.SIG_IGN")
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def ask_for_long(store: Store) -> None:
+@pytest.mark.parametrize(
+    ("words", "step", "promise"),
+    [
+        (("init", "store"), "radlas.cli.data.init_store", "; if there is a store then"),
+        (("phantom", "out"), "radlas.phantom.write_cohort", ": it begins anew"),
+    ],
+)
+def test_who_is_interrupted_is_told_what_the_same_command_will_do(
+    words, step, promise, monkeypatch, tmp_path
+):
+    """Of a cohort nothing is kept, and of a store that was made no second one is."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(step, interrupted)
+    monkeypatch.chdir(tmp_path)
+    ended = CliRunner().invoke(app, [*words])
+    assert ended.exit_code == 130
+    assert f"run the same command again{promise}" in ended.stderr
+    assert "what was finished" not in ended.stderr
+
+
+def ask_for_long(store: Store, number: int) -> None:
+    """And get a signal a second after."""
     with connect(store) as connection:
+        connection.sql("select 1").fetchall()  # what DuckDB imports once swallows a signal
+        threading.Timer(1, os.kill, (os.getpid(), number)).start()
         connection.sql("select sum(a.range % 7) from range(1e11::bigint) a").fetchall()
 
 
@@ -68,20 +97,44 @@ def ask_for_long(store: Store) -> None:
     [
         (signal.SIGINT, signal.default_int_handler, KeyboardInterrupt),
         (signal.SIGTERM, _terminated, Terminated),
+        (signal.SIGHUP, _terminated, Terminated),
     ],
 )
 def test_a_query_is_interrupted_as_all_else_is(number, handler, wish, tmp_path):
     """DuckDB answers with an error of its own, which would be told as a defect; and goes on."""
     store, before = init_store(tmp_path / "store"), signal.signal(number, handler)
-    threading.Timer(1, os.kill, (os.getpid(), number)).start()
     try:
         with pytest.raises(wish):
-            ask_for_long(store)
+            ask_for_long(store, number)
     finally:
         signal.signal(number, before)
     used = time.process_time()  # of all threads
     time.sleep(0.5)
     assert time.process_time() - used < 0.1
+
+
+def test_a_run_whose_terminal_is_closed_stores_what_is_finished_and_ends(tmp_path):
+    """Its message has nowhere to go then, and is no reason for another exit code."""
+    code = (
+        "import os, signal, sys\n"
+        "from radlas import entry\n"
+        "from radlas.__main__ import main\n"
+        "class Show:\n"
+        "    def __call__(self, *_, **__):\n"
+        "        os.dup2(os.open('/dev/full', os.O_WRONLY), 2)\n"
+        "        try:\n"
+        "            os.kill(os.getpid(), signal.SIGHUP)\n"
+        "            signal.pause()\n"
+        "        finally:\n"
+        "            print('stored', flush=True)\n"
+        "from radlas.cli import data\n"
+        "data.show = Show()\n"
+        f"sys.argv = ['radlas', 'init', {str(tmp_path / 'store')!r}]\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (129, "stored\n")
 
 
 @pytest.mark.parametrize("error", [MemoryError(), duckdb.OutOfMemoryException("no 8 MB left")])
