@@ -120,6 +120,21 @@ def test_the_same_version_gives_the_same_page(study_store):
     assert (version_of(study_store) / "report.html").read_bytes() == before
 
 
+def test_a_report_that_is_ended_leaves_no_page_without_what_it_names(own_store, monkeypatch):
+    page, kept = version_of(own_store) / "report.html", []
+    page.unlink()
+
+    def watched(*given):
+        assert not page.exists(), "it is the last"
+        keep_beside(*given)
+        kept.append(given[3])
+
+    monkeypatch.setattr("radlas.flows.report.keep_beside", watched)
+    assert radlas("report", "tiny", "--store", own_store).code == 0
+    assert page.exists()
+    assert {"results.json", "figures/calibration.csv"} < {*kept}
+
+
 def test_the_auc_of_the_report_is_that_of_the_rows(study_store):
     """From the page's results.json back to predictions, counted by hand."""
     results = json.loads((version_of(study_store) / "results.json").read_text())

@@ -83,10 +83,10 @@ def commit(
     for one in done:
         found, (page, tables) = fitted_or_raise(one)
         size = len(page.encode())
-        keep_beside(store, *version, NUMBERS, found)
-        keep_beside(store, *version, PAGE, page.encode())
         for key, table in tables.items():
             keep_beside(store, *version, f"{TABLES}/{key}.csv", table.encode())
+        keep_beside(store, *version, NUMBERS, found)
+        keep_beside(store, *version, PAGE, page.encode())  # last: who finds it finds what it names
         if config.out is not None:
             with whole(config.out) as file:
                 file.write_text(page, encoding="utf-8")
