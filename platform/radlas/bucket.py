@@ -21,7 +21,7 @@ from typing import Any
 
 from radlas.errors import StoreError
 from radlas.objects import Objects, delta_options
-from radlas.stages import appear, located
+from radlas.stages import appear, located, staged
 
 _PROBE = ".probe-"  # what the names of files begin with that ``check`` makes
 _PIECE = 2**20  # copied at once [B]
@@ -131,12 +131,12 @@ class Bucket:
 
     @contextmanager
     def staging(self, folder: str) -> Iterator[Path]:
-        """See ``Place``: on this machine."""
-        with tempfile.TemporaryDirectory(prefix=f"radlas-{Path(folder).name}-") as stage:
-            prepared = Path(stage) / "prepared"
+        """See ``Place``: on this machine; what a writer left that was killed goes with the next."""
+        parent = Path(tempfile.gettempdir())
+        with located(parent), staged(_own(parent)) as stage:
+            prepared = stage / "prepared"
             prepared.mkdir()
-            with located(prepared.parent.parent):
-                yield prepared
+            yield prepared
 
     def keep(self, file: Path, name: str) -> None:
         """See ``Place``. This machine is likely to read it again, and has it already."""
@@ -242,6 +242,20 @@ class Bucket:
             appear(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _own(parent: Path) -> Path:
+    """A folder of this person's alone, where others may make theirs.
+
+    Raises:
+        StoreError: Somebody else made one of that name, and could read what is prepared.
+    """
+    folder = parent / f"radlas-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        hint = "have it removed, or name another folder for temporary files with TMPDIR"
+        raise StoreError("this folder belongs to somebody else", str(folder), hint)
+    return folder
 
 
 def _careless(ignored: str, url: str) -> StoreError:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -262,8 +264,41 @@ def test_a_disk_of_this_machine_that_is_full_is_told_with_its_folder(
         with pytest.raises(OSError, match="File too large") as caught:
             delta.append(kept, "cases", [case_row("b")], run_id="r")
     assert caught.value.filename == str(full)
-    assert [path for path in full.iterdir() if path.name[0] == "." or step == "staging"] == []
+    assert [path for path in full.rglob("*") if path.is_file() and path.name[0] == "."] == []
+    assert list(full.rglob("*.partial")) == []
     assert delta.append(kept, "cases", [case_row("b")], run_id="r") == 1
+
+
+def test_what_a_writer_left_that_was_killed_goes_with_the_next(kept, tmp_path, monkeypatch):
+    """It is an image of a patient, or features; on this machine nobody else would remove it."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    code = (
+        "import os, sys\n"
+        "from radlas.bucket import Bucket\n"
+        "with Bucket(sys.argv[1]).staging('volumes/a') as prepared:\n"
+        "    (prepared / 'voxels').write_bytes(b'x')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    with kept.place.staging("volumes/b") as lives:
+        subprocess.run([sys.executable, "-c", code, str(kept.place)], check=False)
+        (left,) = tmp_path.rglob("voxels")
+        delta.append(kept, "cases", [case_row("b")], run_id="r")
+        assert not left.exists()
+        assert lives.exists()
+    (own,) = tmp_path.glob("radlas-*")
+    assert own.stat().st_mode & 0o777 == 0o700
+    assert list(own.iterdir()) == []
+
+
+def test_a_folder_of_somebody_elses_is_not_prepared_in(kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / f"radlas-{os.getuid()}").symlink_to(tmp_path / "theirs")
+    with pytest.raises(StoreError, match="belongs to somebody else"):
+        delta.append(kept, "cases", [case_row("b")], run_id="r")
+    assert list((tmp_path / "theirs").iterdir()) == []
 
 
 def test_a_part_that_is_lost_is_named(kept):
