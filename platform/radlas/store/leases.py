@@ -97,7 +97,7 @@ class _Lease:
             raise StoreError(
                 f"another run has taken this one's place: it was silent for {LEASE:.0f} s or more",
                 str(self._place),
-                "run the same command again, if it is not the other's: what was finished is stored",
+                "when the other has ended, run the same command again: what was finished is stored",
                 "locked",
             )
 
