@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from radlas.engine.base import this_machine
 from radlas.engine.gpus import gpus, shares_of
+from radlas.engine.spawn import folder_left_alone
 from radlas.errors import ConfigError
 
 _NEEDED = (
@@ -66,7 +67,7 @@ def compile_loops() -> None:
     """
     from radlas.features.warm import compile_kernels, texture_loops  # noqa: PLC0415 - numba
 
-    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+    with folder_left_alone(), ProcessPoolExecutor(2, get_context("spawn")) as pool:
         for part in [pool.submit(one) for one in (texture_loops, _filters_and_learning)]:
             part.result()
     compile_kernels()

@@ -130,7 +130,8 @@ def _wait(due: datetime, *, as_json: bool) -> None:
 def _round(words: list[str], stop: _Stop, *, as_json: bool) -> dict[str, Any]:
     """One round in a process of its own, so that neither memory nor a crash is handed on."""
     begun, since = datetime.now(UTC), time.monotonic()
-    command = [sys.executable, "-m", "radlas", *words, *(["--json"] if as_json else [])]
+    # -P: not a module of the folder we stand in that is called like one of Python's.
+    command = [sys.executable, "-P", "-m", "radlas", *words, *(["--json"] if as_json else [])]
     stdout = subprocess.PIPE if as_json else None
     try:
         child = stop.child = subprocess.Popen(command, stdout=stdout, text=True)  # noqa: S603 - ours

@@ -20,7 +20,12 @@ from multiprocessing.util import Finalize
 from typing import Any
 
 from radlas.engine.base import Done, measure
-from radlas.engine.spawn import deaf_to_interrupts, end_with_parent, main_left_alone
+from radlas.engine.spawn import (
+    deaf_to_interrupts,
+    end_with_parent,
+    folder_left_alone,
+    main_left_alone,
+)
 from radlas.errors import WorkerError
 
 _THREADS = (
@@ -130,7 +135,7 @@ class Child:
         ours, theirs = context.Pipe()
         # Not a daemon: it ends by itself when the pipe closes, also if we are killed.
         process = context.Process(target=_serve, args=(theirs, self._environment), daemon=False)
-        with _ONE_STARTS, deaf_to_interrupts(), main_left_alone():
+        with _ONE_STARTS, deaf_to_interrupts(), main_left_alone(), folder_left_alone():
             process.start()
         _on_its_own(process)
         theirs.close()

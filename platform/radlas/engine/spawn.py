@@ -14,6 +14,8 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
+_SAFE = "PYTHONSAFEPATH"
+
 
 @contextmanager
 def deaf_to_interrupts() -> Iterator[None]:
@@ -95,6 +97,24 @@ def main_left_alone() -> Iterator[None]:
         main.__spec__ = before
 
 
+@contextmanager
+def folder_left_alone() -> Iterator[None]:
+    """Processes that are started within run nothing of the folder that somebody stands in.
+
+    Python starts them by ``-c`` and looks there first: among a hospital's files a ``signal.py``
+    would run. Once they have begun, they look where we do.
+    """
+    before = os.environ.get(_SAFE)
+    os.environ[_SAFE] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_SAFE]
+        else:
+            os.environ[_SAFE] = before
+
+
 def _guarded() -> bool:
     """Whether this process's program is a file that names what only it is to do."""
     file = Path(getattr(sys.modules["__main__"], "__file__", ""))
@@ -105,6 +125,7 @@ def _start_tracker() -> None:
     """What clears away the locks of processes that were killed, as ours are, and need not tell."""
     sys.warnoptions.append("ignore:resource_tracker:UserWarning")  # it begins with our options
     try:
-        resource_tracker.ensure_running()
+        with folder_left_alone():
+            resource_tracker.ensure_running()
     finally:
         sys.warnoptions.pop()

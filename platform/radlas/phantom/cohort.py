@@ -20,7 +20,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from radlas.config import Config
-from radlas.engine.spawn import end_with_parent, main_left_alone
+from radlas.engine.spawn import end_with_parent, folder_left_alone, main_left_alone
 from radlas.errors import ConfigError, WorkerError
 from radlas.phantom.anatomy import make_exam
 from radlas.phantom.describe import MARK_FILE, describe_centre, describe_cohort, readme
@@ -148,7 +148,11 @@ def _each_subject(
         return
     spawn = multiprocessing.get_context("spawn")  # the same on every platform
     processes = min(workers, len(subjects))
-    with main_left_alone(), ProcessPoolExecutor(processes, spawn, end_with_parent) as pool:
+    with (
+        main_left_alone(),
+        folder_left_alone(),
+        ProcessPoolExecutor(processes, spawn, end_with_parent) as pool,
+    ):
         futures = [pool.submit(_write_subject, subject, root) for subject in subjects]
         try:
             yield from (future.result() for future in as_completed(futures))

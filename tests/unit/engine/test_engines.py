@@ -218,6 +218,25 @@ def test_work_of_a_guarded_script_is_found_by_its_workers(tmp_path):
     assert run_program("guarded", "work", tmp_path) == (0, "begun\n-10\nNone\n", "")
 
 
+def test_no_process_runs_what_lies_in_the_folder_that_somebody_stands_in(tmp_path):
+    """Of a hospital's files one may be called like a module of Python's."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("signal", "socket", "pickle", "runpy", "struct"):
+        (source / f"{name}.py").write_text(f"print('of the source: {name}')\nraise SystemExit(9)")
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM.format(work="poison.work"))
+    run = subprocess.run(
+        [sys.executable, program],
+        capture_output=True,
+        text=True,
+        cwd=source,
+        timeout=60,
+        check=False,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "begun\n52\nNone\n", "")
+
+
 @pytest.mark.parametrize("way", ["script", "stdin"])
 def test_work_that_no_worker_can_import_is_refused_with_the_remedy(way, tmp_path):
     code, _, told = run_program(way, "work", tmp_path)
