@@ -33,8 +33,8 @@ def bind_tables(
     *,
     versions: Mapping[str, int] | None,
     parts: Mapping[str, Sequence[str]] | None,
-) -> None:
-    """Every table's rows, in a session whose settings suit a lake."""
+) -> list[str]:
+    """Every table's rows, in a session whose settings suit a lake; the files that they lie in."""
     connection.execute("set TimeZone = 'UTC'")
     # Parts are never rewritten, and every view that is made reads their footers again without it.
     connection.execute("set parquet_metadata_cache = true")
@@ -44,6 +44,7 @@ def bind_tables(
     # somebody happens to stand in.
     spill = Path(tempfile.gettempdir()) / f"radlas-sql-{uuid.uuid4().hex}"
     connection.execute("set temp_directory = ?", [str(spill)])
+    bound: list[str] = []
     # The ledger is looked at first: what it tells of, while others write, is then in the tables.
     for table in sorted(TABLES.values(), key=lambda table: table.name != "outcomes"):
         pinned = None if versions is None else versions.get(table.name, -1)
@@ -52,6 +53,8 @@ def bind_tables(
         else:
             uris = delta.files(store, table.name, pinned)
         _bind(connection, table, uris)
+        bound += uris
+    return bound
 
 
 def _without_bar(connection: duckdb.DuckDBPyConnection) -> None:
@@ -130,10 +133,14 @@ def limit_memory(connection: duckdb.DuckDBPyConnection, memory: str) -> None:
         raise ConfigError(f"no amount of memory: {memory!r}", hint="as 2GB or 512MB") from None
 
 
-def confine(connection: duckdb.DuckDBPyConnection, store: Store) -> None:
-    """From here on: no file but the lake's, no network, no extension, no change of settings."""
-    lake = f"{store.place.near / 'lake'}/"
-    connection.execute("set allowed_directories = ?", [[lake, _as_it_is(lake)]])
+def confine(connection: duckdb.DuckDBPyConnection, bound: Sequence[str]) -> None:
+    """From here on: no file but those bound, no network, no extension, no change of settings.
+
+    A folder that is allowed may be written to as well: a SELECT can turn on DuckDB's log, or have
+    its profile put down as a JSON file, in the place of one of Delta's. Parts' names are no JSON.
+    """
+    allowed = sorted({*bound, *map(_as_it_is, bound)})
+    connection.execute("set allowed_paths = ?", [allowed])
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
 

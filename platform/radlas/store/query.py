@@ -1,7 +1,8 @@
-"""SQL over the live store or a pinned snapshot, in DuckDB: read-only, confined to the lake."""
+"""SQL over the live store or a pinned snapshot, in DuckDB: read-only, confined to its parts."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,12 +15,14 @@ from radlas.store.layout import Store
 from radlas.store.views import VIEWS, make_late, make_views
 
 _MEMORY = "allow more by --memory, or ask for fewer columns or groups at once"
+_READS = "a query reads the store and nothing else"
 _VALUES = (
     "a list with a value for every ?, by name for every $name, or the values in the SQL itself"
 )
 _PIVOT = "name them: PIVOT ... ON image_type IN ('original', 'wavelet-LLH') USING ..."
 _UNFILLED = ["Unexpected prepared parameter", "statement parameters", "Parameter argument/count"]
 _PART = ".parquet"
+_WRITES = re.compile(r"\benable_(logging|profil\w*)\b", re.IGNORECASE)  # from within a SELECT
 _OF_THE_QUERY = (
     duckdb.BinderException,
     duckdb.CatalogException,
@@ -55,12 +58,12 @@ def connect(
         StoreError: A part of the lake is lost or damaged, as seen now or while it is read.
     """
     with duckdb.connect(":memory:") as connection, _lake_read(store), ended_with(connection):
-        bind_tables(connection, store, versions=versions, parts=parts)
+        bound = bind_tables(connection, store, versions=versions, parts=parts)
         restrict(connection, cohort, feature_sets)
         make_views(connection)
         if memory:
             limit_memory(connection, memory)
-        confine(connection, store)
+        confine(connection, bound)
         yield connection
 
 
@@ -130,6 +133,8 @@ def run_sql(
     Raises:
         ConfigError: The SQL is wrong, or wants more than to read the store.
     """
+    if told := _WRITES.search(sql):
+        raise ConfigError(f"{told[0]} writes files", "query", _READS)
     make_late(connection, sql)
     try:
         found = connection.extract_statements(sql)
@@ -143,7 +148,7 @@ def run_sql(
         relation = connection.sql(sql, params=given)
         relation.execute()  # now, so that an error of a row is an error of the query
     except duckdb.PermissionException as error:
-        raise ConfigError(str(error), "query", "a query reads the store and nothing else") from None
+        raise ConfigError(str(error), "query", _READS) from None
     except duckdb.OutOfMemoryException as error:
         raise ConfigError(str(error).splitlines()[0], "query", _MEMORY) from None
     except duckdb.Error as error:

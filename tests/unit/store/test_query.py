@@ -2,6 +2,7 @@
 
 import shutil
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -119,6 +120,9 @@ def guarded(request, tmp_path_factory):
         "load '{host}/evil.duckdb_extension'",
         "force install spatial from 'http://127.0.0.1:9'",
         "select 1 into outfile '{host}/x'",
+        "from enable_logging(storage = 'file', storage_path = '{near}/lake/log')",
+        "select * from system.main.Enable_Profiling(save_location = '{near}/lake/x.txt')",
+        "select * from read_text('{near}/lake/cases/_delta_log/*.json')",
     ],
 )
 def test_a_query_can_only_read_the_store(guarded, sql):
@@ -130,6 +134,37 @@ def test_a_query_can_only_read_the_store(guarded, sql):
     kept = {"secret.csv", "store", "store.key", "home"}
     assert {path.name for path in host.iterdir()} <= kept
     assert run_sql(connection, "select count(*) from cases").fetchall() == [(3,)]
+
+
+def test_no_select_writes_to_the_lake(filled):
+    """DuckDB has functions that do; where one is not seen in the text, it finds no place."""
+    lake = filled.place.near / "lake"
+    target = f"{lake}/cases/_delta_log/{1:020}.json"
+    sql = f"from enable_profiling(save_location = '{target}', format = 'json')"
+    before = {path: path.read_bytes() for path in lake.rglob("*") if path.is_file()}
+    with connect(filled) as connection:
+        with pytest.raises(ConfigError, match="writes files"):
+            run_sql(connection, sql)
+        connection.execute(sql)
+        with suppress(ConfigError):
+            run_sql(connection, "select count(*) from cases")
+    assert {path: path.read_bytes() for path in lake.rglob("*") if path.is_file()} == before
+
+
+def test_a_snapshot_is_left_by_no_file(filled):
+    """What it does not pin cannot be asked for by its file, either, nor the log."""
+    snapshot, _ = create_snapshot(filled, "first")
+    delta.append(filled, "cases", [case_row("c9")], run_id="r")
+    (part,) = set(delta.files(filled, "cases")) - set(
+        delta.files(filled, "cases", snapshot.versions["cases"])
+    )
+    lake = filled.place.near / "lake"
+    with open_snapshot(filled, snapshot) as connection:
+        for asked in (part, f"{lake}/cases/*.parquet"):
+            with pytest.raises(ConfigError, match="Permission"):
+                run_sql(connection, f"select case_id from read_parquet('{asked}')").fetchall()
+        with pytest.raises(ConfigError, match="Permission"):
+            run_sql(connection, f"from read_text('{lake}/cases/_delta_log/*.json')")
 
 
 ORDERED = "select last(t) from (select md5(i::text) t from range(3000000) r(i) order by t)"
