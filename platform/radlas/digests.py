@@ -17,6 +17,14 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def from_json(text: str | bytes) -> Any:
+    """What a JSON text says; ValueError if it is none, or nested deeper than anybody writes."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+
+
 def digest_of(value: Any) -> str:
     """SHA-256 of the canonical JSON of ``value``, as hexadecimal."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from radlas.catalogue import BY_NAME, FEATURES
 
+# Of columns that are not declared, as extractors call their values; SQL and Parquet take it so.
+COLUMN_NAME = re.compile(r"[A-Za-z]\w*(?:[.-]\w+)*", re.ASCII)
 ColumnType = Literal["string", "bool", "int64", "float64", "timestamp", "list<float32>"]
 
 

@@ -13,11 +13,10 @@ import numpy as np
 
 from radlas.errors import WorkerError
 from radlas.model import Row
-from radlas.tables import TABLES, ColumnType
+from radlas.tables import COLUMN_NAME, TABLES, ColumnType
 
 _LARGEST = float(np.finfo(np.float32).max)
 _OF_THE_TASK = ("feature_set", "case_id")  # the same in all its rows, but for drawn ROIs
-_NAME = re.compile(r"[A-Za-z]\w*(?:[.-]\w+)*", re.ASCII)  # SQL and Parquet take it as it is
 
 
 def unstorable(rows: Mapping[str, Sequence[Row]]) -> WorkerError | None:
@@ -64,7 +63,7 @@ def _misnamed(table: str, names: frozenset[str]) -> tuple[str, ...]:
     lowered = {name.lower(): name for name in TABLES[table].names}  # as SQL tells them apart
     faults = []
     for name in sorted(names - set(TABLES[table].names)):
-        if not _NAME.fullmatch(name):
+        if not COLUMN_NAME.fullmatch(name):
             faults.append(f"{name!r} is no name of a column")
         elif lowered.setdefault(name.lower(), name) != name:
             faults.append(f"column {name} would stand beside {lowered[name.lower()]}")

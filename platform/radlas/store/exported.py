@@ -18,9 +18,11 @@ from pydantic import Field
 
 from radlas.archive import unpack
 from radlas.config import Config
+from radlas.digests import from_json
 from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
 from radlas.store.content import row_digests
+from radlas.store.foreign import FOREIGN, HINT, refuse_foreign, refuse_name
 from radlas.store.layout import FORMAT, HEAD, Store, document, documents, open_store
 from radlas.store.parts import verify_part
 from radlas.store.query import connect
@@ -110,15 +112,22 @@ def refuse_damage(other: Store, source: Path) -> None:
         StoreError: Something is not as it was exported, or is not there.
     """
     try:
+        _check_logs(other)
         for name, parts in delta.newest(other)[1].items():
             for part in parts:
                 verify_part(other.place, TABLES[name], part)
         rows = {name: _count(other, table) for name, table in TABLES.items()}
         for recipe in list_recipes(other):
+            refuse_name(recipe)
             load_recipe(other, recipe)
         _refuse_fewer(other, rows)
+    except (pa.ArrowException, duckdb.Error) as nonsense:
+        what = f"its rows are of other types than ours ({type(nonsense).__name__})"
+        raise StoreError(what, str(source), HINT, FOREIGN) from nonsense
     except (ConfigError, StoreError) as error:
         hint = "nothing was merged; export it again, and ask that site for: radlas verify"
+        if error.reason == FOREIGN:
+            hint = error.hint
         unpacked = f"{other.place}/"
         where = f"{source}: {error.where.removeprefix(unpacked)}"
         where = where if unpacked in error.where else str(source)
@@ -126,17 +135,33 @@ def refuse_damage(other: Store, source: Path) -> None:
         raise StoreError(what, where, hint, error.reason) from error
 
 
+def _check_logs(other: Store) -> None:
+    """What opens a log ends this process, where an entry of it is nested deep enough."""
+    for name in other.place.names("lake"):
+        if "/_delta_log/" in name and name.endswith(".json"):
+            try:
+                for line in other.place.read(name).splitlines():
+                    from_json(line)
+            except ValueError as error:
+                what = f"an entry of a log cannot be read: {error}"
+                raise StoreError(what, f"{other.place}/{name}", reason="damaged_log") from None
+
+
 def _count(other: Store, table: Table) -> int:
     count = 0
     with connect(other) as connection:
         for rows in stored_rows(connection, table, "true"):
+            refuse_foreign(table, rows)
             delta.refuse_infinite(rows)
             count += rows.num_rows
     return count
 
 
 def _refuse_fewer(other: Store, rows: Mapping[str, int]) -> None:
-    told = _Contents.parse(document(other.place, HEAD).get("exported", {}), HEAD)
+    exported = document(other.place, HEAD).get("exported", {})
+    if not isinstance(exported, dict):
+        raise StoreError(f"{HEAD} is damaged: what was exported is no mapping", reason="damage")
+    told = _Contents.parse(exported, HEAD)
     for name, number in told.rows.items():
         if rows.get(name, 0) < number:
             what = f"{number} rows of {name} were exported, and {rows.get(name, 0)} are in it"

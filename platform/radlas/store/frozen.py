@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from radlas.digests import from_json
 from radlas.errors import ConfigError, StoreError
 from radlas.store.layout import Store, documents
 
@@ -127,7 +128,7 @@ def _load(store: Store, path: str) -> Snapshot:
 
 def _parsed(store: Store, path: str, text: bytes) -> Snapshot:
     try:
-        values = json.loads(text)
+        values = from_json(text)
         lists = {name: tuple(values[name]) for name in ("cases", "feature_sets")}
         return Snapshot(**{**values, **lists})
     except (ValueError, TypeError, KeyError) as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from radlas.digests import pseudonym
+from radlas.digests import from_json, pseudonym
 from radlas.errors import StoreError
 from radlas.place import Place, open_place
 from radlas.stages import located, sync
@@ -153,7 +153,7 @@ def open_store(address: str | Path) -> Store:
     """
     place = open_place(address)
     try:
-        head = json.loads(place.read(HEAD))
+        head = from_json(place.read(HEAD))
     except FileNotFoundError:
         raise StoreError("no store here", str(place), f"make one: radlas init {place}") from None
     except ValueError as error:
@@ -201,7 +201,7 @@ def document(place: Place, name: str) -> Any:
 def parsed(place: Place, name: str, data: bytes) -> Any:
     """The same, of its bytes."""
     try:
-        return json.loads(data)
+        return from_json(data)
     except ValueError as error:
         what, where = f"damaged: {error}", f"{place}/{name}"
         raise StoreError(what, where, "restore it from a backup", "damage") from error

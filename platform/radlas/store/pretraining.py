@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
+from radlas.digests import from_json
 from radlas.errors import StoreError
 from radlas.store.layout import Store, documents
 
@@ -99,7 +100,7 @@ def _notes(store: Store, digests: Collection[str] | None) -> dict[str, dict[str,
 
 def _read(store: Store, name: str) -> dict[str, Any]:
     try:
-        note = json.loads(store.place.read(name))
+        note = from_json(store.place.read(name))
     except ValueError:
         note = None
     lists = [note.get(key, []) for key in _LISTS] if isinstance(note, dict) else [None]

@@ -38,11 +38,16 @@ def load_recipe(store: Store, feature_set: str) -> dict[str, Any]:
         StoreError: It is damaged.
     """
     try:
-        recipe: dict[str, Any] = document(store.place, _name(feature_set))
+        recipe = document(store.place, _name(feature_set))
     except FileNotFoundError:
         known = ", ".join(list_recipes(store)) or "none yet; run radlas extract"
         where = str(store.place)
         raise ConfigError(f"no feature set {feature_set!r}", where, f"there are: {known}") from None
+    if not isinstance(recipe, dict) or not all(
+        isinstance(recipe.get(part, {}), dict) for part in ("settings", "versions", "provenance")
+    ):
+        where = f"{store.place}/{_name(feature_set)}"
+        raise StoreError("this is no recipe", where, "restore it from a backup", "damage")
     return recipe
 
 

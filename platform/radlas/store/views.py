@@ -46,7 +46,7 @@ def _widened(connection: duckdb.DuckDBPyConnection, text: str) -> str:
     every = connection.sql("select * from radiomics limit 0").columns
     features = [name for name in every if name not in RADIOMICS_FACTS]
     columns = [
-        f'of_{place}."{feature}" as ' + quoted(f"{kind}__{feature}", sign='"')
+        f"of_{place}.{_name(feature)} as {_name(f'{kind}__{feature}')}"
         for place, (kind,) in enumerate(kinds)
         for feature in features
     ]
@@ -57,3 +57,7 @@ def _widened(connection: duckdb.DuckDBPyConnection, text: str) -> str:
     ]
     text = text.replace("{columns}", ",\n    ".join(columns) or "null as none")
     return text.replace("{joins}", "\n".join(joins))
+
+
+def _name(text: str) -> str:
+    return quoted(text, sign='"')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,10 @@ from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from radlas.digests import file_digest
 from radlas.errors import StoreError
 from radlas.model import Outcome
 from radlas.store import delta, health, travel
@@ -409,6 +412,91 @@ def test_an_export_that_names_files_outside_of_itself_is_refused(hospital, centr
     with pytest.raises(StoreError, match="names a file outside of it"):
         merge(centre, tmp_path / "out")
     assert delta.read(centre, "cases").num_rows == 1
+
+
+ESC = "\x1b[31m"
+FOREIGN = [
+    ("cases", {"case_id": "../../evil"}, "case_id of cases holds what is no name"),
+    ("cases", {"centre": f"c{ESC}"}, "centre of cases holds what is no name"),
+    ("cases", {"scanner_model": f"Magnet {ESC}"}, "scanner_model of cases holds signs"),
+    ("rois", {"roi": "<script>"}, "roi of rois holds what is no name"),
+    ("clinical", {"histology": "\u202erab"}, "histology of clinical holds signs"),
+    ("clinical", {"revision": None}, "a row of clinical has no revision"),
+    ("radiomics", {'x" as y, 1 as "z': 1.0}, "radiomics has a column of a name that no"),
+    ("radiomics", {"x y": 1.0}, "radiomics has a column of a name that no"),
+    ("radiomics", {"feature_set": "$(reboot)"}, "feature_set of radiomics holds what is no name"),
+    ("outcomes", {"reason": "x; reboot"}, "reason of outcomes holds what is no name"),
+    ("outcomes", {"message": f"what\n  try: {ESC}"}, "message of outcomes holds signs"),
+]
+
+
+@here
+@pytest.mark.parametrize(("table", "said", "told"), FOREIGN)
+def test_rows_that_no_radlas_writes_are_refused_and_nothing_is_merged(
+    hospital, centre, table, said, told
+):
+    """They are sound to the last digest; and would be run, shown and made folders of here."""
+    given = {"cases": case_row("d"), "radiomics": feature_row("d")}.get(table, {})
+    named = {name: "d" for name in TABLES[table].key if name != "revision"} | {"attempt": 1}
+    row = {name: value for name, value in named.items() if name in TABLES[table].names}
+    row |= {"centre": "c1"} | ({"revision": 1} if table == "clinical" else {}) | given | said
+    rows = pa.Table.from_pylist([row])
+    delta.append(hospital, table, rows, run_id="r")
+    before = sorted(centre.place.names())
+    with pytest.raises(StoreError, match=re.escape(told)) as caught:
+        merge(centre, hospital.place.root)
+    assert "ask who made it" in caught.value.hint
+    assert ESC not in str(caught.value)
+    assert sorted(centre.place.names()) == before
+
+
+DEEP = "[" * 200_000 + "]" * 200_000
+
+
+@here
+@pytest.mark.parametrize(
+    "document",
+    [
+        ("feature_sets/p-1.json", "[1]", "this is no recipe"),
+        ("feature_sets/p-1.json", '{"versions": 3}', "this is no recipe"),
+        ("feature_sets/p-1.json", DEEP, "nested too deep"),
+        ("pretraining/abc.json", DEEP, "no note of what a network has seen"),
+        ("radlas.json", DEEP, "nested too deep"),
+        (f"lake/cases/_delta_log/{0:020}.json", DEEP, "an entry of a log cannot be read"),
+    ],
+)
+def test_documents_that_make_no_sense_are_told_as_that_and_kept_out(
+    hospital, centre, tmp_path, document
+):
+    """A recipe of them stayed, and no extract of its name went on; a log ended the process."""
+    name, text, told = document
+    export(hospital, tmp_path / "out")
+    (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "out" / name).write_text(text)
+    with pytest.raises(StoreError, match=told):
+        merge(centre, tmp_path / "out")
+    assert not list_recipes(centre)
+    assert delta.read(centre, "cases").num_rows == 1
+
+
+@here
+def test_rows_of_other_types_are_told_as_that(hospital, centre, tmp_path):
+    export(hospital, tmp_path / "out")
+    part = next((tmp_path / "out/lake/cases").glob("*.parquet"))
+    rows = pq.read_table(part).append_column("extra", pa.array(["text"] * 3))
+    pq.write_table(rows, part)
+    made = part.rename(part.with_name(f"part-{file_digest(part)[:32]}.parquet"))
+    for entry in (tmp_path / "out/lake/cases/_delta_log").glob("*.json"):
+        entry.write_text(entry.read_text().replace(part.name, made.name))
+    with pytest.raises(StoreError, match="its rows are of other types than ours"):
+        merge(centre, tmp_path / "out")
+
+
+@here
+def test_a_recipe_whose_name_no_feature_set_has_is_refused(hospital, centre):
+    save_recipe(hospital, "p-$(reboot)", {"extractor": "radiomics"})
+    with pytest.raises(StoreError, match="a recipe has a name that no feature set has"):
+        merge(centre, hospital.place.root)
 
 
 @here
