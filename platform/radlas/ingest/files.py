@@ -20,8 +20,12 @@ from radlas.ingest.reach import is_unreachable, nameless, reaching
 from radlas.reasons import data_error
 from radlas.words import counted
 
+_UNPACK = "unpack the archive yourself, if so much is meant to be in it; files may have any size"
 Opened = BinaryIO | DataError | OSError
 _ENCRYPTED = 0x1  # flag of a member
+_LARGEST = (
+    2 << 30
+)  # of a member, which is unpacked to memory, in the process that scans as well [B]
 # Endings that say what a file is; any other may be a part of a name, as in ``scan.Doe.John``.
 _ENDINGS = frozenset(
     ".nii .nii.gz .nrrd .nhdr .mha .mhd .hdr .img .mgz .mnc .par .rec .dcm .dicom .ima .zip .tar"
@@ -151,6 +155,9 @@ def open_each(refs: Iterable[FileRef]) -> Iterator[tuple[FileRef, Opened]]:
                     stack.close()
                     archive, opened = stack.enter_context(zipfile.ZipFile(ref.path)), ref.path
                 stream = _open_one(ref, archive)
+            except DataError as error:
+                yield ref, error
+                continue
             except (OSError, *ARCHIVE_ERRORS) as error:
                 yield ref, _told(error)
                 continue
@@ -264,6 +271,10 @@ def _members(path: Path) -> list[FileRef]:
 
 def _open_one(ref: FileRef, archive: zipfile.ZipFile | None) -> BinaryIO:
     if ref.member and archive:
+        size = archive.getinfo(ref.member).file_size
+        if size > _LARGEST:  # a few megabytes of zip may say so, and end the whole scan
+            what = f"a file in a zip archive takes {size / 1e9:.1f} GB when it is unpacked"
+            raise data_error("unreadable_file", what, hint=_UNPACK)
         return io.BytesIO(archive.read(ref.member))
     return ref.path.open("rb")
 

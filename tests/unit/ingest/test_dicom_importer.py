@@ -15,7 +15,7 @@ from pydicom.uid import generate_uid
 
 from radlas import tables
 from radlas.errors import ConfigError, DataError
-from radlas.ingest import IMPORTERS
+from radlas.ingest import IMPORTERS, files
 from radlas.ingest.base import IngestRules, Scan
 from radlas.ingest.series import ImageSeries
 
@@ -393,6 +393,21 @@ def test_an_archive_with_a_locked_or_damaged_member_names_it_and_goes_on(tmp_pat
     scan = DICOM.find(archive, IngestRules())
     assert len(scan.exams) == 1
     assert [refusal.error.reason for refusal in scan.refusals] == ["unreadable_file"]
+
+
+def test_a_member_that_unpacks_to_more_than_memory_costs_itself_alone(tmp_path, monkeypatch):
+    """A few megabytes of zip may hold ten gigabytes, and the scan ended for want of memory."""
+    monkeypatch.setattr(files, "_LARGEST", 1 << 20)
+    add_exam(tmp_path / "source")
+    archive = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "source"))
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("late.dcm", bytes(128) + b"DICM" + bytes(1 << 20))
+    scan = DICOM.find(archive, IngestRules())
+    assert len(scan.exams) == 1
+    (refusal,) = scan.refusals
+    assert refusal.error.reason == "unreadable_file"
+    assert "a file in a zip archive takes 0.0 GB" in refusal.error.what
+    assert "unpack the archive yourself" in refusal.error.hint
 
 
 def test_linking_asks_each_series_for_its_images_a_few_times_only(tmp_path, monkeypatch):

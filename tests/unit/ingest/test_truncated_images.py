@@ -1,5 +1,7 @@
 """A file that ends too early is refused in every format: ITK alone reads zeros."""
 
+import gzip
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -71,9 +73,29 @@ def test_more_voxels_than_the_header_speaks_of_are_refused(images, name):
     folder, _ = images
     content = (folder / name).read_bytes()
     fewer = content.replace(b"30 32 10", b"30 32 09")
-    with pytest.raises(DataError, match="speaks of 17280") as caught:
+    with pytest.raises(DataError, match="more than the 17280 bytes") as caught:
         read_image(changed(folder / f"fewer_{name}", fewer))
     assert caught.value.reason == "bad_pixels"
+
+
+@pytest.mark.parametrize("name", ["packed.nrrd", "packed.mha"])
+def test_what_a_packed_file_unpacks_to_takes_no_memory_beyond_its_voxels(images, name):
+    """Six megabytes may unpack to six gigabytes, in the process of every case that comes after."""
+    folder, _ = images
+    head, end, data = (
+        (folder / name).read_bytes().partition(b"LOCAL\n" if "mha" in name else b"\n\n")
+    )
+    large = bytes(100 << 20)
+    packed = zlib.compress(large) if "mha" in name else gzip.compress(large)
+    head = head.replace(b"CompressedDataSize = %d" % len(data), b"ElementNote = x")
+    bomb = changed(folder / f"bomb_{name}", head + end + packed)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError):
+            read_image(bomb)
+        assert tracemalloc.get_traced_memory()[1] < len(large) / 4
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
