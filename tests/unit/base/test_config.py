@@ -77,6 +77,33 @@ def test_a_file_that_is_no_mapping_is_refused_by_name(tmp_path, text):
     assert caught.value.where == str(path)
 
 
+LAUGHS = "k0: &k0 x\n" + "".join(
+    f"k{n}: &k{n} [{', '.join([f'*k{n - 1}'] * 9)}]\n" for n in range(1, 10)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (LAUGHS, "aliases repeat what they lie in, or too much"),
+        ("name: &x [*x]", "aliases repeat what they lie in"),
+        ("name: " + "[" * 5_000, "nested too deep"),
+    ],
+)
+def test_a_yaml_that_grows_as_it_is_read_is_refused(tmp_path, text, told):
+    """Half a kilobyte took all memory to be told what was wrong with it."""
+    path = tmp_path / "job.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=told):
+        Sample.read(path)
+
+
+def test_aliases_repeat_what_is_named(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_text("a: &a {depth: 2}\nb:\n  <<: *a\n  c: [*a, *a]\n")
+    assert read_yaml(path)["b"] == {"depth": 2, "c": [{"depth": 2}] * 2}
+
+
 def test_the_digest_depends_on_values_and_not_on_their_order():
     one, other = Sample.parse({"width": 1, "name": "y"}), Sample.parse({"name": "y", "width": 1.0})
     assert one.digest() == other.digest() != Sample.parse({"width": 2, "name": "y"}).digest()
