@@ -18,6 +18,8 @@ from radlas.ingest.base import FileRef
 from radlas.ingest.files import name_of, open_file
 
 _BEGINNING = 10  # lines that tell the separator
+_WIDEST = 1_000  # columns of a sheet that keep their place: a format may reach to the 16,384th
+_LONGEST = 1 << 20  # rows that a sheet can have
 Cells = Sequence[Sequence[Any]]
 # What openpyxl and csv answer to damaged files; a list, so that bugs of ours are not hidden.
 _TABLE_ERRORS = (
@@ -75,9 +77,18 @@ def _sheets(data: bytes) -> list[Cells]:
 
 def _sheet(sheet: Any) -> Cells:
     sheet.reset_dimensions()  # what the file says of its size may be older than its rows
-    rows = [[_shown(cell) for cell in row] for row in sheet.iter_rows()]
+    rows = [_filled(row) for row in sheet.iter_rows(max_row=_LONGEST)]
     width = max(map(len, rows), default=0)
     return [row + [None] * (width - len(row)) for row in rows]
+
+
+def _filled(row: Sequence[Any]) -> list[Any]:
+    """A row's cells to the last that holds anything; of those far out no more than there are."""
+    cells = [_shown(cell) for cell in row[:_WIDEST]]
+    cells += [_shown(cell) for cell in row[_WIDEST:] if cell.value is not None]
+    while cells and cells[-1] is None:
+        cells.pop()
+    return cells
 
 
 def _shown(cell: Any) -> Any:

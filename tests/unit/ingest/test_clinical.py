@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from radlas import tables
 from radlas.errors import ConfigError
 from radlas.ingest import IMPORTERS
-from radlas.ingest.base import Exam, IngestRules
+from radlas.ingest.base import Exam, FileRef, IngestRules
 from radlas.ingest.clinical import find_records
 from radlas.ingest.clinical_rows import normalise
 from radlas.ingest.clinical_words import (
@@ -27,6 +27,7 @@ from radlas.ingest.clinical_words import (
     tidy,
 )
 from radlas.ingest.files import list_files
+from radlas.ingest.table_cells import read_tables
 from radlas.phantom import dicom_seg, nifti
 from radlas.phantom.subjects import plan_subjects
 from radlas.phantom.workbook import grade_text, write_workbook
@@ -163,6 +164,24 @@ def test_rows_beyond_the_size_that_a_workbook_states_are_read(tmp_path):
             stale.writestr(name, whole.read(name).replace(b'ref="A1:B4"', b'ref="A1:B2"'))
     found = TABLE.find(tmp_path / "stale.xlsx", IngestRules()).clinical
     assert [row["grade"] for row in found] == ["1", "2", "3"]
+
+
+def test_a_format_far_out_in_a_sheet_makes_no_cells_on_the_way(tmp_path):
+    """In every row of a few megabytes it made a billion of them, and the scan ended for memory."""
+    path = tmp_path / "t.xlsx"
+    book = openpyxl.Workbook()
+    book.active.append(["patient id", "grade"])
+    for number in range(50):
+        book.active.append([f"P{number}", "high"])
+        book.active.cell(number + 2, 16_384).font = openpyxl.styles.Font(bold=True)
+    book.save(path)
+    (cells,) = read_tables(FileRef(path))
+    assert [len(row) for row in cells] == [2] * 51
+    book.active.cell(7, 16_384, "lost")
+    book.save(path)
+    (cells,) = read_tables(FileRef(path))
+    assert cells[6][-1] == "lost", "and is told as more than the header has"
+    assert len(cells[6]) < 1_002
 
 
 def test_other_tables_in_a_source_are_counted_and_do_no_harm(tmp_path):
