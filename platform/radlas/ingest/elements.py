@@ -8,6 +8,7 @@ that nobody asked for. Here plain little-endian files are walked element by elem
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,6 +40,9 @@ _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _NOT_PLAIN = (ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 Buffer = bytes | memoryview
+_DEFLATED = DeflatedExplicitVRLittleEndian.encode()
+_READS = 2_000_000  # of one head; two or three for each element
+_LARGEST = 512 << 20  # of a deflated file, which pydicom unpacks to memory as a whole [B]
 _DOUBLE = 8  # [bytes]
 _BLOCK = 16_384  # most heads of MR images end before that [bytes]
 _BEGINNING = 1 << 20  # no head of an image is longer [bytes]
@@ -143,9 +147,10 @@ def read_elements(stream: BinaryIO, keywords: tuple[str, ...], *, block: int = _
     plain = _read_plain(stream, wanted, block)
     if plain is not None:
         return Elements(plain)
+    _refuse_bomb(stream)
     stream.seek(0)
     header = pydicom.dcmread(
-        stream, stop_before_pixels=True, force=True, specific_tags=sorted(wanted)
+        _Patience(stream), stop_before_pixels=True, force=True, specific_tags=sorted(wanted)
     )
     if not header:
         raise InvalidDicomError("no elements")
@@ -156,6 +161,41 @@ def read_elements(stream: BinaryIO, keywords: tuple[str, ...], *, block: int = _
             value = raw.value if isinstance(raw, RawDataElement) else str(raw.value).encode()
             found[int(tag)] = value or b""
     return Elements(found, little=header.original_encoding[1] is not False)
+
+
+class _Patience:
+    """A stream that is read so many times and no more.
+
+    Of a transfer that made room and broke off, pydicom walks the zeros eight bytes at a time.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.seek, self.tell = stream.seek, stream.tell
+        self._stream, self._left = stream, _READS
+
+    def read(self, size: int = -1) -> bytes:
+        self._left -= 1
+        if self._left < 0:
+            raise InvalidDicomError("no end of elements")
+        return self._stream.read(size)
+
+
+def _refuse_bomb(stream: BinaryIO) -> None:
+    """Refuse a deflated file that unpacks to more than any: pydicom takes it to memory whole."""
+    stream.seek(0)
+    head = stream.read(_BLOCK)
+    found: dict[int, Buffer] = {}
+    with suppress(_EndOfHead, _NotPlainError, struct.error):
+        stream.seek(_walk(head, 132, _tags_of(_META), _LAST_META, found, explicit=True))
+    if bytes(found.get(tag_of(_SYNTAX), b"")).strip(b" \0") != _DEFLATED:
+        return
+    unpacker, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    while packed := stream.read(_BLOCK):
+        while packed:
+            size += len(unpacker.decompress(packed, _BEGINNING))
+            packed = unpacker.unconsumed_tail
+            if size > _LARGEST:
+                raise InvalidDicomError("a deflated file unpacks to more than half a gigabyte")
 
 
 def read_beginning(stream: BinaryIO, keywords: tuple[str, ...]) -> Elements:

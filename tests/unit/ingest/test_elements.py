@@ -159,3 +159,22 @@ def test_no_damage_ends_in_anything_but_a_documented_error(data):
         head.text("PatientID"), head.floats("PixelSpacing"), head.short("Rows")
     except PARSE_ERRORS:
         pass
+
+
+@pytest.mark.parametrize("begun", [0, 132, 600], ids=["nothing", "preamble", "head"])
+def test_a_transfer_that_made_room_and_broke_off_is_not_walked_to_its_end(begun, monkeypatch):
+    """Zeros are elements without a value to pydicom: minutes for a file, and hours for a large."""
+    monkeypatch.setattr(elements, "_READS", 1_000)
+    data = encoded(a_slice())[:begun] + bytes(1 << 20)
+    with pytest.raises(PARSE_ERRORS, match="no end of elements"):
+        read_elements(io.BytesIO(data), KEYWORDS)
+
+
+def test_a_deflated_file_that_unpacks_to_more_than_memory_is_refused(monkeypatch):
+    """A few megabytes unpack to gigabytes, in the process that scans the whole source."""
+    data = encoded(a_slice(), DeflatedExplicitVRLittleEndian)
+    monkeypatch.setattr(elements, "_LARGEST", 1 << 20)
+    assert read_elements(io.BytesIO(data), KEYWORDS).text("PatientID")
+    monkeypatch.setattr(elements, "_LARGEST", 1 << 10)
+    with pytest.raises(PARSE_ERRORS, match="unpacks to more"):
+        read_elements(io.BytesIO(data), KEYWORDS)
