@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -33,6 +31,7 @@ def bind_tables(
     *,
     versions: Mapping[str, int] | None,
     parts: Mapping[str, Sequence[str]] | None,
+    spill: Path,
 ) -> list[str]:
     """Every table's rows, in a session whose settings suit a lake; the files that they lie in."""
     connection.execute("set TimeZone = 'UTC'")
@@ -40,9 +39,7 @@ def bind_tables(
     connection.execute("set parquet_metadata_cache = true")
     _without_bar(connection)
     connection.execute("create schema pinned")  # what views are made of: none of it is to be asked
-    # What a query cannot hold goes there and is gone with the connection; else to the folder that
-    # somebody happens to stand in.
-    spill = Path(tempfile.gettempdir()) / f"radlas-sql-{uuid.uuid4().hex}"
+    # What a query cannot hold goes there; else to the folder that somebody happens to stand in.
     connection.execute("set temp_directory = ?", [str(spill)])
     bound: list[str] = []
     # The ledger is looked at first: what it tells of, while others write, is then in the tables.

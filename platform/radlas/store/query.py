@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -57,8 +59,15 @@ def connect(
         ConfigError: ``memory`` is no amount of memory.
         StoreError: A part of the lake is lost or damaged, as seen now or while it is read.
     """
-    with duckdb.connect(":memory:") as connection, _lake_read(store), ended_with(connection):
-        bound = bind_tables(connection, store, versions=versions, parts=parts)
+    with (
+        # For us alone: what DuckDB puts down there anybody on the machine might read.
+        TemporaryDirectory(prefix="radlas-sql-", ignore_cleanup_errors=True) as private,
+        duckdb.connect(":memory:") as connection,
+        _lake_read(store),
+        ended_with(connection),
+    ):
+        spill = Path(private) / "spill"
+        bound = bind_tables(connection, store, versions=versions, parts=parts, spill=spill)
         restrict(connection, cohort, feature_sets)
         make_views(connection)
         if memory:

@@ -170,8 +170,13 @@ def test_a_snapshot_is_left_by_no_file(filled):
 ORDERED = "select last(t) from (select md5(i::text) t from range(3000000) r(i) order by t)"
 
 
-def test_what_does_not_fit_goes_to_disk_and_leaves_nothing(filled, tmp_path, monkeypatch):
-    """Three million words take 100 MB; nothing is written where the person stands."""
+def test_what_does_not_fit_goes_to_disk_for_us_alone_and_leaves_nothing(
+    filled, tmp_path, monkeypatch
+):
+    """Three million words take 100 MB; nothing is written where the person stands.
+
+    Of rows on a disk that all users of a machine share, others read nothing.
+    """
     spill, here = tmp_path / "spill", tmp_path / "here"
     spill.mkdir()
     here.mkdir()
@@ -179,7 +184,9 @@ def test_what_does_not_fit_goes_to_disk_and_leaves_nothing(filled, tmp_path, mon
     monkeypatch.chdir(here)
     with connect(filled, memory="60MB") as connection:
         run_sql(connection, ORDERED).fetchall()
-        assert list(spill.iterdir()), "it was too little to hold them"
+        (private,) = spill.iterdir()
+        assert list(private.iterdir()), "it was too little to hold them"
+        assert private.stat().st_mode & 0o077 == 0
         assert list(here.iterdir()) == []
     assert list(spill.iterdir()) == []
 
