@@ -248,7 +248,9 @@ def _collect(future: Future, task: T, attempt: int = 1) -> Done[T, Any]:
         error = future.exception()
         answer: bytes | WorkerError = b"" if error is not None else future.result()
     if error is not None:
-        lost = WorkerError(f"{type(error).__name__}: {error}", reason="crashed")
+        # Dask's text names machines, and the ledger, where this is kept, travels to other sites.
+        what = f"the task's whole worker was lost ({type(error).__name__})"
+        lost = WorkerError(what, hint="its log on that machine says more", reason="crashed")
         return Done(task, error=lost, attempt=attempt)
     if isinstance(answer, WorkerError):
         return Done(task, error=answer, attempt=attempt)

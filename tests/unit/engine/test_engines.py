@@ -20,6 +20,7 @@ import poison
 import pytest
 from distributed.comm import CommClosedError
 from distributed.deploy.cluster import Cluster
+from distributed.scheduler import KilledWorker
 
 from radlas.engine import dask, isolate
 from radlas.engine.base import SerialEngine
@@ -235,6 +236,16 @@ def test_no_process_runs_what_lies_in_the_folder_that_somebody_stands_in(tmp_pat
         check=False,
     )
     assert (run.returncode, run.stdout, run.stderr) == (0, "begun\n52\nNone\n", "")
+
+
+def test_what_dask_says_of_a_lost_worker_names_no_machine():
+    """The ledger keeps it and travels, and machines are called like the people who sit there."""
+    said = KilledWorker("_isolated-1", SimpleNamespace(address="tcp://janes-pc:4711"), 3)
+    future = SimpleNamespace(exception=lambda: said)
+    done = _collect(future, "task")
+    assert done.error.reason == "crashed"
+    assert "KilledWorker" in done.error.what
+    assert "jane" not in str(done.error)
 
 
 @pytest.mark.parametrize("way", ["script", "stdin"])
