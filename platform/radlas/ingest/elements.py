@@ -137,7 +137,7 @@ def read_elements(stream: BinaryIO, keywords: tuple[str, ...], *, block: int = _
 
     Args:
         stream: The file from its start; it is left anywhere.
-        keywords: Of the elements; none of them a sequence.
+        keywords: Of the elements; of a sequence, only that it is there may be asked.
         block: Bytes to read first; the whole file, if elements at its end are wanted.
 
     Raises:
@@ -267,15 +267,13 @@ def _walk(
         if tag < previous:  # elements stand in ascending order, or the file is not what it seems
             raise _NotPlainError
         previous = tag
-        if length == _UNDEFINED:
-            at = _skip_sequence(head, value, explicit=explicit)
-            continue
-        at = value + length
+        endless = length == _UNDEFINED
+        at = _skip_sequence(head, value, explicit=explicit) if endless else value + length
         if at > len(head):
             raise _EndOfHead
         if tag in wanted:
             # Pixels are not copied: a view keeps the file's bytes alive instead.
-            found[tag] = head[value:at] if length < _BLOCK else memoryview(head)[value:at]
+            found[tag] = head[value:at] if at - value < _BLOCK else memoryview(head)[value:at]
 
 
 def _element(head: bytes, at: int, *, explicit: bool) -> tuple[int, int, int]:

@@ -957,12 +957,20 @@ def slope_in_some_slices_only(series: Series) -> None:
 
 
 @odd("bad_rescale")
-def values_through_a_table(series: Series) -> None:
+def values_through_a_table(series: Series, *, endless: bool = False) -> None:
     for dataset in series.datasets:
         table = Dataset()
         table.LUTDescriptor, table.LUTData = [4, 0, 16], bytes(8)
         table.ModalityLUTType = "US"
+        table.is_undefined_length_sequence_item = endless
         dataset.ModalityLUTSequence = Sequence([table])
+        dataset["ModalityLUTSequence"].is_undefined_length = endless
+
+
+@odd("bad_rescale")
+def values_through_a_table_of_undefined_length(series: Series) -> None:
+    """As most scanners write sequences; the quick reader passes over its items."""
+    values_through_a_table(series, endless=True)
 
 
 odd("bad_rescale")(
