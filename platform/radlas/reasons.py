@@ -56,7 +56,7 @@ REASONS: dict[str, Reason] = {
         "export the series again, with every slice",
     ),
     "slices_absent": Reason(
-        "the mask's file names slices of this series that are not in the source",
+        "the mask's file, or a part of the series, tells of slices that are not in the source",
         "export the series again, with every slice",
     ),
     "duplicate_slices": Reason(

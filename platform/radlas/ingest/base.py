@@ -57,12 +57,14 @@ class FileRef:
     Attributes:
         size: As it was listed [bytes]; no part of which file it is.
         changed: When it, or its archive, was changed last, as listed [ns]; likewise. 0 if unknown.
+        frames: Which of its frames are meant, counted from 1; likewise. All of them if empty.
     """
 
     path: Path
     member: str = ""
     size: int = field(default=0, compare=False)
     changed: int = field(default=0, compare=False)
+    frames: tuple[int, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ _FRAME = "ReferencedFrameOfReferenceUID"
 _UNDEFINED = 0xFFFFFFFF  # length of an element
 _ITEMS = 0xFFFE  # group of the tags between which items lie
 _FARTHEST = 1e5  # from the origin of a patient's frame [mm]
+Planes = Mapping[str, Collection[int]]  # slices of every image, by SOPInstanceUID
 CLOSED = {PLAIN, XOR, "CLOSEDPLANAR"}
 
 
@@ -82,7 +83,7 @@ def _text(item: Dataset, keyword: str) -> str:
     return str(item.get(keyword) or "").strip()
 
 
-def names_any(named: Iterable[frozenset[str]], planes: Mapping[str, int]) -> bool:
+def names_any(named: Iterable[frozenset[str]], planes: Planes) -> bool:
     """True if a contour or a frame names an image of the series.
 
     A file that names none of them is of another export of the series, and proves nothing.
@@ -92,7 +93,7 @@ def names_any(named: Iterable[frozenset[str]], planes: Mapping[str, int]) -> boo
 
 def check_references(
     named: Sequence[frozenset[str]],
-    planes: Mapping[str, int],
+    planes: Planes,
     slices: Sequence[int],
     drawings: str = "contours",
 ) -> None:
@@ -100,7 +101,7 @@ def check_references(
 
     Args:
         named: SOPInstanceUIDs that each drawing of one ROI names; empty if it does not say.
-        planes: Slice of every image of the series, by SOPInstanceUID; empty if nothing is known.
+        planes: Slices of every image of the series; empty if nothing is known.
         slices: Slice on which each drawing lies.
         drawings: What messages call them.
 
@@ -116,7 +117,8 @@ def check_references(
         what = f"{foreign} of {len(telling)} {drawings} name images that are not of this series"
         raise data_error("contour_conflict", what)
     off = [
-        min(abs(planes[one] - place) for one in images & planes.keys()) for images, place in telling
+        min(abs(plane - place) for one in images & planes.keys() for plane in planes[one])
+        for images, place in telling
     ]
     if wrong := sum(distance > 0 for distance in off):
         what = f"{wrong} of {len(off)} {drawings} lie up to {max(off)} slices off the one they name"

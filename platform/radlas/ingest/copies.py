@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -26,9 +26,11 @@ def drop_copies(files: Sequence[ImageFile]) -> tuple[list[ImageFile], list[FileR
     equal: archives send an image compressed, or with their own name in it. Two images of one
     instance both stay, and clash.
     """
-    claims = Counter(file.instance for file in files)
+    claims: dict[str, set[FileRef]] = defaultdict(set)
+    for file in files:
+        claims[file.instance].add(file.ref)
     rivals = sorted(
-        (file.ref for file in files if claims[file.instance] > 1),
+        {ref for refs in claims.values() if len(refs) > 1 for ref in refs},
         key=lambda ref: (ref.path, ref.member),
     )
     images = _image_digests(rivals)
@@ -64,17 +66,17 @@ def _image_digests(refs: Iterable[FileRef]) -> dict[FileRef, str | OSError]:
 
 
 def _image_digest(content: bytes) -> str:
-    """SHA-256 of head and decoded values; of the bytes, where there is not one sound slice."""
+    """SHA-256 of heads and decoded values; of the bytes, where they cannot be decoded."""
     digest = hashlib.sha256()
     try:
         with parsing("a file"):
             file = read_slice(content, "")
-            values = file.pixels("") if file.head else None
+            values = file.pixels("")
     except DataError:
         values = None
     if values is None:
         digest.update(content)
     else:
-        digest.update(repr((file.head, values.shape)).encode())
+        digest.update(repr((file.heads, values.shape)).encode())
         digest.update(np.asarray(values, np.float64).tobytes())
     return digest.hexdigest()

@@ -57,8 +57,8 @@ def crawl(listing: Listing) -> Crawl:
         elif isinstance(stream, DataError):
             found["bad"].append((ref, stream))
         else:
-            kind, item = _sort(ref, stream, shared)
-            found[kind].append(item)
+            kind, items = _sort(ref, stream, shared)
+            found[kind] += items
             if kind == "bad":
                 told[ref] = _owner(ref, stream)
     for kind in ("hollow", "stranger"):
@@ -66,7 +66,7 @@ def crawl(listing: Listing) -> Crawl:
             found["bad"].append((ref, error))
             found[kind].remove(ref)
     return Crawl(
-        images=tuple(sorted(found["image"], key=lambda file: (file.instance, str(file.ref)))),
+        images=tuple(sorted(found["image"], key=_in_turn)),
         masks=tuple(sorted(found["mask"], key=lambda file: (file.instance, str(file.ref)))),
         refusals=tuple(_refusal(ref, listing, error) for ref, error in found["bad"]),
         strangers=(*found["stranger"], *found["hollow"]),
@@ -93,21 +93,25 @@ def _like_images(
     return found
 
 
-def _sort(ref: FileRef, stream: BinaryIO, shared: Shared) -> tuple[str, Any]:
+def _in_turn(file: ImageFile) -> tuple[str, str, int]:
+    return file.instance, str(file.ref), file.frame
+
+
+def _sort(ref: FileRef, stream: BinaryIO, shared: Shared) -> tuple[str, Sequence[Any]]:
     """What kind of file it is, and what is kept of it."""
     try:
         with parsing("a file"):
             head = stream.read(132)
             if not _looks_like_dicom(ref, head):
-                return "stranger" if any(head) else "hollow", ref
+                return "stranger" if any(head) else "hollow", [ref]
             header = describe(ref, stream, shared)
     except DataError as error:
-        return "bad", (ref, error)
+        return "bad", [(ref, error)]
     except OSError:
-        return "lost", ref
+        return "lost", [ref]
     if header is None:
-        return "other", ref
-    return "image" if isinstance(header, ImageFile) else "mask", header
+        return "other", [ref]
+    return ("mask", [header]) if isinstance(header, MaskFile) else ("image", header)
 
 
 def _owner(ref: FileRef, stream: BinaryIO) -> Damaged:

@@ -52,7 +52,7 @@ def doubtful(
     told = {(one.series, home_of(one.ref), one.study, one.patient) for one in damaged}
     for uid, home, study, patient in told:
         # Of a file of many frames all slices are there, unless another names its series.
-        beside = (one for one in _beside(study, patient, by_home[home]) if one.shape[0] == 1)
+        beside = (one for one in _beside(study, patient, by_home[home]) if not one.is_whole)
         suspects.update(file.ref for file in by_series.get(uid) or beside)
     return suspects.intersection(
         file.ref for one in series if one.key not in whole for file in one.files

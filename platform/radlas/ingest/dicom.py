@@ -12,7 +12,7 @@ import pydicom
 
 from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
 from radlas.ingest.checks import image_flags, padding_flags
-from radlas.ingest.contours import Outline, names_any, read_contours
+from radlas.ingest.contours import Outline, Planes, names_any, read_contours
 from radlas.ingest.deidentify import dicom_facts
 from radlas.ingest.dicom_volume import SeriesData, read_series
 from radlas.ingest.files import open_file
@@ -78,13 +78,13 @@ def _read_masks(ref: FileRef, series: SeriesData, roi_map: RoiMap, bounds: Bound
     return read_segments(content, series.volume.geometry, roi_map, bounds, series.planes)
 
 
-def _contoured(roi: Outline, series: SeriesData, planes: Mapping[str, int]) -> Drawn:
+def _contoured(roi: Outline, series: SeriesData, planes: Planes) -> Drawn:
     hollow = not any(contour.encloses for contour in roi.contours)
     place = partial(_rasterised, roi, series, planes)
     return Drawn(roi.name, "rtstruct", hollow=hollow, place=place)
 
 
-def _rasterised(roi: Outline, series: SeriesData, planes: Mapping[str, int]) -> Placed:
+def _rasterised(roi: Outline, series: SeriesData, planes: Planes) -> Placed:
     frame = str(series.header.get("FrameOfReferenceUID") or "").strip()
     if roi.frame and frame and roi.frame != frame:
         raise data_error("frame_conflict", "the ROI was drawn in another frame than the image's")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,13 @@ from pydicom.dataset import Dataset
 from radlas.errors import DataError
 from radlas.geometry import Geometry
 from radlas.ingest.base import FileRef
-from radlas.ingest.enhanced import check_one_contrast, effective_echo, frame_headers
+from radlas.ingest.contours import Planes
+from radlas.ingest.enhanced import SOURCE, check_one_contrast, frame_headers, with_facts
 from radlas.ingest.files import open_each
 from radlas.ingest.grids import checked_volume
 from radlas.ingest.parsing import parsing
-from radlas.ingest.pixels import read_dataset, read_frames, rescale
-from radlas.ingest.slice_file import SliceFile, SliceHead, head_of_dataset, read_slice
+from radlas.ingest.pixels import rescale
+from radlas.ingest.slice_file import SliceFile, SliceHead, read_slice
 from radlas.ingest.stack import SliceHeaders, plan_stack
 from radlas.model import Volume
 from radlas.reasons import data_error
@@ -33,16 +35,16 @@ class SeriesData:
     Attributes:
         volume: The image.
         header: Of its first slice.
-        planes: Slice of every image, by SOPInstanceUID; empty for a multi-frame file.
+        planes: Slices of every image, by SOPInstanceUID: one, or those of all its frames.
     """
 
     volume: Volume
     header: Dataset
-    planes: Mapping[str, int]
+    planes: Planes
 
 
 def read_series(refs: Sequence[FileRef]) -> SeriesData:
-    """The volume of a series.
+    """The volume of a series, of one slice a file or of many.
 
     Slices are ordered by position along the normal of rows and columns, so that ``x, y, z`` are
     right-handed. Stored values are rescaled slice by slice and never inverted.
@@ -52,18 +54,19 @@ def read_series(refs: Sequence[FileRef]) -> SeriesData:
         OSError: A file cannot be reached.
     """
     files = [_read(index, pair) for index, pair in enumerate(open_each(refs))]
-    heads = [file.head for file in files if file.head is not None]
-    if len(heads) < len(files):
-        return _read_multiframe(files)
-    geometry, order = plan_slices(heads)
-    pixels = [
-        files[index].pixels(f"slice {place} of the volume") for place, index in enumerate(order, 1)
+    frames = [
+        (file, index)
+        for ref, file in zip(refs, files, strict=True)
+        for index in _chosen(ref, len(file.heads))
     ]
-    ordered = [heads[index] for index in order]
+    with parsing("the functional groups of a multi-frame file"):
+        check_one_contrast([(file.enhanced, at) for file, at in frames if file.enhanced])
+    geometry, order = plan_slices([file.heads[index] for file, index in frames])
+    ordered = [frames[place] for place in order]
     return SeriesData(
-        _volume(pixels, ordered, geometry),
-        _header(files[order[0]]),
-        {head.instance: place for place, head in enumerate(ordered) if head.instance},
+        _volume(_pixels(ordered), [file.heads[index] for file, index in ordered], geometry),
+        _header(*ordered[0]),
+        _planes(ordered),
     )
 
 
@@ -84,20 +87,29 @@ def plan_slices(heads: Sequence[SliceHead]) -> tuple[Geometry, list[int]]:
     )
 
 
-def _read_multiframe(files: Sequence[SliceFile]) -> SeriesData:
-    if len(files) > 1:
-        what = f"{len(files)} files, some of them multi-frame"
-        raise data_error("mixed_slices", what, hint="keep one multi-frame file per series")
-    with parsing("the functional groups of a multi-frame file"):
-        dataset = read_dataset(io.BytesIO(files[0].content))
-        check_one_contrast(dataset)
-        heads = [head_of_dataset(frame) for frame in frame_headers(dataset)]
-        effective_echo(dataset)
-    geometry, order = plan_slices(heads)
-    frames = read_frames(dataset, len(heads))
-    pixels = [frames[index] for index in order]
-    volume = _volume(pixels, [heads[index] for index in order], geometry)
-    return SeriesData(volume, dataset, {})
+def _chosen(ref: FileRef, count: int) -> Sequence[int]:
+    if max(ref.frames, default=0) > count:
+        what = f"a file of {count} frames, where frame {max(ref.frames)} is asked for"
+        raise data_error("truncated_pixels", what)
+    return [number - 1 for number in ref.frames] or range(count)
+
+
+def _pixels(ordered: Sequence[tuple[SliceFile, int]]) -> list[NDArray[Any]]:
+    decoded: dict[int, NDArray[Any]] = {}
+    for place, (file, _) in enumerate(ordered, 1):
+        if id(file) not in decoded:
+            where = f"slice {place} of the volume" if len(file.heads) == 1 else ""
+            decoded[id(file)] = file.pixels(where)
+    return [decoded[id(file)][index] for file, index in ordered]
+
+
+def _planes(ordered: Sequence[tuple[SliceFile, int]]) -> Planes:
+    planes: dict[str, set[int]] = defaultdict(set)
+    for place, (file, index) in enumerate(ordered):
+        source = file.enhanced.get(SOURCE) if file.enhanced else None
+        for name in {file.heads[index].instance, str(source or "")} - {""}:
+            planes[name].add(place)
+    return planes
 
 
 def _volume(
@@ -118,8 +130,10 @@ def _read(index: int, pair: tuple[FileRef, Any]) -> SliceFile:
         return read_slice(stream.read(), where)
 
 
-def _header(file: SliceFile) -> Dataset:
+def _header(file: SliceFile, index: int) -> Dataset:
     with parsing("a header"):
+        if file.enhanced:
+            return with_facts(file.enhanced, frame_headers(file.enhanced)[index])
         return pydicom.dcmread(io.BytesIO(file.content), stop_before_pixels=True, force=True)
 
 

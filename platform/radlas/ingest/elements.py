@@ -101,6 +101,11 @@ class Elements:
         (number,) = struct.unpack("<H" if self.little else ">H", value) if value else (0,)
         return int(number)
 
+    def whole(self, keyword: str) -> int | None:
+        """An unsigned number of any length; None if it is missing."""
+        value = bytes(self.raw(keyword))
+        return int.from_bytes(value, "little" if self.little else "big") if value else None
+
     def double(self, keyword: str) -> float | None:
         """A number of double precision; None if it is missing, cut off or not finite."""
         value = self.raw(keyword)

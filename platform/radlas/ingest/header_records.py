@@ -38,16 +38,37 @@ def same_patient(one: str, other: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What one file says of the concatenation that it is a part of (PS3.3 C.7.6.16.2.2.4).
+
+    Attributes:
+        uid: ConcatenationUID.
+        source: SOPInstanceUID of the object that was divided, under which masks may name it.
+        offset: Frames in the parts before this one; None if it does not say.
+        total: Parts of the whole; 0 if it does not say.
+    """
+
+    uid: str
+    source: str
+    offset: int | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class ImageFile:
-    """One image file, by its header.
+    """One image file, or one frame of an enhanced file, by its header.
 
     Attributes:
         size: Of the file [bytes].
+        shape: Frames, rows, columns; one frame where frames are told apart.
         stated_images: ImagesInAcquisition; 0 where it is missing.
         b_value: DiffusionBValue [s/mm^2].
         stated_step: SpacingBetweenSlices [mm]; no spacing is made of it.
         person: Sex and date of birth, to tell two people under one identifier; never stored.
         inverted: True if higher values are darker (MONOCHROME1).
+        frame: Number of the frame in a file of many, from 1; 0 for a file of one.
+        frames: How many frames its file has.
+        part: Of a concatenation, if it is one.
     """
 
     ref: FileRef
@@ -80,6 +101,35 @@ class ImageFile:
     fat_option: bool
     burned_in: bool
     inverted: bool
+    frame: int = 0
+    frames: int = 1
+    part: Part | None = None
+
+    @property
+    def instances(self) -> frozenset[str]:
+        """SOPInstanceUIDs by which masks may name it."""
+        return frozenset({self.instance, self.part.source if self.part else ""}) - {""}
+
+    @property
+    def frame_names(self) -> frozenset[str]:
+        """Names of the frame by which masks may tell it from others of its file."""
+        if not self.holder:
+            return frozenset()
+        number = max(1, self.frame)
+        names = {f"{self.instance}#{number}"}
+        if self.part:
+            names.add(f"{self.part.source}#{(self.part.offset or 0) + number}")
+        return frozenset(names)
+
+    @property
+    def holder(self) -> str:
+        """What holds its frames together: its concatenation or file; empty for a lone slice."""
+        return self.part.uid if self.part else self.instance * (self.frames > 1)
+
+    @property
+    def is_whole(self) -> bool:
+        """True for a file of many frames that belongs to no other file."""
+        return self.frames > 1 and self.part is None
 
     @property
     def identity(self) -> str:
@@ -100,6 +150,7 @@ class MaskFile:
         content: SHA-256 of the whole file: contours are edited in place, under the same UID.
         listed: Image instances that it names, by the series it names them under.
         drawn: Image instances that single contours or segments name.
+        frames: Frames that single contours or segments name, as ``frame_names`` of an image.
         names: Drawn names in it.
     """
 
@@ -114,6 +165,7 @@ class MaskFile:
     frames_of_reference: frozenset[str]
     listed: Mapping[str, frozenset[str]] = field(hash=False)
     drawn: frozenset[str]
+    frames: frozenset[str]
     names: tuple[str, ...]
 
     @property

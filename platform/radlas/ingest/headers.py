@@ -15,8 +15,10 @@ from pydicom.uid import UID, MediaStorageDirectoryStorage
 from radlas.ingest.base import FileRef
 from radlas.ingest.deidentify import safe_number
 from radlas.ingest.elements import Elements, read_elements
+from radlas.ingest.enhanced import SOURCE
 from radlas.ingest.fingerprints import content_fingerprint
-from radlas.ingest.header_records import ImageFile, MaskFile, subject_of
+from radlas.ingest.frames import as_frames, may_be_enhanced
+from radlas.ingest.header_records import ImageFile, MaskFile, Part, subject_of
 
 _KEYWORDS = tuple(
     "SOPClassUID SOPInstanceUID SeriesInstanceUID StudyInstanceUID FrameOfReferenceUID PatientID"
@@ -24,7 +26,9 @@ _KEYWORDS = tuple(
     " PixelSpacing ImageOrientationPatient ImagePositionPatient EchoNumbers EchoTime"
     " RepetitionTime InversionTime AcquisitionNumber TemporalPositionIdentifier DiffusionBValue"
     " ScanOptions BurnedInAnnotation ImagesInAcquisition SpacingBetweenSlices InstanceNumber"
-    " PatientSex PatientBirthDate PhotometricInterpretation".split()
+    " PatientSex PatientBirthDate PhotometricInterpretation ConcatenationUID"
+    " ConcatenationFrameOffsetNumber InConcatenationTotalNumber"
+    " SOPInstanceUIDOfConcatenationSource".split()
 )
 _MASK_SEQUENCES = [
     "ReferencedFrameOfReferenceSequence",
@@ -66,8 +70,12 @@ class Shared:
         return self._known.setdefault(value, value)  # type: ignore[return-value]
 
 
-def describe(ref: FileRef, stream: BinaryIO, shared: Shared) -> ImageFile | MaskFile | None:
+def describe(
+    ref: FileRef, stream: BinaryIO, shared: Shared
+) -> tuple[ImageFile, ...] | MaskFile | None:
     """What the header says; None for DICOM files that are neither image nor mask.
+
+    An image file is one record, or one for each of its frames if they are described.
 
     What a damaged file raises is the caller's to catch: see ``parsing``.
     """
@@ -83,7 +91,10 @@ def describe(ref: FileRef, stream: BinaryIO, shared: Shared) -> ImageFile | Mask
         return _mask_file(ref, size, stream, head)
     sides = head.short("Rows"), head.short("Columns")
     if all(sides):
-        return _image_file(ref, size, head, shared)
+        file = _image_file(ref, size, head, shared)
+        if may_be_enhanced(file, head.text("SOPClassUID")):
+            return as_frames(file, stream, shared)
+        return (file,)
     if any(sides) or "ImageStorage" in UID(head.text("SOPClassUID")).keyword:
         raise InvalidDicomError("an image of no size: its header is cut or damaged")
     return None
@@ -108,6 +119,8 @@ def _image_file(ref: FileRef, size: int, head: Elements, shared: Shared) -> Imag
         number=int(safe_number(head.number("SeriesNumber")) or 0),
         image_type=shared(head.texts("ImageType")),
         shape=shared((frames, head.short("Rows"), head.short("Columns"))),
+        frames=frames,
+        part=shared(_part(head)),
         pixel_spacing=shared(head.floats("PixelSpacing")),
         orientation=shared(head.floats("ImageOrientationPatient")),
         position=head.floats("ImagePositionPatient"),
@@ -128,6 +141,16 @@ def _image_file(ref: FileRef, size: int, head: Elements, shared: Shared) -> Imag
     )
 
 
+def _part(head: Elements) -> Part | None:
+    uid = head.text("ConcatenationUID")
+    if not uid:
+        return None
+    offset, total = map(
+        head.whole, ("ConcatenationFrameOffsetNumber", "InConcatenationTotalNumber")
+    )
+    return Part(uid, head.text(SOURCE), offset, total or 0)
+
+
 def _mask_file(ref: FileRef, size: int, stream: BinaryIO, head: Elements) -> MaskFile:
     stream.seek(0)
     header = pydicom.dcmread(
@@ -146,6 +169,7 @@ def _mask_file(ref: FileRef, size: int, stream: BinaryIO, head: Elements) -> Mas
         frames_of_reference=frozenset([*frames, head.text("FrameOfReferenceUID")]) - {""},
         listed=_listed(header),
         drawn=frozenset(one for path in _DRAWN for one in _named(_items([header], *path))),
+        frames=frozenset(one for path in _DRAWN for one in _framed(_items([header], *path))),
         names=_drawn_names(header),
     )
 
@@ -171,6 +195,13 @@ def _items(datasets: Iterable[Dataset], *path: str) -> Iterator[Dataset]:
 
 def _named(items: Iterable[Dataset]) -> list[str]:
     return [uid for item in items if (uid := _text(item, "ReferencedSOPInstanceUID"))]
+
+
+def _framed(items: Iterable[Dataset]) -> Iterator[str]:
+    for item in items:
+        told = item.get("ReferencedFrameNumber")
+        for number in [told] if isinstance(told, int | str) else told or ():
+            yield f"{_text(item, 'ReferencedSOPInstanceUID')}#{number}"
 
 
 def _drawn_names(header: Dataset) -> tuple[str, ...]:

@@ -104,9 +104,10 @@ def _most_referenced(
     if len(uids) > 1 and not any(mask.drawn & one.instances for one in candidates):
         return Link(mask, None, rivals=tuple(one.key for one in candidates))
 
-    def rank(one: ImageSeries) -> tuple[int, int, int]:
+    def rank(one: ImageSeries) -> tuple[int, ...]:
         drawn, listed = mask.drawn & one.instances, mask.instances & one.instances
-        return len(drawn), len(listed), one.slices
+        framed = mask.frames & one.frame_names if mask.frames else ()
+        return len(drawn), len(listed), len(framed), one.slices
 
     best = max(map(rank, candidates))
     first, *others = [one for one in candidates if rank(one) == best]

@@ -88,19 +88,13 @@ def read_dataset(stream: BinaryIO, where: str = "") -> Dataset:
     return dataset
 
 
-def read_pixels(dataset: Dataset, where: str) -> NDArray[Any]:
-    """Stored values of one slice, shape ``(y, x)``; not rescaled, never inverted.
+def read_frames(dataset: Dataset, count: int, where: str = "") -> NDArray[Any]:
+    """Stored values of all frames of a file, shape ``(frame, y, x)``; not rescaled nor inverted.
 
     Raises:
         DataError: ``not_grey``, ``lossy_pixels``, ``unknown_encoding``, ``truncated_pixels`` or
             ``unreadable_file``.
     """
-    pixels: NDArray[Any] = read_frames(dataset, 1, where)[0]
-    return pixels
-
-
-def read_frames(dataset: Dataset, count: int, where: str = "") -> NDArray[Any]:
-    """Stored values of all frames of a file, shape ``(frame, y, x)``; see ``read_pixels``."""
     with parsing("the pixel data", where):
         _fill_in(dataset)
         check_encoding(dataset, where)

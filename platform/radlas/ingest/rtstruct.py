@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radlas.geometry import Geometry, world_to_index
-from radlas.ingest.contours import XOR, Contour, check_references
+from radlas.ingest.contours import XOR, Contour, Planes, check_references
 from radlas.ingest.nesting import any_thin_ring, cluster
 from radlas.ingest.polygons import Mask, Points, area, fill_polygon
 from radlas.reasons import data_error
@@ -33,14 +33,14 @@ class _Polygon:
 
 
 def rasterise(
-    contours: Sequence[Contour], geometry: Geometry, planes: Mapping[str, int] | None = None
+    contours: Sequence[Contour], geometry: Geometry, planes: Planes | None = None
 ) -> tuple[Mask, tuple[str, ...]]:
     """Voxels whose centres lie inside the contours, and what a careful reader should know.
 
     Args:
         contours: One ROI's contours, drawn on planes of the image in any orientation.
         geometry: Grid of the image.
-        planes: Slice of every image of the series, by SOPInstanceUID, to hold references against.
+        planes: Slices of every image of the series, to hold references against.
 
     Returns:
         Mask of shape ``(z, y, x)``; sorted flags out of ``ambiguous_contours``,

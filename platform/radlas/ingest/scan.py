@@ -50,7 +50,8 @@ def scan_dicom(
         raise _nothing_found(source, listing, headers)
     images, lost = drop_copies(headers.images)
     masks = list({mask.identity: mask for mask in reversed(headers.masks)}.values())[::-1]
-    copies = len(headers.images) + len(headers.masks) - len(images) - len(masks) - len(lost)
+    there, kept = ({file.ref for file in files} for files in (headers.images, images))
+    copies = len(there) + len(headers.masks) - len(kept) - len(masks) - len(lost)
     series = group_series(images, spellings)
     links = link_masks(masks, series)
     parts = sort_out(series, links, sequence=sequence, importer=importer)

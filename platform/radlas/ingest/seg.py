@@ -8,7 +8,7 @@ some refuse files for want of elements that say nothing of any voxel.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, BinaryIO
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from radlas.geometry import Affine, Geometry, world_to_index
-from radlas.ingest.contours import check_references, names_any
+from radlas.ingest.contours import Planes, check_references, names_any
 from radlas.ingest.masks import Drawn, Placed
 from radlas.ingest.parsing import parsing
 from radlas.ingest.pixels import decode, read_dataset
@@ -36,7 +36,7 @@ def read_segments(
     geometry: Geometry,
     roi_map: RoiMap,
     bounds: Bounds,
-    planes: Mapping[str, int] | None = None,
+    planes: Planes | None = None,
 ) -> list[Drawn]:
     """Every segment of a file, named by its label, or by its description if only that is known.
 
@@ -45,7 +45,7 @@ def read_segments(
         geometry: Grid of the image.
         roi_map: Resolved map of names.
         bounds: How far the segments may lie off the image.
-        planes: Slice of every image of the series, by SOPInstanceUID, to hold references against.
+        planes: Slices of every image of the series, to hold references against.
 
     Raises:
         DataError: ``unreadable_file``; ``ambiguous_roi``: two segments carry one number;
@@ -200,7 +200,7 @@ def _sources(group: Any) -> Iterator[Any]:
 
 
 def _place_segment(
-    segments: _Frames, number: int, geometry: Geometry, bounds: Bounds, known: Mapping[str, int]
+    segments: _Frames, number: int, geometry: Geometry, bounds: Bounds, known: Planes
 ) -> Placed:
     with parsing("a segment"):
         pixels, frames = segments.of(number)

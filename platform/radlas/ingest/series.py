@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import isfinite
 
 import numpy as np
 
+from radlas.ingest.base import FileRef
 from radlas.ingest.header_records import ImageFile
 from radlas.ingest.sequences import classify, names_derived
 
@@ -20,6 +21,7 @@ _SPLITTERS: dict[str, Callable[[ImageFile], tuple[str, ...]]] = {
     "image type": lambda file: file.image_type,
     "phase": lambda file: (file.phase, str(file.b_value)),
     "acquisition": lambda file: (file.acquisition,),
+    "file": lambda file: (file.holder,),
 }
 
 _REFORMATS = {"MPR", "MIP", "MINIP", "PROJECTION IMAGE", "REFORMATTED", "RESAMPLED", "ADC"}
@@ -27,7 +29,7 @@ _REFORMATS = {"MPR", "MIP", "MINIP", "PROJECTION IMAGE", "REFORMATTED", "RESAMPL
 
 @dataclass(frozen=True)
 class ImageSeries:
-    """Files of one image, not yet proven to be a volume.
+    """Files of one image, or frames of them, not yet proven to be a volume.
 
     Attributes:
         key: SeriesInstanceUID; with a number behind it for further images of a mixed series.
@@ -59,12 +61,34 @@ class ImageSeries:
     @property
     def size(self) -> int:
         """Of all files [bytes]."""
-        return sum(file.size for file in self.files)
+        return sum({file.ref: file.size for file in self.files}.values())
+
+    @property
+    def refs(self) -> tuple[FileRef, ...]:
+        """The files in the order of slices, each with the frames that are of this image."""
+        frames: dict[FileRef, list[int]] = defaultdict(list)
+        for file in self.files:
+            frames[file.ref].append(file.frame)
+        counts = {file.ref: file.frames for file in self.files}
+        return tuple(
+            replace(ref, frames=tuple(sorted(own)) if len(own) < counts[ref] > 1 else ())
+            for ref, own in frames.items()
+        )
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """What each of the files is, wherever it lies."""
+        return tuple({file.ref: file.identity for file in self.files}.values())
 
     @property
     def instances(self) -> frozenset[str]:
-        """SOPInstanceUIDs of all files."""
-        return frozenset(file.instance for file in self.files)
+        """SOPInstanceUIDs of all files, and of what they were divided from."""
+        return frozenset[str]().union(*(file.instances for file in self.files))
+
+    @property
+    def frame_names(self) -> frozenset[str]:
+        """Names of all its frames; none of lone slices."""
+        return frozenset[str]().union(*(file.frame_names for file in self.files))
 
 
 def group_series(
@@ -72,8 +96,9 @@ def group_series(
 ) -> tuple[ImageSeries, ...]:
     """Group files by series; a mixed series becomes several, largest first, localizers last.
 
-    A series is always split by size, pixel spacing and orientation; by echo, image type, phase
-    and acquisition only where slices share their positions and the split ends that.
+    A series is always split by size, pixel spacing and orientation; by echo, image type, phase,
+    acquisition and file of many frames only where slices share their positions and the split
+    ends that.
     """
     by_series: dict[tuple[str, str], list[ImageFile]] = defaultdict(list)
     for file in files:

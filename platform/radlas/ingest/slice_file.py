@@ -1,4 +1,4 @@
-"""One single-frame image file: what it says of its plane, and its pixels.
+"""One image file: what it says of its plane, or of those of its frames, and its pixels.
 
 Uncompressed little-endian grey images, which most are, are read by ``elements`` alone, all others
 by pydicom. The two agree: a test holds one to the other.
@@ -7,7 +7,7 @@ by pydicom. The two agree: a test holds one to the other.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,8 +18,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from radlas.ingest.elements import Elements, read_elements
+from radlas.ingest.enhanced import PER_FRAME, frame_headers, is_described
 from radlas.ingest.parsing import PARSE_ERRORS
-from radlas.ingest.pixels import read_dataset, read_pixels, unused_bits
+from radlas.ingest.pixels import read_dataset, read_frames, unused_bits
 from radlas.reasons import data_error
 
 _VECTORS = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
@@ -40,8 +41,10 @@ _KEYWORDS = (
     "LossyImageCompression",
     "ModalityLUTSequence",
     "SOPInstanceUID",
+    PER_FRAME,
     "PixelData",
 )
+Header = Dataset | Mapping[str, Any]
 _LITTLE_ENDIAN = {ExplicitVRLittleEndian, ImplicitVRLittleEndian}
 
 
@@ -57,7 +60,7 @@ class SliceHead:
         frame: FrameOfReferenceUID.
         slope: RescaleSlope; None if it is missing, NaN if it is no number.
         shift: RescaleIntercept, likewise.
-        instance: SOPInstanceUID; empty for a frame.
+        instance: SOPInstanceUID of its file.
     """
 
     position: tuple[float, ...]
@@ -76,34 +79,36 @@ class SliceFile:
 
     Attributes:
         content: All its bytes.
-        frames: Number of frames.
-        head: None if there are several frames.
-        pixels: Decodes the stored values, shape ``(y, x)``, given where the slice stands.
+        heads: Of each of its frames.
+        pixels: Decodes the stored values, shape ``(frame, y, x)``, given where the file stands.
+        enhanced: The whole of an enhanced file; None for one of a single slice.
     """
 
     content: bytes
-    frames: int
-    head: SliceHead | None
+    heads: tuple[SliceHead, ...]
     pixels: Callable[[str], NDArray[Any]]
+    enhanced: Dataset | None = None
 
 
 def read_slice(content: bytes, where: str) -> SliceFile:
     """Read one file.
 
     Raises:
-        DataError: ``truncated_pixels``: the file ends before its pixels begin; ``bad_geometry``.
+        DataError: ``truncated_pixels``: the file ends before its pixels begin; ``bad_geometry``;
+            ``missing_geometry``: its frames are not described.
         Whatever pydicom raises on damaged files: see ``parsing``.
     """
     elements = read_elements(io.BytesIO(content), _KEYWORDS, block=len(content))
     values = plain_pixels(elements)
     if values is not None:
-        return SliceFile(content, 1, head_of_elements(elements), lambda _: values)
+        return SliceFile(content, (head_of_elements(elements),), lambda _: values[None])
     dataset = read_dataset(io.BytesIO(content), where)
     if "Rows" not in dataset:  # it was there at the scan: pydicom stops where a file is cut
         raise data_error("truncated_pixels", "the file ends inside an element", where)
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    head = head_of_dataset(dataset) if frames == 1 else None
-    return SliceFile(content, frames, head, partial(read_pixels, dataset))
+    enhanced = is_described(dataset)
+    heads = tuple(map(head_of, frame_headers(dataset) if enhanced else [dataset]))
+    pixels = partial(read_frames, dataset, len(heads))
+    return SliceFile(content, heads, pixels, dataset if enhanced else None)
 
 
 def plain_pixels(elements: Elements) -> NDArray[Any] | None:
@@ -122,6 +127,7 @@ def plain_pixels(elements: Elements) -> NDArray[Any] | None:
         and len(elements.raw("PixelRepresentation")) > 0
         and elements.short("HighBit") == stored - 1
         and not elements.raw("ModalityLUTSequence")
+        and not elements.raw(PER_FRAME)
         and 0 <= len(held) - shape[0] * shape[1] * size // 8 < shape[1] * size // 8
     )
     if not plain:
@@ -154,26 +160,26 @@ def head_of_elements(elements: Elements) -> SliceHead:
     )
 
 
-def head_of_dataset(dataset: Dataset) -> SliceHead:
-    """The head of a file, or of one frame, read by pydicom.
+def head_of(header: Header) -> SliceHead:
+    """The head of a file read by pydicom, or of one of its frames.
 
     Raises:
         DataError: ``bad_geometry``: position, orientation or spacing is not made of numbers.
     """
-    position, orientation, spacing = (_vector(dataset, tag) for tag in _VECTORS)
+    position, orientation, spacing = (_vector(header, tag) for tag in _VECTORS)
     return SliceHead(
         position,
         orientation,
         spacing,
-        (int(dataset.Rows), int(dataset.Columns)),
-        str(dataset.get("FrameOfReferenceUID") or ""),
-        _number(dataset, "RescaleSlope"),
-        _number(dataset, "RescaleIntercept"),
-        str(dataset.get("SOPInstanceUID") or ""),
+        (int(header.get("Rows", 0)), int(header.get("Columns", 0))),
+        str(header.get("FrameOfReferenceUID") or ""),
+        _number(header, "RescaleSlope"),
+        _number(header, "RescaleIntercept"),
+        str(header.get("SOPInstanceUID") or ""),
     )
 
 
-def _vector(header: Dataset, tag: str) -> tuple[float, ...]:
+def _vector(header: Header, tag: str) -> tuple[float, ...]:
     try:
         return tuple(float(number) for number in header.get(tag) or ())
     except PARSE_ERRORS:
@@ -184,9 +190,9 @@ def _only(values: tuple[float, ...]) -> float | None:
     return values[0] if len(values) == 1 else float("nan") if values else None
 
 
-def _number(dataset: Dataset, tag: str) -> float | None:
+def _number(header: Header, tag: str) -> float | None:
     try:
-        value = dataset.get(tag)
+        value = header.get(tag)
         return None if value is None or value == "" else float(value)
     except PARSE_ERRORS:
         return float("nan")

@@ -140,13 +140,13 @@ class _Desk:
         links = self._masks(series)
         told = " and ".join(sorted({link.told_by for link in links}))
         part = f", {series.part} of a mixed series" if series.part else ""
-        identities = [file.identity for file in series.files]
+        identities = list(series.identities)
         identities += [link.mask.identity for link in links]
         return Exam(
             importer=self.importer,
             subject=series.first.subject,
             series=series.key,
-            images=tuple(file.ref for file in series.files),
+            images=series.refs,
             masks=tuple(link.mask.ref for link in links),
             sequence=series.sequence,
             rule=f"{why}{part}; mask by {told}",
@@ -193,8 +193,8 @@ def _nothing_wanted(subject: str, series: Sequence[ImageSeries], sequence: str |
     )
     shown = ", ".join(f"{number} x {kind}" for kind, number in sorted(kinds.items()))
     error = data_error("no_sequence", f"no {sequence or 'MR'} series; there are {shown}")
-    identity = joint_fingerprint(file.identity for one in series for file in one.files)
-    files = sum(len(one.files) for one in series)
+    identity = joint_fingerprint(name for one in series for name in one.identities)
+    files = sum(len(one.refs) for one in series)
     return Sorted(refusals=(Refusal(subject, "no sequence", error, identity, files=files),))
 
 
@@ -203,9 +203,9 @@ def _refusal(series: ImageSeries, error: DataError) -> Refusal:
         subject=series.first.subject,
         series=series.key,
         error=error,
-        fingerprint=joint_fingerprint(file.identity for file in series.files),
+        fingerprint=joint_fingerprint(series.identities),
         sequence=series.sequence,
-        files=len(series.files),
+        files=len(series.refs),
         size=series.size,
     )
 
@@ -216,7 +216,7 @@ def _left_out(series: ImageSeries, why: str) -> LeftOut:
         series=series.key,
         why=why,
         sequence=series.sequence if series.first.modality == "MR" else _modality(series),
-        files=len(series.files),
+        files=len(series.refs),
         size=series.size,
     )
 

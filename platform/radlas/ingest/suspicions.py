@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from radlas.errors import DataError
+from radlas.ingest.concatenations import incomplete
 from radlas.ingest.enhanced import ONE_CONTRAST, ONE_TRIGGER
 from radlas.ingest.header_records import ImageFile
 from radlas.ingest.series import ImageSeries, same_plane
@@ -43,12 +44,14 @@ def faults_of(series: Sequence[ImageSeries]) -> dict[str, DataError]:
     faults: dict[str, DataError] = {}
     people = _people(series)
     lone = _lone_slices(series)
+    torn = incomplete(file for one in series for file in one.files)
     for parts in by_uid.values():
         for part in parts:
             files = [file for other in parts if other is not part for file in other.files]
             fault = (
                 _of_identity(parts, people[part.first.subject])
                 or _of_kind(part)
+                or next((torn[uid] for uid in _concatenations(part) if uid in torn), None)
                 or _of_contrast(part)
                 or _of_coverage(part)
                 or _of_numbering(part)
@@ -154,6 +157,10 @@ def _of_contrast(series: ImageSeries) -> DataError | None:
     return None
 
 
+def _concatenations(series: ImageSeries) -> list[str]:
+    return sorted({file.part.uid for file in series.files if file.part})
+
+
 def _plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
@@ -200,7 +207,8 @@ def _of_strays(series: ImageSeries, others: Iterable[ImageFile]) -> DataError | 
     strays = [file for file in others if "LOCALIZER" not in file.image_type]
     if not _is_capture(series.first):  # a screenshot of the size of a slice is none
         strays = [file for file in strays if _is_placed(file) or not _is_capture(file)]
-    bare = sum(not _is_placed(one) and one.shape == series.first.shape for one in strays)
+    size = series.first.shape[1:]
+    bare = sum(not _is_placed(one) and one.shape[1:] == size for one in strays)
     if bare:
         return data_error("missing_geometry", f"{bare} more slices have no place in the patient")
     lost = sum(_is_placed(one) and line.lacks(one) for one in strays)

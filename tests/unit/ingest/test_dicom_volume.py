@@ -16,7 +16,7 @@ from radlas.errors import DataError
 from radlas.geometry import worst_corner_displacement
 from radlas.ingest.base import FileRef
 from radlas.ingest.dicom_volume import plan_slices, read_series
-from radlas.ingest.slice_file import head_of_dataset
+from radlas.ingest.slice_file import head_of
 
 from .dicom_corpus import PLANES, Series, grid, make_series
 
@@ -46,7 +46,7 @@ def test_the_grid_is_right_handed_whatever_the_file_order():
     """Slices are ordered along the normal of rows and columns, not by file or instance number."""
     series = make_series()
     shuffled = shuffle(series.datasets, seed=3)
-    geometry, order = plan_slices(list(map(head_of_dataset, shuffled)))
+    geometry, order = plan_slices(list(map(head_of, shuffled)))
     assert np.linalg.det(geometry.affine[:3, :3]) > 0
     assert [shuffled[index].InstanceNumber for index in order] == [1, 2, 3, 4, 5, 6]
 
@@ -227,9 +227,9 @@ def test_an_enhanced_file_gives_the_same_volume_as_its_slices(tmp_path):
 def test_any_order_of_files_gives_the_same_grid(seed):
     datasets = _SERIES.datasets
     shuffled = shuffle(datasets, seed=seed)
-    geometry, order = plan_slices(list(map(head_of_dataset, shuffled)))
+    geometry, order = plan_slices(list(map(head_of, shuffled)))
     np.testing.assert_array_equal(
-        geometry.affine, plan_slices(list(map(head_of_dataset, datasets)))[0].affine
+        geometry.affine, plan_slices(list(map(head_of, datasets)))[0].affine
     )
     assert [shuffled[i].SOPInstanceUID for i in order] == [d.SOPInstanceUID for d in datasets]
 

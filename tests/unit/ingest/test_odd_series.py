@@ -14,7 +14,7 @@ from radlas.ingest import IMPORTERS
 from radlas.ingest.base import IngestRules, Scan
 from radlas.reasons import REASONS
 
-from . import odd_masks, odd_series  # noqa: F401 - they fill the corpus
+from . import odd_enhanced, odd_masks, odd_series  # noqa: F401 - they fill the corpus
 from .dicom_corpus import CENTRE, RADII, inside_ellipse
 from .odd import EXACT, ODD, Odd
 

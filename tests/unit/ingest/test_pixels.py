@@ -18,8 +18,8 @@ from tests.no_room import no_room
 from radlas.errors import DataError, WorkerError
 from radlas.ingest.base import FileRef
 from radlas.ingest.itk import read_image
-from radlas.ingest.pixels import check_encoding, read_pixels
-from radlas.ingest.slice_file import head_of_dataset, read_slice
+from radlas.ingest.pixels import check_encoding, read_frames
+from radlas.ingest.slice_file import head_of, read_slice
 
 from .dicom_corpus import CANARY, make_series
 from .odd_series import itk_encoded
@@ -47,8 +47,8 @@ def test_any_width_and_sign_is_read_as_pydicom_reads_it(data):
     buffer = io.BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
     file = read_slice(buffer.getvalue(), "here")
-    found = file.pixels("here")
-    assert file.head == head_of_dataset(dataset)
+    (found,) = file.pixels("here")
+    assert file.heads == (head_of(dataset),)
     np.testing.assert_array_equal(found, expected)
     assert found.dtype == expected.dtype
 
@@ -73,7 +73,7 @@ def test_no_room_for_what_is_unpacked_is_no_fault_of_the_source(kind, told, tmp_
     if told != "File too large":
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with no_room(), pytest.raises(WorkerError) as caught:
-        read_pixels(dataset, "here") if kind == "compressed" else read_image(archive)
+        read_frames(dataset, 1, "here") if kind == "compressed" else read_image(archive)
     said = f"a file cannot be unpacked to the folder for temporary files: {told}"
     assert (caught.value.what, caught.value.reason) == (said, "os_error")
     assert str(tmp_path) not in str(caught.value)
