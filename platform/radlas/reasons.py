@@ -112,7 +112,7 @@ REASONS: dict[str, Reason] = {
         "add the series, or name another class with `--sequence`",
     ),
     "ambiguous_series": Reason(
-        "one series holds several images, and the mask does not say which it was drawn on",
+        "the mask may belong to several images, and does not say which it was drawn on",
         "keep one echo or phase per series, or export the mask with its image references",
     ),
     "no_image": Reason(

@@ -23,7 +23,8 @@ class Link:
 
     Attributes:
         series: Key of the image series, None if it is not in the source or not told.
-        told_by: ``series UID``, ``image UIDs``, ``frame of reference`` or ``description``.
+        told_by: ``series UID``, ``image UIDs``, ``frame of reference`` or ``description``; of
+            rivals one of the latter two, or nothing.
         rivals: Keys of images between which nothing in the mask decides.
         absent: Slices of its series that the mask names and the source lacks.
         fault: Why the mask cannot be taken for the series it names; None if it can.
@@ -150,7 +151,10 @@ def _by_frame_or_words(mask: MaskFile, series: Sequence[ImageSeries]) -> Link:
     if mask.frames_of_reference and not framed:
         return Link(mask, None)
     worded = [one for one in framed or series if _same_words(mask, one)]
-    return Link(mask, worded[0].key, "description") if len(worded) == 1 else Link(mask, None)
+    if len(worded) == 1:
+        return Link(mask, worded[0].key, "description")
+    told_by = "description" if worded else "frame of reference"
+    return Link(mask, None, told_by, rivals=tuple(one.key for one in worded or framed))
 
 
 def _same_words(mask: MaskFile, series: ImageSeries) -> bool:

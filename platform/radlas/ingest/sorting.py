@@ -18,6 +18,8 @@ from radlas.reasons import REASONS, data_error
 from radlas.words import counted
 
 _SCREENSHOT = "no position in the patient: a screenshot or secondary capture"
+_RIVAL = "a mask may belong to it or to another image"
+_NAMELESS = "export the mask again, with the references to its images"
 _SPOILED = {"burned_in", "mosaic"}
 _MODALITIES = {"CT", "PT", "NM", "US", "CR", "DX", "MG", "XA", "SC", "OT"}
 
@@ -96,6 +98,7 @@ class _Desk:
             **{one.series.key: one.why for one in verdicts if not one.wanted},
         }
         left_out |= {one.key: self._bare_reason(one) for one in bare if one not in lacking}
+        left_out |= {one.key: _RIVAL for one in lacking if self._rivals(one)}
         found = Sorted(
             exams=tuple(self._exam(*pair) for pair in wanted if not self._fault(pair[0])),
             refusals=(
@@ -239,15 +242,16 @@ def _orphans(links: Sequence[Link], exams: Iterable[Exam]) -> Sorted:
 
 
 def _ambiguous(link: Link) -> Refusal:
-    what = f"{link.mask.modality} that may belong to any of {len(link.rivals)} images"
-    return _refused_mask(link.mask, data_error("ambiguous_series", what))
+    by = f" by its {link.told_by}, and names none" if link.told_by else ""
+    what = f"{link.mask.modality} that may belong to any of {len(link.rivals)} images{by}"
+    hint = _NAMELESS if by else ""
+    return _refused_mask(link.mask, data_error("ambiguous_series", what, hint=hint))
 
 
 def _no_image(mask: MaskFile) -> Refusal:
     if not (mask.series or mask.instances):
         what = f"{mask.modality} that names no image, and nothing else tells of one"
-        hint = "export the mask again, with the references to its images"
-        return _refused_mask(mask, data_error("no_image", what, hint=hint))
+        return _refused_mask(mask, data_error("no_image", what, hint=_NAMELESS))
     named = f"{len(mask.series)} series" if mask.series else counted(len(mask.instances), "image")
     what = f"{mask.modality} refers to {named}, none of them in the source"
     return _refused_mask(mask, data_error("no_image", what))

@@ -424,6 +424,29 @@ def test_linking_asks_each_series_for_its_images_a_few_times_only(tmp_path, monk
 
 
 @pytest.mark.parametrize(
+    ("references", "described", "by"),
+    [("frame", "RTstruct", "frame of reference"), ("nothing", "RTstructT2FS", "description")],
+)
+def test_a_mask_of_two_series_alike_says_what_it_could_be_told_by(
+    references, described, by, tmp_path
+):
+    frame = generate_uid()
+    for seed in range(2):
+        series = make_series(frame_of_reference=frame, seed=seed).write(tmp_path / str(seed))
+    write(tumour_on(series, references=references, description=described), tmp_path / "RS")
+    scan = DICOM.find(tmp_path, IngestRules())
+    (refusal,) = scan.refusals
+    told = [out.why for out in scan.left_out]
+    assert told == ["a mask may belong to it or to another image"] * 2, "no series vanishes"
+    assert refusal.error.reason == "ambiguous_series"
+    assert (
+        refusal.error.what
+        == f"RTSTRUCT that may belong to any of 2 images by its {by}, and names none"
+    )
+    assert "with the references to its images" in refusal.error.hint
+
+
+@pytest.mark.parametrize(
     ("references", "said"),
     [
         ("series", "refers to 1 series, none"),
