@@ -62,6 +62,7 @@ class ImageFile:
         size: Of the file [bytes].
         shape: Frames, rows, columns; one frame where frames are told apart.
         stated_images: ImagesInAcquisition; 0 where it is missing.
+        times: TriggerTime, AcquisitionTime, ContentTime as they stand; never stored.
         b_value: DiffusionBValue [s/mm^2].
         stated_step: SpacingBetweenSlices [mm]; no spacing is made of it.
         person: Sex and date of birth, to tell two people under one identifier; never stored.
@@ -90,6 +91,7 @@ class ImageFile:
     echo: str
     acquisition: str
     phase: str
+    times: tuple[str, ...]
     b_value: float | None
     repetition_ms: float | None
     echo_ms: float | None

@@ -27,7 +27,8 @@ _KEYWORDS = tuple(
     " RepetitionTime InversionTime AcquisitionNumber TemporalPositionIdentifier DiffusionBValue"
     " ScanOptions BurnedInAnnotation ImagesInAcquisition SpacingBetweenSlices InstanceNumber"
     " PatientSex PatientBirthDate PhotometricInterpretation ConcatenationUID"
-    " ConcatenationFrameOffsetNumber InConcatenationTotalNumber"
+    " ConcatenationFrameOffsetNumber InConcatenationTotalNumber AcquisitionTime ContentTime"
+    " TriggerTime"
     " SOPInstanceUIDOfConcatenationSource".split()
 )
 _MASK_SEQUENCES = [
@@ -127,6 +128,7 @@ def _image_file(ref: FileRef, size: int, head: Elements, shared: Shared) -> Imag
         echo=text("EchoNumbers"),
         acquisition=text("AcquisitionNumber"),
         phase=text("TemporalPositionIdentifier"),
+        times=shared(tuple(map(text, ("TriggerTime", "AcquisitionTime", "ContentTime")))),
         b_value=shared(head.double("DiffusionBValue")),
         repetition_ms=shared(safe_number(head.number("RepetitionTime"))),
         echo_ms=shared(safe_number(head.number("EchoTime"))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import isfinite
@@ -14,14 +14,22 @@ from radlas.ingest.base import FileRef
 from radlas.ingest.header_records import ImageFile
 from radlas.ingest.sequences import classify, names_derived
 
-# Tried in this order, alone and together, and only where slices of one series share positions: a
-# healthy series may change its acquisition number from slice to slice.
-_SPLITTERS: dict[str, Callable[[ImageFile], tuple[str, ...]]] = {
+Splitter = Callable[[ImageFile], tuple[str, ...]]
+# Images made by one scan under one header, where each of these times has all of the slices.
+_TIMES: dict[str, Splitter] = {
+    "trigger time": lambda file: file.times[:1],
+    "acquisition time": lambda file: file.times[1:2],
+    "content time": lambda file: file.times[2:],
+}
+#: Tried in this order, alone and together, and only where slices of one series share positions: a
+#: healthy series may change its acquisition number, and mostly its times, from slice to slice.
+SPLITTERS: dict[str, Splitter] = {
     "echo": lambda file: (file.echo, str(file.echo_ms or 0.0)),
     "image type": lambda file: file.image_type,
     "phase": lambda file: (file.phase, str(file.b_value)),
     "acquisition": lambda file: (file.acquisition,),
     "file": lambda file: (file.holder,),
+    **_TIMES,
 }
 
 _REFORMATS = {"MPR", "MIP", "MINIP", "PROJECTION IMAGE", "REFORMATTED", "RESAMPLED", "ADC"}
@@ -96,9 +104,8 @@ def group_series(
 ) -> tuple[ImageSeries, ...]:
     """Group files by series; a mixed series becomes several, largest first, localizers last.
 
-    A series is always split by size, pixel spacing and orientation; by echo, image type, phase,
-    acquisition and file of many frames only where slices share their positions and the split
-    ends that.
+    A series is always split by size, pixel spacing and orientation; by ``SPLITTERS`` only where
+    slices share their positions and the split ends that.
     """
     by_series: dict[tuple[str, str], list[ImageFile]] = defaultdict(list)
     for file in files:
@@ -114,7 +121,7 @@ def _split(
     uid: str, files: list[ImageFile], spellings: Mapping[str, str] | None
 ) -> Iterable[ImageSeries]:
     parts = [
-        (f"{shape}{why}", part, len(_places(geometry)))
+        (f"{shape}{why}", part, len(places_of(geometry)))
         for shape, geometry in _by_geometry(files)
         for why, part in _by_acquisition(geometry)
     ]
@@ -161,16 +168,15 @@ def _close(one: tuple[float, ...], other: tuple[float, ...], tolerance: float) -
 def _by_acquisition(files: list[ImageFile]) -> list[tuple[str, list[ImageFile]]]:
     if not _share_positions(files):
         return [("", files)]
-    varying = [name for name, key in _SPLITTERS.items() if len(set(map(key, files))) > 1]
+    varying = [name for name, key in SPLITTERS.items() if len(set(map(key, files))) > 1]
     for size in range(1, len(varying) + 1):
         for names in combinations(varying, size):
             groups: dict[tuple[str, ...], list[ImageFile]] = defaultdict(list)
             for file in files:
-                groups[tuple(text for name in names for text in _SPLITTERS[name](file))].append(
-                    file
-                )
-            complete = max(map(len, groups.values())) == len(_places(files))
-            if complete and not any(map(_share_positions, groups.values())):
+                groups[tuple(text for name in names for text in SPLITTERS[name](file))].append(file)
+            if _are_complete(names, groups.values(), len(places_of(files))) and not any(
+                map(_share_positions, groups.values())
+            ):
                 what = " and ".join(names)  # a number, not the value: headers hold any text
                 ordered = sorted(groups, key=lambda values: tuple(map(_natural, values)))
                 return [
@@ -178,6 +184,12 @@ def _by_acquisition(files: list[ImageFile]) -> list[tuple[str, list[ImageFile]]]
                     for number, values in enumerate(ordered, 1)
                 ]
     return [("", files)]
+
+
+def _are_complete(names: Iterable[str], groups: Iterable[Sequence[ImageFile]], places: int) -> bool:
+    """True if one image is whole; by times, each: a slice that was made again is no image."""
+    sizes = sorted(map(len, groups))
+    return sizes[-1] == places and (sizes[0] == places or _TIMES.keys().isdisjoint(names))
 
 
 def _natural(text: str) -> tuple[float, str]:
@@ -188,10 +200,11 @@ def _natural(text: str) -> tuple[float, str]:
 
 
 def _share_positions(files: list[ImageFile]) -> bool:
-    return max(_places(files).values()) > 1
+    return max(places_of(files).values()) > 1
 
 
-def _places(files: list[ImageFile]) -> Counter[tuple[float, ...]]:
+def places_of(files: Iterable[ImageFile]) -> Counter[tuple[float, ...]]:
+    """How many slices lie at each position."""
     return Counter(tuple(round(p, 2) for p in file.position) for file in files)
 
 

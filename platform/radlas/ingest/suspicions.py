@@ -17,7 +17,7 @@ from radlas.errors import DataError
 from radlas.ingest.concatenations import incomplete
 from radlas.ingest.enhanced import ONE_CONTRAST, ONE_TRIGGER
 from radlas.ingest.header_records import ImageFile
-from radlas.ingest.series import ImageSeries, same_plane
+from radlas.ingest.series import SPLITTERS, ImageSeries, places_of, same_plane
 from radlas.reasons import data_error
 from radlas.words import counted
 
@@ -54,6 +54,7 @@ def faults_of(series: Sequence[ImageSeries]) -> dict[str, DataError]:
                 or next((torn[uid] for uid in _concatenations(part) if uid in torn), None)
                 or _of_contrast(part)
                 or _of_coverage(part)
+                or _of_sharing(part)
                 or _of_numbering(part)
                 or _of_strays(part, files)
                 or _of_parted(part, lone.get(_scan_of(part.first), ()))
@@ -175,6 +176,16 @@ def _of_coverage(series: ImageSeries) -> DataError | None:
         return None
     what = f"{series.slices} slices of {series.part}, where the series has {series.places} places"
     return data_error("slice_gap", what)
+
+
+def _of_sharing(series: ImageSeries) -> DataError | None:
+    """Several images that nothing parts: ``group_series`` has tried all of ``SPLITTERS``."""
+    places = places_of(series.files)
+    if not all(map(_is_placed, series.files)) or max(places.values()) == 1:
+        return None
+    tried = ", ".join(SPLITTERS)
+    what = f"{series.slices} slices at {counted(len(places), 'position')}"
+    return data_error("duplicate_slices", f"{what}, not parted into whole images by {tried}")
 
 
 def _of_numbering(series: ImageSeries) -> DataError | None:

@@ -423,6 +423,28 @@ odd(EXACT, references="images")(
 odd(EXACT, references="images")(name("two_acquisitions", second_of_two(AcquisitionNumber=(1, 2))))
 
 
+for _time in ("TriggerTime", "AcquisitionTime", "ContentTime"):
+    odd(EXACT, references="images")(
+        name(f"two_repeats_by_{_time}", second_of_two(**{_time: ("101500", "101730")}))
+    )
+
+
+@odd("duplicate_slices")
+def one_slice_made_again_later(series: Series) -> None:
+    """Which of the two is right, the later one or the rest of its scan, nobody says."""
+    for_all(ContentTime="101500")(series)
+    series.datasets.append(fresh(series.datasets[3], ContentTime="112000", PixelData=bytes(4160)))
+
+
+@odd("duplicate_slices", references="images")
+def two_repeats_with_a_time_for_each_slice(series: Series) -> None:
+    for_all(AcquisitionTime=lambda index: f"1015{index:02d}")(series)
+    series.datasets += [
+        fresh(dataset, AcquisitionTime=f"1017{index:02d}", PixelData=bytes(4160))
+        for index, dataset in enumerate(list(series.datasets))
+    ]
+
+
 @odd(EXACT, references="images")
 def two_echoes_in_two_phases(series: Series) -> None:
     """Only echo and phase together tell the four images apart."""
