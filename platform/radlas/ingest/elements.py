@@ -36,6 +36,7 @@ _LONG_VRS = frozenset(
 )
 _SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _ESCAPE = b"\x1b"  # leads to another script, written in the bytes of ASCII (PS3.5, 6.1.2.5)
+_NO_LETTER = "\ufffd"  # stands for bytes that a script does not have
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _NOT_PLAIN = (ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
@@ -71,6 +72,9 @@ class Elements:
         else:
             names = self.text(_CHARACTER_SET).split("\\")
             plain = decode_bytes(value, convert_encodings(names), set(map(ord, "\r\n\t\f")))
+            # Another script than was declared; still, two identifiers must not become one.
+            if _NO_LETTER in plain and _NO_LETTER.encode() not in value:
+                plain = value.decode("latin-1")
         return plain.strip(" \0\r\n\t")
 
     def raw(self, keyword: str) -> Buffer:

@@ -423,6 +423,18 @@ def test_linking_asks_each_series_for_its_images_a_few_times_only(tmp_path, monk
     assert max(Counter(asked).values()) < 10
 
 
+def test_identifiers_in_a_script_that_is_not_theirs_stay_apart(tmp_path):
+    """Latin letters declared to be UTF-8 decode to one sign that stands for none of them."""
+    for patient in ("M\xfcller", "M\xe4ller"):
+        series = make_series(patient=patient, tags={"SpecificCharacterSet": "ISO_IR 100"})
+        series.write(tmp_path / patient)
+        write(tumour_on(series), tmp_path / patient / "RS")
+        for path in (tmp_path / patient).iterdir():
+            path.write_bytes(path.read_bytes().replace(b"ISO_IR 100", b"ISO_IR 192"))
+    scan = DICOM.find(tmp_path, IngestRules())
+    assert [exam.subject for exam in scan.exams] == ["M\xe4ller", "M\xfcller"]
+
+
 @pytest.mark.parametrize(
     ("references", "described", "by"),
     [("frame", "RTstruct", "frame of reference"), ("nothing", "RTstructT2FS", "description")],
