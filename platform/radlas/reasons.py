@@ -20,7 +20,7 @@ class Reason(NamedTuple):
 
 REASONS: dict[str, Reason] = {
     "unreadable_file": Reason(
-        "a file cannot be parsed as the format it claims",
+        "a file cannot be parsed as the format it claims, or lacks what names it",
         "copy the file again from its source and compare sizes",
     ),
     "truncated_pixels": Reason(

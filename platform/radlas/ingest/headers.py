@@ -19,6 +19,7 @@ from radlas.ingest.enhanced import SOURCE
 from radlas.ingest.fingerprints import content_fingerprint
 from radlas.ingest.frames import as_frames, may_be_enhanced
 from radlas.ingest.header_records import ImageFile, MaskFile, Part, subject_of
+from radlas.reasons import data_error
 
 _KEYWORDS = tuple(
     "SOPClassUID SOPInstanceUID SeriesInstanceUID StudyInstanceUID FrameOfReferenceUID PatientID"
@@ -86,8 +87,10 @@ def describe(
     if head.text("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
         return None
     modality = head.text("Modality").upper()
-    if not modality or not head.text("SOPInstanceUID"):
-        raise InvalidDicomError("no Modality or SOPInstanceUID")
+    if missing := [one for one in ("Modality", "SOPInstanceUID") if not head.text(one)]:
+        what = f"a DICOM file without {' or '.join(missing)}"
+        hint = "export it again; if a tool took identifiers out, let it put others in their place"
+        raise data_error("unreadable_file", what, hint=hint)
     if modality in _MASKS:
         return _mask_file(ref, size, stream, head)
     sides = head.short("Rows"), head.short("Columns")

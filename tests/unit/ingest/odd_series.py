@@ -876,6 +876,7 @@ def two_contents_of_one_instance(series: Series) -> None:
     series.datasets += twins
 
 
+odd("unreadable_file")(name("images_without_names_of_their_own", without("SOPInstanceUID")))
 odd("no_sequence", sequence="T2FS")(name("only_t1", for_all(SeriesDescription="AX T1")))
 odd("no_sequence")(name("only_ct", for_all(Modality="CT")))
 

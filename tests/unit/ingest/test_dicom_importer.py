@@ -423,6 +423,15 @@ def test_linking_asks_each_series_for_its_images_a_few_times_only(tmp_path, monk
     assert max(Counter(asked).values()) < 10
 
 
+def test_images_that_lost_their_names_say_so_and_not_that_they_are_damaged(tmp_path):
+    series = make_series()
+    for dataset in series.datasets:
+        del dataset.SOPInstanceUID
+    series.write(tmp_path)
+    told = {refusal.error.what for refusal in DICOM.find(tmp_path, IngestRules()).refusals}
+    assert told == {"a DICOM file without SOPInstanceUID"}
+
+
 def test_identifiers_in_a_script_that_is_not_theirs_stay_apart(tmp_path):
     """Latin letters declared to be UTF-8 decode to one sign that stands for none of them."""
     for patient in ("M\xfcller", "M\xe4ller"):
