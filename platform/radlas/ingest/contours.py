@@ -91,6 +91,17 @@ def names_any(named: Iterable[frozenset[str]], planes: Planes) -> bool:
     return any(not planes.keys().isdisjoint(images) for images in named)
 
 
+def is_elsewhere(roi: Outline, planes: Planes) -> bool:
+    """True if all that an ROI's contours name are images of another series.
+
+    Args:
+        roi: With its contours.
+        planes: Slices of every image of the series; empty if the file names none of them.
+    """
+    named = [one.images for one in roi.contours if one.encloses and one.images]
+    return bool(planes and named) and not names_any(named, planes)
+
+
 def check_references(
     named: Sequence[frozenset[str]],
     planes: Planes,

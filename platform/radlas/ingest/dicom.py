@@ -12,7 +12,7 @@ import pydicom
 
 from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
 from radlas.ingest.checks import image_flags, padding_flags
-from radlas.ingest.contours import Outline, Planes, names_any, read_contours
+from radlas.ingest.contours import Outline, Planes, is_elsewhere, names_any, read_contours
 from radlas.ingest.deidentify import dicom_facts
 from radlas.ingest.dicom_volume import SeriesData, read_series
 from radlas.ingest.files import open_file
@@ -81,7 +81,8 @@ def _read_masks(ref: FileRef, series: SeriesData, roi_map: RoiMap, bounds: Bound
 def _contoured(roi: Outline, series: SeriesData, planes: Planes) -> Drawn:
     hollow = not any(contour.encloses for contour in roi.contours)
     place = partial(_rasterised, roi, series, planes)
-    return Drawn(roi.name, "rtstruct", hollow=hollow, place=place)
+    elsewhere = is_elsewhere(roi, planes)
+    return Drawn(roi.name, "rtstruct", hollow=hollow, place=place, elsewhere=elsewhere)
 
 
 def _rasterised(roi: Outline, series: SeriesData, planes: Planes) -> Placed:

@@ -152,6 +152,7 @@ class MaskFile:
         content: SHA-256 of the whole file: contours are edited in place, under the same UID.
         listed: Image instances that it names, by the series it names them under.
         drawn: Image instances that single contours or segments name.
+        drawn_by: The same by the name of the ROI that they are of; of RTSTRUCT only.
         frames: Frames that single contours or segments name, as ``frame_names`` of an image.
         names: Drawn names in it.
     """
@@ -167,6 +168,7 @@ class MaskFile:
     frames_of_reference: frozenset[str]
     listed: Mapping[str, frozenset[str]] = field(hash=False)
     drawn: frozenset[str]
+    drawn_by: Mapping[str, frozenset[str]] = field(hash=False)
     frames: frozenset[str]
     names: tuple[str, ...]
 

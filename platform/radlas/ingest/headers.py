@@ -174,6 +174,7 @@ def _mask_file(ref: FileRef, size: int, stream: BinaryIO, head: Elements) -> Mas
         frames_of_reference=frozenset([*frames, head.text("FrameOfReferenceUID")]) - {""},
         listed=_listed(header),
         drawn=frozenset(one for path in _DRAWN for one in _named(_items([header], *path))),
+        drawn_by=_drawn_by(header),
         frames=frozenset(one for path in _DRAWN for one in _framed(_items([header], *path))),
         names=_drawn_names(header),
     )
@@ -186,6 +187,17 @@ def _listed(header: Dataset) -> Mapping[str, frozenset[str]]:
         for series in _items([header], *path):
             if uid := _text(series, "SeriesInstanceUID"):
                 found[uid] |= frozenset(_named(_items([series], images)))
+    return dict(found)
+
+
+def _drawn_by(header: Dataset) -> Mapping[str, frozenset[str]]:
+    """Instances that the contours of each ROI name."""
+    rois = _items([header], "StructureSetROISequence")
+    names = {_text(roi, "ROINumber"): _text(roi, "ROIName") for roi in rois}
+    found: dict[str, frozenset[str]] = defaultdict(frozenset)
+    for item in _items([header], "ROIContourSequence"):
+        images = _items([item], "ContourSequence", "ContourImageSequence")
+        found[names.get(_text(item, "ReferencedROINumber"), "")] |= frozenset(_named(images))
     return dict(found)
 
 

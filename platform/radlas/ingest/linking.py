@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from radlas.errors import DataError
 from radlas.ingest.header_records import MaskFile, same_patient
+from radlas.ingest.roi_names import RoiMap, match_name
 from radlas.ingest.sequences import OTHER, classify, names_derived
 from radlas.ingest.series import ImageSeries
+from radlas.model import TUMOUR
 from radlas.reasons import data_error
 
 
@@ -38,17 +40,26 @@ class Link:
     fault: DataError | None = None
 
 
-def link_masks(masks: Sequence[MaskFile], series: Sequence[ImageSeries]) -> tuple[Link, ...]:
-    """Link every mask, in the order given."""
-    index = _Index(series)
+def link_masks(
+    masks: Sequence[MaskFile], series: Sequence[ImageSeries], roi_map: RoiMap
+) -> tuple[Link, ...]:
+    """Link every mask, in the order given.
+
+    Args:
+        masks: Of the whole source.
+        series: Likewise.
+        roi_map: Resolved; tells which of a mask's drawings are the tumour.
+    """
+    index = _Index(series, roi_map)
     return tuple(_link(mask, index) for mask in masks)
 
 
 class _Index:
     """Series by what masks call them: each mask asks for a few among thousands."""
 
-    def __init__(self, series: Sequence[ImageSeries]) -> None:
+    def __init__(self, series: Sequence[ImageSeries], roi_map: RoiMap) -> None:
         self._series = series
+        self._roi_map = roi_map
         self._by_uid: dict[str, list[int]] = defaultdict(list)
         self._by_instance: dict[str, list[int]] = defaultdict(list)
         self._by_subject: dict[str, list[int]] = defaultdict(list)
@@ -79,6 +90,18 @@ class _Index:
         """All series of one subject."""
         return self._found(self._by_subject, [subject])
 
+    def tumour_of(self, mask: MaskFile) -> frozenset[str]:
+        """SOPInstanceUIDs of the images that contours of the tumour name."""
+        drawn = (images for name, images in mask.drawn_by.items() if self._is_tumour(name))
+        return frozenset[str]().union(*drawn)
+
+    def _is_tumour(self, name: str) -> bool:
+        try:
+            target = match_name(name, self._roi_map)
+        except DataError:  # of two meanings: the exam is refused when it is read
+            return False
+        return target is not None and target[0] == TUMOUR
+
     def _found(self, index: Mapping[str, list[int]], names: Iterable[str]) -> list[ImageSeries]:
         numbers = {number for name in names for number in index.get(name, ())}
         return [self._series[number] for number in sorted(numbers)]
@@ -100,7 +123,11 @@ def _link(mask: MaskFile, index: _Index) -> Link:
 def _most_referenced(
     mask: MaskFile, candidates: Sequence[ImageSeries], told_by: str, index: _Index
 ) -> Link:
-    """The candidate that most drawn contours name; of one series' parts, the most complete one."""
+    """The candidate that most contours of the tumour name, or most of all contours do.
+
+    Of one series' parts, it is the most complete one.
+    """
+    tumour = index.tumour_of(mask)
     uids = {one.first.series for one in candidates}
     if len(uids) > 1 and not any(mask.drawn & one.instances for one in candidates):
         return Link(mask, None, rivals=tuple(one.key for one in candidates))
@@ -108,7 +135,7 @@ def _most_referenced(
     def rank(one: ImageSeries) -> tuple[int, ...]:
         drawn, listed = mask.drawn & one.instances, mask.instances & one.instances
         framed = mask.frames & one.frame_names if mask.frames else ()
-        return len(drawn), len(listed), len(framed), one.slices
+        return len(tumour & one.instances), len(drawn), len(listed), len(framed), one.slices
 
     best = max(map(rank, candidates))
     first, *others = [one for one in candidates if rank(one) == best]

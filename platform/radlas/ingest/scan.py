@@ -53,7 +53,7 @@ def scan_dicom(
     there, kept = ({file.ref for file in files} for files in (headers.images, images))
     copies = len(there) + len(headers.masks) - len(kept) - len(masks) - len(lost)
     series = group_series(images, spellings)
-    links = link_masks(masks, series)
+    links = link_masks(masks, series, roi_map)
     parts = sort_out(series, links, sequence=sequence, importer=importer)
     records = find_records(headers.strangers)
     scan = Scan(

@@ -22,6 +22,8 @@ FLAGS: dict[str, tuple[str, int]] = {
     "ignored_contours": ("points or open lines were ignored", 3),
     "drawn_twice": ("the same drawing was found twice", 1),
     "empty_edema": ("an edema was named and not drawn", 1),
+    "elsewhere_edema": ("the edema was drawn on another series, and is not of this case", 2),
+    "elsewhere_tumour": ("a tumour was drawn on another series as well", 2),
     "fewer_than_stated": ("headers speak of more slices than there are", 4),
     "birth_dates_differ": ("series of this patient state several dates of birth", 4),
     "numbering_gap": ("the numbers of the slices leave some out", 3),

@@ -423,6 +423,42 @@ def test_linking_asks_each_series_for_its_images_a_few_times_only(tmp_path, monk
     assert max(Counter(asked).values()) < 10
 
 
+@pytest.mark.parametrize("slices", [(2,), (1, 2, 3)], ids=["fewer", "more"])
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [
+        ("GTV_Edema", ("elsewhere_edema",)),
+        ("GTV_Research", ("elsewhere_tumour",)),
+        ("Muscle", ()),
+    ],
+)
+def test_what_a_file_has_drawn_on_another_series_is_left_to_that_series(
+    name, flags, slices, tmp_path
+):
+    """The case is of the series of the tumour, however many contours others have; and it tells."""
+    frame, study = generate_uid(), generate_uid()
+    series = [
+        make_series(description=text, frame_of_reference=frame, study=study).write(tmp_path / text)
+        for text in ("AX T2 FS", "STIR")
+    ]
+    made = tumour_on(series[0], references="images")
+    shapes = [ellipse(series[1].geometry, z, centre=(25, 20), radii=(5, 5)) for z in slices]
+    other = make_rtstruct(series[1], {name: shapes}, references="images")
+    other.StructureSetROISequence[0].ROINumber = 2
+    other.ROIContourSequence[0].ReferencedROINumber = 2
+    made.StructureSetROISequence += other.StructureSetROISequence
+    made.ROIContourSequence += other.ROIContourSequence
+    write(made, tmp_path / "RS")
+    scan = DICOM.find(tmp_path, IngestRules())
+    if name == "GTV_Research" and len(slices) > 2:  # the tumour has most of its contours there
+        assert [exam.sequence for exam in scan.exams] == ["STIR"]
+        return
+    (exam,) = scan.exams
+    assert exam.sequence == "T2FS"
+    (roi,) = DICOM.read(exam, IngestRules()).rois
+    assert (roi.name, roi.flags) == ("tumour", flags)
+
+
 def test_images_that_lost_their_names_say_so_and_not_that_they_are_damaged(tmp_path):
     series = make_series()
     for dataset in series.datasets:
