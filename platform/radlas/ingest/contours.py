@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
+from radlas.ingest.enhanced import referenced
 from radlas.reasons import data_error
 
 PLAIN, XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
@@ -19,7 +20,7 @@ _FRAME = "ReferencedFrameOfReferenceUID"
 _UNDEFINED = 0xFFFFFFFF  # length of an element
 _ITEMS = 0xFFFE  # group of the tags between which items lie
 _FARTHEST = 1e5  # from the origin of a patient's frame [mm]
-Planes = Mapping[str, Collection[int]]  # slices of every image, by SOPInstanceUID
+Planes = Mapping[str, Collection[int]]  # slices of every image and frame, by ``referenced``
 CLOSED = {PLAIN, XOR, "CLOSEDPLANAR"}
 
 
@@ -30,7 +31,8 @@ class Contour:
     Attributes:
         points: Vertices, shape ``(point, 3)``, LPS [mm].
         kind: ContourGeometricType, upper case.
-        images: SOPInstanceUIDs of the images it was drawn on; empty if it does not say.
+        images: Images, or frames of one, that it was drawn on, by ``referenced``; empty if it does
+            not say.
     """
 
     points: NDArray[np.float64]
@@ -111,7 +113,7 @@ def check_references(
     """Hold the images that contours, or a segment's frames, name against those they lie on.
 
     Args:
-        named: SOPInstanceUIDs that each drawing of one ROI names; empty if it does not say.
+        named: What each drawing of one ROI names; empty if it does not say.
         planes: Slices of every image of the series; empty if nothing is known.
         slices: Slice on which each drawing lies.
         drawings: What messages call them.
@@ -170,8 +172,8 @@ def _contour(item: Dataset) -> Contour:
     kind = str(item.get("ContourGeometricType") or PLAIN).strip().upper()
     if kind not in CLOSED | OPEN:
         raise data_error("bad_contour", "a contour of an unknown geometric type", "RTSTRUCT")
-    images = (one.get("ReferencedSOPInstanceUID") for one in item.get("ContourImageSequence") or ())
-    return Contour(points, kind, frozenset(str(uid) for uid in images if uid))
+    images = (referenced(one) for one in item.get("ContourImageSequence") or ())
+    return Contour(points, kind, frozenset[str]().union(*images))
 
 
 def _numbers(item: Dataset) -> NDArray[np.float64]:

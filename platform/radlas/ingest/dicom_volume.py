@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,14 @@ from radlas.errors import DataError
 from radlas.geometry import Geometry
 from radlas.ingest.base import FileRef
 from radlas.ingest.contours import Planes
-from radlas.ingest.enhanced import SOURCE, check_one_contrast, frame_headers, with_facts
+from radlas.ingest.enhanced import (
+    OFFSET,
+    SOURCE,
+    check_one_contrast,
+    frame_headers,
+    frame_name,
+    with_facts,
+)
 from radlas.ingest.files import open_each
 from radlas.ingest.grids import checked_volume
 from radlas.ingest.parsing import parsing
@@ -35,7 +42,7 @@ class SeriesData:
     Attributes:
         volume: The image.
         header: Of its first slice.
-        planes: Slices of every image, by SOPInstanceUID: one, or those of all its frames.
+        planes: Slices of every image: one, or those of its frames; and of every frame by itself.
     """
 
     volume: Volume
@@ -106,10 +113,18 @@ def _pixels(ordered: Sequence[tuple[SliceFile, int]]) -> list[NDArray[Any]]:
 def _planes(ordered: Sequence[tuple[SliceFile, int]]) -> Planes:
     planes: dict[str, set[int]] = defaultdict(set)
     for place, (file, index) in enumerate(ordered):
-        source = file.enhanced.get(SOURCE) if file.enhanced else None
-        for name in {file.heads[index].instance, str(source or "")} - {""}:
-            planes[name].add(place)
+        for uid, number in _names(file, index):
+            planes[uid].add(place)
+            planes[frame_name(uid, number)].add(place)
     return planes
+
+
+def _names(file: SliceFile, index: int) -> Iterator[tuple[str, int]]:
+    """Images, and numbers in them, by which masks may name a frame."""
+    if instance := file.heads[index].instance:
+        yield instance, index + 1
+    if file.enhanced and (source := file.enhanced.get(SOURCE)):
+        yield str(source), int(file.enhanced.get(OFFSET) or 0) + index + 1
 
 
 def _volume(

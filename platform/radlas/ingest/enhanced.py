@@ -14,7 +14,7 @@ from radlas.reasons import data_error
 
 ENHANCED = {EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage}
 PER_FRAME, OF_SHARED = "PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence"
-SOURCE = "SOPInstanceUIDOfConcatenationSource"
+SOURCE, OFFSET = "SOPInstanceUIDOfConcatenationSource", "ConcatenationFrameOffsetNumber"
 _TIMES = {name: name for name in ("EchoTime", "RepetitionTime", "InversionTime", "FlipAngle")}
 # Functional groups (PS3.3 C.7.6.16, C.8.13.5), and under which name a single slice says the same.
 _GROUPS: Mapping[str, Mapping[str, str]] = {
@@ -115,6 +115,19 @@ def check_one_contrast(frames: Sequence[Frame]) -> None:
     stacks = [len(_found(own, "FrameContentSequence", "StackID")) for own in files.values()]
     if (most := max(stacks, default=0)) > 1:
         raise data_error("mixed_slices", f"frames of {most} stacks in one file")
+
+
+def referenced(item: Dataset) -> frozenset[str]:
+    """What an item of a sequence refers to: ``UID``, or ``UID#number`` for each frame it names."""
+    uid = str(item.get("ReferencedSOPInstanceUID") or "").strip()
+    told = item.get("ReferencedFrameNumber")
+    numbers = [told] if isinstance(told, int | str) else told or ()
+    return frozenset(frame_name(uid, int(number)) for number in numbers) or frozenset({uid} - {""})
+
+
+def frame_name(uid: str, number: int) -> str:
+    """The name of one frame of a file, counted from 1."""
+    return f"{uid}#{number}"
 
 
 def with_facts(dataset: Dataset, frame: Mapping[str, Any]) -> Dataset:

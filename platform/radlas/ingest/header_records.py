@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from radlas.ingest.base import FileRef
+from radlas.ingest.enhanced import frame_name
 
 # What anonymisers write into every patient's identifier; one with a number tells patients apart.
 _NOBODY = re.compile(
@@ -118,9 +119,9 @@ class ImageFile:
         if not self.holder:
             return frozenset()
         number = max(1, self.frame)
-        names = {f"{self.instance}#{number}"}
+        names = {frame_name(self.instance, number)}
         if self.part:
-            names.add(f"{self.part.source}#{(self.part.offset or 0) + number}")
+            names.add(frame_name(self.part.source, (self.part.offset or 0) + number))
         return frozenset(names)
 
     @property

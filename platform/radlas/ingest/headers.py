@@ -15,7 +15,7 @@ from pydicom.uid import UID, MediaStorageDirectoryStorage
 from radlas.ingest.base import FileRef
 from radlas.ingest.deidentify import safe_number
 from radlas.ingest.elements import Elements, read_elements
-from radlas.ingest.enhanced import SOURCE
+from radlas.ingest.enhanced import OFFSET, SOURCE, referenced
 from radlas.ingest.fingerprints import content_fingerprint
 from radlas.ingest.frames import as_frames, may_be_enhanced
 from radlas.ingest.header_records import ImageFile, MaskFile, Part, subject_of
@@ -150,9 +150,7 @@ def _part(head: Elements) -> Part | None:
     uid = head.text("ConcatenationUID")
     if not uid:
         return None
-    offset, total = map(
-        head.whole, ("ConcatenationFrameOffsetNumber", "InConcatenationTotalNumber")
-    )
+    offset, total = map(head.whole, (OFFSET, "InConcatenationTotalNumber"))
     return Part(uid, head.text(SOURCE), offset, total or 0)
 
 
@@ -216,9 +214,8 @@ def _named(items: Iterable[Dataset]) -> list[str]:
 
 def _framed(items: Iterable[Dataset]) -> Iterator[str]:
     for item in items:
-        told = item.get("ReferencedFrameNumber")
-        for number in [told] if isinstance(told, int | str) else told or ():
-            yield f"{_text(item, 'ReferencedSOPInstanceUID')}#{number}"
+        if item.get("ReferencedFrameNumber") is not None:
+            yield from referenced(item)
 
 
 def _drawn_names(header: Dataset) -> tuple[str, ...]:

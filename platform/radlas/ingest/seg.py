@@ -19,6 +19,7 @@ from pydicom.dataset import Dataset
 
 from radlas.geometry import Affine, Geometry, world_to_index
 from radlas.ingest.contours import Planes, check_references, names_any
+from radlas.ingest.enhanced import referenced
 from radlas.ingest.masks import Drawn, Placed
 from radlas.ingest.parsing import parsing
 from radlas.ingest.pixels import decode, read_dataset
@@ -96,7 +97,7 @@ class _Frame:
 
     Attributes:
         plane: Index ``(x, y, 0)`` to LPS [mm]; its third axis is the unit normal.
-        images: SOPInstanceUIDs of the images that it names.
+        images: The images, or frames of them, that it names.
     """
 
     plane: Affine
@@ -119,9 +120,9 @@ class _Frames:
 
     @cached_property
     def named(self) -> list[frozenset[str]]:
-        """SOPInstanceUIDs of the images that each frame names."""
+        """The images, or frames of them, that each frame names."""
         return [
-            frozenset(str(source.ReferencedSOPInstanceUID) for source in _sources(group))
+            frozenset[str]().union(*(referenced(source) for source in _sources(group)))
             for group in self._groups
         ]
 

@@ -246,6 +246,27 @@ def enhanced_copied_in_another_encoding(folder: Path) -> Series:
     return series
 
 
+def frames_named(*, off: int) -> Callable[[Drawn], None]:
+    """One file; every contour names the frame that it lies on, or one beside it."""
+
+    def change(series: Drawn) -> None:
+        made = enhanced_of(series.datasets)
+        frames = {str(one.SOPInstanceUID): at + 1 for at, one in enumerate(series.datasets)}
+        for contour in series.structures.ROIContourSequence[0].ContourSequence:
+            (image,) = contour.ContourImageSequence
+            image.ReferencedFrameNumber = frames[str(image.ReferencedSOPInstanceUID)] + off
+        refer(series.structures, dict.fromkeys(frames, str(made.SOPInstanceUID)))
+        series.datasets[:] = [made]
+
+    return change
+
+
+odd(EXACT, references="images")(name("contours_that_name_frames", frames_named(off=0)))
+odd("contour_conflict", references="images")(
+    name("contours_that_name_other_frames", frames_named(off=1))
+)
+
+
 def two_echoes_in_one_file(*, told: bool) -> Callable[[Drawn], None]:
     """Frames of two echoes in turn; the contours name the file, and of it their frames or none."""
 
