@@ -78,7 +78,7 @@ class SliceFile:
     """One file as read.
 
     Attributes:
-        content: All its bytes.
+        content: All its bytes; none of an enhanced file.
         heads: Of each of its frames.
         pixels: Decodes the stored values, shape ``(frame, y, x)``, given where the file stands.
         enhanced: The whole of an enhanced file; None for one of a single slice.
@@ -108,7 +108,9 @@ def read_slice(content: bytes, where: str) -> SliceFile:
     enhanced = is_described(dataset)
     heads = tuple(map(head_of, frame_headers(dataset) if enhanced else [dataset]))
     pixels = partial(read_frames, dataset, len(heads))
-    return SliceFile(content, heads, pixels, dataset if enhanced else None)
+    if enhanced:  # perhaps of thousands of frames, and held by the dataset already
+        return SliceFile(b"", heads, pixels, dataset)
+    return SliceFile(content, heads, pixels)
 
 
 def plain_pixels(elements: Elements) -> NDArray[Any] | None:

@@ -6,7 +6,7 @@ damaged header, which must not vanish in silence: the rest would be a regular, s
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,17 +46,20 @@ def faults_of(series: Sequence[ImageSeries]) -> dict[str, DataError]:
     lone = _lone_slices(series)
     torn = incomplete(file for one in series for file in one.files)
     for parts in by_uid.values():
+        mixed = len(parts) > 1
+        whole = Counter(_as_stray(file) for part in parts * mixed for file in part.files)
+        subjects = {part.first.subject for part in parts}
+        conflicts = {one: _of_identity(parts, people[one]) for one in subjects}
         for part in parts:
-            files = [file for other in parts if other is not part for file in other.files]
             fault = (
-                _of_identity(parts, people[part.first.subject])
+                conflicts[part.first.subject]
                 or _of_kind(part)
                 or next((torn[uid] for uid in _concatenations(part) if uid in torn), None)
                 or _of_contrast(part)
                 or _of_coverage(part)
                 or _of_sharing(part)
                 or _of_numbering(part)
-                or _of_strays(part, files)
+                or _of_strays(part, whole - Counter(map(_as_stray, part.files * mixed)))
                 or _of_parted(part, lone.get(_scan_of(part.first), ()))
             )
             if fault:
@@ -211,18 +214,36 @@ def _of_kind(series: ImageSeries) -> DataError | None:
     return None
 
 
-def _of_strays(series: ImageSeries, others: Iterable[ImageFile]) -> DataError | None:
+@dataclass(frozen=True, slots=True)
+class _Plane:
+    """Where a file lies, and whether it may be a slice: hundreds of one series are alike in it."""
+
+    position: tuple[float, ...]
+    orientation: tuple[float, ...]
+    pixel_spacing: tuple[float, ...]
+    shape: tuple[int, int, int]
+    is_localizer: bool
+    is_capture: bool
+
+
+def _as_stray(file: ImageFile) -> _Plane:
+    place = file.position, file.orientation, file.pixel_spacing, file.shape
+    return _Plane(*place, "LOCALIZER" in file.image_type, _is_capture(file))
+
+
+def _of_strays(series: ImageSeries, others: Mapping[_Plane, int]) -> DataError | None:
+    """Of the other files of a series, with their number, those that are slices of this stack."""
     line = _line_of(series.files)
     if line is None:
         return None
-    strays = [file for file in others if "LOCALIZER" not in file.image_type]
+    strays = [(one, count) for one, count in others.items() if not one.is_localizer]
     if not _is_capture(series.first):  # a screenshot of the size of a slice is none
-        strays = [file for file in strays if _is_placed(file) or not _is_capture(file)]
+        strays = [(one, count) for one, count in strays if _is_placed(one) or not one.is_capture]
     size = series.first.shape[1:]
-    bare = sum(not _is_placed(one) and one.shape[1:] == size for one in strays)
+    bare = sum(n for one, n in strays if not _is_placed(one) and one.shape[1:] == size)
     if bare:
         return data_error("missing_geometry", f"{bare} more slices have no place in the patient")
-    lost = sum(_is_placed(one) and line.lacks(one) for one in strays)
+    lost = sum(count for one, count in strays if _is_placed(one) and line.lacks(one))
     if lost:
         what = f"{lost} more slices fit into the stack, with another size or orientation"
         return data_error("mixed_slices", what)
@@ -263,7 +284,7 @@ def _is_capture(file: ImageFile) -> bool:
     return file.image_type[:2] == ("DERIVED", "SECONDARY")
 
 
-def _is_placed(file: ImageFile) -> bool:
+def _is_placed(file: ImageFile | _Plane) -> bool:
     lengths = (len(file.position), len(file.orientation), len(file.pixel_spacing))
     numbers = (*file.position, *file.orientation, *file.pixel_spacing)
     return lengths == (3, 6, 2) and bool(np.isfinite(numbers).all())
@@ -285,7 +306,7 @@ class _Line:
     taken: frozenset[int]
     to_centre: Point
 
-    def lacks(self, file: ImageFile) -> bool:
+    def lacks(self, file: ImageFile | _Plane) -> bool:
         """True if the file lies where a slice of the stack is missing, or next to its ends."""
         return any(map(self._lacks, (np.array(file.position), _centre(file) - self.to_centre)))
 
@@ -311,7 +332,7 @@ def _line_of(files: Sequence[ImageFile]) -> _Line | None:
     return _Line(positions[0], step, frozenset(taken.tolist()), centre)
 
 
-def _centre(file: ImageFile) -> Point:
+def _centre(file: ImageFile | _Plane) -> Point:
     _, rows, columns = file.shape
     between_rows, between_columns = file.pixel_spacing
     along = np.array(file.orientation[:3]) * between_columns * (columns - 1) / 2

@@ -15,7 +15,7 @@ from pydicom.uid import generate_uid
 
 from radlas import tables
 from radlas.errors import ConfigError, DataError
-from radlas.ingest import IMPORTERS, files
+from radlas.ingest import IMPORTERS, files, suspicions
 from radlas.ingest.base import IngestRules, Scan
 from radlas.ingest.series import ImageSeries
 
@@ -421,6 +421,22 @@ def test_linking_asks_each_series_for_its_images_a_few_times_only(tmp_path, monk
     monkeypatch.setattr(ImageSeries, "instances", counting)
     assert len(DICOM.find(tmp_path, IngestRules()).exams) == 20
     assert max(Counter(asked).values()) < 10
+
+
+def test_each_place_of_a_dynamic_series_is_looked_at_once_for_each_phase(tmp_path, monkeypatch):
+    """Not each file: a hundred phases of a hundred slices are a million pairs."""
+    series, asked = make_series(), []
+    for phase in range(8):
+        for index, dataset in enumerate(series.datasets):
+            again = deepcopy(dataset)
+            again.SOPInstanceUID = again.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+            again.TemporalPositionIdentifier = phase + 1
+            write(again, tmp_path / f"{phase}-{index}")
+    lacks = suspicions._Line.lacks
+    counting = lambda line, file: asked.append(file) or lacks(line, file)  # noqa: E731
+    monkeypatch.setattr(suspicions._Line, "lacks", counting)
+    assert len(DICOM.find(tmp_path, IngestRules()).refusals) == 8
+    assert len(asked) == 8 * len(series.datasets)
 
 
 @pytest.mark.parametrize("slices", [(2,), (1, 2, 3)], ids=["fewer", "more"])
