@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO, TypeVar
 
-import pydicom
-from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID, MediaStorageDirectoryStorage
 
 from radlas.ingest.base import FileRef
 from radlas.ingest.deidentify import safe_number
 from radlas.ingest.elements import Elements, read_elements
-from radlas.ingest.enhanced import OFFSET, SOURCE, referenced
-from radlas.ingest.fingerprints import content_fingerprint
+from radlas.ingest.enhanced import OFFSET, SOURCE
 from radlas.ingest.frames import as_frames, may_be_enhanced
-from radlas.ingest.header_records import ImageFile, MaskFile, Part, subject_of
+from radlas.ingest.header_records import ImageFile, MaskFile, Part
+from radlas.ingest.mask_headers import mask_file, subject_told
 from radlas.reasons import data_error
 
 _KEYWORDS = tuple(
@@ -29,34 +25,9 @@ _KEYWORDS = tuple(
     " ScanOptions BurnedInAnnotation ImagesInAcquisition SpacingBetweenSlices InstanceNumber"
     " PatientSex PatientBirthDate PhotometricInterpretation ConcatenationUID"
     " ConcatenationFrameOffsetNumber InConcatenationTotalNumber AcquisitionTime ContentTime"
-    " TriggerTime"
-    " SOPInstanceUIDOfConcatenationSource".split()
+    " TriggerTime SOPInstanceUIDOfConcatenationSource".split()
 )
-_MASK_SEQUENCES = [
-    "ReferencedFrameOfReferenceSequence",
-    "StructureSetROISequence",
-    "ROIContourSequence",
-    "ReferencedSeriesSequence",
-    "SegmentSequence",
-    "SourceImageSequence",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-    "StructureSetLabel",
-]
 _MASKS = {"RTSTRUCT", "SEG"}
-# Where references to images stand: RTSTRUCT (PS3.3 C.8.8.5, C.8.8.6), SEG (C.12.4, C.7.6.16).
-_FRAMES = "ReferencedFrameOfReferenceSequence"
-_LISTED = (
-    (_FRAMES, "RTReferencedStudySequence", "RTReferencedSeriesSequence", "ContourImageSequence"),
-    ("ReferencedSeriesSequence", "ReferencedInstanceSequence"),
-)
-_DERIVED = ("DerivationImageSequence", "SourceImageSequence")
-_DRAWN = (
-    ("ROIContourSequence", "ContourSequence", "ContourImageSequence"),
-    ("PerFrameFunctionalGroupsSequence", *_DERIVED),
-    ("SharedFunctionalGroupsSequence", *_DERIVED),
-    ("SourceImageSequence",),
-)
 _FAT_OPTIONS = {"FS", "SFS", "FATSAT"}
 T = TypeVar("T")
 
@@ -92,7 +63,7 @@ def describe(
         hint = "export it again; if a tool took identifiers out, let it put others in their place"
         raise data_error("unreadable_file", what, hint=hint)
     if modality in _MASKS:
-        return _mask_file(ref, size, stream, head)
+        return mask_file(ref, size, stream, head)
     sides = head.short("Rows"), head.short("Columns")
     if all(sides):
         file = _image_file(ref, size, head, shared)
@@ -115,7 +86,7 @@ def _image_file(ref: FileRef, size: int, head: Elements, shared: Shared) -> Imag
         instance=head.text("SOPInstanceUID"),
         series=text("SeriesInstanceUID"),
         study=text("StudyInstanceUID"),
-        subject=shared(_subject(head)),
+        subject=shared(subject_told(head)),
         study_date=text("StudyDate"),
         frame_of_reference=text("FrameOfReferenceUID"),
         modality=shared(head.text("Modality").upper()),
@@ -154,83 +125,5 @@ def _part(head: Elements) -> Part | None:
     return Part(uid, head.text(SOURCE), offset, total or 0)
 
 
-def _mask_file(ref: FileRef, size: int, stream: BinaryIO, head: Elements) -> MaskFile:
-    stream.seek(0)
-    header = pydicom.dcmread(
-        stream, stop_before_pixels=True, force=True, specific_tags=_MASK_SEQUENCES
-    )
-    frames = [_text(item, "FrameOfReferenceUID") for item in _items([header], _FRAMES)]
-    return MaskFile(
-        ref=ref,
-        size=size,
-        content=content_fingerprint(stream),
-        instance=head.text("SOPInstanceUID"),
-        study=head.text("StudyInstanceUID"),
-        subject=_subject(head),
-        modality=head.text("Modality").upper(),
-        description=head.text("SeriesDescription") or _text(header, "StructureSetLabel"),
-        frames_of_reference=frozenset([*frames, head.text("FrameOfReferenceUID")]) - {""},
-        listed=_listed(header),
-        drawn=frozenset(one for path in _DRAWN for one in _named(_items([header], *path))),
-        drawn_by=_drawn_by(header),
-        frames=frozenset(one for path in _DRAWN for one in _framed(_items([header], *path))),
-        names=_drawn_names(header),
-    )
-
-
-def _listed(header: Dataset) -> Mapping[str, frozenset[str]]:
-    """Instances under each series that the file refers to as a whole."""
-    found: dict[str, frozenset[str]] = defaultdict(frozenset)
-    for *path, images in _LISTED:
-        for series in _items([header], *path):
-            if uid := _text(series, "SeriesInstanceUID"):
-                found[uid] |= frozenset(_named(_items([series], images)))
-    return dict(found)
-
-
-def _drawn_by(header: Dataset) -> Mapping[str, frozenset[str]]:
-    """Instances that the contours of each ROI name."""
-    rois = _items([header], "StructureSetROISequence")
-    names = {_text(roi, "ROINumber"): _text(roi, "ROIName") for roi in rois}
-    found: dict[str, frozenset[str]] = defaultdict(frozenset)
-    for item in _items([header], "ROIContourSequence"):
-        images = _items([item], "ContourSequence", "ContourImageSequence")
-        found[names.get(_text(item, "ReferencedROINumber"), "")] |= frozenset(_named(images))
-    return dict(found)
-
-
-def _items(datasets: Iterable[Dataset], *path: str) -> Iterator[Dataset]:
-    """Items of nested sequences. By name: to visit every element would parse each coordinate."""
-    if not path:
-        yield from datasets
-        return
-    for dataset in datasets:
-        yield from _items(dataset.get(path[0]) or (), *path[1:])
-
-
-def _named(items: Iterable[Dataset]) -> list[str]:
-    return [uid for item in items if (uid := _text(item, "ReferencedSOPInstanceUID"))]
-
-
-def _framed(items: Iterable[Dataset]) -> Iterator[str]:
-    for item in items:
-        if item.get("ReferencedFrameNumber") is not None:
-            yield from referenced(item)
-
-
-def _drawn_names(header: Dataset) -> tuple[str, ...]:
-    rois = [_text(item, "ROIName") for item in header.get("StructureSetROISequence") or ()]
-    return (*rois, *(_text(item, "SegmentLabel") for item in header.get("SegmentSequence") or ()))
-
-
-def _subject(head: Elements) -> str:
-    return subject_of(*map(head.text, ("PatientID", "StudyInstanceUID", "SeriesInstanceUID")))
-
-
 def _whole(number: float | None) -> int | None:
     return int(number) if number is not None and number.is_integer() else None
-
-
-def _text(dataset: Dataset, tag: str) -> str:
-    value = dataset.get(tag)
-    return "" if value is None else str(value).strip()

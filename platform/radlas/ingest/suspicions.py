@@ -7,17 +7,25 @@ damaged header, which must not vanish in silence: the rest would be a regular, s
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from radlas.errors import DataError
 from radlas.ingest.concatenations import incomplete
 from radlas.ingest.enhanced import ONE_CONTRAST, ONE_TRIGGER
 from radlas.ingest.header_records import ImageFile
-from radlas.ingest.series import SPLITTERS, ImageSeries, places_of, same_plane
+from radlas.ingest.series import SPLITTERS, ImageSeries, places_of
+from radlas.ingest.strays import (
+    is_placed,
+    line_of,
+    lone_slices,
+    of_parted,
+    of_strays,
+    plain,
+    plane_of,
+    scan_of,
+)
 from radlas.reasons import data_error
 from radlas.words import counted
 
@@ -28,8 +36,6 @@ _WATER_FAT = {  # of Dixon, FLEX, IDEAL
     **dict.fromkeys(("IP", "IN_PHASE"), "in phase"),
     **dict.fromkeys(("OP", "OPP_PHASE", "OUT_PHASE"), "out of phase"),
 }
-_ON_THE_LINE = 0.1  # of a step: a file this near to where the stack goes on belongs to it
-Point = NDArray[np.float64]
 
 
 def faults_of(series: Sequence[ImageSeries]) -> dict[str, DataError]:
@@ -43,11 +49,11 @@ def faults_of(series: Sequence[ImageSeries]) -> dict[str, DataError]:
         by_uid[one.first.series].append(one)
     faults: dict[str, DataError] = {}
     people = _people(series)
-    lone = _lone_slices(series)
+    lone = lone_slices(series)
     torn = incomplete(file for one in series for file in one.files)
     for parts in by_uid.values():
         mixed = len(parts) > 1
-        whole = Counter(_as_stray(file) for part in parts * mixed for file in part.files)
+        whole = Counter(plane_of(file) for part in parts * mixed for file in part.files)
         subjects = {part.first.subject for part in parts}
         conflicts = {one: _of_identity(parts, people[one]) for one in subjects}
         for part in parts:
@@ -59,8 +65,8 @@ def faults_of(series: Sequence[ImageSeries]) -> dict[str, DataError]:
                 or _of_coverage(part)
                 or _of_sharing(part)
                 or _of_numbering(part)
-                or _of_strays(part, whole - Counter(map(_as_stray, part.files * mixed)))
-                or _of_parted(part, lone.get(_scan_of(part.first), ()))
+                or of_strays(part, whole - Counter(map(plane_of, part.files * mixed)))
+                or of_parted(part, lone.get(scan_of(part.first), ()))
             )
             if fault:
                 faults[part.key] = fault
@@ -151,7 +157,7 @@ def _of_contrast(series: ImageSeries) -> DataError | None:
     for what, values in (
         ("complex components", kinds),
         ("images of water and fat", parted),
-        ("descriptions", {_plain(file.description) for file in series.files}),
+        ("descriptions", {plain(file.description) for file in series.files}),
         ("echo numbers", _echo_numbers(series.files)),
         ("b-values", {file.b_value for file in series.files} - {None}),
         ("photometric interpretations", {file.inverted for file in series.files}),
@@ -163,10 +169,6 @@ def _of_contrast(series: ImageSeries) -> DataError | None:
 
 def _concatenations(series: ImageSeries) -> list[str]:
     return sorted({file.part.uid for file in series.files if file.part})
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 def _echo_numbers(files: Sequence[ImageFile]) -> set[str]:
@@ -184,7 +186,7 @@ def _of_coverage(series: ImageSeries) -> DataError | None:
 def _of_sharing(series: ImageSeries) -> DataError | None:
     """Several images that nothing parts: ``group_series`` has tried all of ``SPLITTERS``."""
     places = places_of(series.files)
-    if not all(map(_is_placed, series.files)) or max(places.values()) == 1:
+    if not all(map(is_placed, series.files)) or max(places.values()) == 1:
         return None
     tried = ", ".join(SPLITTERS)
     what = f"{series.slices} slices at {counted(len(places), 'position')}"
@@ -193,7 +195,7 @@ def _of_sharing(series: ImageSeries) -> DataError | None:
 
 def _of_numbering(series: ImageSeries) -> DataError | None:
     """Every second slice missing: regular by position; the numbers and the stated step tell."""
-    line, orders = _line_of(series.files), [file.order for file in series.files]
+    line, orders = line_of(series.files), [file.order for file in series.files]
     stated = series.first.stated_step
     numbers = [order for order in orders if order is not None]
     if line is None or not stated or stated <= 0 or len(numbers) < max(3, len(orders)):
@@ -212,129 +214,3 @@ def _of_kind(series: ImageSeries) -> DataError | None:
     if "MOSAIC" in series.first.image_type:
         return data_error("mosaic", f"{series.slices} pictures of tiled slices")
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Plane:
-    """Where a file lies, and whether it may be a slice: hundreds of one series are alike in it."""
-
-    position: tuple[float, ...]
-    orientation: tuple[float, ...]
-    pixel_spacing: tuple[float, ...]
-    shape: tuple[int, int, int]
-    is_localizer: bool
-    is_capture: bool
-
-
-def _as_stray(file: ImageFile) -> _Plane:
-    place = file.position, file.orientation, file.pixel_spacing, file.shape
-    return _Plane(*place, "LOCALIZER" in file.image_type, _is_capture(file))
-
-
-def _of_strays(series: ImageSeries, others: Mapping[_Plane, int]) -> DataError | None:
-    """Of the other files of a series, with their number, those that are slices of this stack."""
-    line = _line_of(series.files)
-    if line is None:
-        return None
-    strays = [(one, count) for one, count in others.items() if not one.is_localizer]
-    if not _is_capture(series.first):  # a screenshot of the size of a slice is none
-        strays = [(one, count) for one, count in strays if _is_placed(one) or not one.is_capture]
-    size = series.first.shape[1:]
-    bare = sum(n for one, n in strays if not _is_placed(one) and one.shape[1:] == size)
-    if bare:
-        return data_error("missing_geometry", f"{bare} more slices have no place in the patient")
-    lost = sum(count for one, count in strays if _is_placed(one) and line.lacks(one))
-    if lost:
-        what = f"{lost} more slices fit into the stack, with another size or orientation"
-        return data_error("mixed_slices", what)
-    return None
-
-
-def _lone_slices(series: Iterable[ImageSeries]) -> Mapping[Hashable, Sequence[ImageFile]]:
-    """Slices that are the only one of their series, by the scan that they say they are of."""
-    found: dict[Hashable, list[ImageFile]] = defaultdict(list)
-    for one in series:
-        if one.slices == 1:
-            found[_scan_of(one.first)].append(one.first)
-    return found
-
-
-def _scan_of(file: ImageFile) -> Hashable:
-    """What all slices of one scan say alike, but for the identifier of their series."""
-    described = _plain(file.description), file.image_type
-    return file.subject, file.study, file.frame_of_reference, file.number, *described
-
-
-def _of_parted(series: ImageSeries, lone: Iterable[ImageFile]) -> DataError | None:
-    """An end slice whose series identifier was changed leaves a regular, shorter stack behind."""
-    line = _line_of(series.files)
-    if line is None:
-        return None
-    lost = sum(
-        _is_placed(one) and same_plane(one, series.first) and line.lacks(one) for one in lone
-    )
-    if not lost:
-        return None
-    what = f"{counted(lost, 'more slice')} of this scan under another series identifier"
-    hint = "export the series again: what changed the identifier of a slice took it from its stack"
-    return data_error("mixed_slices", what, hint=hint)
-
-
-def _is_capture(file: ImageFile) -> bool:
-    return file.image_type[:2] == ("DERIVED", "SECONDARY")
-
-
-def _is_placed(file: ImageFile | _Plane) -> bool:
-    lengths = (len(file.position), len(file.orientation), len(file.pixel_spacing))
-    numbers = (*file.position, *file.orientation, *file.pixel_spacing)
-    return lengths == (3, 6, 2) and bool(np.isfinite(numbers).all())
-
-
-@dataclass(frozen=True, eq=False)
-class _Line:
-    """The straight line of a stack's slices, in steps from its first one.
-
-    Attributes:
-        first: Position of the first slice [mm].
-        step: From one slice to the next [mm].
-        taken: Steps at which there is a slice.
-        to_centre: From a slice's first pixel to its middle [mm].
-    """
-
-    first: Point
-    step: Point
-    taken: frozenset[int]
-    to_centre: Point
-
-    def lacks(self, file: ImageFile | _Plane) -> bool:
-        """True if the file lies where a slice of the stack is missing, or next to its ends."""
-        return any(map(self._lacks, (np.array(file.position), _centre(file) - self.to_centre)))
-
-    def _lacks(self, place: Point) -> bool:
-        length = float(np.linalg.norm(self.step))
-        at = round(float((place - self.first) @ self.step) / length**2)
-        off = float(np.linalg.norm(place - self.first - at * self.step))
-        beside = min(self.taken) - 1 <= at <= max(self.taken) + 1
-        return beside and at not in self.taken and off < _ON_THE_LINE * length
-
-
-def _line_of(files: Sequence[ImageFile]) -> _Line | None:
-    if len(files) < 2 or not all(map(_is_placed, files)):
-        return None
-    positions = np.array([file.position for file in files])
-    steps = np.diff(positions, axis=0)
-    lengths = np.linalg.norm(steps, axis=1)
-    if not lengths.min() > 0:
-        return None
-    step = steps[int(np.argsort(lengths)[len(lengths) // 2])]
-    taken = np.round((positions - positions[0]) @ step / (step @ step)).astype(int)
-    centre = _centre(files[0]) - positions[0]
-    return _Line(positions[0], step, frozenset(taken.tolist()), centre)
-
-
-def _centre(file: ImageFile | _Plane) -> Point:
-    _, rows, columns = file.shape
-    between_rows, between_columns = file.pixel_spacing
-    along = np.array(file.orientation[:3]) * between_columns * (columns - 1) / 2
-    down = np.array(file.orientation[3:]) * between_rows * (rows - 1) / 2
-    return np.asarray(np.array(file.position) + along + down)

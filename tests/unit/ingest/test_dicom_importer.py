@@ -15,7 +15,7 @@ from pydicom.uid import generate_uid
 
 from radlas import tables
 from radlas.errors import ConfigError, DataError
-from radlas.ingest import IMPORTERS, files, suspicions
+from radlas.ingest import IMPORTERS, files, strays
 from radlas.ingest.base import IngestRules, Scan
 from radlas.ingest.series import ImageSeries
 
@@ -432,9 +432,9 @@ def test_each_place_of_a_dynamic_series_is_looked_at_once_for_each_phase(tmp_pat
             again.SOPInstanceUID = again.file_meta.MediaStorageSOPInstanceUID = generate_uid()
             again.TemporalPositionIdentifier = phase + 1
             write(again, tmp_path / f"{phase}-{index}")
-    lacks = suspicions._Line.lacks
+    lacks = strays.Line.lacks
     counting = lambda line, file: asked.append(file) or lacks(line, file)  # noqa: E731
-    monkeypatch.setattr(suspicions._Line, "lacks", counting)
+    monkeypatch.setattr(strays.Line, "lacks", counting)
     assert len(DICOM.find(tmp_path, IngestRules()).refusals) == 8
     assert len(asked) == 8 * len(series.datasets)
 
