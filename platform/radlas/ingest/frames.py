@@ -19,7 +19,8 @@ _DESCRIBED = ["Rows", "Columns", "NumberOfFrames", OF_SHARED, PER_FRAME]
 
 def may_be_enhanced(file: ImageFile, sop_class: str) -> bool:
     """True if what is said of its planes may stand in functional groups."""
-    return file.modality == "MR" and (file.frames > 1 or sop_class in ENHANCED)
+    placeless = not (file.position or file.orientation)  # of a vendor's own class
+    return file.modality == "MR" and (file.frames > 1 or sop_class in ENHANCED or placeless)
 
 
 def as_frames(

@@ -155,6 +155,16 @@ def enhanced_of_one_frame_each_one_of_them_placeless(series: Series) -> None:
     del series.datasets[5].PerFrameFunctionalGroupsSequence[0].PlanePositionSequence
 
 
+@odd("mixed_slices", references="series")
+def last_frame_of_another_size_in_files_of_a_vendors_class(series: Series) -> None:
+    """Without the class's name too it is known to lie where the stack goes on."""
+    one_each(series)
+    series.datasets[-1].Rows = 20
+    series.datasets[-1].PixelData = series.datasets[-1].PixelData[: 20 * 52 * 2]
+    for dataset in series.datasets:
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.3.46.670589.11.0.0.12"
+
+
 def second_of_two(**echoes: Any) -> Change:
     """Two enhanced images in one series; the mask names the files of the second."""
 
