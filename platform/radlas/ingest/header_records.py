@@ -153,7 +153,7 @@ class MaskFile:
         content: SHA-256 of the whole file: contours are edited in place, under the same UID.
         listed: Image instances that it names, by the series it names them under.
         drawn: Image instances that single contours or segments name.
-        drawn_by: The same by the name of the ROI that they are of; of RTSTRUCT only.
+        drawn_by: The same and their frames, by the name of the ROI; of RTSTRUCT only.
         frames: Frames that single contours or segments name, as ``frame_names`` of an image.
         names: Drawn names in it.
     """

@@ -91,7 +91,7 @@ class _Index:
         return self._found(self._by_subject, [subject])
 
     def tumour_of(self, mask: MaskFile) -> frozenset[str]:
-        """SOPInstanceUIDs of the images that contours of the tumour name."""
+        """SOPInstanceUIDs of the images, and their frames, that contours of the tumour name."""
         drawn = (images for name, images in mask.drawn_by.items() if self._is_tumour(name))
         return frozenset[str]().union(*drawn)
 
@@ -134,8 +134,9 @@ def _most_referenced(
 
     def rank(one: ImageSeries) -> tuple[int, ...]:
         drawn, listed = mask.drawn & one.instances, mask.instances & one.instances
-        framed = mask.frames & one.frame_names if mask.frames else ()
-        return len(tumour & one.instances), len(drawn), len(listed), len(framed), one.slices
+        framed = mask.frames & one.frame_names if mask.frames else frozenset()
+        own = tumour & (one.instances | framed)
+        return len(own), len(drawn), len(listed), len(framed), one.slices
 
     best = max(map(rank, candidates))
     first, *others = [one for one in candidates if rank(one) == best]

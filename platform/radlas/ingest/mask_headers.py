@@ -80,13 +80,14 @@ def _listed(header: Dataset) -> Mapping[str, frozenset[str]]:
 
 
 def _drawn_by(header: Dataset) -> Mapping[str, frozenset[str]]:
-    """Instances that the contours of each ROI name."""
+    """Instances, and frames of them, that the contours of each ROI name."""
     rois = _items([header], "StructureSetROISequence")
     names = {_text(roi, "ROINumber"): _text(roi, "ROIName") for roi in rois}
     found: dict[str, frozenset[str]] = defaultdict(frozenset)
     for item in _items([header], "ROIContourSequence"):
-        images = _items([item], "ContourSequence", "ContourImageSequence")
-        found[names.get(_text(item, "ReferencedROINumber"), "")] |= frozenset(_named(images))
+        images = list(_items([item], "ContourSequence", "ContourImageSequence"))
+        told = frozenset([*_named(images), *_framed(images)])
+        found[names.get(_text(item, "ReferencedROINumber"), "")] |= told
     return dict(found)
 
 

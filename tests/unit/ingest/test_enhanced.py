@@ -14,7 +14,7 @@ from radlas.ingest import IMPORTERS
 from radlas.ingest.base import FileRef, IngestRules
 from radlas.ingest.dicom_volume import read_series
 
-from .dicom_corpus import grid, make_seg, make_series
+from .dicom_corpus import CENTRE, RADII, ellipse, grid, make_rtstruct, make_seg, make_series
 from .odd import name, save, sound
 from .odd_enhanced import enhanced_of, item, one_each, parted, rescaled, then
 
@@ -77,6 +77,30 @@ def test_one_of_two_echoes_in_one_file_is_read_by_a_seg_that_names_its_frames(tm
     data = DICOM.read(exam, IngestRules())
     np.testing.assert_array_equal(data.volume.voxels, series.voxels)
     np.testing.assert_array_equal(data.rois[0].mask, mask)
+
+
+def test_of_two_echoes_the_case_is_that_of_the_tumour_and_not_of_a_larger_edema(tmp_path):
+    series = make_series(grid())
+    made = enhanced_of([one for dataset in series.datasets for one in (dataset, dataset)])
+    for index, groups in enumerate(made.PerFrameFunctionalGroupsSequence):
+        groups.MREchoSequence = item(EffectiveEchoTime=30.0 + 60 * (index % 2))
+    drawn = {
+        name: [ellipse(series.geometry, z, centre=CENTRE, radii=RADII) for z in slices]
+        for name, slices in (("GTV_Edema", (1, 2, 3)), ("GTV_Mass", (2, 3)))
+    }
+    structures = make_rtstruct(series, drawn, references="images")
+    places = {str(one.SOPInstanceUID): 2 * at + 1 for at, one in enumerate(series.datasets)}
+    for echo, roi in enumerate(structures.ROIContourSequence):
+        for contour in roi.ContourSequence:
+            (image,) = contour.ContourImageSequence
+            image.ReferencedFrameNumber = places[image.ReferencedSOPInstanceUID] + echo
+            image.ReferencedSOPInstanceUID = made.SOPInstanceUID
+    save(made, tmp_path / "image")
+    save(structures, tmp_path / "RS")
+    exam = found(tmp_path)
+    assert exam.images[0].frames == (2, 4, 6, 8, 10, 12)
+    (roi,) = DICOM.read(exam, IngestRules()).rois
+    assert (roi.name, roi.flags) == ("tumour", ("elsewhere_edema",))
 
 
 def test_what_a_file_says_of_its_frames_alone_is_told_of_the_case(tmp_path):
