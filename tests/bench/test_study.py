@@ -92,6 +92,11 @@ def test_rfe_against_scikit_learn(tell):
                 f"{columns} features, equal at the default": (ranks == loose.ranking_).mean(),
             }
             assert (ranks == theirs.ranking_).all()
+        for rows in (500, 2_000):
+            X, many = rng.normal(size=(rows, 300)), (np.arange(rows) % 2).astype(float)
+            start = time.perf_counter()
+            elimination_order(X, many, C=0.1)
+            figures[f"300 features of {rows:,} patients [s]"] = time.perf_counter() - start
     tell("recursive feature elimination", figures)
 
 

@@ -13,8 +13,8 @@ from radlas.report.format import fixed
 from radlas.words import counted
 
 Json = dict[str, Any]
-# Seconds of one fit of the pipeline on one core: at least; per column of 129 rows; and of those
-# what RFE takes, which changes a matrix of rows by rows for every column that leaves.
+# Seconds of one fit of the pipeline on one core: at least; per column of 129 rows; and what RFE
+# takes of those, in the space of the rows or of the columns, whichever are fewer.
 _BEGIN, _PER_COLUMN, _LEAVING = 0.03, 6.5e-5, 5.5e-5
 
 
@@ -102,7 +102,8 @@ def cost_line(
         columns = 0 if model in narrow else candidates.get(model, candidates[study.primary])
         fits = tuned * (plan.inner_folds + 1)
         fits += study.stability.bootstraps if model == study.primary else 0
-        seconds += fits * (_BEGIN + columns * part * (_PER_COLUMN + _LEAVING * part))
+        leaving = _LEAVING * min(part, columns / 129)
+        seconds += fits * (_BEGIN + columns * part * (_PER_COLUMN + leaving))
     minutes = max(1, round(seconds / 2 / 60))
     told = counted(minutes, "minute") if minutes < 90 else f"{round(minutes / 60)} hours"
     return f"  about {told} on two workers"

@@ -2,9 +2,11 @@
 
 With a loose tolerance the order of elimination is an accident of the solver: of 600 features 13 %
 get the rank that the converged solution gives them. Solving anew for each feature is dear with
-thousands of columns, so it is done in the space of the rows: with ``w = X' a`` an L2 logistic
-model is a problem of ``n`` unknowns, whose kernel ``X X'`` changes by one outer product when a
-feature leaves.
+thousands of columns, so while columns outnumber rows it is done in the space of the rows: with
+``w = X' a`` an L2 logistic model is a problem of ``n`` unknowns, whose kernel ``X X'`` changes by
+one outer product when a feature leaves. Once rows outnumber columns the same steps are found in
+the space of those: ``(S + X X')^-1`` follows from ``(1 + X' S^-1 X)^-1`` (Woodbury 1950), from
+which a feature leaves as a row and a column.
 """
 
 from __future__ import annotations
@@ -59,22 +61,26 @@ def _leave(rows: Floats, y: Floats, C: float, batch: int) -> tuple[NDArray[np.in
     """Rows are features here, so that one that leaves is overwritten by the last, in place."""
     count, n = rows.shape
     left, order = np.arange(count), np.empty(count, np.int64)
-    gram = np.dot(rows.T, rows)
-    anew = count // 2  # rounding of the downdates must not grow beyond the kernel that is left
     dual, state = np.zeros(n), np.empty(2)
     share = y.mean()
     state[0] = np.log(share / (1 - share))  # intercept
-    inverse, stiff = np.empty((n, n)), np.empty(n)
-    _refresh(gram, dual, state[0], C, inverse, stiff)
     weight, doubt, length = np.zeros(count), np.full(count, np.inf), 0.0
     for i in range(count):
         length = max(length, np.sqrt((rows[i] ** 2).sum()))
-    done = 0
+    wide, anew, done = count > n, count + 1, 0
+    table, inverse, stiff = rows, np.empty((0, 0)), np.empty(n)
     while count:
+        if wide and count <= n:
+            wide, anew = False, count + 1
+        if count < anew:  # rounding of the downdates must not grow beyond what is left
+            table = np.dot(rows[:count].T, rows[:count]) if wide else rows[:count]
+            inverse, anew = np.empty((len(table), len(table))), count // 2
+            fitted = _fitted(_scores(table, dual, wide), state[0])
+            _refresh(table, fitted, C, inverse, stiff, wide)
         goal = CLEAR if batch == 1 else SETTLED
         while True:
             before = dual.copy()
-            size = _settle(gram, y, C, goal, dual, state, inverse, stiff)
+            size = _settle(table, y, C, goal, dual, state, inverse, stiff, wide)
             if size < 0:
                 return order, False
             doubt += length * np.sqrt(((dual - before) ** 2).sum())
@@ -91,11 +97,10 @@ def _leave(rows: Floats, y: Floats, C: float, batch: int) -> tuple[NDArray[np.in
             gone = rows[worst].copy()
             rows[worst], left[worst] = rows[count], left[count]
             weight[worst], doubt[worst] = weight[count], doubt[count]
-            _downdate(gram, inverse, gone)
-        if count < anew:
-            gram[:] = np.dot(rows[:count].T, rows[:count])
-            anew = count // 2
-            _refresh(gram, dual, state[0], C, inverse, stiff)
+            if wide:
+                _downdate(table, inverse, gone)
+            else:
+                table, inverse = rows[:count], _without(inverse, worst)
     return order, True
 
 
@@ -127,15 +132,32 @@ def _worst(
 
 
 @kernel
+def _scores(table: Floats, dual: Floats, wide: bool) -> Floats:
+    """``X X' dual``; the table is that kernel where it is wide, else ``X'``."""
+    pulled: Floats = np.dot(table, dual)
+    return pulled if wide else np.dot(pulled, table)
+
+
+@kernel
+def _fitted(score: Floats, intercept: float) -> Floats:
+    risk: Floats = 1 / (1 + np.exp(-(score + intercept)))
+    return risk
+
+
+@kernel
 def _refresh(
-    gram: Floats, dual: Floats, intercept: float, C: float, inverse: Floats, stiff: Floats
+    table: Floats, fitted: Floats, C: float, inverse: Floats, stiff: Floats, wide: bool
 ) -> None:
-    """Inverse of ``gram + diag(1 / (C p (1 - p)))`` at the present solution."""
-    fitted = 1 / (1 + np.exp(-(np.dot(gram, dual) + intercept)))
+    """Inverse, with ``S = diag(1 / (C p (1 - p)))``, of ``S + X X'`` or of ``1 + X' S^-1 X``."""
     stiff[:] = 1 / (C * np.maximum(fitted * (1 - fitted), 1e-12))
-    matrix = gram.copy()
-    for i in range(stiff.size):
-        matrix[i, i] += stiff[i]
+    if wide:
+        matrix = table.copy()
+        for i in range(len(table)):
+            matrix[i, i] += stiff[i]
+    else:
+        matrix = np.dot(table / stiff, table.T)
+        for i in range(len(table)):
+            matrix[i, i] += 1
     inverse[:] = np.linalg.inv(matrix)
 
 
@@ -151,8 +173,23 @@ def _downdate(gram: Floats, inverse: Floats, gone: Floats) -> None:
 
 
 @kernel
+def _without(inverse: Floats, gone: int) -> Floats:
+    """Inverse of the matrix without one row and column, whose place the last ones take."""
+    last = len(inverse) - 1
+    smaller, pulled = np.empty((last, last)), inverse[gone]
+    for i in range(last):
+        source = inverse[last if i == gone else i]
+        share = source[gone] / pulled[gone]
+        for j in range(last):
+            smaller[i, j] = source[j] - share * pulled[j]
+        if gone < last:
+            smaller[i, gone] = source[last] - share * pulled[last]
+    return smaller
+
+
+@kernel
 def _settle(
-    gram: Floats,
+    table: Floats,
     y: Floats,
     C: float,
     goal: float,
@@ -160,42 +197,56 @@ def _settle(
     state: Floats,
     inverse: Floats,
     stiff: Floats,
+    wide: bool,
 ) -> float:
     """Newton's method with a curvature that is renewed only when it has become too old.
 
     Ends at a residual of ``goal`` times C or less, and returns it; -1 if it was not reached.
 
-    Solves ``dual = C (y - p)`` with ``sum(dual) = 0``, where ``p`` is the risk at ``gram @ dual``
+    Solves ``dual = C (y - p)`` with ``sum(dual) = 0``, where ``p`` is the risk at ``X X' dual``
     plus the intercept.
     """
     before, fresh, share = np.inf, False, 1.0
-    step, lift = np.zeros_like(dual), 0.0
-    ones = np.ones_like(dual)
-    level = np.dot(inverse, ones)
+    step, moved, lift = np.zeros_like(dual), np.zeros_like(dual), 0.0
+    score = _scores(table, dual, wide)
+    border = np.ones_like(dual) if wide else np.dot(table, 1 / stiff)
+    level = np.dot(inverse, border)
     for used in range(ROUNDS):
-        fitted = 1 / (1 + np.exp(-(np.dot(gram, dual) + state[0])))
+        fitted = _fitted(score, state[0])
         residual = dual - C * (y - fitted)
         total = dual.sum()
         size = max(np.abs(residual).max(), abs(total) / dual.size)
         if size <= goal * C:
             if used > STALE:
-                _refresh(gram, dual, state[0], C, inverse, stiff)
+                _refresh(table, fitted, C, inverse, stiff, wide)
             return float(size)
         if size >= before and fresh:
             if size <= ROUNDING * C:
                 return float(size)
             share /= 2  # a full step of Newton's was too long
             dual -= share * step
+            score -= share * moved
             state[0] -= share * lift
             continue
         if size > 0.3 * before or not np.isfinite(size):
-            _refresh(gram, dual, state[0], C, inverse, stiff)
+            _refresh(table, fitted, C, inverse, stiff, wide)
             fresh = True
-            level = np.dot(inverse, ones)
+            if not wide:
+                border = np.dot(table, 1 / stiff)
+            level = np.dot(inverse, border)
         before, share = size, 1.0
-        wanted = np.dot(inverse, -stiff * residual)
-        lift = (wanted.sum() + total) / level.sum()
-        step = wanted - lift * level
+        if wide:
+            wanted = np.dot(inverse, -stiff * residual)
+            lift = (wanted.sum() + total) / level.sum()
+            step = wanted - lift * level
+            moved = np.dot(table, step)
+        else:
+            wanted = np.dot(inverse, np.dot(table, -residual))
+            own = (1 / stiff).sum() - np.dot(border, level)
+            lift = (total - residual.sum() - np.dot(border, wanted)) / own
+            moved = np.dot(wanted - lift * level, table)
+            step = -residual - (moved + lift) / stiff
         dual += step
+        score += moved
         state[0] += lift
     return -1.0

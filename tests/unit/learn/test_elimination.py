@@ -30,7 +30,8 @@ def ranks(order: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("rows", "columns", "C"), [(40, 90, 0.1), (60, 30, 1.0), (25, 120, 10.0), (30, 6, 100.0)]
+    ("rows", "columns", "C"),
+    [(40, 90, 0.1), (60, 30, 1.0), (25, 120, 10.0), (30, 6, 100.0), (300, 40, 0.1), (400, 3, 10.0)],
 )
 def test_every_rank_is_that_of_a_converged_rfe(rows, columns, C):
     X, y = cohort(rows, columns, seed=columns)
@@ -46,12 +47,30 @@ def test_a_loose_tolerance_ranks_otherwise():
     assert not np.array_equal(ranks(elimination_order(X, y, C=0.1)), loose.ranking_)
 
 
-@given(st.integers(0, 999))
+@given(st.integers(0, 999), st.integers(2, 45), st.sampled_from([1, 3]))
+@settings(max_examples=30)
+def test_every_patient_taken_twice_at_half_the_c_changes_nothing(seed, count, batch):
+    """The same model, found in the space of rows, of columns, or of one after the other."""
+    X, y = cohort(30, count, seed)
+    order = elimination_order(X, y, C=1.0, batch=batch)
+    twice = elimination_order(np.vstack([X, X]), np.append(y, y), C=0.5, batch=batch)
+    np.testing.assert_array_equal(twice, order)
+
+
+def test_thousands_of_patients_need_no_matrix_of_patients_by_patients():
+    """It took gigabytes, and of 2,000 patients already minutes."""
+    X, y = cohort(20_000, 6, seed=1)
+    model = LogisticRegression(C=0.1, tol=1e-12, max_iter=100_000)
+    oracle = RFE(model, n_features_to_select=1, step=1).fit(X, y)
+    np.testing.assert_array_equal(ranks(elimination_order(X, y, C=0.1)), oracle.ranking_)
+
+
+@given(st.integers(0, 999), st.sampled_from([10, 25, 60]))
 @settings(max_examples=15)
-def test_the_order_of_rows_and_columns_does_not_change_who_leaves(seed):
-    X, y = cohort(30, 25, seed)
+def test_the_order_of_rows_and_columns_does_not_change_who_leaves(seed, count):
+    X, y = cohort(30, count, seed)
     rng = np.random.default_rng(seed)
-    rows, columns = rng.permutation(30), rng.permutation(25)
+    rows, columns = rng.permutation(30), rng.permutation(count)
     there = elimination_order(X[np.ix_(rows, columns)], y[rows], C=0.1)
     np.testing.assert_array_equal(columns[there], elimination_order(X, y, C=0.1))
 
@@ -68,8 +87,9 @@ def test_how_the_table_lies_in_memory_changes_nothing_and_is_compiled_once():
     assert len(elimination._leave.signatures) == 1
 
 
-def test_of_two_equal_columns_the_later_leaves_first():
-    X, y = cohort(40, 10, seed=2)
+@pytest.mark.parametrize("rows", [8, 40])
+def test_of_two_equal_columns_the_later_leaves_first(rows):
+    X, y = cohort(rows, 10, seed=2)
     order = list(elimination_order(np.hstack([X, X[:, :1]]), y, C=0.1))
     assert order.index(10) < order.index(0)
 
