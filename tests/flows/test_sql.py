@@ -264,3 +264,23 @@ def test_features_that_differ_between_centres_are_found_by_the_query_of_the_page
     assert apart == pytest.approx(3, abs=0.4)
     assert max(one[2] for one in others) < 0.5
     assert {one[1] for one in others} == {"glcm_Contrast", "glcm_Id"}
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("'a;\nb'", "a;\nb"),
+        ("'it''s;\n'", "it's;\n"),
+        ("e'it\\'s;\n'", "it's;\n"),
+        ("'x' -- that's it;\n", "x"),
+        ("/* ;\n\\d */ 'x'", "x"),
+        ("$$a;\n\\d$$", "a;\n\\d"),
+        ("$q$ $$;\n$q$", " $$;\n"),
+    ],
+)
+def test_a_semicolon_ends_no_statement_within_a_text_or_a_comment(tmp_path, value, told):
+    init_store(str(tmp_path / "store"))
+    said = talk(tmp_path / "store", f'\\f json\nselect {value} as "a;\nb";\nselect 2 as two;')
+    assert (said.exit_code, said.stderr) == (0, "")
+    first, end = json.JSONDecoder().raw_decode(said.stdout)
+    assert (first, json.loads(said.stdout[end:])) == ([{"a;\nb": told}], [{"two": 2}])

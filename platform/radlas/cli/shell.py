@@ -34,6 +34,12 @@ _MADE = {  # by a view
     "has_row": ("", "True where the row is there and some of its values are NULL."),
 }
 _WORD = re.compile(r"[\w.]+$")
+_NO_SQL = re.compile(  # texts, names and comments, from end to end
+    r"""\b[eE]'(?:[^'\\]|\\.)*' | (?<!\b[eE])'[^']*' | "[^"]*" | --[^\n]* | /\*.*?\*/
+    | (?<!\w)(\$\w*\$).*?\1""",
+    re.DOTALL | re.VERBOSE,
+)
+_BEGUN = re.compile(r"""['"]|/\*|(?<!\w)\$\w*\$""")
 
 
 class Shell:
@@ -204,15 +210,25 @@ def _statements(text: str) -> Iterator[str]:
     """Statements of a text; a line that begins with a backslash is one by itself."""
     gathered: list[str] = []
     for line in text.splitlines():
-        if line.lstrip().startswith("\\"):
+        if line.lstrip().startswith("\\") and not _begun("\n".join(gathered)):
             yield line
             continue
         gathered.append(line)
-        if line.rstrip().endswith(";"):
+        if ";" in line and _ended("\n".join(gathered)):
             yield "\n".join(gathered)
             gathered = []
     if gathered:
         yield "\n".join(gathered)
+
+
+def _begun(text: str) -> bool:
+    """Whether its end lies in a text, a name in quotes or a comment."""
+    return _BEGUN.search(_NO_SQL.sub(" ", text)) is not None
+
+
+def _ended(text: str) -> bool:
+    """Whether it ends with a semicolon that is no part of a text, a name or a comment."""
+    return _NO_SQL.sub(" ", text).rstrip().endswith(";") and not _begun(text)
 
 
 def _enter_ends_statements() -> KeyBindings:
@@ -222,7 +238,7 @@ def _enter_ends_statements() -> KeyBindings:
     @keys.add("enter")
     def _(event: KeyPressEvent) -> None:
         text = event.current_buffer.text.strip()
-        if not text or text.startswith("\\") or text.endswith(";") or text in {"exit", "quit"}:
+        if not text or text.startswith("\\") or _ended(text) or text in {"exit", "quit"}:
             event.current_buffer.validate_and_handle()
         else:
             event.current_buffer.insert_text("\n")
