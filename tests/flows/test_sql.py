@@ -6,6 +6,7 @@ import json
 import re
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -284,3 +285,30 @@ def test_a_semicolon_ends_no_statement_within_a_text_or_a_comment(tmp_path, valu
     assert (said.exit_code, said.stderr) == (0, "")
     first, end = json.JSONDecoder().raw_decode(said.stdout)
     assert (first, json.loads(said.stdout[end:])) == ([{"a;\nb": told}], [{"two": 2}])
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz", "timestamp_s"])
+@pytest.mark.parametrize("value", ["infinity", "-infinity", "10000-01-01", "0044-03-15 (BC)"])
+def test_a_moment_beyond_the_years_of_python_is_told_as_duckdb_does(tmp_path, kind, value):
+    """JSON ended as a defect, and CSV told infinity as the year 294247."""
+    init_store(str(tmp_path / "store"))
+    sql = f"select m as x, m::varchar as told, {{'a': m}} as y from (select '{value}'::{kind} as m)"
+    for form in ("json", "csv"):
+        said = CliRunner().invoke(
+            app, ["query", "--store", str(tmp_path / "store"), "--format", form, sql]
+        )
+        assert said.exit_code == 0, said.stderr
+        rows = json.loads(said.stdout) if form == "json" else None
+        row = rows[0] if rows else pd.read_csv(StringIO(said.stdout), dtype=str).iloc[0]
+        assert row["x"] == row["told"]
+
+
+@pytest.mark.parametrize("comment", ["-- how many", "--", "--how many?", "--a=b"])
+def test_a_query_may_begin_with_a_comment(tmp_path, comment):
+    init_store(str(tmp_path / "store"))
+    words = ["query", "--store", str(tmp_path / "store"), "--format", "csv"]
+    said = CliRunner().invoke(app, [*words, f"-- first\n{comment}\nselect 1 as one"])
+    assert (said.stdout, said.stderr) == ("one\n1\n", "")
+    if "=" not in comment:  # that is how an option with a value looks
+        said = CliRunner().invoke(app, [*words, f"{comment}\nselect 1 as one"])
+        assert (said.stdout, said.stderr) == ("one\n1\n", "")

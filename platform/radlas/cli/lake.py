@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -15,13 +16,14 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from typer.core import TyperCommand
 
 from radlas.cli.app import JsonOption, StoreOption
 from radlas.entry import guarded, plain, show
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
 from radlas.stages import whole
-from radlas.store.answer import apart, as_table, as_text
+from radlas.store.answer import apart, as_frame, as_rows, as_table, as_text
 from radlas.store.compact import MANY, RETENTION_HOURS, compact, vacuum
 from radlas.store.frozen import load_snapshot, read_snapshots
 from radlas.store.layout import open_store
@@ -45,6 +47,7 @@ class Format(StrEnum):
 
 _NESTED = ("list", "array", "struct", "map")
 _EXACT = ("hugeint", "decimal")  # pandas would make floats of them
+_COMMENT = re.compile(r"^--(?=\s|[^=\n]*\n)")  # no option has a blank there, or two lines
 _HOLDS_MANY = (list, dict, np.ndarray)
 FILES_ONLY = (Format.PARQUET, Format.ARROW)
 SnapshotOption = Annotated[str | None, typer.Option(help="NAME or NAME@N; else live.")]
@@ -53,9 +56,16 @@ MemoryOption = Annotated[
 ]
 
 
+class _Query(TyperCommand):
+    """A query may begin with a comment, as files of SQL do: it is no option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [_COMMENT.sub(r"\n\g<0>", one) for one in args])
+
+
 def register(app: typer.Typer) -> None:
     """Add the verbs to the application."""
-    app.command("query")(query)
+    app.command("query", cls=_Query)(query)
     app.command("sql")(sql)
     app.command("compact")(compact_)
     app.command("export")(export_)
@@ -238,8 +248,7 @@ def _text(relation: Any, format_: Format, *, wide: bool) -> str:
     if format_ is Format.CSV:
         return _csv(relation)
     if format_ is Format.JSON:
-        rows = as_table(relation).to_pylist()
-        return json.dumps(plain(rows), indent=1, default=str) + "\n"
+        return json.dumps(plain(as_rows(relation)), indent=1, default=str) + "\n"
     width = 10_000 if wide else shutil.get_terminal_size().columns
     return f"{_boxed(relation, width)}\n"
 
@@ -251,12 +260,12 @@ def _csv(relation: Any) -> str:
     """
     names = apart(relation.columns)
     relation = as_text(relation, *_EXACT)
-    kinds, frame = relation.types, relation.df()
+    kinds, frame = relation.types, as_frame(relation)
     frame.columns = names
     for place, kind in enumerate(kinds):
         if kind.id in _NESTED:
             column = [
-                json.dumps(plain(one), default=str) if isinstance(one, _HOLDS_MANY) else None
+                json.dumps(plain(one), default=str) if isinstance(one, _HOLDS_MANY) else one
                 for one in frame.iloc[:, place]
             ]
             frame.isetitem(place, column)
