@@ -7,13 +7,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from radlas.digests import digest_of
 from radlas.errors import ConfigError
+from radlas.yaml_text import read_yaml
 
-_LARGEST = 1_000_000  # values in a YAML file, beyond which its aliases make a bomb of it
 _WRONG_KEY = ("extra_forbidden", "missing")
 _SAID = {"string_pattern_mismatch": "not of the form that it must have"}
 
@@ -49,60 +48,6 @@ class Config(BaseModel):
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of all resolved values."""
         return digest_of(self.model_dump(mode="json"))
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        ConfigError: The file is missing, unreadable as YAML, or not a mapping.
-    """
-    try:
-        values = _loaded(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError("no such file", str(path), "check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        what = f"not readable as YAML: {_where_and_what(error)}"
-        raise ConfigError(what, str(path), "check the indents there, or the path") from None
-    except RecursionError:
-        raise ConfigError("nested too deep", str(path), "check the brackets there") from None
-    if not isinstance(values, dict):
-        raise ConfigError("not a mapping of keys to values", str(path), "start with `key: value`")
-    return values
-
-
-def _loaded(text: str) -> Any:
-    """What a YAML text says; aliases may repeat parts of it, and not blow it up."""
-    loader = yaml.SafeLoader(text)
-    try:
-        node = loader.get_single_node()
-        if node is None:
-            return None
-        _size(node, {})
-        return loader.construct_document(node)
-    finally:
-        loader.dispose()
-
-
-def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """How many values it stands for, with those that aliases name counted wherever they do."""
-    if id(node) not in known:
-        known[id(node)] = _LARGEST + 1  # for itself: an alias of what it lies in has no end
-        parts = node.value if isinstance(node, yaml.CollectionNode) else ()
-        pairs = (part if isinstance(part, tuple) else (part,) for part in parts)
-        known[id(node)] = 1 + sum(_size(one, known) for pair in pairs for one in pair)
-    if known[id(node)] > _LARGEST:
-        what = "aliases repeat what they lie in, or too much"
-        raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark)
-    return known[id(node)]
-
-
-def _where_and_what(error: Exception) -> str:
-    """In a line: yaml's own text quotes the file, and names a place in "<unicode string>"."""
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:
-        return str(error)
-    return f"line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', error)}"
 
 
 def _hint(kind: type[Config], problems: Sequence[Mapping[str, Any]]) -> str:

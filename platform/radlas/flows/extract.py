@@ -9,7 +9,6 @@ from typing import Any, Self
 
 from pydantic import Field, NonNegativeInt
 
-from radlas.config import read_yaml
 from radlas.digests import canonical_json, digest_of
 from radlas.engine.base import Done
 from radlas.errors import ConfigError
@@ -32,6 +31,7 @@ from radlas.store import delta
 from radlas.store.layout import Store, open_store
 from radlas.store.recipes import save_recipe, twins
 from radlas.store.travel import merged_cases
+from radlas.yaml_text import read_yaml
 
 
 class ExtractConfig(StoreConfig):

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from radlas.config import Config, read_yaml
+from radlas.config import Config
 from radlas.errors import ConfigError
 from radlas.model import EDEMA, ROI_NAME, TUMOUR
 from radlas.reasons import data_error
 from radlas.words import counted
+from radlas.yaml_text import read_yaml
 
 # The collection draws one name per image: GTV_Mass, GTV_Mass_MR_T1, GTV_Edema_MR_T2FS.
 _SUFFIX = (

@@ -3,8 +3,9 @@
 import pytest
 from pydantic import Field
 
-from radlas.config import Config, read_yaml
+from radlas.config import Config
 from radlas.errors import ConfigError
+from radlas.yaml_text import read_yaml
 
 
 class Within(Config):
@@ -68,13 +69,50 @@ def test_what_is_no_yaml_is_told_by_line_and_column_and_quotes_nothing(tmp_path)
     assert caught.value.what == told
 
 
-@pytest.mark.parametrize("text", ["a: [1\n", "- 1\n", "\x00"])
+@pytest.mark.parametrize("text", ["a: [1\n", "- 1\n", ""])
 def test_a_file_that_is_no_mapping_is_refused_by_name(tmp_path, text):
     path = tmp_path / "job.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match="not") as caught:
         read_yaml(path)
     assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("seed: 1\nname: x\nseed: 2\n", "line 3, column 1", "seed"),
+        ("a:\n  - {b: 1, c: 2, b: 3}\n", "line 2, column 18", "b"),
+        ("a: &a {b: 1}\nc:\n  <<: *a\n  b: 2\n  b: 3\n", "line 5, column 3", "b"),
+    ],
+)
+def test_a_key_that_stands_twice_is_no_choice_of_the_last(tmp_path, text, line, key):
+    """YAML takes the last in silence, and a study would lose a setting that its page shows."""
+    path = tmp_path / "job.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    told = f"not readable as YAML: {line}: `{key}` stands there a second time"
+    assert caught.value.what == told
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfea\x00:\x00", b"a: \x00\n", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_text_is_told_as_that(tmp_path, content):
+    path = tmp_path / "job.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"^no text, or none in UTF-8"):
+        read_yaml(path)
+
+
+def test_a_folder_is_told_as_that(tmp_path):
+    with pytest.raises(ConfigError, match="a folder, and no file"):
+        read_yaml(tmp_path)
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_the_first_key(tmp_path):
+    path = tmp_path / "job.yaml"
+    path.write_bytes(b"\xef\xbb\xbfwidth: 3\n")
+    assert read_yaml(path) == {"width": 3}
 
 
 LAUGHS = "k0: &k0 x\n" + "".join(
