@@ -17,8 +17,8 @@ from radlas.digests import digest_of
 from radlas.errors import ConfigError, StoreError
 from radlas.features.base import identity
 from radlas.flows.blocks import as_fitted
+from radlas.flows.card import training_key
 from radlas.flows.dataset import load_dataset
-from radlas.flows.train import training_key
 from radlas.learn.delong import auc
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from radlas.digests import digest_of
 from radlas.engine.base import Done
 from radlas.errors import StudyError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
-from radlas.flows.blocks import block_sets
-from radlas.flows.controls import find_controls, is_permuted, only, permuted
+from radlas.flows.card import made_from, told_beside, told_of_models
+from radlas.flows.controls import Controls, find_controls, is_permuted, only, permuted
 from radlas.flows.dataset import Dataset, load_dataset, load_people
 from radlas.flows.networks import check_pretraining, network_warnings, plainly
 from radlas.flows.protocol import (
@@ -29,8 +25,7 @@ from radlas.flows.protocol import (
 )
 from radlas.flows.sensitivity import changes, check_variants, variants
 from radlas.learn.centre import centres_told
-from radlas.learn.design import class_tables
-from radlas.learn.evaluate import compare_folds, internal
+from radlas.learn.evaluate import internal
 from radlas.learn.fit import fit_part
 from radlas.learn.fitted import FittedModel
 from radlas.learn.parts import Part, PartFit, assemble, parts
@@ -41,10 +36,7 @@ from radlas.report.format import fixed
 from radlas.store.frozen import load_snapshot
 from radlas.store.layout import open_store
 from radlas.store.models import find_version, model_name, publish
-from radlas.version import __version__
 from radlas.words import counted
-
-_PACKAGES = ("numpy", "scikit-learn", "shap", "pyradiomics", "torch", "simpleitk", "zarr", "duckdb")
 
 
 class TrainConfig(StoreConfig):
@@ -74,54 +66,44 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     """
     store, study = open_store(config.store), StudyConfig.read(config.study)
     snapshot = load_snapshot(store, config.snapshot)
-    key = training_key(snapshot.id, study)
-    number = find_version(store, study.name, key)
     people = load_people(store, snapshot).reset_index()
     used = people[people["centre"].isin([*study.training_centres, study.external_centre])]
-    classes = [table._asdict() for table in class_tables(used, study.outcome)]
-    sets = sorted(set(block_sets(store, snapshot.feature_sets, study).values()))
+    card = made_from(store, snapshot, study, used)
     controls = find_controls(store, snapshot.feature_sets, study)
-    card: dict[str, Any] = {
-        "key": key,
-        "study": study.model_dump(mode="json"),
-        "study_digest": study.digest(),
-        "snapshot": snapshot.label,
-        "snapshot_id": snapshot.id,
-        "feature_sets": sets,
-        "packages": packages(),
-        "synthetic": bool(used["synthetic"].fillna(False).any()),
-        "classes": classes,
-        "radlas": __version__,
-    }
-    notes = [f"study {study.name} on snapshot {snapshot.label}", *class_lines(study, classes)]
-    others = variants(study)
-    wider = check_variants(store, snapshot.feature_sets, used, study, sets)
+    wider = check_variants(store, snapshot.feature_sets, used, study, card["feature_sets"])
     card["pretraining"] = check_pretraining(store, wider, used, study)
     warnings = network_warnings(store, wider)
     card["warnings"] = plainly(warnings)
-    notes += [*card["pretraining"], *warnings]
+    notes = [f"study {study.name} on snapshot {snapshot.label}"]
+    notes += [*class_lines(study, card["classes"]), *card["pretraining"], *warnings]
+    number = find_version(store, study.name, card["key"])
     if number is not None:
         return Plan(known={"ok": len(study.models)}, notes=tuple(notes), extra=(card, number, {}))
     rows = load_dataset(store, snapshot, study, study.training_centres)  # refuses what cannot work
     candidates = {name: len(_training(rows, study, name).blocks) for name in study.models}
-    card["support"] = support = study_support(study, classes, candidates)
+    card["support"] = support = study_support(study, card["classes"], candidates)
     notes += [*support_lines(support), *control_lines(controls)]
     notes += [
         f"  sensitivity {name.removeprefix(VARIANT)}: {what}"
         for name, what in changes(study).items()
     ]
-    protocols = [(study, study.models), (controls.study, controls.models)]
-    protocols += [(protocol, (name,)) for name, protocol in others.items()]
-    tasks = [
-        TrainTask(config.store, snapshot.label, only(protocol, model), model, part)
+    beside = dict.fromkeys(controls.models, study) | variants(study)
+    notes.append(cost_line(study, rows.y.size, candidates, beside))
+    tasks = _tasks(config.store, snapshot.label, study, controls)
+    tasks.sort(key=lambda task: -_weight(task, candidates, study))
+    return Plan(tasks=tuple(tasks), notes=tuple(notes), extra=(card, None, controls.missing))
+
+
+def _tasks(store: str, snapshot: str, study: StudyConfig, controls: Controls) -> list[TrainTask]:
+    """The parts of the study's models, of its controls, and of its sensitivity analyses."""
+    protocols = [(study, tuple(study.models)), (controls.study, tuple(controls.models))]
+    protocols += [(protocol, (name,)) for name, protocol in variants(study).items()]
+    return [
+        TrainTask(store, snapshot, only(protocol, model), model, part)
         for protocol, models in protocols
         for model in models
         for part in parts(protocol, model)
     ]
-    tasks.sort(key=lambda task: -_weight(task, candidates, study))
-    beside = dict.fromkeys(controls.models, study) | others
-    notes.append(cost_line(study, rows.y.size, candidates, beside))
-    return Plan(tasks=tuple(tasks), notes=tuple(notes), extra=(card, None, controls.missing))
 
 
 def work(task: TrainTask) -> PartFit:
@@ -165,27 +147,13 @@ def commit(
         for model in (*study.models, *sorted(set(fits) - set(study.models) - set(refused)))
     }
     found = {name: internal(model, alpha=study.alpha) for name, model in made.items()}
+    card |= told_of_models(study, made, found) | told_beside(study, found, refused, missing)
+    card["centres_told"] = [told for part in fits[study.primary] for told in part.told]
 
     def fill(folder: Path) -> None:
         for name, model in made.items():
             save(model, folder / name)
 
-    def trained(wanted: Callable[[str], bool]) -> dict[str, Any]:
-        return {name: _trained(found[name]) for name in made if wanted(name)}
-
-    def missed(kind: str) -> dict[str, str]:
-        return {m.removeprefix(kind): why for m, why in refused.items() if m.startswith(kind)}
-
-    models = [made[name] for name in study.models]
-    card["created_at"] = datetime.now(UTC).isoformat(timespec="seconds")
-    card["models"] = {m.model: {"digest": m.digest(), **m.parameters} for m in models}
-    card["training"] = trained(lambda name: name in study.models)
-    card["controls"] = trained(lambda name: name.startswith(CONTROL))
-    card["controls_missing"] = missing | missed(CONTROL)
-    card["sensitivity"] = trained(lambda name: name in others)
-    card["sensitivity_missing"] = missed(VARIANT)
-    card["centres_told"] = [told for part in fits[study.primary] for told in part.told]
-    card["folds_compared"] = compare_folds(models, alpha=study.alpha)
     number = publish(store, name, card, fill)
     lines = [*plan.notes, f"train: published {name}@{number}"]
     lines += [_told(model, found[model.model]) for model in made.values()]
@@ -220,10 +188,6 @@ def _gathered(
     return fits, refused
 
 
-def _trained(found: dict[str, Any]) -> dict[str, Any]:
-    return {name: found[name] for name in ("n", "positives", "auc", "folds", "centres")}
-
-
 def _weight(task: TrainTask, candidates: dict[str, int], study: StudyConfig) -> float:
     """How long a task takes, up to a factor: long ones are begun first."""
     columns = candidates.get(task.model, candidates[study.primary])
@@ -232,16 +196,6 @@ def _weight(task: TrainTask, candidates: dict[str, int], study: StudyConfig) -> 
     fits = len(task.part.repeats) * study.splits.folds + task.part.final
     draws = task.part.draws[1] - task.part.draws[0]
     return float(columns * (fits * (study.splits.inner_folds + 1) + draws))
-
-
-def packages() -> dict[str, str]:
-    """Versions of what computes numbers, as they are now."""
-    return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
-
-
-def training_key(snapshot_id: str, study: StudyConfig) -> str:
-    """What a version is made from: the same key gives the same models."""
-    return digest_of([snapshot_id, study.digest(), __version__])
 
 
 def fitted_or_raise(done: Done[Any, Any]) -> Any:
