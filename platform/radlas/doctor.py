@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
-from pathlib import Path
 from typing import NamedTuple
 
 from radlas.engine.base import this_machine
@@ -89,16 +88,17 @@ def _gpus() -> Check:
 
 def _compiled() -> Check:
     """Whether the extraction's loops lie compiled in a cache; if not, a first case waits."""
-    from radlas.features.kernels.sweep import sweep  # noqa: PLC0415 - numba is slow to import
+    from radlas.compiled import kept_in  # noqa: PLC0415 - numba is slow to import
+    from radlas.features.kernels.sweep import sweep  # noqa: PLC0415
 
-    place = sweep.stats.cache_path  # type: ignore[attr-defined]
-    if place is None:
+    folder = kept_in(sweep)
+    if folder is not None:
+        detail = f"{len(list(folder.glob('*.nbc')))} in {folder}"
+    elif sweep.stats.cache_path is None:  # type: ignore[attr-defined]
         detail = "no folder can be written to keep them: each process compiles; set NUMBA_CACHE_DIR"
-        return Check("compiled loops", True, detail)
-    folder = Path(place)
-    kept = len(list(folder.glob("*.nbc")))
-    remedy = "none yet; radlas doctor --compile spares the first case half a minute"
-    return Check("compiled loops", True, f"{kept} in {folder}" if kept else remedy)
+    else:
+        detail = "none for this processor yet; radlas doctor --compile spares the first case a wait"
+    return Check("compiled loops", True, detail)
 
 
 def _plug_ins() -> Iterator[Check]:
