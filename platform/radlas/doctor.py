@@ -6,6 +6,7 @@ import importlib
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
@@ -52,6 +53,7 @@ def examine() -> list[Check]:
     python = ".".join(map(str, sys.version_info[:3]))
     checks = [Check("Python", sys.version_info >= (3, 11), f"{python}; 3.11 or newer is needed")]
     checks += [_library(name) for name in _NEEDED]
+    checks.append(_temporary())
     free = shutil.disk_usage(".").free / 2**30
     checks.append(Check("disk", free > 5, f"{free:.0f} GiB free here; 5 GiB is little"))
     checks.append(Check("cores", True, f"{len(os.sched_getaffinity(0))}"))
@@ -115,10 +117,21 @@ def _plug_ins() -> Iterator[Check]:
                 yield Check(told, False, f"{error.what}; {error.hint}")
 
 
+def _temporary() -> Check:
+    """Where temporary files lie; without such a folder not even all libraries can be imported."""
+    try:
+        return Check("temporary files", True, f"in {tempfile.gettempdir()}")
+    except FileNotFoundError:
+        remedy = "no folder can be written: mount one, as docker run --tmpfs /tmp, or set TMPDIR"
+        return Check("temporary files", False, remedy)
+
+
 def _library(name: str) -> Check:
     try:
         importlib.import_module(name)
         return Check(name, True, version(_DISTRIBUTIONS.get(name, name)))
+    except OSError as error:  # matplotlib's, without a folder for temporary files
+        return Check(name, False, f"{error}")
     except (ImportError, PackageNotFoundError) as error:
         remedy = _PYRADIOMICS if name == "radiomics" else f"pip install -c constraints.txt {name}"
         return Check(name, False, f"{error}; {remedy}")

@@ -239,6 +239,24 @@ def test_doctor_finds_this_machine_fit_for_work():
     assert said.code == 0
 
 
+def test_doctor_tells_that_no_folder_takes_temporary_files(monkeypatch):
+    """As in a container that can only be read and has no /tmp; not even all libraries import."""
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._get_default_tempdir", raising(FileNotFoundError))
+    monkeypatch.setattr("importlib.import_module", raising(OSError))
+    found = {one.name: one for one in examine()}
+    assert "--tmpfs" in found["temporary files"].detail
+    assert not found["temporary files"].ok
+    assert not found["shap"].ok
+
+
+def raising(error):
+    def fails(*args):
+        raise error("no room")
+
+    return fails
+
+
 def test_doctor_tells_which_gpus_get_workers(monkeypatch):
     monkeypatch.setattr("radlas.doctor.gpus", lambda: ["0", "1"])
     monkeypatch.setattr("radlas.doctor.shares_of", lambda device: 1 + int(device))
