@@ -362,6 +362,16 @@ def test_workers_of_every_cluster_may_have_children():
     assert f"export {switch}=False\n" in text_of("docs/engines.md")
 
 
+def test_every_builder_is_sent_what_the_images_copy_and_nothing_else():
+    """BuildKit alone reads a file beside the Dockerfile; others would be sent stores and keys."""
+    first, *told = [line for line in text_of(".dockerignore").splitlines() if line[0] != "#"]
+    images = [path.read_text(encoding="utf-8") for path in (INFRA / "docker").glob("Dockerfile.*")]
+    copies = [line.split()[1:-1] for text in images for line in text.splitlines() if "COPY" in line]
+    copied = {f"!{name}" for names in copies if "--from=build" not in names for name in names}
+    assert first == "*"
+    assert {line for line in told if line[0] == "!"} == copied
+
+
 def test_every_container_of_compose_sees_the_store_under_the_same_path():
     services = compose_services().values()
     assert len({str(service["volumes"]) for service in services}) == 1
