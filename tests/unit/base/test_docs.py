@@ -378,6 +378,34 @@ def test_every_container_of_compose_sees_the_store_under_the_same_path():
     assert all(s["environment"]["RADLAS_STORE"].startswith("/data/") for s in services)
 
 
+def pods():
+    """The pod that each workload of Kubernetes makes."""
+    for document in kubernetes():
+        spec = document["spec"]
+        spec = spec.get("jobTemplate", {}).get("spec", spec)
+        if "template" in spec:
+            yield pytest.param(spec["template"]["spec"], id=document["metadata"]["name"])
+
+
+@pytest.mark.parametrize("pod", pods())
+def test_every_pod_is_let_into_a_namespace_of_the_restricted_standard(pod):
+    """And writes to nothing but what is mounted: a folder for temporary files, and the store."""
+    shared = pod["securityContext"]
+    assert (shared["runAsNonRoot"], shared["runAsUser"]) == (True, 10001)  # the user of the image
+    assert shared["seccompProfile"] == {"type": "RuntimeDefault"}
+    claims = [volume for volume in pod["volumes"] if "persistentVolumeClaim" in volume]
+    # Else every start changes owner and mode of every file that a store has.
+    assert not claims or shared["fsGroupChangePolicy"] == "OnRootMismatch"
+    for container in pod["containers"]:
+        own = container["securityContext"]
+        assert own["allowPrivilegeEscalation"] is False
+        assert own["capabilities"] == {"drop": ["ALL"]}
+        assert own["readOnlyRootFilesystem"] is True
+        mounted = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        assert mounted["tmp"] == "/tmp"  # noqa: S108 - of the container
+        assert set(mounted) == {volume["name"] for volume in pod["volumes"]}
+
+
 def test_the_weekly_job_of_kubernetes_runs_alone_and_is_made_up_for():
     (job,) = [d for d in kubernetes() if d["kind"] == "CronJob"]
     assert job["apiVersion"] == "batch/v1"
