@@ -143,7 +143,7 @@ def told_commands():
         text = text.replace("$(hostname -f)", "HOST")
         for tool, words in re.findall(told, text, re.MULTILINE):
             yield [tool, *words.removesuffix(" &").split()]
-        for words in re.findall(r'^srun \S+/dask" (.*)$', text, re.MULTILINE):
+        for words in re.findall(r'^srun (?:--\S+ )*\S+/dask" (.*)$', text, re.MULTILINE):
             yield ["dask", *shlex.split(words)]
 
 
