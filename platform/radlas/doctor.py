@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import shutil
 import sys
 import tempfile
@@ -56,7 +55,7 @@ def examine() -> list[Check]:
     checks.append(_temporary())
     free = shutil.disk_usage(".").free / 2**30
     checks.append(Check("disk", free > 5, f"{free:.0f} GiB free here; 5 GiB is little"))
-    checks.append(Check("cores", True, f"{len(os.sched_getaffinity(0))}"))
+    checks.append(_cores())
     checks.append(Check("name", True, f"{this_machine()} in the ledger's column `worker`"))
     return [*checks, _gpus(), _compiled(), *_plug_ins()]
 
@@ -80,6 +79,13 @@ def _filters_and_learning() -> None:
 
     filter_loops()
     compile_kernels()
+
+
+def _cores() -> Check:
+    """As many as a local engine starts workers for."""
+    from radlas.engine.local import cores  # noqa: PLC0415 - Dask takes a second
+
+    return Check("cores", True, f"{cores()}")
 
 
 def _gpus() -> Check:

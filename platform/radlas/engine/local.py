@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 import dask
+from dask.system import cpu_count
 from distributed import LocalCluster
 
 from radlas.engine.gpus import GPU_SHARES, gpus, shares_of
@@ -32,6 +32,12 @@ _END = 60  # who hears nothing meanwhile is not to wait for ever [s]
 Environments = Mapping[str, Mapping[str, str]]
 
 
+def cores() -> int:
+    """How many there are for us: a container that sees all of a machine may have a share of it."""
+    there: int = cpu_count()
+    return there
+
+
 @contextmanager
 def local_cluster(workers: int | None) -> Iterator[tuple[LocalCluster, Environments]]:
     """Workers of this machine, while the context lasts; and what variables some give their child.
@@ -47,7 +53,7 @@ def local_cluster(workers: int | None) -> Iterator[tuple[LocalCluster, Environme
         raise WorkerError("a worker that starts ran into the script's engine", hint=hint)
     with _quiet(), ExitStack() as until_the_end:
         with dask.config.set(_SETTINGS):
-            cluster = _start(workers or len(os.sched_getaffinity(0)))
+            cluster = _start(workers or cores())
             until_the_end.callback(cluster.close, timeout=_END)
             environments = _with_gpus(cluster)
         yield cluster, environments

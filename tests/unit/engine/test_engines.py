@@ -26,6 +26,7 @@ from radlas.engine import dask, isolate
 from radlas.engine.base import SerialEngine
 from radlas.engine.dask import DaskEngine, _collect, _lookout
 from radlas.engine.isolate import Child, seal, unseal
+from radlas.engine.local import local_cluster
 from radlas.errors import ConfigError, WorkerError
 
 
@@ -54,6 +55,16 @@ def test_workers_of_this_machine_are_no_processes_but_their_children_are(dask_en
     done = list(dask_engine.map(poison.parent, list(range(8))))
     assert {one.result for one in done} == {os.getpid()}
     assert len({one.worker for one in done}) == 2
+
+
+def test_a_container_gets_a_worker_per_core_of_its_share(monkeypatch):
+    """As `docker run --cpus 3` gives it, or a pod's limit: it sees all cores of the machine."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(64))
+    monkeypatch.setattr("os.process_cpu_count", lambda: 64, raising=False)
+    monkeypatch.setattr("dask.system.psutil", None)
+    monkeypatch.setattr("dask.system._try_extract_cgroup_cpu_quota", lambda: (300_000, 100_000))
+    with local_cluster(None) as (cluster, _):
+        assert len(cluster.workers) == 3
 
 
 def test_a_second_cluster_on_this_machine_is_in_nobodys_way(dask_engine):
