@@ -162,7 +162,8 @@ def _connect(target: LocalCluster | str | None, name: str) -> Client:
     """A client of a scheduler whose workers are fit for work.
 
     Raises:
-        ConfigError: Nobody answers, there is no worker, or workers may not have a child.
+        ConfigError: Nobody answers or can be asked, there is no worker, or workers may not have a
+            child.
     """
     try:
         client = Client(target, timeout=_ANSWER)
@@ -170,6 +171,9 @@ def _connect(target: LocalCluster | str | None, name: str) -> Client:
         raise ConfigError(
             f"no Dask scheduler answers: {error}", name, "start one: dask scheduler"
         ) from None
+    except (ValueError, TypeError, RuntimeError) as error:  # before it so much as asks
+        hint = "tcp://host:8786; or tls://host:8786, with certificates in Dask's configuration"
+        raise ConfigError(f"Dask can ask no scheduler there: {error}", name, hint) from None
     try:
         client.wait_for_workers(1, timeout=30)
         if any(client.run(_is_daemon).values()):

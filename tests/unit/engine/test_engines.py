@@ -18,6 +18,7 @@ from types import SimpleNamespace
 
 import poison
 import pytest
+from dask import config
 from distributed.comm import CommClosedError
 from distributed.deploy.cluster import Cluster
 from distributed.scheduler import KilledWorker
@@ -422,6 +423,26 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     engine = DaskEngine("tcp://127.0.0.1:1")
     with pytest.raises(ConfigError, match="no Dask scheduler answers"):
         list(engine.map(poison.work, [1]))
+
+
+@pytest.mark.parametrize(
+    ("address", "encrypted", "told"),
+    [
+        ("tcp://here", False, "missing port"),
+        ("tcp://here:port", False, "'port'"),
+        ("tls://127.0.0.1:1", False, "TLS"),
+        ("tcp://127.0.0.1:1", True, "encryption required"),
+    ],
+)
+def test_an_address_that_cannot_be_asked_is_no_defect(address, encrypted, told):
+    engine = DaskEngine(address)
+    with (
+        config.set({"distributed.comm.require-encryption": encrypted}),
+        pytest.raises(ConfigError, match=told) as caught,
+    ):
+        list(engine.map(poison.work, [1]))
+    assert caught.value.where == address
+    assert "tcp://host:8786" in caught.value.hint
 
 
 def test_a_scheduler_that_goes_between_a_tasks_end_and_its_answer_is_told_as_that():
