@@ -20,6 +20,8 @@ from uuid import uuid4
 
 from distributed import Client, Future, LocalCluster, WorkerPlugin, as_completed, get_worker
 from distributed.client import ClosedClientError
+from distributed.comm.addressing import get_address_host_port
+from distributed.security import Security
 
 from radlas.engine.base import BATCH, MANY, Done
 from radlas.engine.isolate import Child, seal, unseal
@@ -166,14 +168,13 @@ def _connect(target: LocalCluster | str | None, name: str) -> Client:
             child.
     """
     try:
+        if isinstance(target, str):
+            _check_address(target)
         client = Client(target, timeout=_ANSWER)
     except OSError as error:
         raise ConfigError(
             f"no Dask scheduler answers: {error}", name, "start one: dask scheduler"
         ) from None
-    except (ValueError, TypeError, RuntimeError) as error:  # before it so much as asks
-        hint = "tcp://host:8786; or tls://host:8786, with certificates in Dask's configuration"
-        raise ConfigError(f"Dask can ask no scheduler there: {error}", name, hint) from None
     try:
         client.wait_for_workers(1, timeout=30)
         if any(client.run(_is_daemon).values()):
@@ -189,6 +190,28 @@ def _connect(target: LocalCluster | str | None, name: str) -> Client:
         client.close()
         raise
     return client
+
+
+def _check_address(address: str) -> None:
+    """A client that fails to ask is left half made by Dask, with a thread that nobody ends.
+
+    Raises:
+        ConfigError: There is no port, or no certificate where traffic is to be encrypted.
+        OSError: The certificate cannot be read.
+    """
+    encryption, by_tls = Security().get_connection_args("client"), address.startswith("tls://")
+    lack = ""
+    try:
+        get_address_host_port(address, strict=True)
+    except ValueError as error:
+        lack = str(error)
+    if by_tls and not encryption["ssl_context"]:
+        lack = "no certificate for TLS in Dask's configuration"
+    if encryption["require_encryption"] and not by_tls:
+        lack = "encryption required by Dask's configuration"
+    if lack:
+        hint = "tcp://host:8786; or tls://host:8786, with certificates in Dask's configuration"
+        raise ConfigError(f"Dask can ask no scheduler there: {lack}", address, hint)
 
 
 class _ChildPlugin(WorkerPlugin):

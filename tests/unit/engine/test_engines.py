@@ -434,7 +434,9 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
         ("tcp://127.0.0.1:1", True, "encryption required"),
     ],
 )
-def test_an_address_that_cannot_be_asked_is_no_defect(address, encrypted, told):
+def test_an_address_that_cannot_be_asked_is_no_defect(address, encrypted, told, monkeypatch):
+    """And no client is begun: one that fails so is left half made, with a thread of its own."""
+    monkeypatch.delattr(dask, "Client")
     engine = DaskEngine(address)
     with (
         config.set({"distributed.comm.require-encryption": encrypted}),
@@ -442,6 +444,7 @@ def test_an_address_that_cannot_be_asked_is_no_defect(address, encrypted, told):
     ):
         list(engine.map(poison.work, [1]))
     assert caught.value.where == address
+    assert engine._started is None
     assert "tcp://host:8786" in caught.value.hint
 
 
