@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from radlas import stages
+from radlas.places import stages
 
 # A first call may wait for a compiler, and the machine for others: time is measured in `bench`.
 settings.register_profile("radlas", parent=settings(), deadline=None)

@@ -22,7 +22,7 @@ from radlas.store.snapshots import open_snapshot
 from radlas.volumes.zarr import read_rois, read_volume, roi_key
 
 if TYPE_CHECKING:
-    from radlas.flows.dataset import Dataset
+    from radlas.flows.study.dataset import Dataset
 
 Form = Literal["pandas", "polars", "arrow"]
 
@@ -155,7 +155,7 @@ class OpenStore:
             ConfigError: The store is live, or the protocol cannot be read.
             StudyError: The snapshot does not support the study.
         """
-        from radlas.flows.dataset import load_dataset  # noqa: PLC0415 - of pandas and sklearn
+        from radlas.flows.study.dataset import load_dataset  # noqa: PLC0415 - of pandas and sklearn
         from radlas.learn.study import StudyConfig  # noqa: PLC0415 - the same
 
         if self.frozen is None:
@@ -210,7 +210,7 @@ class OpenStore:
                 other masks than those that were described.
             StoreError: As for ``volume``.
         """
-        from radlas.flows.described import as_described  # noqa: PLC0415 - of ITK, a second
+        from radlas.flows.cases.described import as_described  # noqa: PLC0415 - of ITK, a second
 
         return as_described(self.store, case_id, feature_set)
 

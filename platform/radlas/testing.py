@@ -20,8 +20,8 @@ import numpy as np
 
 from radlas.errors import RadlasError
 from radlas.features.base import Extractor, checked, feature_set_name
-from radlas.flows.extract_case import stored_rows
-from radlas.flows.storable import unstorable
+from radlas.flows.cases.extract_case import stored_rows
+from radlas.flows.cases.storable import unstorable
 from radlas.geometry import make_geometry
 from radlas.ingest.base import ExamData, Importer, IngestRules
 from radlas.ingest.promises import hold_to_promises

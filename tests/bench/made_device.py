@@ -18,8 +18,8 @@ import numpy as np
 from radlas.engine.base import BATCH, Bundle, Done
 from radlas.features.resnet import extractor
 from radlas.features.resnet.runner import Told
-from radlas.flows import extract_case
-from radlas.flows.extract_case import ExtractTask
+from radlas.flows.cases import extract_case
+from radlas.flows.cases.extract_case import ExtractTask
 
 # Variables of the environment: where processes meet, and how long an image takes [s].
 FOLDER, PACE = "MADE_DEVICE_FOLDER", "MADE_DEVICE_PACE"

@@ -27,7 +27,7 @@ def ours(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     a mask, as PyRadiomics reads it.
     """
     from radlas.features.radiomics import RadiomicsExtractor  # noqa: PLC0415 - timed apart
-    from radlas.place import Folder  # noqa: PLC0415
+    from radlas.places.folder import Folder  # noqa: PLC0415
     from radlas.volumes.zarr import read_rois, read_volume  # noqa: PLC0415
 
     given = {**options["settings"], "rings": [], "rois": options["rois"]}

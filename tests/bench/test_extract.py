@@ -26,12 +26,12 @@ from radlas.engine.dask import DaskEngine
 from radlas.features.preprocess import as_floats, prepare, to_itk
 from radlas.features.radiomics import RadiomicsExtractor
 from radlas.features.regions import make_rings
-from radlas.flows import extract_case
+from radlas.flows.cases import extract_case
 from radlas.geometry import make_geometry
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import IngestRules
 from radlas.model import Roi, Volume
-from radlas.place import Folder
+from radlas.places.folder import Folder
 from radlas.volumes.zarr import input_digests, read_record, write_case
 
 from .radiomics_pairs import CASE, SIGMAS

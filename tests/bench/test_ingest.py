@@ -17,10 +17,10 @@ from radlas.errors import StoreError
 from radlas.geometry import make_geometry
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import FileRef, IngestRules
-from radlas.ingest.dicom_volume import read_series
-from radlas.ingest.scan import scan_dicom
+from radlas.ingest.dicom.scan import scan_dicom
+from radlas.ingest.dicom.volume import read_series
 from radlas.model import Roi, Volume
-from radlas.place import Folder
+from radlas.places.folder import Folder
 from radlas.volumes.zarr import read_box, read_mask, verify_case, volume_name, write_case
 
 from ..unit.ingest import dicom_corpus as corpus

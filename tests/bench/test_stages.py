@@ -17,7 +17,7 @@ import SimpleITK
 
 from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
-from radlas.place import Folder
+from radlas.places.folder import Folder
 from radlas.volumes.zarr import read_rois, read_volume, volume_name, write_case
 
 CASE = "0" * 32

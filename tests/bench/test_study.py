@@ -19,15 +19,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from radlas.learn.calibration import calibration
-from radlas.learn.delong import auc
 from radlas.learn.elimination import elimination_order
 from radlas.learn.fit import fit_fold, fit_model, outer_folds
-from radlas.learn.intervals import bootstrap, wilson
 from radlas.learn.lasso import L1Logistic
 from radlas.learn.metrics import brier
 from radlas.learn.pipeline import build_pipeline
 from radlas.learn.splits import repeated_folds
+from radlas.learn.statistics.calibration import calibration
+from radlas.learn.statistics.delong import auc
+from radlas.learn.statistics.intervals import bootstrap, wilson
 from radlas.learn.study import StudyConfig
 from radlas.learn.training import training_rows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from radlas.flows.evidence import _balance
+from radlas.flows.pages.evidence import _balance
 from radlas.learn.study import StudyConfig
 
 STUDY = StudyConfig.parse(

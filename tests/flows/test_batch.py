@@ -9,13 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from radlas.answers import unusable
 from radlas.engine.base import Done
 from radlas.errors import StoreError
 from radlas.flows import batch
 from radlas.flows.base import Plan
-from radlas.flows.extract_case import ExtractTask
-from radlas.flows.seen import Seen
+from radlas.flows.cases.extract_case import ExtractTask
+from radlas.flows.cases.seen import Seen
+from radlas.places.answers import unusable
 from radlas.store import delta
 from radlas.store.layout import init_store
 

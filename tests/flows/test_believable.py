@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import radlas as package
-from radlas.flows.gallery import chosen
-from radlas.flows.protocol import cost_line
-from radlas.flows.sensitivity import against
+from radlas.flows.pages.gallery import chosen
+from radlas.flows.study.protocol import cost_line
+from radlas.flows.study.sensitivity import against
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import open_store
 from radlas.store.masks import load_mask

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from radlas.place import open_place
+from radlas.places.place import open_place
 
 from .conftest import radlas
 

@@ -22,12 +22,12 @@ from radlas.features.resnet import contrast, extractor
 from radlas.features.resnet.checkpoint import read_weights
 from radlas.features.resnet.extractor import DeepExtractor
 from radlas.features.resnet.weights import random_network
-from radlas.flows import activation
 from radlas.flows import pretrain as pretraining
-from radlas.flows.activation import case_map, compare, model_extractor
 from radlas.flows.base import bundles
+from radlas.flows.cases.extract_case import work, work_many
 from radlas.flows.extract import ExtractConfig, extract, plan
-from radlas.flows.extract_case import work, work_many
+from radlas.flows.maps import activation
+from radlas.flows.maps.activation import case_map, compare, model_extractor
 from radlas.flows.pretrain import PretrainConfig, pretrain
 from radlas.learn.explain import deep_head
 from radlas.learn.persist import load

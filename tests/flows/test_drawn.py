@@ -8,7 +8,7 @@ import pytest
 from radlas.errors import DataError
 from radlas.features import EXTRACTORS
 from radlas.features.base import feature_set_name, make_extractor, recipe
-from radlas.flows.drawn import drawn_rois
+from radlas.flows.cases.drawn import drawn_rois
 from radlas.model import Roi
 
 

@@ -61,7 +61,7 @@ def test_arrays_that_were_never_described_are_not_shown(study_store, monkeypatch
         frozen.as_described(case_id, deep)
     with pytest.raises(package.RadlasError, match="no feature set 'p-9'"):
         frozen.as_described(case_id, "p-9")
-    monkeypatch.setattr("radlas.flows.described.mask_digest", lambda mask: "other")
+    monkeypatch.setattr("radlas.flows.cases.described.mask_digest", lambda mask: "other")
     with pytest.raises(package.RadlasError, match="makes another mask of ring_0_10, tumour than"):
         frozen.as_described(case_id, described)
 

@@ -22,10 +22,10 @@ from radlas.engine.base import Done, SerialEngine
 from radlas.engine.isolate import Child, seal, unseal
 from radlas.entry import DEFECT, guarded, plain
 from radlas.errors import ConfigError, WorkerError
-from radlas.flows.company import _case, gather_company, left_out_lines
-from radlas.flows.controls import only
 from radlas.flows.extract import ExtractConfig, extract
-from radlas.ingest.nifti import NiftiImporter
+from radlas.flows.study.company import _case, gather_company, left_out_lines
+from radlas.flows.study.controls import only
+from radlas.ingest.nifti.importer import NiftiImporter
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store import delta
@@ -71,7 +71,7 @@ def test_a_case_without_a_block_is_not_predicted(own_store):
 @pytest.fixture
 def without_ring(monkeypatch):
     """Make the ring of a case missing, as where none could be made."""
-    module = importlib.import_module("radlas.flows.company")
+    module = importlib.import_module("radlas.flows.study.company")
     whole = module.study_matrix
 
     def blank(case: str) -> None:

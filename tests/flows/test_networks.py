@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from radlas.errors import StudyError
-from radlas.flows.controls import find_controls
-from radlas.flows.networks import check_pretraining, network_warnings, null_sets
 from radlas.flows.pretrain import PretrainConfig, _cases, _exams, _figures, _note, _same_run
+from radlas.flows.study.controls import find_controls
+from radlas.flows.study.networks import check_pretraining, network_warnings, null_sets
 from radlas.learn.study import StudyConfig
 from radlas.store import delta
 from radlas.store.layout import init_store

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from radlas.flows import qc
-from radlas.report import figures
+from radlas.report.figures import ground as figures
 from radlas.report.pages import style_sheet
 from radlas.volumes.zarr import volume_name
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from radlas.flows.challenge import decide
+from radlas.flows.study.challenge import decide
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import open_store
 from radlas.store.locks import writing

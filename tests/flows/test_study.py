@@ -11,9 +11,9 @@ import pytest
 
 import radlas as package
 from radlas.errors import ConfigError
-from radlas.flows import blocks
-from radlas.flows.challenge import decide
-from radlas.flows.montage import spread
+from radlas.flows.maps.montage import spread
+from radlas.flows.study import blocks
+from radlas.flows.study.challenge import decide
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store import delta

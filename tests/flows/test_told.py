@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from radlas.flows import evidence, evidence_origin
-from radlas.flows.activation import in_words
+from radlas.flows.maps.activation import in_words
+from radlas.flows.pages import evidence, evidence_origin
 from radlas.flows.report import _missing, _scored
 from radlas.flows.train import _told
 

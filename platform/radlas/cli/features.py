@@ -29,7 +29,7 @@ def list_(store: StoreOption, as_json: JsonOption = False) -> None:
     """List all feature sets of the store."""
 
     def action() -> int:
-        from radlas.flows.networks import network_warnings, plainly
+        from radlas.flows.study.networks import network_warnings, plainly
 
         names = list_recipes(open_store(store))
         warnings = network_warnings(open_store(store), names)
@@ -48,7 +48,7 @@ def show_(
     """Show one feature set: extractor, settings, versions."""
 
     def action() -> int:
-        from radlas.flows.networks import network_warnings, plainly
+        from radlas.flows.study.networks import network_warnings, plainly
 
         recipe = load_recipe(open_store(store), name)
         warnings = network_warnings(open_store(store), [name])

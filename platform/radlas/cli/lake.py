@@ -22,7 +22,7 @@ from radlas.cli.app import JsonOption, StoreOption
 from radlas.entry import guarded, plain, show
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
-from radlas.stages import whole
+from radlas.places.stages import whole
 from radlas.store.answer import apart, as_frame, as_rows, as_table, as_text
 from radlas.store.compact import MANY, RETENTION_HOURS, compact, vacuum
 from radlas.store.frozen import load_snapshot, read_snapshots

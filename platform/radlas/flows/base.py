@@ -15,7 +15,7 @@ from radlas.config import Config
 from radlas.engine.base import Bundle, Done, Engine, SerialEngine
 from radlas.errors import ConfigError
 from radlas.model import Outcome
-from radlas.place import Address
+from radlas.places.place import Address
 from radlas.store.layout import open_store
 from radlas.store.locks import writing
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from radlas.engine.base import Done
 from radlas.errors import DataError
 from radlas.flows.base import Plan, Report
-from radlas.flows.storable import unstorable
+from radlas.flows.cases.storable import unstorable
 from radlas.model import Outcome, Row
 from radlas.reasons import REASONS
 from radlas.store.layout import Store

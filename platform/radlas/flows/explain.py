@@ -11,12 +11,12 @@ from pydantic import Field, NonNegativeInt
 
 from radlas.engine.base import Done
 from radlas.errors import ConfigError, DataError, StoreError
-from radlas.flows.activation import in_words
 from radlas.flows.base import Flow, Plan, Report
-from radlas.flows.blocks import as_fitted
-from radlas.flows.explain_case import ExplainTask, rows_of, work
-from radlas.flows.montage import covers, montage, spread, without_map
-from radlas.flows.networks import network_warnings, plainly
+from radlas.flows.maps.activation import in_words
+from radlas.flows.maps.explain_case import ExplainTask, rows_of, work
+from radlas.flows.maps.montage import covers, montage, spread, without_map
+from radlas.flows.study.blocks import as_fitted
+from radlas.flows.study.networks import network_warnings, plainly
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
 from radlas.learn.explain import deep_head, deep_parts

@@ -22,11 +22,11 @@ from radlas.features.base import (
 from radlas.features.params import is_parameter_file, recipe_of
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
-from radlas.flows.extract_case import ExtractTask, work, work_many
-from radlas.flows.networks import unsaid
-from radlas.flows.seen import Seen
+from radlas.flows.cases.extract_case import ExtractTask, work, work_many
+from radlas.flows.cases.seen import Seen
+from radlas.flows.study.networks import unsaid
 from radlas.model import TUMOUR, Row
-from radlas.place import Place
+from radlas.places.place import Place
 from radlas.store import delta
 from radlas.store.layout import Store, open_store
 from radlas.store.recipes import save_recipe, twins

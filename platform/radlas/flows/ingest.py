@@ -16,8 +16,9 @@ from radlas.engine.base import Done
 from radlas.errors import ConfigError, DataError, StoreError, WorkerError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
-from radlas.flows.grades import tell_grades
-from radlas.flows.ingest_listing import (
+from radlas.flows.cases.exams import IngestTask, case_row, clinical_row, make_task, refused
+from radlas.flows.cases.grades import tell_grades
+from radlas.flows.cases.listing import (
     estimate,
     left_out_lines,
     list_scan,
@@ -25,7 +26,6 @@ from radlas.flows.ingest_listing import (
     twin_lines,
     twins,
 )
-from radlas.flows.ingest_tasks import IngestTask, case_row, clinical_row, make_task, refused
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import ExamData, IngestRules, Scan
 from radlas.ingest.checks import roi_facts

@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 from radlas.digests import digest_of
 from radlas.errors import ConfigError, StoreError
 from radlas.features.base import identity
-from radlas.flows.blocks import as_fitted
-from radlas.flows.card import training_key
-from radlas.flows.dataset import load_dataset
-from radlas.learn.delong import auc
+from radlas.flows.study.blocks import as_fitted
+from radlas.flows.study.card import training_key
+from radlas.flows.study.dataset import load_dataset
 from radlas.learn.persist import load
+from radlas.learn.statistics.delong import auc
 from radlas.learn.study import StudyConfig
 from radlas.model import Row
 from radlas.store import delta

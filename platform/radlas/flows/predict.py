@@ -9,17 +9,17 @@ from pydantic import Field
 
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
-from radlas.flows.blocks import as_fitted
-from radlas.flows.company import (
+from radlas.flows.pages.prediction_words import told
+from radlas.flows.study.blocks import as_fitted
+from radlas.flows.study.company import (
     Company,
     gather_company,
     left_out_lines,
     refused_cases,
     trained_on,
 )
-from radlas.flows.dataset import load_dataset
-from radlas.flows.networks import network_warnings, plainly
-from radlas.flows.prediction_words import told
+from radlas.flows.study.dataset import load_dataset
+from radlas.flows.study.networks import network_warnings, plainly
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
 from radlas.learn.fitted import FittedModel
 from radlas.learn.persist import load
@@ -124,7 +124,7 @@ def _pages(
     """Write a page of each case if that was asked for, and say where."""
     if config.out is None:
         return []
-    from radlas.flows.patient_page import Asked, write_page  # noqa: PLC0415 - of figures and maps
+    from radlas.flows.pages.patient_page import Asked, write_page  # noqa: PLC0415 - of figures and maps
 
     lines = known.model.lines(company.X, company.people["centre"])
     asked = Asked(store, known.card, known.model, known.label, lines, config.weights)

@@ -23,9 +23,9 @@ from radlas.errors import ConfigError, DataError
 from radlas.features import EXTRACTORS
 from radlas.features.base import make_extractor
 from radlas.flows.base import Report, StoreConfig
-from radlas.flows.networks import IMAGE_DIGITS
+from radlas.flows.study.networks import IMAGE_DIGITS
 from radlas.model import Row
-from radlas.stages import whole
+from radlas.places.stages import whole
 from radlas.store import delta
 from radlas.store.frozen import load_snapshot
 from radlas.store.layout import Store, open_store

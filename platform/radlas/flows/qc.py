@@ -13,13 +13,13 @@ from pydantic import Field, PositiveInt
 from radlas.engine.base import Done
 from radlas.errors import ConfigError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig, check_page
-from radlas.flows.thumbnails import case_thumbnail
+from radlas.flows.pages.thumbnails import case_thumbnail
 from radlas.model import TUMOUR, Row
-from radlas.place import Place
+from radlas.places.place import Place
+from radlas.places.stages import whole
 from radlas.report.qc import Card, Trouble, render_qc, urgency
 from radlas.report.qc_concerns import concerns_of
 from radlas.report.thumbnail import Thumbnail
-from radlas.stages import whole
 from radlas.store import delta
 from radlas.store.layout import Store, open_store
 from radlas.store.ledger import case_standings

@@ -10,21 +10,21 @@ import numpy as np
 import pandas as pd
 
 from radlas.engine.base import Done
-from radlas.flows import evidence
-from radlas.flows import evidence_origin as origin
-from radlas.flows import evidence_validation as more
 from radlas.flows.base import Flow, Plan, Report, check_page
 from radlas.flows.explain import CAM_FOLDER
-from radlas.flows.gallery import gallery
-from radlas.flows.networks import network_warnings, plainly
+from radlas.flows.pages import evidence
+from radlas.flows.pages import evidence_origin as origin
+from radlas.flows.pages import evidence_validation as more
+from radlas.flows.pages.gallery import gallery
+from radlas.flows.study.networks import network_warnings, plainly
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
+from radlas.places.stages import whole
 from radlas.report import checklists
 from radlas.report.render import Page, compose
 from radlas.report.thumbnail import Thumbnail
-from radlas.stages import whole
 from radlas.store.frozen import Snapshot, load_snapshot
 from radlas.store.layout import open_store
 from radlas.store.models import (
@@ -101,7 +101,7 @@ def commit(
 
 
 def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
-    """The evidence of one version, as ``radlas.report.evidence`` describes it; its images."""
+    """The evidence of one version, as ``radlas.report.evidence.page`` describes it; its images."""
     store = open_store(task.store)
     card = read_card(store, task.name, task.number)
     study = StudyConfig.parse(card["study"])

@@ -10,10 +10,10 @@ from pydantic import Field
 from radlas.engine.base import Engine, SerialEngine
 from radlas.errors import StudyError
 from radlas.flows.base import Report, StoreConfig
-from radlas.flows.challenge import decide, facts_of
-from radlas.flows.dataset import load_dataset
 from radlas.flows.explain import ExplainConfig, explain
 from radlas.flows.report import ReportConfig, report
+from radlas.flows.study.challenge import decide, facts_of
+from radlas.flows.study.dataset import load_dataset
 from radlas.flows.train import TrainConfig, train
 from radlas.flows.validate import ModelConfig, validate
 from radlas.learn.study import StudyConfig

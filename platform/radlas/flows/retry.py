@@ -10,9 +10,9 @@ from radlas.errors import ConfigError
 from radlas.features import EXTRACTORS
 from radlas.features.base import feature_set_name, make_extractor
 from radlas.flows.base import Flow, StoreConfig
+from radlas.flows.cases.noted import noted_ingests
 from radlas.flows.extract import ExtractConfig, extract
 from radlas.flows.ingest import ingest
-from radlas.flows.noted import noted_ingests
 from radlas.store.layout import Store
 from radlas.store.ledger import case_standings, in_trouble
 from radlas.store.recipes import load_recipe

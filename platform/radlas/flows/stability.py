@@ -18,9 +18,9 @@ from radlas.engine.base import Done
 from radlas.errors import ConfigError, StudyError
 from radlas.features.chains import SHUFFLED
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
-from radlas.flows.blocks import block_sets
+from radlas.flows.study.blocks import block_sets
 from radlas.flows.train import fitted_or_raise
-from radlas.learn.icc import Form, icc
+from radlas.learn.statistics.icc import Form, icc
 from radlas.learn.study import StudyConfig
 from radlas.store.frozen import Snapshot, load_snapshot
 from radlas.store.layout import open_store

@@ -12,18 +12,18 @@ from pydantic import Field
 from radlas.engine.base import Done
 from radlas.errors import StudyError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
-from radlas.flows.card import made_from, told_beside, told_of_models
-from radlas.flows.controls import Controls, find_controls, is_permuted, only, permuted
-from radlas.flows.dataset import Dataset, load_dataset, load_people
-from radlas.flows.networks import check_pretraining, network_warnings, plainly
-from radlas.flows.protocol import (
+from radlas.flows.study.card import made_from, told_beside, told_of_models
+from radlas.flows.study.controls import Controls, find_controls, is_permuted, only, permuted
+from radlas.flows.study.dataset import Dataset, load_dataset, load_people
+from radlas.flows.study.networks import check_pretraining, network_warnings, plainly
+from radlas.flows.study.protocol import (
     class_lines,
     control_lines,
     cost_line,
     study_support,
     support_lines,
 )
-from radlas.flows.sensitivity import changes, check_variants, variants
+from radlas.flows.study.sensitivity import changes, check_variants, variants
 from radlas.learn.centre import centres_told
 from radlas.learn.evaluate import internal
 from radlas.learn.fit import fit_part

@@ -12,13 +12,13 @@ from pydantic import Field
 from radlas.engine.base import Done
 from radlas.errors import StudyError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
-from radlas.flows.blocks import as_fitted
-from radlas.flows.controls import find_controls, only
-from radlas.flows.dataset import Dataset, load_dataset
-from radlas.flows.intervals import auc_interval
-from radlas.flows.looks import count_look, seen_lines, trained_on
-from radlas.flows.networks import network_warnings, plainly
-from radlas.flows.sensitivity import against, evaluated, fewer_patients, judge_variants
+from radlas.flows.pages.intervals import auc_interval
+from radlas.flows.study.blocks import as_fitted
+from radlas.flows.study.controls import find_controls, only
+from radlas.flows.study.dataset import Dataset, load_dataset
+from radlas.flows.study.looks import count_look, seen_lines, trained_on
+from radlas.flows.study.networks import network_warnings, plainly
+from radlas.flows.study.sensitivity import against, evaluated, fewer_patients, judge_variants
 from radlas.flows.train import fitted_or_raise
 from radlas.learn.evaluate import compare
 from radlas.learn.persist import load

@@ -7,7 +7,7 @@ from typing import Any
 
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
-from radlas.flows.intervals import auc_interval
+from radlas.flows.pages.intervals import auc_interval
 from radlas.report.format import fixed
 from radlas.store.layout import Store
 from radlas.store.models import (

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from radlas.digests import pseudonym
 from radlas.errors import ConfigError
+from radlas.flows.cases.noted import noted_ingests
 from radlas.flows.ingest import IngestConfig
-from radlas.flows.noted import noted_ingests
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Scan
 from radlas.store.layout import Store

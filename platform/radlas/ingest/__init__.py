@@ -5,10 +5,10 @@ from radlas.registry import IMPORTER_GROUP, Registry
 IMPORTERS = Registry(
     IMPORTER_GROUP,
     {
-        "dicom": "radlas.ingest.dicom:DicomImporter",
-        "nifti": "radlas.ingest.nifti:NiftiImporter",
-        "table": "radlas.ingest.clinical:TableImporter",
-        "tcia-sts": "radlas.ingest.tcia_sts:TciaStsImporter",
+        "dicom": "radlas.ingest.dicom.importer:DicomImporter",
+        "nifti": "radlas.ingest.nifti.importer:NiftiImporter",
+        "table": "radlas.ingest.table.importer:TableImporter",
+        "tcia-sts": "radlas.ingest.dicom.tcia_sts:TciaStsImporter",
     },
     needs=("find", "read"),
 )

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from radlas.errors import ConfigError
+from radlas.ingest.dicom.series import ImageSeries
 from radlas.ingest.sequences import OTHER, STIR, T1, T2FS
-from radlas.ingest.series import ImageSeries
 
 _CLASSES = {name.upper(): name for name in (T2FS, STIR, T1, OTHER)}
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from radlas.ingest.clinical_words import OLDEST
-from radlas.ingest.parsing import PARSE_ERRORS
+from radlas.ingest.dicom.parsing import PARSE_ERRORS
 
 PHANTOM = "RADLAS PHANTOM"
 _LONGEST_TEXT = 48

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from radlas.archive import ARCHIVE_ERRORS
 from radlas.errors import ConfigError, DataError
 from radlas.ingest.base import FileRef
 from radlas.ingest.reach import is_unreachable, nameless, reaching
+from radlas.places.archive import ARCHIVE_ERRORS
 from radlas.reasons import data_error
 from radlas.words import counted
 

@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from radlas.errors import StudyError
-from radlas.learn.delong import paired
 from radlas.learn.fitted import FittedModel
 from radlas.learn.metrics import holm, resampled_t
 from radlas.learn.performance import full_performance, performance
+from radlas.learn.statistics.delong import paired
 from radlas.learn.study import StudyConfig
 from radlas.words import counted
 

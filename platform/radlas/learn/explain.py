@@ -16,7 +16,7 @@ from radlas.errors import StudyError
 from radlas.learn.design import parse_column
 from radlas.learn.fitted import FittedModel
 from radlas.learn.harmonise import CENTRE
-from radlas.learn.intervals import resamples
+from radlas.learn.statistics.intervals import resamples
 
 
 @dataclass(frozen=True, eq=False)

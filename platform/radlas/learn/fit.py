@@ -14,7 +14,6 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 
 from radlas.digests import digest_of
 from radlas.errors import StudyError
-from radlas.learn.delong import auc
 from radlas.learn.fitted import FittedModel
 from radlas.learn.harmonise import with_centres
 from radlas.learn.parts import Part, PartFit, assemble, parts
@@ -34,6 +33,7 @@ from radlas.learn.stability import (
     resamples,
     signature_of,
 )
+from radlas.learn.statistics.delong import auc
 from radlas.learn.study import StudyConfig
 from radlas.learn.training import Training, training_rows
 

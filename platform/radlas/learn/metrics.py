@@ -12,9 +12,9 @@ from scipy import stats
 from sklearn.metrics import precision_recall_curve
 
 from radlas.errors import StudyError
-from radlas.learn.delong import Floats, checked
-from radlas.learn.intervals import wilson
 from radlas.learn.settings import Threshold
+from radlas.learn.statistics.delong import Floats, checked
+from radlas.learn.statistics.intervals import wilson
 
 FEWEST_FOLDS = 5  # from fewer a difference has no interval worth the name
 ROUNDING = 1e-24  # variance of differences of AUC that are equal: 0.9 - 0.8 is not 0.8 - 0.7

@@ -8,12 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from radlas.learn.calibration import between, calibration, checked_risks, distances
-from radlas.learn.decision import decision_curve
-from radlas.learn.delong import Floats, auc
-from radlas.learn.intervals import bootstrap, predictive_values, resamples
-from radlas.learn.left_out import average_precision_without, brier_without, f1_without
-from radlas.learn.lowess import smooth
 from radlas.learn.metrics import (
     at_threshold,
     average_precision,
@@ -22,6 +16,12 @@ from radlas.learn.metrics import (
     precision_points,
     roc_points,
 )
+from radlas.learn.statistics.calibration import between, calibration, checked_risks, distances
+from radlas.learn.statistics.decision import decision_curve
+from radlas.learn.statistics.delong import Floats, auc
+from radlas.learn.statistics.intervals import bootstrap, predictive_values, resamples
+from radlas.learn.statistics.left_out import average_precision_without, brier_without, f1_without
+from radlas.learn.statistics.lowess import smooth
 from radlas.learn.study import StudyConfig
 
 ENOUGH = 100  # events and non-events below which calibration is no claim (Snell 2021)

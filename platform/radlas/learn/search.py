@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from radlas.learn.delong import auc
 from radlas.learn.pipeline import C, K, plainly
 from radlas.learn.splits import Fold
+from radlas.learn.statistics.delong import auc
 
 Labels = NDArray[np.int64]
 Point = dict[str, float]

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
 from radlas.errors import StudyError
-from radlas.learn.calibration import logistic
 from radlas.learn.clinical import in_words
-from radlas.learn.delong import AucDifference, Floats, auc, checked, unpaired
 from radlas.learn.evaluate import with_holm
 from radlas.learn.metrics import benjamini_hochberg
 from radlas.learn.settings import MISSING
+from radlas.learn.statistics.calibration import logistic
+from radlas.learn.statistics.delong import AucDifference, Floats, auc, checked, unpaired
 from radlas.learn.support import detectable_difference
 from radlas.words import counted
 

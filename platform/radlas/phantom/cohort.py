@@ -26,7 +26,7 @@ from radlas.phantom.anatomy import make_exam
 from radlas.phantom.describe import MARK_FILE, describe_centre, describe_cohort, readme
 from radlas.phantom.scanners import SCANNER_OF, SCANNERS, Scanner
 from radlas.phantom.subjects import Subject, plan_subjects
-from radlas.stages import located, staged
+from radlas.places.stages import located, staged
 
 TRUTH = (
     "subject", "centre", "grade", "age", "sex", "site",

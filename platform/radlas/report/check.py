@@ -10,9 +10,9 @@ from typing import Any, cast
 import numpy as np
 
 from radlas.errors import StudyError
-from radlas.report.evidence import Evidence
-from radlas.report.evidence_cohort import Banner, Flow
-from radlas.report.evidence_explain import CamImage
+from radlas.report.evidence.cohort import Banner, Flow
+from radlas.report.evidence.explanation import CamImage
+from radlas.report.evidence.page import Evidence
 
 _RANDOM_SET = re.compile(r"(^|[-_])rand(om)?s?\d*([-_]|$)")
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from radlas.report.evidence_validation import Checklist, Item
+from radlas.report.evidence.validation import Checklist, Item
 from radlas.report.method import pipeline_words
 
 AUTHOR = "author"
@@ -107,7 +107,7 @@ def fill(evidence: Mapping[str, Any]) -> list[Checklist]:
     """Every checklist with the state of its items.
 
     Args:
-        evidence: As ``radlas.report.evidence.Evidence``; only what is stored there counts.
+        evidence: As ``radlas.report.evidence.page.Evidence``; only what is stored there counts.
 
     Returns:
         Items ``evidence`` (``where`` names the section that holds it), ``needs author`` or

@@ -8,13 +8,15 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from radlas.errors import StudyError
-from radlas.report import figures as base
-from radlas.report import figures_cam, figures_patients, verdict
 from radlas.report import format as fmt
-from radlas.report.evidence_cohort import Banner, Outcome
-from radlas.report.evidence_explain import Cam, CamImage
-from radlas.report.evidence_validation import Interval
-from radlas.report.figures import Panel
+from radlas.report import verdict
+from radlas.report.evidence.cohort import Banner, Outcome
+from radlas.report.evidence.explanation import Cam, CamImage
+from radlas.report.evidence.validation import Interval
+from radlas.report.figures import cam as figures_cam
+from radlas.report.figures import ground as base
+from radlas.report.figures import patients as figures_patients
+from radlas.report.figures.ground import Panel
 from radlas.report.pages import environment, style_sheet
 
 

@@ -13,19 +13,17 @@ from markupsafe import Markup
 
 from radlas.digests import digest_of
 from radlas.errors import StudyError
-from radlas.report import (
-    figures_cam,
-    figures_explain,
-    figures_model,
-    figures_patients,
-    figures_validation,
-    verdict,
-)
+from radlas.report import verdict
 from radlas.report.check import check_evidence, check_images, name_random_blocks
-from radlas.report.evidence import Evidence
-from radlas.report.evidence_cohort import Outcome
-from radlas.report.evidence_explain import Cam, CamImage, Shap
-from radlas.report.figures import Panel
+from radlas.report.evidence.cohort import Outcome
+from radlas.report.evidence.explanation import Cam, CamImage, Shap
+from radlas.report.evidence.page import Evidence
+from radlas.report.figures import cam as figures_cam
+from radlas.report.figures import explain as figures_explain
+from radlas.report.figures import model as figures_model
+from radlas.report.figures import patients as figures_patients
+from radlas.report.figures import validation as figures_validation
+from radlas.report.figures.ground import Panel
 from radlas.report.method import pipeline_words
 from radlas.report.pages import environment, style_sheet
 from radlas.report.thumbnail import Thumbnail, outline_colours
@@ -63,7 +61,7 @@ def compose(
     """The report as one HTML page, and the data of its figures.
 
     Args:
-        evidence: What is reported, shaped as ``radlas.report.evidence.Evidence``.
+        evidence: What is reported, shaped as ``radlas.report.evidence.page.Evidence``.
         cam_images: One slice per case of the Grad-CAM section, by case.
         pictures: One slice per case of the gallery, by case.
 

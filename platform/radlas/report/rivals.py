@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from radlas.report import format as fmt
-from radlas.report.evidence import Comparison, Evidence, External
-from radlas.report.evidence_validation import Control, Interval
+from radlas.report.evidence.page import Comparison, Evidence, External
+from radlas.report.evidence.validation import Control, Interval
 
 SIGNIFICANT = 0.05  # after Holm
 _RIVALS = {

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from radlas.report import format as fmt
 from radlas.report import rivals
 from radlas.report.check import kind_of
-from radlas.report.evidence import Evidence, External
-from radlas.report.evidence_cohort import Banner
-from radlas.report.evidence_validation import NOT_IMPUTED, WITHIN, CentreTold
+from radlas.report.evidence.cohort import Banner
+from radlas.report.evidence.page import Evidence, External
+from radlas.report.evidence.validation import NOT_IMPUTED, WITHIN, CentreTold
 from radlas.words import counted
 
 FEW = 5  # per class, below which DeLong's interval covers less than it says

@@ -16,10 +16,10 @@ import duckdb
 import pyarrow as pa
 from pydantic import Field
 
-from radlas.archive import unpack
 from radlas.config import Config
 from radlas.digests import from_json
 from radlas.errors import ConfigError, StoreError
+from radlas.places.archive import unpack
 from radlas.store import delta
 from radlas.store.content import row_digests
 from radlas.store.foreign import FOREIGN, HINT, refuse_foreign, refuse_name

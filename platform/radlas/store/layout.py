@@ -14,8 +14,8 @@ from typing import IO, Any
 
 from radlas.digests import from_json, pseudonym
 from radlas.errors import StoreError
-from radlas.place import Place, open_place
-from radlas.stages import located, sync
+from radlas.places.place import Place, open_place
+from radlas.places.stages import located, sync
 
 FORMAT = 4
 HEAD = "radlas.json"

@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from radlas.bucket import Bucket
 from radlas.errors import StoreError
+from radlas.places.bucket import Bucket
 from radlas.store.locks import locked
 
 LEASE = 120.0  # a run that is silent so long has died [s]

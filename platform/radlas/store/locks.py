@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
 from radlas.errors import StoreError
-from radlas.place import Folder, Place
-from radlas.stages import located
+from radlas.places.folder import Folder
+from radlas.places.place import Place
+from radlas.places.stages import located
 from radlas.store.layout import Store
 
 if TYPE_CHECKING:
-    from radlas.bucket import Bucket
+    from radlas.places.bucket import Bucket
 
 
 @contextmanager

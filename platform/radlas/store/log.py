@@ -22,9 +22,9 @@ from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
-from radlas.answers import again_if_cut, is_cut, unusable
 from radlas.errors import StoreError
-from radlas.place import SCHEME
+from radlas.places.answers import again_if_cut, is_cut, unusable
+from radlas.places.place import SCHEME
 from radlas.store.layout import Store
 from radlas.store.parts import Part, part_name
 from radlas.store.schema import arrow_schema

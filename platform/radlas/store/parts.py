@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from radlas.digests import file_digest
 from radlas.errors import StoreError
-from radlas.place import Place
+from radlas.places.place import Place
 from radlas.tables import Table
 
 ROW_GROUP = 20_000  # rows: about a thousand cases

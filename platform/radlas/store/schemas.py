@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from radlas.config import Config
-from radlas.stages import whole
+from radlas.places.stages import whole
 from radlas.store.views import VIEWS, view_sql
 from radlas.tables import TABLES
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from radlas.digests import canonical_json
 from radlas.errors import StoreError
-from radlas.stages import appear
+from radlas.places.stages import appear
 from radlas.store.layout import Store
 
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from radlas.errors import StoreError
-from radlas.place import open_place
-from radlas.stages import located, staged, sync
+from radlas.places.place import open_place
+from radlas.places.stages import located, staged, sync
 from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.content import key_digests

@@ -18,7 +18,7 @@ import numpy as np
 from radlas.digests import digest_of
 from radlas.errors import StoreError
 from radlas.geometry import Geometry
-from radlas.place import Place
+from radlas.places.place import Place
 
 COMMIT = "commit.json"
 _REMEDY = "restore the folder from a backup, or delete it and ingest the exam again"

@@ -19,7 +19,8 @@ from radlas.digests import digest_of, mask_digest, voxel_digest
 from radlas.errors import StoreError
 from radlas.geometry import Geometry
 from radlas.model import Roi, Volume
-from radlas.place import Folder, Place
+from radlas.places.folder import Folder
+from radlas.places.place import Place
 from radlas.reasons import data_error
 from radlas.volumes.attributes import committed_geometry
 from radlas.volumes.record import (

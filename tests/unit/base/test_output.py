@@ -15,7 +15,8 @@ from radlas import progress
 from radlas.cli.lake import Format, _text
 from radlas.engine.base import SerialEngine
 from radlas.entry import plain
-from radlas.flows import prediction_words, versions
+from radlas.flows import versions
+from radlas.flows.pages import prediction_words
 from radlas.progress import WatchedEngine
 
 

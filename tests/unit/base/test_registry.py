@@ -135,7 +135,7 @@ def test_features_of_a_network_need_torch_for_nothing_where_there_is_no_gpu():
 
 def test_who_describes_a_case_loads_nothing_of_the_lake():
     """A quarter of a second of every worker, and tens of megabytes."""
-    code = "import sys, radlas.flows.extract_case; print(*sys.modules)"
+    code = "import sys, radlas.flows.cases.extract_case; print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"pyarrow", "deltalake", "duckdb", "pandas", "torch"} & set(out.stdout.split())
 

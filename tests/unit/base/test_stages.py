@@ -13,14 +13,14 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from radlas.stages import located, sync, whole
+from radlas.places.stages import located, sync, whole
 from radlas.store.layout import init_store
 
 SHARED = Path("/dev/shm")  # noqa: S108 - that folder is meant
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from radlas.stages import sync, whole
+from radlas.places.stages import sync, whole
 with whole(Path(sys.argv[1])) as file:
     file.write_text("half of it")
     os.kill(os.getpid(), signal.SIGKILL)

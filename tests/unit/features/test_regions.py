@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from radlas.errors import DataError
 from radlas.features.resnet.extractor import DeepExtractor
 from radlas.features.resnet.grid import Anatomy, input_grid
-from radlas.flows.regions import REST, Regions, not_told, regions_on
+from radlas.flows.maps.regions import REST, Regions, not_told, regions_on
 from radlas.geometry import make_geometry
 from radlas.model import TUMOUR
 

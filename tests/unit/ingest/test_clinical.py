@@ -16,8 +16,6 @@ from radlas import tables
 from radlas.errors import ConfigError
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Exam, FileRef, IngestRules
-from radlas.ingest.clinical import find_records
-from radlas.ingest.clinical_rows import normalise
 from radlas.ingest.clinical_words import (
     normal_age,
     normal_grade,
@@ -27,7 +25,9 @@ from radlas.ingest.clinical_words import (
     tidy,
 )
 from radlas.ingest.files import list_files
-from radlas.ingest.table_cells import read_tables
+from radlas.ingest.table.cells import read_tables
+from radlas.ingest.table.importer import find_records
+from radlas.ingest.table.rows import normalise
 from radlas.phantom import dicom_seg, nifti
 from radlas.phantom.subjects import plan_subjects
 from radlas.phantom.workbook import grade_text, write_workbook

@@ -15,9 +15,10 @@ from pydicom.uid import generate_uid
 
 from radlas import tables
 from radlas.errors import ConfigError, DataError
-from radlas.ingest import IMPORTERS, files, strays
+from radlas.ingest import IMPORTERS, files
 from radlas.ingest.base import IngestRules, Scan
-from radlas.ingest.series import ImageSeries
+from radlas.ingest.dicom import strays
+from radlas.ingest.dicom.series import ImageSeries
 
 from .dicom_corpus import (
     CANARY,

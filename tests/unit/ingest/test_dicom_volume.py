@@ -15,8 +15,8 @@ from pydicom.uid import JPEGLSLossless, generate_uid
 from radlas.errors import DataError
 from radlas.geometry import worst_corner_displacement
 from radlas.ingest.base import FileRef
-from radlas.ingest.dicom_volume import plan_slices, read_series
-from radlas.ingest.slice_file import head_of
+from radlas.ingest.dicom.slice_file import head_of
+from radlas.ingest.dicom.volume import plan_slices, read_series
 
 from .dicom_corpus import PLANES, Series, grid, make_series
 

@@ -14,11 +14,11 @@ import pytest
 from radlas.errors import ConfigError, DataError
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import IngestRules
-from radlas.ingest.clinical import find_records
+from radlas.ingest.dicom.parsing import parsing
 from radlas.ingest.files import FileRef, list_files, open_file, was_changed
-from radlas.ingest.itk import read_image
-from radlas.ingest.parsing import parsing
+from radlas.ingest.nifti.itk import read_image
 from radlas.ingest.reach import reaching
+from radlas.ingest.table.importer import find_records
 
 from .dicom_corpus import make_series, tumour_on
 from .test_nifti_importer import MASK, write

@@ -19,9 +19,9 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from radlas.ingest import elements
-from radlas.ingest.elements import read_elements
-from radlas.ingest.parsing import PARSE_ERRORS
+from radlas.ingest.dicom import elements
+from radlas.ingest.dicom.elements import read_elements
+from radlas.ingest.dicom.parsing import PARSE_ERRORS
 
 from .dicom_corpus import make_series
 

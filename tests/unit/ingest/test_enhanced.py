@@ -12,7 +12,7 @@ from radlas.digests import voxel_digest
 from radlas.errors import DataError
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import FileRef, IngestRules
-from radlas.ingest.dicom_volume import read_series
+from radlas.ingest.dicom.volume import read_series
 
 from .dicom_corpus import CENTRE, RADII, ellipse, grid, make_rtstruct, make_seg, make_series
 from .odd import name, save, sound

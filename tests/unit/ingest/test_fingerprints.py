@@ -12,7 +12,7 @@ from pydicom.uid import generate_uid
 
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import FileRef, IngestRules
-from radlas.ingest.crawl import crawl
+from radlas.ingest.dicom.crawl import crawl
 from radlas.ingest.files import list_files
 from radlas.ingest.fingerprints import fingerprints, name_fingerprint
 

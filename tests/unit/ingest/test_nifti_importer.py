@@ -18,8 +18,8 @@ from radlas.errors import ConfigError, DataError
 from radlas.geometry import make_geometry, worst_corner_displacement
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Exam, FileRef, IngestRules
-from radlas.ingest.file_names import NamedMask, name_image, name_mask
-from radlas.ingest.nifti_scan import _is_mask
+from radlas.ingest.nifti.names import NamedMask, name_image, name_mask
+from radlas.ingest.nifti.scan import _is_mask
 from radlas.ingest.roi_names import DEFAULT_ROI_MAP
 from radlas.model import Roi, Volume
 

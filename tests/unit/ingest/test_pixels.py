@@ -17,9 +17,9 @@ from tests.no_room import no_room
 
 from radlas.errors import DataError, WorkerError
 from radlas.ingest.base import FileRef
-from radlas.ingest.itk import read_image
-from radlas.ingest.pixels import check_encoding, read_frames
-from radlas.ingest.slice_file import head_of, read_slice
+from radlas.ingest.dicom.pixels import check_encoding, read_frames
+from radlas.ingest.dicom.slice_file import head_of, read_slice
+from radlas.ingest.nifti.itk import read_image
 
 from .dicom_corpus import CANARY, make_series
 from .odd_series import itk_encoded

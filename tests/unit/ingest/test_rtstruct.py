@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from radlas.errors import DataError
 from radlas.geometry import make_geometry
-from radlas.ingest import nesting
 from radlas.ingest.checks import check_rois
-from radlas.ingest.polygons import boundaries_meet, fill_polygon
-from radlas.ingest.rtstruct import XOR, Contour, rasterise
+from radlas.ingest.dicom import nesting
+from radlas.ingest.dicom.polygons import boundaries_meet, fill_polygon
+from radlas.ingest.dicom.rtstruct import XOR, Contour, rasterise
 from radlas.model import Roi
 
 from .dicom_corpus import PLANES, dice, ellipse, grid, inside_ellipse, to_world

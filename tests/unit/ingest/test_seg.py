@@ -10,9 +10,9 @@ import pytest
 
 from radlas.errors import DataError
 from radlas.geometry import Geometry, make_geometry
+from radlas.ingest.dicom.seg import read_segments
 from radlas.ingest.placing import Bounds, place_on_image, place_voxels
 from radlas.ingest.roi_names import DEFAULT_ROI_MAP
-from radlas.ingest.seg import read_segments
 
 from .dicom_corpus import PLANES, grid, inside_ellipse, make_seg, make_series
 

@@ -12,8 +12,8 @@ from pydicom.uid import generate_uid
 
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import FileRef, IngestRules
-from radlas.ingest.clinical_rows import normalise
-from radlas.ingest.table_cells import read_tables
+from radlas.ingest.table.cells import read_tables
+from radlas.ingest.table.rows import normalise
 
 from .dicom_corpus import CENTRE, RADII, ellipse, grid, make_rtstruct, make_series
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from radlas.errors import DataError
 from radlas.ingest.base import FileRef
-from radlas.ingest.itk import read_image
+from radlas.ingest.nifti.itk import read_image
 
 NAMES = ["x.nii", "x.nii.gz", "x.nrrd", "packed.nrrd", "x.mha", "packed.mha"]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from radlas.learn.balance import mean_difference, share_difference
+from radlas.learn.statistics.balance import mean_difference, share_difference
 
 
 def test_a_shift_by_one_deviation_is_one_whatever_the_unit():

@@ -12,13 +12,13 @@ from scipy.special import expit, logit
 from scipy.stats import chi2
 
 from radlas.errors import StudyError
-from radlas.learn.calibration import (
+from radlas.learn.statistics.calibration import (
     calibration,
     calibration_curve,
     calibration_errors,
     logistic,
 )
-from radlas.learn.lowess import smooth
+from radlas.learn.statistics.lowess import smooth
 
 
 @pytest.fixture

@@ -7,7 +7,12 @@ import pytest
 from scipy.special import expit
 
 from radlas.errors import StudyError
-from radlas.learn.decision import decision_curve, net_benefit, reclassification, treat_all
+from radlas.learn.statistics.decision import (
+    decision_curve,
+    net_benefit,
+    reclassification,
+    treat_all,
+)
 
 AT = [0.2, 0.5, 0.8]
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radlas.errors import StudyError
-from radlas.learn.delong import auc, paired, unpaired
+from radlas.learn.statistics.delong import auc, paired, unpaired
 
 TEXTURE, SMOOTHNESS, RADIUS = 1, 4, 0
 

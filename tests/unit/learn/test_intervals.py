@@ -8,10 +8,16 @@ import pytest
 from scipy import stats
 
 from radlas.errors import StudyError
-from radlas.learn.decision import decision_curve
 from radlas.learn.explain import Explanation, group_shares
-from radlas.learn.intervals import bootstrap, clopper_pearson, predictive_values, resamples, wilson
 from radlas.learn.metrics import average_precision, brier, f1_score
+from radlas.learn.statistics.decision import decision_curve
+from radlas.learn.statistics.intervals import (
+    bootstrap,
+    clopper_pearson,
+    predictive_values,
+    resamples,
+    wilson,
+)
 
 
 def test_intervals_of_a_proportion_equal_r():

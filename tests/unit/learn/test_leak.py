@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from radlas.flows.controls import permuted
-from radlas.learn.delong import auc
+from radlas.flows.study.controls import permuted
 from radlas.learn.fit import fit_fold, outer_folds
 from radlas.learn.lasso import L1Logistic
 from radlas.learn.pipeline import build_pipeline
 from radlas.learn.splits import repeated_folds
+from radlas.learn.statistics.delong import auc
 from radlas.learn.study import StudyConfig
 from radlas.learn.training import training_rows
 

@@ -10,9 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from radlas.learn import performance
-from radlas.learn.intervals import bootstrap
-from radlas.learn.left_out import average_precision_without, brier_without, f1_without
 from radlas.learn.metrics import average_precision, brier, f1_score
+from radlas.learn.statistics.intervals import bootstrap
+from radlas.learn.statistics.left_out import average_precision_without, brier_without, f1_without
 from radlas.learn.study import StudyConfig
 
 PAIRS = {

@@ -14,8 +14,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score
 
 from radlas.errors import StudyError
-from radlas.learn.calibration import calibration
-from radlas.learn.intervals import wilson
 from radlas.learn.metrics import (
     at_threshold,
     average_precision,
@@ -28,6 +26,8 @@ from radlas.learn.metrics import (
     roc_points,
 )
 from radlas.learn.settings import Threshold
+from radlas.learn.statistics.calibration import calibration
+from radlas.learn.statistics.intervals import wilson
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from radlas.errors import StudyError
-from radlas.report import checklists, figures_validation, verdict
+from radlas.report import checklists, verdict
+from radlas.report.figures import validation as figures_validation
 from radlas.report.patient import render_patient
 from radlas.report.render import compose, render
 from radlas.report.thumbnail import make_thumbnail

@@ -11,7 +11,7 @@ from radlas.learn.pipeline import build_pipeline
 from radlas.learn.settings import Harmonise, Selection
 from radlas.report import checklists
 from radlas.report.check import name_random_blocks
-from radlas.report.figures_explain import _swarm_row
+from radlas.report.figures.explain import _swarm_row
 from radlas.report.method import pipeline_words
 from radlas.report.render import render
 

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radlas.features.settings import RadiomicsSettings, image_type_names
-from radlas.report import figures, verdict
 from radlas.report import format as fmt
-from radlas.report.figures_patients import _three_patients
+from radlas.report import verdict
+from radlas.report.figures import ground as figures
+from radlas.report.figures.patients import _three_patients
 from radlas.report.render import render
 
 from .fixture import make_evidence

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from radlas.report import figures_model, figures_validation, verdict
-from radlas.report.evidence_validation import NOT_IMPUTED, WITHIN
+from radlas.report import verdict
+from radlas.report.evidence.validation import NOT_IMPUTED, WITHIN
+from radlas.report.figures import model as figures_model
+from radlas.report.figures import validation as figures_validation
 
 from .fixture import interval
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from radlas.bucket import Bucket
+from radlas.places.bucket import Bucket
 from radlas.store import delta
 from radlas.store.layout import init_store
 from radlas.store.leases import LEASE

@@ -17,11 +17,11 @@ import obstore
 import pytest
 from tests.no_room import no_room
 
-from radlas import answers, objects
-from radlas.bucket import Bucket
 from radlas.errors import ConfigError, StoreError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
-from radlas.objects import Objects
+from radlas.places import answers, objects
+from radlas.places.bucket import Bucket
+from radlas.places.objects import Objects
 from radlas.store import delta, leases
 from radlas.store.frozen import read_snapshots
 from radlas.store.layout import init_store, open_store
@@ -275,7 +275,7 @@ def test_what_a_writer_left_that_was_killed_goes_with_the_next(kept, tmp_path, m
     monkeypatch.setattr(tempfile, "tempdir", None)
     code = (
         "import os, sys\n"
-        "from radlas.bucket import Bucket\n"
+        "from radlas.places.bucket import Bucket\n"
         "with Bucket(sys.argv[1]).staging('volumes/a') as prepared:\n"
         "    (prepared / 'voxels').write_bytes(b'x')\n"
         "    os.kill(os.getpid(), 9)\n"

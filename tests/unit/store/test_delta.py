@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.no_room import no_room
 
 from radlas.errors import StoreError
-from radlas.flows.storable import unstorable
+from radlas.flows.cases.storable import unstorable
 from radlas.store import delta
 from radlas.store.layout import init_store
 from radlas.tables import RADIOMICS, RADIOMICS_FEATURES, TABLES

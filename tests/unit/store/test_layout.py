@@ -55,10 +55,10 @@ def test_a_second_init_refuses_and_changes_nothing(address):
 def test_of_two_that_make_a_store_at_once_one_is_told(address, monkeypatch):
     """Both saw an empty place."""
     init_store(address)
-    monkeypatch.setattr("radlas.place.Folder.size", lambda *_: None)
-    monkeypatch.setattr("radlas.bucket.Bucket.size", lambda *_: None)
-    monkeypatch.setattr("radlas.place.Folder.is_free", lambda _: True)
-    monkeypatch.setattr("radlas.bucket.Bucket.is_free", lambda _: True)
+    monkeypatch.setattr("radlas.places.place.Folder.size", lambda *_: None)
+    monkeypatch.setattr("radlas.places.bucket.Bucket.size", lambda *_: None)
+    monkeypatch.setattr("radlas.places.place.Folder.is_free", lambda _: True)
+    monkeypatch.setattr("radlas.places.bucket.Bucket.is_free", lambda _: True)
     with pytest.raises(StoreError, match="there is a store already"):
         init_store(address)
 

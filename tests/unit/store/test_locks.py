@@ -9,8 +9,8 @@ import sys
 import pytest
 from tests.no_room import no_room
 
-from radlas.bucket import Bucket
 from radlas.errors import StoreError
+from radlas.places.bucket import Bucket
 from radlas.store.layout import init_store, open_store
 from radlas.store.locks import writing
 

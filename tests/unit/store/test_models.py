@@ -7,8 +7,8 @@ from contextlib import suppress
 import obstore
 import pytest
 
-from radlas.bucket import Bucket
 from radlas.errors import ConfigError, StoreError
+from radlas.places.bucket import Bucket
 from radlas.store import models
 from radlas.store.layout import init_store
 from radlas.store.models import (

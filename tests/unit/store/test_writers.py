@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from deltalake.exceptions import CommitFailedError
 
-from radlas.bucket import Bucket
 from radlas.errors import StoreError
+from radlas.places.bucket import Bucket
 from radlas.store import delta
 from radlas.store.parts import read_part
 from radlas.store.query import connect, run_sql

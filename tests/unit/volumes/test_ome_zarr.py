@@ -15,7 +15,7 @@ from ome_zarr_models.v05 import Image
 
 from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
-from radlas.place import Folder
+from radlas.places.folder import Folder
 from radlas.volumes.shard import CHUNK, read_array
 from radlas.volumes.zarr import volume_name, write_case
 

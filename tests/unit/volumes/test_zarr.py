@@ -16,7 +16,8 @@ from scipy.spatial.transform import Rotation
 from radlas.errors import DataError, StoreError
 from radlas.geometry import Geometry, make_geometry
 from radlas.model import Roi, Volume
-from radlas.place import Folder, open_place
+from radlas.places.folder import Folder
+from radlas.places.place import open_place
 from radlas.volumes.chunks import image_chunks, image_shard
 from radlas.volumes.record import Told
 from radlas.volumes.zarr import (

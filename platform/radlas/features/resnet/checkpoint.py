@@ -21,7 +21,7 @@ from safetensors.numpy import save
 from radlas.digests import file_digest
 from radlas.errors import ConfigError
 from radlas.features.resnet.form import FORMS
-from radlas.stages import whole
+from radlas.places.stages import whole
 
 Array = NDArray[Any]
 State = Mapping[str, Array]

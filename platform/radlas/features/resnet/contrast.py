@@ -32,7 +32,7 @@ from radlas.features.resnet.exact import exactly
 from radlas.features.resnet.form import FEATURES, Variant
 from radlas.features.resnet.network import ResNet18
 from radlas.features.resnet.weights import on_device, random_network
-from radlas.stages import whole
+from radlas.places.stages import whole
 
 Array = NDArray[np.floating[Any]]
 _LAST = 50  # steps that figures are means of

@@ -1,0 +1,178 @@
+"""Whom a prediction is about: the cases asked for, and those that a harmoniser adapts by."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from radlas.errors import ConfigError, StudyError
+from radlas.flows.study.blocks import as_fitted, block_sets, study_matrix
+from radlas.flows.study.dataset import read_people
+from radlas.learn.fitted import FittedModel
+from radlas.learn.study import StudyConfig
+from radlas.store.layout import Store
+from radlas.store.query import connect
+from radlas.store.recipes import load_recipe
+from radlas.words import counted
+
+
+class Company(NamedTuple):
+    """Cases with their features, one row per case in ``X`` and ``people``.
+
+    Attributes:
+        cases: Those that were asked for and can be predicted, in the order asked.
+        X: Raw features in the model's columns.
+        people: ``subject_id``, ``centre`` and the clinical columns.
+        lacking: Case to the block it has no value of; asked for or not, it is in no row.
+        asked: All that were asked for, with their ``people``.
+    """
+
+    cases: list[str]
+    X: pd.DataFrame
+    people: pd.DataFrame
+    lacking: Mapping[str, str]
+    asked: pd.DataFrame
+
+
+def gather_company(
+    store: Store,
+    available: Sequence[str],
+    study: StudyConfig,
+    model: FittedModel,
+    given: Sequence[str],
+) -> Company:
+    """The cases as the store holds them now; what one of them lacks is no other's trouble.
+
+    Args:
+        store: The store.
+        available: Feature sets that the model was trained on.
+        study: Its protocol, with this one model.
+        model: The model.
+        given: Case ids, or their first digits.
+
+    Raises:
+        ConfigError: A case is unknown or ambiguous.
+        StudyError: All cases that were asked for lack a whole block of the model's features.
+    """
+    lenient = study.model_copy(update={"impute_missing_blocks": True})  # looked at case by case
+    with connect(store) as live:
+        people = read_people(live)
+        known = sorted(map(str, people.index))
+        asked = list(dict.fromkeys(_case(known, one) for one in given))
+        described = _described(live, store, available, study)
+        there = people.loc[_with_others(model, people, asked, described)]
+        found = study_matrix(live, store, available, lenient, there, alone=True)
+        X = as_fitted(found, model, there)
+    lacking = _lacking(X, model, study)
+    cases = [case for case in asked if case not in lacking]
+    if not cases:
+        told = ", ".join(f"{case[:8]} of block {lacking[case]}" for case in asked)
+        raise StudyError(f"no value of block: {told}", f"model {model.model}", "run radlas extract")
+    kept = ~X.index.isin(list(lacking))
+    return Company(cases, X[kept], there[kept], lacking, people.loc[asked])
+
+
+def trained_on(
+    model: FittedModel, training: pd.DataFrame, there: pd.DataFrame
+) -> dict[str, dict[str, Any]]:
+    """Per case whether its patient was trained on, by whatever name.
+
+    Args:
+        model: The model.
+        training: ``people`` of the cases it was fitted on.
+        there: ``people`` of the cases that are asked about.
+
+    Returns:
+        ``trained_on``; ``trained_as``, the training case that holds this image, under another
+        pseudonym perhaps, and ``out_of_fold``, the risk that models not of it gave; both ``None``
+        if there is none.
+    """
+    pooled = model.out_of_fold().set_index("case")["probability"]
+    images = training["voxel_digest"].dropna()
+    case_of = {str(image): str(case) for case, image in images.items()}
+    trained = there["subject_id"].isin(model.oof["subject"])
+    found = {}
+    for case, image in there["voxel_digest"].items():
+        twin = str(case) if case in pooled.index else case_of.get(str(image))
+        found[str(case)] = {
+            "trained_on": bool(trained[case]) or twin is not None,
+            "trained_as": twin,
+            "out_of_fold": None if twin is None else float(pooled[twin]),
+        }
+    return found
+
+
+def refused_cases(company: Company) -> list[dict[str, str]]:
+    """Cases that were asked for and cannot be predicted: ``case_id centre block``."""
+    return [
+        {"case_id": str(case), "centre": str(centre), "block": company.lacking[case]}
+        for case, centre in company.asked["centre"].items()
+        if case in company.lacking
+    ]
+
+
+def left_out_lines(company: Company) -> list[str]:
+    """The same for a person, and whom nobody asked for and nothing was adapted by."""
+    lines = [
+        f"  case {one['case_id'][:8]} ({one['centre']}): not predicted, no value of block"
+        f" {one['block']}: run radlas extract"
+        for one in refused_cases(company)
+    ]
+    others = sorted(set(company.lacking) - set(company.asked.index))
+    if others:
+        lines.append(
+            f"  {counted(len(others), 'case')} beside them: no value of a block, so nothing was"
+            f" adapted by {', '.join(case[:8] for case in others)}"
+        )
+    return lines
+
+
+def _with_others(
+    model: FittedModel, people: pd.DataFrame, cases: list[str], described: set[str]
+) -> list[str]:
+    """The cases, and those by whose images a harmoniser adapts to their new centre."""
+    step = model.pipeline.named_steps.get("harmonise")
+    if step is None or step.on_unseen != "adapt":
+        return cases
+    new = set(people["centre"].loc[cases]) - set(step.centres_)
+    others = people.index[people["centre"].isin(new) & people.index.isin(described)]
+    return [*cases, *(case for case in others if case not in set(cases))]
+
+
+def _described(
+    connection: Any, store: Store, available: Sequence[str], study: StudyConfig
+) -> set[str]:
+    """Cases that have rows of every feature set the model takes."""
+    found: list[set[str]] = []
+    for name in set(block_sets(store, available, study).values()):
+        table = load_recipe(store, name)["table"]
+        sql = f"select distinct case_id from {table} where feature_set = ?"
+        found.append({case for (case,) in connection.sql(sql, params=[name]).fetchall()})
+    return set.intersection(*found) if found else set()
+
+
+def _lacking(X: pd.DataFrame, model: FittedModel, study: StudyConfig) -> dict[str, str]:
+    """Cases without a single value of a block, which would become the training medians."""
+    found: dict[str, str] = {}
+    if study.impute_missing_blocks:
+        return found
+    for block in study.models[model.model]:
+        if study.blocks[block].table is None:
+            continue
+        columns = [name for name, owner in model.blocks.items() if owner == block]
+        absent = X.index[X[columns].isna().all(axis=1)]
+        found |= {str(case): block for case in absent if str(case) not in found}
+    return found
+
+
+def _case(known: Sequence[str], given: str) -> str:
+    """The case that is meant, of all of the store, sorted."""
+    first, last = bisect_left(known, given), bisect_left(known, f"{given}\U0010ffff")
+    if last - first != 1:
+        what = f"{last - first or 'no'} cases start with {given!r}"
+        hint = "give more digits of one case" if last > first else "radlas query lists cases"
+        raise ConfigError(what, "predict", hint)
+    return known[first]

@@ -1,0 +1,127 @@
+"""From a snapshot and a study to the rows a model may see, and those it may not."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from radlas.errors import StudyError
+from radlas.flows.study.blocks import study_matrix
+from radlas.learn.design import labels
+from radlas.learn.study import StudyConfig
+from radlas.store.frozen import Snapshot
+from radlas.store.layout import Store
+from radlas.store.masks import load_mask
+from radlas.store.snapshots import open_snapshot
+from radlas.words import counted
+
+_NAMED = 6  # cases in a message
+
+
+class Dataset(NamedTuple):
+    """Cases of one role, one row per case in all three frames, sorted by case id.
+
+    Attributes:
+        X: Raw features ``roi__image_type__feature``, NaN where missing.
+        y: 1 for positive, 0 for negative.
+        people: ``subject_id``, ``centre`` and the clinical columns.
+    """
+
+    X: Any
+    y: Any
+    people: Any
+
+
+def load_people(store: Store, snapshot: Snapshot) -> Any:
+    """Every case of the snapshot with its subject's clinical record; index ``case_id``.
+
+    Raises:
+        StudyError: Rows would not be independent: a subject has several cases, or one image
+            belongs to several subjects (the same patient, ingested under two centres).
+    """
+    with open_snapshot(store, snapshot) as connection:
+        people = read_people(connection)
+    _check_independent(people, f"snapshot {snapshot.label}")
+    return people
+
+
+def read_people(connection: Any) -> Any:
+    """Every case with its subject's clinical record; index ``case_id``, sorted."""
+    query = "select * exclude (run_id, recorded_at, row_digest) from cases order by case_id"
+    header = connection.sql(query).to_arrow_table().to_pandas().set_index("case_id")
+    query = "select * exclude (centre, run_id, recorded_at, row_digest) from clinical"
+    record = connection.sql(query).to_arrow_table().to_pandas().set_index("subject_id")
+    for column in ("sex", "age_years"):  # the clinical record knows better than an image header
+        told = header["subject_id"].map(record.pop(column))
+        header[column] = told.combine_first(header[column])
+    return header.join(record, on="subject_id")
+
+
+def load_dataset(
+    store: Store, snapshot: Snapshot, study: StudyConfig, centres: tuple[str, ...]
+) -> Dataset:
+    """The labelled cases of some centres; only these rows decide which columns there are.
+
+    Raises:
+        StudyError: A centre is not in the snapshot, a value has no declared class, no case is
+            left, or a case was not extracted.
+    """
+    people = load_people(store, snapshot)
+    missing = set(centres) - set(people["centre"])
+    if missing:
+        raise StudyError(
+            f"no case of centre {', '.join(sorted(missing))}",
+            f"snapshot {snapshot.label}",
+            f"its centres: {', '.join(sorted(set(people['centre'])))}",
+        )
+    people = people[people["centre"].isin(centres)]
+    by_subject = labels(people.reset_index(), study.outcome)
+    people = people[people["subject_id"].isin(by_subject.index)]
+    if people.empty:
+        raise StudyError("no labelled case is left", f"centres {', '.join(centres)}")
+    y = people["subject_id"].map(by_subject).rename("label")
+    with open_snapshot(store, snapshot) as connection:
+        X = study_matrix(connection, store, snapshot.feature_sets, study, people)
+    return Dataset(X.drop(columns=_unstable(store, study, X.columns)), y, people)
+
+
+def _unstable(store: Store, study: StudyConfig, columns: Any) -> list[str]:
+    """Columns that the study's mask of stable features refuses.
+
+    Raises:
+        ConfigError: There is no such mask.
+        StudyError: It was made of patients whom the study may not look at.
+    """
+    if study.stability.mask is None:
+        return []
+    mask = load_mask(store, study.stability.mask)
+    others = sorted(set(mask["centres"]) - set(study.training_centres))
+    if others:
+        raise StudyError(
+            f"the mask of stable features was made of patients of {', '.join(others)}",
+            f"study {study.name}",
+            "make it of the training centres alone: radlas stability",
+        )
+    refused = set(mask["refused"])
+    return [name for name in columns if name in refused]
+
+
+def _check_independent(header: Any, where: str) -> None:
+    repeated = header["subject_id"].duplicated(keep=False)
+    if repeated.any():
+        raise StudyError(
+            f"several cases of {counted(header['subject_id'][repeated].nunique(), 'subject')}",
+            where,
+            "choose one case per subject: radlas snapshot create --cohort 'select case_id …'",
+        )
+    images = header[header["voxel_digest"].notna()]
+    shared = images[images["voxel_digest"].duplicated(keep=False)]
+    if len(shared):
+        named = sorted(f"{case[:8]} of {centre}" for case, centre in shared["centre"].items())
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        told = ", ".join(named[:_NAMED]) + more
+        raise StudyError(
+            f"{len(shared)} cases share their image with another subject's: {told}",
+            where,
+            "the same patient under two names would be trained on and tested on: leave one out by"
+            " radlas snapshot create --cohort",
+        )

@@ -1,0 +1,286 @@
+"""The pixels of one DICOM slice: whole, grey, lossless, rescaled by the slice's own numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, BinaryIO
+
+import numpy as np
+import pydicom
+import SimpleITK
+from numpy.typing import NDArray
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import generate_frames
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
+
+from radlas.ingest.deidentify import safe_number
+from radlas.ingest.dicom.parsing import parsing
+from radlas.ingest.reach import on_disk
+from radlas.reasons import data_error
+
+_LOSSLESS = {JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless}
+# pydicom has no decoder of its own for these; ITK has one, and needs no further package.
+_BY_ITK = {JPEGLossless, JPEGLosslessSV1, JPEG2000Lossless}
+_END_OF_STREAM = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
+_PIXEL_MODULE = (
+    "SamplesPerPixel",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+)
+# Words of the standard alone are told: a damaged header may hold a name here.
+_MEANINGS = {
+    "MONOCHROME1",
+    "MONOCHROME2",
+    "PALETTE COLOR",
+    "RGB",
+    "YBR_FULL",
+    "YBR_FULL_422",
+    "YBR_ICT",
+    "YBR_RCT",
+}
+_NATIVE = {
+    ImplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    DeflatedExplicitVRLittleEndian,
+}
+_LARGEST = 2**31 - 1
+_UNDEFINED = 0xFFFFFFFF  # length of an element
+_VALUES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+
+def read_dataset(stream: BinaryIO, where: str = "") -> Dataset:
+    """A whole file by pydicom, with the pixel data as long as it says it is.
+
+    Where the type of the element is damaged, pydicom reads its length at another place, and takes
+    what is left of the file for pixels: all of them shifted.
+
+    Raises:
+        DataError: ``truncated_pixels``: the file ends inside the pixel data.
+        Whatever pydicom raises on damaged files: see ``parsing``.
+    """
+    dataset = pydicom.dcmread(stream, force=True)
+    for name in _VALUES:
+        element = dataset.get_item(name)
+        if not isinstance(element, RawDataElement) or element.length == _UNDEFINED:
+            continue
+        if (held := len(element.value or b"")) != element.length:
+            what = f"the pixel data holds {held} of {element.length} bytes"
+            raise data_error("truncated_pixels", what, where)
+    return dataset
+
+
+def read_frames(dataset: Dataset, count: int, where: str = "") -> NDArray[Any]:
+    """Stored values of all frames of a file, shape ``(frame, y, x)``; not rescaled nor inverted.
+
+    Raises:
+        DataError: ``not_grey``, ``lossy_pixels``, ``unknown_encoding``, ``truncated_pixels`` or
+            ``unreadable_file``.
+    """
+    with parsing("the pixel data", where):
+        _fill_in(dataset)
+        check_encoding(dataset, where)
+        _check_whole(dataset, count, where)
+        pixels = decode(dataset)
+    shape = (count, int(dataset.Rows), int(dataset.Columns))
+    if pixels.size != np.prod(shape):
+        raise data_error("not_grey", f"pixels of shape {pixels.shape}", where)
+    frames: NDArray[Any] = pixels.reshape(shape)
+    return frames
+
+
+def _fill_in(dataset: Dataset) -> None:
+    """What old files leave out and pydicom asks for: one grey value can be read in one way only."""
+    grey = str(dataset.get("PhotometricInterpretation") or "MONOCHROME2")
+    if dataset.get("SamplesPerPixel") in {None, 1} and grey.startswith("MONOCHROME"):
+        dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, grey
+    meta = getattr(dataset, "file_meta", None)
+    if meta is None or "TransferSyntaxUID" not in meta:
+        implicit, little = dataset.original_encoding
+        meta = dataset.file_meta = meta or FileMetaDataset()
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+
+
+def decode(dataset: Dataset) -> NDArray[Any]:
+    """Stored values of all frames, decoded by pydicom, or by ITK what that cannot decode.
+
+    Raises:
+        Whatever they raise on damaged files: see ``parsing``.
+    """
+    by_itk = dataset.file_meta.TransferSyntaxUID in _BY_ITK
+    pixels: NDArray[Any] = decode_by_itk(dataset) if by_itk else dataset.pixel_array
+    return pixels
+
+
+def decode_by_itk(dataset: Dataset) -> NDArray[Any]:
+    """Stored values of a compressed file: its pixels alone, handed to ITK under no name.
+
+    Raises:
+        RuntimeError: The stream is damaged.
+    """
+    bare = Dataset()
+    for keyword in _PIXEL_MODULE:
+        setattr(bare, keyword, dataset[keyword].value)
+    bare.SOPClassUID, bare.SOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
+    bare.PhotometricInterpretation = "MONOCHROME2"  # MONOCHROME1 would be inverted
+    if dataset.get("NumberOfFrames"):
+        bare.NumberOfFrames = dataset.NumberOfFrames
+    bare.PixelData = dataset.PixelData
+    bare["PixelData"].VR = "OB"
+    bare["PixelData"].is_undefined_length = True
+    bare.file_meta = FileMetaDataset()
+    bare.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
+    with on_disk("pixels.dcm", partial(bare.save_as, enforce_file_format=True)) as path:
+        pixels: NDArray[Any] = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path)))
+    return pixels
+
+
+def check_encoding(dataset: Dataset, where: str = "") -> None:
+    """Refuse pixels that are not what the scanner measured, or that nobody here can decode.
+
+    Raises:
+        DataError: ``not_grey``, ``lossy_pixels``, ``unknown_encoding``, ``bad_pixels`` or
+            ``bad_rescale``.
+    """
+    samples = int(dataset.get("SamplesPerPixel") or 1)
+    meaning = str(dataset.get("PhotometricInterpretation") or "MONOCHROME2")
+    if samples != 1 or not meaning.startswith("MONOCHROME"):
+        said = meaning if meaning in _MEANINGS else "of an unknown meaning"
+        raise data_error("not_grey", f"{samples} samples per pixel, {said}", where)
+    if str(dataset.get("LossyImageCompression") or "") == "01":
+        ratio = safe_number(dataset.get("LossyImageCompressionRatio"))
+        raise data_error("lossy_pixels", f"lossy compression, ratio {ratio or 'unknown'}", where)
+    if dataset.get("ModalityLUTSequence"):
+        raise data_error("bad_rescale", "stored values go through a lookup table", where)
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if syntax in _LOSSLESS | _NATIVE:
+        return
+    if syntax is not None and "JPEG" in syntax.keyword:
+        raise data_error("lossy_pixels", f"encoded as {syntax.name}", where)
+    name = syntax.name if syntax is not None and syntax.keyword else "a private one"
+    raise data_error("unknown_encoding", f"transfer syntax: {name}", where)
+
+
+def rescale(
+    slices: Sequence[NDArray[Any]],
+    slopes: Sequence[float | None],
+    shifts: Sequence[float | None],
+) -> list[NDArray[Any]]:
+    """Apply each slice's own slope and intercept; whole numbers stay whole.
+
+    Args:
+        slices: Stored values, shape ``(y, x)`` each.
+        slopes: None where a slice states none.
+        shifts: None where a slice states none.
+
+    Raises:
+        DataError: ``bad_rescale``: a slope is zero, a number is not finite, or some slices state
+            what others leave out.
+    """
+    slopes, shifts = _stated(slopes, 1.0), _stated(shifts, 0.0)
+    if not (np.isfinite([*slopes, *shifts]).all() and all(slopes)):
+        what = f"slopes {min(slopes):g} to {max(slopes):g}, intercepts {min(shifts):g}"
+        raise data_error("bad_rescale", f"{what} to {max(shifts):g}")
+    whole = all(one.dtype.kind in "iu" for one in slices)
+    if whole and set(slopes) == {1.0} and set(shifts) == {0.0}:
+        return list(slices)
+    if whole and set(slopes) == {1.0} and all(shift.is_integer() for shift in shifts):
+        highest = max(abs(shift) for shift in shifts) + max(
+            np.abs(_ends(one)).max() for one in slices
+        )
+        if highest <= _LARGEST:
+            pairs = zip(slices, shifts, strict=True)
+            return [one.astype(np.int32) + np.int32(shift) for one, shift in pairs]
+    triples = zip(slices, slopes, shifts, strict=True)
+    with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+        return [(one * np.float64(slope) + shift).astype("f4") for one, slope, shift in triples]
+
+
+def _stated(numbers: Sequence[float | None], default: float) -> list[float]:
+    stated = {number for number in numbers if number is not None}
+    if None in numbers and stated - {default}:
+        lacking = sum(number is None for number in numbers)
+        what = f"{lacking} of {len(numbers)} slices state no slope or intercept, as the others do"
+        raise data_error("bad_rescale", what)
+    return [default if number is None else number for number in numbers]
+
+
+def _ends(values: NDArray[Any]) -> NDArray[np.float64]:
+    return np.array([values.min(), values.max()], dtype=np.float64)
+
+
+def _check_whole(dataset: Dataset, frames: int, where: str) -> None:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    name = max(_VALUES, key=lambda one: len(dataset.get(one) or b""))
+    held = dataset.get(name) or b""
+    if syntax not in _NATIVE:
+        _check_stream(held, frames, ends=syntax != RLELossless, where=where)
+        return
+    if held and dataset[name].is_undefined_length:
+        raise data_error("bad_pixels", "compressed pixels under an uncompressed syntax", where)
+    row = int(dataset.Columns) * int(dataset.BitsAllocated) // 8
+    expected = frames * int(dataset.Rows) * row
+    if len(held) < expected:
+        what = f"the pixel data holds {len(held)} of {expected} bytes"
+        raise data_error("truncated_pixels", what, where)
+    if len(held) - expected >= row:  # padding is shorter
+        what = f"the pixel data holds {len(held)} bytes, and size and depth speak of {expected}"
+        raise data_error("bad_pixels", what, where)
+    if name == "PixelData":
+        _check_bits(dataset, np.frombuffer(held, np.uint8), where)
+
+
+def _check_bits(dataset: Dataset, held: NDArray[np.uint8], where: str) -> None:
+    """Bits that are no part of a value must hold nothing, its sign, or a declared overlay."""
+    size, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
+    if not (0 < stored <= size and int(dataset.HighBit) == stored - 1):
+        what = f"{stored} bits stored of {size}, the highest of them bit {dataset.HighBit}"
+        raise data_error("bad_pixels", what, where)
+    if dataset.get("PixelRepresentation") not in {0, 1}:
+        raise data_error("bad_pixels", "the header does not say whether pixels have a sign", where)
+    overlay = any(element.tag.group & 0xFF00 == 0x6000 for element in dataset)
+    if stored == size or size not in {8, 16, 32} or overlay:
+        return
+    order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
+    kind = f"{order}{'i' if dataset.PixelRepresentation else 'u'}{size // 8}"
+    values = held[: len(held) // (size // 8) * (size // 8)].view(kind)
+    if above := unused_bits(values, stored):
+        raise data_error("bad_pixels", f"{above} values need more than {stored} bits", where)
+
+
+def unused_bits(values: NDArray[Any], stored: int) -> int:
+    """How many values hold something above their stored bits that is not their sign."""
+    signs = values >> (stored - 1) if values.dtype.kind == "i" else values >> stored
+    odd = signs != 0
+    if values.dtype.kind == "i":  # extended by its sign, or filled with zeros
+        filled = values.view(values.dtype.str.replace("i", "u")) >> stored == 0
+        odd &= (signs != -1) & ~filled
+    return int(np.count_nonzero(odd))
+
+
+def _check_stream(held: bytes, frames: int, *, ends: bool, where: str) -> None:
+    """Decoders fill what a cut stream lacks with grey, some without a word."""
+    streams = list(generate_frames(held, number_of_frames=frames)) if held else []
+    whole = [one for one in streams if not ends or one.rstrip(b"\0").endswith(_END_OF_STREAM)]
+    if len(whole) < frames:
+        what = f"{frames - len(whole)} of {frames} compressed frames end too early"
+        raise data_error("truncated_pixels", what, where)

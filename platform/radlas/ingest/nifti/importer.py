@@ -1,0 +1,128 @@
+"""The importer of NIfTI, NRRD and MHA: one file per image, one per mask, linked by their names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from radlas.errors import DataError
+from radlas.geometry import Geometry, slices_first
+from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
+from radlas.ingest.checks import image_flags
+from radlas.ingest.deidentify import image_facts
+from radlas.ingest.files import name_of
+from radlas.ingest.grids import checked_volume
+from radlas.ingest.labels import ANY, embedded_labels, inventory, labelled_voxels, told
+from radlas.ingest.masks import Drawn, Placed, rois_of
+from radlas.ingest.nifti.itk import read_image
+from radlas.ingest.nifti.names import name_mask
+from radlas.ingest.nifti.scan import scan_files
+from radlas.ingest.placing import Bounds, place_on_image
+from radlas.ingest.reach import reaching
+from radlas.ingest.roi_names import resolve_roi_map
+from radlas.reasons import data_error
+
+_PHANTOM_FILE = "phantom.json"
+
+
+class NiftiImporter:
+    """Reads ``<subject>_<what>.<ending>`` files of NIfTI, NRRD and MHA; see ``file_names``."""
+
+    def find(self, source: Path, rules: IngestRules) -> Scan:
+        """Everything in the source, from file names alone.
+
+        Raises:
+            ConfigError: The source does not exist or holds no image; the rules are wrong.
+        """
+        return scan_files(source, rules)
+
+    def read(self, exam: Exam, rules: IngestRules) -> ExamData:
+        """The volume, its ROIs on the volume's grid, and whether it is a phantom.
+
+        Raises:
+            DataError: A file is damaged, the image is no volume of finite numbers, or a mask has
+                another label or another grid.
+            OSError: A file cannot be reached; names no path.
+        """
+        image = read_image(exam.images[0])
+        geometry, voxels = slices_first(image.geometry, image.voxels)
+        turned = ("axes_reordered",) if geometry is not image.geometry else ()
+        if min(len(voxels), len(image.voxels)) < 2:
+            raise data_error("too_few_slices", "1 slice")
+        volume = checked_volume(voxels, geometry)
+        drawn = [one for ref in exam.masks for one in _drawings(ref, exam.subject, geometry, rules)]
+        rois = rois_of(drawn, resolve_roi_map(rules.names, rules.labels), rules.minimum_voxels)
+        phantom = beside_phantom(exam.images[0])
+        facts = image_facts(image.metadata, beside_phantom=phantom)
+        flags = (*image.flags, *turned, *image_flags(volume.voxels))
+        return ExamData(volume, rois, facts, flags)
+
+
+def beside_phantom(ref: FileRef) -> bool:
+    """True if a ``phantom.json`` lies in the source of an image: in its folder or up to two above.
+
+    Two, because the grammar allows one folder per subject or kind, and one for a cohort.
+
+    Raises:
+        OSError: The source cannot be reached; names no path.
+    """
+    with reaching():
+        if any((folder / _PHANTOM_FILE).is_file() for folder in list(ref.path.parents)[:3]):
+            return True
+        if not ref.member:
+            return False
+        with ZipFile(ref.path) as archive:
+            return any(name.split("/")[-1] == _PHANTOM_FILE for name in archive.namelist())
+
+
+class _MaskFile:
+    """One mask file, read when it is first needed.
+
+    Args:
+        ref: The file.
+        geometry: Grid of the image.
+        rules: Labels, and how far the mask may lie off.
+    """
+
+    def __init__(self, ref: FileRef, geometry: Geometry, rules: IngestRules) -> None:
+        self.ref, self._geometry, self._rules = ref, geometry, rules
+
+    @cached_property
+    def _content(self) -> tuple[NDArray[np.generic], Geometry, dict[str, str], dict[float, int]]:
+        try:
+            mask = read_image(self.ref)
+        except DataError as error:
+            raise error.at("mask") from error
+        return mask.voxels, mask.geometry, mask.metadata, inventory(mask.voxels)
+
+    def drawings(self, name: str) -> list[Drawn]:
+        """The file's ROI under its own name, or one for each label that is declared and there."""
+        labels = tuple((roi, value) for roi, value in self._rules.labels.items() if roi != ANY)
+        if not labels and name_of(self.ref).lower().endswith(".seg.nrrd"):
+            labels = embedded_labels(self._content[2])
+        if not labels:
+            own = self._rules.labels.get(ANY)
+            return [Drawn(name, "image", hollow=False, place=partial(self._place, own))]
+        found = self._content[3]
+        return [
+            Drawn(roi, "image", hollow=False, place=partial(self._place, value))
+            for roi, value in labels
+            if float(value) in found
+        ]
+
+    def _place(self, label: int | None) -> Placed:
+        values, grid, _, found = self._content
+        inside, flags = labelled_voxels(values, label, found)
+        bounds = Bounds(self._rules.snap_voxels, self._rules.resample_mm)
+        placed = place_on_image(inside, grid, self._geometry, bounds)
+        return replace(placed, flags=(*placed.flags, *flags), values=told(found))
+
+
+def _drawings(ref: FileRef, subject: str, geometry: Geometry, rules: IngestRules) -> list[Drawn]:
+    named = name_mask(ref, [subject])
+    return _MaskFile(ref, geometry, rules).drawings(named.name if named else "")

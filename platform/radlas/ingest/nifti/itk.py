@@ -1,0 +1,134 @@
+"""Image files other than DICOM: voxels and a checked grid in LPS. Formats without a checksum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK
+from numpy.typing import NDArray
+
+from radlas.geometry import Geometry, make_geometry
+from radlas.ingest.base import FileRef
+from radlas.ingest.files import name_of, open_file
+from radlas.ingest.nifti.nifti_file import read_nifti
+from radlas.ingest.nifti.text_data import check_data
+from radlas.ingest.nifti.text_headers import ONE_IMAGE, check_header, read_header
+from radlas.ingest.reach import on_disk, reaching
+from radlas.reasons import data_error
+from radlas.words import counted
+
+# A damaged NIfTI header still loads; no MR voxel or field of view lies outside these [mm].
+_FINEST, _WIDEST = 0.01, 3000.0
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class ImageContent:
+    """An image file as read.
+
+    Attributes:
+        voxels: Shape ``(z, y, x)``; float64 as float32.
+        geometry: In LPS [mm].
+        metadata: Text fields.
+        flags: ``no_orientation``: the file does not say where it lies in the patient.
+    """
+
+    voxels: NDArray[Any]
+    geometry: Geometry
+    metadata: dict[str, str]
+    flags: tuple[str, ...]
+
+
+def read_image(ref: FileRef) -> ImageContent:
+    """Voxels, grid and text fields of a NIfTI, NRRD or MHA file.
+
+    Raises:
+        DataError: ``unreadable_file``; ``truncated_pixels``; ``bad_geometry``: no plausible
+            grid; ``not_grey``: not three dimensions of one real number per voxel;
+            ``ambiguous_geometry``: a NIfTI header that contradicts itself; ``missing_geometry``;
+            ``bad_rescale``; ``bad_pixels``: the header and the voxels contradict each other;
+            ``unsupported_format`` or ``unknown_encoding``.
+        OSError: The file cannot be reached; names no path.
+    """
+    with _on_disk(ref) as path, reaching():
+        read = read_nifti if _is_nifti(ref) else _read_by_itk
+        voxels, geometry, metadata, flags = read(path)
+    _check_plausible(geometry)
+    if voxels.dtype == np.float64:
+        voxels = voxels.astype(np.float32)
+    return ImageContent(voxels, geometry, metadata, flags)
+
+
+def _read_by_itk(
+    path: Path,
+) -> tuple[NDArray[Any], Geometry, dict[str, str], tuple[str, ...]]:
+    header = read_header(path)
+    flags = check_header(header)
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # type: ignore[no-untyped-call]  # they hold paths
+    try:
+        image = SimpleITK.ReadImage(str(path))
+    except RuntimeError as error:
+        _check_reachable(path)  # ITK tells a lost file and a damaged one alike
+        # The text of ITK's error holds the path, and the path may hold a name.
+        if "orthonormal" in str(error):
+            raise data_error("bad_geometry", "axes are not orthonormal") from None
+        raise data_error("unreadable_file", "NRRD or MHA file cannot be parsed") from None
+    voxels, grid = SimpleITK.GetArrayFromImage(image), _grid(image)
+    check_data(path, header, voxels)
+    return voxels, grid, _metadata(image), flags
+
+
+def _check_reachable(path: Path) -> None:
+    with reaching(), path.open("rb") as stream:
+        while stream.read(_BLOCK):
+            pass
+
+
+def _grid(image: Any) -> Geometry:
+    dimension, values = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
+    if dimension != 3 or values != 1:
+        what = f"{dimension} dimensions and {counted(values, 'value')} per voxel, not 3 and 1"
+        raise data_error("not_grey", what, hint=ONE_IMAGE)
+    x, y, z = image.GetSize()
+    return make_geometry(
+        (z, y, x),
+        spacing=image.GetSpacing(),
+        origin=image.GetOrigin(),
+        direction=np.array(image.GetDirection()).reshape(3, 3),
+    )
+
+
+def _check_plausible(geometry: Geometry) -> None:
+    z, y, x = geometry.shape
+    widest = max(edge * size for edge, size in zip(geometry.spacing, (x, y, z), strict=True))
+    if min(geometry.spacing) < _FINEST or widest > _WIDEST:
+        what = f"spacing {geometry.spacing} mm over {(x, y, z)} voxels is not of a body"
+        raise data_error("bad_geometry", what)
+
+
+def _metadata(image: Any) -> dict[str, str]:
+    return {key: str(image.GetMetaData(key)) for key in image.GetMetaDataKeys()}
+
+
+def _is_nifti(ref: FileRef) -> bool:
+    return name_of(ref).lower().endswith((".nii", ".nii.gz"))
+
+
+@contextmanager
+def _on_disk(ref: FileRef) -> Iterator[Path]:
+    """The file as a path: ITK reads no streams, so members of an archive are unpacked."""
+    if not ref.member:
+        with open_file(ref):  # says why, if it cannot be reached
+            pass
+        yield ref.path
+        return
+    with open_file(ref) as stream:
+        content = stream.read()
+    ending = ".nii.gz" if ref.member.lower().endswith(".nii.gz") else Path(ref.member).suffix
+    with on_disk(f"image{ending.lower()}", lambda path: path.write_bytes(content)) as path:
+        yield path
