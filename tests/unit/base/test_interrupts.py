@@ -117,6 +117,7 @@ def test_a_run_whose_terminal_is_closed_stores_what_is_finished_and_ends(tmp_pat
     """Its message has nowhere to go then, and is no reason for another exit code."""
     code = (
         "import os, signal, sys\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # these tests may run under nohup
         "from radlas import entry\n"
         "from radlas.__main__ import main\n"
         "class Show:\n"

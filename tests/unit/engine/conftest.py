@@ -6,4 +6,5 @@ from pathlib import Path
 
 HERE = str(Path(__file__).parent)
 sys.path.insert(0, HERE)
-os.environ["PYTHONPATH"] = os.pathsep.join([HERE, os.environ.get("PYTHONPATH", "")])
+before = os.environ.get("PYTHONPATH")  # of an empty entry Python makes the folder one stands in
+os.environ["PYTHONPATH"] = os.pathsep.join([HERE, before] if before else [HERE])
