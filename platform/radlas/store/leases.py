@@ -17,7 +17,7 @@ from typing import Any
 
 from radlas.errors import StoreError
 from radlas.places.bucket import Bucket
-from radlas.store.locks import locked
+from radlas.store.taken import locked
 
 LEASE = 120.0  # a run that is silent so long has died [s]
 _FOLDER = "locks"

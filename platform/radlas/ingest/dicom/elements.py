@@ -1,7 +1,7 @@
 """Top-level elements of a DICOM file as bytes, read without building pydicom's datasets.
 
 A scan reads the head of every file of a hospital, and pydicom spends most of that time on elements
-that nobody asked for. Here plain little-endian files are walked element by element; anything else
+that nobody asked for. Here plain little-endian files are walked (``walk.py``); anything else
 (big-endian, deflated, without preamble, damaged) is left to pydicom, which also says what is wrong.
 """
 
@@ -12,36 +12,29 @@ import zlib
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from math import isfinite
 from typing import BinaryIO
 
 import pydicom
 from pydicom.charset import convert_encodings, decode_bytes
-from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ImplicitVRLittleEndian,
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from radlas.ingest.dicom.walk import (
+    CHARACTER_SET,
+    Buffer,
+    EndOfHead,
+    NotPlainError,
+    tag_of,
+    tags_of,
+    walk_file,
+    walk_meta,
 )
 
-_SYNTAX, _CHARACTER_SET = "TransferSyntaxUID", "SpecificCharacterSet"
-_META = ("MediaStorageSOPClassUID", _SYNTAX)
-_LAST_META = 0x0002FFFF
-_LONG_VRS = frozenset(
-    b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split()  # 32-bit lengths (PS3.5, 7.1.2)
-)
-_SHORT_VRS = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 _ESCAPE = b"\x1b"  # leads to another script, written in the bytes of ASCII (PS3.5, 6.1.2.5)
 _NO_LETTER = "\ufffd"  # stands for bytes that a script does not have
-_UNDEFINED = 0xFFFFFFFF
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_NOT_PLAIN = (ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
-Buffer = bytes | memoryview
-_DEFLATED = DeflatedExplicitVRLittleEndian.encode()
 _READS = 2_000_000  # of one head; two or three for each element
 _LARGEST = 512 << 20  # of a deflated file, which pydicom unpacks to memory as a whole [B]
 _DOUBLE = 8  # [bytes]
@@ -70,7 +63,7 @@ class Elements:
         if value.isascii() and _ESCAPE not in value:
             plain = value.decode("ascii")
         else:
-            names = self.text(_CHARACTER_SET).split("\\")
+            names = self.text(CHARACTER_SET).split("\\")
             plain = decode_bytes(value, convert_encodings(names), set(map(ord, "\r\n\t\f")))
             # Another script than was declared; still, two identifiers must not become one.
             if _NO_LETTER in plain and _NO_LETTER.encode() not in value:
@@ -119,28 +112,6 @@ class Elements:
         return float(number) if isfinite(number) else None
 
 
-class _EndOfHead(Exception):  # noqa: N818 - a signal of the walk, no failure
-    """The bytes at hand end inside an element: read more, or give up."""
-
-
-class _NotPlainError(Exception):
-    """Not a file for this reader."""
-
-
-@cache
-def tag_of(keyword: str) -> int:
-    """The tag of a keyword of the DICOM dictionary."""
-    tag = tag_for_keyword(keyword)
-    if tag is None:
-        raise KeyError(keyword)
-    return tag
-
-
-@cache
-def _tags_of(keywords: tuple[str, ...]) -> frozenset[int]:
-    return frozenset(tag_of(keyword) for keyword in (*keywords, _CHARACTER_SET))
-
-
 def read_elements(stream: BinaryIO, keywords: tuple[str, ...], *, block: int = _BLOCK) -> Elements:
     """The elements of the outermost level that were asked for, and what the file says it is.
 
@@ -152,7 +123,7 @@ def read_elements(stream: BinaryIO, keywords: tuple[str, ...], *, block: int = _
     Raises:
         Whatever pydicom raises on damaged files: see ``parsing``.
     """
-    wanted = _tags_of(keywords)
+    wanted = tags_of(keywords)
     plain = _read_plain(stream, wanted, block)
     if plain is not None:
         return Elements(plain)
@@ -192,11 +163,11 @@ class _Patience:
 def _refuse_bomb(stream: BinaryIO) -> None:
     """Refuse a deflated file that unpacks to more than any: pydicom takes it to memory whole."""
     stream.seek(0)
-    head = stream.read(_BLOCK)
-    found: dict[int, Buffer] = {}
-    with suppress(_EndOfHead, _NotPlainError, struct.error):
-        stream.seek(_walk(head, 132, _tags_of(_META), _LAST_META, found, explicit=True))
-    if bytes(found.get(tag_of(_SYNTAX), b"")).strip(b" \0") != _DEFLATED:
+    head, syntax = stream.read(_BLOCK), ""
+    with suppress(EndOfHead, NotPlainError, struct.error):
+        begin, syntax = walk_meta(head, {})
+        stream.seek(begin)
+    if syntax != DeflatedExplicitVRLittleEndian:
         return
     unpacker, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
     while packed := stream.read(_BLOCK):
@@ -216,8 +187,8 @@ def read_beginning(stream: BinaryIO, keywords: tuple[str, ...]) -> Elements:
     """
     found: dict[int, Buffer] = {}
     stream.seek(0)
-    with suppress(_EndOfHead, _NotPlainError, struct.error):
-        _walk_file(stream.read(_BEGINNING), _tags_of(keywords), ends=True, found=found)
+    with suppress(EndOfHead, NotPlainError, struct.error):
+        walk_file(stream.read(_BEGINNING), tags_of(keywords), ends=True, found=found)
     return Elements(found)
 
 
@@ -227,102 +198,13 @@ def _read_plain(stream: BinaryIO, wanted: Collection[int], size: int) -> dict[in
         head = stream.read(size)
         ends = len(head) < size or not stream.read(1)
         try:
-            return _walk_file(head, wanted, ends=ends, found={})
-        except _NotPlainError:
+            return walk_file(head, wanted, ends=ends, found={})
+        except NotPlainError:
             return None
-        except (_EndOfHead, struct.error):
+        except (EndOfHead, struct.error):
             if ends:  # inside an element
                 return None
             size *= 8
-
-
-def _walk_file(
-    head: bytes, wanted: Collection[int], *, ends: bool, found: dict[int, Buffer]
-) -> dict[int, Buffer]:
-    """Add what is wanted to ``found``, which holds it also where the walk ends in an error."""
-    if head[128:132] != b"DICM":
-        raise _NotPlainError
-    at = _walk(head, 132, _tags_of(_META), _LAST_META, found, explicit=True)
-    syntax = bytes(found.get(tag_of(_SYNTAX), b"")).decode("ascii", "replace").strip(" \0")
-    if not syntax or syntax in _NOT_PLAIN:
-        raise _NotPlainError
-    explicit = syntax != ImplicitVRLittleEndian
-    _walk(head, at, wanted, max(wanted), found, explicit=explicit, ends=ends)
-    return found
-
-
-def _walk(
-    head: bytes,
-    at: int,
-    wanted: Collection[int],
-    last: int,
-    found: dict[int, Buffer],
-    *,
-    explicit: bool,
-    ends: bool = False,
-) -> int:
-    """Read elements until a tag above ``last``; where that one begins.
-
-    ``ends`` says that the file ends with ``head``.
-    """
-    previous = 0
-    while True:
-        if ends and at == len(head):  # the file ends behind an element
-            return at
-        group, element = struct.unpack_from("<HH", head, at)
-        if group << 16 | element > last:  # what follows may be encoded in another way
-            return at
-        tag, length, value = _element(head, at, explicit=explicit)
-        if tag < previous:  # elements stand in ascending order, or the file is not what it seems
-            raise _NotPlainError
-        previous = tag
-        endless = length == _UNDEFINED
-        at = _skip_sequence(head, value, explicit=explicit) if endless else value + length
-        if at > len(head):
-            raise _EndOfHead
-        if tag in wanted:
-            # Pixels are not copied: a view keeps the file's bytes alive instead.
-            found[tag] = head[value:at] if at - value < _BLOCK else memoryview(head)[value:at]
-
-
-def _element(head: bytes, at: int, *, explicit: bool) -> tuple[int, int, int]:
-    """Tag, length and place of the value of the element at ``at``."""
-    group, element = struct.unpack_from("<HH", head, at)
-    tag = group << 16 | element
-    if not explicit or group == 0xFFFE:
-        return tag, struct.unpack_from("<I", head, at + 4)[0], at + 8
-    vr = head[at + 4 : at + 6]
-    if vr in _SHORT_VRS:
-        return tag, struct.unpack_from("<H", head, at + 6)[0], at + 8
-    if vr not in _LONG_VRS:
-        raise _NotPlainError if len(vr) == 2 else _EndOfHead
-    (length,) = struct.unpack_from("<I", head, at + 8)
-    if vr == b"UN" and length == _UNDEFINED:  # its items are encoded in another way
-        raise _NotPlainError
-    return tag, length, at + 12
-
-
-def _skip_sequence(head: bytes, at: int, *, explicit: bool) -> int:
-    """The end of a sequence of undefined length whose first item begins at ``at``."""
-    while True:
-        tag, length, value = _element(head, at, explicit=explicit)
-        if tag == _SEQUENCE_END:
-            return value
-        if tag != _ITEM:
-            raise _NotPlainError
-        at = value + length if length != _UNDEFINED else _skip_item(head, value, explicit=explicit)
-
-
-def _skip_item(head: bytes, at: int, *, explicit: bool) -> int:
-    while True:
-        tag, length, value = _element(head, at, explicit=explicit)
-        if tag == _ITEM_END:
-            return value
-        at = (
-            _skip_sequence(head, value, explicit=explicit)
-            if length == _UNDEFINED
-            else value + length
-        )
 
 
 def _float(text: str) -> float:
