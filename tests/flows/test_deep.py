@@ -25,10 +25,11 @@ from radlas.features.resnet.weights import random_network
 from radlas.flows import pretrain as pretraining
 from radlas.flows.base import bundles
 from radlas.flows.cases.extract_case import work, work_many
+from radlas.flows.cases.pretraining import PretrainConfig
 from radlas.flows.extract import ExtractConfig, extract, plan
 from radlas.flows.maps import activation
 from radlas.flows.maps.activation import case_map, compare, model_extractor
-from radlas.flows.pretrain import PretrainConfig, pretrain
+from radlas.flows.pretrain import pretrain
 from radlas.learn.explain import deep_head
 from radlas.learn.persist import load
 from radlas.store.layout import open_store

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from radlas.errors import StudyError
-from radlas.flows.pretrain import PretrainConfig, _cases, _exams, _figures, _note, _same_run
+from radlas.flows.cases.pretraining import PretrainConfig, all_exams, first_cases
+from radlas.flows.pretrain import _figures, _note, _same_run
 from radlas.flows.study.controls import find_controls
 from radlas.flows.study.networks import check_pretraining, network_warnings, null_sets
 from radlas.learn.study import StudyConfig
@@ -149,9 +150,9 @@ def config(store, tmp_path):
 
 def test_a_patient_who_was_seen_is_known_by_any_exam(store, config):
     """Where the pseudonym is another, the second exam's image is all that is left."""
-    shown = _cases(store, config)
+    shown = first_cases(store, config)
     assert [case["case_id"] for case in shown] == ["c1"]
-    note = _note(config, _exams(store, shown))
+    note = _note(config, all_exams(store, shown))
     assert (note["subjects"], note["images"]) == (["a1"], ["1" * 16, "2" * 16])
 
 
@@ -165,9 +166,9 @@ def test_a_kill_while_a_run_is_noted_down_leaves_no_half_of_it(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", killed)
         with pytest.raises(KeyboardInterrupt):
-            _same_run(tmp_path, config, _cases(store, config))
+            _same_run(tmp_path, config, first_cases(store, config))
     for _ in range(2):
-        _same_run(tmp_path, config, _cases(store, config))
+        _same_run(tmp_path, config, first_cases(store, config))
 
 
 SIGHT = {"variant": "medicalnet", "size": [48, 224, 224], "regions": ["whole"], "seed": 0}

@@ -204,10 +204,10 @@ def schemas_export(
 def _published_configs() -> dict[str, type[Config]]:
     from radlas.features.resnet.extractor import DeepSettings
     from radlas.features.settings import RadiomicsSettings
+    from radlas.flows.cases.pretraining import PretrainConfig
     from radlas.flows.explain import ExplainConfig
     from radlas.flows.extract import ExtractConfig
     from radlas.flows.ingest import IngestConfig
-    from radlas.flows.pretrain import PretrainConfig
     from radlas.flows.retrain import RetrainConfig
     from radlas.learn.study import StudyConfig
 

@@ -78,7 +78,8 @@ def pretrain_(
     """Train weights on training centres' images, without labels. A killed run goes on."""
 
     def action() -> int:
-        from radlas.flows.pretrain import PretrainConfig, pretrain
+        from radlas.flows.cases.pretraining import PretrainConfig
+        from radlas.flows.pretrain import pretrain
 
         given = {"out": out, "store": store, "steps": steps}
         read = PretrainConfig.read(config, {k: v for k, v in given.items() if v is not None})
