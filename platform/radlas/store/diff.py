@@ -5,12 +5,11 @@ Rows are told apart by their digests; values are read only where digests differ.
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from radlas.store.frozen import Snapshot
@@ -20,6 +19,7 @@ from radlas.store.snapshots import PINNED, open_snapshot
 from radlas.tables import BOOKKEEPING, ROW_DIGEST, VIEW_KEYS
 
 _NO_CELLS = {*BOOKKEEPING, "revision"}
+_AT_ONCE = 20  # columns of all changed rows in memory
 
 
 def diff_snapshots(store: Store, old: Snapshot, new: Snapshot) -> dict[str, Any]:
@@ -53,21 +53,26 @@ def _table(
     name: str, before: duckdb.DuckDBPyConnection, after: duckdb.DuckDBPyConnection
 ) -> dict[str, Any]:
     was, now = (_digests(name, one) for one in (before, after))
-    old = _keys(name, before, _only_in(was, now))
-    new = _keys(name, after, _only_in(now, was))
     columns = _sets(*(_columns(name, one) for one in (before, after)))
-    changed = sorted(old.keys() & new.keys())
-    earlier = _rows(name, before, [old[key] for key in changed])
-    later = _rows(name, after, [new[key] for key in changed])
-    cells = Counter(
-        column for key in changed for column in _differing(earlier[old[key]], later[new[key]])
-    )
+    with _apart() as apart:
+        apart.register("was", _keys(name, before, _only_in(was, now)))
+        apart.register("now", _keys(name, after, _only_in(now, was)))
+        key = ", ".join(VIEW_KEYS[name])
+        both = f"was join now using ({key})"
+        pairs = apart.sql(f"select was.digest as old, now.digest as new from {both}")
+        changed = pairs.to_arrow_table()
+        keys = apart.sql(f"select {key} from {both} order by all").to_arrow_table()
+        ((added, removed),) = apart.sql(
+            f"select (select count(*) from now anti join was using ({key})),"
+            f" (select count(*) from was anti join now using ({key}))"
+        ).fetchall()
+        cells = _cells(name, before, after, changed)
     return {
-        "added": len(new.keys() - old.keys()),
-        "removed": len(old.keys() - new.keys()),
+        "added": added,
+        "removed": removed,
         "changed": len(changed),
-        "cells": dict(sorted(cells.items())),
-        "changed_rows": [list(key) for key in changed],
+        "cells": {column: number for column, number in sorted(cells.items()) if number},
+        "changed_rows": [list(one) for one in zip(*keys.to_pydict().values(), strict=True)],
         "columns_added": columns["added"],
         "columns_removed": columns["removed"],
     }
@@ -78,37 +83,60 @@ def _digests(name: str, connection: duckdb.DuckDBPyConnection) -> Any:
     return table.column(0).combine_chunks()
 
 
-def _only_in(one: Any, other: Any) -> list[int]:
-    only: list[int] = one.filter(pc.invert(pc.is_in(one, value_set=other))).to_pylist()
-    return only
+def _only_in(one: Any, other: Any) -> Any:
+    return one.filter(pc.invert(pc.is_in(one, value_set=other)))
 
 
-def _keys(
-    name: str, connection: duckdb.DuckDBPyConnection, digests: Sequence[int]
-) -> dict[tuple[str, ...], int]:
-    """Keys of the rows of these digests, each with its digest."""
-    found = _where(name, connection, [*VIEW_KEYS[name], ROW_DIGEST.name], digests)
-    *key, of = (found.column(column).to_pylist() for column in found.column_names)
-    return {tuple(map(str, values)): one for *values, one in zip(*key, of, strict=True)}
+def _keys(name: str, connection: duckdb.DuckDBPyConnection, digests: Any) -> Any:
+    """Keys of the rows of these digests, as texts, each with its ``digest``."""
+    key = (f"coalesce({column}::varchar, 'None') as {column}" for column in VIEW_KEYS[name])
+    return _where(name, connection, [*key, f"{ROW_DIGEST.name} as digest"], digests)
 
 
-def _rows(
-    name: str, connection: duckdb.DuckDBPyConnection, digests: Sequence[int]
-) -> dict[int, dict[str, Any]]:
-    """Whole rows by digest."""
-    found = _where(name, connection, ["*"], digests).to_pylist()
-    return {row[ROW_DIGEST.name]: row for row in found}
+def _cells(
+    name: str, before: duckdb.DuckDBPyConnection, after: duckdb.DuckDBPyConnection, changed: Any
+) -> dict[str, int]:
+    """In how many of the changed rows each column differs; a few columns at a time.
+
+    Args:
+        name: Of the table.
+        before: The one snapshot.
+        after: The other.
+        changed: Table of the digests ``old`` and ``new`` of each row that changed.
+    """
+    there = [connection.sql(f"from {name} limit 0").columns for connection in (before, after)]
+    columns = sorted({*there[0], *there[1]} - _NO_CELLS)
+    found = dict[str, int]()
+    for first in range(0, len(columns) if len(changed) else 0, _AT_ONCE):
+        some = columns[first : first + _AT_ONCE]
+        sides = zip((before, after), there, ("old", "new"), strict=True)
+        with _apart() as apart:
+            apart.register("changed", changed)
+            for connection, known, side in sides:
+                of = [f'"{one}"' if one in known else f'null as "{one}"' for one in some]
+                rows = [*of, f'{ROW_DIGEST.name} as "{side}"']
+                apart.register(f"rows_{side}", _where(name, connection, rows, changed[side]))
+            counts = (f'count_if(o."{one}" is distinct from n."{one}")' for one in some)
+            joined = "changed join rows_old o using (old) join rows_new n using (new)"
+            (numbers,) = apart.sql(f"select {', '.join(counts)} from {joined}").fetchall()
+        found |= zip(some, numbers, strict=True)
+    return found
+
+
+def _apart() -> duckdb.DuckDBPyConnection:
+    """For rows of two snapshots; it puts nothing down where others might read it."""
+    return duckdb.connect(config={"temp_directory": ""})
 
 
 def _where(
-    name: str,
-    connection: duckdb.DuckDBPyConnection,
-    columns: Sequence[str],
-    digests: Sequence[int],
+    name: str, connection: duckdb.DuckDBPyConnection, columns: Sequence[str], digests: Any
 ) -> Any:
-    wanted = f"{ROW_DIGEST.name} in (select unnest(from_json(?, '[\"bigint\"]')))"
-    sql = f"select {', '.join(columns)} from {name} where {wanted}"
-    return connection.sql(sql, params=[json.dumps(digests)]).to_arrow_table()
+    connection.register("wanted", pa.table({"digest": digests}))
+    sql = f"select {', '.join(columns)} from {name} semi join wanted on digest = {ROW_DIGEST.name}"
+    try:
+        return connection.sql(sql).to_arrow_table()
+    finally:
+        connection.unregister("wanted")
 
 
 def _columns(name: str, connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -117,11 +145,6 @@ def _columns(name: str, connection: duckdb.DuckDBPyConnection) -> list[str]:
     counts = ", ".join(f'count("{column}")' for column in every)
     filled = connection.sql(f"select {counts} from {name}").fetchall()[0]
     return [column for column, number in zip(every, filled, strict=True) if number]
-
-
-def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    names = (old.keys() | new.keys()) - _NO_CELLS
-    return [name for name in names if old.get(name) != new.get(name)]
 
 
 def _settings(store: Store, removed: Sequence[str], added: Sequence[str]) -> list[dict[str, Any]]:
