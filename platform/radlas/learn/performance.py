@@ -16,12 +16,17 @@ from radlas.learn.metrics import (
     precision_points,
     roc_points,
 )
-from radlas.learn.statistics.calibration import between, calibration, checked_risks, distances
+from radlas.learn.statistics.calibration import (
+    between,
+    calibration,
+    checked_risks,
+    distances,
+    smooth_share,
+)
 from radlas.learn.statistics.decision import decision_curve
 from radlas.learn.statistics.delong import Floats, auc
 from radlas.learn.statistics.intervals import bootstrap, predictive_values, resamples
 from radlas.learn.statistics.left_out import average_precision_without, brier_without, f1_without
-from radlas.learn.statistics.lowess import smooth
 from radlas.learn.study import StudyConfig
 
 ENOUGH = 100  # events and non-events below which calibration is no claim (Snell 2021)
@@ -115,19 +120,19 @@ def _smooth(y: ArrayLike, risk: ArrayLike, study: StudyConfig) -> Json:
         return {"calibration_errors": None, "calibration_curve": None}
     grid = np.linspace(value.min(), value.max(), POINTS)
     rows = resamples(len(label), CURVE_DRAWS, study.seed)
-    truth = label.astype(np.float64)
-    fits = ((value[one], smooth(value[one], truth[one])) for one in rows if np.ptp(value[one]) > 0)
+    some = (one for one in rows if np.ptp(value[one]) > 0)
+    fits = ((value[one], smooth_share(value[one], label[one])) for one in some)
     drawn = [(between(*one, grid), distances(*one)["ici"]) for one in fits]
     curves, means = np.stack([curve for curve, _ in drawn]), [mean for _, mean in drawn]
     levels = [study.alpha / 2, 1 - study.alpha / 2]
     low, high = _band(curves, levels)
-    events = smooth(value, truth)
+    events = smooth_share(value, label)
     interval = np.quantile(means, levels).tolist()
     return {
         "calibration_errors": {**distances(value, events), "ici_interval": interval},
         "calibration_curve": {
             "risk": grid.tolist(),
-            "events": np.clip(between(value, events, grid), 0, 1).tolist(),
+            "events": between(value, events, grid).tolist(),
             "low": low,
             "high": high,
         },
@@ -138,7 +143,7 @@ def _band(curves: Floats, levels: list[float]) -> list[list[float | None]]:
     """Pointwise percentiles where at least half of the resampled curves reach."""
     reached = np.isfinite(curves).mean(axis=0) >= 0.5
     bounds = np.full((2, curves.shape[1]), np.nan)
-    bounds[:, reached] = np.nanquantile(np.clip(curves[:, reached], 0, 1), levels, axis=0)
+    bounds[:, reached] = np.nanquantile(curves[:, reached], levels, axis=0)
     return [[float(x) if np.isfinite(x) else None for x in row] for row in bounds]
 
 

@@ -166,3 +166,20 @@ def test_nothing_is_said_beyond_the_risks_that_were_predicted(breast, risk):
 def test_scores_are_not_taken_for_risks(breast):
     with pytest.raises(StudyError, match=r"risks must lie in \[0, 1\]"):
         calibration_errors(breast[1], breast[0][:, 1])
+
+
+@given(st.integers(0, 999), st.floats(-6, 6), st.floats(-8, 8))
+@settings(max_examples=40)
+def test_no_distance_is_farther_than_a_share_can_lie(seed, level, slope):
+    """A local line leaves [0, 1] where risks are turned round, or events are few."""
+    rng = np.random.default_rng(seed)
+    x = rng.random(40)
+    y = rng.random(40) < expit(level + slope * x)
+    found = calibration_errors(y, x)
+    assert 0 <= found["ici"] <= found["emax"] <= np.maximum(x, 1 - x).max()
+    curve = calibration_curve(y, x, x)
+    assert curve.min() >= 0
+    assert curve.max() <= 1
+    gap = np.abs(curve - x)
+    assert found["ici"] == pytest.approx(gap.mean(), abs=1e-12)
+    assert found["emax"] == pytest.approx(gap.max(), abs=1e-12)

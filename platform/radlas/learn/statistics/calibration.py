@@ -98,7 +98,17 @@ def calibration_errors(y: ArrayLike, risk: ArrayLike) -> dict[str, float]:
         Austin & Steyerberg 2019, Stat Med 38:4051; the curve as rms' ``val.prob`` draws it.
     """
     label, value = checked_risks(y, risk)
-    return distances(value, smooth(value, label.astype(np.float64)))
+    return distances(value, smooth_share(value, label))
+
+
+def smooth_share(risk: Floats, label: NDArray[np.bool_]) -> Floats:
+    """Smooth share of events at every risk; a local line that leaves [0, 1] is cut there.
+
+    Else a share of 1.2 would lie 1.2 from a risk of 0, or -0.1 farther from a low risk than any
+    share can. Where the line stays inside, it is that of rms' ``val.prob``.
+    """
+    share: Floats = np.clip(smooth(risk, label.astype(np.float64)), 0, 1)
+    return share
 
 
 def distances(risk: Floats, events: Floats) -> dict[str, float]:
@@ -115,7 +125,7 @@ def distances(risk: Floats, events: Floats) -> dict[str, float]:
 def calibration_curve(y: ArrayLike, risk: ArrayLike, at: ArrayLike) -> Floats:
     """Smooth share of events at the risks ``at``; NaN beyond the risks that were predicted."""
     label, value = checked_risks(y, risk)
-    return between(value, smooth(value, label.astype(np.float64)), np.asarray(at, np.float64))
+    return between(value, smooth_share(value, label), np.asarray(at, np.float64))
 
 
 def between(risk: Floats, events: Floats, at: Floats) -> Floats:
