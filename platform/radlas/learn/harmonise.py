@@ -133,7 +133,11 @@ class Harmoniser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
     def _line(self, rows: Floats, common: Common) -> tuple[Floats, Floats]:
         """What a centre's values are multiplied by, and what is added then."""
         if self.method == "per_centre_z":
-            mean, scale = _location(rows)
+            # Of a column without a value here, or without spread, the others tell its size.
+            own, _ = _location(rows)
+            spread = spread_within(rows, np.full(len(rows), ""))
+            mean = np.where(np.isnan(rows).all(axis=0), common.mean, own)
+            scale = np.where(spread > 0, spread, common.scale)
             factor, offset = 1 / scale, -mean / scale
         else:
             touched = self.touched_

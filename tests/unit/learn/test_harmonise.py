@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from radlas.errors import StudyError
-from radlas.learn.combat import combat
+from radlas.learn.combat import combat, spread_within
 from radlas.learn.harmonise import Harmoniser, with_centres
 
 NAMES = [f"tumour__original__glcm_F{i}" for i in range(8)]
@@ -62,7 +62,9 @@ def test_a_column_that_is_one_value_in_a_centre_is_not_stretched_there(method):
     X.loc[X.index.get_level_values("centre") == "a", NAMES[0]] = 0.1
     step = Harmoniser(method).fit(X)
     factor, offset = step.lines(X)["a"]
-    assert factor[0] == 1
+    where = X.index.get_level_values("centre").to_numpy().astype(str)
+    size = spread_within(X[NAMES].to_numpy(), where)[0]  # as it is in the other centres
+    assert factor[0] == (1 if method == "combat" else 1 / size)
     assert abs(offset[0]) < 10
 
 
@@ -131,3 +133,30 @@ def test_a_training_centre_of_two_rows_is_no_centre_to_learn(method):
     X = pd.concat([rows(), rows(1, n=2, centres="d")])
     with pytest.raises(StudyError, match="2 rows of the training centre d, 3 are needed"):
         Harmoniser(method).fit(X)
+
+
+@pytest.mark.parametrize("known", [0, 1, 4])
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_z_scores_of_later_rows_know_no_unit_though_a_centre_had_no_value_or_one(known, unit):
+    """Nobody of the centre had a ring: a later patient's energy of 1e6 was a z-score of 1e6."""
+    rng = np.random.default_rng(4)
+    values = 5 + rng.normal(size=(30, 2))
+    values[known:10, 0] = np.nan
+    values[:known, 0] = 6.0
+    where = np.repeat(["a", "b", "c"], 10)
+    names = ["ring_0_10__original__firstorder_Energy", "ring_0_10__original__firstorder_Mean"]
+
+    def of(rows, centres):
+        return with_centres(pd.DataFrame(rows * unit, columns=names), centres)
+
+    step = Harmoniser("per_centre_z").fit(of(values, where))
+    seen = step.transform(of(values, where))
+    assert np.nanstd(seen[:10, 0]) == pytest.approx(0) if known else np.isnan(seen[:10, 0]).all()
+    later = step.transform(of(np.array([[6.0, 5.0], [8.0, 5.0]]), ["a", "a"]))[:, 0]
+    others = values[10:, 0].reshape(2, 10)
+    spread = np.sqrt(np.concatenate([(others - others.mean(1, keepdims=True)).ravel()]).var())
+    if known:  # those of the centre had 6
+        weights = 20 / (20 + known)
+        np.testing.assert_allclose(later, [0, 2 / (spread * np.sqrt(weights))], atol=1e-9)
+    else:
+        np.testing.assert_allclose(later, (np.array([6.0, 8.0]) - others.mean()) / spread)
