@@ -14,7 +14,6 @@ from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from typer.core import TyperCommand
 
@@ -23,7 +22,16 @@ from radlas.entry import guarded, plain, show
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
 from radlas.places.stages import whole
-from radlas.store.answer import apart, as_frame, as_rows, as_table, as_text
+from radlas.store.answer import (
+    IN_WORDS,
+    NESTED,
+    apart,
+    as_frame,
+    as_json,
+    as_rows,
+    as_table,
+    as_text,
+)
 from radlas.store.compact import MANY, RETENTION_HOURS, compact, vacuum
 from radlas.store.frozen import load_snapshot, read_snapshots
 from radlas.store.layout import open_store
@@ -45,10 +53,9 @@ class Format(StrEnum):
     ARROW = "arrow"
 
 
-_NESTED = ("list", "array", "struct", "map")
 _EXACT = ("hugeint", "decimal")  # pandas would make floats of them
 _COMMENT = re.compile(r"^--(?=\s|[^=\n]*\n)")  # no option has a blank there, or two lines
-_HOLDS_MANY = (list, dict, np.ndarray)
+_SIGNS = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN|[,:]')
 FILES_ONLY = (Format.PARQUET, Format.ARROW)
 SnapshotOption = Annotated[str | None, typer.Option(help="NAME or NAME@N; else live.")]
 MemoryOption = Annotated[
@@ -258,19 +265,22 @@ def _csv(relation: Any) -> str:
 
     Sums of whole numbers, and decimals, with all their digits.
     """
-    names = apart(relation.columns)
-    relation = as_text(relation, *_EXACT)
-    kinds, frame = relation.types, as_frame(relation)
+    names, kinds = apart(relation.columns), relation.types
+    frame = as_frame(as_text(as_json(relation), *_EXACT, *IN_WORDS))
     frame.columns = names
     for place, kind in enumerate(kinds):
-        if kind.id in _NESTED:
-            column = [
-                json.dumps(plain(one), default=str) if isinstance(one, _HOLDS_MANY) else one
-                for one in frame.iloc[:, place]
-            ]
-            frame.isetitem(place, column)
+        if kind.id in NESTED:
+            told = frame.iloc[:, place].str.replace(_SIGNS, _as_python_has_it, regex=True)
+            frame.isetitem(place, told)
     text: str = frame.to_csv(index=False)
     return text
+
+
+def _as_python_has_it(found: re.Match[str]) -> str:
+    """JSON has no NaN and no infinity; within a text both are words, and a comma is a comma."""
+    if found[0].startswith('"'):
+        return found[0]
+    return f"{found[0]} " if found[0] in ",:" else "null"
 
 
 def _boxed(relation: Any, width: int) -> str:

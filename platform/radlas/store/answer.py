@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+import json
+from collections.abc import Callable, Sequence, Set
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
@@ -10,8 +12,10 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from radlas.store.binding import quoted
+
 _AS_TEXT = {"interval", "time with time zone", "bit", "bignum", "union", "uhugeint"}
-_NESTED = {"list", "array", "struct", "map"}
+NESTED = {"list", "array", "struct", "map"}
 _MOMENTS = {
     "date",
     "timestamp",
@@ -20,6 +24,8 @@ _MOMENTS = {
     "timestamp_ns",
     "timestamp with time zone",
 }
+IN_WORDS = ("blob", "time", "time_ns")  # Python's day ends before 24:00:00
+_NAME = '"'  # stands around names
 _WIDE = "hugeint"  # of every sum of whole numbers, and of count_if
 
 
@@ -43,14 +49,22 @@ def as_table(relation: duckdb.DuckDBPyRelation, *, within: Set[str] = frozenset(
 
 
 def as_rows(relation: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:
-    """All rows, as of ``as_table``.
+    """All rows in what JSON has: lists and structures, and texts of bytes and of times of day.
 
-    Python's years are 1 to 9999: where one lies beyond, all moments are as DuckDB writes them.
+    Python's years are 1 to 9999: where one lies beyond, all moments are as DuckDB writes them. So
+    are all decimals of a column in which one has more digits than a number of JSON keeps.
     """
+    names, kinds = apart(relation.columns), relation.types
+    plain = as_text(as_json(relation), *IN_WORDS)
     try:
-        rows: list[dict[str, Any]] = as_table(relation).to_pylist()
+        rows: list[dict[str, Any]] = as_table(plain).to_pylist()
     except (OverflowError, ValueError):
-        rows = as_table(relation, within=_MOMENTS).to_pylist()
+        rows = as_table(plain, within=_MOMENTS).to_pylist()
+    for name, kind in zip(names, kinds, strict=True):
+        if kind.id in NESTED:
+            _become(rows, name, json.loads)
+        elif kind.id == "decimal" and any(_loses_digits(row[name]) for row in rows):
+            _become(rows, name, "{:f}".format)
     return rows
 
 
@@ -62,6 +76,18 @@ def as_frame(relation: duckdb.DuckDBPyRelation) -> pd.DataFrame:
     except (duckdb.ConversionException, ValueError):  # beyond what pandas can count, too
         known = False
     return frame if known else as_text(relation, within=_MOMENTS).df()
+
+
+def as_json(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """The same rows; lists and structures are JSON, as DuckDB writes it: NaN and Infinity too.
+
+    pandas and Python would lose of what is in them: digits of numbers, infinite moments, the
+    names of an enum.
+    """
+    nested = [kind.id in NESTED for kind in relation.types]
+    if not any(nested):
+        return relation
+    return _projected(relation, ["to_json({})::varchar" if one else "{}" for one in nested])
 
 
 def as_text(
@@ -78,8 +104,7 @@ def as_text(
     casts = [kind.id in more or _odd(kind, odd) for kind in relation.types]
     if not any(casts):  # to project asks the query again
         return relation
-    columns = (f"#{place}{'::varchar' if cast else ''}" for place, cast in enumerate(casts, 1))
-    return relation.project(", ".join(columns))
+    return _projected(relation, ["{}::varchar" if cast else "{}" for cast in casts])
 
 
 def apart(names: list[str]) -> list[str]:
@@ -91,8 +116,26 @@ def apart(names: list[str]) -> list[str]:
     return list(found)
 
 
+def _projected(relation: duckdb.DuckDBPyRelation, forms: Sequence[str]) -> duckdb.DuckDBPyRelation:
+    """Every column in its form, under the name it had."""
+    columns = [
+        f"{form.format(f'#{place}')} as {quoted(name, _NAME)}"
+        for place, (form, name) in enumerate(zip(forms, relation.columns, strict=True), 1)
+    ]
+    return relation.project(", ".join(columns))
+
+
+def _become(rows: list[dict[str, Any]], name: str, form: Callable[[Any], Any]) -> None:
+    for row in rows:
+        row[name] = None if row[name] is None else form(row[name])
+
+
+def _loses_digits(value: Decimal | None) -> bool:
+    return value is not None and Decimal(repr(float(value))) != value
+
+
 def _odd(kind: Any, odd: Set[str]) -> bool:
-    if kind.id not in _NESTED:
+    if kind.id not in NESTED:
         return kind.id in odd
     return any(_odd(one, odd) for _, one in kind.children if hasattr(one, "id"))
 

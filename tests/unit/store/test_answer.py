@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from io import StringIO
+
 import duckdb
+import pandas as pd
 import polars
 import pyarrow.parquet as pq
 import pytest
 
-from radlas.store.answer import as_table
+from radlas.cli.lake import _csv as as_csv
+from radlas.entry import plain
+from radlas.store.answer import as_rows, as_table
 
 ODD = (
     "interval 1 month",
@@ -55,3 +61,49 @@ def test_no_two_columns_have_one_name(connection):
     table = as_table(connection.sql("select 1 as a, 2 as a, 3 as a_1, interval 1 day as a"))
     assert table.column_names == ["a", "a_1", "a_1_1", "a_2"]
     assert table.to_pylist() == [{"a": 1, "a_1": 2, "a_1_1": 3, "a_2": "1 day"}]
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (r"'\x00ab'::blob", r"\x00ab"),
+        ("'24:00:00'::time", "24:00:00"),
+        ("'24:00:00'::time_ns", "24:00:00"),
+        ("123456789012345.678::decimal(18,3)", "123456789012345.678"),
+        ("0.000000001::decimal(38,9)", 1e-9),
+        ("1.50::decimal(5,2)", 1.5),
+    ],
+)
+def test_bytes_times_and_long_decimals_are_told_in_text_as_duckdb_writes_them(
+    connection, value, told
+):
+    relation = connection.sql(f'select {value} as it, null as "no ""thing"')
+    assert plain(as_rows(relation)) == [{"it": told, 'no "thing': None}]
+    (_, row) = as_csv(relation).splitlines()
+    assert row == connection.sql(f"select ({value})::varchar").fetchall()[0][0] + ","
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("['infinity'::timestamp]", ["infinity"]),
+        ("{'a': '-infinity'::date, 'b': date '2020-01-01'}", {"a": "-infinity", "b": "2020-01-01"}),
+        (r"[{'x': '\x00ab'::blob}]", [{"x": r"\x00ab"}]),
+        ("['24:00:00'::time, null]", ["24:00:00", None]),
+        ("['b'::enum('a', 'b')]", ["b"]),
+        ("[170141183460469231731687303715884105727]", [2**127 - 1]),
+        ("[0.1::double, 'nan', 'inf', '-inf', 1e-300]", [0.1, None, None, None, 1e-300]),
+        ("""['NaN, Infinity', 'a "NaN"']""", ["NaN, Infinity", 'a "NaN"']),
+        ("null::int[]", None),
+    ],
+)
+def test_a_list_or_structure_is_the_same_in_json_and_in_a_cell_of_csv(connection, value, told):
+    relation = connection.sql(f"select {value} as it")
+    assert plain(as_rows(relation)) == [{"it": told}]
+    (cell,) = pd.read_csv(StringIO(as_csv(relation)), dtype=str, keep_default_na=False)["it"]
+    assert (json.loads(cell, parse_constant=pytest.fail) if cell else None) == told
+
+
+def test_a_list_in_csv_keeps_the_digits_of_its_decimals(connection):
+    relation = connection.sql("select [123456789012345.678::decimal(18,3)] as it")
+    assert as_csv(relation) == "it\n[123456789012345.678]\n"
