@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # s
 
 from radlas.learn.harmonise import Harmoniser, with_centres
 from radlas.learn.metrics import benjamini_hochberg
-from radlas.learn.selectors import NearConstant
+from radlas.learn.selectors import NearConstant, varying
 from radlas.learn.settings import Harmonise
 from radlas.learn.study import StudyConfig
 from radlas.learn.training import Training
@@ -41,7 +41,7 @@ def centre_told(
     Returns:
         ``balanced_accuracy``, ``chance``, and ``differing``: share of features whose ranks differ
         by centre (Kruskal-Wallis, 5 % false discoveries). ``None`` if a centre has fewer rows than
-        there are folds, or there is one.
+        there are folds, or there is one, or if some fold has no column that varies.
     """
     names, counts = np.unique(centres, return_counts=True)
     if len(names) < 2 or counts.min() < FOLDS:
@@ -53,11 +53,15 @@ def centre_told(
     steps += [("impute", SimpleImputer(strategy="median")), ("scale", StandardScaler())]
     told = LogisticRegression(C=0.01, max_iter=5_000, class_weight="balanced")
     pipeline = Pipeline([*steps, ("tell", told)]).set_output(transform="pandas")
-    rows = with_centres(X, centres)
+    rows, values = with_centres(X, centres), X.to_numpy(dtype=np.float64)
     guess = np.empty(len(X), dtype=object)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    divided = list(folds.split(rows, centres))
+    fitted_on = (np.arange(len(X)), *(train for train, _ in divided))
+    if not all(varying(values[at], NearConstant().share).any() for at in fitted_on):
+        return None
     with threadpool_limits(1, "blas"):
-        for train, test in folds.split(rows, centres):
+        for train, test in divided:
             fitted = clone(pipeline).fit(rows.iloc[train], centres[train])
             guess[test] = fitted.predict(rows.iloc[test])
     seen = clone(pipeline[:-3]).fit_transform(rows)  # gaps stay: a median is nobody's value

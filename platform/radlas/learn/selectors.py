@@ -41,8 +41,7 @@ class NearConstant(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # sklea
             StudyError: No column varies.
         """
         values = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
-        self.share_ = largest_share(values)
-        self.support_ = (self.share_ < self.share) & ~_rounding_only(values)
+        self.support_ = varying(values, self.share)
         if not self.support_.any():
             raise StudyError(
                 f"none of {values.shape[1]} columns varies over {values.shape[0]} training rows",
@@ -129,6 +128,12 @@ class RankedElimination(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def _get_support_mask(self) -> Mask:
         return self.support(self.n_features)
+
+
+def varying(values: Floats, share: float) -> Mask:
+    """Which columns ``NearConstant`` keeps: shape ``(feature,)``. Arguments as for it."""
+    mask: Mask = (largest_share(values) < share) & ~_rounding_only(values)
+    return mask
 
 
 def largest_share(values: Floats) -> Floats:

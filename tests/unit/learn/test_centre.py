@@ -9,6 +9,7 @@ from scipy.stats import kruskal
 
 from radlas.learn.centre import centre_told
 from radlas.learn.metrics import benjamini_hochberg
+from radlas.learn.settings import Harmonise
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
@@ -21,3 +22,15 @@ def test_centres_are_compared_by_the_values_that_are_known(shift):
     X = pd.DataFrame(values).add_prefix("ring__original__firstorder_F")
     p = benjamini_hochberg([kruskal(one[:70], one[70:78]).pvalue for one in values.T])
     assert centre_told(X, centres)["differing"] == np.mean(np.array(p) < 0.05)
+
+
+@pytest.mark.parametrize("method", ["none", "per_centre_z"])
+@pytest.mark.parametrize("others", [0, 1, 5, 30])
+def test_of_columns_that_hardly_vary_nothing_is_told_and_no_training_ends(others, method):
+    """It is asked beside the model, after all of its fits, by a filter of its own."""
+    values = np.zeros((100, 1))
+    values[:others] = 1.0
+    X = pd.DataFrame(values, columns=["ring__original__firstorder_F"])
+    centres = np.repeat(["a", "b"], [50, 50])
+    found = centre_told(X, centres, harmonise=Harmonise(method=method))
+    assert (found is None) == (others < 30)
