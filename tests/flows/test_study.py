@@ -14,7 +14,10 @@ from radlas.errors import ConfigError
 from radlas.flows.maps.montage import spread
 from radlas.flows.study import blocks
 from radlas.flows.study.challenge import decide
+from radlas.flows.study.protocol import class_lines
+from radlas.flows.train import TrainConfig, plan
 from radlas.learn.persist import load
+from radlas.learn.settings import Harmonise
 from radlas.learn.study import StudyConfig
 from radlas.store import delta
 from radlas.store.layout import open_store
@@ -262,6 +265,49 @@ def test_a_study_the_snapshot_cannot_support_is_refused_with_the_reason(
     said = radlas("train", path, "--store", study_store, "--snapshot", "first", "--dry-run")
     assert said.code == 2
     assert message in said.err
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (("name: tiny", "name: tiny"), "  no sensitivity three_folds_of_few: "),
+        (("[volume,", "[clinical, volume,"), "  no control clinical: 'shoe_size' is not in the"),
+        (("{folds: 99}", "{folds: 2}, training_centres: [centre-x]"), "no case of centre centre-x"),
+        (("{folds: 99}", "{folds: 2}, blocks: {tumour: {roi: null, clinical: [eyes]}}"), "'eyes'"),
+    ],
+)
+def test_a_plan_tells_what_beside_the_models_is_sure_to_fail_and_does_not_try_it(
+    study_store, study_file, tmp_path, change, line
+):
+    """It was told after all models were fitted."""
+    path = tmp_path / "wanting.yaml"
+    text = study_file.read_text().replace(*change)
+    path.write_text(text + "clinical: [age_years, shoe_size]\nseed: 7\n")
+    planned = plan(TrainConfig(store=str(study_store), study=path, snapshot="first"))
+    (told,) = (note for note in planned.notes if line in note)
+    name = told.split(":")[0].split()[-1]
+    _, _, missing = planned.extra
+    (model,) = (model for model in missing if model.endswith(f"-{name}"))
+    assert told.endswith(f": {missing[model]}")
+    assert model not in {task.model for task in planned.tasks}
+
+
+@pytest.mark.parametrize(
+    ("policy", "labelled", "told"),
+    [
+        ({"method": "combat", "on_unseen": "adapt"}, 19, "  ! 19 labelled cases of the external"),
+        ({"method": "combat", "on_unseen": "adapt"}, 20, ""),
+        ({"method": "none", "on_unseen": "adapt"}, 1, ""),
+        ({"method": "combat", "on_unseen": "raw"}, 0, "  ! 0 labelled cases of the external"),
+    ],
+)
+def test_a_plan_says_that_a_centre_is_too_small_to_validate_on(study_file, policy, labelled, told):
+    """It was told by `validate`, after an hour of training."""
+    study = StudyConfig.read(study_file).model_copy(update={"harmonise": Harmonise(**policy)})
+    row = {"centre": "centre-c", "positive": labelled, "negative": 0, "excluded": 3}
+    lines = class_lines(study, [row])
+    assert len(lines) == 1 + bool(told)
+    assert lines[-1].startswith(told)
 
 
 def test_maps_are_chosen_by_rule_evenly_over_the_risks():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,10 @@ from radlas.flows.study.protocol import (
     cost_line,
     study_support,
     support_lines,
+    variant_lines,
 )
 from radlas.flows.study.sensitivity import changes, check_variants, variants
+from radlas.flows.study.unfit import unfit
 from radlas.learn.centre import centres_told
 from radlas.learn.evaluate import internal
 from radlas.learn.fit import fit_part
@@ -32,6 +34,7 @@ from radlas.learn.parts import Part, PartFit, assemble, parts
 from radlas.learn.persist import save
 from radlas.learn.study import CONTROL, VARIANT, StudyConfig
 from radlas.learn.training import Training, training_rows
+from radlas.learn.varying import check_varying
 from radlas.report.format import fixed
 from radlas.store.frozen import load_snapshot
 from radlas.store.layout import open_store
@@ -66,7 +69,8 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     """
     store, study = open_store(config.store), StudyConfig.read(config.study)
     snapshot = load_snapshot(store, config.snapshot)
-    people = load_people(store, snapshot).reset_index()
+    cases = load_people(store, snapshot)
+    people = cases.reset_index()
     used = people[people["centre"].isin([*study.training_centres, study.external_centre])]
     card = made_from(store, snapshot, study, used)
     controls = find_controls(store, snapshot.feature_sets, study)
@@ -80,24 +84,32 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     if number is not None:
         return Plan(known={"ok": len(study.models)}, notes=tuple(notes), extra=(card, number, {}))
     rows = load_dataset(store, snapshot, study, study.training_centres)  # refuses what cannot work
-    candidates = {name: len(_training(rows, study, name).blocks) for name in study.models}
+    candidates = {name: _candidates(rows, study, name) for name in study.models}
     card["support"] = support = study_support(study, card["classes"], candidates)
+    lone = {name: only(controls.study, name) for name in controls.models}
+    controls = controls.without(unfit(cases, snapshot, lone))
+    absent = unfit(cases, snapshot, variants(study))
+    others = {name: one for name, one in variants(study).items() if name not in absent}
     notes += [*support_lines(support), *control_lines(controls)]
-    notes += [
-        f"  sensitivity {name.removeprefix(VARIANT)}: {what}"
-        for name, what in changes(study).items()
-    ]
-    beside = dict.fromkeys(controls.models, study) | variants(study)
-    notes.append(cost_line(study, rows.y.size, candidates, beside))
-    tasks = _tasks(config.store, snapshot.label, study, controls)
+    notes += variant_lines(changes(study), absent)
+    asked = dict.fromkeys(controls.models, study) | others
+    notes.append(cost_line(study, rows.y.size, candidates, asked))
+    tasks = _tasks(config.store, snapshot.label, study, controls, others)
     tasks.sort(key=lambda task: -_weight(task, candidates, study))
-    return Plan(tasks=tuple(tasks), notes=tuple(notes), extra=(card, None, controls.missing))
+    missing = {f"{CONTROL}{name}": why for name, why in controls.missing.items()} | absent
+    return Plan(tasks=tuple(tasks), notes=tuple(notes), extra=(card, None, missing))
 
 
-def _tasks(store: str, snapshot: str, study: StudyConfig, controls: Controls) -> list[TrainTask]:
+def _tasks(
+    store: str,
+    snapshot: str,
+    study: StudyConfig,
+    controls: Controls,
+    others: Mapping[str, StudyConfig],
+) -> list[TrainTask]:
     """The parts of the study's models, of its controls, and of its sensitivity analyses."""
     protocols = [(study, tuple(study.models)), (controls.study, tuple(controls.models))]
-    protocols += [(protocol, (name,)) for name, protocol in variants(study).items()]
+    protocols += [(protocol, (name,)) for name, protocol in others.items()]
     return [
         TrainTask(store, snapshot, only(protocol, model), model, part)
         for protocol, models in protocols
@@ -147,7 +159,7 @@ def commit(
         for model in (*study.models, *sorted(set(fits) - set(study.models) - set(refused)))
     }
     found = {name: internal(model, alpha=study.alpha) for name, model in made.items()}
-    card |= told_of_models(study, made, found) | told_beside(study, found, refused, missing)
+    card |= told_of_models(study, made, found) | told_beside(study, found, {**missing, **refused})
     card["centres_told"] = [told for part in fits[study.primary] for told in part.told]
 
     def fill(folder: Path) -> None:
@@ -171,6 +183,13 @@ def _training(data: Dataset, study: StudyConfig, model: str) -> Training:
         study=study,
         model=model,
     )
+
+
+def _candidates(data: Dataset, study: StudyConfig, model: str) -> int:
+    """Columns of a model, of which every fold will have one to fit."""
+    rows = _training(data, study, model)
+    check_varying(rows, study, model)
+    return len(rows.blocks)
 
 
 def _gathered(

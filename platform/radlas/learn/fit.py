@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
@@ -131,6 +131,39 @@ def outer_folds(rows: Training, study: StudyConfig) -> tuple[Fold, ...]:
     )
 
 
+def inner_folds(rows: Training, fold: Fold | None, study: StudyConfig) -> tuple[Fold, ...]:
+    """The divisions of a fold's training rows, or of all, that choose k and C.
+
+    Raises:
+        StudyError: A class has too few subjects.
+    """
+    at = np.arange(len(rows.y)) if fold is None else fold.train
+    return repeated_folds(
+        rows.subjects[at],
+        rows.y[at],
+        rows.centres[at],
+        folds=study.splits.inner_folds,
+        seed=f"inner:{_key(fold, study)}",
+    )
+
+
+def resampled_rows(
+    rows: Training, draws: range, study: StudyConfig
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Numbers of resampled fits and the positions of their rows.
+
+    Raises:
+        StudyError: A centre is so small that no sample holds enough of it.
+    """
+    return resamples(
+        rows.subjects,
+        rows.y,
+        draws=draws,
+        seed=f"bootstrap:{study.seed}",
+        centres=rows.centres if study.harmonise.method != "none" else None,
+    )
+
+
 def fit_fold(rows: Training, fold: Fold, study: StudyConfig) -> FoldFit:
     """Tune and fit on a fold's training rows, then look at the others for the first time.
 
@@ -157,11 +190,8 @@ def fit_fold(rows: Training, fold: Fold, study: StudyConfig) -> FoldFit:
 def _tune(rows: Training, fold: Fold | None, study: StudyConfig) -> Pipeline:
     """Choose k and C by inner folds of the fold's training rows, or of all; then fit on those."""
     at = np.arange(len(rows.y)) if fold is None else fold.train
-    key = f"{study.seed}:{'all' if fold is None else f'{fold.repeat}:{fold.fold}'}"
+    key, inner = _key(fold, study), inner_folds(rows, fold, study)
     X, y, selection = _features(rows, study).iloc[at], rows.y[at], study.selection
-    inner = repeated_folds(
-        rows.subjects[at], y, rows.centres[at], folds=study.splits.inner_folds, seed=f"inner:{key}"
-    )
     pipeline = build_pipeline(selection, study.harmonise)
     grid: dict[str, Sequence[float]] = {K: selection.rfe_features, C: selection.c}
     # One BLAS thread: products of 100 rows gain nothing from more, and sums keep their order.
@@ -172,18 +202,16 @@ def _tune(rows: Training, fold: Fold | None, study: StudyConfig) -> Pipeline:
     return fitted
 
 
+def _key(fold: Fold | None, study: StudyConfig) -> str:
+    return f"{study.seed}:{'all' if fold is None else f'{fold.repeat}:{fold.fold}'}"
+
+
 def _features(rows: Training, study: StudyConfig) -> pd.DataFrame:
     return with_centres(rows.X, rows.centres) if study.harmonise.method != "none" else rows.X
 
 
 def _resampled(rows: Training, tuned: Pipeline, part: Part, study: StudyConfig) -> pd.DataFrame:
-    samples = resamples(
-        rows.subjects,
-        rows.y,
-        draws=range(*part.draws),
-        seed=f"bootstrap:{study.seed}",
-        centres=rows.centres if study.harmonise.method != "none" else None,
-    )
+    samples = resampled_rows(rows, range(*part.draws), study)
     with strict_convergence(f"study {study.name}, resamples"), threadpool_limits(1, "blas"):
         return resampled_signature(tuned, _features(rows, study), rows.y, rows.blocks, samples)
 

@@ -65,12 +65,21 @@ def training_rows(
     label, who, where = (np.asarray(values) for values in (y, subjects, centres))
     who, where = who.astype(str), where.astype(str)
     _check_rows(X, label, who, where, study)
-    _check_classes(label, study)
-    if study.harmonise.method != "none":
-        _check_centres(label, where, study)
+    check_counts(label, where, study)
     order = np.lexsort((X.index.astype(str), who))
     frame = finite_frame(X.iloc[order], tuple(blocks))
     return Training(frame, label[order].astype(np.int64), who[order], where[order], blocks)
+
+
+def check_counts(label: NDArray[np.generic], where: NDArray[np.str_], study: StudyConfig) -> None:
+    """Hold the labels and centres of a study's training rows to its folds and its harmonising.
+
+    Raises:
+        StudyError: A class or a centre is too small for every fold.
+    """
+    _check_classes(label, study)
+    if study.harmonise.method != "none":
+        _check_centres(label, where, study)
 
 
 def finite_frame(X: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:

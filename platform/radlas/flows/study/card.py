@@ -58,7 +58,6 @@ def told_beside(
     study: StudyConfig,
     found: Mapping[str, Any],
     refused: Mapping[str, str],
-    missing: Mapping[str, str],
 ) -> Card:
     """The same of what stands beside them, and why some of it does not."""
 
@@ -68,7 +67,7 @@ def told_beside(
     others = variants(study)
     return {
         "controls": {n: _trained(one) for n, one in found.items() if n.startswith(CONTROL)},
-        "controls_missing": {**missing, **absent(CONTROL)},
+        "controls_missing": absent(CONTROL),
         "sensitivity": {n: _trained(one) for n, one in found.items() if n in others},
         "sensitivity_missing": absent(VARIANT),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,6 +46,13 @@ class Controls:
     def models(self) -> tuple[str, ...]:
         """Names of the controls' models."""
         return tuple(name for name in self.study.models if name.startswith(CONTROL))
+
+    def without(self, unfit: Mapping[str, str]) -> Controls:
+        """The same without those that cannot be fitted after all: name of the model to reason."""
+        models = {name: blocks for name, blocks in self.study.models.items() if name not in unfit}
+        why = {name.removeprefix(CONTROL): told for name, told in unfit.items()}
+        study = self.study.model_copy(update={"models": models})
+        return Controls(study, self.missing | why)
 
 
 def find_controls(store: Store, available: Sequence[str], study: StudyConfig) -> Controls:

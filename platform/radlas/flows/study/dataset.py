@@ -65,7 +65,27 @@ def load_dataset(
         StudyError: A centre is not in the snapshot, a value has no declared class, no case is
             left, or a case was not extracted.
     """
-    people = load_people(store, snapshot)
+    people, y = labelled(load_people(store, snapshot), study, centres, snapshot)
+    with open_snapshot(store, snapshot) as connection:
+        X = study_matrix(connection, store, snapshot.feature_sets, study, people)
+    return Dataset(X.drop(columns=_unstable(store, study, X.columns)), y, people)
+
+
+def labelled(
+    people: Any, study: StudyConfig, centres: tuple[str, ...], snapshot: Snapshot
+) -> tuple[Any, Any]:
+    """Of all cases those of some centres that have a class, and their labels.
+
+    Args:
+        people: As ``load_people`` returns them.
+        study: Its outcome maps recorded values to classes.
+        centres: Whose cases.
+        snapshot: Where they are from.
+
+    Raises:
+        StudyError: A centre is not in the snapshot, a value has no declared class, or no case is
+            left.
+    """
     missing = set(centres) - set(people["centre"])
     if missing:
         raise StudyError(
@@ -78,10 +98,7 @@ def load_dataset(
     people = people[people["subject_id"].isin(by_subject.index)]
     if people.empty:
         raise StudyError("no labelled case is left", f"centres {', '.join(centres)}")
-    y = people["subject_id"].map(by_subject).rename("label")
-    with open_snapshot(store, snapshot) as connection:
-        X = study_matrix(connection, store, snapshot.feature_sets, study, people)
-    return Dataset(X.drop(columns=_unstable(store, study, X.columns)), y, people)
+    return people, people["subject_id"].map(by_subject).rename("label")
 
 
 def _unstable(store: Store, study: StudyConfig, columns: Any) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from radlas.errors import StudyError
 from radlas.flows.study.controls import MEANING, Controls
-from radlas.learn.study import CONTROL, StudyConfig
+from radlas.learn.study import CONTROL, VARIANT, StudyConfig
 from radlas.learn.support import external_support, training_support
 from radlas.report.format import fixed
 from radlas.words import counted
@@ -19,7 +19,7 @@ _BEGIN, _PER_COLUMN, _LEAVING = 0.03, 6.5e-5, 5.5e-5
 
 
 def class_lines(study: StudyConfig, classes: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Outcome counts of every centre, one line each.
+    """Outcome counts of every centre, one line each, and what they keep `validate` from.
 
     Raises:
         StudyError: The external centre has no case.
@@ -33,7 +33,21 @@ def class_lines(study: StudyConfig, classes: Sequence[Mapping[str, Any]]) -> lis
         )
     if study.external_centre and not any(r["centre"] == study.external_centre for r in classes):
         raise StudyError(f"no case of the external centre {study.external_centre}", study.name)
-    return lines
+    return [*lines, *_unvalidated(study, classes)]
+
+
+def _unvalidated(study: StudyConfig, classes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """That the external centre has too few cases, though another snapshot may have more."""
+    policy = study.harmonise
+    adapts = policy.method != "none" and policy.on_unseen == "adapt"
+    wanted = policy.minimum if adapts else 1
+    return [
+        f"  ! {counted(row['positive'] + row['negative'], 'labelled case')} of the external centre"
+        f" {row['centre']}, {wanted} are needed{' to adapt to it' if adapts else ''}: what is"
+        " trained on this snapshot cannot be validated"
+        for row in classes
+        if row["centre"] == study.external_centre and row["positive"] + row["negative"] < wanted
+    ]
 
 
 def study_support(
@@ -81,6 +95,15 @@ def control_lines(controls: Controls) -> list[str]:
     fitted = [name.removeprefix(CONTROL) for name in controls.models]
     lines = [f"  control {name}: {MEANING[name]}" for name in MEANING if name in fitted]
     return [*lines, *(f"  no control {name}: {why}" for name, why in controls.missing.items())]
+
+
+def variant_lines(changes: Mapping[str, str], unfit: Mapping[str, str]) -> list[str]:
+    """The same of sensitivity analyses, each by what it changes."""
+    lines = []
+    for model, what in changes.items():
+        name, why = model.removeprefix(VARIANT), unfit.get(model)
+        lines.append(f"  no sensitivity {name}: {why}" if why else f"  sensitivity {name}: {what}")
+    return lines
 
 
 def cost_line(
