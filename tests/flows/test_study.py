@@ -274,6 +274,14 @@ def test_a_study_the_snapshot_cannot_support_is_refused_with_the_reason(
         (("[volume,", "[clinical, volume,"), "  no control clinical: 'shoe_size' is not in the"),
         (("{folds: 99}", "{folds: 2}, training_centres: [centre-x]"), "no case of centre centre-x"),
         (("{folds: 99}", "{folds: 2}, blocks: {tumour: {roi: null, clinical: [eyes]}}"), "'eyes'"),
+        (
+            ("{folds: 99}", "{folds: 2}, blocks: {ring: {roi: ring_0_20}}"),
+            ": no row is of the ROI 'ring_0_20'",
+        ),
+        (
+            ("{folds: 99}", "{folds: 2}, blocks: {ring: {image_types: [log-9, log-8]}}"),
+            ": no row of ring_0_10 is of the image type or layer 'log-8'",
+        ),
     ],
 )
 def test_a_plan_tells_what_beside_the_models_is_sure_to_fail_and_does_not_try_it(

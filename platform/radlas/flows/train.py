@@ -87,8 +87,8 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     candidates = {name: _candidates(rows, study, name) for name in study.models}
     card["support"] = support = study_support(study, card["classes"], candidates)
     lone = {name: only(controls.study, name) for name in controls.models}
-    controls = controls.without(unfit(cases, snapshot, lone))
-    absent = unfit(cases, snapshot, variants(study))
+    controls = controls.without(unfit(store, snapshot, cases, lone))
+    absent = unfit(store, snapshot, cases, variants(study))
     others = {name: one for name, one in variants(study).items() if name not in absent}
     notes += [*support_lines(support), *control_lines(controls)]
     notes += variant_lines(changes(study), absent)
