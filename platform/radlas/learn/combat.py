@@ -133,6 +133,8 @@ def effect_of(X: Floats, common: Common, *, mean_only: bool = False) -> Effect:
     shift[known], spread[known] = _shrunk(
         scores[:, known], count[known], shift[known], spread[known], prior
     )
+    lone = ~known & (count == 1)  # one patient tells less of a scanner than two, not more
+    shift[lone] = _drawn(shift[lone], count[lone], spread[lone], prior)
     return Effect(np.where(count > 0, shift, 0), spread)
 
 
@@ -174,15 +176,13 @@ class _Prior:
 def _shrunk(
     scores: Floats, count: NDArray[np.int64], shift: Floats, spread: Floats, prior: _Prior
 ) -> tuple[Floats, Floats]:
-    found, width, old_spread = shift, prior.width, spread
+    found, old_spread = shift, spread
     if prior.rate is None:
         count = np.ones_like(count) if prior.whole else count
-        return (width * count * found + spread * prior.centre) / (width * count + spread), spread
+        return _drawn(found, count, spread, prior), spread
     old_shift = shift
     for _ in range(ROUNDS):
-        new_shift = (width * count * found + old_spread * prior.centre) / (
-            width * count + old_spread
-        )
+        new_shift = _drawn(found, count, old_spread, prior)
         squares = np.nansum((scores - new_shift) ** 2, axis=0)
         new_spread = (squares / 2 + prior.rate) / (count / 2 + prior.shape - 1)
         change = max(_change(old_shift, new_shift), _change(old_spread, new_spread))
@@ -193,6 +193,13 @@ def _shrunk(
         f"ComBat did not settle in {ROUNDS} rounds over {len(shift)} features",
         hint="look for features of very few values or of huge ones, or set harmonise.method: none",
     )
+
+
+def _drawn(found: Floats, count: NDArray[np.int64], spread: Floats, prior: _Prior) -> Floats:
+    """Shifts drawn towards that of all features: the more, the fewer values tell them."""
+    weight = prior.width * count
+    drawn: Floats = (weight * found + spread * prior.centre) / (weight + spread)
+    return drawn
 
 
 def _change(old: Floats, new: Floats) -> float:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radlas.errors import StudyError
-from radlas.learn.combat import combat
+from radlas.learn.combat import Common, combat, effect_of
 
 CENTRES = np.array(list("AAAAABBBBBCCCC"))
 SHOWN = [0, 5, 10, 13]  # samples 1, 6, 11 and 14
@@ -115,3 +115,18 @@ def test_a_column_of_one_value_in_a_centre_says_nothing_of_its_other_columns():
     X[where, 0] = 10.0
     alone = combat(X[:, 1:], CENTRES)[where]
     np.testing.assert_allclose(combat(X, CENTRES)[where, 1:], alone, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_fewer_patients_tell_a_shift_the_less_is_taken_out(seed):
+    """Of one alone the whole of what sets the patient apart was taken for the scanner's."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(12, 20))
+    common = Common(np.zeros(20), np.ones(20))
+    shifts = []
+    for known in (1, 2, 4, 8, 12):
+        X[:, 0] = np.nan
+        X[:known, 0] = 3.0 if known == 1 else np.where(np.arange(known) % 2, 4.0, 2.0)
+        shifts.append(effect_of(X, common).shift[0])
+    assert shifts == sorted(shifts)
+    assert 0 < shifts[0] < 1.5
