@@ -14,7 +14,7 @@ from radlas.errors import ConfigError
 from radlas.flows.maps.montage import spread
 from radlas.flows.study import blocks
 from radlas.flows.study.challenge import decide
-from radlas.flows.study.protocol import class_lines
+from radlas.flows.study.protocol import class_lines, study_support, support_lines
 from radlas.flows.train import TrainConfig, plan
 from radlas.learn.persist import load
 from radlas.learn.settings import Harmonise
@@ -316,6 +316,19 @@ def test_a_plan_says_that_a_centre_is_too_small_to_validate_on(study_file, polic
     lines = class_lines(study, [row])
     assert len(lines) == 1 + bool(told)
     assert lines[-1].startswith(told)
+
+
+@pytest.mark.parametrize("each", [4, 6, 10, 20, 60])
+def test_a_plan_promises_no_difference_that_cannot_be(study_file, each):
+    """Of four patients of each class a difference of AUC below 1.01 was to be missed."""
+    classes = [
+        {"centre": centre, "positive": each, "negative": each, "excluded": 0}
+        for centre in ("centre-a", "centre-c")
+    ]
+    support = study_support(StudyConfig.read(study_file), classes, {"dlr": 10})
+    (line,) = (one for one in support_lines(support) if "subgroups" in one)
+    found = re.search(r"a difference below (\S+) would|any difference would", line)
+    assert float(found[1]) <= 0.8 if found[1] else each < 10
 
 
 def test_maps_are_chosen_by_rule_evenly_over_the_risks():

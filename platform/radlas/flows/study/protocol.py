@@ -81,11 +81,12 @@ def support_lines(support: Json) -> list[str]:
         if share is not None
     ]
     for area, half in zip(external["auc"][1:2], external["halves"][1:2], strict=True):
+        seen = half["detectable"]  # no two AUCs are farther apart than this one is from 0
+        below = "any difference" if seen > area["auc"] else f"a difference below {seen:.2f}"
         lines.append(
             f"  external: {counted(external['n'], 'subject')} would tell an AUC of"
             f" {area['auc']:g} to within {area['half_width']:.2f}; of two equal subgroups"
-            f" a difference below {half['detectable']:.2f} would be missed more often"
-            " than once in five"
+            f" {below} would be missed more often than once in five"
         )
     return lines
 
