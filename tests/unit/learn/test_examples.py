@@ -10,7 +10,7 @@ import pytest
 from radlas.learn.training import finite_frame
 
 
-@pytest.mark.parametrize("name", ["design", "delong", "metrics"])
+@pytest.mark.parametrize("name", ["design", "statistics.delong", "metrics", "splits"])
 def test_the_examples_in_docstrings_are_true(name: str):
     found = doctest.testmod(importlib.import_module(f"radlas.learn.{name}"))
     assert found.attempted > 0
