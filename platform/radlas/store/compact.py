@@ -7,7 +7,7 @@ Files that a snapshot's version names are never removed.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +15,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.transaction import AddAction, RemoveAction
 
+from radlas.errors import StoreError
 from radlas.store import delta
 from radlas.store.layout import Store
 from radlas.store.log import (
@@ -26,7 +27,7 @@ from radlas.store.log import (
     removed,
     write_log,
 )
-from radlas.store.parts import Part, read_part, write_parts
+from radlas.store.parts import Part, part_name, read_part, write_parts
 from radlas.tables import TABLES, Table
 
 MANY = 20  # parts of a partition: beyond, opening them costs more than reading
@@ -79,19 +80,36 @@ def vacuum(
 
     Returns:
         Paths that were removed.
+
+    Raises:
+        StoreError: A link leads out of the table's folder to a file that would be removed.
     """
     log = open_log(store, name)
     if log is None:
         return []
     store.place.sweep("lake")
-    with in_plain_words(log_place(store, TABLES[name])):
+    keep = sorted({version for version in pinned if version >= 0} | {log.version()})
+
+    def removed_if(dry_run: bool) -> list[str]:
         return log.vacuum(
             retention_hours=hours,
-            dry_run=False,
+            dry_run=dry_run,
             enforce_retention_duration=False,
             full=True,
-            keep_versions=sorted({version for version in pinned if version >= 0} | {log.version()}),
+            keep_versions=keep,
         )
+
+    with in_plain_words(log_place(store, TABLES[name])):
+        own = set(store.place.names(part_name(TABLES[name])))
+        _refuse_others(store, TABLES[name], removed_if(dry_run=True), own)
+        return removed_if(dry_run=False)
+
+
+def _refuse_others(store: Store, table: Table, paths: Sequence[str], own: Set[str]) -> None:
+    """Nobody's files are removed because a link to them lies in a store: Delta goes through it."""
+    if others := [name for path in paths if (name := part_name(table, path)) not in own]:
+        what = f"a link leads out of the store to files that are not its own: {others[0]}"
+        raise StoreError(what, str(store.place), "nothing was removed there; remove that link")
 
 
 def _merge(store: Store, table: Table, bundle: Sequence[Part], log: DeltaTable) -> None:

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from radlas.errors import StoreError
 from radlas.model import Outcome
 from radlas.store import compact as compaction
 from radlas.store import delta
@@ -84,6 +85,24 @@ def test_an_orphan_goes_when_it_is_old(tmp_path):
     old = time.time() - 80 * 3600
     os.utime(orphan, (old, old))
     assert vacuum(store, "cases", [], hours=72) == [orphan.name]
+
+
+def test_a_link_in_a_store_costs_nobody_the_files_behind_it(tmp_path):
+    """It may come with a store that was copied; Delta's own vacuum removes what lies behind it."""
+    store = init_store(tmp_path / "s")
+    delta.append(store, "cases", [case_row("a")], run_id="r")
+    thesis = tmp_path / "home" / "sub" / "thesis.txt"
+    thesis.parent.mkdir(parents=True)
+    thesis.write_text("two years of work", encoding="utf-8")
+    link = tmp_path / "s" / "lake" / "cases" / "old"
+    link.symlink_to(tmp_path / "home")
+    assert vacuum(store, "cases", [], hours=72) == [], "it is young"
+    os.utime(thesis, (0, 0))
+    with pytest.raises(StoreError, match=r"a link leads out of the store .*old/sub/thesis\.txt"):
+        vacuum(store, "cases", [], hours=72)
+    assert thesis.exists()
+    link.unlink()
+    assert vacuum(store, "cases", [], hours=72) == []
 
 
 def test_an_append_between_reading_and_committing_is_not_lost(crowded, monkeypatch):
