@@ -22,6 +22,7 @@ from typing import Any
 from radlas.errors import StoreError
 from radlas.places.objects import Objects, delta_options
 from radlas.places.stages import appear, located, staged
+from radlas.places.within import within
 
 _PROBE = ".probe-"  # what the names of files begin with that ``check`` makes
 _PIECE = 2**20  # copied at once [B]
@@ -226,14 +227,14 @@ class Bucket:
         return f"{plain}-{hashlib.sha256(self.url.encode()).hexdigest()[:8]}"
 
     def _fetch(self, name: str) -> Path:
-        path = self.near / name
+        path = within(self.near, name)
         if not path.exists():
             self._cache(name, lambda path: self._objects.stream(name, partial(_write, path)))
         return path
 
     def _cache(self, name: str, fill: Callable[[Path], None]) -> None:
         """Put a file into the cache, whole or not at all."""
-        path = self.near / name
+        path = within(self.near, name)
         temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
         with located(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)

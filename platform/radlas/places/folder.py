@@ -12,6 +12,7 @@ from typing import Any
 
 from radlas.digests import file_digest
 from radlas.places.stages import abandoned, appear, is_stage, located, staged, sync
+from radlas.places.within import within
 
 
 @dataclass(frozen=True)
@@ -35,58 +36,58 @@ class Folder:
     def read(self, name: str) -> bytes:
         """See ``Place``."""
         try:
-            return (self.root / name).read_bytes()
+            return self._at(name).read_bytes()
         except NotADirectoryError as error:  # a file stands where a folder should
             raise FileNotFoundError(*error.args) from error
 
     def create(self, name: str, data: bytes) -> None:
         """See ``Place``."""
         with self._written(name, data) as temporary:
-            os.link(temporary, self.root / name)
+            os.link(temporary, self._at(name))
 
     def replace(self, name: str, data: bytes) -> None:
         """See ``Place``."""
         with self._written(name, data) as temporary:
-            temporary.replace(self.root / name)
+            temporary.replace(self._at(name))
 
     def change(self, name: str, made: Callable[[bytes | None], bytes]) -> None:
         """See ``Place``."""
-        self.replace(name, made(self.read(name) if (self.root / name).exists() else None))
+        self.replace(name, made(self.read(name) if self._at(name).exists() else None))
 
     def remove(self, name: str) -> None:
         """See ``Place``."""
-        (self.root / name).unlink(missing_ok=True)
+        self._at(name).unlink(missing_ok=True)
 
     def names(self, folder: str = "") -> list[str]:
         """See ``Place``; what is being prepared does not count, and may vanish meanwhile."""
         found: list[str] = []
-        for here, folders, files in os.walk(self.root / folder):
+        for here, folders, files in os.walk(self._at(folder)):
             folders[:] = [name for name in folders if not is_stage(name)]
-            within = Path(here).relative_to(self.root)
-            found += [(within / name).as_posix() for name in files if not is_stage(name)]
+            there = Path(here).relative_to(self.root)
+            found += [(there / name).as_posix() for name in files if not is_stage(name)]
         return sorted(found)
 
     def size(self, name: str) -> int | None:
         """See ``Place``."""
-        path = self.root / name
+        path = self._at(name)
         return path.stat().st_size if path.is_file() else None
 
     def sha256(self, name: str) -> str:
         """See ``Place``."""
-        return file_digest(self.root / name)
+        return file_digest(self._at(name))
 
     def local(self, names: Sequence[str]) -> list[Path]:
         """See ``Place``."""
-        return [self.root / name for name in names]
+        return [self._at(name) for name in names]
 
     def fetched(self, folder: str) -> Path:
         """See ``Place``."""
-        return self.root / folder
+        return self._at(folder)
 
     @contextmanager
     def staging(self, folder: str) -> Iterator[Path]:
         """See ``Place``. The lock on the folder tells a writer that lives from one that died."""
-        parent = (self.root / folder).parent
+        parent = self._at(folder).parent
         parent.mkdir(parents=True, exist_ok=True)
         with located(parent), staged(parent) as stage:
             prepared = stage / "prepared"  # who fills it may remove it and make it anew
@@ -95,14 +96,14 @@ class Folder:
 
     def keep(self, file: Path, name: str) -> None:
         """See ``Place``."""
-        target = self.root / name
+        target = self._at(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         appear(file, target)
         sync(target.parent)
 
     def publish(self, prepared: Path, folder: str, seal: str) -> None:
         """See ``Place``. All of it appears by one rename; the seal is among it."""
-        target = self.root / folder
+        target = self._at(folder)
         for path in sorted(prepared.rglob("*")):
             sync(path)
         sync(prepared)
@@ -116,25 +117,25 @@ class Folder:
 
     def clear(self, folder: str, but: Path) -> None:
         """See ``Place``: a rename takes its place."""
-        shutil.rmtree(self.root / folder, ignore_errors=True)
+        shutil.rmtree(self._at(folder), ignore_errors=True)
 
     def sweep(self, folder: str) -> None:
         """See ``Place``."""
         for pattern in (".*.partial", "*/.*.partial"):
-            for stage in (self.root / folder).glob(pattern):
+            for stage in self._at(folder).glob(pattern):
                 with abandoned(stage) as is_dead:
                     if is_dead:
                         shutil.rmtree(stage, ignore_errors=True)
 
     def settle(self, names: Sequence[str]) -> None:
         """See ``Place``."""
-        paths = [path for name in names if (path := self.root / name).is_file()]
+        paths = [path for name in names if (path := self._at(name)).is_file()]
         for path in (*paths, *{path.parent for path in paths}):
             sync(path)
 
     def uri(self, name: str) -> str:
         """See ``Place``."""
-        return str(self.root / name)
+        return str(self._at(name))
 
     @property
     def delta_options(self) -> dict[str, str]:
@@ -143,7 +144,7 @@ class Folder:
 
     def zarr(self, name: str) -> Any:
         """See ``Place``."""
-        return self.root / name
+        return self._at(name)
 
     def beside(self, ending: str) -> Path:
         """See ``Place``."""
@@ -158,6 +159,9 @@ class Folder:
     def check(self) -> None:
         """See ``Place``: a file system can."""
 
+    def _at(self, name: str) -> Path:
+        return within(self.root, name)
+
     @contextmanager
     def _written(self, name: str, data: bytes) -> Iterator[Path]:
         """A file on disk, not yet in its place; the place is synced when it is."""
@@ -166,4 +170,4 @@ class Folder:
             temporary.write_bytes(data)
             sync(temporary)
             yield temporary
-        sync((self.root / name).parent)
+        sync(self._at(name).parent)

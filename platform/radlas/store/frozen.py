@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from radlas.digests import from_json
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
 from radlas.errors import ConfigError, StoreError
 from radlas.store.layout import Store, documents
 
@@ -33,6 +34,8 @@ class Snapshot:
         validation: Gates and findings, as of ``store/gates.py``.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)
+
     name: str
     number: int
     id: str
@@ -51,6 +54,9 @@ class Snapshot:
     def label(self) -> str:
         """``name@number``."""
         return f"{self.name}@{self.number}"
+
+
+_FILE = TypeAdapter(Snapshot)  # somebody else may have written it
 
 
 def load_snapshot(store: Store, label: str) -> Snapshot:
@@ -128,9 +134,9 @@ def _load(store: Store, path: str) -> Snapshot:
 
 def _parsed(store: Store, path: str, text: bytes) -> Snapshot:
     try:
-        values = from_json(text)
-        lists = {name: tuple(values[name]) for name in ("cases", "feature_sets")}
-        return Snapshot(**{**values, **lists})
-    except (ValueError, TypeError, KeyError) as error:
+        return _FILE.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        what = ": ".join([*map(str, first["loc"]), first["msg"]])
         where = f"{store.place}/{path}"
-        raise StoreError(f"the snapshot is damaged: {error}", where, "restore it") from error
+        raise StoreError(f"the snapshot is damaged: {what}", where, "restore it") from error

@@ -232,16 +232,8 @@ def removed(part: Part) -> RemoveAction:
 
 
 def parts_of(log: DeltaTable, table: Table) -> list[Part]:
-    """Parts of the version that a log was opened at.
-
-    Raises:
-        StoreError: It names a file outside its table, as the log of another site's export may.
-    """
+    """Parts of the version that a log was opened at."""
     actions = pa.table(log.get_add_actions(flatten=True)).to_pylist()
-    if outside := [one["path"] for one in actions if ".." in unquote(one["path"]).split("/")]:
-        what = f"the log of table {table.name} names a file outside of it: {outside[0]}"
-        hint = "do not use this store: ask who made it"
-        raise StoreError(what, log.table_uri, hint, "damaged_log")
     return [
         Part(
             path=unquote(one["path"]),

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import stat
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -214,3 +215,22 @@ def test_an_address_of_another_scheme_is_no_folder_of_that_name(address, tmp_pat
         assert "s3://bucket/prefix" in caught.value.hint
     assert not list(tmp_path.iterdir())
     assert open_store(init_store(f"./{address.replace('://', ':/')}").place.root).store_id
+
+
+@pytest.mark.parametrize("name", ["../x", "lake/../../x", "lake/..", "/x", "lake/\0"])
+def test_no_file_is_read_made_or_removed_outside_of_a_store(tmp_path, name):
+    place, other = init_store(tmp_path / "s").place, tmp_path / "x"
+    other.write_text("of somebody else", encoding="utf-8")
+    ways = [place.read, place.size, place.sha256, place.remove, place.names, place.fetched]
+    ways += [place.uri, place.zarr, place.sweep]
+    for way in [
+        *(partial(way, name) for way in ways),
+        *(partial(way, name, b"") for way in (place.create, place.replace)),
+        lambda: place.local([name]),
+        lambda: place.keep(other, name),
+        lambda: place.publish(tmp_path, name, "x"),
+        lambda: place.clear(name, tmp_path),
+    ]:
+        with pytest.raises(StoreError, match="a name in it leads out of it"):
+            way()
+    assert other.read_text(encoding="utf-8") == "of somebody else"

@@ -303,3 +303,40 @@ def test_deep_vectors_become_numbered_columns(filled):
         X = feature_matrix(connection, ("d-1",))
     assert X.loc["a"].tolist() == [1.0, 2.0]
     assert list(X.columns) == ["whole__layer4__000", "whole__layer4__001"]
+
+
+def test_a_snapshot_binds_no_file_outside_of_its_store(filled, tmp_path):
+    """Its JSON comes with a store that was copied: a part may be called as any file is."""
+    create_snapshot(filled, "x")
+    (part, *_) = part_names(filled, "cases")
+    (tmp_path / "secret.parquet").write_bytes(filled.place.read(part))
+    for path in ("../../../secret.parquet", "a/../../../../secret.parquet", "..", "a\0b"):
+        frozen = json.loads(filled.place.read(SNAPSHOT))
+        frozen["parts"]["cases"] = [path]
+        overwrite(filled, SNAPSHOT, json.dumps(frozen).encode())
+        with (
+            pytest.raises(StoreError, match="a name in it leads out of it"),
+            open_snapshot(filled, load_snapshot(filled, "x")),
+        ):
+            raise AssertionError("it was opened")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parts": [1]},
+        {"parts": {"cases": [7]}},
+        {"counts": {"a": 3}},
+        {"number": "1"},
+        {"cases": "abc"},
+        {"validation": []},
+        {"name": None},
+        {"more": 1},
+    ],
+)
+def test_a_snapshot_of_another_form_is_told_as_damaged(filled, change):
+    create_snapshot(filled, "x")
+    frozen = json.loads(filled.place.read(SNAPSHOT)) | change
+    overwrite(filled, SNAPSHOT, json.dumps(frozen).encode())
+    with pytest.raises(StoreError, match=f"the snapshot is damaged: {next(iter(change))}"):
+        load_snapshot(filled, "x")

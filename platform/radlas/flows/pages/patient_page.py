@@ -18,6 +18,7 @@ from radlas.learn.explain import deep_head, deep_parts
 from radlas.learn.fitted import FittedModel
 from radlas.learn.study import StudyConfig
 from radlas.places.stages import whole
+from radlas.places.within import within
 from radlas.report.patient import render_patient
 from radlas.store.layout import Store
 
@@ -79,7 +80,7 @@ def write_page(asked: Asked, row: dict[str, Any], out: Path) -> Path:
             "Software": f"radlas {card['radlas']}",
         },
     }
-    path = out / f"{row['case_id'][:12]}.html"
+    path = within(out, f"{row['case_id'][:12]}.html")
     with whole(path) as file:
         file.write_text(render_patient(patient, image), encoding="utf-8")
     return path
