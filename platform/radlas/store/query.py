@@ -25,6 +25,9 @@ _PIVOT = "name them: PIVOT ... ON image_type IN ('original', 'wavelet-LLH') USIN
 _UNFILLED = ["Unexpected prepared parameter", "statement parameters", "Parameter argument/count"]
 _PART = ".parquet"
 _WRITES = re.compile(r"\benable_(logging|profil\w*)\b", re.IGNORECASE)  # from within a SELECT
+# These run a text as SQL, which may be put together so that no word above is seen in it; and what
+# it does outside of the store ends the process, inside DuckDB.
+_RUNS = re.compile(r'\b(query|json_execute_serialized_sql)\b"?\s*(?:\(|/\*|--)', re.IGNORECASE)
 _OF_THE_QUERY = (
     duckdb.BinderException,
     duckdb.CatalogException,
@@ -144,6 +147,8 @@ def run_sql(
     """
     if told := _WRITES.search(sql):
         raise ConfigError(f"{told[0]} writes files", "query", _READS)
+    if told := _RUNS.search(sql):
+        raise ConfigError(f"{told[1]}() runs a text as SQL", "query", "write that SQL itself")
     make_late(connection, sql)
     try:
         found = connection.extract_statements(sql)

@@ -123,6 +123,10 @@ def guarded(request, tmp_path_factory):
         "from enable_logging(storage = 'file', storage_path = '{near}/lake/log')",
         "select * from system.main.Enable_Profiling(save_location = '{near}/lake/x.txt')",
         "select * from read_text('{near}/lake/cases/_delta_log/*.json')",
+        "from query('from enable' || '_logging(storage=''file'', storage_path=''{host}/x'')')",
+        "from system.main.\"Query\" /* /* */ */ ('from enable' || '_logging()')",
+        "from query--\n('from enable' || '_logging()')",
+        "from json_execute_serialized_sql(json_serialize_sql('select 1'))",
     ],
 )
 def test_a_query_can_only_read_the_store(guarded, sql):
@@ -355,3 +359,13 @@ def test_a_lost_part_is_named_whoever_reads(filled):
     with pytest.raises(StoreError, match="cannot be read") as caught:
         create_snapshot(filled, "x")
     assert part.rpartition("/")[2] in caught.value.what
+
+
+def test_a_column_may_be_called_as_a_function_that_is_refused(filled):
+    with connect(filled) as connection:
+        sql = "with query as (select 1 as query, 'query (1)' t) select query, t from query"
+        with pytest.raises(ConfigError, match=r"query\(\) runs a text as SQL"):
+            run_sql(connection, sql)
+        assert run_sql(connection, sql.replace("'query (1)'", "'a query'")).fetchall() == [
+            (1, "a query")
+        ]
