@@ -19,18 +19,21 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from rich.traceback import Traceback
 
 from radlas.engine.base import Engine, SerialEngine
 from radlas.errors import ConfigError, RadlasError, Terminated, WorkerError
 from radlas.flows.base import Flow, Listing, Plan, Report, StoreConfig
 from radlas.progress import WatchedEngine
 from radlas.registry import makers
+from radlas.terminal import Harmless, harmless
 from radlas.words import counted
 
 C = TypeVar("C", bound=StoreConfig)
 USAGE = 2  # exit code for wrong use or configuration
 _SHOWN = 200  # rows of a plan on a terminal
 _AGAIN = "run the same command again: what was finished is stored"
+UNSENT = "first see that what you send names no patient and no file of one"
 DEFECT = 70  # exit code for a bug: sysexits' EX_SOFTWARE
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells give it
 
@@ -86,7 +89,7 @@ def show(report: Report, *, as_json: bool) -> int:
     else:
         console = Console(highlight=False, soft_wrap=True)
         for line in report.lines:
-            console.print(line, markup=False, style="bold red" if "!!" in line else None)
+            console.print(Text(harmless(line), style="bold red" if "!!" in line else ""))
     return report.exit_code
 
 
@@ -133,10 +136,9 @@ def guarded(action: Callable[[], int], *, as_json: bool = False, again: str = _A
         return _tell_of_system(error, as_json=as_json)
     except Exception as bug:  # noqa: BLE001 - a defect must not look like "done, with trouble"
         if not as_json:
-            Console(stderr=True).print_exception()
-        told = RadlasError(
-            f"{type(bug).__name__}: {bug}", hint=f"a defect of {makers(bug)}: please report it"
-        )
+            Console(stderr=True).print(Harmless(Traceback()))
+        hint = f"a defect of {makers(bug)}: please report it; {UNSENT}"
+        told = RadlasError(f"{type(bug).__name__}: {bug}", hint=hint)
         return _tell(told, as_json=as_json, code=DEFECT)
 
 
@@ -168,7 +170,8 @@ def _tell(error: RadlasError, *, as_json: bool, code: int) -> int:
         print(json.dumps({"error": {"kind": error.kind, "reason": error.reason, **fields}}))
     else:
         with suppress(OSError):  # the terminal was closed: nobody can be told, and the code is left
-            Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False)
+            text = Text(f"error: {harmless(str(error))}")
+            Console(stderr=True, soft_wrap=True, highlight=False).print(text)
     return code
 
 
@@ -199,7 +202,10 @@ def _print_listing(listing: Listing) -> None:
         column.justify = "left" if isinstance(cell, str) else "right"
     for row in listing.rows[:_SHOWN]:
         table.add_row(
-            *(Text(f"{cell:.1f}" if isinstance(cell, float) else str(cell)) for cell in row)
+            *(
+                Text(f"{cell:.1f}" if isinstance(cell, float) else harmless(str(cell)))
+                for cell in row
+            )
         )
     width = None if sys.stdout.isatty() else 160
     console = Console(highlight=False, width=width)

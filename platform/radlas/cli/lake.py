@@ -40,6 +40,7 @@ from radlas.store.query import connect, run_sql
 from radlas.store.snapshots import open_snapshot
 from radlas.store.travel import export, merge
 from radlas.tables import TABLES
+from radlas.terminal import harmless
 from radlas.words import counted
 
 
@@ -230,9 +231,10 @@ def _give(relation: Any, format_: Format, out: Path | None) -> None:
             raise ConfigError(f"{format_} goes to a file", hint=f"name it: --out result.{format_}")
         _write_binary(relation, format_, out)
         return
-    text = _text(relation, format_, wide=out is not None or not sys.stdout.isatty())
-    if out is None:
-        typer.echo(text, nl=False)
+    on_terminal = out is None and sys.stdout.isatty()
+    text = _text(relation, format_, wide=not on_terminal)
+    if out is None:  # coloured is nothing of it; without that, echo takes escapes out of values
+        typer.echo(harmless(text) if on_terminal else text, nl=False, color=True)
     else:
         with whole(out) as file:
             file.write_text(text, encoding="utf-8")
@@ -257,7 +259,7 @@ def _text(relation: Any, format_: Format, *, wide: bool) -> str:
     if format_ is Format.JSON:
         return json.dumps(plain(as_rows(relation)), indent=1, default=str) + "\n"
     width = 10_000 if wide else shutil.get_terminal_size().columns
-    return f"{_boxed(relation, width)}\n"
+    return harmless(f"{_boxed(relation, width)}\n")
 
 
 def _csv(relation: Any) -> str:

@@ -17,6 +17,7 @@ from radlas.errors import ConfigError, Terminated
 from radlas.store.query import ended_with, run_sql
 from radlas.store.views import VIEWS, make_late, view_sql
 from radlas.tables import TABLES, feature_column
+from radlas.terminal import harmless
 
 KEYWORDS = (
     "select from where group by order limit distinct count avg stddev min max median quantile_cont"
@@ -97,7 +98,7 @@ class Shell:
             else:
                 self._give(run_sql(self._connection, text), self._format)
         except ConfigError as error:
-            typer.echo(f"error: {error}", err=True)
+            typer.echo(harmless(f"error: {error}"), err=True)
             return False
         return True
 
@@ -124,7 +125,7 @@ class Shell:
     def _command(self, name: str, *words: str) -> None:
         if name == r"\d":
             for line in self._described(words[0]) if words else _views():
-                typer.echo(line)
+                typer.echo(harmless(line))
         elif name == r"\f" and words and words[0] in {"table", "csv", "json"}:
             self._format = words[0]
         elif name == r"\?":

@@ -11,13 +11,16 @@ import duckdb
 import numpy as np
 import pytest
 
-from radlas import progress
+from radlas import entry, progress
 from radlas.cli.lake import Format, _text
 from radlas.engine.base import SerialEngine
-from radlas.entry import plain
+from radlas.entry import guarded, plain, show
+from radlas.errors import ConfigError
 from radlas.flows import versions
+from radlas.flows.base import Listing, Report
 from radlas.flows.pages import prediction_words
 from radlas.progress import WatchedEngine
+from radlas.terminal import harmless
 
 
 def as_json(sql):
@@ -42,6 +45,56 @@ def test_a_number_is_a_number_in_json(sql, value):
     assert as_json(f"select any_value(x) as x from (select {sql} as x from range(3) t(i))") == [
         {"x": value}
     ]
+
+
+EVIL = "a\x1b[31mb\x9bc\r\x07d\u202ee\u2066f\u200bg\u2028h\udc80i:bug:\x7f"
+SHOWN = r"a\x1b[31mb\x9bc\r\x07d\u202ee\u2066f\u200bg\u2028h\udc80i:bug:\x7f"
+
+
+def _bug():
+    raise ValueError(EVIL)
+
+
+def _expected():
+    raise ConfigError(EVIL, EVIL, EVIL)
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda: show(Report((EVIL, f"!! {EVIL}"), {}), as_json=False),
+        lambda: show(Report((EVIL,), {EVIL: EVIL}), as_json=True),
+        lambda: guarded(_expected),
+        lambda: guarded(_expected, as_json=True),
+        lambda: guarded(_bug),
+        lambda: guarded(_bug, as_json=True),
+        lambda: entry._print_listing(Listing(("series", "n"), ((EVIL, 1), (EVIL, 2)), "")),
+        lambda: print(
+            _text(duckdb.sql("select chr(27) || '[31m' || chr(8238)"), Format.TABLE, wide=True)
+        ),
+    ],
+)
+def test_no_name_acts_on_a_terminal(tell, capsys, monkeypatch):
+    """A centre, a series or a column of somebody else's store may be called as it likes."""
+    monkeypatch.setenv("COLUMNS", "400")
+    tell()
+    said = "".join(capsys.readouterr())
+    assert said
+    assert not [sign for sign in said if not sign.isprintable() and sign != "\n"]
+    if "f" in said and "31mb" in said:
+        assert SHOWN in said or json.dumps(EVIL)[1:-1] in said
+
+
+@pytest.mark.parametrize(
+    "text", ["Müller 山田^太郎 ~ 3 µm\n\tÉ\u00a0e\u0301 👩", "", "x" * 1_000_000]
+)
+def test_names_of_people_are_printed_as_they_are(text):
+    assert harmless(text) == text
+
+
+def test_who_finds_a_defect_is_told_to_look_for_names_before_it_is_sent(capsys):
+    assert guarded(_bug) == 70
+    assert "see that what you send names no patient" in " ".join(capsys.readouterr().err.split())
 
 
 def test_no_column_is_lost_to_another_of_its_name():
