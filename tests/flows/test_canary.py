@@ -1,13 +1,15 @@
 """Nothing identifying leaves the hospital's files: a canary in every place a name can hide in.
 
 Sixty DICOM elements, those that are stored among them, private and nested ones, free text, names
-of ROIs, files, folders and archive members, columns of tables, the path of the store itself. It may
+of ROIs, files, folders and archive members, columns of tables, the words in headers of NIfTI, NRRD,
+MHA, gzip, zip and workbooks, the path of the store itself. It may
 be in no byte of the store, of an export or of a page, and in no line that a command prints.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import os
 import platform
@@ -15,14 +17,19 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+import nibabel
 import numpy as np
+import openpyxl
 import pyarrow.parquet as pq
 import pytest
 import SimpleITK
+from openpyxl.comments import Comment
+from openpyxl.workbook.defined_name import DefinedName
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
@@ -116,6 +123,12 @@ def dicom_source(root: Path) -> Path:
             first.write_bytes(first.read_bytes() + b"behind the pixels: " + CANARY.encode())
     (root / f"{CANARY}.dcm").write_bytes(b"no dicom of " + CANARY.encode())
     shutil.make_archive(str(root / f"{CANARY} archive"), "zip", root / f"{CANARY}^sound")
+    with zipfile.ZipFile(root / f"{CANARY} archive.zip", "a") as archive:
+        archive.comment = CANARY.encode()
+        for member in archive.infolist():
+            member.comment = CANARY.encode()
+        archive.writestr(f"../{CANARY}/{CANARY}", CANARY)
+    workbook(root / f"{CANARY}.xlsx")
     (root / f"{CANARY}.zip").write_bytes(b"PK broken " + CANARY.encode())
     (root / f"{CANARY}.tar").write_bytes(CANARY.encode())
     columns = ["patient id", "sex", "age", "grade", "histology", "site", "side", "remark"]
@@ -127,6 +140,53 @@ def dicom_source(root: Path) -> Path:
         )
         rows.writerow([f"{CANARY}-1", CANARY, CANARY, f"high ({CANARY})", "", CANARY, CANARY, ""])
     return root
+
+
+def hide_in_headers(path: Path) -> None:
+    """The canary in all that a header of NIfTI, NRRD, MHA or gzip says in words."""
+    if path.suffix == ".nrrd":
+        first, rest = path.read_bytes().split(b"\n", 1)
+        words = f"# drawn by {CANARY}\ncontent: {CANARY}\n{CANARY}:={CANARY}\n"
+        path.write_bytes(first + b"\n" + words.encode() + rest)
+    elif path.suffix == ".mha":
+        words = f"Comment = {CANARY}\nName = {CANARY}\nModality = MET_MR_{CANARY}\n".encode()
+        path.write_bytes(path.read_bytes().replace(b"NDims", words + b"NDims", 1))
+    else:
+        image = nibabel.Nifti1Image.from_bytes(unpacked(path))
+        for field in ("descrip", "aux_file", "intent_name", "db_name"):
+            image.header[field] = CANARY.encode()
+        for code in ("comment", "dicom", "afni"):
+            text = f"<PatientName>{CANARY}</PatientName>".encode()
+            image.header.extensions.append(nibabel.nifti1.Nifti1Extension(code, text))
+        content = image.to_bytes()
+        path.write_bytes(packed(content) if path.suffix == ".gz" else content)
+
+
+def unpacked(path: Path) -> bytes:
+    data = path.read_bytes()
+    return gzip.decompress(data) if path.suffix == ".gz" else data
+
+
+def packed(content: bytes) -> bytes:
+    """A gzip file with a name, a comment and an extra field in its header."""
+    plain, words = gzip.compress(content), f"{CANARY}\0".encode()
+    extra = len(words).to_bytes(2, "little") + words
+    return plain[:3] + b"\x1c" + plain[4:10] + extra + words + words + plain[10:]
+
+
+def workbook(path: Path) -> None:
+    """A clinical table whose file is full of names, beside its cells."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title, sheet.oddHeader.center.text = CANARY, CANARY
+    for row in (["patient id", "sex", "age", "grade"], [f"{CANARY}-0", "F", "61", "high"]):
+        sheet.append(row)
+    sheet["A2"].comment = Comment(CANARY, CANARY)
+    book.create_sheet(f"{CANARY} 2").append([CANARY])
+    for name in ("creator", "lastModifiedBy", "title", "subject", "description", "keywords"):
+        setattr(book.properties, name, CANARY)
+    book.defined_names[CANARY] = DefinedName(CANARY, attr_text=f"'{CANARY}'!$A$1")
+    book.save(path)
 
 
 def image_source(root: Path) -> Path:
@@ -142,6 +202,8 @@ def image_source(root: Path) -> Path:
             image.SetMetaData("descrip", CANARY)
             image.SetMetaData("patient", CANARY)
             SimpleITK.WriteImage(image, str(root / f"{CANARY}{kind}_{stem}.{ending}"))
+    for path in sorted(root.iterdir()):
+        hide_in_headers(path)
     cut = root / f"{CANARY}d_image.nii"
     cut.write_bytes(cut.read_bytes()[:900])
     lies = root / f"{CANARY}e_image.nii"
@@ -188,17 +250,21 @@ def told_and_store(tmp_path_factory) -> tuple[str, Path]:
     told = run(
         ("init", store),
         (*a, "--dry-run"),
+        (*a, "--dry-run", "--json"),
         (*a, "--engine", "local:1"),
         (*a, "--engine", "serial", "--json"),
+        (*b, "--dry-run", "--json"),
         (*b, "--dry-run"),
         (*b, "--engine", "serial"),
         ("status", *here),
         ("status", *here, "--json"),
         ("verify", *here),
+        ("qc", *here, "--out", root / "out" / "qc.html", "--json"),
         ("retry", *here, "--reason", "truncated_pixels", "--engine", "serial"),
         ("sql", *here),
         ("qc", *here, "--out", root / "out" / "qc.html"),
         ("snapshot", "create", "first", *here),
+        ("snapshot", "show", "first", *here, "--json"),
         ("export", root / "out" / "export", *here, "--features-only"),
         typed="\\f csv;\nfrom cases;\nfrom rois;\nfrom clinical;\nfrom outcomes;\nfrom latest;\n",
     )
