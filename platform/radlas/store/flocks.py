@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from radlas.errors import StoreError
 from radlas.places.folder import Folder
 from radlas.places.stages import located
 from radlas.store.taken import locked
@@ -23,8 +26,8 @@ def flocked(place: Folder, name: str, told: str, *, alone: bool) -> Iterator[Non
     folder = place.root / "locks"
     folder.mkdir(exist_ok=True)
     with (
-        (place.root / "writer.lock").open("ab", buffering=0) as gate,
-        (folder / f"{name}.lock").open("ab", buffering=0) as own,  # a buffer fails when it closes
+        _opened(place.root / "writer.lock") as gate,
+        _opened(folder / f"{name}.lock") as own,
     ):
         _take(own, fcntl.LOCK_EX, place)
         own.truncate(0)  # one that was killed may have left its name
@@ -33,6 +36,25 @@ def flocked(place: Folder, name: str, told: str, *, alone: bool) -> Iterator[Non
             own.write(told.encode())
         yield
         own.truncate(0)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """A lock's file, which is emptied: what a link leads to is somebody else's.
+
+    Raises:
+        StoreError: It is a link.
+    """
+
+    def itself(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW, 0o666)
+
+    try:
+        return open(path, "ab", buffering=0, opener=itself)  # a buffer fails when it closes
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        what = "a lock is a link, and no radlas made it"
+        raise StoreError(what, str(path), "remove it") from None
 
 
 def _take(stream: IO[bytes], how: int, place: Folder) -> None:

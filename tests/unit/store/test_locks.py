@@ -94,3 +94,15 @@ def test_an_old_store_gets_its_folder_of_locks(tmp_path):
         assert [path.name for path in (tmp_path / "s" / "locks").iterdir()] == [
             "ingest-of-a-b.lock"
         ]
+
+
+@pytest.mark.parametrize("name", ["locks/ingest-B.lock", "writer.lock"])
+def test_a_lock_that_is_a_link_empties_nobodys_file(tmp_path, name):
+    """It may come with a store that was copied: a lock's file is emptied before and after a run."""
+    store, thesis = init_store(tmp_path / "s"), tmp_path / "thesis.txt"
+    thesis.write_text("two years of work", encoding="utf-8")
+    (tmp_path / "s" / "locks").mkdir()
+    (tmp_path / "s" / name).symlink_to(thesis)
+    with pytest.raises(StoreError, match="a lock is a link"), writing(store, "ingest B"):
+        raise AssertionError("it was held")
+    assert thesis.read_text(encoding="utf-8") == "two years of work"
