@@ -123,7 +123,7 @@ class Bucket:
         told = self._objects.tags(f"{folder}/")
         changed = [name for name, tag in told.items() if not _says(tags / name, tag)]
         for name in changed:
-            (self.near / name).unlink(missing_ok=True)
+            within(self.near, name).unlink(missing_ok=True)
         self.local(changed)
         for name in changed:
             (tags / name).parent.mkdir(parents=True, exist_ok=True)

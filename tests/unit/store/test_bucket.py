@@ -450,3 +450,17 @@ def test_snapshots_are_fetched_once_however_often_they_are_listed(kept, monkeypa
     assert [one.label for one in first] == ["x@1", "y@1"]
     kept.place.replace("snapshots/x@1.json", kept.place.read("snapshots/y@1.json"))
     assert [one.label for one in read_snapshots(kept)] == ["y@1", "y@1"], "as it is there now"
+
+
+def test_a_bucket_that_lists_names_outside_of_it_removes_and_writes_nothing_here(kept, monkeypatch):
+    """Its cache is made of those names, and a server lists what it likes."""
+    thesis = kept.place.near.parent / "thesis.txt"
+    thesis.parent.mkdir(parents=True, exist_ok=True)
+    thesis.write_text("two years of work", encoding="utf-8")
+    monkeypatch.setattr(Objects, "tags", lambda *_: {"models/../../thesis.txt": "tag"})
+    monkeypatch.setattr(Objects, "stream", lambda _, name, take: take([b"evil"]))
+    with pytest.raises(StoreError, match="a name in it leads out of it"):
+        kept.place.fetched("models")
+    with pytest.raises(StoreError, match="a name in it leads out of it"):
+        kept.place.local(["models/../../thesis.txt"])
+    assert thesis.read_text(encoding="utf-8") == "two years of work"
