@@ -191,10 +191,10 @@ def find_json(store: Store, name: str) -> dict[str, Any] | None:
         StoreError: It is damaged.
     """
     try:
-        value: dict[str, Any] = document(store.place, name)
+        value = document(store.place, name)
     except FileNotFoundError:
         return None
-    return value
+    return _mapping(store, name, value)
 
 
 def read_json(store: Store, name: str) -> dict[str, Any]:
@@ -220,9 +220,17 @@ def change_json(
     """
 
     def changed(data: bytes | None) -> bytes:
-        return json_bytes(made(None if data is None else parsed(store.place, name, data)))
+        known = None if data is None else _mapping(store, name, parsed(store.place, name, data))
+        return json_bytes(made(known))
 
     store.place.change(name, changed)
+
+
+def _mapping(store: Store, name: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        where, hint = f"{store.place}/{name}", "restore it from a backup"
+        raise StoreError("damaged: it is no mapping", where, hint, "damage")
+    return value
 
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:

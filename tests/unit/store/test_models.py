@@ -184,3 +184,17 @@ def test_a_damaged_card_is_named(store):
         read_card(store, "tiny", 1)
     with pytest.raises(StoreError, match="a file of the model is missing"):
         read_card(store, "tiny", 9)
+
+
+@pytest.mark.parametrize("text", [b"[]", b"null", b'"a"', b"7"])
+def test_a_file_of_the_registry_that_is_no_mapping_is_damage_and_no_defect(store, text):
+    publish(store, "tiny", {"key": "k1"}, fill)
+    for name in (f"{model_name('tiny', 1)}/{CARD}", "models/tiny/champion.json"):
+        store.place.replace(name, text)
+    for way in (
+        lambda: read_card(store, "tiny", 1),
+        lambda: read_alias(store, "tiny"),
+        lambda: move_alias(store, "tiny", 1, "better"),
+    ):
+        with pytest.raises(StoreError, match="damaged: it is no mapping"):
+            way()
