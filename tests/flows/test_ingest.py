@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -350,15 +351,24 @@ def test_a_lost_volume_comes_back_from_the_exam_it_was_made_of_and_from_no_other
 
 
 def test_a_retry_whose_source_is_gone_says_what_to_type(hospital, tmp_path):
-    store = tmp_path / "store"
-    radlas("init", store)
+    """And what it says can be typed: folders are called as people like, with blanks and more."""
+    hospital = hospital.rename(tmp_path / "Dr. O'Hara's $(exams)")
+    store = tmp_path / "the store's; one"
+    nothing = radlas("status", "--store", store).err
+    assert shlex.split(nothing.rpartition("make one: ")[2]) == ["radlas", "init", str(store)]
+    made = radlas("init", store).out
+    assert str(store) in shlex.split(made.partition("next: ")[2])
+    next_ = radlas("status", "--store", store).out.partition("next: ")[2]
+    assert shlex.split(next_)[4] == str(store)
     words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
     radlas("ingest", hospital, *words)
     shutil.move(hospital, tmp_path / "elsewhere")
     said = radlas("retry", "--store", store, "--reason", "label_missing", "--engine", "serial")
     assert said.code == 0
-    told = f"out of reach, by hand: radlas ingest '{hospital}' --centre c --importer nifti"
-    assert told in said.out
+    (told,) = (line for line in said.out.splitlines() if "out of reach, by hand: " in line)
+    words = shlex.split(told.partition("by hand: ")[2])
+    assert words[:5] == ["radlas", "ingest", str(hospital), "--centre", "c"]
+    assert words[5:] == ["--importer", "nifti", "--store", str(store)]
     assert "1 task released" in said.out
     (released,) = (
         one

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -35,7 +36,7 @@ def init(
         lines = (
             f"made store {made.place}",
             f"  site key: {made.key_path}: keep it safe and apart; who has it can tell who is who",
-            f"next: radlas ingest SOURCE --store {made.place} --centre NAME",
+            f"next: radlas ingest SOURCE --store {quote(str(made.place))} --centre NAME",
         )
         data = {"store": str(made.place), "store_id": made.store_id, "key": str(made.key_path)}
         return show(Report(lines, data), as_json=as_json)

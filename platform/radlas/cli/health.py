@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -48,7 +49,8 @@ def status(store: StoreOption, as_json: JsonOption = False) -> None:
 def _status_lines(data: dict[str, Any], store: str) -> Iterator[str]:
     yield f"store {data['store']}"
     if not data["stages"]:
-        yield f"  no exam in it yet; next: radlas ingest SOURCE --store {store} --centre NAME"
+        command = f"radlas ingest SOURCE --store {quote(store)} --centre NAME"
+        yield f"  no exam in it yet; next: {command}"
     for centre, number in data["cases"].items():
         yield f"  centre {centre}: {counted(number, 'case')} stored"
     for stage, centres in data["centres"].items():
@@ -64,7 +66,8 @@ def _status_lines(data: dict[str, Any], store: str) -> Iterator[str]:
         elif one["state"] == "released":
             yield f"    the next run of {one['stage']} does it again"
         else:
-            yield f"    after a remedy: radlas retry --store {store} --reason {one['reason']}"
+            command = f"radlas retry --store {quote(store)} --reason {quote(one['reason'])}"
+            yield f"    after a remedy: {command}"
     for one in data["slowest"]:
         told = f"{one['seconds']:.1f} s, {one['peak_rss_mib']:.0f} MiB"
         what = one["feature_set"] or one["stage"]

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from enum import StrEnum
 from io import StringIO
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -186,7 +187,7 @@ def export_(
             f"exported {out}",
             *(f"  {counted(number, 'row')} of {name}" for name, number in rows.items()),
         ]
-        lines.append(f"next, where it goes: radlas merge {out.name} --store STORE")
+        lines.append(f"next, where it goes: radlas merge {quote(out.name)} --store STORE")
         return show(Report(tuple(lines), {"out": str(out), "rows": rows}), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -189,8 +190,8 @@ def export_(
 def _next(snapshot: Snapshot, out: Path) -> str:
     verify = f"radlas snapshot verify {snapshot.label} --store"
     if out.suffix == ".zip":
-        return f"unzip {out.name} -d {out.stem}; {verify} {out.stem}"
-    return f"{verify} {out.name}"
+        return f"unzip {quote(out.name)} -d {quote(out.stem)}; {verify} {quote(out.stem)}"
+    return f"{verify} {quote(out.name)}"
 
 
 def _lines(snapshot: Snapshot) -> list[str]:

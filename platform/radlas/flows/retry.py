@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any
 
 from radlas.errors import ConfigError
@@ -65,10 +66,9 @@ def _ingest(store: Store, centre: str, tasks: int) -> Redo:
     configs = [one for one in noted_ingests(store) if one.centre == centre]
     runs = tuple((ingest, config) for config in configs if config.source.exists())
     importer = configs[-1].importer if configs else "IMPORTER"
-    source = f"'{configs[-1].source}'" if configs else "SOURCE"
-    command = (
-        f"radlas ingest {source} --centre {centre} --importer {importer} --store {store.place}"
-    )
+    source = quote(str(configs[-1].source)) if configs else "SOURCE"
+    where = f"--importer {importer} --store {quote(str(store.place))}"
+    command = f"radlas ingest {source} --centre {quote(centre)} {where}"
     return Redo("ingest", centre, "", tasks, command, runs)
 
 
@@ -79,6 +79,6 @@ def _extract(store: Store, feature_set: str, tasks: int) -> Redo:
     # A recipe keeps no paths: with a network's weights it is not the whole configuration.
     whole = feature_set_name(recipe["extractor"], extractor) == feature_set
     config = ExtractConfig.parse({"store": str(store.place), "extractors": settings}, feature_set)
-    command = f"radlas extract --config RECIPE.yaml --store {store.place}"
+    command = f"radlas extract --config RECIPE.yaml --store {quote(str(store.place))}"
     runs = ((extract, config),) if whole else ()
     return Redo("extract", "", feature_set, tasks, command, runs)

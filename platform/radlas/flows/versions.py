@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
 from radlas.errors import ConfigError
@@ -79,7 +80,7 @@ def promote(store: Store, label: str, why: str) -> Report:
     if facts["external_centre"] and facts["external"] is None:
         raise ConfigError(
             f"{told} was never judged on {facts['external_centre']}",
-            hint=f"radlas validate {told}; it counts as a look at that centre",
+            hint=f"radlas validate {quote(told)}; it counts as a look at that centre",
         )
     move_alias(store, name, number, why.strip())
     line = f"{told} is the champion; before: {f'{name}@{before}' if before else 'none'}"
@@ -158,7 +159,7 @@ def _page(store: Store, one: Json) -> list[str]:
     if external:
         lines.append(f"  look {external['look']} at {one['external_centre']}")
     elif one["external_centre"]:
-        lines.append(f"  not validated: radlas validate {label}")
+        lines.append(f"  not validated: radlas validate {quote(label)}")
     if one["decision"]:
         lines.append(
             f"  retraining decided: {one['decision']['decision']}; {one['decision']['why']}"

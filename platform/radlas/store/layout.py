@@ -10,6 +10,7 @@ import secrets
 import uuid
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from typing import IO, Any
 
 from radlas.digests import from_json, pseudonym
@@ -155,7 +156,9 @@ def open_store(address: str | Path) -> Store:
     try:
         head = from_json(place.read(HEAD))
     except FileNotFoundError:
-        raise StoreError("no store here", str(place), f"make one: radlas init {place}") from None
+        raise StoreError(
+            "no store here", str(place), f"make one: radlas init {quote(str(place))}"
+        ) from None
     except ValueError as error:
         raise _damaged(place, str(error)) from error
     if not isinstance(head, dict):
