@@ -6,13 +6,12 @@ authority on geometry; a store in which the two disagree is refused.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from radlas.digests import digest_of
+from radlas.digests import digest_of, from_json
 from radlas.errors import StoreError
 from radlas.geometry import Geometry
 from radlas.volumes.record import unreadable
@@ -45,7 +44,7 @@ def committed_geometry(
         StoreError: ``damaged`` or ``geometry_changed``.
     """
     try:
-        attributes = json.loads(metadata)["attributes"]
+        attributes = from_json(metadata)["attributes"]
         rows = attributes["radlas"]["affine_lps"]
         dataset = attributes["ome"]["multiscales"][0]["datasets"][0]
         scale = dataset["coordinateTransformations"][0]["scale"]

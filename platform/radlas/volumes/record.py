@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from radlas.digests import digest_of
+from radlas.digests import digest_of, from_json
 from radlas.errors import StoreError
 from radlas.geometry import Geometry
 from radlas.places.place import Place
@@ -95,7 +95,7 @@ def load_record(place: Place, folder: str, case_id: str) -> Record:
         raise StoreError("no such case", f"case {case_id}", "list cases: radlas query") from None
     try:
         text = told.decode()
-        sealed = json.loads(text)
+        sealed = from_json(text)
         files = {name: (int(size), str(sha)) for name, (size, sha) in sealed["files"].items()}
         record = Record(sealed["content"], files)
         if record.text() != text:

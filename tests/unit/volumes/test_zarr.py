@@ -283,3 +283,15 @@ def test_whenever_a_writer_sleeps_it_changes_nothing_that_another_stored(bucket,
         assert {name: place.sha256(name) for name in place.names()} == stored
         verify_case(place, CASE)
     assert moment > 3
+
+
+@pytest.mark.parametrize("file", ["commit.json", "zarr.json", "image/zarr.json"])
+def test_a_file_that_is_nested_without_end_is_damage_and_no_defect(place, file):
+    """Of a store that somebody else wrote: its own case alone is told as damaged."""
+    write_case(place, CASE, *sample())
+    place.replace(f"{NAME}/{file}", b"[" * 100_000 + b"]" * 100_000)
+    with pytest.raises(StoreError) as caught:
+        read_volume(place, CASE)
+    assert caught.value.reason == "damaged"
+    with pytest.raises(StoreError):
+        verify_case(place, CASE)
