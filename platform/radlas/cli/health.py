@@ -205,6 +205,7 @@ def schemas_export(
 
 
 def _published_configs() -> dict[str, type[Config]]:
+    from radlas.features.ibsi.settings import IbsiSettings
     from radlas.features.resnet.extractor import DeepSettings
     from radlas.features.settings import RadiomicsSettings
     from radlas.flows.cases.pretraining import PretrainConfig
@@ -218,6 +219,7 @@ def _published_configs() -> dict[str, type[Config]]:
         "ingest": IngestConfig,
         "extract": ExtractConfig,
         "extractor-radiomics": RadiomicsSettings,
+        "extractor-ibsi": IbsiSettings,
         "extractor-deep": DeepSettings,
         "study": StudyConfig,
         "explain": ExplainConfig,

@@ -167,7 +167,10 @@ class Stability(Config):
 class Threshold(Config):
     """How the decision threshold is chosen from out-of-fold training predictions."""
 
-    rule: Literal["youden", "sensitivity"] = "youden"
+    rule: Literal["youden", "sensitivity"] = Field(
+        default="youden",
+        description="Largest sensitivity + specificity, or the threshold of a given sensitivity.",
+    )
     value: float | None = Field(default=None, gt=0, le=1, description="Sensitivity to reach [1].")
 
     @model_validator(mode="after")

@@ -39,7 +39,9 @@ class StudyConfig(Config):
     blocks: dict[str, Block] = Field(min_length=1, description="Groups of feature columns.")
     models: dict[str, tuple[str, ...]] = Field(min_length=1, description="Model: its blocks.")
     primary: str = Field(description="The model the study is about.")
-    training_centres: tuple[str, ...] = Field(min_length=1)
+    training_centres: tuple[str, ...] = Field(
+        min_length=1, description="Whose patients models are fitted on."
+    )
     external_centre: str | None = Field(default=None, description="Never seen in training.")
     splits: Splits = Splits()
     harmonise: Harmonise = Harmonise()
@@ -73,7 +75,7 @@ class StudyConfig(Config):
         description="Keep cases that lack a whole block, with the training medians in its place.",
     )
     minimum_per_class: int = Field(default=10, ge=2, description="Below it: not estimable.")
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, description="Of folds, resampling and shuffles.")
     alpha: float = Field(
         default=0.05, ge=0.05, le=0.05, description="Pages say 95 %: no other level is shown [1]."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import json
 import pickle
 import re
 import shlex
@@ -19,6 +20,7 @@ from distributed.cli import dask_scheduler, dask_worker
 import radlas
 from radlas.cli import app
 from radlas.errors import DataError
+from radlas.features import EXTRACTORS
 from radlas.features.base import feature_set_name, make_extractor
 from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
@@ -203,6 +205,29 @@ def test_the_table_of_reasons_is_the_one_of_the_code():
     rows = table_rows(inside[1])[1:]
     expected = [[f"`{code}`", one.meaning, one.remedy] for code, one in REASONS.items()]
     assert rows == expected
+
+
+def undescribed(schema):
+    """Keys of a published configuration of which nothing says what they are."""
+    defined = schema.get("$defs", {})
+    for form in (schema, *defined.values()):
+        for key, field in form.get("properties", {}).items():
+            named = [one.get("$ref", "") for one in (field, *field.get("anyOf", ()))]
+            told = [defined[ref.split("/")[-1]].get("description") for ref in named if ref]
+            if not any([field.get("description"), *told]):
+                yield key
+
+
+def test_every_key_of_a_published_configuration_is_described():
+    """The pages send whoever asks what a setting means to these files."""
+    found = sorted((ROOT / "schemas/configs").glob("*.json"))
+    schemas = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in found}
+    assert {f"extractor-{name}" for name in set(EXTRACTORS) - set(EXTRACTORS.plug_ins)} <= set(
+        schemas
+    )
+    assert {name: list(undescribed(schema)) for name, schema in schemas.items()} == dict.fromkeys(
+        schemas, []
+    )
 
 
 @pytest.fixture
