@@ -29,11 +29,11 @@ from radlas.flows.cases.listing import (
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import ExamData, IngestRules, Scan
 from radlas.ingest.checks import roi_facts
-from radlas.ingest.choosing import sequence_class
 from radlas.ingest.files import was_changed
 from radlas.ingest.labels import ANY
 from radlas.ingest.promises import hold_to_promises
 from radlas.ingest.roi_names import RoiMap, read_roi_map
+from radlas.ingest.sequences import sequence_class
 from radlas.learn.settings import Outcome
 from radlas.model import Row
 from radlas.reasons import data_error

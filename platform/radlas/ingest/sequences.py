@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from radlas.errors import ConfigError
+
 T2FS, STIR, T1, OTHER = "T2FS", "STIR", "T1", "other"
+_CLASSES = {name.upper(): name for name in (T2FS, STIR, T1, OTHER)}
 
 #: Descriptions of the TCIA Soft-tissue-Sarcoma collection that only mean something inside it: all
 #: its T2 series are fat-suppressed, whether or not the technician wrote so.
@@ -23,6 +26,21 @@ _RATHER_FAT = r"\b(?:FAT(?!\s*(?:S|SAT|SUPP\S*)\b)|F|OPP|OUT|IP|OP|INPHASE|OUTPH
 _WATER = r"\b(?:W|WATER)\b"
 _NOT_WATER_TYPES = {"F", "FAT", "IP", "IN_PHASE", "OP", "OPP_PHASE", "OUT_PHASE", "FAT_FRACTION"}
 _DERIVED = r"AL+IGN|RESAMPL|REFORMAT|REGISTERED|\bMPR\b|\bADC\b|\bSUB(?:TRACTION)?\b"
+
+
+def sequence_class(name: str) -> str:
+    """The class of that name, in any case.
+
+    Raises:
+        ConfigError: There is no such class.
+    """
+    if name.upper() not in _CLASSES:
+        raise ConfigError(
+            f"no sequence class is named {name!r}",
+            "sequence",
+            f"choose one of: {', '.join(_CLASSES.values())}",
+        )
+    return _CLASSES[name.upper()]
 
 
 def classify(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from radlas.errors import ConfigError, DataError
 from radlas.ingest.base import IngestRules, Scan
-from radlas.ingest.choosing import sequence_class
 from radlas.ingest.dicom.copies import drop_copies
 from radlas.ingest.dicom.crawl import Crawl, crawl
 from radlas.ingest.dicom.damage import doubtful
@@ -19,6 +18,7 @@ from radlas.ingest.dicom.sorting import sort_out
 from radlas.ingest.doubts import hold_back, refuse_doubtful, settle_twins
 from radlas.ingest.files import Listing, list_files, name_of, told_endings
 from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map, safe_name
+from radlas.ingest.sequences import sequence_class
 from radlas.ingest.table.importer import find_records, is_table
 from radlas.ingest.unopened import UNPACK, refuse_unopened
 from radlas.words import tallied

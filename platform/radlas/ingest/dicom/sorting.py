@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from radlas.errors import DataError
 from radlas.ingest.base import Exam, LeftOut, Refusal
-from radlas.ingest.choosing import choose
+from radlas.ingest.dicom.choosing import choose
 from radlas.ingest.dicom.header_records import MaskFile
 from radlas.ingest.dicom.linking import Link
 from radlas.ingest.dicom.series import ImageSeries

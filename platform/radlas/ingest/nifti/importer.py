@@ -31,7 +31,7 @@ _PHANTOM_FILE = "phantom.json"
 
 
 class NiftiImporter:
-    """Reads ``<subject>_<what>.<ending>`` files of NIfTI, NRRD and MHA; see ``file_names``."""
+    """Reads ``<subject>_<what>.<ending>`` files of NIfTI, NRRD and MHA; see ``names``."""
 
     def find(self, source: Path, rules: IngestRules) -> Scan:
         """Everything in the source, from file names alone.

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from radlas.errors import ConfigError, DataError
 from radlas.ingest.base import Exam, FileRef, IngestRules, LeftOut, Refusal, Scan
-from radlas.ingest.choosing import sequence_class
 from radlas.ingest.doubts import hold_back, settle_twins
 from radlas.ingest.files import Listing, list_files, name_of, place_of, told_endings
 from radlas.ingest.fingerprints import (
@@ -32,7 +31,7 @@ from radlas.ingest.nifti.names import (
 )
 from radlas.ingest.nifti.patients import folder_of_subject, home_of, masks_of, odd_subjects
 from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map, safe_name
-from radlas.ingest.sequences import classify
+from radlas.ingest.sequences import classify, sequence_class
 from radlas.ingest.table.importer import find_records, is_table
 from radlas.ingest.unopened import UNPACK, refuse_unopened
 from radlas.reasons import data_error

@@ -6,11 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from radlas.errors import ConfigError
 from radlas.ingest.dicom.series import ImageSeries
-from radlas.ingest.sequences import OTHER, STIR, T1, T2FS
-
-_CLASSES = {name.upper(): name for name in (T2FS, STIR, T1, OTHER)}
+from radlas.ingest.sequences import STIR, T2FS
 
 
 @dataclass(frozen=True)
@@ -20,21 +17,6 @@ class Verdict:
     series: ImageSeries
     wanted: bool
     why: str
-
-
-def sequence_class(name: str) -> str:
-    """The class of that name, in any case.
-
-    Raises:
-        ConfigError: There is no such class.
-    """
-    if name.upper() not in _CLASSES:
-        raise ConfigError(
-            f"no sequence class is named {name!r}",
-            "sequence",
-            f"choose one of: {', '.join(_CLASSES.values())}",
-        )
-    return _CLASSES[name.upper()]
 
 
 def choose(series: Sequence[ImageSeries], sequence: str | None) -> tuple[Verdict, ...]:
