@@ -123,3 +123,11 @@ def test_a_small_p_is_not_printed_as_nothing():
         if "enrichment" in line
     ]
     assert said.endswith("p < 0.001 after Holm")
+
+
+def test_what_the_maps_cannot_tell_is_told_with_the_number_of_cases():
+    """Cells differ by patient, so notes that differ in a ring stood there as if each was of all."""
+    notes = ["fine: ring_0_5", "fine: ring_0_5, ring_5_10", "", "fine: ring_0_5"]
+    cam = {"cell_mm": [1.0, 1.0, 1.0], "layer": "layer4", "region": "whole", "comparison": []}
+    said = in_words(cam | {"cases": [{"note": one} for one in notes], "sanity": []}, "here")
+    assert said[-2:] == ["  2 cases: fine: ring_0_5", "  1 case: fine: ring_0_5, ring_5_10"]

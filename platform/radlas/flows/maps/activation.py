@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -138,7 +139,8 @@ def in_words(cam: Mapping[str, Any] | None, place: str) -> list[str]:
         f" {cam['region']}; maps as NIfTI in {place}",
         f"  one cell of the map is up to {cell} mm (z, y, x)",
     ]
-    lines += [f"  {note}" for note in sorted({c["note"] for c in cam["cases"] if c["note"]})]
+    notes = Counter(case["note"] for case in cam["cases"] if case["note"])
+    lines += [f"  {counted(number, 'case')}: {note}" for note, number in notes.most_common()]
     for row in cam["comparison"]:
         if row["p_holm"] is not None:
             high, low = row["median_positive"], row["median_negative"]
