@@ -35,6 +35,7 @@ from radlas.features.texture import count
 from radlas.geometry import Geometry, steady
 from radlas.reasons import data_error
 from radlas.roi.facts import bounding_box
+from radlas.words import counted
 
 Mask = NDArray[np.bool_]
 THICK = 3  # pixels; slices farther apart are described one by one if `texture` is auto
@@ -91,7 +92,7 @@ def _target(name: str, mask: Mask, settings: RadiomicsSettings) -> Target:
     """
     voxels = int(np.count_nonzero(mask))
     if voxels < settings.minimum_voxels:
-        what = f"{voxels} voxels, at least {settings.minimum_voxels} wanted"
+        what = f"{counted(voxels, 'voxel')}, at least {settings.minimum_voxels} wanted"
         raise data_error("roi_too_small", what, name)
     box = bounding_box(mask)
     if box is None:

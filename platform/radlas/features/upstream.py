@@ -27,6 +27,7 @@ from radlas.features.preprocess import Prepared, pixels, to_itk
 from radlas.features.resample import itk_reads_beyond
 from radlas.features.settings import RadiomicsSettings, sigmas
 from radlas.reasons import data_error
+from radlas.words import counted
 
 Mask = NDArray[np.bool_]
 
@@ -103,7 +104,9 @@ def _scenes(
 def _check_size(name: str, mask: Mask, minimum: int) -> None:
     voxels = int(np.count_nonzero(mask))
     if voxels < minimum:
-        raise data_error("roi_too_small", f"{voxels} voxels, at least {minimum} wanted", name)
+        raise data_error(
+            "roi_too_small", f"{counted(voxels, 'voxel')}, at least {minimum} wanted", name
+        )
 
 
 def _load(name: str, image: Any, mask: Any, upstream: Any, *, shared: bool) -> _Scene:

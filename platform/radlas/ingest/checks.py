@@ -16,6 +16,7 @@ from radlas.model import TUMOUR, Roi, Row
 from radlas.reasons import data_error
 from radlas.roi.facts import mask_facts
 from radlas.tables import GRID_COLUMNS, RING_COLUMNS
+from radlas.words import counted
 
 
 def roi_facts(roi: Roi, geometry: Geometry) -> Row:
@@ -99,7 +100,7 @@ def check_rois(rois: Iterable[Roi], minimum_voxels: int) -> tuple[Roi, ...]:
     for roi in kept:
         voxels = int(np.count_nonzero(roi.mask))
         if voxels < minimum_voxels:
-            what = f"{voxels} voxels, and at least {minimum_voxels} are asked for"
+            what = f"{counted(voxels, 'voxel')}, and at least {minimum_voxels} asked for"
             raise data_error("roi_too_small", what, roi.name)
     kept = [_with(roi, ("covers_most",) if roi.mask.mean() > 0.5 else ()) for roi in kept]
     missing = tuple(f"empty_{roi.name}" for roi in empty)

@@ -4,10 +4,15 @@ import ast
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import radlas
 from radlas.errors import ConfigError, DataError, RadlasError, StoreError, StudyError, WorkerError
+from radlas.flows.cases.seen import Seen
+from radlas.ingest.checks import check_rois
+from radlas.ingest.dicom.suspicions import absent_slices
+from radlas.model import Outcome, Roi
 from radlas.reasons import REASONS, data_error
 
 
@@ -48,3 +53,15 @@ def test_every_reason_that_is_raised_is_documented():
 def test_an_unknown_reason_is_a_bug_of_the_caller():
     with pytest.raises(KeyError):
         data_error("no_such_reason", "what")
+
+
+def test_one_slice_and_one_voxel_are_told_in_the_singular():
+    assert absent_slices(1, 21).what == ("1 slice named, and not among the 21 here")
+    assert absent_slices(2, 20).what == ("2 slices named, and not among the 20 here")
+    one = Roi("tumour", np.ones((1, 1, 1), dtype=bool), "seg")
+    with pytest.raises(DataError, match="1 voxel, and at least 2 asked for"):
+        check_rois([one], minimum_voxels=2)
+    seen = Seen()
+    row = {"image_type": "original", "grey_levels": 1}
+    seen.look(Outcome("key", "extract", "a", "case", "ok", rows={"radiomics": (row,)}))
+    assert "1 row of original: fewer than 4 grey levels" in seen.warnings()[0]

@@ -31,6 +31,7 @@ from radlas.features.preprocess import Prepared, pixels
 from radlas.geometry import Geometry
 from radlas.reasons import data_error
 from radlas.roi.facts import Box, bounding_box
+from radlas.words import counted
 
 Mask = NDArray[np.bool_]
 Voxels = NDArray[np.float64]
@@ -118,7 +119,7 @@ class IbsiExtractor(CaseExtractor):
         kept[mask] = good
         left = int(np.count_nonzero(kept))
         if left < wanted.minimum_voxels:
-            what = f"{left} voxels, at least {wanted.minimum_voxels} wanted"
+            what = f"{counted(left, 'voxel')}, at least {wanted.minimum_voxels} wanted"
             raise data_error("roi_too_small", what, name)
         return kept
 

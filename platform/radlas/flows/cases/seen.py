@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from radlas.model import Outcome, Row
+from radlas.words import counted
 
 FEW, MANY = 4, 256  # grey levels: with fewer texture is coarse, with more it is noise
 
@@ -35,7 +36,7 @@ class Seen:
     def warnings(self) -> tuple[str, ...]:
         """One line for each kind of warning."""
         lines = [
-            f"  warning: {number} rows of {image_type} have {kind} grey levels;"
+            f"  warning: {counted(number, 'row')} of {image_type}: {kind} grey levels;"
             " choose another `bin_width` for this image"
             for (kind, image_type), number in sorted(self._levels.items())
         ]

@@ -107,7 +107,9 @@ def _flags(series: ImageSeries, there: int) -> tuple[str, ...]:
 
 def absent_slices(absent: int, there: int) -> DataError:
     """The fault of a series that lacks slices its own mask names."""
-    return data_error("slices_absent", f"{absent} slices are named, and not among the {there} here")
+    return data_error(
+        "slices_absent", f"{counted(absent, 'slice')} named, and not among the {there} here"
+    )
 
 
 def _people(series: Iterable[ImageSeries]) -> dict[str, set[str]]:
