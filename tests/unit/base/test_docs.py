@@ -189,6 +189,45 @@ def test_a_command_that_does_not_exist_would_be_noticed(words):
         parse(words)
 
 
+def verbs(command=None, name=""):
+    """Every verb, as ``snapshot list``, with its options."""
+    command = command or typer.main.get_command(app)
+    if not hasattr(command, "commands"):
+        yield (
+            name.strip(),
+            {word for one in command.params for word in one.opts if word[:2] == "--"},
+        )
+    for word, one in getattr(command, "commands", {}).items():
+        yield from verbs(one, f"{name} {word}")
+
+
+def test_every_verb_and_option_stands_on_some_page():
+    pages = "\n".join(map(text_of, PAGES))
+    for verb, options in verbs():
+        group, _, last = verb.rpartition(" ")
+        shown = rf"radlas {verb}\b|`{last}[ `]" if group else rf"radlas {verb}\b"
+        assert re.search(shown, pages), verb
+        lacking = {word for word in options if not re.search(rf"{word}(?![\w-])", pages)}
+        assert not lacking, f"radlas {verb}: {lacking}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_option_that_a_page_names_is_one_of_the_command_line(page):
+    known = {word for _, options in verbs() for word in options} | {"--help"}
+    known |= {word for one in typer.main.get_command(app).params for word in one.opts}
+    prose = re.sub(r"^```.*?^```", "", text_of(page), flags=re.S | re.M)
+    told = [code for code in re.findall(r"`([^`]+)`", prose) if not code.startswith("dask ")]
+    assert {word for code in told for word in re.findall(r"(?<!\S)--[a-z-]+", code)} <= known
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_lines_of_the_pages_are_short(page):
+    """But for tables, which cannot be broken, and for what stands there to be copied."""
+    prose = re.sub(r"^```.*?^```", "", text_of(page), flags=re.S | re.M)
+    told = [line for line in prose.splitlines() if not line.startswith("|")]
+    assert [line for line in told if len(line) > 108] == []
+
+
 def test_the_readme_shows_every_verb_of_a_first_study():
     shown = {words[1] for block in blocks("README.md", "sh") for words in statements(block)}
     first = "init ingest extract snapshot train validate explain report predict query retry retrain"

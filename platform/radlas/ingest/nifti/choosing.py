@@ -20,7 +20,7 @@ class Choice:
 
 
 def choose_images(images: Sequence[NamedImage], sequence: str | None) -> tuple[Choice, ...]:
-    """Which images of one subject become exams; the rules of ``choosing``, with names for headers.
+    """Which images of one subject become exams, by the rules that hold for DICOM series.
 
     A name that states no sequence (``image``) is taken for the one asked for, unless another
     image of the subject states it.
