@@ -63,8 +63,11 @@ def check_variants(
         )
     found = set(sets)
     for name, protocol in variants(study).items():
-        class_tables(people, protocol.outcome)
-        taken = set(block_sets(store, available, only(protocol, name)).values())
+        try:
+            class_tables(people, protocol.outcome)
+            taken = set(block_sets(store, available, only(protocol, name)).values())
+        except StudyError as error:  # the study itself may be sound
+            raise error.at(f"sensitivity {name.removeprefix(VARIANT)}") from error
         if random := sorted(set(null_sets(store, sorted(taken - set(sets))))):
             raise StudyError(
                 f"{name} would take {', '.join(random)}, of a network with random weights",
