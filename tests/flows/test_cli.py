@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -276,3 +277,21 @@ def test_a_page_is_no_folder_and_nothing_is_left_in_its_place(words, tmp_path):
     assert (said.code, "this is a folder" in said.err) == (2, True)
     assert f"name a file: {folder}/page.html" in said.err
     assert not list(tmp_path.glob("*.partial"))
+
+
+@pytest.mark.parametrize("page", ["ingest", "quarantine"])
+def test_a_page_shows_what_radlas_answers(page, tmp_path):
+    """Its first commands and what stands below them, to the digits of the pseudonyms."""
+    text = (Path(__file__).parents[2] / f"docs/{page}.md").read_text(encoding="utf-8")
+    script, shown = re.search(r"```sh\n(.*?)^```\n\n```\n(.*?)^```", text, re.S | re.M).groups()
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env=os.environ | {"PATH": path, "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = [line.rstrip() for line in done.stdout.splitlines()]
+    assert [line for line in shown.splitlines() if line not in said] == [], done.stderr
