@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import warnings
+from asyncio import AbstractEventLoop
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
@@ -83,7 +84,7 @@ def _start(workers: int) -> LocalCluster:
     with warnings.catch_warnings():
         # Its name for this process holds the machine's address, which one without a network lacks.
         warnings.filterwarnings("ignore", "Couldn't detect a suitable IP", RuntimeWarning)
-        return LocalCluster(
+        cluster = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=False,
@@ -93,6 +94,14 @@ def _start(workers: int) -> LocalCluster:
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=False,  # not until the end of its end: see above
         )
+    # What its coroutines wait for may come as they end, and its own loop would tell of it.
+    if cluster.loop is not None:
+        cluster.loop.asyncio_loop.set_exception_handler(_nobody)  # type: ignore[attr-defined]
+    return cluster
+
+
+def _nobody(loop: AbstractEventLoop, context: Mapping[str, object]) -> None:
+    """Nobody is told, as by the loggers within."""
 
 
 def _with_gpus(cluster: LocalCluster) -> Environments:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -225,6 +226,17 @@ def run_program(way, work, folder):
 def test_a_program_runs_once_however_it_was_started(way, tmp_path):
     """What Python spawns would run it again: for a script without a guard, all of its work."""
     assert run_program(way, "poison.work", tmp_path) == (0, "begun\n52\nNone\n", "")
+
+
+def test_what_dask_waited_for_in_vain_as_it_ended_is_told_to_nobody(caplog):
+    """A timer of its own that runs out then would look like a failure of the run."""
+    with local_cluster(1) as (cluster, _):
+        loop = cluster.loop.asyncio_loop
+        waited = loop.create_future()
+        waited.set_exception(TimeoutError("Timeout"))
+        del waited
+        gc.collect()
+    assert "asyncio" not in {record.name for record in caplog.records}
 
 
 def test_work_of_a_guarded_script_is_found_by_its_workers(tmp_path):
