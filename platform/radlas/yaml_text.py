@@ -15,6 +15,10 @@ _LINES = "a file of lines as `key: value`, like those in jobs/, is wanted; check
 _TEXT = "save it as text in UTF-8, or check the path"
 
 
+class _Twice(yaml.MarkedYAMLError):
+    """A key that stands twice in one mapping."""
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file.
 
@@ -30,6 +34,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError("a folder, and no file", str(path), "name a file in it") from None
     except (UnicodeDecodeError, yaml.reader.ReaderError):
         raise ConfigError("no text, or none in UTF-8", str(path), _TEXT) from None
+    except _Twice as error:
+        raise ConfigError(_told(error), str(path), "keep the one that is meant") from None
     except yaml.MarkedYAMLError as error:
         raise ConfigError(f"not readable as YAML: {_told(error)}", str(path), _LINES) from None
     except RecursionError:
@@ -71,7 +77,7 @@ def _parts(node: yaml.Node) -> Iterator[yaml.Node]:
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode) and (key.tag, key.value) in seen:
                 what = f"`{key.value}` stands there a second time"
-                raise yaml.MarkedYAMLError(problem=what, problem_mark=key.start_mark)
+                raise _Twice(problem=what, problem_mark=key.start_mark)
             seen.add((key.tag, str(key.value)))
             yield from (key, value)
 

@@ -92,8 +92,8 @@ def test_a_key_that_stands_twice_is_no_choice_of_the_last(tmp_path, text, line, 
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
         read_yaml(path)
-    told = f"not readable as YAML: {line}: `{key}` stands there a second time"
-    assert caught.value.what == told
+    assert caught.value.what == f"{line}: `{key}` stands there a second time"
+    assert caught.value.hint == "keep the one that is meant"
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfea\x00:\x00", b"a: \x00\n", b"\x89PNG\r\n\x1a\n"])
