@@ -15,7 +15,7 @@ _LINES = "a file of lines as `key: value`, like those in jobs/, is wanted; check
 _TEXT = "save it as text in UTF-8, or check the path"
 
 
-class _Twice(yaml.MarkedYAMLError):
+class _Twice(yaml.MarkedYAMLError):  # type: ignore[misc]
     """A key that stands twice in one mapping."""
 
 
