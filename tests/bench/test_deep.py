@@ -127,14 +127,15 @@ def test_a_map_against_a_forward_pass(tell, layer):
     image = np.random.default_rng(0).normal(size=SIZE).astype(np.float32)
     runner = runner_of(random_network("medicalnet", 0).requires_grad_(False))
     grid, head = Geometry(SIZE, np.eye(4)), np.random.default_rng(1).normal(size=512)
-    passes, maps = [], []
-    for _ in range(5):
-        passes.append(seconds(lambda: runner.features([image])))
-        maps.append(
-            seconds(lambda: grad_cam(runner, image, grid, weights=head, bias=0, layer=layer))
-        )
-    ratio = float(np.median(maps[1:]) / np.median(passes[1:]))
-    tell(f"Grad-CAM at {layer} against a forward pass", {"map / pass": ratio})
+    ratios = []
+    for _ in range(12):
+        forward = seconds(lambda: runner.features([image]))
+        drawn = seconds(lambda: grad_cam(runner, image, grid, weights=head, bias=0, layer=layer))
+        ratios.append(drawn / forward)
+    _first, *others = ratios  # pairs of one moment each: what else the machine does comes and goes
+    found = {"map / pass": float(np.median(others))}
+    found |= {"the least": min(others), "the most": max(others)}
+    tell(f"Grad-CAM at {layer} against a forward pass just before, of {len(others)}", found)
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from radlas.errors import RadlasError, WorkerError
 from radlas.registry import makers
 
 T = TypeVar("T")
 R = TypeVar("R")
-Work = Callable[[Any], Any]
 MANY = 32  # tasks of a bundle: a crash costs few a second try
 BATCH = 16  # tasks that a GPU takes at once, at first: its bundles are whole batches
 

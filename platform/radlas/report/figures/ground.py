@@ -24,7 +24,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-INK, QUIET, RULE = "#1b2733", "#5a6672", "#d5dbe1"
+INK, QUIET = "#1b2733", "#5a6672"
 # Okabe and Ito's blue, vermilion and green: told apart with every common colour vision deficiency.
 POSITIVE, NEGATIVE = "#d55e00", "#0072b2"
 SERIES = ("#0072b2", "#d55e00", "#00795a", "#7a4b9a", "#8a6d00", "#5a6672")
