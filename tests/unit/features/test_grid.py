@@ -93,7 +93,8 @@ def turned_by(degrees, axis):
 @given(
     size=st.tuples(*[st.integers(16, 33)] * 3),
     spacing=st.none() | st.tuples(*[st.floats(0.3, 9.0)] * 3),
-    degrees=st.floats(-40, 40),
+    # ITK takes the matrix apart, and finds nothing where an entry is no more than 1e-308.
+    degrees=st.floats(-40, 40).map(lambda degrees: round(degrees, 6)),
     axis=st.integers(0, 2),
 )
 def test_samples_are_those_of_itk(size, spacing, degrees, axis):
