@@ -5,11 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from radlas.errors import DataError
+from radlas.digests import canonical_json, digest_of
+from radlas.errors import DataError, StoreError
 from radlas.features import EXTRACTORS
 from radlas.features.base import feature_set_name, make_extractor, recipe
+from radlas.flows.cases import extract_case
 from radlas.flows.cases.drawn import drawn_rois
-from radlas.model import Roi
+from radlas.geometry import Geometry
+from radlas.model import Roi, Volume
+from radlas.places.folder import Folder
+from radlas.volumes.zarr import input_digests, read_record, volume_name, write_case
 
 
 def roi(name, reader):
@@ -53,3 +58,28 @@ def test_a_feature_set_made_before_a_reader_could_be_named_keeps_its_name():
     assert "reader" not in recipe("deep", one)["settings"]
     assert recipe("deep", named)["settings"]["reader"] == "r1"
     assert feature_set_name("deep", one) != feature_set_name("deep", named)
+
+
+def test_masks_that_nothing_looks_at_are_not_read(tmp_path):
+    """The network that sees the whole image needs none, and a damaged one keeps it from nothing."""
+    place, geometry = Folder(tmp_path), Geometry((2, 4, 4), np.eye(4))
+    image = Volume(np.arange(32, dtype=np.int16).reshape(geometry.shape), geometry)
+    write_case(place, "c1", image, [Roi("tumour", image.voxels > 9, "image")])
+    (mask,) = (tmp_path / volume_name("c1") / "masks/tumour").rglob("c/*/*/*")
+    mask.write_bytes(b"")
+
+    def read(**settings: object):
+        extractor = make_extractor(EXTRACTORS, "deep", settings)
+        text = canonical_json(extractor.settings.model_dump(mode="json"))
+        digest = digest_of(input_digests(read_record(place, "c1")))
+        names = {"key": "", "centre": "a", "case_id": "c1", "subject_id": "s", "feature_set": "f"}
+        task = extract_case.ExtractTask(
+            **names, place=place, extractor="deep", settings=text, input_digest=digest
+        )
+        return extract_case._read(task)
+
+    volume, rois = read()
+    np.testing.assert_array_equal(volume.voxels, image.voxels)
+    assert rois == {}
+    with pytest.raises(StoreError):
+        read(regions=["roi_box"])

@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
+from radlas.features.kernels.scores import z_scores
 from radlas.features.slices import resample_slices
 from radlas.geometry import Geometry, in_plane_grid
 from radlas.model import Volume
@@ -142,6 +143,8 @@ def as_floats(voxels: NDArray[Any], dtype: type[np.floating[Any]] = np.float32) 
     """
     with np.errstate(over="ignore"):  # reported below
         copy = np.array(voxels, dtype=dtype)
+    if voxels.dtype.kind in "iub":
+        return copy
     wrong = int(copy.size - np.count_nonzero(np.isfinite(copy)))
     if wrong:
         raise data_error("not_finite", f"{wrong} of {copy.size} voxels are NaN or infinite")
@@ -157,12 +160,13 @@ def body_z_score(voxels: Image, body: Mask, *, scale: float) -> Image:
         DataError: ``flat_image``: all voxels of the body are equal.
     """
     inside = voxels[body].astype(np.float64)
-    mean, deviation = inside.mean(), inside.std()
+    mean = inside.mean()
+    inside -= mean  # in place: what numpy's own deviation takes anew for each step
+    deviation = np.sqrt(np.square(inside, out=inside).mean())
     if not deviation > 1e-6 * abs(mean):
         raise data_error("flat_image", f"{inside.size} voxels of the body all equal {mean:g}")
-    scores = np.empty_like(voxels)
-    for plane, out in zip(voxels, scores, strict=True):  # a slice in float64 fits the cache
-        out[:] = (plane - mean) / deviation * scale
+    scores = np.empty(voxels.shape, voxels.dtype)
+    z_scores(np.ascontiguousarray(voxels), mean, deviation, float(scale), scores)
     return scores
 
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from radlas.geometry import Geometry, steady, to_patient_axes
 from radlas.roi.holes import fill_holes
 from radlas.roi.margins import filled_margins, rim_of
-from radlas.roi.planes import grow_rows, means_of_blocks
+from radlas.roi.planes import grow_rows, means_of_blocks, spread_blocks
+from radlas.roi.ranks import Ranked
 from radlas.roi.runs import find_runs, painted
-from radlas.roi.smooth import REACH, smooth_in_plane
+from radlas.roi.smooth import REACH, THIN, exceeding, thinned
 
 Mask = NDArray[np.bool_]
 
@@ -73,8 +74,7 @@ def body_mask(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) 
     if tissue is None:
         return np.ones(voxels.shape, dtype=bool)
     closed = fill_holes(_close_in_plane(_large_pieces(tissue), edges))
-    fine = closed.repeat(factors[1], axis=1).repeat(factors[0], axis=2)
-    return np.ascontiguousarray(fine[:, : voxels.shape[1], : voxels.shape[2]])
+    return _finer(closed, voxels.shape, *factors)
 
 
 def _coarser(
@@ -87,6 +87,15 @@ def _coarser(
     means = np.empty((slices, -(-rows // y), -(-columns // x)), dtype=np.float32)
     means_of_blocks(voxels, y, x, means)
     return means, (spacing[0] * x, spacing[1] * y, spacing[2])
+
+
+def _finer(mask: Mask, shape: tuple[int, ...], x: int, y: int) -> Mask:
+    """Each pixel as ``y`` by ``x`` again, as far as the image goes."""
+    if x == y == 1:
+        return mask
+    fine = np.empty(shape, dtype=bool)
+    spread_blocks(mask, y, x, fine)
+    return fine
 
 
 def _tissue(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) -> Mask | None:
@@ -104,28 +113,26 @@ def _tissue(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) ->
 def _brighter(voxels: NDArray[np.float32], sigma: tuple[float, float], seen: Mask) -> Mask | None:
     """Voxels brighter than the air among the pixels ``seen``; ``None`` if it surrounds no body."""
     # What was filled may lie far below all that was measured, and counts as its lowest.
-    raised = voxels - _pixels(voxels, seen).min()
-    np.maximum(raised, np.float32(0), out=raised)
-    smooth = smooth_in_plane(raised, sigma)
+    low = _pixels(voxels, seen).min()
     # Smooth as they are, every second row and column tells as much.
-    thin, seen = smooth[:, ::2, ::2], seen[::2, ::2]
+    thin, seen = thinned(voxels, sigma, low=low), seen[::THIN, ::THIN]
     if not seen.any():
         return None
     some = _pixels(thin, seen)
-    reach = np.percentile(some, 99)  # vessels and coil flare must not stretch the histogram
+    ranked = Ranked(some)
+    reach = ranked.percentile(99)  # vessels and coil flare must not stretch the histogram
     if reach <= 0:
         return None
     # The offset keeps single quanta of noise from filling half of the logarithmic scale.
     levels = np.log(np.minimum(some, reach) / reach + 0.01).astype(np.float32)
     lowest = _lowest_threshold(levels)
     air = levels <= lowest
-    darkness = float(np.median(some[air]))
-    if not _is_air(air, darkness, some, air[:, rim_of(seen)[seen]]):
+    if not _is_air(air, ranked, air[:, rim_of(seen)[seen]]):
         return None
     # As bright above the threshold as air is dark below it: half-way then is on the skin itself.
     threshold = (np.exp(lowest) - 0.01) * reach
-    enough = np.float32(2 * threshold - darkness)
-    tissue: Mask = smooth_in_plane(np.minimum(raised, enough, out=raised), sigma) > threshold
+    enough = np.float32(2 * threshold - float(ranked.median(0, int(air.sum()))))
+    tissue = exceeding(voxels, sigma, low=low, most=enough, threshold=threshold)
     return tissue if tissue.any() else None  # specks, which smoothing leaves nothing of
 
 
@@ -134,11 +141,13 @@ def _pixels(voxels: NDArray[np.float32], seen: Mask) -> NDArray[np.float32]:
     return voxels.reshape(len(voxels), -1) if seen.all() else voxels[:, seen]
 
 
-def _is_air(dark: Mask, darkness: float, smooth: NDArray[np.float32], rim: Mask) -> bool:
-    share = dark.mean()
+def _is_air(dark: Mask, values: Ranked, rim: Mask) -> bool:
+    """Whether the darkest of some values, as many as are ``dark``, are the air around a body."""
+    number = int(dark.sum())
+    share = number / dark.size
     if not AIR_SHARE < share < 1:
         return False
-    contrast = darkness / np.median(smooth[~dark])
+    contrast = values.median(0, number) / values.median(number, dark.size)
     return bool(contrast < AIR_CONTRAST and rim.mean() > share)  # air lies around, not within
 
 
@@ -174,7 +183,9 @@ def _large_pieces(tissue: Mask) -> Mask:
 def _close_in_plane(mask: Mask, spacing: tuple[float, float, float]) -> Mask:
     """Closing by a disc, slice by slice; beyond the image nothing is eaten away."""
     x, y = (max(1, round(steady(CLOSING_MM / edge))) for edge in spacing[:2])
-    wide = np.pad(mask, ((0, 0), (y, y), (x, x)))
+    slices, rows, columns = mask.shape
+    wide = np.zeros((slices, rows + 2 * y, columns + 2 * x), dtype=bool)
+    wide[:, y:-y, x:-x] = mask
     eaten = _grow_in_plane(~_grow_in_plane(wide, y, x), y, x)
     return ~eaten[:, y:-y, x:-x]
 

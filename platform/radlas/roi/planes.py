@@ -38,6 +38,24 @@ def means_of_blocks(
 
 
 @kernel
+def spread_blocks(mask: NDArray[np.bool_], y: int, x: int, fine: NDArray[np.bool_]) -> None:
+    """Each pixel as a block again: what ``means_of_blocks`` puts together, taken apart.
+
+    Args:
+        mask: Shape ``(z, y, x)``.
+        y: Rows of a block.
+        x: Its columns.
+        fine: Written; of the last blocks only what has a place.
+    """
+    slices, rows, columns = fine.shape
+    for z in range(slices):
+        for r in range(rows):
+            found, row = fine[z, r], mask[z, r // y]
+            for c in range(columns):
+                found[c] = row[c // x]
+
+
+@kernel
 def grow_rows(mask: Bytes, reach: NDArray[np.int64], grown: Bytes) -> None:
     """Each voxel's own row grown by ``reach[0]`` pixels, the rows beside it by less.
 

@@ -60,8 +60,9 @@ def _read(task: ExtractTask) -> tuple[Volume, dict[str, Roi]]:
         raise StoreError(
             "the volume is not the one the tables speak of", f"case {task.case_id}", "radlas verify"
         )
-    rois = read_rois(task.place, task.case_id)
     extractor = _extractor(task.extractor, task.settings)
+    looks = getattr(extractor, "drawn", None) != ()  # at masks, or does not tell
+    rois = read_rois(task.place, task.case_id) if looks else ()
     return read_volume(task.place, task.case_id), drawn_rois(rois, extractor)
 
 
