@@ -53,7 +53,10 @@ def compile_kernels() -> None:
         for upstream in ({}, {"resampledPixelSpacing": [1.5, 1.5, 1.5]}, {"force2D": True}):
             images = {"original": {}, "wavelet": {}} if upstream else IMAGES
             _describe(images, pixel_type=pixel_type, rings=[[0, 4]], pyradiomics=upstream)
-        _describe({"original": {}}, pixel_type=pixel_type, in_plane_spacing=1.5, normalise="body")
+        normalise = "none" if pixel_type == "int32" else "body"  # which those would round
+        _describe(
+            {"original": {}}, pixel_type=pixel_type, in_plane_spacing=1.5, normalise=normalise
+        )
     _describe({"original": {}}, perturbations={"contour_repeats": 1})
     for aggregation in ("2d_average", "3d_merged"):
         settings = IbsiExtractor.Settings.parse({"aggregation": aggregation})

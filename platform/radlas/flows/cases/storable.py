@@ -85,7 +85,11 @@ def _is_whole(value: Any) -> bool:
 
 def _is_vector(value: Any) -> bool:
     """Of numbers that are finite in single precision, too."""
-    return type(value) is list and all(_is_number(one) and abs(one) <= _LARGEST for one in value)
+    if type(value) is not list:
+        return False
+    if {float}.issuperset(map(type, value)):  # all at once: there are hundreds in every row
+        return bool((np.abs(np.array(value, np.float64)) <= _LARGEST).all())
+    return all(_is_number(one) and abs(one) <= _LARGEST for one in value)
 
 
 def _is_text(value: Any) -> bool:
