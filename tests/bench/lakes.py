@@ -52,12 +52,12 @@ def make_lake(root: Path, cases: int, types: int, features: int = 100, *, rois: 
 
 
 def multiply(store: Store, copies: int) -> None:
-    """So many more of every case of a store, each under a name of its own."""
+    """So many more of every case of a store, each under a name of its own; also again and again."""
     here = Path(str(store.place))
     kept = {name: delta.read(store, name).to_pylist() for name in ("cases", "rois")}
     named: dict[str, list[dict[str, Any]]] = {"cases": [], "rois": []}
     for copy in range(copies):
-        new = {row["case_id"]: digest_of([row["case_id"], copy])[:32] for row in kept["cases"]}
+        new = {row["case_id"]: _name(row, len(kept["cases"]) + copy) for row in kept["cases"]}
         for name, rows in kept.items():
             named[name] += [row | {"case_id": new[row["case_id"]]} for row in rows]
         for old, name in new.items():
@@ -66,6 +66,10 @@ def multiply(store: Store, copies: int) -> None:
             )
     for name, rows in named.items():
         delta.append(store, name, rows, run_id="bench")
+
+
+def _name(row: dict[str, Any], copy: int) -> str:
+    return digest_of([row["case_id"], copy])[:32]
 
 
 def case_rows(names: Sequence[str]) -> list[dict[str, Any]]:

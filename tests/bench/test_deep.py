@@ -145,11 +145,18 @@ def many(store):
     return store
 
 
+@pytest.fixture(scope="module")
+def crowd(many):
+    """And twenty times as many again: a GPU is done with those before all of it is at work."""
+    multiply(open_store(str(many)), 19)
+    return many
+
+
 def cases_per_second(store, engine, flow, seed: int, device: str) -> float:
     """Of a run in which every case went well, on the device that is meant."""
     config = asked(store, seed=seed)
     number = len(plan(config).gpu_tasks)
-    assert number == 20 * SUBJECTS
+    assert number >= 20 * SUBJECTS
     reports: list[Report] = []
     took = seconds(lambda: reports.append(flow(config, engine=engine)))
     assert reports[0].data["ok"] == number, reports[0].lines
@@ -199,7 +206,7 @@ def prepared_per_second(store) -> float:
 
 
 @gpu
-def test_the_gpu_is_kept_busy(many, tell):
+def test_the_gpu_is_kept_busy(crowd, tell):
     """From Zarr to rows against the network alone; and that against what the card can do."""
     runner = TorchRunner(cached_network("medicalnet", "", "", 0, "cuda"))
     half = TorchRunner(runner.network, torch.float16)
@@ -208,12 +215,12 @@ def test_the_gpu_is_kept_busy(many, tell):
     error = float(np.abs(exact - np.array(half.features(batch))[:4]).max() / np.abs(exact).max())
     inputs = half._on_device(batch, len(batch))
     compute = on_the_device(lambda: in_half(runner.network, inputs)) / len(batch)
-    prepared = prepared_per_second(many)
+    prepared = prepared_per_second(crowd)
     engine = DaskEngine()
     try:
-        first = cases_per_second(many, engine, extract, 7, half.told(batch[:1])[0].device)
+        first = cases_per_second(crowd, engine, extract, 7, half.told(batch[:1])[0].device)
         with utilisation() as busy:
-            then = cases_per_second(many, engine, extract, 8, half.told(batch[:1])[0].device)
+            then = cases_per_second(crowd, engine, extract, 8, half.told(batch[:1])[0].device)
     finally:
         engine.close()
     tell(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import weakref
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from radlas.flows import batch
 from radlas.flows.base import Plan
 from radlas.flows.cases.extract_case import ExtractTask
 from radlas.flows.cases.seen import Seen
+from radlas.flows.cases.storable import unstorable
 from radlas.places.answers import unusable
 from radlas.store import delta
 from radlas.store.layout import init_store
@@ -67,6 +69,20 @@ def test_a_row_that_cannot_be_stored_costs_its_own_task_and_no_other(tmp_path, v
     assert told in case["message"]
     stored = delta.read(store, "radiomics", ["case_id", "firstorder_Mean"]).to_pylist()
     assert sorted(row["case_id"] for row in stored) == ["c1", "c2"]
+
+
+@pytest.mark.parametrize("good", [[], [1.0, -2.5], [3, np.float32(1), 0.5], [3.4e38]])
+def test_a_vector_of_finite_numbers_is_stored(good):
+    assert unstorable({"deep": ({"vector": good},)}) is None
+
+
+@pytest.mark.parametrize(
+    "bad", [[math.nan], [1.0, math.inf], [3.5e38, 1.0], [1.0, "2"], [1, 1e39], [None], (1.0,), 1.0]
+)
+def test_a_vector_of_anything_else_is_not(bad):
+    fault = unstorable({"deep": ({"vector": bad},)})
+    assert fault is not None
+    assert "vector holds what is no list of numbers of single precision" in fault.what
 
 
 def test_a_server_that_stays_away_is_not_waited_for_by_every_case(tmp_path):
