@@ -8,59 +8,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from pydicom.dataset import Dataset
-
 from radlas.ingest.clinical_words import OLDEST
-from radlas.ingest.dicom.parsing import PARSE_ERRORS
 
 PHANTOM = "RADLAS PHANTOM"
+# What a header may tell of the scan and of the patient: columns of the table ``cases``.
+_FACTS = (
+    "manufacturer scanner_model field_strength_t repetition_time_ms echo_time_ms inversion_time_ms"
+    " flip_angle_deg sex age_years".split()
+)
 _LONGEST_TEXT = 48
-# With the largest value a scan can have: beyond it a number may be a date or a record number.
-_NUMBERS = {
-    "field_strength_t": ("MagneticFieldStrength", 30),
-    "repetition_time_ms": ("RepetitionTime", 99_999),
-    "echo_time_ms": ("EchoTime", 9_999),
-    "inversion_time_ms": ("InversionTime", 99_999),
-    "flip_angle_deg": ("FlipAngle", 360),
-}
-_TEXTS = {"manufacturer": "Manufacturer", "scanner_model": "ManufacturerModelName"}
-# Whose words no text may repeat. Stations and institutions are often called like their scanner.
-_PEOPLE = tuple(
-    "PatientName PatientID OtherPatientIDs OtherPatientNames PatientBirthName"
-    " PatientMotherBirthName AccessionNumber ReferringPhysicianName PerformingPhysicianName"
-    " NameOfPhysiciansReadingStudy PhysiciansOfRecord RequestingPhysician OperatorsName".split()
-)
-_MAKERS = frozenset(  # who is called so is not told by it
-    "canon esaote ge general electric healthcare healthineers hitachi imaging medical philips"
-    " radlas phantom siemens systems toshiba united".split()
-)
-_SHORTEST_NAME = 3  # shorter words are initials, and MR or 3T as well
 _DIGITS_OF_A_DATE = 6  # no model needs so many in one word; dates and record numbers do
 _AGE_UNITS = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
-
-
-def dicom_facts(dataset: Dataset) -> dict[str, Any]:
-    """Columns of the table ``cases`` that a DICOM header can fill; None where it is silent.
-
-    Args:
-        dataset: Header of any one slice of the series.
-    """
-    people = _words_of_people(dataset)
-    facts: dict[str, Any] = {
-        column: safe_text(getattr(dataset, tag, None), people) for column, tag in _TEXTS.items()
-    }
-    facts |= {
-        column: _up_to(largest, safe_number(getattr(dataset, tag, None)))
-        for column, (tag, largest) in _NUMBERS.items()
-    }
-    facts["sex"] = safe_sex(getattr(dataset, "PatientSex", None))
-    facts["age_years"] = safe_age(getattr(dataset, "PatientAge", None))
-    facts["synthetic"] = str(getattr(dataset, "Manufacturer", "")).strip() == PHANTOM
-    return facts
 
 
 def image_facts(metadata: Mapping[str, str], *, beside_phantom: bool) -> dict[str, Any]:
@@ -71,7 +32,7 @@ def image_facts(metadata: Mapping[str, str], *, beside_phantom: bool) -> dict[st
         beside_phantom: True if the source names itself a phantom by a ``phantom.json``.
     """
     named = any(PHANTOM in metadata.get(key, "") for key in ("descrip", "ITK_FileNotes"))
-    facts: dict[str, Any] = dict.fromkeys([*_TEXTS, *_NUMBERS, "sex", "age_years"])
+    facts: dict[str, Any] = dict.fromkeys(_FACTS)
     return facts | {"synthetic": named or beside_phantom}
 
 
@@ -122,28 +83,12 @@ def safe_text(value: Any, people: Collection[str] = ()) -> str | None:
 
 def _is_telling(word: str, people: Collection[str]) -> bool:
     digits = sum(letter.isdigit() for letter in word)
-    return digits >= _DIGITS_OF_A_DATE or not _words(word).isdisjoint(people)
+    return digits >= _DIGITS_OF_A_DATE or not words_of(word).isdisjoint(people)
 
 
-def _words_of_people(dataset: Dataset) -> frozenset[str]:
-    """Words of the header's names and identifiers of persons."""
-    said = " ".join(_said(dataset, keyword) for keyword in _PEOPLE)
-    return frozenset(word for word in _words(said) if len(word) >= _SHORTEST_NAME) - _MAKERS
-
-
-def _said(dataset: Dataset, keyword: str) -> str:
-    """An element as text; what cannot be parsed is in the way of nothing else of the exam."""
-    with suppress(*PARSE_ERRORS):
-        return str(getattr(dataset, keyword, ""))
-    return ""
-
-
-def _words(text: str) -> set[str]:
+def words_of(text: str) -> set[str]:
+    """Its words in lower case: letters and digits, without what stands between them."""
     return set(re.findall(r"[^\W_]+", text.lower()))
-
-
-def _up_to(largest: float, number: float | None) -> float | None:
-    return number if number is not None and 0 <= number <= largest else None
 
 
 def safe_number(value: Any) -> float | None:

@@ -15,7 +15,8 @@ from radlas.digests import mask_digest
 from radlas.errors import ConfigError, DataError
 from radlas.geometry import make_geometry
 from radlas.ingest.checks import check_rois, roi_facts
-from radlas.ingest.deidentify import dicom_facts, image_facts, safe_age, safe_text
+from radlas.ingest.deidentify import image_facts, safe_age, safe_text
+from radlas.ingest.dicom.facts import dicom_facts
 from radlas.ingest.roi_names import (
     DEFAULT_ROI_MAP,
     RoiMap,

@@ -12,8 +12,8 @@ import pydicom
 
 from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
 from radlas.ingest.checks import image_flags, padding_flags
-from radlas.ingest.deidentify import dicom_facts
 from radlas.ingest.dicom.contours import Outline, Planes, is_elsewhere, names_any, read_contours
+from radlas.ingest.dicom.facts import dicom_facts
 from radlas.ingest.dicom.parsing import parsing
 from radlas.ingest.dicom.rtstruct import rasterise
 from radlas.ingest.dicom.scan import scan_dicom
