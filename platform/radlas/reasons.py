@@ -88,7 +88,7 @@ REASONS: dict[str, Reason] = {
         "export the series without annotations",
     ),
     "identity_conflict": Reason(
-        "identifiers and people do not match: several patients in one series, or under one name",
+        "identifiers do not match people: several patients under one name, or one under several",
         "find out whose it is, and export it again under one patient",
     ),
     "too_few_slices": Reason(

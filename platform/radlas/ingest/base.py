@@ -150,6 +150,7 @@ class Scan:
 
     Attributes:
         unreached: Files, archives and folders that could not be reached: perhaps whole patients.
+        called_alike: Pairs of subjects of which headers say that they are one patient.
     """
 
     exams: tuple[Exam, ...] = ()
@@ -158,6 +159,7 @@ class Scan:
     clinical: tuple[Mapping[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
     unreached: int = 0
+    called_alike: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

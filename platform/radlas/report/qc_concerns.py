@@ -26,6 +26,7 @@ FLAGS: dict[str, tuple[str, int]] = {
     "elsewhere_tumour": ("a tumour was drawn on another series as well", 2),
     "fewer_than_stated": ("headers speak of more slices than there are", 4),
     "birth_dates_differ": ("series of this patient state several dates of birth", 4),
+    "names_differ": ("series of this patient state names without a word in common", 4),
     "numbering_gap": ("the numbers of the slices leave some out", 3),
     "blank_slices": ("a slice holds nothing", 5),
     "repeated_slices": ("a slice is a copy of its neighbour", 5),

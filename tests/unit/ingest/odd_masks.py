@@ -431,6 +431,35 @@ def mask_of_another_identifier(series: Series) -> Dataset:
     return made
 
 
+def of_people(image: dict[str, str], mask: dict[str, str], **kwargs: Any) -> Any:
+    """An exam whose image says one thing of its patient, and whose contours another."""
+
+    def write(folder: Path) -> Series:
+        series = sound("none", tags=image)
+        made = make_rtstruct(series, {"GTV_Mass": shape_at(series, 2, 3)}, **kwargs)
+        for keyword, value in mask.items():
+            setattr(made, keyword, value)
+        series.write(folder)
+        save(made, folder / "RS")
+        return series
+
+    return write
+
+
+_ISSUED_A, _ISSUED_B = {"IssuerOfPatientID": "HOSP_A"}, {"IssuerOfPatientID": "HOSP_B"}
+_BY_WORDS = {"references": "nothing", "description": "AX T2 FS"}
+_ANNA = {"PatientName": "Meyer^Anna", "PatientBirthDate": "19500203"}
+_OTTO = {"PatientName": "Brandt^Otto", "PatientBirthDate": "19310817"}
+for _name, _expected, _image, _mask, _kwargs in (
+    ("mask_of_another_sex", "identity_conflict", {"PatientSex": "F"}, {"PatientSex": "M"}, {}),
+    ("mask_of_another_person", "identity_conflict", _ANNA, _OTTO, {}),
+    ("mask_from_a_system_with_its_own_issuer", EXACT, _ISSUED_A, _ISSUED_B, {}),
+    ("mask_by_words_alone", EXACT, _ISSUED_A, {}, _BY_WORDS),
+    ("mask_by_words_of_another_issuer", "identity_conflict", _ISSUED_A, _ISSUED_B, _BY_WORDS),
+):
+    ODD[_name] = Odd(_name, _expected, of_people(_image, _mask, **_kwargs))
+
+
 @drawn("roi_too_small")
 def contour_of_one_voxel(series: Series) -> Dataset:
     """Refused because this corpus asks for two voxels at least."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -1080,6 +1080,50 @@ def two_dates_of_birth_in_two_studies(series: Series) -> None:
     for_all(PatientBirthDate="19500203")(series)
     other = sound("none", description="AX T1", tags={"PatientBirthDate": "19500307"})
     series.datasets += other.datasets
+
+
+def beside(first: Mapping[str, Any], second: Mapping[str, Any], **kwargs: Any) -> Change:
+    """Two exams under one identifier, whose headers say one thing and the other."""
+
+    def change(series: Series) -> None:
+        for_all(**first)(series)
+        series.datasets += sound("none", description="AX T1", tags=second, **kwargs).datasets
+
+    return change
+
+
+_ANNA = {"PatientName": "Meyer^Anna^^Dr", "PatientBirthDate": "19500203"}
+_OTTO = {"PatientName": "Brandt^Otto", "PatientBirthDate": "19310817"}
+for _name, _expected, _first, _second in (
+    ("two_issuers", "identity_conflict", "HOSP_A", "HOSP_B"),
+    ("two_issuers_by_number", "identity_conflict", "&1.2.3&ISO", "&1.2.4&ISO"),
+    ("an_issuer_that_one_scanner_does_not_know", EXACT, "HOSP_A", ""),
+    ("an_issuer_with_its_number", EXACT, "HOSP_A", " hosp_a&1.2.3&ISO"),
+    ("an_issuer_by_name_and_one_by_number", EXACT, "HOSP_A", "&1.2.3&ISO"),
+):
+    odd(_expected)(
+        name(_name, beside({"IssuerOfPatientID": _first}, {"IssuerOfPatientID": _second}))
+    )
+odd("identity_conflict")(name("two_people_under_one_identifier", beside(_ANNA, _OTTO)))
+for _name, _second in (
+    ("a_name_that_changed", {"PatientName": "Schulz^Anna"}),
+    ("a_name_in_another_order", {"PatientName": "ANNA MEYER"}),
+    ("a_name_in_two_scripts", {"PatientName": "=\u5c71\u7530^\u592a\u90ce"}),
+    ("a_name_that_is_a_code", {"PatientName": "ANON 0231 B"}),
+    ("a_name_that_is_nobodys", {"PatientName": "Anonymous Subject"}),
+):
+    _shifted = {"PatientBirthDate": "19500307", "SpecificCharacterSet": "ISO_IR 192"} | _second
+    odd(EXACT)(name(_name, beside(_ANNA, _shifted)))
+odd(EXACT)(
+    name("another_name_and_one_date_of_birth", beside(_ANNA, _ANNA | {"PatientName": "Lenz^Eva"}))
+)
+
+
+@odd("identity_conflict")
+def one_study_under_two_identifiers(series: Series) -> None:
+    """As of a patient who was admitted without a name: it would be two."""
+    study = series.datasets[0].StudyInstanceUID
+    series.datasets += sound("none", description="AX T1", patient="P2", study=study).datasets
 
 
 @odd("mixed_slices")

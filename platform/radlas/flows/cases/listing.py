@@ -12,6 +12,8 @@ from radlas.model import Row
 
 COLUMNS = ("subject", "series", "decision", "files", "MB", "why")
 DEFAULT_RATE = 20e6  # measured on two cores of a small machine [B/s per worker]
+_SPELT_ALIKE = "are spelt alike but for letter case or separators"
+_CALLED_ALIKE = "are one patient by OtherPatientIDs in their headers"
 _NAMED = 10  # so many cases are told by name
 _ORDER = {"read": 0, "stored": 1, "quarantined": 2, "refused": 3, "left out": 4}
 
@@ -46,10 +48,14 @@ def left_out_lines(scan: Scan) -> list[str]:
 def namesake_lines(scan: Scan, pseudonyms: Callable[[str], str]) -> list[str]:
     """Who may be one patient under two names; `whois` tells the hospital whom."""
     subjects = {*(one.subject for one in scan.exams), *(one.subject for one in scan.refusals)}
+    groups = [
+        *((group, _SPELT_ALIKE) for group in namesakes(subjects - {""})),
+        *((pair, _CALLED_ALIKE) for pair in scan.called_alike if subjects.issuperset(pair)),
+    ]
     return [
-        f"  !! subjects {', '.join(pseudonyms(one)[:8] for one in group)} are spelt alike but for"
-        " letter case or separators: one patient under two names would be trained on and tested on"
-        for group in namesakes(subjects - {""})
+        f"  !! subjects {', '.join(pseudonyms(one)[:8] for one in group)} {how}: one patient under"
+        " two names would be trained on and tested on"
+        for group, how in groups
     ]
 
 

@@ -13,6 +13,7 @@ from radlas.errors import DataError
 from radlas.ingest.base import FileRef
 from radlas.ingest.dicom.header_records import ImageFile
 from radlas.ingest.dicom.parsing import parsing
+from radlas.ingest.dicom.people import Person
 from radlas.ingest.dicom.slice_file import read_slice
 from radlas.ingest.files import open_each
 from radlas.ingest.fingerprints import name_fingerprint
@@ -39,7 +40,8 @@ def drop_copies(files: Sequence[ImageFile]) -> tuple[list[ImageFile], list[FileR
     for file in files:
         image = images.get(file.ref)
         if isinstance(image, str):
-            said = (replace(file, ref=rivals[0], size=0), image)
+            person = Person(file.person.sex, file.person.birth)  # archives mend names and issuers
+            said = (replace(file, ref=rivals[0], size=0, person=person), image)
             if said in known:
                 continue
             known.add(said)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from radlas.ingest.base import FileRef
 from radlas.ingest.dicom.enhanced import frame_name
+from radlas.ingest.dicom.people import Person
 
 # What anonymisers write into every patient's identifier; one with a number tells patients apart.
 _NOBODY = re.compile(
@@ -66,7 +67,7 @@ class ImageFile:
         times: TriggerTime, AcquisitionTime, ContentTime as they stand; never stored.
         b_value: DiffusionBValue [s/mm^2].
         stated_step: SpacingBetweenSlices [mm]; no spacing is made of it.
-        person: Sex and date of birth, to tell two people under one identifier; never stored.
+        person: To tell two people under one identifier; never stored.
         inverted: True if higher values are darker (MONOCHROME1).
         frame: Number of the frame in a file of many, from 1; 0 for a file of one.
         frames: How many frames its file has.
@@ -100,7 +101,7 @@ class ImageFile:
     stated_images: int
     stated_step: float | None
     order: int | None
-    person: tuple[str, str]
+    person: Person
     fat_option: bool
     burned_in: bool
     inverted: bool
@@ -150,6 +151,7 @@ class MaskFile:
 
     Attributes:
         size: Of the file [bytes].
+        person: As of an image.
         content: SHA-256 of the whole file: contours are edited in place, under the same UID.
         listed: Image instances that it names, by the series it names them under.
         drawn: Image instances that single contours or segments name.
@@ -164,6 +166,7 @@ class MaskFile:
     instance: str
     study: str
     subject: str
+    person: Person
     modality: str
     description: str
     frames_of_reference: frozenset[str]

@@ -15,17 +15,19 @@ from radlas.ingest.dicom.enhanced import OFFSET, SOURCE
 from radlas.ingest.dicom.frames import as_frames, may_be_enhanced
 from radlas.ingest.dicom.header_records import ImageFile, MaskFile, Part
 from radlas.ingest.dicom.mask_headers import mask_file, subject_told
+from radlas.ingest.dicom.people import KEYWORDS, person_told
 from radlas.reasons import data_error
 
-_KEYWORDS = tuple(
-    "SOPClassUID SOPInstanceUID SeriesInstanceUID StudyInstanceUID FrameOfReferenceUID PatientID"
+_KEYWORDS = (
+    *KEYWORDS,
+    *"SOPClassUID SOPInstanceUID SeriesInstanceUID StudyInstanceUID FrameOfReferenceUID PatientID"
     " StudyDate Modality SeriesDescription SeriesNumber ImageType Rows Columns NumberOfFrames"
     " PixelSpacing ImageOrientationPatient ImagePositionPatient EchoNumbers EchoTime"
     " RepetitionTime InversionTime AcquisitionNumber TemporalPositionIdentifier DiffusionBValue"
     " ScanOptions BurnedInAnnotation ImagesInAcquisition SpacingBetweenSlices InstanceNumber"
-    " PatientSex PatientBirthDate PhotometricInterpretation ConcatenationUID"
+    " PhotometricInterpretation ConcatenationUID"
     " ConcatenationFrameOffsetNumber InConcatenationTotalNumber AcquisitionTime ContentTime"
-    " TriggerTime SOPInstanceUIDOfConcatenationSource".split()
+    " TriggerTime SOPInstanceUIDOfConcatenationSource".split(),
 )
 _MASKS = {"RTSTRUCT", "SEG"}
 _FAT_OPTIONS = {"FS", "SFS", "FATSAT"}
@@ -109,7 +111,7 @@ def _image_file(ref: FileRef, size: int, head: Elements, shared: Shared) -> Imag
         inversion_ms=shared(safe_number(head.number("InversionTime"))),
         stated_step=shared(safe_number(head.number("SpacingBetweenSlices"))),
         order=_whole(head.number("InstanceNumber")),
-        person=shared((head.text("PatientSex").upper(), head.text("PatientBirthDate"))),
+        person=shared(person_told(head)),
         stated_images=int(safe_number(head.number("ImagesInAcquisition")) or 0),
         fat_option=not _FAT_OPTIONS.isdisjoint(head.texts("ScanOptions")),
         burned_in=head.text("BurnedInAnnotation").upper() == "YES",

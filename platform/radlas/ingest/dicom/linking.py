@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from radlas.errors import DataError
 from radlas.ingest.dicom.header_records import MaskFile, same_patient
+from radlas.ingest.dicom.people import contradiction
 from radlas.ingest.dicom.series import ImageSeries
 from radlas.ingest.roi_names import RoiMap, match_name
 from radlas.ingest.sequences import OTHER, classify, names_derived
@@ -143,14 +144,18 @@ def _most_referenced(
     if others:
         return Link(mask, None, rivals=tuple(one.key for one in (first, *others)))
     absent = _absent(mask, first, index)
-    return Link(mask, first.key, told_by, absent=absent, fault=_fault(mask, first))
+    fault = _fault(mask, first, by_images=True)
+    return Link(mask, first.key, told_by, absent=absent, fault=fault)
 
 
-def _fault(mask: MaskFile, series: ImageSeries) -> DataError | None:
+def _fault(mask: MaskFile, series: ImageSeries, *, by_images: bool) -> DataError | None:
     image = series.first
     if not same_patient(mask.subject, image.subject):
         what = f"{mask.modality} and image carry the identifiers of two patients"
         return data_error("identity_conflict", what)
+    # Systems that draw have issuers of their own: told by its images, a mask needs no other proof.
+    if conflict := contradiction({mask.person, image.person}, of_issuers=not by_images):
+        return conflict
     frames = mask.frames_of_reference
     if frames and image.frame_of_reference and image.frame_of_reference not in frames:
         what = f"{mask.modality} names {len(frames)} frames of reference, none of them the image's"
@@ -175,14 +180,18 @@ def _absent(mask: MaskFile, series: ImageSeries, index: _Index) -> int:
 def _by_frame_or_words(mask: MaskFile, series: Sequence[ImageSeries]) -> Link:
     framed = [one for one in series if one.first.frame_of_reference in mask.frames_of_reference]
     if len(framed) == 1:
-        return Link(mask, framed[0].key, "frame of reference")
+        return _told_by_words(mask, framed[0], "frame of reference")
     if mask.frames_of_reference and not framed:
         return Link(mask, None)
     worded = [one for one in framed or series if _same_words(mask, one)]
     if len(worded) == 1:
-        return Link(mask, worded[0].key, "description")
+        return _told_by_words(mask, worded[0], "description")
     told_by = "description" if worded else "frame of reference"
     return Link(mask, None, told_by, rivals=tuple(one.key for one in worded or framed))
+
+
+def _told_by_words(mask: MaskFile, series: ImageSeries, told_by: str) -> Link:
+    return Link(mask, series.key, told_by, fault=_fault(mask, series, by_images=False))
 
 
 def _same_words(mask: MaskFile, series: ImageSeries) -> bool:

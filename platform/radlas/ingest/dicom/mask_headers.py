@@ -13,6 +13,7 @@ from radlas.ingest.base import FileRef
 from radlas.ingest.dicom.elements import Elements
 from radlas.ingest.dicom.enhanced import referenced
 from radlas.ingest.dicom.header_records import MaskFile, subject_of
+from radlas.ingest.dicom.people import person_told
 from radlas.ingest.fingerprints import content_fingerprint
 
 _MASK_SEQUENCES = [
@@ -58,6 +59,7 @@ def mask_file(ref: FileRef, size: int, stream: BinaryIO, head: Elements) -> Mask
         instance=head.text("SOPInstanceUID"),
         study=head.text("StudyInstanceUID"),
         subject=subject_told(head),
+        person=person_told(head),
         modality=head.text("Modality").upper(),
         description=head.text("SeriesDescription") or _text(header, "StructureSetLabel"),
         frames_of_reference=frozenset([*frames, head.text("FrameOfReferenceUID")]) - {""},

@@ -12,6 +12,7 @@ from radlas.ingest.dicom.copies import drop_copies
 from radlas.ingest.dicom.crawl import Crawl, crawl
 from radlas.ingest.dicom.damage import doubtful
 from radlas.ingest.dicom.header_records import MaskFile
+from radlas.ingest.dicom.identity import called_alike
 from radlas.ingest.dicom.linking import link_masks
 from radlas.ingest.dicom.series import group_series
 from radlas.ingest.dicom.sorting import sort_out
@@ -63,6 +64,7 @@ def scan_dicom(
         clinical=records.rows,
         notes=(*_notes(listing, headers, copies, masks, roi_map), *records.notes),
         unreached=records.lost,
+        called_alike=called_alike(series),
     )
     certain = hold_back(scan, [*headers.unreachable, *lost], folders=True)
     return settle_twins(refuse_doubtful(certain, doubtful(headers.damaged, series, links)))

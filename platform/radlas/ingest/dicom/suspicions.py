@@ -7,7 +7,7 @@ damaged header, which must not vanish in silence: the rest would be a regular, s
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from radlas.errors import DataError
 from radlas.ingest.dicom.concatenations import incomplete
 from radlas.ingest.dicom.enhanced import ONE_CONTRAST, ONE_TRIGGER
 from radlas.ingest.dicom.header_records import ImageFile
+from radlas.ingest.dicom.identity import conflicts_of, doubts_of
 from radlas.ingest.dicom.series import SPLITTERS, ImageSeries, places_of
 from radlas.ingest.dicom.strays import (
     is_placed,
@@ -48,17 +49,15 @@ def faults_of(series: Sequence[ImageSeries]) -> dict[str, DataError]:
     for one in series:
         by_uid[one.first.series].append(one)
     faults: dict[str, DataError] = {}
-    people = _people(series)
+    conflicts = conflicts_of(series)
     lone = lone_slices(series)
     torn = incomplete(file for one in series for file in one.files)
-    for parts in by_uid.values():
+    for uid, parts in by_uid.items():
         mixed = len(parts) > 1
         whole = Counter(plane_of(file) for part in parts * mixed for file in part.files)
-        subjects = {part.first.subject for part in parts}
-        conflicts = {one: _of_identity(parts, people[one]) for one in subjects}
         for part in parts:
             fault = (
-                conflicts[part.first.subject]
+                conflicts.get((uid, part.first.subject))
                 or _of_kind(part)
                 or next((torn[uid] for uid in _concatenations(part) if uid in torn), None)
                 or _of_contrast(part)
@@ -77,21 +76,15 @@ def flags_of(series: Sequence[ImageSeries]) -> dict[str, tuple[str, ...]]:
     """Flags of every series that has one, by its key: no faults, but worth a look.
 
     ``fewer_than_stated``: its headers speak of more images in the acquisition than are there;
-    ``numbering_gap``: the numbers of its images leave some out; ``birth_dates_differ``: series of
-    one patient's identifier state several dates of birth, as after shifting dates by study.
+    ``numbering_gap``: the numbers of its images leave some out; and those of its subject, see
+    ``doubts_of``.
     """
     there: dict[str, int] = defaultdict(int)
     for one in series:
         there[one.first.series] += one.slices
-    subjects: dict[str, list[ImageSeries]] = defaultdict(list)
-    for one in series:
-        subjects[one.first.subject].append(one)
-    ages = {subject for subject, own in subjects.items() if len(_births(own)) > 1}
+    doubts = doubts_of(series)
     found = {
-        one.key: (
-            *_flags(one, there[one.first.series]),
-            *(("birth_dates_differ",) if one.first.subject in ages else ()),
-        )
+        one.key: (*_flags(one, there[one.first.series]), *doubts[one.first.subject])
         for one in series
     }
     return {key: flags for key, flags in found.items() if flags}
@@ -110,32 +103,6 @@ def absent_slices(absent: int, there: int) -> DataError:
     return data_error(
         "slices_absent", f"{counted(absent, 'slice')} named, and not among the {there} here"
     )
-
-
-def _people(series: Iterable[ImageSeries]) -> dict[str, set[str]]:
-    """The sexes that headers under each patient's identifier state."""
-    told: dict[str, set[str]] = defaultdict(set)
-    for one in series:
-        told[one.first.subject] |= {file.person[0] for file in one.files} - {"", "O"}
-    return told
-
-
-def _births(series: Iterable[ImageSeries]) -> set[str]:
-    return {file.person[1] for one in series for file in one.files} - {""}
-
-
-def _of_identity(parts: Sequence[ImageSeries], sexes: Collection[str]) -> DataError | None:
-    subjects = len({part.first.subject for part in parts})
-    if subjects > 1:
-        return data_error("identity_conflict", f"one series under {subjects} patient identifiers")
-    studies = len({file.study for part in parts for file in part.files})
-    if studies > 1:
-        return data_error("identity_conflict", f"one series in {studies} studies")
-    if len(sexes) > 1:
-        return data_error("identity_conflict", "one identifier, and headers of two sexes")
-    if (births := len(_births(parts))) > 1:
-        return data_error("identity_conflict", f"one series of people with {births} dates of birth")
-    return None
 
 
 def _of_contrast(series: ImageSeries) -> DataError | None:
