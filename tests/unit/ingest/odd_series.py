@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jpeg_ls
 import numpy as np
 from highdicom.legacy import LegacyConvertedEnhancedMRImage
 from pydicom.dataset import Dataset
@@ -824,6 +825,65 @@ odd("not_grey")(name("palette", for_all(PhotometricInterpretation="PALETTE COLOR
 odd("lossy_pixels")(
     name("declared_lossy", for_all(LossyImageCompression="01", LossyImageCompressionRatio=12.5))
 )
+
+
+def lossy_by_its_code(series: Series) -> None:
+    """As converters write it that unpack the pixels and drop the flag."""
+    for dataset in series.datasets:
+        code = Dataset()
+        code.CodeValue, code.CodingSchemeDesignator = "113040", "DCM"
+        code.CodeMeaning = "Lossy Compression"
+        dataset.DerivationCodeSequence = Sequence([code])
+
+
+odd("lossy_pixels")(lossy_by_its_code)
+for _name, _expected, _tags in (
+    ("lossy_by_its_ratio", "lossy_pixels", {"LossyImageCompressionRatio": [1, 12.5]}),
+    ("lossy_by_its_method", "lossy_pixels", {"LossyImageCompressionMethod": "ISO_10918_1"}),
+    ("lossy_by_its_type", "lossy_pixels", {"ImageType": ["DERIVED", "PRIMARY", "JPEG_LOSSY"]}),
+    (
+        "lossy_by_its_derivation",
+        "lossy_pixels",
+        {"DerivationDescription": "Lossy compression with JPEG, IJG quality factor 80"},
+    ),
+    (
+        "lossy_against_its_flag",
+        "lossy_pixels",
+        {"LossyImageCompression": "00", "LossyImageCompressionRatio": 8},
+    ),
+    ("lossy_in_other_words", "lossy_pixels", {"LossyImageCompression": "YES"}),
+    (
+        "lossless_in_so_many_words",
+        EXACT,
+        {
+            "LossyImageCompression": "00",
+            "LossyImageCompressionRatio": 1,
+            "DerivationDescription": "Lossless JPEG compression, non-lossy",
+            "ImageType": ["DERIVED", "PRIMARY", "LOSSLESS"],
+        },
+    ),
+):
+    odd(_expected)(name(_name, for_all(**_tags)))
+
+
+@odd("lossy_pixels")
+def near_lossless_under_the_name_of_lossless(series: Series) -> None:
+    unsigned(series)
+    for dataset, voxels in zip(series.datasets, series.voxels, strict=True):
+        stream = jpeg_ls.encode_array(voxels.astype(np.uint16), lossy_error=3)
+        dataset.PixelData = encapsulate([bytes(stream)])
+        dataset["PixelData"].VR = "OB"
+        dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
+
+
+@odd("lossy_pixels")
+def jpeg_2000_of_the_irreversible_transform(series: Series) -> None:
+    """By the one byte that says so: as a lossy stream under the name of a lossless one."""
+    by_itk("JPEG2000")(series)
+    for dataset in series.datasets:
+        (stream,) = generate_frames(dataset.PixelData, number_of_frames=1)
+        at = stream.index(b"\xff\x52") + 13
+        dataset.PixelData = encapsulate([stream[:at] + b"\0" + stream[at + 1 :]])
 
 
 @odd("lossy_pixels")

@@ -27,7 +27,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from radlas.ingest.deidentify import safe_number
+from radlas.ingest.dicom.losses import declared_loss, stream_loss
 from radlas.ingest.dicom.parsing import parsing
 from radlas.ingest.reach import on_disk
 from radlas.reasons import data_error
@@ -166,15 +166,14 @@ def check_encoding(dataset: Dataset, where: str = "") -> None:
     if samples != 1 or not meaning.startswith("MONOCHROME"):
         said = meaning if meaning in _MEANINGS else "of an unknown meaning"
         raise data_error("not_grey", f"{samples} samples per pixel, {said}", where)
-    if str(dataset.get("LossyImageCompression") or "") == "01":
-        ratio = safe_number(dataset.get("LossyImageCompressionRatio"))
-        raise data_error("lossy_pixels", f"lossy compression, ratio {ratio or 'unknown'}", where)
+    if loss := declared_loss(dataset):
+        raise data_error("lossy_pixels", loss, where)
     if dataset.get("ModalityLUTSequence"):
         raise data_error("bad_rescale", "stored values go through a lookup table", where)
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax in _LOSSLESS | _NATIVE:
         return
-    if syntax is not None and "JPEG" in syntax.keyword:
+    if syntax is not None and "JPEG" in syntax.keyword and "Lossless" not in syntax.keyword:
         raise data_error("lossy_pixels", f"encoded as {syntax.name}", where)
     name = syntax.name if syntax is not None and syntax.keyword else "a private one"
     raise data_error("unknown_encoding", f"transfer syntax: {name}", where)
@@ -284,3 +283,5 @@ def _check_stream(held: bytes, frames: int, *, ends: bool, where: str) -> None:
     if len(whole) < frames:
         what = f"{frames - len(whole)} of {frames} compressed frames end too early"
         raise data_error("truncated_pixels", what, where)
+    if loss := next(filter(None, map(stream_loss, streams)), ""):
+        raise data_error("lossy_pixels", f"{loss}, under a lossless encoding", where)

@@ -19,6 +19,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from radlas.ingest.dicom.elements import Elements, read_elements
 from radlas.ingest.dicom.enhanced import PER_FRAME, frame_headers, is_described
+from radlas.ingest.dicom.losses import KEYWORDS, may_be_lossy
 from radlas.ingest.dicom.parsing import PARSE_ERRORS
 from radlas.ingest.dicom.pixels import read_dataset, read_frames, unused_bits
 from radlas.reasons import data_error
@@ -38,11 +39,11 @@ _KEYWORDS = (
     "PixelRepresentation",
     "RescaleSlope",
     "RescaleIntercept",
-    "LossyImageCompression",
     "ModalityLUTSequence",
     "SOPInstanceUID",
     PER_FRAME,
     "PixelData",
+    *KEYWORDS,
 )
 Header = Dataset | Mapping[str, Any]
 _LITTLE_ENDIAN = {ExplicitVRLittleEndian, ImplicitVRLittleEndian}
@@ -122,7 +123,7 @@ def plain_pixels(elements: Elements) -> NDArray[Any] | None:
         elements.text("TransferSyntaxUID") in _LITTLE_ENDIAN
         and elements.short("SamplesPerPixel") == 1
         and elements.text("PhotometricInterpretation") in {"MONOCHROME1", "MONOCHROME2"}
-        and elements.text("LossyImageCompression") in {"", "00"}
+        and not may_be_lossy(elements)
         and elements.text("NumberOfFrames") in {"", "1"}
         and size in {8, 16, 32}
         and 0 < stored <= size
