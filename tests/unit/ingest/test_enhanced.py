@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -118,6 +119,25 @@ def test_what_a_file_says_of_its_frames_alone_is_told_of_the_case(tmp_path):
     facts = DICOM.read(exam, IngestRules()).facts
     told = ("echo_time_ms", "repetition_time_ms", "flip_angle_deg")
     assert [facts[column] for column in told] == [80, 4200, 150]
+
+
+def test_of_a_file_of_many_phases_only_the_frames_of_one_take_memory(tmp_path):
+    """The file once, not four times: dynamic scans fill gigabytes, and a mask names one phase."""
+    series, phases = make_series(grid(shape=(6, 256, 256))), 16
+    made = enhanced_of([one for one in series.datasets for _ in range(phases)])
+    made.BitsStored, made.HighBit, made.PixelRepresentation = 12, 11, 0
+    for index, groups in enumerate(made.PerFrameFunctionalGroupsSequence):
+        groups.FrameContentSequence[0].TemporalPositionIndex = 1 + index % phases
+    save(made, tmp_path / "image")
+    ref = replace(FileRef(tmp_path / "image"), frames=tuple(range(3, 6 * phases, phases)))
+    tracemalloc.start()
+    try:
+        read = read_series([ref])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(read.volume.voxels, series.voxels)
+    assert peak < 1.5 * (tmp_path / "image").stat().st_size
 
 
 def test_a_file_that_lost_frames_since_the_scan_is_the_datas_fault(tmp_path):

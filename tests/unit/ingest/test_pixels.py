@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels import pixel_array
+from pydicom.uid import (
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    JPEGLSLossless,
+    RLELossless,
+)
 from tests.no_room import no_room
 
 from radlas.errors import DataError, WorkerError
@@ -46,11 +54,86 @@ def test_any_width_and_sign_is_read_as_pydicom_reads_it(data):
     expected = pixel_array(dataset)
     buffer = io.BytesIO()
     dataset.save_as(buffer, enforce_file_format=True)
-    file = read_slice(buffer.getvalue(), "here")
-    (found,) = file.pixels("here")
+    file = read_slice(buffer, "here")
+    (found,) = file.pixels([0], "here")
     assert file.heads == (head_of(dataset),)
     np.testing.assert_array_equal(found, expected)
     assert found.dtype == expected.dtype
+
+
+def frames_of(values: np.ndarray, encoding: str) -> Dataset:
+    """A file of many frames in an encoding, by pydicom or by ITK."""
+    dataset = deepcopy(BASE)
+    dataset.NumberOfFrames, dataset.Rows, dataset.Columns = values.shape
+    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 12, 11, 0
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.PixelData = values.tobytes()
+    if encoding in {"JPEG", "JPEG2000"}:
+        encoded = [itk_encoded(one, encoding) for one in values]
+        streams = [next(generate_frames(one.PixelData, number_of_frames=1)) for one in encoded]
+        dataset.PixelData = encapsulate(streams)
+        dataset["PixelData"].VR = "OB"
+        dataset.file_meta.TransferSyntaxUID = encoded[0].file_meta.TransferSyntaxUID
+    elif encoding == "big":
+        dataset.PixelData = values.astype(">u2").tobytes()
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
+    elif encoding != "plain":
+        syntax = {"RLE": RLELossless, "JPEG-LS": JPEGLSLossless}[encoding]
+        dataset.compress(syntax, generate_instance_uid=False)
+    return dataset
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_frames_that_are_asked_for_are_those_of_the_whole(data):
+    """In any order, of any number, in every encoding."""
+    encoding = data.draw(st.sampled_from(["plain", "big", "RLE", "JPEG-LS", "JPEG", "JPEG2000"]))
+    values = data.draw(hnp.arrays("u2", (5, 8, 7), elements=st.integers(0, 4095)))
+    values[:, 0, 0] = 4095  # encoders tell the depth by the values
+    chosen = data.draw(st.lists(st.integers(0, 4), min_size=1, unique=True))
+    found = read_frames(frames_of(values, encoding), 5, chosen)
+    np.testing.assert_array_equal(found, values[chosen])
+
+
+def test_frames_of_other_images_in_a_file_are_not_decoded():
+    """They are counted: a file that was cut is told as that, whichever frame it lost."""
+    values = np.arange(5 * 8 * 7, dtype="u2").reshape(5, 8, 7)
+    dataset = frames_of(values, "RLE")
+    streams = list(generate_frames(dataset.PixelData, number_of_frames=5))
+    dataset.PixelData = encapsulate([*streams[:4], bytes(len(streams[4]))])
+    np.testing.assert_array_equal(read_frames(dataset, 5, [3, 0]), values[[3, 0]])
+    with pytest.raises(DataError) as caught:
+        read_frames(dataset, 5, [4])
+    assert caught.value.reason == "unreadable_file"
+    dataset = frames_of(values, "JPEG-LS")
+    streams = list(generate_frames(dataset.PixelData, number_of_frames=5))
+    dataset.PixelData = encapsulate([*streams[:4], streams[4][:-9]])
+    with pytest.raises(DataError, match="1 of 5 compressed frames end too early"):
+        read_frames(dataset, 5, [0])
+
+
+@pytest.mark.parametrize("encoding", ["plain", "RLE"])
+def test_more_frames_than_are_counted_are_refused(encoding):
+    dataset = frames_of(np.zeros((5, 8, 7), "u2"), encoding)
+    with pytest.raises(DataError, match=r"speaks? of") as caught:
+        read_frames(dataset, 4, [0])
+    assert caught.value.reason == "bad_pixels"
+
+
+@pytest.mark.parametrize(
+    ("bits", "syntax", "reason"),
+    [(1, ExplicitVRLittleEndian, "bad_pixels"), (8, ExplicitVRBigEndian, "unknown_encoding")],
+)
+def test_frames_that_begin_inside_a_word_are_refused(bits, syntax, reason):
+    """Of packed bits, or of bytes that were swapped in pairs, none can be cut out alone."""
+    dataset = frames_of(np.zeros((5, 3, 7), "u2"), "plain")
+    dataset.BitsAllocated = dataset.BitsStored = bits
+    dataset.HighBit = bits - 1
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.PixelData = bytes(5 * 3 * 7 + 1)
+    with pytest.raises(DataError) as caught:
+        read_frames(dataset, 5, [1])
+    assert caught.value.reason == reason
 
 
 def test_a_meaning_beyond_the_standard_is_not_told():
@@ -73,7 +156,7 @@ def test_no_room_for_what_is_unpacked_is_no_fault_of_the_source(kind, told, tmp_
     if told != "File too large":
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with no_room(), pytest.raises(WorkerError) as caught:
-        read_frames(dataset, 1, "here") if kind == "compressed" else read_image(archive)
+        read_frames(dataset, 1, [0], "here") if kind == "compressed" else read_image(archive)
     said = f"a file cannot be unpacked to the folder for temporary files: {told}"
     assert (caught.value.what, caught.value.reason) == (said, "os_error")
     assert str(tmp_path) not in str(caught.value)

@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import BinaryIO
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from radlas.ingest.dicom.parsing import parsing
 from radlas.ingest.dicom.people import Person
 from radlas.ingest.dicom.slice_file import read_slice
 from radlas.ingest.files import open_each
-from radlas.ingest.fingerprints import name_fingerprint
+from radlas.ingest.fingerprints import content_fingerprint, name_fingerprint
 from radlas.ingest.reach import is_unreachable, nameless
 
 
@@ -59,7 +60,7 @@ def _image_digests(refs: Iterable[FileRef]) -> dict[FileRef, str | OSError]:
             found[ref] = name_fingerprint(ref)  # reading it says what is wrong
         else:
             try:
-                found[ref] = _image_digest(stream.read())
+                found[ref] = _image_digest(stream)
             except OSError as error:
                 if not is_unreachable(error):
                     raise
@@ -67,18 +68,17 @@ def _image_digests(refs: Iterable[FileRef]) -> dict[FileRef, str | OSError]:
     return found
 
 
-def _image_digest(content: bytes) -> str:
+def _image_digest(stream: BinaryIO) -> str:
     """SHA-256 of heads and decoded values; of the bytes, where they cannot be decoded."""
-    digest = hashlib.sha256()
     try:
         with parsing("a file"):
-            file = read_slice(content, "")
-            values = file.pixels("")
+            file = read_slice(stream, "")
+            values = file.pixels(range(len(file.heads)), "")
     except DataError:
         values = None
     if values is None:
-        digest.update(content)
-    else:
-        digest.update(repr((file.heads, values.shape)).encode())
-        digest.update(np.asarray(values, np.float64).tobytes())
+        return content_fingerprint(stream)
+    digest = hashlib.sha256(repr((file.heads, values.shape)).encode())
+    for frame in values:
+        digest.update(np.asarray(frame, np.float64).tobytes())
     return digest.hexdigest()

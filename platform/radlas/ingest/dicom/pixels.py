@@ -12,7 +12,7 @@ import SimpleITK
 from numpy.typing import NDArray
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import generate_frames
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -88,19 +88,28 @@ def read_dataset(stream: BinaryIO, where: str = "") -> Dataset:
     return dataset
 
 
-def read_frames(dataset: Dataset, count: int, where: str = "") -> NDArray[Any]:
-    """Stored values of all frames of a file, shape ``(frame, y, x)``; not rescaled nor inverted.
+def read_frames(
+    dataset: Dataset, count: int, chosen: Sequence[int], where: str = ""
+) -> NDArray[Any]:
+    """Stored values of some frames of a file, shape ``(frame, y, x)``; not rescaled nor inverted.
+
+    Others are counted, and not decoded: a file may hold every phase of a dynamic scan.
+
+    Args:
+        dataset: The file.
+        count: How many frames it has.
+        chosen: Which are wanted, from 0.
+        where: Told with what is wrong.
 
     Raises:
-        DataError: ``not_grey``, ``lossy_pixels``, ``unknown_encoding``, ``truncated_pixels`` or
-            ``unreadable_file``.
+        DataError: ``not_grey``, ``lossy_pixels``, ``unknown_encoding``, ``truncated_pixels``,
+            ``bad_pixels`` or ``unreadable_file``.
     """
     with parsing("the pixel data", where):
         _fill_in(dataset)
         check_encoding(dataset, where)
-        _check_whole(dataset, count, where)
-        pixels = decode(dataset)
-    shape = (count, int(dataset.Rows), int(dataset.Columns))
+        pixels = decode(_of_frames(dataset, count, chosen, where))
+    shape = (len(chosen), int(dataset.Rows), int(dataset.Columns))
     if pixels.size != np.prod(shape):
         raise data_error("not_grey", f"pixels of shape {pixels.shape}", where)
     frames: NDArray[Any] = pixels.reshape(shape)
@@ -227,25 +236,45 @@ def _ends(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.array([values.min(), values.max()], dtype=np.float64)
 
 
-def _check_whole(dataset: Dataset, frames: int, where: str) -> None:
-    syntax = dataset.file_meta.TransferSyntaxUID
+def _of_frames(dataset: Dataset, count: int, chosen: Sequence[int], where: str) -> Dataset:
+    """What decoders need of some frames, if all that are counted are there."""
     name = max(_VALUES, key=lambda one: len(dataset.get(one) or b""))
     held = dataset.get(name) or b""
-    if syntax not in _NATIVE:
-        _check_stream(held, frames, ends=syntax != RLELossless, where=where)
-        return
+    if dataset.file_meta.TransferSyntaxUID in _NATIVE:
+        _check_length(dataset, name, count, where)
+        size = int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
+        frames = [memoryview(held)[index * size : (index + 1) * size] for index in chosen]
+        held = held if count == 1 else b"".join(frames)
+        if name == "PixelData":
+            _check_bits(dataset, np.frombuffer(held, np.uint8), where)
+    else:
+        held = encapsulate(_streams(dataset, count, chosen, where), has_bot=False)
+    bare = Dataset()
+    for keyword in (*_PIXEL_MODULE, "PhotometricInterpretation"):
+        if keyword in dataset:
+            bare[keyword] = dataset[keyword]
+    bare.NumberOfFrames, bare.file_meta = len(chosen), dataset.file_meta
+    bare.add_new(name, dataset[name].VR, held)
+    return bare
+
+
+def _check_length(dataset: Dataset, name: str, frames: int, where: str) -> None:
+    held = dataset.get(name) or b""
     if held and dataset[name].is_undefined_length:
         raise data_error("bad_pixels", "compressed pixels under an uncompressed syntax", where)
-    row = int(dataset.Columns) * int(dataset.BitsAllocated) // 8
-    expected = frames * int(dataset.Rows) * row
+    if (bits := int(dataset.BitsAllocated)) % 8:
+        raise data_error("bad_pixels", f"{bits} bits for a grey value", where)
+    row = int(dataset.Columns) * bits // 8
+    size = int(dataset.Rows) * row
+    if frames > 1 and size % 2 and dataset.file_meta.TransferSyntaxUID == ExplicitVRBigEndian:
+        raise data_error("unknown_encoding", "big-endian frames of an odd number of bytes", where)
+    expected = frames * size
     if len(held) < expected:
         what = f"the pixel data holds {len(held)} of {expected} bytes"
         raise data_error("truncated_pixels", what, where)
     if len(held) - expected >= row:  # padding is shorter
         what = f"the pixel data holds {len(held)} bytes, and size and depth speak of {expected}"
         raise data_error("bad_pixels", what, where)
-    if name == "PixelData":
-        _check_bits(dataset, np.frombuffer(held, np.uint8), where)
 
 
 def _check_bits(dataset: Dataset, held: NDArray[np.uint8], where: str) -> None:
@@ -276,12 +305,24 @@ def unused_bits(values: NDArray[Any], stored: int) -> int:
     return int(np.count_nonzero(odd))
 
 
-def _check_stream(held: bytes, frames: int, *, ends: bool, where: str) -> None:
-    """Decoders fill what a cut stream lacks with grey, some without a word."""
-    streams = list(generate_frames(held, number_of_frames=frames)) if held else []
-    whole = [one for one in streams if not ends or one.rstrip(b"\0").endswith(_END_OF_STREAM)]
-    if len(whole) < frames:
-        what = f"{frames - len(whole)} of {frames} compressed frames end too early"
+def _streams(dataset: Dataset, count: int, chosen: Sequence[int], where: str) -> list[bytes]:
+    """Some of the compressed frames. Of what a cut one lacks decoders make grey, without a word."""
+    held, table = dataset.get("PixelData") or b"", dataset.get("ExtendedOffsetTable")
+    offsets = (table, dataset.ExtendedOffsetTableLengths) if table else None
+    streams = generate_frames(held, number_of_frames=count, extended_offsets=offsets)
+    ends = dataset.file_meta.TransferSyntaxUID != RLELossless
+    wanted, kept = frozenset(chosen), dict[int, bytes]()
+    there = whole = 0
+    for there, stream in enumerate(streams if held else (), 1):
+        whole += not ends or stream.rstrip(b"\0").endswith(_END_OF_STREAM)
+        if there - 1 in wanted:
+            kept[there - 1] = stream
+    if whole < count:
+        what = f"{count - whole} of {count} compressed frames end too early"
         raise data_error("truncated_pixels", what, where)
-    if loss := next(filter(None, map(stream_loss, streams)), ""):
+    if there > count:
+        what = f"{there} compressed frames, where the header speaks of {count}"
+        raise data_error("bad_pixels", what, where)
+    if loss := next(filter(None, map(stream_loss, kept.values())), ""):
         raise data_error("lossy_pixels", f"{loss}, under a lossless encoding", where)
+    return [kept[index] for index in chosen]

@@ -7,10 +7,10 @@ by pydicom. The two agree: a test holds one to the other.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ _KEYWORDS = (
     "PixelData",
     *KEYWORDS,
 )
+_SIZE = ("Rows", "NumberOfFrames")
 Header = Dataset | Mapping[str, Any]
 _LITTLE_ENDIAN = {ExplicitVRLittleEndian, ImplicitVRLittleEndian}
 
@@ -81,35 +82,44 @@ class SliceFile:
     Attributes:
         content: All its bytes; none of an enhanced file.
         heads: Of each of its frames.
-        pixels: Decodes the stored values, shape ``(frame, y, x)``, given where the file stands.
+        pixels: Decodes the stored values of frames, shape ``(frame, y, x)``, given which, from 0,
+            and where the file stands.
         enhanced: The whole of an enhanced file; None for one of a single slice.
     """
 
     content: bytes
     heads: tuple[SliceHead, ...]
-    pixels: Callable[[str], NDArray[Any]]
+    pixels: Callable[[Sequence[int], str], NDArray[Any]]
     enhanced: Dataset | None = None
 
 
-def read_slice(content: bytes, where: str) -> SliceFile:
+def read_slice(stream: BinaryIO, where: str) -> SliceFile:
     """Read one file.
+
+    One of many frames, perhaps of gigabytes, is in memory once.
 
     Raises:
         DataError: ``truncated_pixels``: the file ends before its pixels begin; ``bad_geometry``;
             ``missing_geometry``: its frames are not described.
         Whatever pydicom raises on damaged files: see ``parsing``.
     """
-    elements = read_elements(io.BytesIO(content), _KEYWORDS, block=len(content))
-    values = plain_pixels(elements)
-    if values is not None:
-        return SliceFile(content, (head_of_elements(elements),), lambda _: values[None])
-    dataset = read_dataset(io.BytesIO(content), where)
+    if (read_elements(stream, _SIZE).number("NumberOfFrames") or 1) > 1:
+        content = b""
+    else:
+        stream.seek(0)
+        content = stream.read()
+        elements = read_elements(io.BytesIO(content), _KEYWORDS, block=len(content))
+        values = plain_pixels(elements)
+        if values is not None:
+            return SliceFile(content, (head_of_elements(elements),), lambda *_: values[None])
+    stream.seek(0)
+    dataset = read_dataset(stream, where)
     if "Rows" not in dataset:  # it was there at the scan: pydicom stops where a file is cut
         raise data_error("truncated_pixels", "the file ends inside an element", where)
     enhanced = is_described(dataset)
     heads = tuple(map(head_of, frame_headers(dataset) if enhanced else [dataset]))
     pixels = partial(read_frames, dataset, len(heads))
-    if enhanced:  # perhaps of thousands of frames, and held by the dataset already
+    if enhanced:
         return SliceFile(b"", heads, pixels, dataset)
     return SliceFile(content, heads, pixels)
 

@@ -102,12 +102,15 @@ def _chosen(ref: FileRef, count: int) -> Sequence[int]:
 
 
 def _pixels(ordered: Sequence[tuple[SliceFile, int]]) -> list[NDArray[Any]]:
-    decoded: dict[int, NDArray[Any]] = {}
-    for place, (file, _) in enumerate(ordered, 1):
-        if id(file) not in decoded:
-            where = f"slice {place} of the volume" if len(file.heads) == 1 else ""
-            decoded[id(file)] = file.pixels(where)
-    return [decoded[id(file)][index] for file, index in ordered]
+    places: dict[int, list[int]] = defaultdict(list)
+    for place, (file, _) in enumerate(ordered):
+        places[id(file)].append(place)
+    found: dict[int, NDArray[Any]] = {}
+    for own in places.values():
+        file, chosen = ordered[own[0]][0], [ordered[place][1] for place in own]
+        where = f"slice {own[0] + 1} of the volume" if len(file.heads) == 1 else ""
+        found |= zip(own, file.pixels(chosen, where), strict=True)
+    return [found[place] for place in range(len(ordered))]
 
 
 def _planes(ordered: Sequence[tuple[SliceFile, int]]) -> Planes:
@@ -142,7 +145,7 @@ def _read(index: int, pair: tuple[FileRef, Any]) -> SliceFile:
     if isinstance(stream, DataError):
         raise stream.at(where)
     with parsing("a file", where):
-        return read_slice(stream.read(), where)
+        return read_slice(stream, where)
 
 
 def _header(file: SliceFile, index: int) -> Dataset:
