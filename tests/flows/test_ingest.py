@@ -18,6 +18,7 @@ import SimpleITK
 
 from radlas.digests import digest_of
 from radlas.flows.ingest import IngestConfig
+from radlas.ingest import room
 from radlas.store import delta
 from radlas.store.layout import open_store
 from radlas.store.sources import read_sources
@@ -164,6 +165,25 @@ def test_every_fault_is_named_the_others_finish_and_the_exit_code_is_one(hospita
     assert "255" in by_reason["label_missing"]
     assert "--label 255" in by_reason["label_missing"]
     assert "mm" in by_reason["mask_off_grid"]
+
+
+def test_an_image_beyond_memory_fails_by_itself_and_is_tried_on_a_larger_machine(
+    tmp_path, monkeypatch
+):
+    """It was read until the system killed the worker, and whoever else took memory beside it."""
+    folder, store = tmp_path / "hospital", tmp_path / "store"
+    folder.mkdir()
+    radlas("init", store)
+    write_pair(folder, "large", image=np.arange(40 << 20, dtype=np.int16).reshape(640, 256, 256))
+    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
+    monkeypatch.setattr(room, "memory", lambda: 100_000_000)
+    said = radlas("ingest", folder, *words, "--json")
+    assert (said.code, said.data["failed"], said.data["reasons"]) == (1, 1, {"memory": 1})
+    (case,) = said.data["cases"]
+    assert "an image of 0.1 GB when it is unpacked, for which 0.1 GB" in case["message"]
+    assert "\n  in: case " in case["message"]
+    monkeypatch.undo()
+    assert radlas("ingest", folder, *words, "--json").data["ok"] == 1
 
 
 def test_a_quarantined_case_stays_so_until_it_is_released_or_mended(hospital, tmp_path):

@@ -193,6 +193,8 @@ def _read(task: IngestTask) -> ExamData:
         what = f"a file of the source cannot be read: {told}"  # its own text may hold names
         hint = "check the source, its mount and its permissions, then run again"
         raise WorkerError(what, f"case {task.case_id[:8]}", hint, "os_error") from error
+    except WorkerError as error:  # as of too little memory for it
+        raise error.at(f"case {task.case_id[:8]}") from error
     return data
 
 

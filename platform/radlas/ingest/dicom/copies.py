@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from radlas.errors import DataError
+from radlas.errors import DataError, WorkerError
 from radlas.ingest.base import FileRef
 from radlas.ingest.dicom.header_records import ImageFile
 from radlas.ingest.dicom.parsing import parsing
@@ -76,6 +76,10 @@ def _image_digest(stream: BinaryIO) -> str:
             values = file.pixels(range(len(file.heads)), "")
     except DataError:
         values = None
+    except WorkerError as error:
+        if error.reason != "memory":
+            raise
+        values = None  # whether it is a copy in another encoding, this machine cannot tell
     if values is None:
         return content_fingerprint(stream)
     digest = hashlib.sha256(repr((file.heads, values.shape)).encode())

@@ -30,6 +30,7 @@ from pydicom.uid import (
 from radlas.ingest.dicom.losses import declared_loss, stream_loss
 from radlas.ingest.dicom.parsing import parsing
 from radlas.ingest.reach import on_disk
+from radlas.ingest.room import check_room
 from radlas.reasons import data_error
 
 _LOSSLESS = {JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless}
@@ -133,8 +134,11 @@ def decode(dataset: Dataset) -> NDArray[Any]:
     """Stored values of all frames, decoded by pydicom, or by ITK what that cannot decode.
 
     Raises:
+        WorkerError: ``memory``: they are too many for this machine.
         Whatever they raise on damaged files: see ``parsing``.
     """
+    frames, size = int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows) * int(dataset.Columns)
+    check_room(frames * size * -(-int(dataset.BitsAllocated) // 8), "pixels")
     by_itk = dataset.file_meta.TransferSyntaxUID in _BY_ITK
     pixels: NDArray[Any] = decode_by_itk(dataset) if by_itk else dataset.pixel_array
     return pixels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,8 +32,11 @@ from radlas.ingest.dicom.slice_file import SliceFile, SliceHead, read_slice
 from radlas.ingest.dicom.stack import SliceHeaders, plan_stack
 from radlas.ingest.files import open_each
 from radlas.ingest.grids import checked_volume
+from radlas.ingest.room import check_room
 from radlas.model import Volume
 from radlas.reasons import data_error
+
+_VOXEL = 4  # once it is rescaled [B]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +62,7 @@ def read_series(refs: Sequence[FileRef]) -> SeriesData:
 
     Raises:
         DataError: The series is not exactly one volume; the reason says why.
+        WorkerError: ``memory``: it is too large for this machine.
         OSError: A file cannot be reached.
     """
     files = [_read(index, pair) for index, pair in enumerate(open_each(refs))]
@@ -69,6 +74,7 @@ def read_series(refs: Sequence[FileRef]) -> SeriesData:
     with parsing("the functional groups of a multi-frame file"):
         check_one_contrast([(file.enhanced, at) for file, at in frames if file.enhanced])
     geometry, order = plan_slices([file.heads[index] for file, index in frames])
+    check_room(math.prod(geometry.shape) * _VOXEL, "a series")
     ordered = [frames[place] for place in order]
     return SeriesData(
         _volume(_pixels(ordered), [file.heads[index] for file, index in ordered], geometry),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +21,14 @@ from radlas.ingest.nifti.nifti_file import read_nifti
 from radlas.ingest.nifti.text_data import check_data
 from radlas.ingest.nifti.text_headers import ONE_IMAGE, check_header, read_header
 from radlas.ingest.reach import on_disk, reaching
+from radlas.ingest.room import check_room
 from radlas.reasons import data_error
 from radlas.words import counted
 
 # A damaged NIfTI header still loads; no MR voxel or field of view lies outside these [mm].
 _FINEST, _WIDEST = 0.01, 3000.0
 _BLOCK = 1 << 20
+_MOST_BITS = 64  # of a number
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +57,7 @@ def read_image(ref: FileRef) -> ImageContent:
             ``ambiguous_geometry``: a NIfTI header that contradicts itself; ``missing_geometry``;
             ``bad_rescale``; ``bad_pixels``: the header and the voxels contradict each other;
             ``unsupported_format`` or ``unknown_encoding``.
+        WorkerError: ``memory``: it is too large for this machine.
         OSError: The file cannot be reached; names no path.
     """
     with _on_disk(ref) as path, reaching():
@@ -70,8 +75,12 @@ def _read_by_itk(
     header = read_header(path)
     flags = check_header(header)
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # type: ignore[no-untyped-call]  # they hold paths
+    reader: Any = SimpleITK.ImageFileReader()  # type: ignore[no-untyped-call]
+    reader.SetFileName(str(path))
     try:
-        image = SimpleITK.ReadImage(str(path))
+        reader.ReadImageInformation()
+        check_room(_promised(reader), "an image")
+        image = reader.Execute()
     except RuntimeError as error:
         _check_reachable(path)  # ITK tells a lost file and a damaged one alike
         # The text of ITK's error holds the path, and the path may hold a name.
@@ -81,6 +90,14 @@ def _read_by_itk(
     voxels, grid = SimpleITK.GetArrayFromImage(image), _grid(image)
     check_data(path, header, voxels)
     return voxels, grid, _metadata(image), flags
+
+
+def _promised(reader: Any) -> int:
+    """Bytes of all voxels, by the header alone."""
+    named: Any = SimpleITK.GetPixelIDValueAsString  # as "16-bit signed integer"
+    kind = re.search(r"(\d+)-bit", named(reader.GetPixelID()))
+    bits = int(kind[1]) if kind else _MOST_BITS
+    return int(math.prod(reader.GetSize()) * reader.GetNumberOfComponents() * bits // 8)
 
 
 def _check_reachable(path: Path) -> None:

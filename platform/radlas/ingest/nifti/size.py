@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+from radlas.ingest.room import check_room
 from radlas.reasons import data_error
 
 _BLOCK = 1 << 20
@@ -36,6 +37,7 @@ def check_complete(path: Path) -> None:
         DataError: ``truncated_pixels``: the voxels end too early, or the compressed stream is cut
             or fails its checksum; ``bad_pixels``: there are more voxels than the header speaks of;
             ``unreadable_file``: the header is no NIfTI header.
+        WorkerError: ``memory``: they are too many for this machine.
     """
     name = path.name.lower()
     if not name.endswith((".nii", ".nii.gz")):
@@ -53,16 +55,20 @@ def check_complete(path: Path) -> None:
     if found < promised:
         raise data_error("truncated_pixels", f"{found} of {promised} bytes are there")
     if found - promised >= row > 0:  # padding is shorter
-        what = f"the file holds {found} bytes, and its header speaks of {promised}"
+        what = f"the file holds more than the {promised} bytes that its header speaks of"
         raise data_error("bad_pixels", what)
 
 
 def _measure(stream: BinaryIO) -> tuple[int, int, int]:
-    """Bytes promised, bytes of a row, and bytes there: all are read, for their checksum."""
+    """Bytes promised, bytes of a row, and bytes there: all are read, for their checksum.
+
+    But for what is a row too much: kilobytes of file may go on for terabytes.
+    """
     head = stream.read(540)
     promised, row = _promised(head)
+    check_room(promised, "an image")
     found = len(head)
-    while block := stream.read(_BLOCK):
+    while (found - promised < row or row <= 0) and (block := stream.read(_BLOCK)):
         found += len(block)
     return promised, row, found
 
