@@ -15,6 +15,8 @@ from collections import Counter
 import numpy as np
 import pytest
 import SimpleITK
+from tests.unit.ingest.dicom_corpus import make_series, tumour_on
+from tests.unit.ingest.odd import save
 
 from radlas.digests import digest_of
 from radlas.flows.ingest import IngestConfig
@@ -341,6 +343,32 @@ def test_a_changed_exam_under_the_same_name_is_a_conflict(one_pair):
     said = radlas(*again, "--json")
     assert said.code == 1
     assert said.data["reasons"] == {"case_conflict": 1}
+
+
+def exam_of(folder, **tags):
+    """A DICOM exam of the patient P1."""
+    series = make_series(tags=tags, seed=len(str(folder)))
+    series.write(folder)
+    save(tumour_on(series), folder / "RS")
+    return folder
+
+
+def test_a_patient_of_another_sex_than_what_is_stored_is_another_patient(tmp_path):
+    """Exports come month by month, and a number is given again, or by another hospital."""
+    store = tmp_path / "store"
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--engine", "serial", "--json")
+    first = exam_of(tmp_path / "january", PatientSex="F")
+    assert radlas("ingest", first, *words).data["ok"] == 1
+    other = exam_of(tmp_path / "february", PatientSex="M")
+    said = radlas("ingest", other, *words)
+    assert (said.code, said.data["reasons"]) == (1, {"identity_conflict": 1})
+    assert (
+        "another sex than those of this patient's stored exams" in said.data["cases"][0]["message"]
+    )
+    for number, sex in enumerate(("F", "O", "")):
+        again = exam_of(tmp_path / ("march" + number * "x"), PatientSex=sex)
+        assert radlas("ingest", again, *words).data["ok"] == 1, sex
 
 
 def test_what_is_out_of_reach_is_told_by_the_exit_code_until_it_is_there(one_pair):

@@ -42,7 +42,7 @@ from radlas.store.clinical import newest_records, revisions
 from radlas.store.layout import Store, open_store
 from radlas.store.ledger import Recorder, standings
 from radlas.store.sources import note_source
-from radlas.store.told import told_cases, told_centres
+from radlas.store.told import told_cases, told_centres, told_sexes
 from radlas.volumes.zarr import is_committed, roi_key, write_case
 from radlas.words import counted
 
@@ -126,8 +126,10 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     _check_spelling(config.centre, told_centres(store))
     scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
     pseudonyms = partial(pseudonym, key, "subject", config.centre)
-    told = told_cases(store)
-    new_task = partial(make_task, place=store.place, centre=config.centre, key=key, told=told)
+    told, sexes = told_cases(store), told_sexes(store)
+    new_task = partial(
+        make_task, place=store.place, centre=config.centre, key=key, told=told, sexes=sexes
+    )
     tasks = [new_task(exam, rules) for exam in scan.exams]
     open_tasks, known = unsettled(
         store, "ingest", tasks, is_there=lambda task: is_committed(store.place, task.case_id)
@@ -171,6 +173,7 @@ def work(task: IngestTask) -> dict[str, tuple[Row, ...]]:
         data = _read(task)
         hold_to_promises(data, task.exam.importer)
         _check_readers(data)
+        _check_sex(task, data)
         commit_record = write_case(
             task.place, task.case_id, data.volume, data.rois, known=task.known
         )
@@ -297,6 +300,15 @@ def _check_readers(data: ExamData) -> None:
     doubled = sorted({key for key in keys if keys.count(key) > 1})
     if doubled:
         raise data_error("ambiguous_roi", f"several masks are named {', '.join(doubled)}")
+
+
+def _check_sex(task: IngestTask, data: ExamData) -> None:
+    """One scan sees two people in its own headers; what came before, the store alone knows."""
+    sex = data.facts.get("sex")
+    if sex in {"F", "M"} and task.sexes - {sex}:
+        what = "its header states another sex than those of this patient's stored exams"
+        hint = "find out whose each is; `radlas snapshot create --cohort` leaves a stored one out"
+        raise data_error("identity_conflict", what, hint=hint)
 
 
 ingest = Flow("ingest", IngestConfig, plan, work, commit)

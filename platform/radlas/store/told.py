@@ -28,6 +28,14 @@ def told_cases(store: Store) -> dict[str, Told]:
     }
 
 
+def told_sexes(store: Store) -> dict[str, frozenset[str]]:
+    """What the headers of every subject's stored exams say of their sex, ``F`` or ``M``."""
+    found: dict[str, frozenset[str]] = defaultdict(frozenset)
+    for row in delta.read(store, "cases", ["subject_id", "sex"]).to_pylist():
+        found[row["subject_id"]] |= {row["sex"]} & {"F", "M"}
+    return dict(found)
+
+
 def told_centres(store: Store) -> set[str]:
     """Centres that have a case or a clinical record."""
     tables = (delta.read(store, name, ["centre"]) for name in ("cases", "clinical"))

@@ -32,6 +32,7 @@ class IngestTask:
     study_day: int | None = None
     source: str = ""  # keyed digest of the files' identities
     known: Told | None = None  # what the tables speak of, if they know the case
+    sexes: frozenset[str] = frozenset()  # of the subject, by exams that are stored
     feature_set: str = ""
 
 
@@ -43,6 +44,7 @@ def make_task(
     centre: str,
     key: bytes,
     told: Mapping[str, Told],
+    sexes: Mapping[str, frozenset[str]],
 ) -> IngestTask:
     """The task that reads an exam.
 
@@ -53,7 +55,9 @@ def make_task(
         centre: Whose exam it is.
         key: The site's.
         told: Of which cases tables speak already, and what they say.
+        sexes: What they say of subjects.
     """
+    subject_id = pseudonym(key, "subject", centre, exam.subject)
     case_id = pseudonym(key, "case", centre, exam.subject, exam.series)
     clock = int(pseudonym(key, "clock", centre, exam.subject), 16) % _CLOCKS
     return IngestTask(
@@ -61,13 +65,14 @@ def make_task(
         key=pseudonym(key, "task", case_id, exam.fingerprint, exam.importer, rules.digest()),
         centre=centre,
         case_id=case_id,
-        subject_id=pseudonym(key, "subject", centre, exam.subject),
+        subject_id=subject_id,
         place=place,
         exam=exam,
         rules=rules,
         study_day=study_day(exam.study_date, clock),
         source=pseudonym(key, "source", exam.fingerprint),
         known=told.get(case_id),
+        sexes=sexes.get(subject_id, frozenset()),
     )
 
 
