@@ -224,9 +224,23 @@ def test_one_patient_under_two_spellings_is_pointed_at_by_pseudonym(tmp_path):
     radlas("init", store)
     words = ("--store", store, "--centre", "c", "--importer", "nifti", "--dry-run")
     (told,) = [line for line in radlas("ingest", folder, *words).out.splitlines() if "!!" in line]
-    assert "are spelt alike but for letter case or separators" in told
+    assert "are spelt alike but for letter case, separators or leading zeros" in told
     assert "P-7" not in told
     assert len(re.findall(r"\b[0-9a-f]{8}\b", told)) == 2
+
+
+def test_a_record_whose_zeros_a_spreadsheet_took_is_pointed_at(tmp_path):
+    """It is another patient's by its name, and the exam would go without its grade in silence."""
+    folder, store = tmp_path / "hospital", tmp_path / "store"
+    folder.mkdir()
+    for name in ("0042", "0043"):
+        write_pair(folder, name)
+    (folder / "patients.csv").write_text("subject,grade\n42,High\n0043,Low\n")
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
+    (line,) = [one for one in radlas("ingest", folder, *words).out.splitlines() if "!! the" in one]
+    assert re.search(r"record of [0-9a-f]{8} is given to no exam, and [0-9a-f]{8} has one", line)
+    assert "42" not in re.sub(r"[0-9a-f]{8}", "", line)
 
 
 def test_tolerated_faults_do_not_raise_the_exit_code(hospital, tmp_path):

@@ -8,15 +8,15 @@ from collections.abc import Iterable
 
 
 def namesakes(subjects: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Identifiers that differ in letter case, spaces, dashes, dots or underscores alone, in groups.
+    """Identifiers that differ in letter case, leading zeros or what parts their words, in groups.
 
     They have two pseudonyms. Which of them are one patient, only the hospital can tell.
 
     Examples:
-        >>> namesakes(["P 7", "p_7", "P77", "P7"])
-        (('P 7', 'p_7'),)
+        >>> namesakes(["P 7", "p_7", "P77", "P7", "007", "7"])
+        (('007', '7'), ('P 7', 'p_7'))
     """
     groups: dict[str, set[str]] = defaultdict(set)
     for one in subjects:
-        groups[re.sub(r"[\s_.-]+", "-", one.strip().casefold())].add(one)
+        groups[re.sub(r"[\s_.-]+", "-", one.strip().casefold()).lstrip("0")].add(one)
     return tuple(tuple(sorted(group)) for _, group in sorted(groups.items()) if len(group) > 1)

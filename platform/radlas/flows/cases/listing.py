@@ -12,7 +12,7 @@ from radlas.model import Row
 
 COLUMNS = ("subject", "series", "decision", "files", "MB", "why")
 DEFAULT_RATE = 20e6  # measured on two cores of a small machine [B/s per worker]
-_SPELT_ALIKE = "are spelt alike but for letter case or separators"
+_SPELT_ALIKE = "are spelt alike but for letter case, separators or leading zeros"
 _CALLED_ALIKE = "are one patient by OtherPatientIDs in their headers"
 _NAMED = 10  # so many cases are told by name
 _ORDER = {"read": 0, "stored": 1, "quarantined": 2, "refused": 3, "left out": 4}
@@ -48,15 +48,32 @@ def left_out_lines(scan: Scan) -> list[str]:
 def namesake_lines(scan: Scan, pseudonyms: Callable[[str], str]) -> list[str]:
     """Who may be one patient under two names; `whois` tells the hospital whom."""
     subjects = {*(one.subject for one in scan.exams), *(one.subject for one in scan.refusals)}
-    groups = [
-        *((group, _SPELT_ALIKE) for group in namesakes(subjects - {""})),
-        *((pair, _CALLED_ALIKE) for pair in scan.called_alike if subjects.issuperset(pair)),
+    subjects -= {""}
+    records = {str(one["subject"]) for one in scan.clinical} - subjects
+    alike = [
+        (sorted(subjects.intersection(group)), sorted(records.intersection(group)))
+        for group in namesakes(subjects | records)
     ]
+    pairs = [list(pair) for pair in scan.called_alike if subjects.issuperset(pair)]
+
+    def told(names: Iterable[str]) -> str:
+        return ", ".join(pseudonyms(one)[:8] for one in names)
+
     return [
-        f"  !! subjects {', '.join(pseudonyms(one)[:8] for one in group)} {how}: one patient under"
-        " two names would be trained on and tested on"
-        for group, how in groups
+        *(_under_two_names(told(own), _SPELT_ALIKE) for own, _ in alike if len(own) > 1),
+        *(_under_two_names(told(pair), _CALLED_ALIKE) for pair in pairs),
+        *(_without_exam(told(other), told(own)) for own, other in alike if own and other),
     ]
+
+
+def _under_two_names(subjects: str, how: str) -> str:
+    what = "one patient under two names would be trained on and tested on"
+    return f"  !! subjects {subjects} {how}: {what}"
+
+
+def _without_exam(records: str, subjects: str) -> str:
+    what = f"the record of {records} is given to no exam, and {subjects} has one"
+    return f"  !! {what}: they {_SPELT_ALIKE}; spell both as the images do"
 
 
 def twins(rows: Iterable[Row], centre: str) -> list[str]:
