@@ -12,9 +12,7 @@ import SimpleITK
 from numpy.typing import NDArray
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
@@ -27,8 +25,9 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from radlas.ingest.dicom.losses import declared_loss, stream_loss
+from radlas.ingest.dicom.losses import declared_loss
 from radlas.ingest.dicom.parsing import parsing
+from radlas.ingest.dicom.pixel_data import NATIVE, PIXEL_MODULE, VALUES, can_be_cut, of_frames
 from radlas.ingest.reach import on_disk
 from radlas.ingest.room import check_room
 from radlas.reasons import data_error
@@ -36,16 +35,6 @@ from radlas.reasons import data_error
 _LOSSLESS = {JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless}
 # pydicom has no decoder of its own for these; ITK has one, and needs no further package.
 _BY_ITK = {JPEGLossless, JPEGLosslessSV1, JPEG2000Lossless}
-_END_OF_STREAM = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
-_PIXEL_MODULE = (
-    "SamplesPerPixel",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-)
 # Words of the standard alone are told: a damaged header may hold a name here.
 _MEANINGS = {
     "MONOCHROME1",
@@ -57,15 +46,8 @@ _MEANINGS = {
     "YBR_ICT",
     "YBR_RCT",
 }
-_NATIVE = {
-    ImplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    DeflatedExplicitVRLittleEndian,
-}
 _LARGEST = 2**31 - 1
 _UNDEFINED = 0xFFFFFFFF  # length of an element
-_VALUES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def read_dataset(stream: BinaryIO, where: str = "") -> Dataset:
@@ -79,7 +61,7 @@ def read_dataset(stream: BinaryIO, where: str = "") -> Dataset:
         Whatever pydicom raises on damaged files: see ``parsing``.
     """
     dataset = pydicom.dcmread(stream, force=True)
-    for name in _VALUES:
+    for name in VALUES:
         element = dataset.get_item(name)
         if not isinstance(element, RawDataElement) or element.length == _UNDEFINED:
             continue
@@ -109,12 +91,13 @@ def read_frames(
     with parsing("the pixel data", where):
         _fill_in(dataset)
         check_encoding(dataset, where)
-        pixels = decode(_of_frames(dataset, count, chosen, where))
-    shape = (len(chosen), int(dataset.Rows), int(dataset.Columns))
+        taken = chosen if can_be_cut(dataset) else range(count)
+        pixels = decode(of_frames(dataset, count, taken, where))
+    shape = (len(taken), int(dataset.Rows), int(dataset.Columns))
     if pixels.size != np.prod(shape):
         raise data_error("not_grey", f"pixels of shape {pixels.shape}", where)
     frames: NDArray[Any] = pixels.reshape(shape)
-    return frames
+    return frames if taken is chosen else frames[list(chosen)]
 
 
 def _fill_in(dataset: Dataset) -> None:
@@ -151,7 +134,7 @@ def decode_by_itk(dataset: Dataset) -> NDArray[Any]:
         RuntimeError: The stream is damaged.
     """
     bare = Dataset()
-    for keyword in _PIXEL_MODULE:
+    for keyword in PIXEL_MODULE:
         setattr(bare, keyword, dataset[keyword].value)
     bare.SOPClassUID, bare.SOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
     bare.PhotometricInterpretation = "MONOCHROME2"  # MONOCHROME1 would be inverted
@@ -184,7 +167,7 @@ def check_encoding(dataset: Dataset, where: str = "") -> None:
     if dataset.get("ModalityLUTSequence"):
         raise data_error("bad_rescale", "stored values go through a lookup table", where)
     syntax = dataset.file_meta.get("TransferSyntaxUID")
-    if syntax in _LOSSLESS | _NATIVE:
+    if syntax in _LOSSLESS | NATIVE:
         return
     if syntax is not None and "JPEG" in syntax.keyword and "Lossless" not in syntax.keyword:
         raise data_error("lossy_pixels", f"encoded as {syntax.name}", where)
@@ -238,95 +221,3 @@ def _stated(numbers: Sequence[float | None], default: float) -> list[float]:
 
 def _ends(values: NDArray[Any]) -> NDArray[np.float64]:
     return np.array([values.min(), values.max()], dtype=np.float64)
-
-
-def _of_frames(dataset: Dataset, count: int, chosen: Sequence[int], where: str) -> Dataset:
-    """What decoders need of some frames, if all that are counted are there."""
-    name = max(_VALUES, key=lambda one: len(dataset.get(one) or b""))
-    held = dataset.get(name) or b""
-    if dataset.file_meta.TransferSyntaxUID in _NATIVE:
-        _check_length(dataset, name, count, where)
-        size = int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
-        frames = [memoryview(held)[index * size : (index + 1) * size] for index in chosen]
-        held = held if count == 1 else b"".join(frames)
-        if name == "PixelData":
-            _check_bits(dataset, np.frombuffer(held, np.uint8), where)
-    else:
-        held = encapsulate(_streams(dataset, count, chosen, where), has_bot=False)
-    bare = Dataset()
-    for keyword in (*_PIXEL_MODULE, "PhotometricInterpretation"):
-        if keyword in dataset:
-            bare[keyword] = dataset[keyword]
-    bare.NumberOfFrames, bare.file_meta = len(chosen), dataset.file_meta
-    bare.add_new(name, dataset[name].VR, held)
-    return bare
-
-
-def _check_length(dataset: Dataset, name: str, frames: int, where: str) -> None:
-    held = dataset.get(name) or b""
-    if held and dataset[name].is_undefined_length:
-        raise data_error("bad_pixels", "compressed pixels under an uncompressed syntax", where)
-    if (bits := int(dataset.BitsAllocated)) % 8:
-        raise data_error("bad_pixels", f"{bits} bits for a grey value", where)
-    row = int(dataset.Columns) * bits // 8
-    size = int(dataset.Rows) * row
-    if frames > 1 and size % 2 and dataset.file_meta.TransferSyntaxUID == ExplicitVRBigEndian:
-        raise data_error("unknown_encoding", "big-endian frames of an odd number of bytes", where)
-    expected = frames * size
-    if len(held) < expected:
-        what = f"the pixel data holds {len(held)} of {expected} bytes"
-        raise data_error("truncated_pixels", what, where)
-    if len(held) - expected >= row:  # padding is shorter
-        what = f"the pixel data holds {len(held)} bytes, and size and depth speak of {expected}"
-        raise data_error("bad_pixels", what, where)
-
-
-def _check_bits(dataset: Dataset, held: NDArray[np.uint8], where: str) -> None:
-    """Bits that are no part of a value must hold nothing, its sign, or a declared overlay."""
-    size, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
-    if not (0 < stored <= size and int(dataset.HighBit) == stored - 1):
-        what = f"{stored} bits stored of {size}, the highest of them bit {dataset.HighBit}"
-        raise data_error("bad_pixels", what, where)
-    if dataset.get("PixelRepresentation") not in {0, 1}:
-        raise data_error("bad_pixels", "the header does not say whether pixels have a sign", where)
-    overlay = any(element.tag.group & 0xFF00 == 0x6000 for element in dataset)
-    if stored == size or size not in {8, 16, 32} or overlay:
-        return
-    order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
-    kind = f"{order}{'i' if dataset.PixelRepresentation else 'u'}{size // 8}"
-    values = held[: len(held) // (size // 8) * (size // 8)].view(kind)
-    if above := unused_bits(values, stored):
-        raise data_error("bad_pixels", f"{above} values need more than {stored} bits", where)
-
-
-def unused_bits(values: NDArray[Any], stored: int) -> int:
-    """How many values hold something above their stored bits that is not their sign."""
-    signs = values >> (stored - 1) if values.dtype.kind == "i" else values >> stored
-    odd = signs != 0
-    if values.dtype.kind == "i":  # extended by its sign, or filled with zeros
-        filled = values.view(values.dtype.str.replace("i", "u")) >> stored == 0
-        odd &= (signs != -1) & ~filled
-    return int(np.count_nonzero(odd))
-
-
-def _streams(dataset: Dataset, count: int, chosen: Sequence[int], where: str) -> list[bytes]:
-    """Some of the compressed frames. Of what a cut one lacks decoders make grey, without a word."""
-    held, table = dataset.get("PixelData") or b"", dataset.get("ExtendedOffsetTable")
-    offsets = (table, dataset.ExtendedOffsetTableLengths) if table else None
-    streams = generate_frames(held, number_of_frames=count, extended_offsets=offsets)
-    ends = dataset.file_meta.TransferSyntaxUID != RLELossless
-    wanted, kept = frozenset(chosen), dict[int, bytes]()
-    there = whole = 0
-    for there, stream in enumerate(streams if held else (), 1):
-        whole += not ends or stream.rstrip(b"\0").endswith(_END_OF_STREAM)
-        if there - 1 in wanted:
-            kept[there - 1] = stream
-    if whole < count:
-        what = f"{count - whole} of {count} compressed frames end too early"
-        raise data_error("truncated_pixels", what, where)
-    if there > count:
-        what = f"{there} compressed frames, where the header speaks of {count}"
-        raise data_error("bad_pixels", what, where)
-    if loss := next(filter(None, map(stream_loss, kept.values())), ""):
-        raise data_error("lossy_pixels", f"{loss}, under a lossless encoding", where)
-    return [kept[index] for index in chosen]

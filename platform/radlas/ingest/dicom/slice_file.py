@@ -21,7 +21,8 @@ from radlas.ingest.dicom.elements import Elements, read_elements
 from radlas.ingest.dicom.enhanced import PER_FRAME, frame_headers, is_described
 from radlas.ingest.dicom.losses import KEYWORDS, may_be_lossy
 from radlas.ingest.dicom.parsing import PARSE_ERRORS
-from radlas.ingest.dicom.pixels import read_dataset, read_frames, unused_bits
+from radlas.ingest.dicom.pixel_data import unused_bits
+from radlas.ingest.dicom.pixels import read_dataset, read_frames
 from radlas.reasons import data_error
 
 _VECTORS = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
