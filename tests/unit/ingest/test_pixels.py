@@ -61,11 +61,11 @@ def test_any_width_and_sign_is_read_as_pydicom_reads_it(data):
     assert found.dtype == expected.dtype
 
 
-def frames_of(values: np.ndarray, encoding: str) -> Dataset:
+def frames_of(values: np.ndarray, encoding: str, *, stored: int = 12) -> Dataset:
     """A file of many frames in an encoding, by pydicom or by ITK."""
     dataset = deepcopy(BASE)
     dataset.NumberOfFrames, dataset.Rows, dataset.Columns = values.shape
-    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 12, 11, 0
+    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = stored, stored - 1, 0
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.PixelData = values.tobytes()
     if encoding in {"JPEG", "JPEG2000"}:
@@ -129,6 +129,77 @@ def test_frames_that_begin_inside_a_pair_of_swapped_bytes_are_those_of_the_whole
     dataset.PixelData = np.append(values, np.uint8(0)).reshape(-1, 2)[:, ::-1].tobytes()
     dataset["PixelData"].VR = "OW"
     np.testing.assert_array_equal(read_frames(dataset, 5, [3, 1]), values[[3, 1]])
+
+
+ENCODINGS = ["RLE", "JPEG-LS", "JPEG", "JPEG2000"]
+
+
+@settings(max_examples=80)
+@given(st.data())
+def test_however_values_are_packed_the_bits_of_the_header_mean_the_same(data):
+    """Decoders take unused bits away without a word: values that need them became others."""
+    encoding = data.draw(st.sampled_from(ENCODINGS))
+    stored, signed = data.draw(st.integers(1, 16)), data.draw(st.sampled_from([0, 1]))
+    needed = data.draw(st.integers(1, 16))
+    raw = data.draw(hnp.arrays("u2", (1, 40, 36), elements=st.integers(0, 2**needed - 1)))
+    if signed and data.draw(st.booleans()):  # by its sign; else filled with zeros
+        raw = ((raw.view("i2") << (16 - stored)) >> (16 - stored)).view("u2")
+    raw[0, 0, 0] = 65_535  # encoders tell the depth by the values
+    found = []
+    for one in ("plain", encoding):
+        dataset = frames_of(raw, one, stored=16)
+        dataset.BitsStored, dataset.HighBit = stored, stored - 1
+        dataset.PixelRepresentation = signed
+        try:
+            found.append(read_frames(dataset, 1, [0]).tolist())
+        except DataError as error:
+            found.append((error.reason, error.what))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS[1:])
+@pytest.mark.parametrize("size", [(52, 40), (20, 104)])
+def test_a_stream_of_another_size_than_the_header_states_is_refused(size, encoding):
+    """Of as many pixels: all there, and none in its place."""
+    dataset = frames_of(np.random.default_rng(0).integers(0, 4096, (1, 40, 52), "u2"), encoding)
+    dataset.Rows, dataset.Columns = size
+    with pytest.raises(DataError, match=f"40 x 52 pixels in the stream, and {size[0]}") as caught:
+        read_frames(dataset, 1, [0])
+    assert caught.value.reason == "bad_pixels"
+
+
+def patched(encoding: str, marker: bytes, at: int, depth: int, centre: int) -> Dataset:
+    """A stream of other depth or sign than encoders here write: the byte that says so, changed."""
+    values = np.random.default_rng(0).integers(0, 4096, (1, 40, 52), "u2")
+    dataset = frames_of(values + np.uint16(32_768 - centre), encoding)
+    (stream,) = generate_frames(dataset.PixelData, number_of_frames=1)
+    place = stream.index(marker) + at
+    stream = stream[:place] + bytes([depth]) + stream[place + 1 :]
+    dataset.PixelData = encapsulate([stream])
+    dataset["PixelData"].VR = "OB"
+    return dataset
+
+
+@pytest.mark.parametrize(
+    ("encoding", "marker", "at", "depth"),
+    [("JPEG", b"\xff\xc3", 4, 12), ("JPEG2000", b"\xff\x51", 40, 11)],
+)
+def test_a_stream_of_as_many_bits_as_are_stored_is_read(encoding, marker, at, depth):
+    dataset = patched(encoding, marker, at, depth, centre=2048)
+    values = np.random.default_rng(0).integers(0, 4096, (1, 40, 52), "u2")
+    np.testing.assert_array_equal(read_frames(dataset, 1, [0]), values)
+    dataset.BitsStored, dataset.HighBit = 16, 15
+    np.testing.assert_array_equal(read_frames(dataset, 1, [0]), values)
+
+
+def test_a_stream_whose_sign_the_header_places_elsewhere_is_refused():
+    dataset = patched("JPEG", b"\xff\xc3", 4, 12, centre=2048)
+    dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 15, 1
+    with pytest.raises(DataError, match="12 bits in the stream, and of 16 by the header"):
+        read_frames(dataset, 1, [0])
+    dataset = patched("JPEG2000", b"\xff\x51", 40, 0x80 | 15, centre=0)
+    with pytest.raises(DataError, match="with a sign in the stream, and without by the header"):
+        read_frames(dataset, 1, [0])
 
 
 def test_pixels_of_two_kinds_are_refused():

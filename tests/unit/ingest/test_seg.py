@@ -7,6 +7,9 @@ import io
 import highdicom
 import numpy as np
 import pytest
+from PIL import Image
+from pydicom.encaps import encapsulate
+from pydicom.uid import JPEGBaseline8Bit
 
 from radlas.errors import DataError
 from radlas.geometry import Geometry, make_geometry
@@ -121,6 +124,26 @@ def test_placing_agrees_with_highdicom_where_that_can_match():
     )
     witness = turned.match_geometry(volume.get_geometry())
     np.testing.assert_array_equal(placed.mask, np.asarray(witness.array) > 0)
+
+
+def test_segments_that_a_camera_would_compress_are_refused():
+    """A decoder that happens to be installed reads them, and a number in them is another then."""
+    series = series_for_seg()
+    made = make_seg(series, {"Tumor": drawn_mask(series.geometry)}, "FRACTIONAL")
+    frames = made.pixel_array
+    made.PixelData = encapsulate([jpeg(one) for one in frames])
+    made["PixelData"].VR = "OB"
+    made.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    (one,) = read_segments(stream_of(made), series.geometry, DEFAULT_ROI_MAP, Bounds(0.1))
+    with pytest.raises(DataError, match="encoded as JPEG Baseline") as caught:
+        one.place()
+    assert caught.value.reason == "lossy_pixels"
+
+
+def jpeg(values):
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, "JPEG")
+    return stream.getvalue()
 
 
 def test_a_seg_of_other_planes_is_off_the_grid():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from radlas.ingest.dicom.losses import stream_loss
+from radlas.ingest.dicom.streams import depth_of, has_sign, size_of, stream_loss
 from radlas.reasons import data_error
 
 #: Encodings that compress nothing.
@@ -39,6 +39,7 @@ PIXEL_MODULE = (
 )
 #: Elements that may hold pixels.
 VALUES = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_WHOLE = {8, 16, 32}  # bits
 _END_OF_STREAM = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
 
 
@@ -50,7 +51,7 @@ def can_be_cut(dataset: Dataset) -> bool:
 
 
 def of_frames(dataset: Dataset, count: int, chosen: Sequence[int], where: str) -> Dataset:
-    """What decoders need of some frames, if all that are counted are there.
+    """What decoders need of some frames in full width, if all that are counted are there.
 
     Args:
         dataset: The file, whose encoding is one that is decoded here.
@@ -63,6 +64,9 @@ def of_frames(dataset: Dataset, count: int, chosen: Sequence[int], where: str) -
         Whatever pydicom raises on damaged files: see ``parsing``.
     """
     names = [one for one in VALUES if dataset.get(one)]
+    integers = "PixelData" in names and int(dataset.BitsAllocated) in _WHOLE
+    if integers:
+        _check_depth(dataset, where)
     if len(names) > 1:
         raise data_error("bad_pixels", f"pixels of {len(names)} kinds of numbers", where)
     name = "".join(names) or "PixelData"
@@ -72,8 +76,6 @@ def of_frames(dataset: Dataset, count: int, chosen: Sequence[int], where: str) -
         size = int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
         frames = [memoryview(held)[index * size : (index + 1) * size] for index in chosen]
         held = held if [*chosen] == [*range(count)] else b"".join(frames)
-        if name == "PixelData":
-            _check_bits(dataset, np.frombuffer(held, np.uint8), where)
     elif name != "PixelData":
         raise data_error("bad_pixels", "pixels of a kind that no encoding compresses", where)
     else:
@@ -81,7 +83,9 @@ def of_frames(dataset: Dataset, count: int, chosen: Sequence[int], where: str) -
     bare = Dataset()
     for keyword in (*PIXEL_MODULE, "PhotometricInterpretation"):
         if keyword in dataset:
-            bare[keyword] = dataset[keyword]
+            setattr(bare, keyword, dataset[keyword].value)
+    if integers:  # see ``fitted``
+        bare.BitsStored, bare.HighBit = bare.BitsAllocated, bare.BitsAllocated - 1
     bare.NumberOfFrames, bare.file_meta = len(chosen), dataset.file_meta
     bare.add_new(name, dataset[name].VR, held)
     return bare
@@ -101,22 +105,38 @@ def _check_length(dataset: Dataset, name: str, frames: int, where: str) -> None:
         raise data_error("bad_pixels", what, where)
 
 
-def _check_bits(dataset: Dataset, held: NDArray[np.uint8], where: str) -> None:
-    """Bits that are no part of a value must hold nothing, its sign, or a declared overlay."""
+def _check_depth(dataset: Dataset, where: str) -> None:
     size, stored = int(dataset.BitsAllocated), int(dataset.BitsStored)
     if not (0 < stored <= size and int(dataset.HighBit) == stored - 1):
         what = f"{stored} bits stored of {size}, the highest of them bit {dataset.HighBit}"
         raise data_error("bad_pixels", what, where)
     if dataset.get("PixelRepresentation") not in {0, 1}:
         raise data_error("bad_pixels", "the header does not say whether pixels have a sign", where)
+
+
+def fitted(dataset: Dataset, values: NDArray[Any], where: str) -> NDArray[Any]:
+    """Decoded values as the header's bits and sign mean them; floating-point ones as they are.
+
+    Bits that are no part of a value must hold nothing, its sign, or a declared overlay: decoders
+    take them away without a word, and what is left of a value that needed them is another one.
+
+    Args:
+        dataset: The file.
+        values: Of full width, as ``of_frames`` asks for.
+        where: Told with what is wrong.
+
+    Raises:
+        DataError: ``bad_pixels``.
+    """
+    stored = int(dataset.get("BitsStored") or 0)
+    unused = 8 * values.dtype.itemsize - stored
+    if values.dtype.kind not in "iu" or unused <= 0:
+        return values
     overlay = any(element.tag.group & 0xFF00 == 0x6000 for element in dataset)
-    if stored == size or size not in {8, 16, 32} or overlay:
-        return
-    order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
-    kind = f"{order}{'i' if dataset.PixelRepresentation else 'u'}{size // 8}"
-    values = held[: len(held) // (size // 8) * (size // 8)].view(kind)
-    if above := unused_bits(values, stored):
+    if not overlay and (above := unused_bits(values, stored)):
         raise data_error("bad_pixels", f"{above} values need more than {stored} bits", where)
+    clean: NDArray[Any] = (values << unused) >> unused
+    return clean
 
 
 def unused_bits(values: NDArray[Any], stored: int) -> int:
@@ -127,6 +147,24 @@ def unused_bits(values: NDArray[Any], stored: int) -> int:
         filled = values.view(values.dtype.str.replace("i", "u")) >> stored == 0
         odd &= (signs != -1) & ~filled
     return int(np.count_nonzero(odd))
+
+
+def _check_streams(dataset: Dataset, streams: Collection[bytes], where: str) -> None:
+    """Hold streams against the header. JPEG knows no sign: which bit is it, both must say alike."""
+    if loss := next(filter(None, map(stream_loss, streams)), ""):
+        raise data_error("lossy_pixels", f"{loss}, under a lossless encoding", where)
+    size = int(dataset.Rows), int(dataset.Columns)
+    for rows, columns in {size_of(one) for one in streams} - {(0, 0), size}:
+        what = f"{rows} x {columns} pixels in the stream, and {size[0]} x {size[1]} by the header"
+        raise data_error("bad_pixels", what, where)
+    stored, sign = int(dataset.BitsStored), dataset.PixelRepresentation == 1
+    depths = {depth for depth in map(depth_of, streams) if depth and depth < stored}
+    if sign and depths:
+        what = f"values of {min(depths)} bits in the stream, and of {stored} by the header"
+        raise data_error("bad_pixels", f"{what}, of which one is the sign", where)
+    if not sign and any(map(has_sign, streams)):
+        what = "values with a sign in the stream, and without by the header"
+        raise data_error("bad_pixels", what, where)
 
 
 def _streams(dataset: Dataset, count: int, chosen: Sequence[int], where: str) -> list[bytes]:
@@ -147,6 +185,5 @@ def _streams(dataset: Dataset, count: int, chosen: Sequence[int], where: str) ->
     if there > count:
         what = f"{there} compressed frames, where the header speaks of {count}"
         raise data_error("bad_pixels", what, where)
-    if loss := next(filter(None, map(stream_loss, kept.values())), ""):
-        raise data_error("lossy_pixels", f"{loss}, under a lossless encoding", where)
+    _check_streams(dataset, kept.values(), where)
     return [kept[index] for index in chosen]

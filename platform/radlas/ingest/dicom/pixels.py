@@ -27,7 +27,14 @@ from pydicom.uid import (
 
 from radlas.ingest.dicom.losses import declared_loss
 from radlas.ingest.dicom.parsing import parsing
-from radlas.ingest.dicom.pixel_data import NATIVE, PIXEL_MODULE, VALUES, can_be_cut, of_frames
+from radlas.ingest.dicom.pixel_data import (
+    NATIVE,
+    PIXEL_MODULE,
+    VALUES,
+    can_be_cut,
+    fitted,
+    of_frames,
+)
 from radlas.ingest.reach import on_disk
 from radlas.ingest.room import check_room
 from radlas.reasons import data_error
@@ -92,7 +99,7 @@ def read_frames(
         _fill_in(dataset)
         check_encoding(dataset, where)
         taken = chosen if can_be_cut(dataset) else range(count)
-        pixels = decode(of_frames(dataset, count, taken, where))
+        pixels = fitted(dataset, decode(of_frames(dataset, count, taken, where)), where)
     shape = (len(taken), int(dataset.Rows), int(dataset.Columns))
     if pixels.size != np.prod(shape):
         raise data_error("not_grey", f"pixels of shape {pixels.shape}", where)
@@ -166,6 +173,15 @@ def check_encoding(dataset: Dataset, where: str = "") -> None:
         raise data_error("lossy_pixels", loss, where)
     if dataset.get("ModalityLUTSequence"):
         raise data_error("bad_rescale", "stored values go through a lookup table", where)
+    check_syntax(dataset, where)
+
+
+def check_syntax(dataset: Dataset, where: str = "") -> None:
+    """Refuse an encoding that loses something, or that nobody here can decode.
+
+    Raises:
+        DataError: ``lossy_pixels`` or ``unknown_encoding``.
+    """
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax in _LOSSLESS | NATIVE:
         return

@@ -21,7 +21,7 @@ from radlas.geometry import Affine, Geometry, world_to_index
 from radlas.ingest.dicom.contours import Planes, check_references, names_any
 from radlas.ingest.dicom.enhanced import referenced
 from radlas.ingest.dicom.parsing import parsing
-from radlas.ingest.dicom.pixels import decode, read_dataset
+from radlas.ingest.dicom.pixels import check_syntax, decode, read_dataset
 from radlas.ingest.masks import Drawn, Placed
 from radlas.ingest.placing import Bounds, Mask, place_voxels
 from radlas.ingest.roi_names import RoiMap, match_name
@@ -153,6 +153,7 @@ class _Frames:
 
     @cached_property
     def _pixels(self) -> NDArray[Any]:
+        check_syntax(self._file)
         pixels = decode(self._file)
         return pixels[None] if pixels.ndim == 2 else pixels
 
