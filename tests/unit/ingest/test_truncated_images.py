@@ -4,6 +4,7 @@ import gzip
 import tracemalloc
 import zlib
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK
@@ -96,6 +97,28 @@ def test_what_a_packed_file_unpacks_to_takes_no_memory_beyond_its_voxels(images,
         assert tracemalloc.get_traced_memory()[1] < len(large) / 4
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+def test_a_nifti_of_another_datatype_than_its_bytes_is_refused(order, kind, tmp_path):
+    """Readers go by the datatype: of doubles called shorts, the first quarter was the image."""
+    voxels = np.random.default_rng(0).normal(size=(6, 5, 4))
+    header = kind.header_class(endianness=order)
+    header.set_data_dtype(np.float64)
+    header.set_qform(np.eye(4), 1)
+    path = tmp_path / "x.nii"
+    nibabel.save(kind(voxels, None, header), path)
+    content = bytearray(path.read_bytes())
+    fields = np.ndarray((), header.template_dtype.newbyteorder(order), content)
+    fields["bitpix"] = 16
+    read = read_image(changed(path, content)).voxels
+    np.testing.assert_array_equal(read, voxels.transpose().astype(np.float32))
+    for code, reason in ((4, "bad_pixels"), (16, "bad_pixels"), (1536, "truncated_pixels")):
+        fields["datatype"], fields["bitpix"] = code, 64
+        with pytest.raises(DataError) as caught:
+            read_image(changed(path, content))
+        assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize(

@@ -20,14 +20,17 @@ class _Layout(NamedTuple):
 
     size: int
     dim: tuple[str, int]
-    bitpix: int
+    kind: int  # datatype, and bitpix behind it
     vox_offset: tuple[str, int]
 
 
 _LAYOUTS = {
-    348: _Layout(348, ("8h", 40), 72, ("f", 108)),  # NIfTI-1
-    540: _Layout(540, ("8q", 16), 14, ("q", 168)),  # NIfTI-2
+    348: _Layout(348, ("8h", 40), 70, ("f", 108)),  # NIfTI-1
+    540: _Layout(540, ("8q", 16), 12, ("q", 168)),  # NIfTI-2
 }
+# Bits of a voxel by its datatype, which readers go by; bitpix, which says it again, may be wrong.
+_BITS = {2: 8, 4: 16, 8: 32, 16: 32, 32: 64, 64: 64, 128: 24, 256: 8, 512: 16, 768: 32}
+_BITS |= {1024: 64, 1280: 64, 1536: 128, 1792: 128, 2048: 256, 2304: 32}
 
 
 def check_complete(path: Path) -> None:
@@ -79,7 +82,8 @@ def _promised(head: bytes) -> tuple[int, int]:
         if layout is not None and len(head) >= layout.size:
             kind, at = layout.dim
             rank, *sizes = struct.unpack_from(order + kind, head, at)
-            (bits,) = struct.unpack_from(f"{order}h", head, layout.bitpix)
+            datatype, bitpix = struct.unpack_from(f"{order}2h", head, layout.kind)
+            bits = _BITS.get(datatype, bitpix)
             (start,) = struct.unpack_from(order + layout.vox_offset[0], head, layout.vox_offset[1])
             if 1 <= rank <= 7 and all(size > 0 for size in sizes[:rank]) and math.isfinite(start):
                 if start < layout.size + 4:  # the header, and four bytes that announce extensions
