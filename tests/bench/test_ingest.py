@@ -23,7 +23,7 @@ from radlas.model import Roi, Volume
 from radlas.places.folder import Folder
 from radlas.volumes.zarr import read_box, read_mask, verify_case, volume_name, write_case
 
-from ..unit.ingest import dicom_corpus as corpus
+from ..unit.ingest.dicom import corpus
 from .conftest import in_turns
 
 CASE = "0" * 32

@@ -40,7 +40,7 @@ from radlas.ingest.base import IngestRules, Refusal
 from radlas.store import delta
 from radlas.store.layout import open_store
 
-from ..unit.ingest.dicom_corpus import make_rtstruct, make_series, tumour_on
+from ..unit.ingest.dicom.corpus import make_rtstruct, make_series, tumour_on
 
 CANARY = "CANARY7f3a"
 SHORT = CANARY[:8]  # what a field may cut it to

@@ -15,7 +15,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import SimpleITK
-from tests.unit.ingest.dicom_corpus import make_series, tumour_on
+from tests.unit.ingest.dicom.corpus import make_series, tumour_on
 from tests.unit.ingest.odd import save
 
 from radlas.digests import digest_of

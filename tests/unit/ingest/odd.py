@@ -24,7 +24,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from .dicom_corpus import (
+from .dicom.corpus import (
     Series,
     grid,
     make_series,

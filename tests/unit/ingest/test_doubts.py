@@ -20,8 +20,8 @@ from radlas.ingest.nifti.itk import read_image
 from radlas.ingest.reach import reaching
 from radlas.ingest.table.importer import find_records
 
-from .dicom_corpus import make_series, tumour_on
-from .test_nifti_importer import MASK, write
+from .dicom.corpus import make_series, tumour_on
+from .nifti.test_importer import MASK, write
 
 DICOM, NIFTI = IMPORTERS["dicom"](), IMPORTERS["nifti"]()
 RULES = IngestRules()

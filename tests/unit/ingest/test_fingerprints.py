@@ -16,8 +16,8 @@ from radlas.ingest.dicom.crawl import crawl
 from radlas.ingest.files import list_files
 from radlas.ingest.fingerprints import fingerprints, name_fingerprint
 
-from .dicom_corpus import grid, make_series, tumour_on
-from .test_nifti_importer import write
+from .dicom.corpus import grid, make_series, tumour_on
+from .nifti.test_importer import write
 
 DICOM, NIFTI = IMPORTERS["dicom"](), IMPORTERS["nifti"]()
 RULES = IngestRules()

@@ -14,8 +14,9 @@ from radlas.ingest import IMPORTERS
 from radlas.ingest.base import IngestRules, Scan
 from radlas.reasons import REASONS
 
-from . import odd_enhanced, odd_masks, odd_series  # noqa: F401 - they fill the corpus
-from .dicom_corpus import CENTRE, RADII, inside_ellipse
+from .dicom import odd_enhanced, odd_masks, odd_series  # noqa: F401 - they fill the corpus
+from .dicom.corpus import CENTRE, RADII, inside_ellipse
+from .nifti import odd_images  # noqa: F401
 from .odd import EXACT, ODD, Odd
 
 # Reasons of later stages: no series can be refused under them when it is read.

@@ -14,7 +14,7 @@ from radlas.errors import DataError
 from radlas.geometry import Geometry, make_geometry
 from radlas.ingest.placing import Bounds, field_offset, place_on_image
 
-from .dicom_corpus import grid
+from .dicom.corpus import grid
 
 GRID = grid("oblique", shape=(8, 40, 52))
 TIGHT, LOOSE = Bounds(), Bounds(resample_mm=3.0)

@@ -11,7 +11,7 @@ import SimpleITK
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import IngestRules
 
-from .dicom_corpus import dice
+from .dicom.corpus import dice
 
 pytestmark = pytest.mark.real_data
 PATIENTS = ["001", "002", "003", "006", "008", "012", "015", "017", "018", "019"]

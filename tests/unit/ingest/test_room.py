@@ -21,9 +21,9 @@ from radlas.ingest.dicom.volume import read_series
 from radlas.ingest.nifti.itk import read_image
 from radlas.ingest.room import check_room, memory
 
-from .dicom_corpus import make_series
+from .dicom.corpus import make_series
+from .dicom.odd_enhanced import enhanced_of
 from .odd import save, sound
-from .odd_enhanced import enhanced_of
 
 SIDE = 6_000  # of a cube of so many voxels, which no machine holds twice
 

@@ -28,8 +28,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
-from .dicom_corpus import PLANES, Series, tumour_on
-from .odd import (
+from ..odd import (
     EXACT,
     ODD,
     Change,
@@ -45,6 +44,7 @@ from .odd import (
     sound,
     without,
 )
+from .corpus import PLANES, Series, tumour_on
 
 
 def recode(syntax: UID, values: Callable[[np.ndarray], bytes]) -> Change:

@@ -29,7 +29,7 @@ from radlas.ingest.dicom.pixels import check_encoding, read_frames
 from radlas.ingest.dicom.slice_file import head_of, read_slice
 from radlas.ingest.nifti.itk import read_image
 
-from .dicom_corpus import CANARY, make_series
+from .corpus import CANARY, make_series
 from .odd_series import itk_encoded
 
 BASE = make_series().datasets[0]

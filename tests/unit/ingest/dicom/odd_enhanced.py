@@ -13,8 +13,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedMRImageStorage, RLELossless, generate_uid
 
-from .dicom_corpus import Series
-from .odd import EXACT, Change, Drawn, fresh, move, name, odd, odd_folder, save, sound
+from ..odd import EXACT, Change, Drawn, fresh, move, name, odd, odd_folder, save, sound
+from .corpus import Series
 
 _TOLD_BY_GROUPS = (
     "ImagePositionPatient ImageOrientationPatient PixelSpacing SpacingBetweenSlices SliceThickness"

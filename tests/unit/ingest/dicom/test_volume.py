@@ -18,7 +18,7 @@ from radlas.ingest.base import FileRef
 from radlas.ingest.dicom.slice_file import head_of
 from radlas.ingest.dicom.volume import plan_slices, read_series
 
-from .dicom_corpus import PLANES, Series, grid, make_series
+from .corpus import PLANES, Series, grid, make_series
 
 
 def read_back(series: Series, folder):

@@ -11,7 +11,7 @@ from radlas.errors import ConfigError
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import IngestRules
 
-from .test_nifti_importer import MASK, VOXELS, write
+from .test_importer import MASK, VOXELS, write
 
 NIFTI = IMPORTERS["nifti"]()
 RULES = IngestRules()

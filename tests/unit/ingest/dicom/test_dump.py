@@ -10,8 +10,8 @@ import pytest
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import IngestRules
 
-from .dicom_corpus import grid, make_seg, make_series, tumour_on
-from .odd import list_images
+from ..odd import list_images
+from .corpus import grid, make_seg, make_series, tumour_on
 from .odd_series import enhanced
 
 DICOM = IMPORTERS["dicom"]()

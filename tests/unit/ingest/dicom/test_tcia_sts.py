@@ -15,7 +15,7 @@ from radlas.ingest.base import FileRef, IngestRules
 from radlas.ingest.table.cells import read_tables
 from radlas.ingest.table.rows import normalise
 
-from .dicom_corpus import CENTRE, RADII, ellipse, grid, make_rtstruct, make_series
+from .corpus import CENTRE, RADII, ellipse, grid, make_rtstruct, make_series
 
 TCIA = IMPORTERS["tcia-sts"]()
 RULES = IngestRules()

@@ -15,8 +15,8 @@ from radlas.ingest import IMPORTERS
 from radlas.ingest.base import FileRef, IngestRules
 from radlas.ingest.dicom.volume import read_series
 
-from .dicom_corpus import CENTRE, RADII, ellipse, grid, make_rtstruct, make_seg, make_series
-from .odd import name, save, sound
+from ..odd import name, save, sound
+from .corpus import CENTRE, RADII, ellipse, grid, make_rtstruct, make_seg, make_series
 from .odd_enhanced import enhanced_of, item, one_each, parted, rescaled, then
 
 DICOM = IMPORTERS["dicom"]()

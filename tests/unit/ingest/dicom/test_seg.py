@@ -17,7 +17,7 @@ from radlas.ingest.dicom.seg import read_segments
 from radlas.ingest.placing import Bounds, place_on_image, place_voxels
 from radlas.ingest.roi_names import DEFAULT_ROI_MAP
 
-from .dicom_corpus import PLANES, grid, inside_ellipse, make_seg, make_series
+from .corpus import PLANES, grid, inside_ellipse, make_seg, make_series
 
 
 def drawn_mask(geometry, slices=(2, 3)):

@@ -20,7 +20,7 @@ from radlas.ingest.base import IngestRules, Scan
 from radlas.ingest.dicom import strays
 from radlas.ingest.dicom.series import ImageSeries
 
-from .dicom_corpus import (
+from .corpus import (
     CANARY,
     ellipse,
     grid,

@@ -12,7 +12,7 @@ from radlas.ingest import IMPORTERS
 from radlas.ingest.base import IngestRules
 from radlas.reasons import REASONS
 
-from .dicom_corpus import CANARY, grid, make_seg, make_series, tumour_on
+from .corpus import CANARY, grid, make_seg, make_series, tumour_on
 
 DICOM = IMPORTERS["dicom"]()
 

@@ -23,7 +23,7 @@ from radlas.ingest.nifti.scan import _is_mask
 from radlas.ingest.roi_names import DEFAULT_ROI_MAP
 from radlas.model import Roi, Volume
 
-from .dicom_corpus import grid, inside_ellipse
+from ..dicom.corpus import grid, inside_ellipse
 
 NIFTI = IMPORTERS["nifti"]()
 RULES = IngestRules()

@@ -23,7 +23,7 @@ from radlas.ingest.dicom import elements
 from radlas.ingest.dicom.elements import read_elements
 from radlas.ingest.dicom.parsing import PARSE_ERRORS
 
-from .dicom_corpus import make_series
+from .corpus import make_series
 
 KEYWORDS = (
     "SOPInstanceUID",

@@ -12,8 +12,8 @@ from radlas.ingest.dicom.elements import Elements
 from radlas.ingest.dicom.people import KEYWORDS, Person, contradiction, have_two_names, person_told
 from radlas.ingest.dicom.walk import tag_of
 
-from .dicom_corpus import CANARY, make_series, tumour_on
-from .odd import save
+from ..odd import save
+from .corpus import CANARY, make_series, tumour_on
 
 DICOM = IMPORTERS["dicom"]()
 WORDS = st.frozensets(st.sampled_from(["anna", "meyer", "otto", "brandt"]), max_size=3)

@@ -15,7 +15,7 @@ from radlas.ingest.dicom.polygons import boundaries_meet, fill_polygon
 from radlas.ingest.dicom.rtstruct import XOR, Contour, rasterise
 from radlas.model import Roi
 
-from .dicom_corpus import PLANES, dice, ellipse, grid, inside_ellipse, to_world
+from .corpus import PLANES, dice, ellipse, grid, inside_ellipse, to_world
 
 BIG = {"centre": (25.3, 19.6), "radii": (14.2, 11.7)}
 SMALL = {"centre": (24.1, 20.4), "radii": (6.3, 4.9)}
