@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,17 @@ _NAMED_SPACES = {
 }
 _MILLIMETRES = {"mm", "millimeter", "millimeters", "millimetre", "millimetres", "none", "?"}
 _LONGEST = 1 << 20  # no header is longer [bytes]
+# Facts that stand in a header once, under one of their keys: of several ITK takes the last.
+_FACTS = {
+    **dict.fromkeys(("offset", "position", "origin", "space origin"), "origin"),
+    **dict.fromkeys(("transformmatrix", "rotation", "orientation"), "orientation"),
+    **dict.fromkeys(("binarydatabyteordermsb", "elementbyteordermsb", "endian"), "order of bytes"),
+    **dict.fromkeys(("elementspacing", "spacings"), "spacing"),
+    **dict.fromkeys(("dimsize", "sizes"), "size"),
+    **dict.fromkeys(("elementtype", "type"), "type of voxel"),
+    "space": "space",
+    "space directions": "directions",
+}
 
 
 @dataclass(frozen=True)
@@ -31,17 +43,20 @@ class TextHeader:
         nrrd: False for MHA.
         fields: Keys in lower case, and their values.
         end: Where the voxels begin [bytes].
+        disputed: What stands there twice, and differently; empty if nothing does.
     """
 
     nrrd: bool
     fields: Mapping[str, str]
     end: int
+    disputed: str = ""
 
 
 def read_header(path: Path) -> TextHeader:
     """The header of a NRRD or MHA file, which ends with a blank line or where its voxels begin."""
     nrrd = path.name.lower().endswith(".nrrd")
     found: dict[str, str] = {}
+    facts: dict[str, set[tuple[str | float, ...]]] = defaultdict(set)
     end = 0
     with path.open("rb") as stream:
         for line in stream.read(_LONGEST).split(b"\n"):
@@ -51,10 +66,22 @@ def read_header(path: Path) -> TextHeader:
             if not text or (found and not separator and not text.startswith(("#", "NRRD"))):
                 break
             if separator:
-                found[key.strip().lower()] = value.lstrip("=").strip()
+                name = key.strip().lower()
+                found[name] = value.lstrip("=").strip()
+                facts[_FACTS.get(name, "")].add(_plain(found[name]))
             if key.strip().lower() == "elementdatafile":
                 break
-    return TextHeader(nrrd, found, end)
+    disputed = next((fact for fact, said in facts.items() if fact and len(said) > 1), "")
+    return TextHeader(nrrd, found, end, disputed)
+
+
+def _plain(text: str) -> tuple[str | float, ...]:
+    """Words of a value; those that are numbers as such, however they are written."""
+    words = text.casefold().replace("(", " ").replace(")", " ").replace(",", " ").split()
+    numbers = map(_number, words)
+    return tuple(
+        word if math.isnan(number) else number for word, number in zip(words, numbers, strict=True)
+    )
 
 
 def check_header(header: TextHeader) -> tuple[str, ...]:
@@ -62,7 +89,8 @@ def check_header(header: TextHeader) -> tuple[str, ...]:
 
     Raises:
         DataError: ``missing_geometry``: no spacing; ``bad_geometry``: another unit than millimetres
-            or a negative spacing; ``bad_rescale``: stored values are not intensities;
+            or a negative spacing; ``ambiguous_geometry``: a fact stands there twice, differently;
+            ``bad_rescale``: stored values are not intensities;
             ``unsupported_format``: the voxels lie in another file, which no fingerprint covers;
             ``unknown_encoding``: they are packed in a way that ITK does not unpack.
     """
@@ -71,6 +99,9 @@ def check_header(header: TextHeader) -> tuple[str, ...]:
     if any(fields.get(key, here).lower() != here for key, here in local.items()):
         what = f"a .{'nrrd' if nrrd else 'mha'} header, with its voxels in another file"
         raise data_error("unsupported_format", what)
+    if header.disputed:
+        what = f"the header states the {header.disputed} of the image twice, and differently"
+        raise data_error("ambiguous_geometry", what, hint="write the image again, by one program")
     return _check_nrrd(fields) if nrrd else _check_meta(fields)
 
 

@@ -139,6 +139,31 @@ def test_an_mha_that_itk_reads_in_its_own_way_is_refused(images, old, new):
     assert caught.value.reason == "bad_pixels"
 
 
+@pytest.mark.parametrize(
+    ("name", "again", "what"),
+    [
+        ("x.mha", b"Position = 1 2 3", "origin"),
+        ("x.mha", b"Rotation = 0 1 0 1 0 0 0 0 1", "orientation"),
+        ("x.mha", b"ElementSpacing = 1 1 2", "spacing"),
+        ("x.mha", b"Position = 0.0 0 0e0\nOrientation = 1 0 0 0 1.0 0 0 0 1", ""),
+        ("x.mha", b"ElementSize = 1 1 3", ""),  # of a voxel, beside the distance to the next
+    ],
+)
+def test_a_fact_of_geometry_that_stands_twice_is_one_fact_or_none(images, name, again, what):
+    """ITK takes the last; which of them the image was measured by, nobody knows."""
+    folder, voxels = images
+    content = (
+        (folder / name).read_bytes().replace(b"\nElementType", b"\n" + again + b"\nElementType")
+    )
+    ref = changed(folder / f"twice_{name}", content)
+    if not what:
+        np.testing.assert_array_equal(read_image(ref).voxels, voxels)
+        return
+    with pytest.raises(DataError, match=f"the {what} of the image twice") as caught:
+        read_image(ref)
+    assert caught.value.reason == "ambiguous_geometry"
+
+
 @pytest.mark.parametrize("skip", [b"byte skip: 4", b"byte skip: -1", b"line skip: 1"])
 def test_a_nrrd_that_skips_what_is_no_voxel_is_read(images, skip):
     folder, voxels = images
