@@ -109,6 +109,7 @@ CASES = Table(
         _number("flip_angle_deg", "Flip angle.", "deg"),
         _text("sex", "Patient's sex in the image headers: F, M, O."),
         _number("age_years", "Patient's age in the image headers.", "a"),
+        _text("issuer", "Keyed digests of what names who gave the identifier, where headers do."),
         _text("flags", "Comma-separated warnings about the series."),
         Column(
             "study_day",

@@ -385,6 +385,26 @@ def test_a_patient_of_another_sex_than_what_is_stored_is_another_patient(tmp_pat
         assert radlas("ingest", again, *words).data["ok"] == 1, sex
 
 
+def test_a_patient_of_another_issuer_than_what_is_stored_is_another_patient(tmp_path):
+    """Each hospital of a network exports its own folder; the names of issuers are not stored."""
+    store = tmp_path / "store"
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--engine", "serial", "--json")
+    for number, (issuer, ok) in enumerate(
+        [("", 1), ("HOSP_A", 1), ("HOSP_B", 0), ("hosp_a&1.2.3&ISO", 1), ("&1.2.4&ISO", 0)]
+    ):
+        folder = exam_of(tmp_path / ("x" * (number + 1)), IssuerOfPatientID=issuer)
+        said = radlas("ingest", folder, *words)
+        assert said.data["ok"] == ok, issuer
+        assert said.data["reasons"] == ({} if ok else {"identity_conflict": 1})
+        assert ok or "another issuer of the identifier" in said.data["cases"][0]["message"]
+    told = delta.read(open_store(store), "cases", ["issuer"]).column("issuer").to_pylist()
+    assert sorted(len((one or "").split(",")) for one in told if one) == [1, 2]
+    assert None in told
+    assert "hosp" not in str(told).lower()
+    assert "1.2.3" not in str(told)
+
+
 def test_what_is_out_of_reach_is_told_by_the_exit_code_until_it_is_there(one_pair):
     """Perhaps it is a patient whom nobody sees: who runs this every night is to hear of it."""
     folder, _, again = one_pair

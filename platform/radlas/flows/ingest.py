@@ -30,6 +30,7 @@ from radlas.ingest import IMPORTERS
 from radlas.ingest.base import ExamData, IngestRules, Scan
 from radlas.ingest.checks import roi_facts
 from radlas.ingest.files import was_changed
+from radlas.ingest.issuers import two_issuers
 from radlas.ingest.labels import ANY
 from radlas.ingest.promises import hold_to_promises
 from radlas.ingest.roi_names import RoiMap, read_roi_map
@@ -42,7 +43,7 @@ from radlas.store.clinical import newest_records, revisions
 from radlas.store.layout import Store, open_store
 from radlas.store.ledger import Recorder, standings
 from radlas.store.sources import note_source
-from radlas.store.told import told_cases, told_centres, told_sexes
+from radlas.store.told import told_cases, told_centres, told_patients
 from radlas.volumes.zarr import is_committed, roi_key, write_case
 from radlas.words import counted
 
@@ -126,9 +127,13 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     _check_spelling(config.centre, told_centres(store))
     scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
     pseudonyms = partial(pseudonym, key, "subject", config.centre)
-    told, sexes = told_cases(store), told_sexes(store)
     new_task = partial(
-        make_task, place=store.place, centre=config.centre, key=key, told=told, sexes=sexes
+        make_task,
+        place=store.place,
+        centre=config.centre,
+        key=key,
+        told=told_cases(store),
+        patients=told_patients(store),
     )
     tasks = [new_task(exam, rules) for exam in scan.exams]
     open_tasks, known = unsettled(
@@ -173,7 +178,7 @@ def work(task: IngestTask) -> dict[str, tuple[Row, ...]]:
         data = _read(task)
         hold_to_promises(data, task.exam.importer)
         _check_readers(data)
-        _check_sex(task, data)
+        _check_patient(task, data)
         commit_record = write_case(
             task.place, task.case_id, data.volume, data.rois, known=task.known
         )
@@ -302,13 +307,19 @@ def _check_readers(data: ExamData) -> None:
         raise data_error("ambiguous_roi", f"several masks are named {', '.join(doubled)}")
 
 
-def _check_sex(task: IngestTask, data: ExamData) -> None:
+def _check_patient(task: IngestTask, data: ExamData) -> None:
     """One scan sees two people in its own headers; what came before, the store alone knows."""
     sex = data.facts.get("sex")
-    if sex in {"F", "M"} and task.sexes - {sex}:
-        what = "its header states another sex than those of this patient's stored exams"
-        hint = "find out whose each is; `radlas snapshot create --cohort` leaves a stored one out"
-        raise data_error("identity_conflict", what, hint=hint)
+    if sex in {"F", "M"} and task.patient.sexes - {sex}:
+        fact = "sex"
+    elif two_issuers(task.issuer, task.patient.issuers):
+        fact = "issuer of the identifier"
+    else:
+        return
+    what = f"its header states another {fact} than those of this patient's stored exams"
+    hint = "find out whose each is: of another patient, ingest it as of a centre of its own;"
+    hint += " `radlas snapshot create --cohort` leaves a stored one out"
+    raise data_error("identity_conflict", what, hint=hint)
 
 
 ingest = Flow("ingest", IngestConfig, plan, work, commit)

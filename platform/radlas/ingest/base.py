@@ -87,6 +87,8 @@ class Exam:
         study_date: ``YYYYMMDD`` as in the headers, or empty; stored only as a day on the
             subject's own clock.
         flags: What a careful reader should know of the series: ``fewer_than_stated``.
+        issuer: Names and numbers of who gave the subject's identifier, if headers tell; stored as
+            keyed digests alone.
     """
 
     importer: str
@@ -100,6 +102,7 @@ class Exam:
     size: int = 0
     study_date: str = ""
     flags: tuple[str, ...] = ()
+    issuer: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

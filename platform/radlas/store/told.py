@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 
 from radlas.model import Row
 from radlas.store import delta
@@ -28,12 +29,27 @@ def told_cases(store: Store) -> dict[str, Told]:
     }
 
 
-def told_sexes(store: Store) -> dict[str, frozenset[str]]:
-    """What the headers of every subject's stored exams say of their sex, ``F`` or ``M``."""
-    found: dict[str, frozenset[str]] = defaultdict(frozenset)
-    for row in delta.read(store, "cases", ["subject_id", "sex"]).to_pylist():
-        found[row["subject_id"]] |= {row["sex"]} & {"F", "M"}
-    return dict(found)
+@dataclass(frozen=True)
+class ToldPatient:
+    """What the headers of a subject's stored exams say of them.
+
+    Attributes:
+        sexes: ``F`` and ``M``, if stated.
+        issuers: Keyed digests of what names who gave the identifier.
+    """
+
+    sexes: frozenset[str] = frozenset()
+    issuers: frozenset[str] = frozenset()
+
+
+def told_patients(store: Store) -> dict[str, ToldPatient]:
+    """What the tables say of every subject with an exam."""
+    sexes: dict[str, set[str]] = defaultdict(set)
+    issuers: dict[str, set[str]] = defaultdict(set)
+    for row in delta.read(store, "cases", ["subject_id", "sex", "issuer"]).to_pylist():
+        sexes[row["subject_id"]] |= {row["sex"]} & {"F", "M"}
+        issuers[row["subject_id"]] |= set((row["issuer"] or "").split(",")) - {""}
+    return {one: ToldPatient(frozenset(sexes[one]), frozenset(issuers[one])) for one in sexes}
 
 
 def told_centres(store: Store) -> set[str]:

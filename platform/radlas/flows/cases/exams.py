@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from radlas.digests import pseudonym
 from radlas.ingest.base import Exam, ExamData, IngestRules, Refusal
 from radlas.ingest.deidentify import coarse, study_day
+from radlas.ingest.issuers import is_number
 from radlas.model import Outcome, Row
 from radlas.places.place import Place
+from radlas.store.told import ToldPatient
 from radlas.volumes.record import Told
 
 # A subject's secret clock starts on any of so many days. Of a mere century of them, days near its
@@ -32,7 +34,10 @@ class IngestTask:
     study_day: int | None = None
     source: str = ""  # keyed digest of the files' identities
     known: Told | None = None  # what the tables speak of, if they know the case
-    sexes: frozenset[str] = frozenset()  # of the subject, by exams that are stored
+    patient: ToldPatient = field(
+        default_factory=ToldPatient
+    )  # by exams of the subject that are stored
+    issuer: frozenset[str] = frozenset()  # keyed digests of what names it
     feature_set: str = ""
 
 
@@ -44,7 +49,7 @@ def make_task(
     centre: str,
     key: bytes,
     told: Mapping[str, Told],
-    sexes: Mapping[str, frozenset[str]],
+    patients: Mapping[str, ToldPatient],
 ) -> IngestTask:
     """The task that reads an exam.
 
@@ -55,7 +60,7 @@ def make_task(
         centre: Whose exam it is.
         key: The site's.
         told: Of which cases tables speak already, and what they say.
-        sexes: What they say of subjects.
+        patients: What they say of subjects.
     """
     subject_id = pseudonym(key, "subject", centre, exam.subject)
     case_id = pseudonym(key, "case", centre, exam.subject, exam.series)
@@ -72,7 +77,8 @@ def make_task(
         study_day=study_day(exam.study_date, clock),
         source=pseudonym(key, "source", exam.fingerprint),
         known=told.get(case_id),
-        sexes=sexes.get(subject_id, frozenset()),
+        patient=patients.get(subject_id, ToldPatient()),
+        issuer=frozenset(_issuer_digest(key, centre, name) for name in exam.issuer),
     )
 
 
@@ -121,4 +127,11 @@ def case_row(task: IngestTask, data: ExamData, commit_record: Mapping[str, Any])
         "source_bytes": coarse(task.exam.size),
         "flags": ",".join((*task.exam.flags, *data.flags)),
         "study_day": task.study_day,
+        "issuer": ",".join(sorted(task.issuer)) or None,
     }
+
+
+def _issuer_digest(key: bytes, centre: str, name: str) -> str:
+    """A number stays a number in kind: see ``two_issuers``."""
+    digest = pseudonym(key, "issuer", centre, name)[:16]
+    return str(int(digest, 16)) if is_number(name) else f"x{digest}"

@@ -14,10 +14,10 @@ from itertools import combinations
 
 from radlas.errors import DataError
 from radlas.ingest.dicom.elements import Elements
+from radlas.ingest.issuers import issuer_names, two_issuers
 from radlas.reasons import data_error
 
 KEYWORDS = ("PatientSex", "PatientBirthDate", "PatientName", "IssuerOfPatientID", "OtherPatientIDs")
-_KINDS_OF_NUMBER = {"dns", "euid", "iso", "uuid", "guid", "hcd", "l", "m", "n", "x400", "x500"}
 # Words that anonymisers and test exams have for a name.
 _NOBODYS = set(
     "anon anonym anonymized anonymised anonymous deidentified de identified doe name no none nobody"
@@ -62,7 +62,7 @@ def _person(sex: str, birth: str, name: str, issuer: str, others: str) -> Person
         sex=sex.upper() if sex.upper() in {"F", "M"} else "",
         birth=re.sub(r"\D", "", birth),
         name=_full_name(name),
-        issuer=_issuer(issuer),
+        issuer=issuer_names(issuer) - _NOBODYS,
         others=frozenset(one.strip() for one in others.split("\\")) - {""},
     )
 
@@ -87,7 +87,8 @@ def contradiction(people: Collection[Person], *, of_issuers: bool = True) -> Dat
         people: As the headers describe them.
         of_issuers: False where who gave the identifier is not asked.
     """
-    if of_issuers and any(_two_issuers(*pair) for pair in combinations(people, 2)):
+    issuers = {one.issuer for one in people}
+    if of_issuers and any(two_issuers(*pair) for pair in combinations(issuers, 2)):
         what = "one identifier, and headers that name two issuers of it"
         return data_error("identity_conflict", what, hint=_OF_ISSUERS)
     if len({one.sex for one in people} - {""}) > 1:
@@ -105,12 +106,6 @@ def _two_people(one: Person, other: Person) -> bool:
 def _two_names(one: Person, other: Person) -> bool:
     scripts = {_is_latin(one.name), _is_latin(other.name)}  # one name may stand in two of them
     return bool(one.name and other.name) and len(scripts) == 1 and one.name.isdisjoint(other.name)
-
-
-def _two_issuers(one: Person, other: Person) -> bool:
-    """A name and a number cannot be held against each other."""
-    kinds = [set(map(_is_number, person.issuer)) for person in (one, other)]
-    return one.issuer.isdisjoint(other.issuer) and not kinds[0].isdisjoint(kinds[1])
 
 
 def _is_latin(words: Collection[str]) -> bool:
@@ -132,13 +127,3 @@ def _full_name(text: str) -> frozenset[str]:
 
 def _has_digit(word: str) -> bool:
     return any(letter.isdigit() for letter in word)
-
-
-def _is_number(word: str) -> bool:
-    return not word.strip("0123456789.")
-
-
-def _issuer(text: str) -> frozenset[str]:
-    """Name and number of an issuer, which HL7 writes as ``NAME&1.2.3&ISO``; of nobody none."""
-    parts = frozenset(" ".join(part.split()) for part in re.split(r"[&^]", text.casefold()))
-    return parts - _KINDS_OF_NUMBER - _NOBODYS - {""}

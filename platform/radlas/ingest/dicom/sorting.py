@@ -157,6 +157,7 @@ class _Desk:
             size=series.size + sum(link.mask.size for link in links),
             study_date=series.first.study_date,
             flags=self.flags.get(series.key, ()),
+            issuer=tuple(sorted({name for file in series.files for name in file.person.issuer})),
         )
 
 
