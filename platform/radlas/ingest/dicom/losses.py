@@ -20,6 +20,7 @@ METHOD, CODES = "LossyImageCompressionMethod", "DerivationCodeSequence"
 _WORDS = ("ImageType", "DerivationDescription")
 #: What ``may_be_lossy`` looks at.
 KEYWORDS = (FLAG, RATIO, METHOD, CODES, *_WORDS)
+_LARGEST = 1000
 _YES = {"01", "1", "YES", "Y", "TRUE"}
 _NO = {"", "00"}
 _LOSSY = re.compile(r"(?<!non[ -])(?<!not )(?<!no )(?<![^\W_])lossy", re.IGNORECASE)
@@ -50,7 +51,8 @@ def declared_loss(header: Dataset | Mapping[str, Any]) -> str:
     ratios = [safe_number(one) or 0.0 for one in _values(header, RATIO)]
     methods = [str(one).strip() for one in _values(header, METHOD)]
     if _text(header, FLAG).upper() in _YES or max(ratios, default=0.0) > 1:
-        return f"lossy compression, ratio {max(ratios, default=0.0) or 'unknown'}"
+        ratio = max(ratios, default=0.0)  # beyond what any is, a date or a record number
+        return f"lossy compression, ratio {ratio if 0 < ratio < _LARGEST else 'unknown'}"
     if any(methods):
         known = ", ".join(one for one in methods if one in _METHODS)
         return f"lossy compression, method {known or 'unknown'}"

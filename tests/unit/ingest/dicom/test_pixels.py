@@ -25,6 +25,7 @@ from tests.no_room import no_room
 
 from radlas.errors import DataError, WorkerError
 from radlas.ingest.base import FileRef
+from radlas.ingest.dicom.losses import declared_loss
 from radlas.ingest.dicom.pixels import check_encoding, read_frames
 from radlas.ingest.dicom.slice_file import head_of, read_slice
 from radlas.ingest.nifti.itk import read_image
@@ -207,6 +208,13 @@ def test_pixels_of_two_kinds_are_refused():
     dataset.FloatPixelData = bytes(5 * 3 * 7 * 4)
     with pytest.raises(DataError, match="pixels of 2 kinds of numbers"):
         read_frames(dataset, 5, [1])
+
+
+def test_a_ratio_that_none_is_is_not_told():
+    """A field for numbers may hold a date of birth, and messages are stored."""
+    assert declared_loss({"LossyImageCompressionRatio": "12.5"}) == "lossy compression, ratio 12.5"
+    told = declared_loss({"LossyImageCompression": "01", "LossyImageCompressionRatio": "19500203"})
+    assert told == "lossy compression, ratio unknown"
 
 
 def test_a_meaning_beyond_the_standard_is_not_told():
