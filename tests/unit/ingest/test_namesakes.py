@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import doctest
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radlas.ingest import namesakes as module
 from radlas.ingest.namesakes import namesakes
 
 NAMES = st.sets(st.text("ab12", min_size=1, max_size=4), min_size=1, max_size=6)
@@ -25,7 +22,3 @@ def test_a_name_in_capitals_or_with_another_separator_is_found_beside_itself(nam
     assert sorted(map(set, namesakes(plain | other)), key=min) == sorted(
         ({f"{name}-x", f"{name}{mark}X"} for name in names), key=min
     )
-
-
-def test_its_example_holds():
-    assert doctest.testmod(module).failed == 0
