@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from radlas.digests import pseudonym
@@ -18,6 +18,7 @@ from radlas.volumes.record import Told
 # A subject's secret clock starts on any of so many days. Of a mere century of them, days near its
 # ends would tell the dates near the ends of an archive.
 _CLOCKS = 2**40
+_UNTOLD = ToldPatient()
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,7 @@ class IngestTask:
     study_day: int | None = None
     source: str = ""  # keyed digest of the files' identities
     known: Told | None = None  # what the tables speak of, if they know the case
-    patient: ToldPatient = field(
-        default_factory=ToldPatient
-    )  # by exams of the subject that are stored
+    patient: ToldPatient = _UNTOLD  # what the subject's stored exams say of them
     issuer: frozenset[str] = frozenset()  # keyed digests of what names it
     feature_set: str = ""
 
@@ -77,7 +76,7 @@ def make_task(
         study_day=study_day(exam.study_date, clock),
         source=pseudonym(key, "source", exam.fingerprint),
         known=told.get(case_id),
-        patient=patients.get(subject_id, ToldPatient()),
+        patient=patients.get(subject_id, _UNTOLD),
         issuer=frozenset(_issuer_digest(key, centre, name) for name in exam.issuer),
     )
 

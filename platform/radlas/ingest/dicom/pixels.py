@@ -185,9 +185,10 @@ def check_syntax(dataset: Dataset, where: str = "") -> None:
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax in _LOSSLESS | NATIVE:
         return
-    if syntax is not None and "JPEG" in syntax.keyword and "Lossless" not in syntax.keyword:
-        raise data_error("lossy_pixels", f"encoded as {syntax.name}", where)
-    name = syntax.name if syntax is not None and syntax.keyword else "a private one"
+    keyword = syntax.keyword if syntax is not None else ""
+    name = syntax.name if keyword else "a private one"
+    if "JPEG" in keyword and ("Near" in keyword or "Lossless" not in keyword):
+        raise data_error("lossy_pixels", f"encoded as {name}", where)
     raise data_error("unknown_encoding", f"transfer syntax: {name}", where)
 
 

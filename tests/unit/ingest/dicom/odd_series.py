@@ -24,6 +24,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
     JPEGBaseline8Bit,
     JPEGLSLossless,
+    JPEGLSNearLossless,
     RLELossless,
     generate_uid,
 )
@@ -866,14 +867,23 @@ for _name, _expected, _tags in (
     odd(_expected)(name(_name, for_all(**_tags)))
 
 
-@odd("lossy_pixels")
-def near_lossless_under_the_name_of_lossless(series: Series) -> None:
+def _near_lossless(series: Series, syntax: UID) -> None:
     unsigned(series)
     for dataset, voxels in zip(series.datasets, series.voxels, strict=True):
         stream = jpeg_ls.encode_array(voxels.astype(np.uint16), lossy_error=3)
         dataset.PixelData = encapsulate([bytes(stream)])
         dataset["PixelData"].VR = "OB"
-        dataset.file_meta.TransferSyntaxUID = JPEGLSLossless
+        dataset.file_meta.TransferSyntaxUID = syntax
+
+
+@odd("lossy_pixels")
+def near_lossless(series: Series) -> None:
+    _near_lossless(series, JPEGLSNearLossless)
+
+
+@odd("lossy_pixels")
+def near_lossless_under_the_name_of_lossless(series: Series) -> None:
+    _near_lossless(series, JPEGLSLossless)
 
 
 @odd("lossy_pixels")
