@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,7 +53,11 @@ class Folder:
 
     def change(self, name: str, made: Callable[[bytes | None], bytes]) -> None:
         """See ``Place``."""
-        self.replace(name, made(self.read(name) if self._at(name).exists() else None))
+        try:
+            known = self.read(name)
+        except FileNotFoundError:
+            known = None
+        self.replace(name, made(known))
 
     def remove(self, name: str) -> None:
         """See ``Place``."""
@@ -61,7 +66,7 @@ class Folder:
     def names(self, folder: str = "") -> list[str]:
         """See ``Place``; what is being prepared does not count, and may vanish meanwhile."""
         found: list[str] = []
-        for here, folders, files in os.walk(self._at(folder)):
+        for here, folders, files in os.walk(self._at(folder), onerror=_unless_gone):
             folders[:] = [name for name in folders if not is_stage(name)]
             there = Path(here).relative_to(self.root)
             found += [(there / name).as_posix() for name in files if not is_stage(name)]
@@ -69,8 +74,11 @@ class Folder:
 
     def size(self, name: str) -> int | None:
         """See ``Place``."""
-        path = self._at(name)
-        return path.stat().st_size if path.is_file() else None
+        try:
+            found = self._at(name).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def sha256(self, name: str) -> str:
         """See ``Place``."""
@@ -171,3 +179,9 @@ class Folder:
             sync(temporary)
             yield temporary
         sync(self._at(name).parent)
+
+
+def _unless_gone(error: OSError) -> None:
+    """A folder that cannot be read is not empty: what it holds would not be there for anybody."""
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error
