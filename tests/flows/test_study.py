@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 
 import radlas as package
+from radlas.engine.base import Done
 from radlas.errors import ConfigError
 from radlas.flows.maps.montage import spread
+from radlas.flows.report import ReportConfig, report
 from radlas.flows.study import blocks
 from radlas.flows.study.challenge import decide
 from radlas.flows.study.protocol import class_lines, study_support, support_lines
@@ -19,9 +22,10 @@ from radlas.flows.train import TrainConfig, plan
 from radlas.learn.persist import load
 from radlas.learn.settings import Harmonise
 from radlas.learn.study import StudyConfig
+from radlas.places.folder import Folder
 from radlas.store import delta
 from radlas.store.layout import open_store
-from radlas.store.models import keep_beside, move_alias, read_card
+from radlas.store.models import json_bytes, keep_beside, move_alias, read_card
 
 from .conftest import radlas
 
@@ -136,6 +140,42 @@ def test_a_report_that_is_ended_leaves_no_page_without_what_it_names(own_store, 
     assert radlas("report", "tiny", "--store", own_store).code == 0
     assert page.exists()
     assert {"results.json", "figures/calibration.csv"} < {*kept}
+
+
+def test_wherever_a_report_is_ended_no_old_page_stands_beside_newer_numbers(own_store, monkeypatch):
+    """Its AUC is said to be that of the file beside it, and people pass on what they find."""
+    folder, config = version_of(own_store), ReportConfig(store=str(own_store), model="tiny")
+    page, numbers = folder / "report.html", folder / "results.json"
+    old = {path: path.read_bytes() for path in (page, numbers)}
+    (folder / "explanation.json").unlink()
+    planned = report.plan(config)
+    made = report.work(planned.extra)
+    new = {page: made.report.html.encode(), numbers: json_bytes(made.evidence)}
+    assert all(new[path] != old[path] for path in old)
+    replaced, ended = Folder.replace, True
+    for moment in itertools.count():
+        for path, data in old.items():
+            path.write_bytes(data)
+        left = iter(range(moment))
+
+        def end(place, name, data, left=left):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            replaced(place, name, data)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Folder, "replace", end)
+            try:
+                report.commit(config, planned, iter([Done(planned.extra, made)]))
+                ended = False
+            except KeyboardInterrupt:
+                ended = True
+        found = {path: path.read_bytes() for path in old if path.exists()}
+        assert page not in found or found in (old, new)
+        if not ended:
+            break
+    assert found == new
+    assert moment > 3
 
 
 def test_the_auc_of_the_report_is_that_of_the_rows(study_store):

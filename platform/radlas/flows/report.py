@@ -26,11 +26,12 @@ from radlas.report import checklists
 from radlas.report.render import Page, compose
 from radlas.report.thumbnail import Thumbnail
 from radlas.store.frozen import Snapshot, load_snapshot
-from radlas.store.layout import open_store
+from radlas.store.layout import Store, open_store
 from radlas.store.models import (
     EXPLANATION,
     PAGE,
     VALIDATION,
+    drop_beside,
     find_beside,
     keep_beside,
     model_folder,
@@ -81,12 +82,10 @@ def commit(
     store, version = open_store(config.store), (plan.extra.name, plan.extra.number)
     folder, size = f"{store.place}/{model_name(*version)}", 0
     for one in done:
-        found, (page, tables) = fitted_or_raise(one)
+        made = fitted_or_raise(one)
+        page = made.report.html
         size = len(page.encode())
-        for key, table in tables.items():
-            keep_beside(store, *version, f"{TABLES}/{key}.csv", table.encode())
-        keep_beside(store, *version, NUMBERS, found)
-        keep_beside(store, *version, PAGE, page.encode())  # last: who finds it finds what it names
+        _keep(store, version, made)
         if config.out is not None:
             with whole(config.out) as file:
                 file.write_text(page, encoding="utf-8")
@@ -98,6 +97,19 @@ def commit(
     )
     data = {"report": path, "results": f"{folder}/{NUMBERS}", "warnings": plainly(warnings)}
     return Report((*lines, *warnings), data)
+
+
+def _keep(store: Store, version: tuple[str, int], made: Made) -> None:
+    """Beside the model, the page last: who finds it finds what it names.
+
+    Another that is there goes first: a kill leaves no old page beside newer numbers.
+    """
+    page = made.report.html.encode()
+    drop_beside(store, *version, PAGE, unless=page)
+    for key, table in made.report.tables.items():
+        keep_beside(store, *version, f"{TABLES}/{key}.csv", table.encode())
+    keep_beside(store, *version, NUMBERS, made.evidence)
+    keep_beside(store, *version, PAGE, page)
 
 
 def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:

@@ -75,6 +75,14 @@ def keep_beside(
     store.place.replace(f"{model_name(name, number)}/{file}", data)
 
 
+def drop_beside(store: Store, name: str, number: int, file: str, *, unless: bytes) -> None:
+    """Remove a file beside a published version, if there is one; not if it holds these bytes."""
+    path = f"{model_name(name, number)}/{file}"
+    with suppress(FileNotFoundError):
+        if store.place.read(path) != unless:
+            store.place.remove(path)
+
+
 def keep_first(
     store: Store, name: str, number: int, file: str, value: Mapping[str, Any]
 ) -> dict[str, Any]:
