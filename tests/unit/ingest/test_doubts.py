@@ -110,6 +110,21 @@ def test_a_file_that_was_another_for_a_while_is_a_changed_one(how, tmp_path):
     assert was_changed(ref)
 
 
+def test_on_a_disk_that_counts_in_seconds_a_file_that_grew_is_a_changed_one(tmp_path, monkeypatch):
+    """A transfer that was still writing when it was listed: nothing of it is settled."""
+
+    def coarse(found):
+        return 2 * 10**9  # as FAT counts
+
+    monkeypatch.setattr("radlas.ingest.files._changed", coarse)
+    path = write(tmp_path / "P1_image.mha")
+    (ref,) = list_files(tmp_path).files
+    assert not was_changed(ref)
+    with path.open("ab") as stream:
+        stream.write(b"more")
+    assert was_changed(ref)
+
+
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOENT])
 @pytest.mark.parametrize("reading", [reaching, lambda: parsing("a file")])
 def test_a_disk_that_fails_while_reading_is_told_without_the_path(reading, number):
