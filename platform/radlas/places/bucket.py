@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from radlas.errors import StoreError
+from radlas.places import sealing
 from radlas.places.objects import Objects, delta_options
 from radlas.places.stages import appear, located, staged
 from radlas.places.within import within
@@ -70,6 +71,15 @@ class Bucket:
     def times(self, folder: str) -> dict[str, datetime]:
         """Every file below a folder, and when it was written, by the server's clock."""
         return self._objects.times(f"{folder}/")
+
+    def now(self) -> datetime:
+        """The server's time."""
+        asked = f".now-{uuid.uuid4().hex}"
+        self.create(asked, b"")
+        try:
+            return self._objects.written(asked)
+        finally:
+            self.remove(asked)
 
     def exchange(self, name: str, data: bytes, tag: str) -> None:
         """Replace a file that is still in the state of ``tag``; FileExistsError if it is not."""
@@ -125,9 +135,10 @@ class Bucket:
         for name in changed:
             within(self.near, name).unlink(missing_ok=True)
         self.local(changed)
-        for name in changed:
-            (tags / name).parent.mkdir(parents=True, exist_ok=True)
-            (tags / name).write_text(told[name])
+        with located(self.near):
+            for name in changed:
+                (tags / name).parent.mkdir(parents=True, exist_ok=True)
+                (tags / name).write_text(told[name])
         return self.near / folder
 
     @contextmanager
@@ -147,24 +158,12 @@ class Bucket:
             self._cache(name, lambda path: _write(path, pieces))
 
     def publish(self, prepared: Path, folder: str, seal: str) -> None:
-        """See ``Place``. Nothing vouches for files without their seal, which is written last.
-
-        Each file is made once, in one order: of two writers that prepared different things one
-        stops where they differ, though it slept while the other began. So neither changes what is
-        sealed.
-        """
-        if self.size(f"{folder}/{seal}") is not None:
-            raise FileExistsError(folder)
-        files = [path for path in sorted(prepared.rglob("*")) if path.is_file()]
-        for path in sorted(files, key=lambda path: path == prepared / seal):
-            self.create(f"{folder}/{path.relative_to(prepared).as_posix()}", path.read_bytes())
+        """See ``Place``."""
+        sealing.publish(self, prepared, folder, seal)
 
     def clear(self, folder: str, but: Path) -> None:
-        """See ``Place``: somebody may be writing these just now."""
-        for name in self.names(folder):
-            same = but / name.removeprefix(f"{folder}/")
-            if not (same.is_file() and self.read(name) == same.read_bytes()):
-                self.remove(name)
+        """See ``Place``."""
+        sealing.clear(self, folder, but)
 
     def sweep(self, folder: str) -> None:
         """See ``Place``: what is prepared lies on other machines, in their temporary folders."""

@@ -93,6 +93,11 @@ class Objects:
         """An object's bytes, counted."""
         return int(self._ask(lambda: obstore.head(self._objects, name))["size"])
 
+    def written(self, name: str) -> datetime:
+        """When an object was written, by the server's clock."""
+        found: datetime = self._ask(lambda: obstore.head(self._objects, name))["last_modified"]
+        return found
+
     def remove(self, name: str) -> None:
         """Remove an object."""
         self._ask(lambda: obstore.delete(self._objects, name))

@@ -77,7 +77,10 @@ class Place(Protocol):
         """
 
     def clear(self, folder: str, but: Path) -> None:
-        """Remove what is below a folder that is not sealed; what is as in ``but`` may stay."""
+        """Remove what is below a folder that is not sealed; what is as in ``but`` may stay.
+
+        Raises FileExistsError if another may be writing there.
+        """
 
     def sweep(self, folder: str) -> None:
         """Remove what writers that died had prepared near ``folder``; those that live keep it."""

@@ -21,7 +21,6 @@ from radlas.store.taken import locked
 
 LEASE = 120.0  # a run that is silent so long has died [s]
 _FOLDER = "locks"
-_NOW = f"{_FOLDER}/.now-"  # what the names of files begin with that ask the server for its time
 
 
 @contextmanager
@@ -124,20 +123,15 @@ def _living(place: Bucket, own: str) -> Iterator[dict[str, Any]]:
     times = place.times(_FOLDER)
     for name, time in times.items():
         fresh = own in times and (times[own] - time).total_seconds() < LEASE
-        if fresh and not name.startswith(_NOW):
+        if fresh:
             with suppress(FileNotFoundError):  # given back meanwhile
                 yield json.loads(place.read(name))
 
 
 def _age(place: Bucket, name: str) -> float:
     """How long ago a lock was renewed, by the server's own clock [s]; 0 if it is gone."""
-    asked = f"{_NOW}{uuid.uuid4().hex}"
-    place.create(asked, b"")
-    try:
-        times = place.times(_FOLDER)
-    finally:
-        place.remove(asked)
-    return (times[asked] - times.get(name, times[asked])).total_seconds()
+    times, now = place.times(_FOLDER), place.now()
+    return (now - times.get(name, now)).total_seconds()
 
 
 def _taken(place: Bucket, holders: list[str]) -> StoreError:

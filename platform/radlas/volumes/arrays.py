@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, Crc32cCodec, ZstdCodec
 
 from radlas.model import Volume
-from radlas.volumes.attributes import geometry_attributes
+from radlas.volumes.attributes import group_attributes
 from radlas.volumes.chunks import image_chunks, image_shard
 from radlas.volumes.shard import CHUNK, write_chunk, write_shard
 
@@ -28,18 +28,20 @@ _MASK_LEVEL = 3
 _FLOATS: dict[str, Any] = {"cname": "zstd", "clevel": 1}
 
 
-def write_arrays(stage: Path, volume: Volume, masks: Mapping[str, NDArray[np.bool_]]) -> None:
+def write_arrays(
+    stage: Path, volume: Volume, masks: Mapping[str, NDArray[np.bool_]], content: str
+) -> None:
     """An image and its masks as a group of arrays.
 
     Args:
         stage: A folder that is not there yet, or is empty.
         volume: The image.
         masks: By the name of their array.
+        content: Digest of what the case is.
     """
     with _one_thread():
-        group = zarr.open_group(
-            stage, mode="w", zarr_format=3, attributes=geometry_attributes(volume.geometry)
-        )
+        attributes = group_attributes(volume.geometry, content)
+        group = zarr.open_group(stage, mode="w", zarr_format=3, attributes=attributes)
         _write_image(stage, group, volume)
         for name, mask in masks.items():
             _write_mask(stage, group, f"masks/{name}", mask)

@@ -19,13 +19,17 @@ from radlas.volumes.record import unreadable
 _AXES = [{"name": name, "type": "space", "unit": "millimeter"} for name in "zyx"]
 
 
-def geometry_attributes(geometry: Geometry) -> dict[str, Any]:
-    """The attributes of a group whose array ``image`` lies on a grid."""
+def group_attributes(geometry: Geometry, content: str) -> dict[str, Any]:
+    """The attributes of a group whose array ``image`` lies on a grid.
+
+    The digest of the case's content is among them, so that this file, which is written first, is
+    another for each: of two writers who differ in a mask alone one stops at it.
+    """
     scale = {"type": "scale", "scale": list(geometry.spacing_zyx)}
     dataset = {"path": "image", "coordinateTransformations": [scale]}
     return {
         "ome": {"version": "0.5", "multiscales": [{"axes": _AXES, "datasets": [dataset]}]},
-        "radlas": {"affine_lps": geometry.affine.tolist()},
+        "radlas": {"affine_lps": geometry.affine.tolist(), "content": content},
     }
 
 

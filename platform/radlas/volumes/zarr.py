@@ -8,7 +8,6 @@ the size of its file and the checksums of the chunks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +71,7 @@ def write_case(
 
     Raises:
         DataError: ``case_conflict``: the case is stored, or was, with other content.
+        StoreError: ``locked``: another run is at it, and has not sealed it so far.
     """
     folder = volume_name(case_id)
     content = {
@@ -83,10 +83,9 @@ def write_case(
         said = f"the tables speak of this case with other {what}"
         raise data_error("case_conflict", said, f"case {case_id}")
     if not is_committed(place, case_id):
-        with place.staging(folder) as stage, suppress(FileExistsError):  # someone was faster
+        with place.staging(folder) as stage:
             _write(stage, volume, rois, content)
-            place.clear(folder, stage)  # damaged or half there: nothing vouches for what is left
-            place.publish(stage, folder, COMMIT)
+            _publish(place, stage, case_id)
     stored = read_record(place, case_id)
     if stored != content:
         raise data_error(
@@ -205,9 +204,22 @@ def verify_case(place: Place, case_id: str) -> tuple[Mapping[str, Any], Geometry
 def _write(stage: Path, volume: Volume, rois: Sequence[Roi], content: Mapping[str, Any]) -> None:
     from radlas.volumes.arrays import write_arrays  # noqa: PLC0415 - zarr is slow to import
 
-    write_arrays(stage, volume, {roi_key(roi): roi.mask for roi in rois})
+    masks = {roi_key(roi): roi.mask for roi in rois}
+    write_arrays(stage, volume, masks, digest_of(content))
     text = Record(content, file_table(Folder(stage))).text()
     (stage / COMMIT).write_text(text, encoding="utf-8")
+
+
+def _publish(place: Place, stage: Path, case_id: str) -> None:
+    folder = volume_name(case_id)
+    try:
+        place.clear(folder, stage)  # damaged or half there: nothing vouches for what is left
+        place.publish(stage, folder, COMMIT)
+    except FileExistsError:  # someone was faster
+        if not is_committed(place, case_id):
+            what = "another run is storing this case just now"
+            hint = "run again when it has ended, or in 15 minutes if it was killed"
+            raise StoreError(what, f"case {case_id}", hint, "locked") from None
 
 
 def _whole(place: Place, case_id: str, name: str) -> NDArray[Any]:

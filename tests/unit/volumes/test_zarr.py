@@ -2,9 +2,13 @@
 
 import itertools
 import os
+import queue
+import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 
 import numpy as np
 import obstore
@@ -17,10 +21,12 @@ from radlas.errors import DataError, StoreError
 from radlas.geometry import Geometry, make_geometry
 from radlas.model import Roi, Volume
 from radlas.places.folder import Folder
+from radlas.places.objects import Objects
 from radlas.places.place import open_place
 from radlas.volumes.chunks import image_chunks, image_shard
 from radlas.volumes.record import Told
 from radlas.volumes.zarr import (
+    is_committed,
     read_box,
     read_mask,
     read_rois,
@@ -174,11 +180,12 @@ def test_a_geometry_that_is_none_is_damage(old, new, place):
     assert caught.value.reason == "damaged"
 
 
-def test_what_the_tables_speak_of_is_not_replaced(place, tmp_path):
+def test_what_the_tables_speak_of_is_not_replaced(place, tmp_path, long_ago):
     volume, rois = sample()
     content = write_case(place, CASE, volume, rois)
     known = Told(content["image"], content["masks"], volume.geometry.spacing)
-    place.clear(NAME, tmp_path / "nothing")
+    with long_ago():
+        place.clear(NAME, tmp_path / "nothing")
     wider = Geometry(volume.geometry.shape, volume.geometry.affine @ np.diag([2.0, 2.0, 1.0, 1.0]))
     drawn = [replace(roi, mask=np.roll(roi.mask, 1)) for roi in rois]
     for other, what in (
@@ -249,35 +256,129 @@ def test_what_another_machines_writer_prepares_is_swept_only_when_it_is_old(tmp_
     assert not stage.exists()
 
 
-def test_a_write_that_ended_before_its_record_is_no_case_and_is_done_again(bucket):
-    """In a bucket files appear one by one; the record is the last."""
+def test_a_write_that_ended_before_its_record_is_no_case_and_is_done_again(bucket, long_ago):
+    """In a bucket files appear one by one; the record is the last. Who lives has a quarter hour."""
     place = open_place(bucket)
     place.create(f"{NAME}/image/c/0/0/0", b"half of an image")
     place.create(f"{NAME}/masks/old/c/0/0/0", b"a mask that is no more")
     with pytest.raises(StoreError, match="no such case"):
         read_volume(place, CASE)
-    write_case(place, CASE, *sample())
+    with pytest.raises(StoreError, match="another run is storing this case just now") as caught:
+        write_case(place, CASE, *sample())
+    assert caught.value.reason == "locked"
+    with long_ago():
+        write_case(place, CASE, *sample())
     verify_case(place, CASE)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_whenever_a_writer_sleeps_it_changes_nothing_that_another_stored(bucket, monkeypatch, seed):
+def in_turns(patch, writers, rng):
+    """Runs writers in threads, of whom one asks its server at a time, in an order that is drawn."""
+    asked, told = Objects._ask, queue.Queue()
+    turns = {str(number): queue.Queue() for number in range(len(writers))}
+
+    def ask_in_turn(objects, question):
+        name = threading.current_thread().name
+        if name in turns:
+            told.put((name, "asks"))
+            turns[name].get(timeout=60)
+        return asked(objects, question)
+
+    def run(name, write):
+        try:
+            write()
+        finally:
+            told.put((name, "ended"))
+
+    patch.setattr(Objects, "_ask", ask_in_turn)
+    for name, write in zip(turns, writers, strict=True):
+        threading.Thread(target=run, args=(name, write), name=name, daemon=True).start()
+    waiting = sorted(told.get(timeout=60)[0] for _ in writers)
+    name = waiting[0]
+    while waiting:
+        name = name if name in waiting and rng.random() < 0.7 else rng.choice(waiting)
+        turns[name].put("go")
+        if told.get(timeout=60)[1] == "ended":
+            waiting.remove(name)
+
+
+def changed(differs):
+    """The sample as it is, or as a source has it that was changed since."""
+    volume, rois = sample(seed=int(differs == "voxels"))
+    return volume, (Roi("edema", rois[0].mask, "x"),) if differs == "masks" else rois
+
+
+@pytest.fixture
+def long_ago(monkeypatch):
+    """What was written to a bucket is taken for that of one who died."""
+
+    @contextmanager
+    def silent():
+        with monkeypatch.context() as patch:
+            patch.setattr("radlas.places.sealing._SILENT", timedelta(0))
+            yield
+
+    return silent
+
+
+@pytest.mark.parametrize("differs", ["voxels", "masks"])
+def test_of_two_that_store_one_exam_at_once_no_mixture_is_sealed(
+    bucket, monkeypatch, long_ago, differs
+):
+    """Whoever is served first; and the next run, once all is silent, stores it or refuses it."""
+    exams = sample(), changed(differs)
+    for seed in range(12):
+        place, ended = open_place(f"{bucket}-{seed}"), list[str]()
+
+        def store(exam, place=place, ended=ended):
+            try:
+                write_case(open_place(str(place)), CASE, *exam)
+            except (DataError, StoreError) as error:
+                ended.append(error.reason)
+
+        with monkeypatch.context() as patch:
+            writers = [partial(store, exam) for exam in exams]
+            in_turns(patch, writers, np.random.default_rng(seed))
+        assert 1 <= len(ended) <= 2
+        assert set(ended) <= {"locked", "case_conflict"}
+        if is_committed(place, CASE):
+            verify_case(place, CASE)
+        with long_ago(), suppress(DataError):
+            write_case(place, CASE, *exams[0])
+        verify_case(place, CASE)
+
+
+@pytest.mark.parametrize(
+    ("differs", "sleeps"),
+    [("nothing", "before"), ("voxels", "before"), ("voxels", "after"), ("masks", "after")],
+)
+def test_whenever_a_writer_sleeps_it_changes_nothing_that_another_stored(
+    bucket, monkeypatch, long_ago, differs, sleeps
+):
     """It was taken for dead, and another stored the same exam, or one that was changed since."""
     put = obstore.put
     for moment in itertools.count():
         place = open_place(f"{bucket}-{moment}")
         left, stored = [moment], {}
 
-        def slept(*given, left=left, place=place, stored=stored, **options):
+        def sleep(left=left, place=place, stored=stored):
             left[0] -= 1
             if left[0] == -1:
-                write_case(place, CASE, *sample())
+                with long_ago():
+                    write_case(place, CASE, *sample())
                 stored |= {name: place.sha256(name) for name in place.names()}
-            return put(*given, **options)
+
+        def slept(*given, sleep=sleep, **options):
+            if sleeps == "before":
+                sleep()
+            done = put(*given, **options)
+            if sleeps == "after":
+                sleep()
+            return done
 
         with monkeypatch.context() as patch, suppress(DataError):
             patch.setattr(obstore, "put", slept)
-            write_case(place, CASE, *sample(seed))
+            patch.setattr("radlas.places.sealing._NAP", -1.0)
+            write_case(place, CASE, *changed(differs))
         if not stored:  # it had written all
             break
         assert {name: place.sha256(name) for name in place.names()} == stored
