@@ -22,7 +22,7 @@ from rich.text import Text
 from rich.traceback import Traceback
 
 from radlas.engine.base import Engine, SerialEngine
-from radlas.errors import ConfigError, RadlasError, Terminated, WorkerError
+from radlas.errors import ConfigError, RadlasError, Terminated, WorkerError, refused
 from radlas.flows.base import Flow, Listing, Plan, Report, StoreConfig
 from radlas.progress import WatchedEngine
 from radlas.registry import makers
@@ -145,9 +145,7 @@ def guarded(action: Callable[[], int], *, as_json: bool = False, again: str = _A
 def _tell_of_system(error: OSError, *, as_json: bool) -> int:
     if isinstance(error, BrokenPipeError) and _unread():
         return 1  # as Typer and Rich end it
-    hint = "check the path, the rights and the free space; running again is safe"
-    what, where = error.strerror or str(error), str(error.filename or "")
-    return _tell(RadlasError(what, where, hint, "os_error"), as_json=as_json, code=USAGE)
+    return _tell(refused(error), as_json=as_json, code=USAGE)
 
 
 def _unread() -> bool:

@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import signal
+from collections.abc import Mapping
 from typing import ClassVar, Self
+
+_LACKS = "a store needs a file system with locks and hard links: Lustre has locks by -o flock"
+_MORE_FILES = "let more files be open, as by ulimit -n 4096"
+# What to try, by the number of what the system refused.
+_REMEDIES: Mapping[int, str] = {
+    errno.EACCES: "check the rights of the folders on the way, too",
+    errno.EDQUOT: "make room there, or ask for a larger quota",
+    errno.EIO: "look at the disk or its server, and restore from a backup what it has lost",
+    errno.EMFILE: _MORE_FILES,
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENFILE: _MORE_FILES,
+    errno.ENOLCK: _LACKS,
+    errno.ENOSPC: "make room there",
+    errno.ENOSYS: _LACKS,
+    errno.EOPNOTSUPP: _LACKS,
+    errno.EPERM: "check the rights; a store needs hard links, which FAT and some shares lack",
+    errno.EROFS: "have it mounted for writing",
+    errno.ESTALE: "mount it again: its server has lost it",
+    errno.ETIMEDOUT: "look at the server that it is on",
+}
 
 
 class RadlasError(Exception):
@@ -78,3 +100,18 @@ class Terminated(KeyboardInterrupt):
     def __init__(self, number: int = signal.SIGTERM) -> None:
         super().__init__(number)
         self.number = number
+
+
+def remedy(error: BaseException) -> str:
+    """What to try if the system refused what may be sound; empty if it did not.
+
+    Libraries raise ``OSError`` for bad content as well, but without a number.
+    """
+    return _REMEDIES.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+
+
+def refused(error: OSError) -> RadlasError:
+    """What the system says of a file or folder that it does not give or take, for people."""
+    hint = remedy(error) or "check the path, the rights and the free space"
+    what, where = error.strerror or str(error), str(error.filename or "")
+    return RadlasError(what, where, f"{hint}; running again is safe", "os_error")

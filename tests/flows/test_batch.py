@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from radlas.engine.base import Done
+from radlas.engine.base import Done, measure
 from radlas.errors import StoreError
 from radlas.flows import batch
 from radlas.flows.base import Plan
@@ -83,6 +84,23 @@ def test_a_vector_of_anything_else_is_not(bad):
     fault = unstorable({"deep": ({"vector": bad},)})
     assert fault is not None
     assert "vector holds what is no list of numbers of single precision" in fault.what
+
+
+def test_whatever_ends_a_task_its_case_is_named(tmp_path):
+    """Of a disk nothing more is told than what it said: its text may hold a path."""
+    store = init_store(tmp_path / "store")
+    one, other = outcomes(store, 2)
+    full = measure(lambda _: os.write(os.open("/dev/full", os.O_WRONLY), b"x"), one.task)
+    lost = StoreError("it is away", "s3://x/y")
+    done = [full, replace(other, result=None, error=lost)]
+    report = batch.commit_batches(store, "extract", Plan(), iter(done), tolerated=0)
+    told = [case["message"].splitlines() for case in report.data["cases"]]
+    assert told[0] == [
+        "No space left on device",
+        "  in: case c0",
+        "  try: make room there; then run again",
+    ]
+    assert told[1] == ["it is away", "  in: s3://x/y"]
 
 
 def test_a_server_that_stays_away_is_not_waited_for_by_every_case(tmp_path):

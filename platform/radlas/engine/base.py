@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from radlas.errors import RadlasError, WorkerError
+from radlas.errors import RadlasError, WorkerError, remedy
 from radlas.registry import makers
 
 T = TypeVar("T")
@@ -111,7 +111,8 @@ def measure(work: Callable[[T], R], task: T) -> Done[T, R]:
     except OSError as failure:
         # Its text may hold a path, and a path a name: only what went wrong is told.
         what = os.strerror(failure.errno) if failure.errno else type(failure).__name__
-        error = WorkerError(what, hint="disk full or unreachable?", reason="os_error")
+        hint = remedy(failure) or "disk full or unreachable?"
+        error = WorkerError(what, hint=f"{hint}; then run again", reason="os_error")
     except (Exception, SystemExit) as bug:  # noqa: BLE001 - one task's bug costs that task alone, and is told
         error = WorkerError(  # nor the text of a bug: it may quote what a file says
             type(bug).__name__,

@@ -124,6 +124,8 @@ def outcome(stage: str, done: Done[T, Mapping[str, tuple[Row, ...]]]) -> Outcome
     """What became of one task: ok, the data's fault, or ours."""
     rows = done.result or {}
     error = done.error or unstorable(rows)
+    if error and not error.where:
+        error = error.at(f"case {done.task.case_id[:8]}")
     state = "ok" if error is None else "quarantined" if isinstance(error, DataError) else "failed"
     return Outcome(
         key=done.task.key,

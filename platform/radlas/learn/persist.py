@@ -13,7 +13,7 @@ from uuid import uuid4
 import pandas as pd
 
 from radlas.digests import canonical_json, file_digest
-from radlas.errors import StoreError
+from radlas.errors import StoreError, remedy
 from radlas.learn.evaluate import internal
 from radlas.learn.fitted import FittedModel
 
@@ -122,7 +122,8 @@ def _check_files(folder: Path) -> None:
         text = (folder / MANIFEST).read_text(encoding="utf-8")
         digests = json.loads(text)
     except (OSError, ValueError) as error:
-        raise StoreError(f"no readable {MANIFEST}: {error}", str(folder)) from error
+        hint = remedy(error) or _RESTORE
+        raise StoreError(f"no readable {MANIFEST}: {error}", str(folder), hint) from error
     if not isinstance(digests, dict) or set(digests) != known:
         raise StoreError(f"{MANIFEST} does not name the files of a model", str(folder))
     if text != canonical_json(digests) + "\n":

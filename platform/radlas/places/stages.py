@@ -36,7 +36,12 @@ def new_stage(parent: Path) -> tuple[Path, int]:
             held = os.open(stage, os.O_RDONLY)
         except FileNotFoundError:
             continue  # swept before it was locked
-        fcntl.flock(held, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+        except OSError:  # some file systems have no locks
+            os.close(held)
+            stage.rmdir()
+            raise
         if stage.exists():
             return stage, held
         os.close(held)
@@ -47,8 +52,8 @@ def abandoned(stage: Path) -> Iterator[bool]:
     """Whether no writer lives that prepares this folder; none can begin meanwhile."""
     try:
         held = os.open(stage, os.O_RDONLY)
-    except FileNotFoundError:
-        yield False  # published or removed just now
+    except (FileNotFoundError, PermissionError):
+        yield False  # published or removed just now; or somebody else's, in a folder of many
         return
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -59,7 +59,8 @@ def _opened(path: Path) -> IO[bytes]:
 
 def _take(stream: IO[bytes], how: int, place: Folder) -> None:
     try:
-        fcntl.flock(stream, how | fcntl.LOCK_NB)
+        with located(Path(stream.name)):  # some file systems have no locks
+            fcntl.flock(stream, how | fcntl.LOCK_NB)
     except BlockingIOError:
         stream.close()  # not to find ourselves among those who hold a lock
         raise locked(place, list(_holders(place))) from None

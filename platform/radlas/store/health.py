@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from radlas.errors import StoreError
+from radlas.errors import StoreError, refused
 from radlas.model import Row
 from radlas.store import delta
 from radlas.store.frozen import load_snapshot, snapshot_labels
@@ -97,12 +97,14 @@ def verify(store: Store) -> list[str]:
                 with _noted(damage):
                     verify_part(store.place, table, part.path)
                     whole.add(part_name(table, part.path))
-    for label in snapshot_labels(store):
-        with _noted(damage):
-            verify_snapshot(store, load_snapshot(store, label), whole)
-    for feature_set in list_recipes(store):
-        with _noted(damage):
-            load_recipe(store, feature_set)
+    with _noted(damage):
+        for label in snapshot_labels(store):
+            with _noted(damage):
+                verify_snapshot(store, load_snapshot(store, label), whole)
+    with _noted(damage):
+        for feature_set in list_recipes(store):
+            with _noted(damage):
+                load_recipe(store, feature_set)
     return list(dict.fromkeys(damage))  # a part is damaged once, whatever stands on it
 
 
@@ -112,6 +114,8 @@ def _noted(damage: list[str]) -> Iterator[None]:
         yield
     except StoreError as error:
         damage.append(str(error))
+    except OSError as error:  # a disk that fails is what people look for here
+        damage.append(str(refused(error)))
 
 
 def _check_case(store: Store, case_id: str, told: Told) -> None:

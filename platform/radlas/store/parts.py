@@ -6,6 +6,7 @@ damage to any byte of it can be told.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from radlas.digests import file_digest
-from radlas.errors import StoreError
+from radlas.errors import StoreError, remedy
 from radlas.places.place import Place
 from radlas.tables import Table
 
@@ -75,7 +76,7 @@ def read_part(place: Place, table: Table, path: str, columns: Sequence[str] | No
         here = [n for n in part.schema_arrow.names if columns is None or n in columns]
         data = part.read(columns=here)
     except (OSError, pa.ArrowInvalid) as error:
-        raise _damaged(place, table, path, f"cannot be read: {error}") from error
+        raise _unreadable(place, table, path, error) from error
     for folder in PurePosixPath(path).parts:
         name, equals, value = folder.partition("=")
         if equals and name in table.partitions and (columns is None or name in columns):
@@ -92,8 +93,7 @@ def verify_part(place: Place, table: Table, path: str) -> None:
     try:
         found = place.sha256(part_name(table, path))
     except OSError as error:
-        why = error.strerror or "it is missing"
-        raise _damaged(place, table, path, f"cannot be read: {why}") from error
+        raise _unreadable(place, table, path, error) from error
     if _name(found) != PurePosixPath(path).name:
         raise _damaged(place, table, path, "holds other bytes than were written")
 
@@ -154,6 +154,16 @@ def _write_parquet(path: Path, rows: Any) -> None:
 
 def _name(digest: str) -> str:
     return f"part-{digest[:_DIGITS]}.parquet"
+
+
+def _unreadable(place: Place, table: Table, path: str, error: Exception) -> StoreError:
+    """What the system refuses may be whole: nobody is to take a copy of yesterday for it."""
+    if hint := remedy(error):
+        what = f"a part cannot be read: {os.strerror(getattr(error, 'errno', 0))}"
+        where = getattr(error, "filename", None) or f"{place}/{part_name(table, path)}"
+        return StoreError(what, where, f"{hint}; then run again", "os_error")
+    why = getattr(error, "strerror", None) or str(error)
+    return _damaged(place, table, path, f"cannot be read: {why}")
 
 
 def _damaged(place: Place, table: Table, path: str, why: str) -> StoreError:

@@ -8,6 +8,7 @@ the files mean. Files of chunks carry checksums of their own, and are decoded to
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from radlas.digests import digest_of, from_json
-from radlas.errors import StoreError
+from radlas.errors import StoreError, remedy
 from radlas.geometry import Geometry
 from radlas.places.place import Place
 
@@ -154,7 +155,13 @@ def damaged(what: str, case_id: str, why: str = "") -> StoreError:
 
 
 def unreadable(what: str, case_id: str, error: Exception) -> StoreError:
-    """The error of a part whose reading ended in another."""
+    """The error of a part whose reading ended in another.
+
+    What the system refuses may be whole: nobody is to delete it, and ingest the exam again.
+    """
+    if isinstance(error, OSError) and (hint := remedy(error)):
+        said = f"{what} cannot be read: {os.strerror(error.errno or 0)}"
+        return StoreError(said, f"case {case_id}", f"{hint}; then run again", "os_error")
     return damaged(what, case_id, f"{type(error).__name__}: {error}")
 
 

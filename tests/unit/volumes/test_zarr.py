@@ -1,5 +1,6 @@
 """Volumes: exact, whole or absent, and every damage is found."""
 
+import errno
 import itertools
 import os
 import queue
@@ -269,6 +270,26 @@ def test_a_write_that_ended_before_its_record_is_no_case_and_is_done_again(bucke
     with long_ago():
         write_case(place, CASE, *sample())
     verify_case(place, CASE)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_what_the_system_refuses_is_not_told_as_damaged(tmp_path, monkeypatch, number):
+    """It may be whole: nobody is to delete the folder, and to ingest the exam again."""
+    place = Folder(tmp_path)
+    write_case(place, CASE, *sample())
+
+    def refuse(path):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    monkeypatch.setattr(
+        "radlas.volumes.zarr.read_record", lambda *_: {"image": "", "masks": {"tumour": ""}}
+    )
+    for read in (read_volume, read_rois):
+        with pytest.raises(StoreError, match=os.strerror(number)) as caught:
+            read(place, CASE)
+        assert caught.value.reason == "os_error"
+        assert "delete" not in caught.value.hint
 
 
 def in_turns(patch, writers, rng):
