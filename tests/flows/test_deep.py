@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -574,6 +577,31 @@ def test_a_case_that_cannot_be_mapped_takes_nothing_from_the_others(own_store):
     page = own_store / "page.html"
     assert radlas("report", "tiny", "--store", own_store, "--out", page).code == 0
     assert "no map of 1 external cases" in page.read_text()
+
+
+def test_a_mount_that_is_away_for_a_while_leaves_no_case_without_a_map_for_good(
+    own_store, monkeypatch
+):
+    """What is explained is not explained again: the same command is to go on."""
+    folder = own_store / "models" / "tiny" / "1"
+    (folder / "explanation.json").unlink()
+    validation = json.loads((folder / "validation.json").read_text())
+    cases = [row["case"] for row in validation["models"]["dlr"]["predictions"]]
+    read, away = Path.read_bytes, f"{volume_name(cases[0])}/image/"
+
+    def stale(path):
+        if away in str(path):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return read(path)
+
+    words = ("explain", "tiny", "--store", own_store, "--engine", "serial")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", stale)
+        said = radlas(*words)
+    assert said.code == 2
+    assert "cannot be read: Stale file handle" in said.err
+    assert "mount it again" in said.err
+    assert len(radlas(*words, "--json").data["cam"]["cases"]) == len(cases)
 
 
 def test_weights_are_looked_at_and_converted_on_the_command_line(tmp_path, own_weights):

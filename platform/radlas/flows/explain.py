@@ -39,6 +39,7 @@ from radlas.store.travel import merged_cases
 CAM_FOLDER = "cam"
 AWAY = "the images are at another site"
 SHOWN = 8  # patients in the montage
+_AWAY = {"bucket", "os_error"}  # reasons
 
 
 class ExplainConfig(ModelConfig):
@@ -216,7 +217,7 @@ def _kept(
     found, absent = {}, dict(asked.absent)
     for one in done:
         case = one.task.case_id
-        if case and isinstance(one.error, (DataError, StoreError)):
+        if case and one.error and _lasts(one.error):
             absent[case] = one.error.what
             continue
         found[case] = part = fitted_or_raise(one)
@@ -226,6 +227,12 @@ def _kept(
             if case in shown:
                 keep_beside(store, name, number, f"{asked.folder}/{case}.npz", picture)
     return found, absent
+
+
+def _lasts(error: Exception) -> bool:
+    """Whether it is of the case; else a server or a mount was away, and it is tried again."""
+    damage = isinstance(error, StoreError) and error.reason not in _AWAY
+    return damage or isinstance(error, DataError)
 
 
 def _nothing_new(store: Store, asked: Asked, note: str, warnings: Sequence[str]) -> Report:
