@@ -24,6 +24,33 @@ _OURS = {
     "TokenRefreshRequired": _RIGHTS,
     "XMinioStorageFull": "make room on the server; then run the same command again",
 }
+# What libraries call it where no answer came: what it means, and what to try.
+_UNMET = {
+    "UnknownIssuer|CaUsedAsEndEntity": (
+        "its certificate is signed by none whom this machine trusts",
+        "add its authority's certificate to the system's, or name the file by SSL_CERT_FILE",
+    ),
+    "ExpiredContext|certificate expired": (
+        "its certificate has expired",
+        "have the server's certificate renewed; or put this machine's clock right",
+    ),
+    "NotValidYet|certificate not valid yet": (
+        "its certificate is not valid yet",
+        "put this machine's clock right",
+    ),
+    "NotValidForName|not valid for": (
+        "its certificate is of another host",
+        "name the server in AWS_ENDPOINT_URL as its certificate does",
+    ),
+    "InvalidContentType": (
+        "it speaks no TLS",
+        "http:// in AWS_ENDPOINT_URL, if the network may see all; or its port for TLS",
+    ),
+    "ConnectionReset|reset by peer": ("it ended the connection", ""),
+    "ConnectionRefused|Connection refused": ("nobody listens there", ""),
+    "failed to lookup address": ("no such host is known", ""),
+}
+_REFUSED = re.compile(r"\b40[13] (Unauthorized|Forbidden)")  # where an answer has no body
 _PAUSES = (0.2, 1.0, 5.0)  # before an answer that broke off is asked for again [s]
 
 
@@ -58,8 +85,18 @@ def unusable(answer: str, where: str, hint: str = AWAY) -> StoreError:
     """
     said = re.split(r"<|\n", answer)[0].strip(" :")
     code, message = (_word(answer, name) for name in ("Code", "Message"))
-    words = ": ".join(filter(None, (said, code, message.rstrip("."))))
-    return StoreError(f"the bucket cannot be used: {words}", where, _OURS.get(code, hint), "bucket")
+    unmet, remedy = ("", "") if code else _unmet(answer)
+    if _REFUSED.search(said):
+        remedy = _RIGHTS
+    words = ": ".join(filter(None, (said, code, message.rstrip("."), unmet)))
+    hint = _OURS.get(code) or remedy or hint
+    return StoreError(f"the bucket cannot be used: {words}", where, hint, "bucket")
+
+
+def _unmet(answer: str) -> tuple[str, str]:
+    """Why there is no answer, and what to try, as far as a library's words tell."""
+    found = (told for name, told in _UNMET.items() if re.search(name, answer))
+    return next(found, ("", ""))
 
 
 def _word(answer: str, name: str) -> str:

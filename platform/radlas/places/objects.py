@@ -45,7 +45,10 @@ _PATIENT_LOG = {
     "backoff_config.max_backoff": "5s",
     "backoff_config.base": "3",
 }
-_WRONG = "look at AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and the key's rights"
+_WRONG = (
+    "look at AWS_ENDPOINT_URL, its http or https too, AWS_REGION, AWS_ACCESS_KEY_ID and the key's"
+    " rights"
+)
 
 
 class Objects:
@@ -123,10 +126,7 @@ class Objects:
             if not self._holds(name, data):
                 raise FileExistsError(name) from error
         except FileNotFoundError as error:
-            what = "the bucket cannot be used: there is no such bucket"
-            raise StoreError(
-                what, self.url, "make it first, or look at AWS_ENDPOINT_URL"
-            ) from error
+            raise self._without_bucket() from error
 
     def at(self, name: str, patience: timedelta = timedelta(seconds=_LONGEST)) -> Any:
         """The store of obstore for what lies below a folder, or for all if that is empty."""
@@ -165,14 +165,21 @@ class Objects:
             return answer
         except (AlreadyExistsError, PreconditionError):
             raise
-        except FileNotFoundError as error:  # it tells the server's whole answer
-            said = str(error).partition(": Error")[0]
-            raise FileNotFoundError(errno.ENOENT, said) from error
-        except BaseError as error:
-            missing = "NoSuchBucket" in str(error)
-            said = "there is no such bucket" if missing else str(error)
-            hint = AWAY if self.known else _WRONG
-            raise unusable(said, self.url, hint) from error
+        except (FileNotFoundError, BaseError) as error:
+            if "NoSuchBucket" in str(error):
+                raise self._without_bucket() from error
+            if isinstance(error, FileNotFoundError):  # it tells the server's whole answer
+                said = str(error).partition(": Error")[0]
+                raise FileNotFoundError(errno.ENOENT, said) from error
+            raise unusable(str(error), self.url, AWAY if self.known else _WRONG) from error
+
+    def _without_bucket(self) -> StoreError:
+        hint = "make it first, or look at AWS_ENDPOINT_URL"
+        if self.known:
+            hint = "it was there before: ask who removed it"
+        return StoreError(
+            "the bucket cannot be used: there is no such bucket", self.url, hint, "bucket"
+        )
 
 
 def delta_options() -> dict[str, str]:

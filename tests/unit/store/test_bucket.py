@@ -24,7 +24,7 @@ from radlas.places.bucket import Bucket
 from radlas.places.objects import Objects
 from radlas.store import delta, leases
 from radlas.store.frozen import read_snapshots
-from radlas.store.layout import init_store, open_store
+from radlas.store.layout import Store, init_store, open_store
 from radlas.store.locks import writing
 from radlas.store.log import in_plain_words
 from radlas.store.query import connect, run_sql
@@ -199,9 +199,48 @@ def test_a_key_without_rights_to_the_log_is_told_in_words():
     assert (here.value.strerror, here.value.filename) == ("odd: of a disk", "/store/log")
 
 
+UNKNOWN = """HTTP error: error sending request
+
+Debug source:
+    error: InvalidCertificate(
+        UnknownIssuer,
+    ),"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "told", "hint"),
+    [
+        (UNKNOWN, "signed by none whom this machine trusts", "SSL_CERT_FILE"),
+        ("invalid peer certificate: UnknownIssuer", "signed by none", "SSL_CERT_FILE"),
+        ("invalid peer certificate: certificate expired", "has expired", "renewed"),
+        ("error: InvalidCertificate(NotValidForNameContext", "is of another host", "ENDPOINT"),
+        ("tcp connect error: Connection refused (os error 111)", "nobody listens there", "given"),
+        ("Error performing HEAD http://x in 1ms - 403 Forbidden", "403", "renew the credentials"),
+        ("400: <Error><Code>InvalidURI</Code><Message>UnknownIssuer.", "InvalidURI", "given"),
+    ],
+)
+def test_why_there_is_no_answer_is_told_and_what_to_try(answer, told, hint):
+    """Of each it was said that nothing could be sent, and credentials were to be looked at."""
+    error = answers.unusable(answer, "s3://x/y", "as given")
+    assert told in error.what
+    assert hint in error.hint
+    assert "\n" not in error.what
+
+
+def test_a_server_without_tls_that_is_asked_by_it_is_told_as_that(bucket, monkeypatch):
+    url = os.environ["AWS_ENDPOINT_URL"]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url.replace("http://", "https://"))
+    for ask in (Bucket(bucket).names, lambda: delta.version(Store(Bucket(bucket), "", ""), "rois")):
+        with pytest.raises(StoreError, match="it speaks no TLS") as caught:
+            ask()
+        assert "http:// in AWS_ENDPOINT_URL" in caught.value.hint
+
+
 def test_a_bucket_that_is_not_there_is_named(bucket):
-    with pytest.raises(StoreError, match="there is no such bucket"):
-        init_store("s3://nobodys/store")
+    for ask in (init_store, open_store, lambda address: Bucket(address).names()):
+        with pytest.raises(StoreError, match="there is no such bucket") as caught:
+            ask("s3://nobodys/store")
+        assert "make it first" in caught.value.hint
     with pytest.raises(StoreError, match="no store here"):
         open_store(bucket)
 
