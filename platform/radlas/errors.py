@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 from collections.abc import Mapping
 from typing import ClassVar, Self
@@ -108,6 +109,12 @@ def remedy(error: BaseException) -> str:
     Libraries raise ``OSError`` for bad content as well, but without a number.
     """
     return _REMEDIES.get(error.errno or 0, "") if isinstance(error, OSError) else ""
+
+
+def remedy_told(text: str) -> str:
+    """The same, where a library tells in a text what the system said."""
+    found = (hint for number, hint in _REMEDIES.items() if os.strerror(number) in text)
+    return next(found, "")
 
 
 def refused(error: OSError) -> RadlasError:

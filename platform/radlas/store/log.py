@@ -22,7 +22,7 @@ from deltalake import CommitProperties, DeltaTable, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
-from radlas.errors import StoreError
+from radlas.errors import StoreError, remedy
 from radlas.places.answers import again_if_cut, is_cut, unusable
 from radlas.places.place import SCHEME
 from radlas.store.layout import Store
@@ -184,9 +184,9 @@ def in_plain_words(where: str) -> Iterator[None]:
         if _SERVER in text or (where.startswith(SCHEME) and isinstance(error, OSError)):
             said = text.partition(_SERVER)[2].strip(" :") or text
             raise unusable(said, where) from error
-        if isinstance(error, DeltaError):
-            raise
         number = _NUMBER.search(text)
+        if isinstance(error, DeltaError) and not (number and remedy(OSError(int(number[1]), ""))):
+            raise
         code = int(number[1]) if number else errno.EIO
         raise OSError(code, os.strerror(code) if number else text, where) from error
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import duckdb
 
-from radlas.errors import ConfigError, StoreError, WorkerError
+from radlas.errors import ConfigError, StoreError, WorkerError, remedy_told
 from radlas.store.binding import bind_tables, confine, limit_memory, restrict
 from radlas.store.layout import Store
 from radlas.store.views import VIEWS, make_late, make_views
 
-_MEMORY = "allow more by --memory, or ask for fewer columns or groups at once"
+_MEMORY = "allow more by --memory, a larger disk by TMPDIR, or ask for fewer columns or groups"
 _READS = "a query reads the store and nothing else"
 _VALUES = (
     "a list with a value for every ?, by name for every $name, or the values in the SQL itself"
@@ -120,6 +120,9 @@ def _lake_read(store: Store) -> Iterator[None]:
 
 
 def _damaged(store: Store, told: str) -> StoreError:
+    if hint := remedy_told(told):  # it may be whole
+        what = f"a file of the lake cannot be read: {told}"
+        return StoreError(what, str(store.place), f"{hint}; then run again", "os_error")
     return StoreError(
         f"a file of the lake cannot be read: {told}",
         str(store.place),

@@ -8,10 +8,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from deltalake.exceptions import DeltaError
 
 from radlas.errors import StoreError, refused, remedy
 from radlas.store import delta
@@ -20,6 +23,7 @@ from radlas.store.layout import init_store
 from radlas.store.locks import writing
 from radlas.store.models import change_json, find_json
 from radlas.store.pretraining import note_pretraining, pretraining_of
+from radlas.store.query import connect, run_sql
 from radlas.store.recipes import save_recipe
 from radlas.store.snapshots import create_snapshot
 
@@ -87,6 +91,39 @@ def test_a_part_that_is_refused_is_not_told_as_damaged(filled, monkeypatch, numb
     assert caught.value.reason == "os_error"
     assert caught.value.where == f"{filled.place}/{part_names(filled, 'cases')[0]}"
     assert "backup" not in caught.value.hint or number == errno.EIO
+
+
+@contextmanager
+def no_more_files():
+    """This process may open none."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@here
+def test_a_query_that_may_open_no_more_files_says_so(filled):
+    """A lake has hundreds of parts, and some systems let a process have 256."""
+    refused_part = pytest.raises(StoreError, match="Too many open files")
+    with refused_part as caught, connect(filled) as connection, no_more_files():
+        run_sql(connection, "select firstorder_Mean from radiomics")
+    assert "ulimit -n" in caught.value.hint
+
+
+@here
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES])
+def test_a_log_whose_disk_fails_is_not_told_as_damaged(filled, monkeypatch, number):
+    def refuse(*_, **__):
+        text = f"Kernel error: Io error: {os.strerror(number)} (os error {number})"
+        raise DeltaError(text)
+
+    monkeypatch.setattr("radlas.store.log.DeltaTable", refuse)
+    with pytest.raises(OSError, match=os.strerror(number)) as caught:
+        delta.version(filled, "cases")
+    assert caught.value.filename == f"{filled.place}/lake/cases/_delta_log"
 
 
 @here
