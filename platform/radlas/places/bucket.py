@@ -6,6 +6,7 @@ confined as ever, and need no extension.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -19,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from radlas.digests import file_digest
 from radlas.errors import StoreError
 from radlas.places import sealing
 from radlas.places.objects import Objects, delta_options
@@ -28,6 +30,7 @@ from radlas.places.within import within
 _PROBE = ".probe-"  # what the names of files begin with that ``check`` makes
 _PIECE = 2**20  # copied at once [B]
 _AT_ONCE = 8  # files fetched beside each other
+_BY_DIGEST = re.compile(r"/part-([0-9a-f]{32})\.parquet$")  # as the lake's are called
 
 
 class Bucket:
@@ -137,8 +140,9 @@ class Bucket:
         self.local(changed)
         with located(self.near):
             for name in changed:
+                tag, size = told[name].rpartition(" ")[0], (self.near / name).stat().st_size
                 (tags / name).parent.mkdir(parents=True, exist_ok=True)
-                (tags / name).write_text(told[name])
+                (tags / name).write_text(f"{tag} {size}")  # of one that broke off it fits no state
         return self.near / folder
 
     @contextmanager
@@ -228,8 +232,19 @@ class Bucket:
     def _fetch(self, name: str) -> Path:
         path = within(self.near, name)
         if not path.exists():
-            self._cache(name, lambda path: self._objects.stream(name, partial(_write, path)))
+            self._cache(name, partial(self._download, name))
         return path
+
+    def _download(self, name: str, path: Path) -> None:
+        """Fetch a file; FileNotFoundError if what is there is not what its name says.
+
+        A length that a server or a proxy claims is believed, and what is in the cache once is
+        looked at no more.
+        """
+        self._objects.stream(name, partial(_write, path))
+        named = _BY_DIGEST.search(name)
+        if named and not file_digest(path).startswith(named[1]):
+            raise FileNotFoundError(errno.ENOENT, f"{name} holds other bytes than were written")
 
     def _cache(self, name: str, fill: Callable[[Path], None]) -> None:
         """Put a file into the cache, whole or not at all."""

@@ -83,9 +83,9 @@ class Objects:
         return self._ask(lambda: take(obstore.get(self._objects, name).stream()))
 
     def tags(self, prefix: str | None) -> dict[str, str]:
-        """Every object whose name begins so, and the tag of its state."""
+        """Every object whose name begins so, and its state: its tag and how many bytes."""
         found = self._ask(lambda: obstore.list(self._objects, prefix).collect())
-        return {one["path"]: str(one["e_tag"]) for one in found}
+        return {one["path"]: f"{one['e_tag']} {one['size']}" for one in found}
 
     def times(self, prefix: str) -> dict[str, datetime]:
         """Every object whose name begins so, and when it was written, by the server's clock."""

@@ -266,6 +266,29 @@ def test_another_machine_reads_what_this_one_wrote_and_fetches_it_once(kept, tmp
     assert len(list(there.place.near.rglob("*.parquet"))) == 1
 
 
+def test_an_answer_that_is_shorter_than_the_file_is_kept_by_nobody(kept, tmp_path, monkeypatch):
+    """Of a proxy, as it may be. It stayed in the cache, and each query blamed the store for it."""
+    create_snapshot(kept, "x")
+    monkeypatch.setenv("RADLAS_HOME", str(tmp_path / "another"))
+    there, stream = open_store(str(kept.place)), Objects.stream
+
+    def shorter(objects, name, take):
+        return stream(objects, name, lambda pieces: take([b"".join(map(bytes, pieces))[:-9]]))
+
+    refused = pytest.raises(StoreError, match="holds other bytes than were written")
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "stream", shorter)
+        with refused:
+            count(there)
+        with refused:
+            delta.read(there, "cases")
+        with pytest.raises(StoreError, match="the snapshot is damaged"):
+            next(read_snapshots(there))
+    assert list(there.place.near.rglob("*part*")) == []
+    assert count(there) == 1
+    assert next(read_snapshots(there)).label == "x@1"
+
+
 def test_what_is_cached_is_on_disk_first(kept, tmp_path, monkeypatch):
     """A power cut could leave a part half there, and what has its name is looked at no more."""
     synced = []
