@@ -20,7 +20,8 @@ from radlas.learn.settings import (
     Threshold,
 )
 
-SLUG = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_LONGEST = 240  # of a name that folders are called by [bytes]
+SLUG = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{_LONGEST - 1}}}")
 CONTROL, VARIANT = "control-", "variant-"  # how names of honesty models and of variants begin
 Control = Literal["volume", "clinical", "centre", "random_weights", "permuted", "shuffled"]
 CONTROLS: tuple[Control, ...] = get_args(Control)
@@ -84,7 +85,7 @@ class StudyConfig(Config):
     @classmethod
     def _slug(cls, name: str) -> str:
         if not SLUG.fullmatch(name):
-            raise ValueError("a name holds a-z, 0-9, - and _ only")
+            raise ValueError(f"a name holds a-z, 0-9, - and _ only, and no more than {_LONGEST}")
         return name
 
     @field_validator("threshold", mode="before")
@@ -165,6 +166,8 @@ def _essence(study: StudyConfig) -> dict[str, Any]:
 def _disagreements(study: StudyConfig) -> list[str]:
     problems = []
     for model, blocks in study.models.items():
+        long = len(model.encode()) > _LONGEST
+        problems += [f"model {model} is named by more than {_LONGEST} bytes"] if long else []
         problems += [f"model {model} has no blocks"] if not blocks else []
         problems += [f"model {model} names a block twice"] if len(set(blocks)) < len(blocks) else []
         unknown = [block for block in blocks if block not in study.blocks]

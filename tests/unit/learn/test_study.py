@@ -38,6 +38,8 @@ def test_declared_values_are_compared_without_case(protocol: dict[str, Any]):
         ({"threshold": "sensitivity"}, "`value` belongs to the rule `sensitivity`"),
         ({"threshold": {"rule": "youden", "value": 0.9}}, "`value` belongs to"),
         ({"name": "My Study"}, "a-z, 0-9"),
+        ({"name": "x" * 241}, "no more than 240"),  # else told when all is fitted
+        ({"models": {"ä" * 121: ["tumour"]}}, "is named by more than 240 bytes"),
         ({"seeed": 1}, "unknown key `seeed`"),
     ],
 )
