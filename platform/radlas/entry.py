@@ -8,8 +8,8 @@ import math
 import os
 import select
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -84,13 +84,24 @@ def perform(flow: Flow[C, Any], config: C, *, engine: str = "local") -> Report:
 
 def show(report: Report, *, as_json: bool) -> int:
     """Print a report for a person, or as JSON; its exit code."""
-    if as_json:
-        print(json.dumps(plain(report.data), indent=1, default=str))
-    else:
-        console = Console(highlight=False, soft_wrap=True)
-        for line in report.lines:
-            console.print(Text(harmless(line), style="bold red" if "!!" in line else ""))
+    with printing():
+        if as_json:
+            print(json.dumps(plain(report.data), indent=1, default=str), flush=True)
+        else:
+            console = Console(highlight=False, soft_wrap=True)
+            for line in report.lines:
+                console.print(Text(harmless(line), style="bold red" if "!!" in line else ""))
     return report.exit_code
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """Say what was refused if the output is: the system names no file of it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or "what is printed"
+        raise
 
 
 def plain(value: Any) -> Any:
@@ -163,14 +174,24 @@ def _unread() -> bool:
 
 
 def _tell(error: RadlasError, *, as_json: bool, code: int) -> int:
-    if as_json:
-        fields = {"what": error.what, "where": error.where, "try": error.hint}
-        print(json.dumps({"error": {"kind": error.kind, "reason": error.reason, **fields}}))
-    else:
-        with suppress(OSError):  # the terminal was closed: nobody can be told, and the code is left
-            text = Text(f"error: {harmless(str(error))}")
-            Console(stderr=True, soft_wrap=True, highlight=False).print(text)
+    fields = {"what": error.what, "where": error.where, "try": error.hint}
+    told = {"error": {"kind": error.kind, "reason": error.reason, **fields}}
+    if as_json and _printed(json.dumps(told)):
+        return code
+    with suppress(OSError):  # the terminal was closed: nobody can be told, and the code is left
+        text = Text(f"error: {harmless(str(error))}")
+        Console(stderr=True, soft_wrap=True, highlight=False).print(text)
     return code
+
+
+def _printed(text: str) -> bool:
+    """Whether stdout took it: it may be a file on a disk that is full, and the error just that."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left for it
+        return False
+    return True
 
 
 def run(flow: Flow[C, Any], config_type: type[C]) -> None:

@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperCommand
 
 from radlas.cli.app import JsonOption, StoreOption
-from radlas.entry import guarded, plain, show
+from radlas.entry import guarded, plain, printing, show
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
 from radlas.places.stages import whole
@@ -235,7 +235,8 @@ def _give(relation: Any, format_: Format, out: Path | None) -> None:
     on_terminal = out is None and sys.stdout.isatty()
     text = _text(relation, format_, wide=not on_terminal)
     if out is None:  # coloured is nothing of it; without that, echo takes escapes out of values
-        typer.echo(harmless(text) if on_terminal else text, nl=False, color=True)
+        with printing():
+            typer.echo(harmless(text) if on_terminal else text, nl=False, color=True)
     else:
         with whole(out) as file:
             file.write_text(text, encoding="utf-8")

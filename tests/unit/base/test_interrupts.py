@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -162,3 +163,20 @@ def test_who_stops_reading_ends_a_verb_without_a_word(words, tmp_path):
         run.stdin.close()
         said = run.stderr.read()
     assert (run.returncode, said) == (1, "")
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_output_that_finds_no_room_is_told_on_stderr(tmp_path, as_json):
+    """As data it was a traceback, and the exit code that of cases in trouble."""
+    store = init_store(tmp_path / "store")
+    words = ["status", "--store", str(store.place), *["--json"] * as_json]
+    command = [sys.executable, "-c", "from radlas.cli import app; app()", *words]
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        told = subprocess.run(
+            command, check=False, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert told.returncode == 2
+    assert told.stderr.splitlines()[:2] == [
+        "error: No space left on device",
+        "  in: what is printed",
+    ]
