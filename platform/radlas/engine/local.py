@@ -18,7 +18,8 @@ from dask.system import cpu_count
 from distributed import LocalCluster
 
 from radlas.engine.gpus import GPU_SHARES, gpus, shares_of
-from radlas.errors import WorkerError
+from radlas.errors import WorkerError, remedy
+from radlas.words import counted
 
 _SETTINGS = {
     "distributed.scheduler.worker-saturation": 1.0,
@@ -84,20 +85,37 @@ def _start(workers: int) -> LocalCluster:
     with warnings.catch_warnings():
         # Its name for this process holds the machine's address, which one without a network lacks.
         warnings.filterwarnings("ignore", "Couldn't detect a suitable IP", RuntimeWarning)
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=False,
-            memory_limit=0,  # what is large is their children's
-            dashboard_address=None,
-            # A page is served all the same, and is to be in nobody's way.
-            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-            silence_logs=False,  # not until the end of its end: see above
-        )
+        try:
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=False,
+                memory_limit=0,  # what is large is their children's
+                dashboard_address=None,
+                # A page is served all the same, and is to be in nobody's way.
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+                silence_logs=False,  # not until the end of its end: see above
+            )
+        except RuntimeError as error:
+            if told := _unstarted(error, workers):
+                raise told from error
+            raise
     # What its coroutines wait for may come as they end, and its own loop would tell of it.
     if cluster.loop is not None:
         cluster.loop.asyncio_loop.set_exception_handler(_nobody)  # type: ignore[attr-defined]
     return cluster
+
+
+def _unstarted(error: BaseException, workers: int) -> WorkerError | None:
+    """Dask's error of workers that do not start, if the system refused them something."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return None
+    what = f"{counted(workers, 'worker')} could not start: {cause.strerror or cause}"
+    hint = remedy(cause) or "look at the folder for temporary files"
+    return WorkerError(what, hint=f"{hint}; or fewer workers, as local:2", reason="no_workers")
 
 
 def _nobody(loop: AbstractEventLoop, context: Mapping[str, object]) -> None:

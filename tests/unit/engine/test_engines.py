@@ -560,3 +560,23 @@ def test_an_error_that_is_kept_keeps_nothing_that_its_frames_held(around):
     (done,) = SerialEngine().map(around, [1])
     assert done.error.what == "too much"
     assert [one() for one in poison.HELD] == [None]
+
+
+def test_workers_that_may_open_too_few_files_are_told_as_that():
+    """It was a defect of radlas, with a traceback: on a machine of many cores, and few files."""
+    code = """
+import resource
+from radlas.engine.dask import DaskEngine
+from radlas.errors import WorkerError
+resource.setrlimit(resource.RLIMIT_NOFILE, (48, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+try:
+    list(DaskEngine(workers=16).map(abs, [1]))
+except WorkerError as error:
+    print(error.what, error.hint, sep=chr(10))
+"""
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    what, hint = said.stdout.splitlines()
+    assert what == "16 workers could not start: Too many open files"
+    assert "ulimit -n" in hint
+    assert "local:2" in hint
