@@ -31,9 +31,8 @@ def publish(place: Bucket, prepared: Path, folder: str, seal: str) -> None:
     files = _files(prepared, folder, seal)
     first, looked = next(iter(files)), time.time()
     for name, path in files.items():
-        if (
-            name != first and time.time() - looked > _NAP
-        ):  # it slept, and another may have begun anew
+        slept = time.time() - looked > _NAP  # and another may have begun anew
+        if slept and name != first:
             if not _holds(place, first, files[first]):
                 raise FileExistsError(folder)
             looked = time.time()
