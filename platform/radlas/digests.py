@@ -20,9 +20,13 @@ def canonical_json(value: Any) -> str:
 def from_json(text: str | bytes) -> Any:
     """What a JSON text says; ValueError if it is none, or nested deeper than anybody writes."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refused)
     except RecursionError:
         raise ValueError("nested too deep") from None
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} in it is no JSON")
 
 
 def digest_of(value: Any) -> str:

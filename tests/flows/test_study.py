@@ -268,10 +268,10 @@ def test_only_a_challenger_that_is_shown_not_to_be_worse_is_promoted(
     store, study = open_store(own_store), StudyConfig.read(study_file)
     draws = np.random.default_rng(3).uniform(0, 0.6, 60)
     rows = [
-        {"subject": f"s{i:02}", "label": i % 2, "risk": float(0.2 * (i % 2) + draw)}
+        {"subject": f"s{i:02}", "label": i % 2, "risk": float(0.5 + 0.2 * (i % 2) + draw) / 2}
         for i, draw in enumerate(draws)
     ]
-    moved = [row | {"risk": row["risk"] + gain * row["label"]} for row in rows]
+    moved = [row | {"risk": row["risk"] + gain / 2 * row["label"]} for row in rows]
     for number, predictions in ((7, rows), (8, moved)):
         found = {"models": {"dlr": {"predictions": predictions}}}
         keep_beside(store, "tiny", number, "validation.json", found)

@@ -17,11 +17,11 @@ from radlas.flows.maps.explain_case import ExplainTask, rows_of, work
 from radlas.flows.maps.montage import covers, montage, spread, without_map
 from radlas.flows.study.blocks import as_fitted
 from radlas.flows.study.networks import network_warnings, plainly
+from radlas.flows.study.published import load_model, study_of
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
 from radlas.learn.explain import deep_head, deep_parts
 from radlas.learn.fitted import FittedModel
-from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store, open_store
 from radlas.store.models import (
@@ -29,7 +29,6 @@ from radlas.store.models import (
     VALIDATION,
     find_beside,
     keep_beside,
-    model_folder,
     model_name,
     read_beside,
     read_card,
@@ -86,7 +85,7 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
         StudyError: The model takes no deep features of the region.
     """
     store, target = open_store(config.store), model_task(config)
-    study = StudyConfig.parse(read_card(store, target.name, target.number)["study"])
+    study = study_of(read_card(store, target.name, target.number))
     deep = any(study.blocks[block].deep for block in study.models[study.primary])
     wanted = config.maps if deep else 0
     known = find_beside(store, target.name, target.number, EXPLANATION)
@@ -127,7 +126,7 @@ def _maps(
     chosen: Sequence[Mapping[str, Any]],
 ) -> tuple[str, tuple[ExplainTask, ...]]:
     """The region that is mapped, and a task for each case; that of the highest risk is checked."""
-    model = load(model_folder(store, target.name, target.number) / study.primary)
+    model = load_model(store, target.name, target.number, study.primary)
     region = config.region or deep_parts(model)[0][0]
     head = _head(store, target, study, model, region)
     task = replace(_task(config, target), region=region, layer=config.layer, head=head)
@@ -185,7 +184,7 @@ def commit(
         for row in asked.chosen
         if row["case"] in found
     ]
-    primary = StudyConfig.parse(card["study"]).primary
+    primary = study_of(card).primary
     nothing = note or "the primary model has no deep block, or no map was asked for"
     result: dict[str, Any] = {
         "cam": montage(primary, asked.region, cases, note),

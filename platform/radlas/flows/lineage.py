@@ -19,7 +19,7 @@ from radlas.features.base import identity
 from radlas.flows.study.blocks import as_fitted
 from radlas.flows.study.card import training_key
 from radlas.flows.study.dataset import load_dataset
-from radlas.learn.persist import load
+from radlas.flows.study.published import load_model, study_of
 from radlas.learn.statistics.delong import auc
 from radlas.learn.study import StudyConfig
 from radlas.model import Row
@@ -30,7 +30,6 @@ from radlas.store.layout import Store
 from radlas.store.models import (
     VALIDATION,
     find_beside,
-    model_folder,
     read_card,
     resolve,
 )
@@ -78,7 +77,7 @@ def trace(store: Store, label: str, digits: str = "") -> list[Link]:
     """
     name, number = resolve(store, label)
     card = read_card(store, name, number)
-    snapshot, study = load_snapshot(store, card["snapshot"]), StudyConfig.parse(card["study"])
+    snapshot, study = load_snapshot(store, card["snapshot"]), study_of(card)
     case = _case(snapshot, digits) if digits else ""
     links = [
         *_numbers(store, name, number, case),
@@ -136,8 +135,8 @@ def _numbers(store: Store, name: str, number: int, case: str) -> Iterator[Link]:
 def _risk(store: Store, name: str, number: int, model: str, row: Row) -> Callable[[], str]:
     def compute() -> str:
         card = read_card(store, name, number)
-        study, snapshot = StudyConfig.parse(card["study"]), load_snapshot(store, card["snapshot"])
-        fitted = load(model_folder(store, name, number) / model)
+        study, snapshot = study_of(card), load_snapshot(store, card["snapshot"])
+        fitted = load_model(store, name, number, model)
         data = load_dataset(store, snapshot, study, (str(study.external_centre),))
         X = as_fitted(data.X, fitted, data.people)
         risk = float(fitted.risk(X, data.people["centre"])[row["case"]])
@@ -147,12 +146,12 @@ def _risk(store: Store, name: str, number: int, model: str, row: Row) -> Callabl
 
 
 def _models(store: Store, name: str, number: int, study: StudyConfig) -> Iterator[Link]:
-    validated = find_beside(store, name, number, VALIDATION) or {"models": {}}
+    validated: Row = find_beside(store, name, number, VALIDATION) or {"models": {}}
     for model in study.models:
         told = validated["models"].get(model, {}).get("digest", "")
 
         def compare(model: str = model, told: str = told) -> str:
-            found = load(model_folder(store, name, number) / model).digest()
+            found = load_model(store, name, number, model).digest()
             return _same(found, told or found, "figures were computed with")
 
         yield _tried("model", f"models/{name}/{number}/{model}", "every byte", compare)
@@ -181,7 +180,7 @@ def _rows(
 ) -> Iterator[tuple[Link, Row]]:
     """Every row of the case in the pinned version, computed again, in parts read to the byte."""
     for table in (TABLES["radiomics"], TABLES["deep"]):
-        for part in delta.parts(store, table.name, snapshot.versions[table.name]):
+        for part in delta.parts(store, table.name, snapshot.versions.get(table.name, -1)):
             low, high = part.cases or ("", "")
             if part.partition["feature_set"] not in feature_sets or not low <= case <= high:
                 continue

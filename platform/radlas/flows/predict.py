@@ -20,14 +20,15 @@ from radlas.flows.study.company import (
 )
 from radlas.flows.study.dataset import load_dataset
 from radlas.flows.study.networks import network_warnings, plainly
+from radlas.flows.study.published import load_model, study_of
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
 from radlas.learn.fitted import FittedModel
-from radlas.learn.persist import load
 from radlas.learn.prediction import predictions
 from radlas.learn.study import StudyConfig
+from radlas.places.documents import Document
 from radlas.store.frozen import load_snapshot
 from radlas.store.layout import Store, open_store
-from radlas.store.models import model_folder, read_card
+from radlas.store.models import read_card
 
 
 class PredictConfig(ModelConfig):
@@ -52,7 +53,7 @@ class _Published(NamedTuple):
     """A version's primary model; ``study`` is its protocol with this one model."""
 
     label: str
-    card: dict[str, Any]
+    card: Document
     study: StudyConfig
     model: FittedModel
 
@@ -87,9 +88,9 @@ def predict(config: PredictConfig) -> Report:
 
 def _published(store: Store, task: ModelTask) -> _Published:
     card = read_card(store, task.name, task.number)
-    study = StudyConfig.parse(card["study"])
+    study = study_of(card)
     alone = study.model_copy(update={"models": {study.primary: study.models[study.primary]}})
-    model = load(model_folder(store, task.name, task.number) / study.primary)
+    model = load_model(store, task.name, task.number, study.primary)
     return _Published(f"{task.name}@{task.number}", card, alone, model)
 
 

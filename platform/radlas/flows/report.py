@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
-import pandas as pd
 
 from radlas.engine.base import Done
 from radlas.flows.base import Flow, Plan, Report, check_page
 from radlas.flows.explain import CAM_FOLDER
+from radlas.flows.maps.slices import of_slice
 from radlas.flows.pages import evidence
 from radlas.flows.pages import evidence_origin as origin
 from radlas.flows.pages import evidence_validation as more
 from radlas.flows.pages.gallery import gallery
 from radlas.flows.study.networks import network_warnings, plainly
+from radlas.flows.study.published import load_model, study_of
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
-from radlas.learn.persist import load
+from radlas.learn.fitted import FittedModel
 from radlas.learn.study import StudyConfig
+from radlas.places.documents import Document
 from radlas.places.stages import whole
 from radlas.report import checklists
+from radlas.report.evidence.explanation import CamImage
 from radlas.report.render import Page, compose
 from radlas.report.thumbnail import Thumbnail
 from radlas.store.frozen import Snapshot, load_snapshot
@@ -40,6 +42,7 @@ from radlas.store.models import (
 )
 
 NUMBERS, TABLES = "results.json", "figures"
+Load = Callable[[str], FittedModel]  # a model of the version by its name
 
 
 class Made(NamedTuple):
@@ -116,13 +119,14 @@ def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
     """The evidence of one version, as ``radlas.report.evidence.page`` describes it; its images."""
     store = open_store(task.store)
     card = read_card(store, task.name, task.number)
-    study = StudyConfig.parse(card["study"])
+    study = study_of(card)
     snapshot = load_snapshot(store, card["snapshot"])
-    folder = model_folder(store, task.name, task.number)
+    load = partial(load_model, store, task.name, task.number)
     validated = find_beside(store, task.name, task.number, VALIDATION)
-    explained = find_beside(store, task.name, task.number, EXPLANATION) or {}
+    explained: dict[str, Any] = find_beside(store, task.name, task.number, EXPLANATION) or {}
     cohort = evidence.cohort(store, snapshot, study, card)
     looks = validated["look"] if validated else 0
+    trained_on = validated.get("trained_on", []) if validated else []
     label, verbs = f"{task.name}@{task.number}", _verbs(validated, explained)
     shown, pictures = gallery(store, snapshot, study, validated=validated is not None)
     found = {
@@ -131,17 +135,15 @@ def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
         "banners": origin.banners(store, card),
         **cohort,
         "gallery": shown,
-        "models": _models(folder, card, study, validated),
+        "models": _models(load, card, study, validated),
         "primary": study.primary,
         "comparisons": evidence.comparisons(validated["comparisons"]) if validated else [],
         "subgroups": evidence.subgroup_rows(validated["subgroups"]) if validated else [],
         "shap": _shap(explained, validated),
         "cam": explained.get("cam"),
         "looks": looks,
-        **_believable(folder, card, study, validated),
-        "limits": origin.limits(
-            study, card, cohort, looks, (validated or {}).get("trained_on", [])
-        ),
+        **_believable(load, card, study, validated),
+        "limits": origin.limits(study, card, cohort, looks, trained_on),
     }
     found["missing"] = _missing(study, validated, explained, found) | explained.get("missing", {})
     return {**found, "checklists": checklists.fill(found)}, pictures
@@ -175,11 +177,11 @@ def _verbs(validated: dict[str, Any] | None, explained: dict[str, Any]) -> list[
 
 
 def _believable(
-    folder: Path, card: dict[str, Any], study: StudyConfig, validated: dict[str, Any] | None
+    load: Load, card: Document, study: StudyConfig, validated: Document | None
 ) -> dict[str, Any]:
     """Support, controls, stability and what else stands beside the models' numbers."""
-    controls = {name: load(folder / name) for name in card["controls"]}
-    variants = {name: load(folder / name) for name in card.get("sensitivity", {})}
+    controls = {name: load(name) for name in card["controls"]}
+    variants = {name: load(name) for name in card.get("sensitivity", {})}
     groups = validated["subgroups"] if validated else {}
     return {
         "support": more.support(card),
@@ -188,7 +190,7 @@ def _believable(
         "folds": more.folds(card),
         "differences": more.differences(groups),
         "interactions": more.interactions(groups),
-        "stability": more.stability(load(folder / study.primary)),
+        "stability": more.stability(load(study.primary)),
         "centres": card["centres_told"],
         "harmonising": more.harmonising(
             validated["models"][study.primary] if validated else None,
@@ -200,26 +202,18 @@ def _believable(
     }
 
 
-def cam_images(task: ModelTask) -> dict[str, Any]:
+def cam_images(task: ModelTask) -> dict[str, CamImage]:
     """The slices of the Grad-CAM montage, as the flow `explain` stored them."""
     folder = model_folder(open_store(task.store), task.name, task.number) / CAM_FOLDER
-    images = {}
-    for path in sorted(folder.glob("*.npz")):
-        with np.load(path, allow_pickle=False) as stored:
-            images[path.stem] = {
-                **{name: stored[name] for name in ("image", "map", "tumour", "ring")},
-                "spacing_mm": tuple(map(float, stored["spacing_mm"])),
-                "scale_max": float(stored["scale_max"]),
-            }
-    return images
+    return {path.stem: of_slice(path) for path in sorted(folder.glob("*.npz"))}
 
 
 def _models(
-    folder: Path, card: dict[str, Any], study: StudyConfig, validated: dict[str, Any] | None
+    load: Load, card: Document, study: StudyConfig, validated: Document | None
 ) -> dict[str, Any]:
     return {
         name: evidence.model_evidence(
-            load(folder / name),
+            load(name),
             card["training"][name],
             validated["models"][name] if validated else None,
         )
@@ -227,11 +221,11 @@ def _models(
     }
 
 
-def _shap(explained: dict[str, Any], validated: dict[str, Any] | None) -> dict[str, Any] | None:
+def _shap(explained: dict[str, Any], validated: Document | None) -> dict[str, Any] | None:
     if validated is None or "shap" not in explained:
         return None
     predictions = validated["models"][explained["shap"]["model"]]["predictions"]
-    labels = pd.Series({row["case"]: row["label"] for row in predictions})
+    labels = Document({row["case"]: row["label"] for row in predictions}, validated.where)
     return evidence.shap_evidence(explained["shap"], labels)
 
 

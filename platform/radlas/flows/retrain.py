@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from radlas.engine.base import Engine, SerialEngine
-from radlas.errors import StudyError
+from radlas.errors import StoreError, StudyError
 from radlas.flows.base import Report, StoreConfig
 from radlas.flows.explain import ExplainConfig, explain
 from radlas.flows.report import ReportConfig, report
@@ -72,7 +72,7 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     values = {"store": config.store, "study": config.study, "snapshot": snapshot.label}
     trained = train(TrainConfig.parse(values), engine=engine)
     number = int(trained.data["version"])
-    decision = find_beside(store, study.name, number, DECISION)
+    decision: dict[str, Any] | None = find_beside(store, study.name, number, DECISION)
     warnings = trained.data["warnings"]
     if decision is None and (twin := _twin(store, study, number)):
         why = f"models and external rows are those of version {twin}"
@@ -124,7 +124,11 @@ def _undone(store: Store, name: str, decision: dict[str, Any]) -> bool:
 
 def _standing(store: Store, name: str, decision: dict[str, Any]) -> str:
     """The champion as it is now, and why: a person may have put another in its place since."""
-    now = champions(store, name)[-1]
+    past = champions(store, name)
+    if not past:  # a decision is there, and nobody stands
+        hint = "restore models from a backup, or radlas model promote"
+        raise StoreError("who is champion is lost", f"{store.place}, model {name}", hint)
+    now = past[-1]
     why = decision["why"] if decision["at"] > now["at"] else now["why"]
     return f"{name}@{now['version']} stands: {why}"
 

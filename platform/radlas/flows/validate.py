@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -18,10 +17,10 @@ from radlas.flows.study.controls import find_controls, only
 from radlas.flows.study.dataset import Dataset, load_dataset
 from radlas.flows.study.looks import count_look, seen_lines, trained_on
 from radlas.flows.study.networks import network_warnings, plainly
+from radlas.flows.study.published import load_model, study_of
 from radlas.flows.study.sensitivity import against, evaluated, fewer_patients, judge_variants
 from radlas.flows.train import fitted_or_raise
 from radlas.learn.evaluate import compare
-from radlas.learn.persist import load
 from radlas.learn.study import CONTROL, StudyConfig
 from radlas.learn.subgroups import subgroups
 from radlas.report.format import fixed
@@ -31,7 +30,6 @@ from radlas.store.models import (
     VALIDATION,
     find_beside,
     keep_beside,
-    model_folder,
     read_beside,
     read_card,
     resolve,
@@ -70,7 +68,7 @@ def plan(config: ModelConfig) -> Plan[ModelTask]:
         StudyError: The study names no external centre.
     """
     store, task = open_store(config.store), model_task(config)
-    study = StudyConfig.parse(read_card(store, task.name, task.number)["study"])
+    study = study_of(read_card(store, task.name, task.number))
     if study.external_centre is None:
         raise StudyError("the study names no external centre", study.name, "set external_centre")
     if find_beside(store, task.name, task.number, VALIDATION):
@@ -82,10 +80,9 @@ def work(task: ModelTask) -> dict[str, Any]:
     """Evaluate every model of the version at its locked threshold; nothing is fitted."""
     store = open_store(task.store)
     card = read_card(store, task.name, task.number)
-    study = StudyConfig.parse(card["study"])
-    folder = model_folder(store, task.name, task.number)
+    study, version = study_of(card), (task.name, task.number)
     snapshot = load_snapshot(store, card["snapshot"])
-    models = {name: load(folder / name) for name in study.models}
+    models = {name: load_model(store, *version, name) for name in study.models}
     rows = _external(store, snapshot, study)
     risks = {
         name: model.risk(as_fitted(rows.X, model, rows.people), rows.people["centre"])
@@ -98,10 +95,10 @@ def work(task: ModelTask) -> dict[str, Any]:
         "comparisons": compare(risks, rows.y, alpha=study.alpha),
         "controls": {
             name: found | {"difference": against(judged[study.primary], found, alpha=study.alpha)}
-            for name, found in _controls(store, snapshot, card, study, folder).items()
+            for name, found in _controls(store, snapshot, card, study, version).items()
         },
         "sensitivity": {
-            "variants": judge_variants(store, card, study, folder, judged[study.primary]),
+            "variants": judge_variants(store, card, study, version, judged[study.primary]),
             "patients": fewer_patients(store, snapshot, study, models[study.primary], rows),
         },
         "subgroups": {
@@ -124,7 +121,11 @@ def _external(store: Store, snapshot: Snapshot, study: StudyConfig) -> Dataset:
 
 
 def _controls(
-    store: Store, snapshot: Snapshot, card: dict[str, Any], study: StudyConfig, folder: Path
+    store: Store,
+    snapshot: Snapshot,
+    card: Mapping[str, Any],
+    study: StudyConfig,
+    version: tuple[str, int],
 ) -> dict[str, Any]:
     """The controls on the same patients; a centre alone says nothing of a centre that is new."""
     protocol = find_controls(store, snapshot.feature_sets, study).study
@@ -136,7 +137,7 @@ def _controls(
             rows = _external(store, snapshot, only(protocol, name))
         except StudyError:  # its rows are not there: the control says nothing outside
             continue
-        found[name] = evaluated(load(folder / name), rows, study, full=False)
+        found[name] = evaluated(load_model(store, *version, name), rows, study, full=False)
     return found
 
 

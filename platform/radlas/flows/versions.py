@@ -47,7 +47,7 @@ def show_version(store: Store, label: str) -> Report:
     """
     name, number = resolve(store, label)
     facts, card = _facts(store, name, number), read_card(store, name, number)
-    validated = find_beside(store, name, number, VALIDATION) or {}
+    validated: Json = find_beside(store, name, number, VALIDATION) or {}
     facts |= {
         "snapshot_id": card["snapshot_id"],
         "study_digest": card["study_digest"],

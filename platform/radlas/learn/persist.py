@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -10,16 +9,29 @@ from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pandas as pd
 
 from radlas.digests import canonical_json, file_digest
-from radlas.errors import StoreError, remedy
+from radlas.errors import RadlasError, StoreError, remedy
+from radlas.forms import TEXT
 from radlas.learn.evaluate import internal
 from radlas.learn.fitted import FittedModel
+from radlas.learn.pipeline import signature_table
+from radlas.learn.shapes import FITTED
+from radlas.places.documents import damaged, document, parsed
+from radlas.places.folder import Folder
 
 FORMAT = 2
 PIPELINE, MODEL, MANIFEST = "pipeline.skops", "model.json", "files.json"
-TABLES = ("signature", "harmonised", "oof", "folds", "frequency", "resamples")
+TABLES = {  # and the columns that are asked for, whatever else there is
+    "signature": ("feature", "block", "median", "mean", "scale", "coefficient"),
+    "harmonised": ("feature", "centre", "factor", "offset"),
+    "oof": ("case", "subject", "centre", "label", "probability"),
+    "folds": ("repeat", "fold", "auc", "features", "digest"),
+    "frequency": ("feature", "selected"),
+    "resamples": ("draw", "feature", "median", "mean", "scale", "coefficient"),
+}
 # Reviewed by hand: own steps that hold arrays and numbers and run no code when they are loaded, and
 # the imputer's dtype, which skops reads from an empty array.
 TRUSTED = (
@@ -68,10 +80,27 @@ def load(folder: Path) -> FittedModel:
             reviewed, or the pipeline is not the one the digest names.
     """
     _check_files(folder)
-    facts = json.loads((folder / MODEL).read_text(encoding="utf-8"))
+    facts = document(Folder(folder), MODEL, FITTED)
     if facts["format"] != FORMAT:
-        raise StoreError(f"model format {facts['format']}, not {FORMAT}", str(folder))
-    model = FittedModel(
+        what = f"model format {facts['format']}, not {FORMAT}"
+        raise StoreError(what, str(folder), "use the radlas that made it, or train again")
+    try:
+        model = _loaded(folder, facts)
+        digest, wrong = model.digest(), _contradiction(model)
+    except (RadlasError, MemoryError):
+        raise
+    except Exception as error:  # skops and sklearn raise what they like; the files are at fault
+        raise damaged(str(folder), f"{type(error).__name__}: {error}", _RESTORE) from error
+    if digest != facts["digest"]:
+        what = "the pipeline is not the one the digest names"
+        raise StoreError(what, str(folder), _RESTORE)
+    if wrong:
+        raise damaged(str(folder), wrong, _RESTORE)
+    return model
+
+
+def _loaded(folder: Path, facts: dict[str, Any]) -> FittedModel:
+    return FittedModel(
         study=facts["study"],
         study_digest=facts["study_digest"],
         model=facts["model"],
@@ -80,11 +109,19 @@ def load(folder: Path) -> FittedModel:
         threshold=facts["threshold"],
         centres=facts["centres"],
         stability=facts["stability"],
-        **{name: _read_table(folder / f"{name}.csv") for name in TABLES},
+        **{name: _read_table(folder / f"{name}.csv", TABLES[name]) for name in TABLES},
     )
-    if model.digest() != facts["digest"]:
-        raise StoreError("the pipeline is not the one the digest names", str(folder))
-    return model
+
+
+def _contradiction(model: FittedModel) -> str:
+    """What the digest says nothing of and pages show, where it is not of this model; in words."""
+    made, told = signature_table(model.pipeline, model.blocks), model.signature
+    numbers = list(made.columns[2:])
+    if list(made["feature"]) != list(told["feature"]) or not np.allclose(
+        made[numbers], told[numbers], rtol=1e-9, atol=0, equal_nan=True
+    ):
+        return "signature.csv is not of its pipeline"
+    return "no fold is told" if model.oof.empty or model.folds.empty else ""
 
 
 def _write(model: FittedModel, stage: Path) -> None:
@@ -119,14 +156,15 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
 def _check_files(folder: Path) -> None:
     known = {PIPELINE, MODEL, *(f"{name}.csv" for name in TABLES)}
     try:
-        text = (folder / MANIFEST).read_text(encoding="utf-8")
-        digests = json.loads(text)
-    except (OSError, ValueError) as error:
-        hint = remedy(error) or _RESTORE
-        raise StoreError(f"no readable {MANIFEST}: {error}", str(folder), hint) from error
-    if not isinstance(digests, dict) or set(digests) != known:
-        raise StoreError(f"{MANIFEST} does not name the files of a model", str(folder))
-    if text != canonical_json(digests) + "\n":
+        text = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        what = f"no readable {MANIFEST}: {error.strerror}"
+        raise StoreError(what, str(folder), remedy(error) or _RESTORE) from error
+    digests = parsed(Folder(folder), MANIFEST, text, {...: TEXT}, hint=_RESTORE)
+    if set(digests) != known:
+        what = f"{MANIFEST} does not name the files of a model"
+        raise StoreError(what, str(folder), _RESTORE)
+    if text != f"{canonical_json(digests)}\n".encode():
         raise StoreError(f"{MANIFEST} was changed", str(folder), _RESTORE)
     for name, digest in digests.items():
         if not (folder / name).is_file():
@@ -156,14 +194,15 @@ _RESTORE = "restore the folder from a copy, or train again"
 def _load_pipeline(path: Path) -> Any:
     strange = sorted(set(_skops().get_untrusted_types(file=path)) - set(TRUSTED))
     if strange:
-        raise StoreError(
-            f"the pipeline holds types that were not reviewed: {', '.join(strange)}", str(path)
-        )
+        what = f"the pipeline holds types that were not reviewed: {', '.join(strange)}"
+        raise StoreError(what, str(path), _RESTORE)
     return _skops().load(path, trusted=list(TRUSTED))
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _read_table(path: Path, wanted: tuple[str, ...]) -> pd.DataFrame:
     text = dict.fromkeys(_TEXT, "str") | dict.fromkeys(_WHOLE, "int64")
     header = pd.read_csv(path, nrows=0).columns
+    if lacking := [name for name in wanted if name not in header]:
+        raise damaged(str(path), f"it lacks the column {lacking[0]}", _RESTORE)
     types = {name: text.get(name, "float64") for name in header}
     return pd.read_csv(path, dtype=types, keep_default_na=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -173,7 +174,8 @@ def _context(evidence: Evidence, drawn: Mapping[str, Panel]) -> dict[str, Any]:
 
 
 def _yaml(values: Mapping[str, Any]) -> str:
-    text: str = yaml.safe_dump(dict(values), allow_unicode=True, sort_keys=True)
+    plain = json.loads(json.dumps(values))  # YAML knows no mapping but Python's own
+    text: str = yaml.safe_dump(plain, allow_unicode=True, sort_keys=True)
     return text
 
 

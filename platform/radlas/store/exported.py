@@ -20,10 +20,11 @@ from radlas.config import Config
 from radlas.digests import from_json
 from radlas.errors import ConfigError, StoreError
 from radlas.places.archive import unpack
+from radlas.places.documents import document, documents
 from radlas.store import delta
 from radlas.store.content import row_digests
 from radlas.store.foreign import FOREIGN, HINT, refuse_foreign, refuse_name
-from radlas.store.layout import FORMAT, HEAD, Store, document, documents, open_store
+from radlas.store.layout import FORMAT, HEAD, Store, open_store
 from radlas.store.parts import verify_part
 from radlas.store.query import connect
 from radlas.store.recipes import list_recipes, load_recipe
@@ -71,12 +72,13 @@ def _exported(folder: Path, source: Path) -> Store:
         return open_store(heads[0].parent)
     except StoreError as error:
         hint = f"nothing was merged; export it again, with a radlas of format {FORMAT}"
-        raise StoreError(error.what, str(source), hint, error.reason) from error
+        where = f"{source}: {HEAD}" if error.reason == "damage" else str(source)
+        raise StoreError(error.what, where, hint, error.reason) from error
 
 
 def tell_contents(made: Store, counts: Mapping[str, int]) -> None:
     """Say in the head what is in it: a log that lost its end, or a table, looks like fewer rows."""
-    head = document(made.place, HEAD)
+    head = document(made.place, HEAD, {})
     named = [name for folder in _FOLDERS for name in documents(made.place, folder)]
     head |= {"exported": _Contents(rows=counts, documents=tuple(sorted(named))).model_dump()}
     made.place.replace(HEAD, (json.dumps(head, indent=1) + "\n").encode())
@@ -158,10 +160,7 @@ def _count(other: Store, table: Table) -> int:
 
 
 def _refuse_fewer(other: Store, rows: Mapping[str, int]) -> None:
-    exported = document(other.place, HEAD).get("exported", {})
-    if not isinstance(exported, dict):
-        raise StoreError(f"{HEAD} is damaged: what was exported is no mapping", reason="damage")
-    told = _Contents.parse(exported, HEAD)
+    told = _Contents.parse(document(other.place, HEAD, {"exported": {}}).get("exported", {}), HEAD)
     for name, number in told.rows.items():
         if rows.get(name, 0) < number:
             what = f"{number} rows of {name} were exported, and {rows.get(name, 0)} are in it"

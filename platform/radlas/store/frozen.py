@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from radlas.errors import ConfigError, StoreError
-from radlas.store.layout import Store, documents
+from radlas.forms import misfit
+from radlas.places.documents import damaged, documents, held
+from radlas.store.layout import Store
+from radlas.store.shapes import SNAPSHOT
 
 _FOLDER = "snapshots"
 
@@ -133,10 +136,20 @@ def _load(store: Store, path: str) -> Snapshot:
 
 
 def _parsed(store: Store, path: str, text: bytes) -> Snapshot:
+    where = f"{store.place}/{path}"
     try:
-        return _FILE.validate_json(text)
+        found = _FILE.validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        what = ": ".join([*map(str, first["loc"]), first["msg"]])
-        where = f"{store.place}/{path}"
-        raise StoreError(f"the snapshot is damaged: {what}", where, "restore it") from error
+        raise damaged(where, ": ".join([*map(str, first["loc"]), first["msg"]])) from error
+    told = {name: getattr(found, name) for name in SNAPSHOT}
+    try:
+        told = {name: held(value, where) for name, value in told.items()}
+        wrong = misfit(told, SNAPSHOT)
+    except ValueError as error:
+        raise damaged(where, str(error)) from error
+    if wrong:
+        raise damaged(where, wrong)
+    if found.label != PurePosixPath(path).stem:
+        raise damaged(where, f"it says that it is {found.label}", "give it that name again")
+    return replace(found, **told)

@@ -9,17 +9,20 @@ import re
 import secrets
 import uuid
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from shlex import quote
-from typing import IO, Any
+from typing import IO
 
-from radlas.digests import from_json, pseudonym
+from radlas.digests import pseudonym
 from radlas.errors import StoreError
+from radlas.forms import FLAG, TEXT
+from radlas.places.documents import damaged, document
 from radlas.places.place import Place, open_place
 from radlas.places.stages import located, sync
 
 FORMAT = 4
 HEAD = "radlas.json"
+_HEAD = {"store_id": TEXT, "key_check": TEXT, "features_only": FLAG, "exported": {}}
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,9 @@ class Store:
             ) from None
         except ValueError:
             raise StoreError(
-                "not a site key: expected hexadecimal digits", str(self.key_path)
+                "not a site key: expected hexadecimal digits",
+                str(self.key_path),
+                "restore the key file, or name it with RADLAS_KEY",
             ) from None
         if _check(key) != self.key_check:
             raise StoreError(
@@ -154,60 +159,21 @@ def open_store(address: str | Path) -> Store:
     """
     place = open_place(address)
     try:
-        head = from_json(place.read(HEAD))
+        head = document(place, HEAD, _HEAD)
     except FileNotFoundError:
         raise StoreError(
             "no store here", str(place), f"make one: radlas init {quote(str(place))}"
         ) from None
-    except ValueError as error:
-        raise _damaged(place, str(error)) from error
-    if not isinstance(head, dict):
-        raise _damaged(place, "it is no mapping")
     if head.get("format") != FORMAT:
         raise StoreError(
             f"format {head.get('format')}, this radlas reads {FORMAT}",
             str(place),
             "use the radlas that made it, or ingest the sources into a new store",
         )
-    try:
-        found = Store(place, head["store_id"], head["key_check"], head.get("features_only", False))
-    except KeyError as missing:
-        raise _damaged(place, f"it lacks {missing}") from None
     # It names files, and the head of an export is another's: as `../..` it would name any file.
-    if not re.fullmatch("[0-9a-f]{32}", str(found.store_id)):
-        raise _damaged(place, "its store id is not 32 hexadecimal digits")
-    return found
-
-
-def _damaged(place: Place, why: str) -> StoreError:
-    return StoreError(f"{HEAD} is damaged: {why}", str(place), "restore it from a backup")
-
-
-def documents(place: Place, folder: str) -> list[str]:
-    """The JSON files that the store keeps in a folder.
-
-    File managers leave files there of which the store knows nothing: ``.DS_Store``, ``._x.json``.
-    """
-    names = (PurePosixPath(name) for name in place.names(folder))
-    return [str(name) for name in names if name.suffix == ".json" and name.name[0] != "."]
-
-
-def document(place: Place, name: str) -> Any:
-    """What a JSON file of the store says; FileNotFoundError if there is none.
-
-    Raises:
-        StoreError: It is damaged.
-    """
-    return parsed(place, name, place.read(name))
-
-
-def parsed(place: Place, name: str, data: bytes) -> Any:
-    """The same, of its bytes."""
-    try:
-        return from_json(data)
-    except ValueError as error:
-        what, where = f"damaged: {error}", f"{place}/{name}"
-        raise StoreError(what, where, "restore it from a backup", "damage") from error
+    if not re.fullmatch("[0-9a-f]{32}", head["store_id"]):
+        raise damaged(head.where, "its store id is not 32 hexadecimal digits")
+    return Store(place, head["store_id"], head["key_check"], head.get("features_only", False))
 
 
 def _key_path(place: Place) -> Path:

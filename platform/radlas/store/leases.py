@@ -16,11 +16,14 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from radlas.errors import StoreError
+from radlas.forms import FLAG, TEXT
 from radlas.places.bucket import Bucket
+from radlas.places.documents import parsed
 from radlas.store.taken import locked
 
 LEASE = 120.0  # a run that is silent so long has died [s]
 _FOLDER = "locks"
+_LOCK = {"told": TEXT, "alone": FLAG}
 
 
 @contextmanager
@@ -75,7 +78,7 @@ class _Lease:
         try:
             data, tag = self._place.read_tagged(self.name)
             if _age(self._place, self.name) < LEASE:
-                raise _taken(self._place, [json.loads(data)["told"]])
+                raise _taken(self._place, [_parsed(self._place, self.name, data)["told"]])
             self._place.exchange(self.name, self._text(), tag)
         except (FileNotFoundError, FileExistsError):
             raise _taken(self._place, []) from None
@@ -111,7 +114,8 @@ class _Lease:
             data, tag = self._place.read_tagged(self.name)
         except FileNotFoundError:
             return None
-        return tag if json.loads(data)["told"] == self._facts["told"] else None
+        told = _parsed(self._place, self.name, data)["told"]
+        return tag if told == self._facts["told"] else None
 
     def _text(self) -> bytes:
         """Each time another, so that its tag names one state of it."""
@@ -125,7 +129,11 @@ def _living(place: Bucket, own: str) -> Iterator[dict[str, Any]]:
         fresh = own in times and (times[own] - time).total_seconds() < LEASE
         if fresh:
             with suppress(FileNotFoundError):  # given back meanwhile
-                yield json.loads(place.read(name))
+                yield _parsed(place, name, place.read(name))
+
+
+def _parsed(place: Bucket, name: str, data: bytes) -> Any:
+    return parsed(place, name, data, _LOCK, hint="remove it, once nobody writes to the store")
 
 
 def _age(place: Bucket, name: str) -> float:

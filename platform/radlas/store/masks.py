@@ -8,8 +8,10 @@ from contextlib import suppress
 from typing import Any
 
 from radlas.digests import digest_of
-from radlas.errors import ConfigError, StoreError
-from radlas.store.layout import Store, document
+from radlas.errors import ConfigError
+from radlas.places.documents import damaged, document
+from radlas.store.layout import Store
+from radlas.store.shapes import MASK
 
 _FOLDER = "stable_features"
 _DIGITS = 16
@@ -33,10 +35,10 @@ def load_mask(store: Store, digest: str) -> dict[str, Any]:
     """
     name = f"{_FOLDER}/{digest}.json"
     try:
-        mask: dict[str, Any] = document(store.place, name)
+        mask: dict[str, Any] = document(store.place, name, MASK)
     except FileNotFoundError:
         where = str(store.place)
         raise ConfigError(f"no mask {digest!r}", where, "radlas stability makes one") from None
     if digest_of(mask)[:_DIGITS] != digest:
-        raise StoreError("the mask is not what its digest says", f"{store.place}/{name}")
+        raise damaged(f"{store.place}/{name}", "the mask is not what its digest says")
     return mask

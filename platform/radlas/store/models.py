@@ -10,7 +10,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from radlas.errors import ConfigError, StoreError
-from radlas.store.layout import Store, document, parsed
+from radlas.forms import Form
+from radlas.places.documents import Document, document, parsed
+from radlas.store.layout import Store
+from radlas.store.shapes import REGISTRY
 
 CARD = "version.json"
 VALIDATION, EXPLANATION, DECISION = "validation.json", "explanation.json", "decision.json"
@@ -52,17 +55,17 @@ def find_version(store: Store, name: str, key: str) -> int | None:
     return None
 
 
-def read_card(store: Store, name: str, number: int) -> dict[str, Any]:
+def read_card(store: Store, name: str, number: int) -> Document:
     """What a version was made from and what it holds."""
     return read_beside(store, name, number, CARD)
 
 
-def find_beside(store: Store, name: str, number: int, file: str) -> dict[str, Any] | None:
+def find_beside(store: Store, name: str, number: int, file: str) -> Document | None:
     """A JSON file that a later verb kept beside a version, if it did."""
     return find_json(store, f"{model_name(name, number)}/{file}")
 
 
-def read_beside(store: Store, name: str, number: int, file: str) -> dict[str, Any]:
+def read_beside(store: Store, name: str, number: int, file: str) -> Document:
     """The same, where it must be there; StoreError if it is not."""
     return read_json(store, f"{model_name(name, number)}/{file}")
 
@@ -85,7 +88,7 @@ def drop_beside(store: Store, name: str, number: int, file: str, *, unless: byte
 
 def keep_first(
     store: Store, name: str, number: int, file: str, value: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> Document:
     """Put a JSON file beside a published version, if there is none; the one that is there then."""
     with suppress(FileExistsError):
         store.place.create(f"{model_name(name, number)}/{file}", json_bytes(value))
@@ -164,8 +167,8 @@ def read_alias(store: Store, name: str) -> int | None:
 
 def champions(store: Store, name: str) -> list[dict[str, Any]]:
     """Who was champion since when and why, ``version at why``; the last one is it."""
-    found = find_json(store, _alias_name(name)) or {"history": []}
-    return list(found["history"])
+    found = find_json(store, _alias_name(name))
+    return list(found["history"]) if found else []
 
 
 def move_alias(store: Store, name: str, number: int, why: str, *, after: int | None = None) -> None:
@@ -192,20 +195,20 @@ def move_alias(store: Store, name: str, number: int, why: str, *, after: int | N
     change_json(store, _alias_name(name), moved)
 
 
-def find_json(store: Store, name: str) -> dict[str, Any] | None:
+def find_json(store: Store, name: str) -> Document | None:
     """A JSON file of the registry, if it is there.
 
     Raises:
         StoreError: It is damaged.
     """
     try:
-        value = document(store.place, name)
+        found: Document = document(store.place, name, _form(name))
     except FileNotFoundError:
         return None
-    return _mapping(store, name, value)
+    return found
 
 
-def read_json(store: Store, name: str) -> dict[str, Any]:
+def read_json(store: Store, name: str) -> Document:
     """A JSON file of the registry.
 
     Raises:
@@ -228,17 +231,15 @@ def change_json(
     """
 
     def changed(data: bytes | None) -> bytes:
-        known = None if data is None else _mapping(store, name, parsed(store.place, name, data))
+        known = None if data is None else parsed(store.place, name, data, _form(name))
         return json_bytes(made(known))
 
     store.place.change(name, changed)
 
 
-def _mapping(store: Store, name: str, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        where, hint = f"{store.place}/{name}", "restore it from a backup"
-        raise StoreError("damaged: it is no mapping", where, hint, "damage")
-    return value
+def _form(name: str) -> Form:
+    """Of a file, by the first word of its name: ``explanation-whole-layer3.json`` is one, too."""
+    return REGISTRY[PurePosixPath(name).stem.partition("-")[0]]
 
 
 def json_bytes(value: Mapping[str, Any]) -> bytes:

@@ -14,9 +14,9 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
-from radlas.digests import from_json
-from radlas.errors import StoreError
-from radlas.store.layout import Store, documents
+from radlas.features.notes import NOTE
+from radlas.places.documents import document, documents
+from radlas.store.layout import Store
 
 _FOLDER = "pretraining"
 _LISTS = ("centres", "subjects", "images", "recast")  # of which notes together know more
@@ -90,28 +90,12 @@ def _notes(store: Store, digests: Collection[str] | None) -> dict[str, dict[str,
     found: dict[str, list[dict[str, Any]]] = {}
     for name in documents(store.place, _FOLDER):
         weights = PurePosixPath(name).stem.partition("-")[0]
-        found.setdefault(weights, []).append(_read(store, name))
+        found.setdefault(weights, []).append(document(store.place, name, NOTE))
     return {
         digest: note
         for digest, note in ((digest, united(notes)) for digest, notes in found.items())
         if digests is None or not {digest, *note.get("recast", ())}.isdisjoint(digests)
     }
-
-
-def _read(store: Store, name: str) -> dict[str, Any]:
-    try:
-        note = from_json(store.place.read(name))
-    except ValueError:
-        note = None
-    lists = [note.get(key, []) for key in _LISTS] if isinstance(note, dict) else [None]
-    if not all(isinstance(one, list) and all(isinstance(s, str) for s in one) for one in lists):
-        raise StoreError(
-            "this is no note of what a network has seen",
-            f"{store.place}/{name}",
-            "restore the file, or export again where it came from",
-            "damage",
-        )
-    return dict(note)
 
 
 def _text(note: Mapping[str, Any]) -> bytes:

@@ -11,7 +11,9 @@ from typing import Any
 from radlas.digests import canonical_json
 from radlas.errors import ConfigError, StoreError
 from radlas.features.base import identity
-from radlas.store.layout import Store, document, documents
+from radlas.places.documents import document, documents
+from radlas.store.layout import Store
+from radlas.store.shapes import RECIPE
 
 _FOLDER = "feature_sets"
 
@@ -38,16 +40,11 @@ def load_recipe(store: Store, feature_set: str) -> dict[str, Any]:
         StoreError: It is damaged.
     """
     try:
-        recipe = document(store.place, _name(feature_set))
+        recipe: dict[str, Any] = document(store.place, _name(feature_set), RECIPE)
     except FileNotFoundError:
         known = ", ".join(list_recipes(store)) or "none yet; run radlas extract"
         where = str(store.place)
         raise ConfigError(f"no feature set {feature_set!r}", where, f"there are: {known}") from None
-    if not isinstance(recipe, dict) or not all(
-        isinstance(recipe.get(part, {}), dict) for part in ("settings", "versions", "provenance")
-    ):
-        where = f"{store.place}/{_name(feature_set)}"
-        raise StoreError("this is no recipe", where, "restore it from a backup", "damage")
     return recipe
 
 

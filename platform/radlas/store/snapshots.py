@@ -126,13 +126,13 @@ def verify_snapshot(store: Store, snapshot: Snapshot, whole: set[str] | None = N
         for table, at in snapshot.versions.items()
     }
     for table, frozen in snapshot.parts.items():
-        if logged[table] != list(frozen):
+        if logged.get(table) != list(frozen):
             raise StoreError(
                 f"the log of {table} names other parts than were frozen", where, restore
             )
     whole = set() if whole is None else whole
     for name in snapshot.tables:
-        for path in logged[name]:
+        for path in logged.get(name, ()):
             if part_name(TABLES[name], path) not in whole:
                 verify_part(store.place, TABLES[name], path)
                 whole.add(part_name(TABLES[name], path))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from radlas.digests import canonical_json
+from radlas.digests import canonical_json, from_json
 from radlas.errors import StoreError
 from radlas.places.stages import appear
 from radlas.store.layout import Store
@@ -55,7 +55,7 @@ def read_sources(store: Store) -> list[dict[str, Any]]:
     """
     path = book_path(store)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = from_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
     except ValueError as error:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from radlas.errors import StoreError
+from radlas.places.documents import document, documents, parsed
 from radlas.places.place import open_place
 from radlas.places.stages import located, staged, sync
 from radlas.store import delta
@@ -26,10 +27,11 @@ from radlas.store.compact import compact
 from radlas.store.content import key_digests
 from radlas.store.exported import opened, refuse_bucket, refuse_damage, stored_rows, tell_contents
 from radlas.store.frozen import Snapshot, save_snapshot
-from radlas.store.layout import Store, document, documents, open_store, parsed, write_head
+from radlas.store.layout import Store, open_store, write_head
 from radlas.store.pretraining import carry_notes, digests_of
 from radlas.store.query import connect
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe
+from radlas.store.shapes import MERGE
 from radlas.store.snapshots import open_snapshot
 from radlas.tables import ROW_DIGEST, TABLES
 from radlas.volumes.zarr import is_committed
@@ -131,7 +133,7 @@ def merged_cases(store: Store) -> frozenset[str]:
         return frozenset(delta.read(store, "cases", ["case_id"]).column("case_id").to_pylist())
     found: set[str] = set()
     for name in documents(store.place, "merges"):
-        found.update(document(store.place, name)["cases"])
+        found.update(document(store.place, name, MERGE)["cases"])
     cases = sorted(found)
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         here = list(threads.map(lambda case: is_committed(store.place, case), cases))
@@ -203,7 +205,7 @@ def _note(store: Store, other: Store, done: Mapping[str, Mapping[str, int]]) -> 
     cases = delta.read(other, "cases", ["case_id"]).column("case_id").to_pylist()
 
     def noted(data: bytes | None) -> bytes:
-        known = [] if data is None else parsed(store.place, name, data)["cases"]
+        known = [] if data is None else parsed(store.place, name, data, MERGE)["cases"]
         note: dict[str, Any] = {
             "store_id": other.store_id,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),

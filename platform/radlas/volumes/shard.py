@@ -8,7 +8,6 @@ reads parts of what is written here, and in the tests all of it.
 from __future__ import annotations
 
 import itertools
-import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,8 @@ import google_crc32c
 import numpy as np
 from numcodecs import Blosc, Zstd, blosc
 from numpy.typing import NDArray
+
+from radlas.digests import from_json
 
 CHUNK = "c/0/0/0"  # where zarr looks for the only chunk, or shard, of an array
 _BYTES = [{"name": "bytes", "configuration": {"endian": "little"}}]
@@ -77,7 +78,7 @@ def read_array(metadata: bytes, content: bytes) -> NDArray[Any]:
     Raises:
         ValueError, KeyError, RuntimeError: The files are damaged, or of another form.
     """
-    told = json.loads(metadata)
+    told = from_json(metadata)
     shape, dtype = tuple(told["shape"]), np.dtype(told["data_type"]).newbyteorder("<")
     codecs = told["codecs"]
     if codecs[0]["name"] != "sharding_indexed":

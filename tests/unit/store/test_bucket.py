@@ -510,8 +510,9 @@ def test_snapshots_are_fetched_once_however_often_they_are_listed(kept, monkeypa
         patch.setattr(Bucket, "read", None)
         assert [*read_snapshots(kept)] == first
     assert [one.label for one in first] == ["x@1", "y@1"]
-    kept.place.replace("snapshots/x@1.json", kept.place.read("snapshots/y@1.json"))
-    assert [one.label for one in read_snapshots(kept)] == ["y@1", "y@1"], "as it is there now"
+    text = kept.place.read("snapshots/x@1.json").replace(first[0].created_at.encode(), b"now")
+    kept.place.replace("snapshots/x@1.json", text)
+    assert [one.created_at for one in read_snapshots(kept)] == ["now", first[1].created_at]
 
 
 def test_a_bucket_that_lists_names_outside_of_it_removes_and_writes_nothing_here(kept, monkeypatch):

@@ -184,7 +184,7 @@ def test_an_unknown_label_lists_what_there_is(filled):
 def test_a_damaged_snapshot_file_is_named(filled):
     create_snapshot(filled, "x")
     filled.place.replace(SNAPSHOT, b'{"name": "x"}')
-    with pytest.raises(StoreError, match="the snapshot is damaged"):
+    with pytest.raises(StoreError, match="damaged: "):
         load_snapshot(filled, "x")
 
 
@@ -332,11 +332,26 @@ def test_a_snapshot_binds_no_file_outside_of_its_store(filled, tmp_path):
         {"validation": []},
         {"name": None},
         {"more": 1},
+        {"versions": {"cases": -2}},
+        {"versions": {"nothing": 1}},
+        {"counts": {"a": {"cases": -3, "subjects": 1}}},
+        {"tables": {"nothing": {"rows": 1, "digest": ""}}},
+        {"validation": {"findings": [{"examples": 3}]}},
     ],
 )
 def test_a_snapshot_of_another_form_is_told_as_damaged(filled, change):
     create_snapshot(filled, "x")
     frozen = json.loads(filled.place.read(SNAPSHOT)) | change
     overwrite(filled, SNAPSHOT, json.dumps(frozen).encode())
-    with pytest.raises(StoreError, match=f"the snapshot is damaged: {next(iter(change))}"):
+    with pytest.raises(StoreError, match=f"damaged: `?{next(iter(change))}"):
         load_snapshot(filled, "x")
+
+
+@here
+def test_a_snapshot_is_what_its_file_is_called_or_none(filled):
+    """A model made of one that was given another name would ask for it in vain."""
+    create_snapshot(filled, "x")
+    filled.place.replace("snapshots/y@7.json", filled.place.read(SNAPSHOT))
+    with pytest.raises(StoreError, match="it says that it is x@1") as caught:
+        load_snapshot(filled, "y")
+    assert caught.value.where.endswith("y@7.json")

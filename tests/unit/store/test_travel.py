@@ -333,7 +333,7 @@ def test_a_damaged_note_of_a_network_is_named_and_nothing_is_merged(filled, cent
     export(filled, tmp_path / "out")
     next((tmp_path / "out" / "pretraining").glob(f"{WEIGHTS}*")).write_bytes(text)
     before = delta.version(centre, "radiomics")
-    with pytest.raises(StoreError, match="no note of what a network has seen"):
+    with pytest.raises(StoreError, match="damaged: "):
         merge(centre, tmp_path / "out")
     assert (delta.version(centre, "radiomics"), list_recipes(centre)) == (before, [])
 
@@ -457,10 +457,10 @@ DEEP = "[" * 200_000 + "]" * 200_000
 @pytest.mark.parametrize(
     "document",
     [
-        ("feature_sets/p-1.json", "[1]", "this is no recipe"),
-        ("feature_sets/p-1.json", '{"versions": 3}', "this is no recipe"),
+        ("feature_sets/p-1.json", "[1]", "damaged: it is no mapping"),
+        ("feature_sets/p-1.json", '{"versions": 3}', "damaged: `versions` is no mapping"),
         ("feature_sets/p-1.json", DEEP, "nested too deep"),
-        ("pretraining/abc.json", DEEP, "no note of what a network has seen"),
+        ("pretraining/abc.json", DEEP, "nested too deep"),
         ("radlas.json", DEEP, "nested too deep"),
         (f"lake/cases/_delta_log/{0:020}.json", DEEP, "an entry of a log cannot be read"),
     ],

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from radlas.digests import file_digest
+from radlas.digests import file_digest, from_json
 from radlas.errors import ConfigError
+from radlas.features.notes import NOTE
 from radlas.features.resnet.form import FORMS
+from radlas.forms import misfit
 from radlas.places.stages import whole
 
 Array = NDArray[Any]
@@ -178,12 +180,11 @@ def _our_note(text: str) -> dict[str, Any]:
     Raises:
         ValueError: Somebody else wrote it.
     """
-    note = json.loads(text)
-    if not isinstance(note, dict):
-        note = {"": note}
+    note: dict[str, Any] = from_json(text)
+    wrong = misfit(note, NOTE)
     made_here = {"objective", "steps", "subjects", "centres", "found", "chance"}
     wanted = made_here if "subjects" in note else {"source"}
-    if note and not wanted <= set(note):
+    if wrong or (note and not wanted <= set(note)):
         raise ValueError(f"its note under {_NOTE!r} is none of ours")
     return note
 

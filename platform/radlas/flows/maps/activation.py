@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,16 +16,17 @@ from radlas.errors import ConfigError, StudyError
 from radlas.features import EXTRACTORS
 from radlas.features.base import make_extractor, recipe
 from radlas.flows.cases.drawn import by_name
-from radlas.flows.maps.regions import BODY, SHOWN_MM, not_told, regions_on
+from radlas.flows.maps.regions import BODY, not_told, regions_on
+from radlas.flows.maps.slices import as_slice
 from radlas.flows.study.blocks import block_sets
 from radlas.flows.study.networks import why_null_network
+from radlas.flows.study.published import study_of
 from radlas.geometry import Geometry
 from radlas.learn.metrics import holm, rank_difference
-from radlas.learn.study import StudyConfig
-from radlas.model import TUMOUR, Volume
+from radlas.model import TUMOUR
+from radlas.places.documents import Document
 from radlas.report.format import p_equals
 from radlas.roi.mass import SHIFTS, cam_mass
-from radlas.roi.ring import ring_name
 from radlas.store.layout import Store
 from radlas.store.recipes import load_recipe
 from radlas.volumes.zarr import read_rois, read_volume
@@ -92,7 +92,7 @@ def case_map(
         "cell_mm": list(cam.cell_mm),
         "layer": cam.layer,
         "sanity": [{"stage": stage, "correlation": value} for stage, value in checked],
-        "slice": _slice(seen, cam.map, regions.masks),
+        "slice": as_slice(seen, cam.map, regions.masks),
         "nifti": as_nifti(cam.map, seen.geometry, _warning(store, extractor)),
     }
 
@@ -157,9 +157,7 @@ def in_words(cam: Mapping[str, Any] | None, place: str) -> list[str]:
     return lines
 
 
-def model_extractor(
-    store: Store, card: Mapping[str, Any], weights: Path | None, region: str
-) -> Any:
+def model_extractor(store: Store, card: Document, weights: Path | None, region: str) -> Any:
     """The extractor that made the primary model's deep features of a region.
 
     Raises:
@@ -167,18 +165,15 @@ def model_extractor(
         StudyError: Several of its networks looked at the region, or none; or images are prepared
             otherwise by now, and a map would not be of what the features saw.
     """
-    study = StudyConfig.parse(card["study"])
+    study = study_of(card)
     sets = block_sets(store, card["feature_sets"], study)
     deep = {
         sets[name]
         for name in study.models[study.primary]
         if (block := study.blocks[name]).deep and block.roi in (None, region)
     }
-    recipes = [
-        one
-        for one in (load_recipe(store, name) for name in sorted(deep))
-        if region in one["settings"]["regions"]
-    ]
+    told = [load_recipe(store, name) for name in sorted(deep)]
+    recipes = [one for one in told if _looked_at(one["settings"]["regions"], region)]
     if len(recipes) != 1:
         raise StudyError(
             f"{len(recipes)} networks of the primary model looked at {region}, one can be mapped",
@@ -206,6 +201,10 @@ def model_extractor(
     return extractor
 
 
+def _looked_at(regions: Any, region: str) -> bool:
+    return isinstance(regions, list) and region in regions
+
+
 def _methods(versions: Mapping[str, str]) -> str:
     """By what else than weights and settings features may differ."""
     drawn = versions.get("drawn")
@@ -225,22 +224,6 @@ def as_nifti(values: NDArray[np.float32], geometry: Geometry, warning: str = "")
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = (warning or "radlas Grad-CAM")[:_DESCRIBED].encode()
     return gzip.compress(image.to_bytes(), mtime=0)
-
-
-def _slice(seen: Volume, cam_map: Any, masks: Mapping[str, Any]) -> bytes:
-    """The slice with the most tumour, as one npz file."""
-    z = int(masks[TUMOUR].sum(axis=(1, 2)).argmax())
-    stream = io.BytesIO()
-    np.savez_compressed(
-        stream,
-        image=seen.voxels[z],
-        map=cam_map[z],
-        tumour=masks[TUMOUR][z],
-        ring=masks[ring_name(*SHOWN_MM)][z],
-        spacing_mm=np.array(seen.geometry.spacing_zyx[1:]),
-        scale_max=np.array(cam_map.max()),
-    )
-    return stream.getvalue()
 
 
 def _is_hex(text: str) -> bool:

@@ -11,12 +11,12 @@ from radlas.flows.maps.activation import case_map, model_extractor
 from radlas.flows.maps.shapley import shap_told
 from radlas.flows.study.blocks import as_fitted
 from radlas.flows.study.dataset import Dataset, load_dataset
+from radlas.flows.study.published import load_model, study_of
 from radlas.flows.validate import ModelTask
-from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store.frozen import load_snapshot
 from radlas.store.layout import Store, open_store
-from radlas.store.models import model_folder, read_card
+from radlas.store.models import read_card
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def rows_of(
 
 
 def _shap(store: Store, task: ExplainTask) -> dict[str, Any]:
-    study = StudyConfig.parse(read_card(store, task.name, task.number)["study"])
-    model = load(model_folder(store, task.name, task.number) / study.primary)
+    study = study_of(read_card(store, task.name, task.number))
+    model = load_model(store, task.name, task.number, study.primary)
     target = ModelTask(task.store, task.name, task.number)
     external = rows_of(store, target, study, (str(study.external_centre),))
     training = rows_of(store, target, study, study.training_centres)

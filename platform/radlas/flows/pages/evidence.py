@@ -118,7 +118,7 @@ def _ingested(store: Store, snapshot: Snapshot, centres: set[str]) -> list[Stand
 
     One that was released and not done again ended as it did: no case vanishes.
     """
-    ledger = case_standings(store, snapshot.versions["outcomes"], stage="ingest")
+    ledger = case_standings(store, snapshot.versions.get("outcomes", -1), stage="ingest")
     return [as_it_ended(one) for one in ledger if one.centre in centres]
 
 
@@ -244,12 +244,7 @@ def _roc(points: Json | None) -> list[list[float]]:
     return [[1 - specificity, sensitivity] for specificity, sensitivity in pairs]
 
 
-def shap_evidence(explained: Mapping[str, Any] | None, labels: pd.Series) -> Json | None:
+def shap_evidence(explained: Mapping[str, Any], labels: Mapping[str, int]) -> Json:
     """SHAP as stored by the flow `explain`, with the labels of its cases."""
-    if explained is None:
-        return None
-    values = {
-        **explained["values"],
-        "labels": [int(labels[c]) for c in explained["values"]["cases"]],
-    }
-    return {**explained, "values": values}
+    values = explained["values"]
+    return {**explained, "values": {**values, "labels": [labels[c] for c in values["cases"]]}}

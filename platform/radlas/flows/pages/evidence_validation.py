@@ -36,7 +36,7 @@ def honesty(
     rows = [
         {
             "control": name.removeprefix(CONTROL),
-            "meaning": MEANING[name.removeprefix(CONTROL)],
+            "meaning": MEANING.get(name.removeprefix(CONTROL), "a control of another radlas"),
             "training": of_area(card["controls"][name]["auc"]),
             "external": of_area(outside[name]["auc"]) if name in outside else None,
             "difference": _gap(outside.get(name, {}).get("difference")),
@@ -83,7 +83,7 @@ def sensitivity(
         "variants": [
             {
                 "name": name.removeprefix(VARIANT),
-                "change": words[name],
+                "change": words.get(name, "not told by its study"),
                 "threshold": float(models[name].threshold),
                 "features": len(models[name].signature) - 1,
                 "training": of_area(trained["auc"]),

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from radlas.errors import RadlasError
 from radlas.flows.maps.activation import case_map, model_extractor
+from radlas.flows.maps.slices import of_slice
 from radlas.flows.pages import evidence_origin as origin
 from radlas.flows.pages.intervals import interval
+from radlas.flows.study.published import study_of
 from radlas.learn.explain import deep_head, deep_parts
 from radlas.learn.fitted import FittedModel
 from radlas.learn.study import StudyConfig
+from radlas.places.documents import Document
 from radlas.places.stages import whole
 from radlas.places.within import within
 from radlas.report.patient import render_patient
@@ -34,7 +36,7 @@ class Asked:
     """What pages are made of, beside their rows; ``lines`` by centre, as ``model.lines``."""
 
     store: Store
-    card: dict[str, Any]
+    card: Document
     model: FittedModel
     label: str
     lines: dict[str, pd.DataFrame]
@@ -44,7 +46,7 @@ class Asked:
 def write_page(asked: Asked, row: dict[str, Any], out: Path) -> Path:
     """Write one case's page; what cannot be shown is said there."""
     card, model = asked.card, asked.model
-    study = StudyConfig.parse(card["study"])
+    study = study_of(card)
     cam, image, why = _map(asked, row)
     pooled = model.out_of_fold()
     classes = {"negative": 0, "positive": 1}
@@ -106,12 +108,7 @@ def _map(asked: Asked, row: dict[str, Any]) -> tuple[dict[str, Any] | None, Any,
         )
     except RadlasError as error:  # the risk stands without a map
         return None, None, f"There is no map: {error.what}. {error.hint}"
-    with np.load(io.BytesIO(found["slice"]), allow_pickle=False) as stored:
-        image = {
-            **{name: stored[name] for name in ("image", "map", "tumour", "ring")},
-            "spacing_mm": tuple(map(float, stored["spacing_mm"])),
-            "scale_max": float(stored["scale_max"]),
-        }
+    image = of_slice(io.BytesIO(found["slice"]))
     case = {"case_id": row["case_id"], "label": None, "risk": row["risk"], "mass": found["mass"]}
     cam = {
         "model": asked.card["study"]["primary"],

@@ -178,8 +178,8 @@ def _shuffled(store: Store, available: Sequence[str], study: StudyConfig) -> Fou
     used = block_sets(store, available, only(study, study.primary))
     drawn = [name for name, block in blocks.items() if block.table == "radiomics"]
     for name in drawn:
-        changes = load_recipe(store, used[name])["settings"].get("perturbations") or {}
-        if not changes.get("shuffle"):
+        changes = load_recipe(store, used[name])["settings"].get("perturbations")
+        if not isinstance(changes, dict) or not changes.get("shuffle"):
             return f"{used[name]} was extracted without `perturbations: {{shuffle: true}}`"
     if not drawn:
         return "the primary model takes no radiomics"

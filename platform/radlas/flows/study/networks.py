@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from radlas.errors import StudyError
 from radlas.learn.study import StudyConfig
+from radlas.places.documents import Document
 from radlas.store.layout import Store
 from radlas.store.pretraining import digests_of, pretraining_of, united
 from radlas.store.recipes import load_recipe
@@ -49,7 +50,8 @@ def origin(store: Store, feature_set: str) -> dict[str, Any]:
 def origin_of(store: Store, recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The same of a recipe, which need not be stored."""
     known = pretraining_of(store, digests_of(recipe))
-    return united([known, recipe.get("provenance", {})])
+    told = united([known, recipe.get("provenance", {})])
+    return Document(told, f"{store.place}, what is noted of a network")
 
 
 def unsaid(store: Store, recipe: Mapping[str, Any]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,11 +13,11 @@ from radlas.flows.study.blocks import as_fitted, block_sets
 from radlas.flows.study.controls import only
 from radlas.flows.study.dataset import Dataset, load_dataset
 from radlas.flows.study.networks import null_sets
+from radlas.flows.study.published import load_model
 from radlas.learn.applicability import beyond, signature_names
 from radlas.learn.design import class_tables
 from radlas.learn.evaluate import evaluate
 from radlas.learn.fitted import FittedModel
-from radlas.learn.persist import load
 from radlas.learn.statistics.delong import auc, paired
 from radlas.learn.study import VARIANT, StudyConfig
 from radlas.report.evidence.validation import NOT_IMPUTED, WITHIN
@@ -86,7 +85,11 @@ def changes(study: StudyConfig) -> dict[str, str]:
 
 
 def judge_variants(
-    store: Store, card: Mapping[str, Any], study: StudyConfig, folder: Path, primary: Json
+    store: Store,
+    card: Mapping[str, Any],
+    study: StudyConfig,
+    version: tuple[str, int],
+    primary: Json,
 ) -> Json:
     """Every variant on the external centre, and its AUC beside the primary model's.
 
@@ -94,7 +97,7 @@ def judge_variants(
         store: The store.
         card: Of the version.
         study: Its protocol.
-        folder: Where its models lie.
+        version: Its name and number.
         primary: What ``evaluate`` says of the primary model.
 
     Returns:
@@ -109,7 +112,7 @@ def judge_variants(
         try:
             centres = (str(study.external_centre),)
             rows = load_dataset(store, snapshot, only(protocol, name), centres)
-            judged = evaluated(load(folder / name), rows, protocol, full=False)
+            judged = evaluated(load_model(store, *version, name), rows, protocol, full=False)
         except StudyError as error:  # what one variant lacks takes no validation away
             found[name] = {"missing": error.what}
             continue
