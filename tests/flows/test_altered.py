@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from radlas.digests import canonical_json, file_digest
@@ -211,6 +213,39 @@ def test_a_slice_of_a_map_that_was_damaged_is_named(store, mended, damage):
     path = sorted(store.glob(f"{VERSION}/cam/*.npz"))[0]
     mended(path, damages(path.read_bytes())[damage])
     found = refusal(lambda: cam_images(ModelTask(str(store), "tiny", 1)), damage)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("table", ["cases", "radiomics", "outcomes"])
+@pytest.mark.parametrize("pattern", ["_delta_log/*1.json", "**/part-*.parquet"])
+def test_a_file_of_the_lake_that_was_damaged_is_told_as_that(store, mended, table, pattern):
+    path = sorted((store / "lake" / table).glob(pattern))[0]
+    ways, found = damages(path.read_bytes()), []
+    if path.suffix == ".json":
+        for name, other in {"numRecords": "many", "string": "strung", "partition": "p"}.items():
+            ways[name] = path.read_bytes().replace(name.encode(), other.encode())
+    for told, data in ways.items():
+        mended(path, data)
+        found += complaints(store, (*LIVE, FROZEN[0]), f"{path.name} {told}")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("table", ["cases", "outcomes", "rois"])
+def test_a_part_with_columns_of_another_type_or_without_them_is_told_as_that(store, mended, table):
+    path = sorted((store / "lake" / table).glob("**/part-*.parquet"))[0]
+    rows, found = pq.ParquetFile(path).read(), []
+    for name in rows.column_names[1:3]:
+        place, kind = rows.column_names.index(name), rows.schema.field(name).type
+        other = 1.5 if pa.types.is_string(kind) else "x"
+        for told, altered in {
+            "absent": rows.drop_columns([name]),
+            "of another type": rows.set_column(place, name, pa.array([other] * len(rows))),
+            "empty": rows.set_column(place, name, pa.nulls(len(rows), kind)),
+        }.items():
+            sink = pa.BufferOutputStream()
+            pq.write_table(altered, sink)
+            mended(path, sink.getvalue().to_pybytes())
+            found += complaints(store, (LIVE[0], FROZEN[0]), f"{table}.{name} {told}")
     assert not found, "\n".join(found)
 
 

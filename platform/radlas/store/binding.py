@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, StoreError
 from radlas.store import delta
 from radlas.store.layout import Store
 from radlas.tables import TABLES, Table
@@ -23,6 +23,8 @@ _SQL_TYPES = {
     "timestamp": "timestamptz",
     "list<float32>": "float[]",
 }
+
+_KINDS = {kind: str(duckdb.sqltype(kind)) for kind in _SQL_TYPES.values()}  # as they are told
 
 
 def bind_tables(
@@ -50,6 +52,8 @@ def bind_tables(
         else:
             uris = delta.files(store, table.name, pinned)
         _bind(connection, table, uris)
+        if uris:
+            _refuse_other_types(connection, table, str(store.place))
         bound += uris
     return bound
 
@@ -89,6 +93,24 @@ def _bind(connection: duckdb.DuckDBPyConnection, table: Table, uris: Sequence[st
         f"create view {name} as from {name}_declared union all by name"
         f" select {parts} from read_parquet([{listed}], {options})"
     )
+
+
+def _refuse_other_types(connection: duckdb.DuckDBPyConnection, table: Table, where: str) -> None:
+    """A part that holds a column as another type would make it that for all.
+
+    Raises:
+        StoreError: One does.
+    """
+    declared = {column.name: _SQL_TYPES[column.type] for column in table.columns}
+    for name, kind, *_ in connection.execute(f"describe pinned.{table.name}").fetchall():
+        wanted = _KINDS[declared.get(name, "double")]
+        if kind != wanted:
+            raise StoreError(
+                f"parts of {table.name} hold {name} as {kind}, not as {wanted}",
+                where,
+                "restore the lake from a backup: no radlas wrote this",
+                "damage",
+            )
 
 
 def restrict(

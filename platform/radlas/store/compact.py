@@ -13,6 +13,7 @@ from functools import partial
 
 import pyarrow as pa
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from radlas.errors import StoreError
@@ -25,6 +26,7 @@ from radlas.store.log import (
     open_log,
     parts_of,
     removed,
+    unreadable_log,
     write_log,
 )
 from radlas.store.parts import Part, part_name, read_part, write_parts
@@ -99,10 +101,14 @@ def vacuum(
             keep_versions=keep,
         )
 
-    with in_plain_words(log_place(store, TABLES[name])):
-        own = set(store.place.names(part_name(TABLES[name])))
-        _refuse_others(store, TABLES[name], removed_if(dry_run=True), own)
-        return removed_if(dry_run=False)
+    where = log_place(store, TABLES[name])
+    try:
+        with in_plain_words(where):
+            own = set(store.place.names(part_name(TABLES[name])))
+            _refuse_others(store, TABLES[name], removed_if(dry_run=True), own)
+            return removed_if(dry_run=False)
+    except DeltaError as error:  # a version that a snapshot stands on is lost
+        raise unreadable_log(name, where, str(error).splitlines()[0]) from error
 
 
 def _refuse_others(store: Store, table: Table, paths: Sequence[str], own: Set[str]) -> None:

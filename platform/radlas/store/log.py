@@ -55,13 +55,15 @@ def open_log(store: Store, name: str, at: int | None = None) -> DeltaTable | Non
     except TableNotFoundError:
         return None
     except DeltaError as error:
-        wanted = "" if at is None else f" at version {at}"
-        raise StoreError(
-            f"the log of table {name} cannot be read{wanted}: {str(error).splitlines()[0]}",
-            f"{store.place}/{_folder(name)}",
-            "restore that folder from a backup",
-            "damaged_log",
-        ) from error
+        why = str(error).splitlines()[0]
+        why = why if at is None else f"at version {at}: {why}"
+        raise unreadable_log(name, log_place(store, TABLES[name]), why) from error
+
+
+def unreadable_log(name: str, where: str, why: str) -> StoreError:
+    """The error of a log that lacks what it should hold."""
+    what, hint = f"the log of table {name} cannot be read", "restore that folder from a backup"
+    return StoreError(f"{what}: {why}", where, hint, "damaged_log")
 
 
 def check_log(store: Store, name: str) -> None:
@@ -234,13 +236,17 @@ def removed(part: Part) -> RemoveAction:
 def parts_of(log: DeltaTable, table: Table) -> list[Part]:
     """Parts of the version that a log was opened at."""
     actions = pa.table(log.get_add_actions(flatten=True)).to_pylist()
-    return [
-        Part(
-            path=unquote(one["path"]),
-            size=one["size_bytes"],
-            rows=one["num_records"],
-            partition={name: one[f"partition.{name}"] for name in table.partitions},
-            cases=(one["min.case_id"], one["max.case_id"]) if one.get("min.case_id") else (),
-        )
-        for one in actions
-    ]
+    try:
+        return [
+            Part(
+                path=unquote(one["path"]),
+                size=one["size_bytes"],
+                rows=one["num_records"],
+                partition={name: one[f"partition.{name}"] for name in table.partitions},
+                cases=(one["min.case_id"], one["max.case_id"]) if one.get("min.case_id") else (),
+            )
+            for one in actions
+        ]
+    except KeyError as lacking:
+        why = f"an entry lacks {lacking}"
+        raise unreadable_log(table.name, log.table_uri, why) from None

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from radlas.digests import file_digest
 from radlas.errors import StoreError, remedy
 from radlas.places.place import Place
-from radlas.tables import Table
+from radlas.store.schema import arrow_schema
+from radlas.tables import BOOKKEEPING, Table
 
 ROW_GROUP = 20_000  # rows: about a thousand cases
 _DIGITS = 32
@@ -75,13 +76,31 @@ def read_part(place: Place, table: Table, path: str, columns: Sequence[str] | No
         part = pq.ParquetFile(file)
         here = [n for n in part.schema_arrow.names if columns is None or n in columns]
         data = part.read(columns=here)
-    except (OSError, pa.ArrowInvalid) as error:
+        data.validate(full=True)
+    except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise _unreadable(place, table, path, error) from error
+    if wrong := _misfit(table, data, columns):
+        raise _damaged(place, table, path, wrong)
     for folder in PurePosixPath(path).parts:
         name, equals, value = folder.partition("=")
         if equals and name in table.partitions and (columns is None or name in columns):
             data = data.append_column(name, pa.array([value] * data.num_rows, pa.string()))
     return data
+
+
+def _misfit(table: Table, rows: Any, columns: Sequence[str] | None) -> str:
+    """What no radlas wrote into a part, in words: a column of another type, a row without a key."""
+    declared = {field.name: field.type for field in arrow_schema(table)}
+    for field in rows.schema:
+        kind = declared.get(field.name, pa.float64())
+        if field.type != kind:
+            return f"holds {field.name} as {field.type}, not as {kind}"
+    wanted = {c.name for c in table.columns if not c.nullable}.difference(BOOKKEEPING)
+    asked = wanted if columns is None else wanted.intersection(columns)
+    for name in sorted(asked.difference(table.partitions)):
+        if name not in rows.column_names or rows.column(name).null_count:
+            return f"holds a row without {name}"
+    return ""
 
 
 def verify_part(place: Place, table: Table, path: str) -> None:

@@ -107,6 +107,8 @@ def _lake_read(store: Store) -> Iterator[None]:
         if error.filename is not None:
             raise
         raise _damaged(store, error.strerror or str(error)) from None
+    except UnicodeDecodeError as error:  # a name or a value of ours is always a text
+        raise _damaged(store, str(error)) from None
     except duckdb.OutOfMemoryException as error:
         what = f"out of memory: {str(error).splitlines()[0]}"
         hint = "fewer runs at once, or more memory for this one; running again is safe"
