@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from radlas.config import Config
+from radlas.digests import from_json
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
 from radlas.flows.cases.pretraining import (
@@ -174,7 +175,7 @@ def _same_run(work: Path, config: PretrainConfig, cases: Sequence[Row]) -> None:
         with whole(path) as temporary:  # half a file would refuse every later try
             temporary.write_text(json.dumps(mine, sort_keys=True))
     with intact(path):
-        kept = json.loads(path.read_text())
+        kept = from_json(path.read_bytes())
     if kept != json.loads(json.dumps(mine)):
         raise ConfigError(
             "an unfinished run with other settings or images lies there",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 
 import numpy as np
@@ -84,12 +85,21 @@ def test_too_few_patients_and_too_large_crops_are_refused(images):
         Trainer(images[:, :4], TRAINING)
 
 
+def saved(state):
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    return stream.getvalue()
+
+
 def test_a_damaged_checkpoint_is_told_and_a_full_disk_leaves_none(images, tmp_path, full_disk):
     trainer, path = Trainer(images, TRAINING), tmp_path / "checkpoint.pt"
     with full_disk(path.name), pytest.raises(OSError, match="No space left"):
         trainer.save(path)
     assert not any(tmp_path.iterdir())
-    for torn in (b"", b"PK\x03\x04 and no more"):
+    state = {**trainer._state(), "step": 1, "last": [(1.0, 0.5)]}
+    changes = [{"network": 7}, {"step": "x"}, {"step": 10**6}, {"last": []}, {"last": [1]}]
+    others = [[], {}, *(state | change for change in changes)]
+    for torn in (b"", b"PK\x03\x04 and no more", *map(saved, others)):
         path.write_bytes(torn)
         with pytest.raises(ConfigError, match="this checkpoint is damaged"):
             trainer.load(path)

@@ -37,6 +37,7 @@ from radlas.places.stages import whole
 Array = NDArray[np.floating[Any]]
 _LAST = 50  # steps that figures are means of
 _AHEAD = 4  # steps whose crops are prepared at once
+_OF_DAMAGE = (EOFError, RuntimeError, pickle.UnpicklingError, LookupError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -123,13 +124,21 @@ class Trainer:
         """
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)
-        except (EOFError, RuntimeError, pickle.UnpicklingError) as error:
+            self._resume(state)
+        except torch.OutOfMemoryError:
+            raise
+        except _OF_DAMAGE as error:
             hint = "remove it: its run starts anew"
             raise ConfigError("this checkpoint is damaged", str(path), hint) from error
+
+    def _resume(self, state: Mapping[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self._projection.load_state_dict(state["projection"])
         self._optimiser.load_state_dict(state["optimiser"])
-        self.step, self.last = int(state["step"]), list(map(tuple, state["last"]))
+        self.step = int(state["step"])
+        self.last = [(float(loss), float(share)) for loss, share in state["last"]]
+        if not 0 < self.step < self._training.steps or not self.last:
+            raise ValueError("it stands at no step of this run")
 
     def untaught(self) -> float:
         """Share of the last steps' crops that find their like by the weights it began with."""

@@ -101,7 +101,11 @@ def kept_images(config: PretrainConfig, cases: Sequence[Row], work: Path) -> NDA
         with whole(path) as temporary:
             _keep_images(config, cases, temporary)
     with intact(path):
-        return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+        kept = np.load(path, mmap_mode="r")
+        wanted = shape_of(config, cases)
+        if not isinstance(kept, np.ndarray) or (kept.shape, kept.dtype) != (wanted, np.float16):
+            raise ValueError("not the images that were kept")
+    return kept
 
 
 def _keep_images(config: PretrainConfig, cases: Sequence[Row], path: Path) -> None:
