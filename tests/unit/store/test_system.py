@@ -30,6 +30,7 @@ from radlas.store.snapshots import create_snapshot
 from .conftest import case_row, fill, here, part_names
 
 REFUSED = [errno.EACCES, errno.EIO, errno.ESTALE, errno.EMFILE]
+LOOK = {"centre": "c", "model": "m@1", "made_from": "k", "at": None}
 
 
 @pytest.fixture
@@ -68,13 +69,13 @@ def test_a_folder_that_cannot_be_read_is_not_an_empty_one(store, refusing):
 @here
 def test_a_file_that_cannot_be_read_is_not_begun_anew(store, refusing, monkeypatch):
     """It is the history of champions, or the looks at a holdout."""
-    change_json(store, "models/looks.json", lambda _: {"looks": ["one"]})
+    change_json(store, "models/looks.json", lambda _: {"looks": [LOOK]})
     monkeypatch.setattr(Path, "exists", lambda path: path.name != "looks.json")  # as 3.13 has it
     with pytest.MonkeyPatch.context() as patch:
         refusing("looks.json", patch=patch)
         with pytest.raises(OSError, match="Input/output error"):
             change_json(store, "models/looks.json", lambda _: {"looks": []})
-    assert find_json(store, "models/looks.json") == {"looks": ["one"]}
+    assert find_json(store, "models/looks.json") == {"looks": [LOOK]}
 
 
 @here
