@@ -33,7 +33,7 @@ from radlas.store.log import (
     settle,
     write_log,
 )
-from radlas.store.parts import Part, part_name, read_part, write_parts
+from radlas.store.parts import Part, check_path, part_name, read_part, write_parts
 from radlas.store.schema import arrow_schema
 from radlas.tables import ROW_DIGEST, TABLES, Table
 
@@ -77,8 +77,11 @@ def files(store: Store, name: str, at: int | None = None) -> list[str]:
 
 def local(store: Store, name: str, paths: Iterable[str]) -> list[str]:
     """Where parts of a table, given by their paths in it, lie on this machine, in their order."""
-    names = [part_name(TABLES[name], path) for path in paths]
-    return [str(path) for path in store.place.local(sorted(names))]
+    table, told = TABLES[name], list(paths)
+    found = store.place.local(sorted(part_name(table, path) for path in told))
+    for path in told:
+        check_path(store.place, table, path)
+    return [str(path) for path in found]
 
 
 def read(

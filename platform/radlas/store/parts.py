@@ -7,6 +7,7 @@ damage to any byte of it can be told.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -115,6 +116,19 @@ def verify_part(place: Place, table: Table, path: str) -> None:
         raise _unreadable(place, table, path, error) from error
     if _name(found) != PurePosixPath(path).name:
         raise _damaged(place, table, path, "holds other bytes than were written")
+
+
+def check_path(place: Place, table: Table, path: str) -> None:
+    """Refuse a path that no part of a table has: its partition would be read from it, and is not.
+
+    Raises:
+        StoreError: A log or a snapshot that was edited tells of one.
+    """
+    folders = "".join(f"{name}=[^/]+/" for name in table.partitions)
+    if not re.fullmatch(rf"{folders}[^/]+\.parquet", path):
+        where = f"{place}/{part_name(table, path)}"
+        hint = "somebody edited a log or a snapshot: restore both from a backup"
+        raise StoreError(f"no part of {table.name} can lie here", where, hint, "damaged_log")
 
 
 def _order(table: Table) -> list[str]:

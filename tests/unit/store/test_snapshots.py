@@ -321,6 +321,22 @@ def test_a_snapshot_binds_no_file_outside_of_its_store(filled, tmp_path):
             raise AssertionError("it was opened")
 
 
+@here
+@pytest.mark.parametrize("path", ["x", "part-0.parquet", "feature_set=a/centre=b/part-0"])
+def test_a_part_that_lies_where_none_can_is_told(filled, path):
+    """Its partition is read from its path: a query ended as a defect of radlas."""
+    create_snapshot(filled, "x")
+    frozen = json.loads(filled.place.read(SNAPSHOT))
+    frozen["parts"]["radiomics"].append(path)
+    overwrite(filled, SNAPSHOT, json.dumps(frozen).encode())
+    with (
+        pytest.raises(StoreError, match="no part of radiomics can lie here") as told,
+        open_snapshot(filled, load_snapshot(filled, "x")),
+    ):
+        raise AssertionError("it was opened")
+    assert told.value.where.endswith(f"lake/radiomics/{path}")
+
+
 @pytest.mark.parametrize(
     "change",
     [
