@@ -99,7 +99,7 @@ def alterations(text: bytes, many: int) -> Iterator[tuple[str, bytes]]:
         tuple("*" if isinstance(k, int) else k for k in p): p for p in places(json.loads(text))
     }
     every = [(place, how) for place in kinds.values() for how in (GONE, *ODD)]
-    for number in np.random.default_rng(len(text)).permutation(len(every))[:many]:
+    for number in np.random.default_rng(len(every)).permutation(len(every))[:many]:
         place, how = every[number]
         whole = {"": copy.deepcopy(json.loads(text))}
         *above, last = ("", *place)
