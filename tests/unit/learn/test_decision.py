@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit
+from scipy.stats import norm
 
 from radlas.errors import StudyError
 from radlas.learn.statistics.decision import (
@@ -48,6 +49,23 @@ def test_the_band_holds_the_curve_and_chance_gains_nothing(breast):
     for low, model, high in zip(found["low"], found["model"], found["high"], strict=True):
         assert low <= model <= high
     assert max(found["gain"]) <= 1e-12
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.2])
+def test_bands_are_as_wide_as_the_spread_of_what_each_patient_adds(breast, risk, alpha):
+    """A mean over patients is all but normal: at 0.2 acting on all is best, at 0.8 on nobody."""
+    _, y = breast
+    found = decision_curve(y, risk, [0.2, 0.8], alpha=alpha, draws=1000)
+    for k, at in enumerate(found["threshold"]):
+        added = np.where(y == 1, 1.0, -at / (1 - at))
+        best = added if added.mean() > 0 else 0 * added
+        for low, high, each in (
+            ("low", "high", added * (risk >= at)),
+            ("gain_low", "gain_high", added * (risk >= at) - best),
+        ):
+            reach = norm.isf(alpha / 2) * each.std() / np.sqrt(len(y))
+            wide = each.mean() - found[low][k], found[high][k] - each.mean()
+            assert wide == pytest.approx((reach, reach), rel=0.15)
 
 
 def test_a_threshold_is_a_risk(breast, risk):

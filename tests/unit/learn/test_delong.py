@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import logit
+from scipy.stats import norm, t
 
 from radlas.errors import StudyError
 from radlas.learn.statistics.delong import auc, paired, unpaired
@@ -47,6 +49,26 @@ def test_unpaired_comparison_equals_r_with_its_welch_df(breast):
     assert found.statistic == pytest.approx(1.247024329099, abs=1e-11)
     assert found.df == pytest.approx(197.3467455637, abs=1e-9)
     assert found.p == pytest.approx(0.2138665231417, abs=1e-12)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.2])
+def test_an_interval_ends_where_the_test_begins_to_reject(breast, alpha):
+    """Of a difference, and of an AUC on both scales: a bound is what alpha just allows."""
+    X, y = breast
+    both = paired(y, X[:, TEXTURE], X[:, SMOOTHNESS], alpha=alpha)
+    apart = unpaired(y[::2], X[::2, TEXTURE], y[1::2], X[1::2, TEXTURE], alpha=alpha)
+    for found, law in ((both, norm()), (apart, t(apart.df))):
+        assert found.statistic == pytest.approx(found.difference / found.error)
+        for sign, bound in zip((1, -1), found.interval, strict=True):
+            away = sign * (found.difference - bound) / found.error
+            assert 2 * law.sf(away) == pytest.approx(alpha)
+    one = auc(y, X[:, TEXTURE], alpha=alpha)
+    error = np.sqrt(one.variance)
+    slope = 1 / (one.auc * (1 - one.auc))  # of the logit
+    for sign, wald, curved in zip((1, -1), one.wald, one.logit, strict=True):
+        assert 2 * norm.sf(sign * (one.auc - wald) / error) == pytest.approx(alpha)
+        away = sign * (logit(one.auc) - logit(curved)) / (error * slope)
+        assert 2 * norm.sf(away) == pytest.approx(alpha)
 
 
 @given(st.integers(0, 9999), st.integers(2, 12), st.integers(2, 12))
@@ -116,6 +138,21 @@ def test_one_class_is_not_estimable_and_says_so():
     assert "0 negatives" in found.note
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_side_of_one_class_cannot_be_compared_and_says_so(turned):
+    sides = [([0, 1, 0, 1], [0.1, 0.3, 0.4, 0.5]), ([1, 1, 1], [0.2, 0.3, 0.4])]
+    one, two = sides[::-1] if turned else sides
+    found = unpaired(*one, *two)
+    assert (found.difference, found.p, found.interval) == (None, None, None)
+    assert found.note == "not estimable: a side has one class only"
+
+
+def test_two_scores_of_a_class_of_one_cannot_be_compared_and_say_so():
+    found = paired([0, 0, 0, 1], [0.1, 0.2, 0.5, 0.4], [0.4, 0.2, 0.3, 0.1])
+    assert (found.difference, found.p, found.interval) == (None, None, None)
+    assert found.note == "not estimable: fewer than two rows in a class"
+
+
 def test_equal_scores_for_all_are_worth_one_half_without_an_interval():
     found = auc([0, 0, 1, 1], [0.4] * 4)
     assert (found.auc, found.wald, found.note != "") == (0.5, None, True)
@@ -134,9 +171,17 @@ def test_patients_of_one_class_may_change_places_under_one_curve():
     assert (found.difference, found.note) == (0.0, "the ROC curves do not differ")
 
 
-def test_a_score_that_is_not_finite_is_refused():
-    with pytest.raises(StudyError, match="1 scores are not finite"):
-        auc([0, 1], [0.2, np.nan])
+@pytest.mark.parametrize(
+    ("y", "score", "told"),
+    [
+        ([0, 1], [0.2, np.nan], "1 scores are not finite"),
+        ([0, 1], [0.2], r"labels have shape \(2,\), scores \(1,\)"),
+        ([0, 2], [0.2, 0.3], "labels must be 0 or 1"),
+    ],
+)
+def test_what_no_auc_can_be_of_is_refused(y, score, told):
+    with pytest.raises(StudyError, match=told):
+        auc(y, score)
 
 
 def test_unpaired_intervals_cover_the_truth_as_often_as_they_say():

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from radlas.errors import StudyError
 from radlas.learn.explain import Explanation, group_shares
@@ -61,6 +61,37 @@ def test_predictive_values_are_bayes_and_lie_in_their_intervals(seed):
                 assert 0 <= low <= told[name]["value"] <= high <= 1
 
 
+@pytest.mark.parametrize("alpha", [0.05, 0.2])
+@pytest.mark.parametrize(
+    "counts",
+    [((40, 50), (60, 80)), ((31, 44), (29, 30)), ((3, 4), (1, 6)), ((44, 44), (28, 30))],
+)
+@pytest.mark.parametrize("share", [0.05, 0.6])
+def test_predictive_values_elsewhere_are_as_wide_as_the_delta_method_makes_them(
+    counts, alpha, share
+):
+    """Of binomial rates, by numerical slopes; half a patient more in every cell if one is empty."""
+    more = 0.5 if any(part in (0, whole) for part, whole in counts) else 0.0
+    sizes = np.array([whole + 2 * more for _, whole in counts])
+    rates = np.array([part + more for part, _ in counts]) / sizes
+
+    def logits(at):
+        found, spared = at
+        right, wrong = share * found, (1 - share) * (1 - spared)
+        missed, cleared = share * (1 - found), (1 - share) * spared
+        return np.log([right / wrong, cleared / missed])
+
+    slopes = np.array([(logits(rates + h) - logits(rates - h)) / 2e-6 for h in np.eye(2) * 1e-6])
+    error = np.sqrt((rates * (1 - rates) / sizes) @ slopes**2)
+    edges = logits(rates) + np.outer(stats.norm.ppf([alpha / 2, 1 - alpha / 2]), error)
+    told = predictive_values(*counts, share, alpha=alpha)
+    for name, (low, high) in zip(("ppv", "npv"), special.expit(edges).T, strict=True):
+        if told[name]["value"] < 1:  # else its upper bound is itself
+            assert told[name]["interval"] == pytest.approx([low, high], abs=1e-7)
+        else:
+            assert told[name]["interval"] == [pytest.approx(low, abs=1e-7), 1.0]
+
+
 def test_a_prevalence_of_all_is_refused():
     with pytest.raises(StudyError, match="a prevalence of 1 does not lie inside"):
         predictive_values((1, 2), (1, 2), 1)
@@ -72,19 +103,22 @@ def sample(rows: int = 60, seed: int = 0):
     return y, 1 / (1 + np.exp(-(1.5 * (y - 0.5) + rng.normal(size=rows))))
 
 
-def test_bca_is_that_of_scipy():
+@pytest.mark.parametrize("alpha", [0.05, 0.2])
+def test_bca_is_that_of_scipy(alpha):
+    """Which draws the same rows from the same seed."""
     y, risk = sample()
-    ours = bootstrap(y, risk, brier, draws=4000)
+    ours = bootstrap(y, risk, brier, alpha=alpha, draws=500, seed=1)
     theirs = stats.bootstrap(
         (y, risk),
         lambda a, b: float(np.mean((a - b) ** 2)),
         paired=True,
         vectorized=False,
-        n_resamples=4000,
+        confidence_level=1 - alpha,
+        n_resamples=500,
         rng=np.random.default_rng(1),
     ).confidence_interval
     assert ours["method"] == "bootstrap, BCa"
-    assert ours["interval"] == pytest.approx([theirs.low, theirs.high], abs=0.01)
+    assert ours["interval"] == pytest.approx([theirs.low, theirs.high], abs=1e-12)
 
 
 def test_the_same_seed_gives_the_same_interval():
@@ -149,10 +183,35 @@ def test_an_f1_of_nothing_has_no_interval_of_no_width():
     assert bootstrap(y, 0.9 - y * 0.8, lambda t, s: f1_score(t, s, 0.5))["interval"] is None
 
 
-def test_a_statistic_that_is_mostly_undefined_is_not_estimated():
-    found = bootstrap([0, 0, 0, 1], [0.1, 0.2, 0.3, 0.4], lambda *_: float("nan"))
-    assert found["value"] is None
-    assert found["note"] == "not estimable"
+def test_a_statistic_that_is_undefined_or_mostly_so_is_not_estimated():
+    """Of the patients themselves it may be known where hardly a resample knows it, or not."""
+    y, risk = sample()
+
+    def of_all(_, score):
+        return float(score.mean()) if len(np.unique(score)) == len(risk) else np.nan
+
+    def of_some(_, score):
+        return float(score.mean()) if len(np.unique(score)) < len(risk) else np.nan
+
+    for statistic in (of_all, of_some, lambda *_: np.nan):
+        found = bootstrap(y, risk, statistic, draws=50)
+        assert (found["value"], found["interval"]) == (None, None)
+        assert found["note"] == "not estimable"
+
+
+@pytest.mark.parametrize(("known", "estimated"), [(0.4, False), (0.6, True)])
+def test_a_statistic_that_half_of_the_draws_leave_undefined_is_not_estimated(known, estimated):
+    y, risk = sample()
+    here = risk.mean()
+    far = [abs(risk[rows].mean() - here) for rows in resamples(60, 200, 0)]
+    near = np.quantile(far, known)
+
+    def around(_, score):
+        return float(score.mean()) if abs(score.mean() - here) <= near else np.nan
+
+    found = bootstrap(y, risk, around, draws=200)
+    assert (found["value"] is not None) == estimated
+    assert not estimated or found["note"] == "80 of 200 resamples left it undefined"
 
 
 def test_f1_and_average_precision_of_counts_by_hand():

@@ -171,6 +171,13 @@ def test_folds_that_share_rows_are_worth_less_than_independent_ones():
     assert resampled_t([0.1, 0.1], share=0.25)["p"] is None
 
 
+@pytest.mark.parametrize("alpha", [0.05, 0.2])
+def test_the_interval_of_folds_holds_what_their_test_does_not_reject(alpha):
+    gaps = np.array([0.02, 0.05, -0.01, 0.03, 0.04, 0.01])
+    for bound in resampled_t(gaps, share=0.25, alpha=alpha)["interval"]:
+        assert resampled_t(gaps - bound, share=0.25)["p"] == pytest.approx(alpha)
+
+
 def test_equal_differences_are_no_proof_whatever_their_last_bits():
     """Five folds of ten patients each that differ by 0.1: their spread of 1e-17 made p 1e-60."""
     areas = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
