@@ -4,6 +4,8 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -61,6 +63,45 @@ def test_another_pipeline_under_a_renewed_manifest_is_noticed(copy: Path):
     io.dump(pipeline, copy / "pipeline.skops")
     renew(copy)
     with pytest.raises(StoreError, match="not the one the digest names"):
+        load(copy)
+
+
+def altered(copy: Path, name: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    """A table written anew, as if the model had been saved with it."""
+    path = copy / f"{name}.csv"
+    change(pd.read_csv(path)).to_csv(path, index=False)
+    renew(copy)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("signature", lambda table: table.replace({"scale": table["scale"][0]}, 2.0), "not of its"),
+        ("signature", lambda table: table.replace({"feature": table["feature"][0]}, "a"), "not of"),
+        ("signature", lambda table: table.drop(columns="median"), "lacks the column median"),
+        ("oof", lambda table: table.iloc[:0], "no fold is told"),
+    ],
+)
+def test_a_table_that_the_digest_says_nothing_of_is_held_to_the_pipeline(copy, name, change, told):
+    """Pages show them: another weight beside the same risks would be believed."""
+    altered(copy, name, change)
+    with pytest.raises(StoreError, match=told):
+        load(copy)
+
+
+def test_a_model_that_tells_no_fold_is_damaged_though_its_digest_is_its_own(fitted, tmp_path):
+    folder = save(replace(fitted, folds=fitted.folds.iloc[:0]), tmp_path / "model")
+    with pytest.raises(StoreError, match="no fold is told"):
+        load(folder)
+
+
+def test_a_manifest_that_is_gone_or_says_the_same_in_other_bytes_is_told(copy: Path):
+    path = copy / MANIFEST
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    with pytest.raises(StoreError, match=f"{MANIFEST} was changed"):
+        load(copy)
+    path.unlink()
+    with pytest.raises(StoreError, match=f"no readable {MANIFEST}"):
         load(copy)
 
 
