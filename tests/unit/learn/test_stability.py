@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from radlas.errors import StudyError
 from radlas.learn.fit import fit_model, fit_part
@@ -28,6 +31,28 @@ def test_random_sets_have_an_index_around_0():
     assert found["interval"][0] < 0 < found["interval"][1] + 0.005
 
 
+@pytest.mark.parametrize("samples", [2, 3, 8])
+def test_of_sets_of_one_size_the_index_is_the_mean_of_kunchevas_over_pairs(samples):
+    """Kuncheva 2007: what two sets share beyond chance, of what they could."""
+    rng = np.random.default_rng(samples)
+    drawn = np.stack([rng.permutation(20) < 6 for _ in range(samples)])
+    chance = 6 * 6 / 20
+    pairs = [((a & b).sum() - chance) / (6 - chance) for a, b in combinations(drawn, 2)]
+    assert nogueira(drawn)["index"] == pytest.approx(np.mean(pairs))
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.2])
+def test_the_interval_of_the_index_is_as_wide_as_the_jackknife_makes_it(alpha):
+    """Sets of unequal sizes, some features favoured."""
+    rng = np.random.default_rng(0)
+    drawn = rng.random((400, 30)) < rng.beta(0.5, 1.0, 30) * rng.uniform(0.5, 1, (400, 1))
+    found = nogueira(drawn, alpha=alpha)
+    left = [nogueira(np.delete(drawn, one, axis=0))["index"] for one in range(400)]
+    reach = norm.isf(alpha / 2) * np.sqrt(399 / 400 * np.sum((left - np.mean(left)) ** 2))
+    low, high = found["interval"]
+    assert (found["index"] - low, high - found["index"]) == pytest.approx((reach,) * 2, rel=0.01)
+
+
 def test_subjects_are_drawn_whole_inside_their_class_and_by_number():
     subjects, labels = np.repeat([f"s{i}" for i in range(10)], 2), np.repeat([0, 1], 10)
     first, second, again = (
@@ -41,9 +66,9 @@ def test_subjects_are_drawn_whole_inside_their_class_and_by_number():
 
 
 def test_a_sample_to_be_harmonised_holds_three_patients_of_every_centre():
-    """Only samples that do not are others than without that wish."""
+    """Only samples that do not are others than without that wish; the small are no part of two."""
     subjects, labels = np.array([f"s{i:02d}" for i in range(40)]), np.arange(40) % 2
-    centres = np.where(np.arange(40) < 5, "small", "large")
+    centres = np.where(np.arange(40) < 5, "small", np.where(np.arange(40) < 22, "large", "other"))
     free, bound = (
         [rows for _, rows in resamples(subjects, labels, draws=range(60), seed=1, centres=wish)]
         for wish in (None, centres)
@@ -78,6 +103,14 @@ def test_a_signature_is_held_against_the_fits():
     assert row["size"] == 2
     assert found["blocks"]["tumour"] + found["blocks"]["deep"] == pytest.approx(1)
     assert found["families"]["glcm"] == pytest.approx((0.5 + 1 + 1) / 3)
+
+
+def test_fits_that_select_nothing_have_no_shares_and_no_index():
+    blocks = {"tumour__original__glcm_A": "tumour", "whole__layer4__001": "deep"}
+    found = stability([{}, {}], {}, {}, blocks)
+    assert found["blocks"] == {"tumour": 0.0, "deep": 0.0}
+    assert found["families"] == {"glcm": 0.0, "deep": 0.0}
+    assert found["nogueira"]["index"] is None
 
 
 def test_parts_may_be_done_in_any_order(cohort, study):
