@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,7 @@ def test_internal_figures_name_both_estimands_and_their_optimism(fitted):
     found = internal(fitted)
     assert found["folds"]["count"] == 6
     assert found["folds"]["mean"] == pytest.approx(fitted.folds["auc"].mean())
+    assert found["folds"]["sd"] == pytest.approx(statistics.stdev(fitted.folds["auc"]))
     assert any("optimistic" in note for note in found["notes"])
 
 
@@ -133,8 +135,9 @@ def test_levels_of_a_subgroup_divide_all_patients(clinical):
         "lower limb",
         "trunk",
     ]
-    ages = clinical["age_years"].reindex(risks["good"].index)
-    assert levels.iloc[0]["n"] == (ages < 60).sum()
+    young = (clinical["age_years"].reindex(risks["good"].index) < 60).to_numpy()
+    counts = levels.iloc[0][["n", "positives", "negatives"]].tolist()
+    assert counts == [young.sum(), y[young].sum(), (1 - y[young]).sum()]
 
 
 def test_a_level_below_the_minimum_is_listed_but_not_estimated(clinical):
@@ -144,6 +147,31 @@ def test_a_level_below_the_minimum_is_listed_but_not_estimated(clinical):
     assert (trunk["n"], trunk["auc"]) == (8, None)
     assert trunk["note"] == "not estimable: fewer than 10 of a class"
     assert found["differences"] == []
+
+
+def test_a_level_of_many_patients_of_whom_few_are_of_a_class_is_not_estimated(clinical):
+    y, risks = scores()
+    kind = pd.Series(np.where(y + (np.arange(80) < 9), "a", "b"), risks["good"].index)
+    found = subgroups(risks["good"], y, clinical.assign(kind=kind), {"kind": None})
+    counts = [(row["positives"], row["negatives"], row["auc"]) for row in found["levels"]]
+    assert counts == [(40, 5, None), (0, 35, None)]
+
+
+def test_a_case_without_clinical_data_is_in_no_level_and_named(clinical):
+    y, risks = scores()
+    with pytest.raises(StudyError, match="no clinical row of 1 case") as caught:
+        subgroups(risks["good"], y, clinical.drop(index="c7"), {"sex": None})
+    assert caught.value.where == "c7"
+
+
+def test_a_level_that_is_told_apart_wholly_is_compared_without_a_test(clinical):
+    y, risks = scores()
+    female = (clinical["sex"] == "F").reindex(risks["good"].index)
+    found = subgroups(risks["good"].where(~female, y), y, clinical, {"sex": None})
+    (row,) = found["differences"]
+    assert row["difference"] > 0
+    assert {row[name] for name in ("p", "interval", "detectable", "p_alike", "alike")} == {None}
+    assert "perfect separation" in row["note"]
 
 
 def test_a_planted_difference_between_subgroups_is_found(clinical):
@@ -210,6 +238,10 @@ def test_alike_is_shown_and_not_assumed(clinical):
     (narrow,) = subgroups(risks["good"], y, clinical, {"sex": None}, margin=0.05)["differences"]
     (wide,) = subgroups(risks["good"], y, clinical, {"sex": None}, margin=0.49)["differences"]
     assert (narrow["alike"], wide["alike"]) == (False, True)
+    (row,) = subgroups(risks["good"], y, clinical, {"sex": None}, alpha=0.1)["differences"]
+    farthest = max(map(abs, row["interval"]))  # two tests at 5 % are one interval of 90 %
+    (just,) = subgroups(risks["good"], y, clinical, {"sex": None}, margin=farthest)["differences"]
+    assert just["p_alike"] == pytest.approx(0.05)
     assert narrow["detectable"] == pytest.approx(2.801585 * narrow["error"], rel=1e-6)
 
 
