@@ -47,8 +47,7 @@ def centre_told(
     if len(names) < 2 or counts.min() < FOLDS:
         return None
     steps: list[tuple[str, Any]] = [("vary", NearConstant())]
-    active = harmonise is not None and harmonise.method != "none"
-    if harmonise is not None and active:
+    if harmonise is not None and harmonise.method != "none":
         steps.append(("harmonise", Harmoniser(harmonise.method, "raw", harmonise.minimum)))
     steps += [("impute", SimpleImputer(strategy="median")), ("scale", StandardScaler())]
     told = LogisticRegression(C=0.01, max_iter=5_000, class_weight="balanced")

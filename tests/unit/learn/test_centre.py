@@ -24,6 +24,21 @@ def test_centres_are_compared_by_the_values_that_are_known(shift):
     assert centre_told(X, centres)["differing"] == np.mean(np.array(p) < 0.05)
 
 
+def test_a_centre_is_told_from_what_harmonising_leaves_and_none_leaves_all():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(80, 10))).add_prefix("ring__original__firstorder_F")
+    centres = np.repeat(["a", "b"], 40)
+    X[centres == "b"] += 3
+    raw, none, moved = (
+        centre_told(X, centres, harmonise=policy)
+        for policy in (None, Harmonise(), Harmonise(method="per_centre_z", on_unseen="adapt"))
+    )
+    assert raw == none
+    assert (raw["balanced_accuracy"], raw["differing"]) == (1.0, 1.0)
+    assert moved["balanced_accuracy"] < 0.7
+    assert moved["differing"] == 0.0
+
+
 @pytest.mark.parametrize("method", ["none", "per_centre_z"])
 @pytest.mark.parametrize("others", [0, 1, 5, 30])
 def test_of_columns_that_hardly_vary_nothing_is_told_and_no_training_ends(others, method):

@@ -118,6 +118,20 @@ def test_a_column_of_one_value_in_a_centre_says_nothing_of_its_other_columns():
 
 
 @pytest.mark.parametrize("seed", range(5))
+def test_for_means_only_a_centre_weighs_as_one_patient_however_many_it_has(seed):
+    """By precisions: that of one value, and that with which features tell the usual shift."""
+    rng = np.random.default_rng(seed)
+    one = rng.normal(1, 2, (1, 20))
+    common = Common(np.zeros(20), np.ones(20))
+    usual = 1 / one.var(ddof=1)
+    expected = (one[0] + usual * one.mean()) / (1 + usual)
+    for count in (1, 2, 5):
+        found = effect_of(np.repeat(one, count, axis=0), common, mean_only=True)
+        np.testing.assert_allclose(found.shift, expected, rtol=1e-12)
+        np.testing.assert_array_equal(found.spread, 1)
+
+
+@pytest.mark.parametrize("seed", range(5))
 def test_the_fewer_patients_tell_a_shift_the_less_is_taken_out(seed):
     """Of one alone the whole of what sets the patient apart was taken for the scanner's."""
     rng = np.random.default_rng(seed)
