@@ -22,6 +22,7 @@ def test_shares_by_hand():
 def test_what_does_not_vary_has_no_difference():
     assert mean_difference([1.0], [1.0, 2.0]) is None
     assert mean_difference([1, 1], [1, 1]) is None
+    assert mean_difference([np.nan], [np.nan, np.nan]) is None
     assert share_difference((0, 5), (0, 7)) is None
     assert share_difference((1, 5), (0, 0)) is None
 

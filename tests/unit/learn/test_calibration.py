@@ -106,6 +106,16 @@ def test_what_is_not_estimable_has_no_bounds(y):
     assert (found.in_the_large is None) == (found.in_the_large_interval is None)
 
 
+def test_risks_that_differ_by_next_to_nothing_have_a_slope_without_bounds():
+    """Any slope within ten thousand millions agrees with them."""
+    line = np.tile([-1e-11, 1e-11], 10)
+    found = calibration([0, 1, 1, 1, 0] * 4, expit(line))
+    assert found.slope is not None
+    assert found.slope_interval is None
+    low, high = found.in_the_large_interval
+    assert low < found.in_the_large < high
+
+
 @given(st.integers(0, 999), st.floats(-3, 3), st.floats(-3, 3))
 @settings(max_examples=20)
 def test_a_line_is_reproduced_and_rows_may_come_in_any_order(seed, slope, level):
@@ -163,9 +173,11 @@ def test_nothing_is_said_beyond_the_risks_that_were_predicted(breast, risk):
     assert 0 < curve[1] < 1
 
 
-def test_scores_are_not_taken_for_risks(breast):
+@pytest.mark.parametrize("least", [-0.01, 0.31])
+def test_scores_are_not_taken_for_risks(least):
+    """A hundredth beyond is, too, no share of patients."""
     with pytest.raises(StudyError, match=r"risks must lie in \[0, 1\]"):
-        calibration_errors(breast[1], breast[0][:, 1])
+        calibration_errors([0, 1, 0], [least, 0.5, least + 0.7])
 
 
 @given(st.integers(0, 999), st.floats(-6, 6), st.floats(-8, 8))

@@ -14,6 +14,7 @@ from radlas.learn.pipeline import (
     build_pipeline,
     pipeline_parameters,
     rad_score,
+    signature_table,
     strict_convergence,
 )
 from radlas.learn.settings import Selection
@@ -26,6 +27,16 @@ def test_every_step_keeps_the_names_of_its_columns(cohort):
     assert len(names) == 10
     assert set(names) <= set(X.columns)
     assert list(fitted["lasso"].feature_names_in_) == list(names)
+
+
+def test_a_signature_names_the_features_whose_weight_is_not_zero(cohort):
+    fitted = build_pipeline(Selection()).set_params(lasso__C=0.1).fit(cohort.X, cohort.y)
+    lasso = fitted["lasso"]
+    kept = lasso.feature_names_in_[lasso.coef_[0] != 0]
+    assert 0 < len(kept) < len(lasso.feature_names_in_)
+    table = signature_table(fitted, dict.fromkeys(cohort.X, "one"))
+    assert list(table["feature"]) == [*sorted(kept), "(intercept)"]
+    np.testing.assert_allclose(rad_score(table, cohort.X), fitted.decision_function(cohort.X))
 
 
 def test_a_column_that_is_never_known_is_dropped_and_gaps_get_the_training_median(cohort):

@@ -42,4 +42,18 @@ def test_a_difference_is_seen_four_times_out_of_five():
 def test_support_is_told_per_model_and_is_empty_for_a_handful():
     found = training_support(70, 59, {"small": 10, "large": 2300})
     assert (found["events"], found["per_candidate"]["small"]) == (59, 5.9)
-    assert external_support(2, 30)["auc"] == []
+    assert external_support(3, 30)["auc"] == external_support(3, 30)["halves"] == []
+
+
+def test_an_auc_will_be_told_as_exactly_as_its_spread_says_and_two_halves_less_so():
+    """From four of a class on, of whom two are in each half."""
+    for counts in ((4, 30), (44, 30)):
+        found = external_support(*counts, alpha=0.1)
+        assert len(found["auc"]) == len(found["halves"]) == 3
+        half = [count // 2 for count in counts]
+        for row, apart in zip(found["auc"], found["halves"], strict=True):
+            assert row["half_width"] == pytest.approx(1.644854 * auc_spread(row["auc"], *counts))
+            spread = auc_spread(apart["auc"], *half)
+            assert apart["detectable"] == pytest.approx(
+                (1.644854 + 0.841621) * np.hypot(spread, spread), rel=1e-6
+            )
