@@ -64,7 +64,10 @@ def test_predictive_values_are_bayes_and_lie_in_their_intervals(seed):
 @pytest.mark.parametrize("alpha", [0.05, 0.2])
 @pytest.mark.parametrize(
     "counts",
-    [((40, 50), (60, 80)), ((31, 44), (29, 30)), ((3, 4), (1, 6)), ((44, 44), (28, 30))],
+    [
+        *[((40, 50), (60, 80)), ((31, 44), (29, 30)), ((3, 4), (1, 6)), ((1, 9), (7, 8))],
+        *[((44, 44), (28, 30)), ((0, 44), (28, 30)), ((5, 9), (8, 8)), ((5, 9), (0, 8))],
+    ],
 )
 @pytest.mark.parametrize("share", [0.05, 0.6])
 def test_predictive_values_elsewhere_are_as_wide_as_the_delta_method_makes_them(
@@ -86,10 +89,9 @@ def test_predictive_values_elsewhere_are_as_wide_as_the_delta_method_makes_them(
     edges = logits(rates) + np.outer(stats.norm.ppf([alpha / 2, 1 - alpha / 2]), error)
     told = predictive_values(*counts, share, alpha=alpha)
     for name, (low, high) in zip(("ppv", "npv"), special.expit(edges).T, strict=True):
-        if told[name]["value"] < 1:  # else its upper bound is itself
-            assert told[name]["interval"] == pytest.approx([low, high], abs=1e-7)
-        else:
-            assert told[name]["interval"] == [pytest.approx(low, abs=1e-7), 1.0]
+        value = told[name]["value"]  # 0 and 1 are their own bounds
+        expected = [0.0 if value == 0 else low, 1.0 if value == 1 else high]
+        assert told[name]["interval"] == pytest.approx(expected, abs=1e-7)
 
 
 def test_a_prevalence_of_all_is_refused():
@@ -160,10 +162,24 @@ def test_a_resample_is_gone_before_the_next(resampled):
     assert peak < 50 * risk.nbytes  # the table of resamples alone is 400
 
 
-def test_a_value_at_the_edge_of_its_draws_has_no_bca_and_says_what_it_has():
+@pytest.mark.parametrize("of", [len, np.sum])
+def test_a_value_at_the_edge_of_its_draws_has_no_bca_and_says_what_it_has(of):
     y, risk = sample()
-    found = bootstrap(y, risk, lambda _, one: float(len(np.unique(one))))
-    assert found["value"] == 60.0  # no resample holds as many
+
+    def statistic(_, one):
+        return float(of(np.unique(one)))
+
+    found = bootstrap(y, risk, statistic, alpha=0.1, draws=500)
+    drawn = [statistic(y[rows], risk[rows]) for rows in resamples(60, 500, 0)]
+    assert found["value"] > max(drawn)  # no resample holds as many
+    assert found["method"] == "bootstrap, percentiles"
+    assert found["interval"] == pytest.approx(np.quantile(drawn, [0.05, 0.95]))
+
+
+def test_a_statistic_that_no_single_patient_moves_has_no_bca_either():
+    """The mean of sixty times 0.2 is not 0.2: that is no skewness."""
+    y, risk = sample()
+    found = bootstrap(y, risk, brier, draws=200, without=lambda _, one: np.full(len(one), 0.2))
     assert found["method"] == "bootstrap, percentiles"
 
 

@@ -164,7 +164,7 @@ def _corrected(
     left_out = left_out[np.isfinite(left_out)]
     pull = left_out.mean() - left_out
     size = float((pull**2).sum())
-    if not 0 < below < 1 or size == 0:
+    if not 0 < below < 1 or size <= ROUNDING**2 * len(pull):
         return plain, "bootstrap, percentiles"
     bias, skew = stats.norm.ppf(below), float((pull**3).sum()) / (6 * size**1.5)
     moved = bias + stats.norm.ppf(plain)
