@@ -116,6 +116,9 @@ def test_perfect_separation_gets_an_exact_bound_and_says_so():
     assert (found.auc, found.variance, found.wald) == (1.0, None, None)
     assert found.exact == pytest.approx((0.025 ** (1 / 3), 1.0))
     assert "perfect separation" in found.note
+    turned = auc([1, 1, 1, 1, 0, 0, 0], [1, 2, 3, 4, 5, 6, 7])
+    assert (turned.auc, turned.note) == (0.0, found.note)
+    assert turned.exact == pytest.approx((0.0, 1 - 0.025 ** (1 / 3)))
 
 
 def test_an_interval_of_very_few_says_that_it_covers_too_little():

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import json
 import statistics
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import logit
+from scipy.stats import t
 
 from radlas.errors import StudyError
 from radlas.learn.evaluate import compare, compare_folds, evaluate, internal
@@ -259,6 +261,25 @@ def test_every_declared_figure_comes_with_its_interval(result, study):
     assert errors["e50"] <= errors["e90"] <= errors["emax"]
     curve = result["decision_curve"]
     assert (curve["threshold"][0], curve["threshold"][-1]) == study.decision_range
+
+
+def test_models_over_five_folds_are_compared_by_nadeau_and_bengio():
+    """By hand: folds share rows, so a mean of ten varies by 1/10 + 1/4 of a fold's variance."""
+    rng = np.random.default_rng(0)
+    keys = pd.MultiIndex.from_product([range(2), range(5)], names=["repeat", "fold"])
+    areas = rng.uniform(0.6, 0.9, (2, 10))
+    models = [
+        SimpleNamespace(model=name, folds=pd.DataFrame({"auc": area}, index=keys).reset_index())
+        for name, area in zip("ab", areas, strict=True)
+    ]
+    models[1].folds = models[1].folds.iloc[::-1]
+    (row,) = compare_folds(models, alpha=0.1)
+    gap = areas[0] - areas[1]
+    error = np.sqrt((1 / 10 + 1 / 4) * gap.var(ddof=1))
+    assert row["statistic"] == pytest.approx(gap.mean() / error)
+    assert row["df"] == 9
+    assert row["p"] == pytest.approx(2 * t.sf(abs(gap.mean()) / error, 9)) == row["p_holm"]
+    assert row["interval"] == pytest.approx(gap.mean() + t.ppf([0.05, 0.95], 9) * error)
 
 
 def test_models_are_compared_over_the_folds_they_share(cohort, study):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import tracemalloc
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
-from scipy.stats import ttest_1samp
+from scipy.stats import norm, ttest_1samp
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, f1_score
 
@@ -22,6 +23,7 @@ from radlas.learn.metrics import (
     choose_threshold,
     holm,
     precision_points,
+    rank_difference,
     resampled_t,
     roc_points,
 )
@@ -49,6 +51,23 @@ def test_figures_at_the_threshold_equal_r(breast):
     assert found["ppv"]["value"] == pytest.approx(0.7433628318584, abs=1e-12)
     assert found["npv"]["value"] == pytest.approx(0.7555555555556, abs=1e-12)
     assert found["f1"] == pytest.approx(f1_score(y, X[:, 1] >= 18.555), abs=1e-12)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.2])
+def test_a_share_at_the_threshold_has_wilsons_interval_of_its_counts(breast, alpha):
+    X, y = breast
+    found = at_threshold(y, X[:, 1], 18.555, alpha=alpha)
+    counts = {"sensitivity": (84, 106), "specificity": (68, 97), "ppv": (84, 113), "npv": (68, 90)}
+    for name, count in {**counts, "accuracy": (152, 203)}.items():
+        assert (found[name]["successes"], found[name]["trials"]) == count
+        assert found[name]["interval"] == pytest.approx(wilson(*count, alpha=alpha))
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.2])
+def test_wilsons_bounds_are_the_shares_that_the_score_test_just_allows(alpha):
+    for bound in wilson(31, 41, alpha=alpha):
+        away = abs(31 / 41 - bound) / np.sqrt(bound * (1 - bound) / 41)
+        assert 2 * norm.sf(away) == pytest.approx(alpha)
 
 
 def test_the_sensitivity_rule_takes_the_highest_threshold_that_reaches_it(breast):
@@ -161,6 +180,28 @@ def test_adjusted_p_values_equal_r():
     assert holm(p) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert benjamini_hochberg(p) == pytest.approx([0.02, 0.04, 0.04, 0.02])
     assert benjamini_hochberg([0.04, None]) == [0.04, None]
+
+
+def test_a_quantity_is_larger_in_one_class_as_often_as_its_pairs_say():
+    rng = np.random.default_rng(0)
+    values, labels = rng.integers(0, 9, 31) / 2, rng.integers(0, 2, 31)
+    found = rank_difference(values.tolist(), labels.tolist())
+    high, low = values[labels == 1], values[labels == 0]
+    wins = (high[:, None] > low).mean() + (high[:, None] == low).mean() / 2
+    assert found["superiority"] == pytest.approx(wins)
+    assert (found["positives"], found["negatives"]) == (len(high), len(low))
+    medians = statistics.median(high), statistics.median(low)
+    assert (found["median_positive"], found["median_negative"]) == medians
+    turned = rank_difference((-values).tolist(), labels.tolist())
+    assert turned["superiority"] == pytest.approx(1 - wins)
+    assert turned["p"] == pytest.approx(found["p"])
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_where_a_class_is_empty_nothing_is_larger(label):
+    found = rank_difference([1.0, 2.0], [label] * 2)
+    assert (found.pop("positives"), found.pop("negatives")) == (2 * label, 2 - 2 * label)
+    assert set(found.values()) == {None}
 
 
 def test_folds_that_share_rows_are_worth_less_than_independent_ones():
