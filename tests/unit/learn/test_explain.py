@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import logit
+from scipy.stats import norm
 
 from radlas.errors import StudyError
 from radlas.learn.explain import block_shares, deep_head, explain, families, group_shares, profile
@@ -98,6 +99,36 @@ def test_groups_share_what_the_score_moves_and_hold_their_intervals(explanation)
     assert sum(row["share"] for row in found) == pytest.approx(1)
     assert {"glcm", "deep"} == {row["group"] for row in found}
     assert all(row["low"] <= row["share"] <= row["high"] for row in found)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.2])
+def test_the_interval_of_a_share_is_as_wide_as_the_delta_method_makes_it(explanation, alpha):
+    """A share is a ratio of means over patients, of whom each tells its size less the share's."""
+    groups = families(explanation.blocks, explanation.blocks)
+    size = explanation.values.T.groupby(pd.Series(groups)).sum().T.abs()
+    total = size.sum(axis=1)
+    for row in group_shares(explanation, groups, alpha=alpha):
+        assert row["share"] == pytest.approx(size[row["group"]].mean() / total.mean())
+        error = (size[row["group"]] - row["share"] * total).std(ddof=0) / total.mean()
+        reach = norm.isf(alpha / 2) * error / np.sqrt(len(size))
+        wide = row["share"] - row["low"], row["high"] - row["share"]
+        assert wide == pytest.approx((reach, reach), rel=0.2)
+
+
+def test_a_model_of_which_nothing_contributes_has_no_shares_of_groups(explanation):
+    nothing = replace(explanation, values=explanation.values * 0.0)
+    assert group_shares(nothing, families(explanation.blocks, explanation.blocks)) == []
+
+
+def test_the_profile_knows_no_unit_and_no_feature_that_contributes_nowhere(explanation):
+    other = replace(explanation, values=explanation.values**2)
+    plain = profile(explanation, other)
+    small = [replace(one, values=one.values.assign(a=0.0) * 1e-6) for one in (explanation, other)]
+    assert profile(*small) == pytest.approx(plain)
+    two = explanation.values.iloc[:, :2]
+    none, some = (replace(explanation, values=two.assign(a=size)) for size in (0.0, 1e-6))
+    assert profile(none, none) is None
+    assert profile(none, some) == profile(some, none) is not None
 
 
 def test_the_profile_is_1_against_itself_and_falls_when_other_features_drive(explanation):
