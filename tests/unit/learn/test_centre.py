@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import kruskal
 
-from radlas.learn.centre import centre_told
+from radlas.learn.centre import centre_told, centres_told
 from radlas.learn.metrics import benjamini_hochberg
 from radlas.learn.settings import Harmonise
+from radlas.learn.study import StudyConfig
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
@@ -37,6 +40,22 @@ def test_a_centre_is_told_from_what_harmonising_leaves_and_none_leaves_all():
     assert (raw["balanced_accuracy"], raw["differing"]) == (1.0, 1.0)
     assert moved["balanced_accuracy"] < 0.7
     assert moved["differing"] == 0.0
+
+
+def test_a_study_is_told_its_centres_before_and_after_its_own_harmonising(cohort, protocol):
+    moved = cohort.X.add(np.where(cohort.centres == "tcia", 9.0, 0.0), axis=0)
+    kinds = []
+    for method in ("none", "combat"):
+        change = {"harmonise": {"method": method, "on_unseen": "adapt"}}
+        study = StudyConfig.parse({**protocol, **change})
+        rows = replace(cohort, X=moved).rows(study)
+        told = centres_told(rows, study)
+        kinds.append([one["features"] for one in told])
+        for one, policy in zip(told, (None, study.harmonise), strict=False):
+            alone = centre_told(rows.X, rows.centres, harmonise=policy, seed=study.seed)
+            assert one == {"features": one["features"], **alone}
+    assert kinds == [["raw"], ["raw", "harmonised"]]
+    assert told[1]["balanced_accuracy"] < told[0]["balanced_accuracy"]
 
 
 @pytest.mark.parametrize("method", ["none", "per_centre_z"])

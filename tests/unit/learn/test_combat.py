@@ -53,6 +53,11 @@ def test_the_unit_of_all_features_scales_through(seed, factor, shift):
     np.testing.assert_allclose(there, here * factor + shift, rtol=1e-6, atol=1e-6 * factor)
 
 
+def test_a_feature_of_whatever_unit_is_harmonised_as_in_any_other():
+    units = 10.0 ** np.array([-16, -9, -3, 0, 6, 14])
+    np.testing.assert_allclose(combat(toy() * units, CENTRES) / units, combat(toy(), CENTRES))
+
+
 def test_missing_values_stay_missing_and_others_are_hardly_moved():
     X = toy()
     X[3, 2] = np.nan

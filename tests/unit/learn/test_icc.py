@@ -34,7 +34,8 @@ def test_coefficient_and_interval_equal_psych(form, value, low, high):
 def test_all_features_at_once_are_each_alone_whatever_their_unit(seed):
     rng = np.random.default_rng(seed)
     ratings = rng.normal(size=(12, 3, 5)) + rng.normal(size=(12, 1, 5))
-    scale, shift = 10.0 ** rng.integers(-6, 6, 5), rng.normal(size=5) * 1e3
+    ratings[3, 1] = np.nan
+    scale, shift = 10.0 ** rng.integers(-16, 6, 5), rng.normal(size=5) * 1e3
     together = icc(ratings * scale + shift * scale)
     for place in range(5):
         alone = icc(ratings[:, :, place])

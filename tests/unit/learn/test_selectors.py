@@ -144,6 +144,15 @@ def test_one_ranking_gives_what_sklearns_rfe_keeps_for_every_k():
         np.testing.assert_array_equal(ranked.support(k), oracle.support_)
 
 
+@pytest.mark.parametrize("share", [0.01, 0.05])
+def test_a_share_of_less_than_two_columns_takes_them_one_by_one(share):
+    rng = np.random.default_rng(3)
+    X, y = rng.normal(size=(40, 20)), np.arange(40) % 2
+    one_by_one = RankedElimination(step=1).fit(X, y).order_
+    np.testing.assert_array_equal(RankedElimination(step=share).fit(X, y).order_, one_by_one)
+    assert list(RankedElimination(step=2).fit(X, y).order_) != list(one_by_one)
+
+
 def test_elimination_keeps_all_if_fewer_arrive_than_are_wanted():
     X = np.random.default_rng(4).normal(size=(20, 3))
     assert RankedElimination(n_features=10).fit(X, np.arange(20) % 2).get_support().all()

@@ -69,6 +69,23 @@ def test_a_sensitivity_analysis_changes_what_it_names_and_nothing_else(protocol:
 
 
 @pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        ({"lasso": "linear"}, "gives no probabilities: set `refit`"),
+        ({"rfe_step": 1.5}, "a whole number of columns, or a share below 1"),
+        ({"c": [0.3, 0.1]}, "positive values in increasing order, each once"),
+        ({"c": [0.1, 0.1]}, "positive values in increasing order, each once"),
+        ({"rfe_features": [0, 5]}, "positive values in increasing order, each once"),
+    ],
+)
+def test_a_selection_that_cannot_be_made_is_named(
+    protocol: dict[str, Any], selection: dict[str, Any], message: str
+):
+    with pytest.raises(ConfigError, match=message):
+        StudyConfig.parse({**protocol, "selection": selection})
+
+
+@pytest.mark.parametrize(
     ("sensitivity", "message"),
     [
         ({"a": {"seed": 1}}, "changes of some of"),
