@@ -106,7 +106,7 @@ def test_no_two_kept_columns_reach_the_limit_and_every_other_is_represented(seed
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(25, 3)) @ rng.normal(size=(3, 15)) + 0.3 * rng.normal(size=(25, 15))
     kept = CorrelationFilter(0.8).fit(X).get_support()
-    related = np.abs(spearman(X)) >= 0.8
+    related = np.abs(spearman(X)) >= 0.8 - 1e-9  # as of seed 59: 0.8 but for the last bit
     assert related[np.ix_(kept, kept)].sum() == kept.sum()
     assert related[np.ix_(~kept, kept)].any(axis=1).all()
 
