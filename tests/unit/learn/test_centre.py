@@ -15,15 +15,15 @@ from radlas.learn.settings import Harmonise
 from radlas.learn.study import StudyConfig
 
 
-@pytest.mark.parametrize("shift", [0.0, 1.0])
+@pytest.mark.parametrize("shift", [0.0, 0.6, 1.0])
 def test_centres_are_compared_by_the_values_that_are_known(shift):
     """Medians in the place of gaps would draw a centre's ranks to the middle."""
-    centres = np.repeat(["a", "b"], [70, 30])
-    values = np.random.default_rng(0).normal(size=(100, 20))
+    centres = np.repeat(["a", "b", "c"], [70, 30, 20])
+    values = np.random.default_rng(0).normal(size=(120, 20))
     values[70:] += shift
-    values[78:] = np.nan  # eight patients of b have the ROI
+    values[78:100] = np.nan  # eight patients of b have the ROI
     X = pd.DataFrame(values).add_prefix("ring__original__firstorder_F")
-    p = benjamini_hochberg([kruskal(one[:70], one[70:78]).pvalue for one in values.T])
+    p = benjamini_hochberg([kruskal(one[:70], one[70:78], one[100:]).pvalue for one in values.T])
     assert centre_told(X, centres)["differing"] == np.mean(np.array(p) < 0.05)
 
 

@@ -122,6 +122,16 @@ def test_a_column_of_one_value_in_a_centre_says_nothing_of_its_other_columns():
     np.testing.assert_allclose(combat(X, CENTRES)[where, 1:], alone, atol=1e-9)
 
 
+@pytest.mark.parametrize("mean_only", [False, True])
+@pytest.mark.parametrize("others", [0, 1, 5])
+def test_a_feature_that_nobody_of_a_centre_has_is_not_moved_there(mean_only, others):
+    X = toy()[CENTRES == "A"]
+    X[:, others:] = np.nan
+    found = effect_of(X, Common(np.full(6, 10.0), np.ones(6)), mean_only=mean_only)
+    np.testing.assert_array_equal(found.shift[others:], 0)
+    np.testing.assert_array_equal(found.spread[others:], 1)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_for_means_only_a_centre_weighs_as_one_patient_however_many_it_has(seed):
     """By precisions: that of one value, and that with which features tell the usual shift."""

@@ -135,6 +135,12 @@ def test_an_interval_of_very_few_says_that_it_covers_too_little():
     assert auc([1, 0] * 5, range(10)).note == ""
 
 
+def test_one_patient_of_a_class_has_an_area_and_no_interval_and_says_so():
+    found = auc([0, 0, 0, 1], [0.1, 0.2, 0.5, 0.4])
+    assert (found.auc, found.variance, found.wald, found.logit) == (2 / 3, None, None, None)
+    assert found.note == "variance not estimable: one row in a class"
+
+
 def test_one_class_is_not_estimable_and_says_so():
     found = auc([1, 1, 1], [0.1, 0.2, 0.3])
     assert found.auc is None

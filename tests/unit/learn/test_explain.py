@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,15 @@ from scipy.special import logit
 from scipy.stats import norm
 
 from radlas.errors import StudyError
-from radlas.learn.explain import block_shares, deep_head, explain, families, group_shares, profile
+from radlas.learn.explain import (
+    block_shares,
+    deep_head,
+    deep_parts,
+    explain,
+    families,
+    group_shares,
+    profile,
+)
 from radlas.learn.fit import fit_model
 
 
@@ -87,6 +96,29 @@ def test_a_model_without_deep_features_has_no_head(cohort, study):
     )
     with pytest.raises(StudyError, match="takes no deep features"):
         deep_head(plain)
+
+
+def test_the_whole_image_comes_first_of_the_regions_of_a_network():
+    columns = [
+        *("ring_0_10__layer4__000", "whole__layer4__000", "tumour__layer3__000"),
+        *("whole__layer3__000", "whole__layer3__001", "tumour__original__glcm_F"),
+    ]
+    assert deep_parts(SimpleNamespace(columns=columns)) == [
+        ("whole", "layer3"),
+        ("whole", "layer4"),
+        ("ring_0_10", "layer4"),
+        ("tumour", "layer3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"), [({"region": "tumour"}, " of tumour"), ({"layer": "layer3"}, "")]
+)
+def test_a_head_of_what_a_model_does_not_take_is_refused_with_what_it_does(fitted, wish, told):
+    with pytest.raises(StudyError) as caught:
+        deep_head(fitted, width=30, **wish)
+    assert caught.value.what == f"the model takes no deep features{told}"
+    assert caught.value.hint == "name one of: whole at layer4"
 
 
 def test_a_head_narrower_than_the_features_is_refused(fitted):

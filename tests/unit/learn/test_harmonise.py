@@ -93,6 +93,15 @@ def test_raw_takes_a_new_centre_as_it_is():
     pd.testing.assert_frame_equal(fitted(on_unseen="raw").transform(X), X)
 
 
+def test_raw_z_scores_of_a_new_centre_are_those_of_all_training_rows_taken_as_one():
+    X = rows()
+    step = fitted(method="per_centre_z", on_unseen="raw")
+    found = step.transform(with_centres(X.droplevel("centre"), np.full(len(X), "n")))
+    np.testing.assert_allclose(found[NAMES].mean(), 0, atol=1e-12)
+    np.testing.assert_allclose(found[NAMES].std(ddof=0), 1, atol=1e-12)
+    np.testing.assert_array_equal(found[EXTRA], X[EXTRA])
+
+
 def test_adapting_is_combat_towards_the_harmonised_training_rows():
     X, new = rows(), rows(2, centres="n")
     step = fitted(on_unseen="adapt")

@@ -75,6 +75,13 @@ def test_curves_are_plain_json_from_nobody_called_to_everybody(told):
     assert points["precision"][-1] == y.mean()
 
 
+def test_one_class_alone_has_no_resampled_figures(study):
+    for y in (0, 1):
+        found = full_performance([y] * 9, np.linspace(0.1, 0.9, 9), 0.4, study)
+        assert (found["auc"]["auc"], found["roc"]) == (None, None)
+        assert "intervals" not in found
+
+
 def test_one_risk_for_all_has_no_curve_of_calibration(study):
     y = np.arange(20) % 2
     found = full_performance(y, np.full(20, 0.4), 0.3, study)
