@@ -85,6 +85,15 @@ def test_a_block_selects_by_roi_image_type_family_and_kind():
     assert block_columns(COLUMNS, Block(deep=True, image_types=("layer4",))) == COLUMNS[3:4]
 
 
+def test_a_clinical_block_takes_the_variables_that_it_names_and_no_other_block_takes_any():
+    record = ["clinical__age_years__value", "clinical__sex__F", "clinical__sex__M"]
+    there = [*COLUMNS, *record]
+    assert list(block_columns(there, Block(clinical=("sex",)))) == record[1:]
+    assert block_columns(there, Block(clinical=("stage",))) == ()
+    others = Block(roi="clinical"), Block(deep=True), Block(deep=True, image_types=("sex",))
+    assert not any(name in record for one in others for name in block_columns(there, one))
+
+
 def test_a_models_columns_follow_its_blocks_whatever_the_order_of_the_frame(study: StudyConfig):
     there = model_columns(reversed(COLUMNS), study, "dlr")
     assert list(there) == list(model_columns(COLUMNS, study, "dlr"))
