@@ -19,7 +19,7 @@ from radlas.digests import digest_of
 from radlas.errors import ConfigError, DataError
 from radlas.features import images
 from radlas.features.discretise import fixed_count_edges, to_levels
-from radlas.features.filters.lbp import binary_patterns, icosphere
+from radlas.features.filters.lbp import icosphere
 from radlas.features.firstorder import first_order
 from radlas.features.kernels import pairs as pair_kernels
 from radlas.features.params import recipe_of
@@ -253,16 +253,22 @@ def older_libraries(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float64])
-@pytest.mark.parametrize("levels", [2, 3])
-def test_binary_patterns_are_those_of_upstreams_code(older_libraries, dtype, levels):
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"lbp3DLevels": 3, "lbp3DIcosphereRadius": 2, "lbp3DIcosphereSubdivision": 2}],
+)
+def test_binary_patterns_are_those_of_upstreams_code(older_libraries, dtype, options):
     volume, rois = case(dtype)
     mask = rois["tumour"].mask
     image = to_itk(volume.voxels, volume.geometry)
     theirs = {}
     label = to_itk(mask.astype(np.uint8), volume.geometry)
-    for found, name, _ in imageoperations.getLBP3DImage(image, label, lbp3DLevels=levels):
-        theirs[name.removeprefix("lbp-3D-")] = SimpleITK.GetArrayFromImage(found)[mask]
-    ours = dict(binary_patterns(volume.voxels, mask, levels=levels))
+    for found, name, _ in imageoperations.getLBP3DImage(image, label, **options):
+        theirs[name] = SimpleITK.GetArrayFromImage(found)[mask]
+    target = images.Target("tumour", mask, bounding_box(mask))
+    scene = images.Scene(volume.voxels, volume.geometry.spacing_zyx, (target,))
+    made = images.filtered_images(scene, {"lbp3d": options}, {})
+    ours = {one.name: one.values["tumour"] for one in made}
     assert list(ours) == list(theirs)
     for name, values in theirs.items():
         np.testing.assert_allclose(ours[name], values, rtol=1e-9, atol=1e-9)
