@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import generate_uid
 
-from ..odd import EXACT, ODD, Odd, itk_encoded, save, sound
+from ..odd import EXACT, ODD, Odd, itk_encoded, odd_folder, save, sound
 from .corpus import (
     CENTRE,
     RADII,
@@ -284,6 +284,15 @@ def fractions_of_nothing(series: Series) -> Dataset:
     return made
 
 
+@drawn("bad_pixels")
+def fractions_beyond_the_whole(series: Series) -> Dataset:
+    """Half of the whole is less than it is said to be, and holds more of the edge."""
+    segmentation(series)
+    made = make_seg(series, {"Tumor": MASK > 0}, "FRACTIONAL")
+    made.MaximumFractionalValue = int(made.pixel_array.max()) - 1
+    return made
+
+
 @drawn(EXACT)
 def segment_that_says_yes_and_no(series: Series) -> Dataset:
     """Of what says nothing of its voxels."""
@@ -382,6 +391,17 @@ def _on_two_series(folder: Path) -> Series:
 ODD["one_tumour_on_two_series"] = Odd(
     "one_tumour_on_two_series", "contour_conflict", _on_two_series
 )
+
+
+@odd_folder("ambiguous_series")
+def mask_that_lists_one_series_and_is_drawn_on_another(folder: Path) -> Series:
+    t2 = sound("none", study="1.2.3", frame_of_reference="1.2.4").write(folder / "t2")
+    t1 = sound("none", study="1.2.3", frame_of_reference="1.2.4", description="AX T1", seed=3)
+    t1.write(folder / "t1")
+    made = tumour_on(t2, references="images")
+    made.ReferencedFrameOfReferenceSequence = tumour_on(t1).ReferencedFrameOfReferenceSequence
+    save(made, folder / "RS")
+    return t2
 
 
 @drawn("frame_conflict")

@@ -554,6 +554,12 @@ def last_slice_missing(series: Series) -> None:
     del series.datasets[-1]
 
 
+@odd(EXACT)
+def images_under_the_names_of_another_export(series: Series) -> None:
+    """The mask names its series, and of its images none as it is called here."""
+    series.datasets[:] = [fresh(one) for one in series.datasets]
+
+
 @odd("slices_absent")
 def first_slice_missing(series: Series) -> None:
     del series.datasets[0]
@@ -641,6 +647,20 @@ def one_slice_of_another_size(series: Series) -> None:
 def last_slice_of_another_size(series: Series) -> None:
     series.datasets[-1].Rows = 20
     series.datasets[-1].PixelData = series.datasets[-1].PixelData[: 20 * 52 * 2]
+
+
+@odd("mixed_slices", references="series")
+def last_slice_of_a_part_of_the_field_of_view(series: Series) -> None:
+    """Its corner lies elsewhere, and its middle where the stack goes on."""
+    last, (rows, columns) = series.datasets[-1], (10, 6)
+    axes = np.array(last.ImageOrientationPatient, dtype=float)
+    between_rows, between_columns = map(float, last.PixelSpacing)
+    shift = columns * between_columns * axes[:3] + rows * between_rows * axes[3:]
+    place = np.array(last.ImagePositionPatient, dtype=float) + shift
+    last.ImagePositionPatient = [round(float(number), 9) for number in place]
+    part = series.voxels[-1, rows:-rows, columns:-columns]
+    last.Rows, last.Columns = part.shape
+    last.PixelData = part.tobytes()
 
 
 @odd("mixed_slices")

@@ -11,11 +11,23 @@ from radlas.errors import DataError
 from radlas.geometry import make_geometry
 from radlas.ingest.checks import check_rois
 from radlas.ingest.dicom import nesting
+from radlas.ingest.dicom.contours import read_contours
 from radlas.ingest.dicom.polygons import boundaries_meet, fill_polygon
 from radlas.ingest.dicom.rtstruct import XOR, Contour, rasterise
 from radlas.model import Roi
 
-from .corpus import PLANES, dice, ellipse, grid, inside_ellipse, to_world
+from .corpus import (
+    CENTRE,
+    PLANES,
+    RADII,
+    dice,
+    ellipse,
+    grid,
+    inside_ellipse,
+    make_series,
+    to_world,
+    tumour_on,
+)
 
 BIG = {"centre": (25.3, 19.6), "radii": (14.2, 11.7)}
 SMALL = {"centre": (24.1, 20.4), "radii": (6.3, 4.9)}
@@ -223,6 +235,58 @@ def test_what_lies_outside_the_image_is_clipped_and_flagged():
     mask, flags = rasterise(draw(geometry, edge, slices=(4, 5, 6)), geometry)
     assert dice(mask, truth(geometry, inside_ellipse(geometry, **edge), (4, 5))) >= 0.999
     assert flags == ("outside_image",)
+
+
+@pytest.mark.parametrize(
+    ("centre", "slices"),
+    [
+        ((1, 20), (2, 3)),
+        ((50, 20), (2, 3)),
+        ((25, 1), (2, 3)),
+        ((25, 38), (2, 3)),
+        ((25, 20), (-1, 0)),
+        ((25, 20), (5, 6)),
+    ],
+)
+def test_what_lies_outside_on_any_one_side_is_flagged(centre, slices):
+    geometry = grid("oblique")
+    drawn = draw(geometry, {"centre": centre, "radii": (5.3, 5.1)}, slices=slices)
+    assert rasterise(drawn, geometry)[1] == ("outside_image",)
+
+
+def test_an_outline_around_the_whole_image_holds_it_and_lies_within():
+    """Voxels end half a step beyond their centres, and the outermost slices are the image's."""
+    geometry = grid("oblique")
+    corners = np.array([(-0.49, -0.49), (51.49, -0.49), (51.49, 39.49), (-0.49, 39.49)])
+    drawn = [
+        Contour(to_world(geometry, np.column_stack([corners, np.full(4, float(z))])))
+        for z in range(6)
+    ]
+    mask, flags = rasterise(drawn, geometry)
+    assert mask.all()
+    assert flags == ()
+
+
+@pytest.mark.parametrize("stated", [719, 720, 721, 722])
+@pytest.mark.parametrize("closing", [False, True], ids=["open", "closed"])
+def test_points_are_as_many_as_stated_and_the_first_one_again_may_be_counted(stated, closing):
+    """Some tools repeat the first point at the end, and some of them count it."""
+    series = make_series()
+    made = tumour_on(series)
+    for contour in made.ROIContourSequence[0].ContourSequence:
+        points = list(contour.ContourData)
+        contour.ContourData = points + points[:3] * closing
+        contour.NumberOfContourPoints = stated
+    if stated not in {720, 720 + closing}:
+        with pytest.raises(DataError, match=f"a contour of {stated} points holds 72") as caught:
+            read_contours(made)
+        assert caught.value.reason == "bad_contour"
+        return
+    (roi,) = read_contours(made)
+    mask, flags = rasterise(roi.contours, series.geometry)
+    shape = inside_ellipse(series.geometry, centre=CENTRE, radii=RADII)
+    np.testing.assert_array_equal(mask, truth(series.geometry, shape, (2, 3)))
+    assert flags == ()
 
 
 def test_the_order_and_the_direction_of_contours_do_not_matter():
