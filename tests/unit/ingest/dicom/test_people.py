@@ -71,6 +71,9 @@ def test_names_or_dates_of_birth_alone_are_no_two_people(people):
         ("=山田^太郎", "=鈴木^花子", True),
         ("Meyer^Anna^^Dr^Dr", "Brandt^Otto^^Dr", True),
         ("Meyer^Anna", "=^=", False),
+        ("Li^Na", "Ng^Yi", True),
+        ("=李^明", "=王^伟", True),
+        ("Li^N", "Ng^Y", False),  # initials leave one word, which may be a code
     ],
 )
 def test_names_differ_where_full_ones_share_no_word(one, other, two):
@@ -94,6 +97,15 @@ def test_issuers_differ_where_two_are_named(one, other, two):
     people = {told(IssuerOfPatientID=one), told(IssuerOfPatientID=other)}
     assert bool(contradiction(people)) == two
     assert contradiction(people, of_issuers=False) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "two"),
+    [("F", "M", True), ("f", "M", True), ("m", "M", False), ("M", "O", False), ("F", "", False)],
+)
+def test_sexes_contradict_where_both_are_known(one, other, two):
+    """``O`` is what some scanners write where nobody asked."""
+    assert bool(contradiction({told(PatientSex=one), told(PatientSex=other)})) == two
 
 
 def test_a_refusal_quotes_nobody():
