@@ -25,9 +25,11 @@ from tests.no_room import no_room
 
 from radlas.errors import DataError, WorkerError
 from radlas.ingest.base import FileRef
-from radlas.ingest.dicom.losses import declared_loss
+from radlas.ingest.dicom.elements import Elements
+from radlas.ingest.dicom.losses import declared_loss, may_be_lossy
 from radlas.ingest.dicom.pixels import check_encoding, read_frames
 from radlas.ingest.dicom.slice_file import head_of, read_slice
+from radlas.ingest.dicom.walk import tag_of
 from radlas.ingest.nifti.itk import read_image
 
 from .corpus import CANARY, make_series
@@ -111,6 +113,18 @@ def test_frames_of_other_images_in_a_file_are_not_decoded():
     dataset.PixelData = encapsulate([*streams[:4], streams[4][:-9]])
     with pytest.raises(DataError, match="1 of 5 compressed frames end too early"):
         read_frames(dataset, 5, [0])
+
+
+@pytest.mark.parametrize("table", [True, False], ids=["table", "no table"])
+@pytest.mark.parametrize(("encoding", "count"), [("JPEG-LS", 3), ("JPEG2000", 3), ("RLE", 1)])
+def test_frames_are_the_same_however_they_are_cut_to_fragments(encoding, count, table):
+    """Without a table of offsets, the ends of streams tell, or that there is one frame alone."""
+    values = np.random.default_rng(0).integers(0, 4096, (count, 40, 36), "u2")
+    values[:, 0, 0] = 4095
+    dataset = frames_of(values, encoding)
+    streams = list(generate_frames(dataset.PixelData, number_of_frames=count))
+    dataset.PixelData = encapsulate(streams, fragments_per_frame=3, has_bot=table)
+    np.testing.assert_array_equal(read_frames(dataset, count, range(count)), values)
 
 
 @pytest.mark.parametrize("encoding", ["plain", "RLE"])
@@ -208,6 +222,25 @@ def test_pixels_of_two_kinds_are_refused():
     dataset.FloatPixelData = bytes(5 * 3 * 7 * 4)
     with pytest.raises(DataError, match="pixels of 2 kinds of numbers"):
         read_frames(dataset, 5, [1])
+
+
+@pytest.mark.parametrize("flag", ["", "00", "01", "YES"])
+@pytest.mark.parametrize("ratio", ["", "1", "1.05", "1.5", "1\\1.2", "12.5"])
+@pytest.mark.parametrize("method", ["", "ISO_10918_1"])
+@pytest.mark.parametrize("words", ["", "lossy", "non-lossy"])
+def test_no_loss_that_is_declared_escapes_the_quick_reader(flag, ratio, method, words):
+    """It leaves to the careful one whatever that would refuse, and a plain file it keeps."""
+    told = {"LossyImageCompression": flag, "LossyImageCompressionRatio": ratio}
+    told |= {"LossyImageCompressionMethod": method, "DerivationDescription": words}
+    header = {keyword: text.split("\\") for keyword, text in told.items() if text}
+    elements = Elements({tag_of(keyword): text.encode() for keyword, text in told.items()})
+    loss = declared_loss(header)
+    assert may_be_lossy(elements) or not loss
+    assert bool(loss) == (
+        flag in {"01", "YES"} or ratio not in {"", "1"} or bool(method) or words == "lossy"
+    )
+    if not any(told.values()):
+        assert not may_be_lossy(elements)
 
 
 def test_a_ratio_that_none_is_is_not_told():
