@@ -155,6 +155,49 @@ def test_the_native_series_of_the_class_is_chosen_and_every_other_has_a_reason(t
         assert any(part in reason for reason in reasons), part
 
 
+@pytest.mark.parametrize(
+    ("tags", "rule"),
+    [
+        (
+            {"RepetitionTime": 4000, "EchoTime": 80, "ScanOptions": ["PFP", "FS"]},
+            "T2FS by TR/TE/TI",
+        ),
+        ({"RepetitionTime": 4000, "EchoTime": 80}, "other by TR/TE/TI"),
+        ({"RepetitionTime": 4000, "EchoTime": 40, "InversionTime": 150}, "STIR by TR/TE/TI"),
+        ({"RepetitionTime": 550, "EchoTime": 12}, "T1 by TR/TE/TI"),
+        (
+            {"SeriesDescription": "T2 IDEAL", "ImageType": ["DERIVED", "PRIMARY", "WATER"]},
+            "T2FS by description",
+        ),
+        (
+            {"SeriesDescription": "T2 FS IDEAL", "ImageType": ["DERIVED", "PRIMARY", "FAT"]},
+            "other by description",
+        ),
+    ],
+)
+def test_whatever_of_a_header_tells_the_class_is_asked(tags, rule, tmp_path):
+    add_exam(tmp_path, description="", tags=tags)
+    (exam,) = DICOM.find(tmp_path, IngestRules()).exams
+    assert exam.rule == f"{rule}, native; mask by series UID"
+
+
+def test_a_screenshot_is_no_image_without_a_mask(tmp_path):
+    """It is left out for what it is, with an exam beside it or not."""
+    for patient, mask in (("P1", True), ("P2", False)):
+        if mask:
+            add_exam(tmp_path, patient=patient, study="1.2.3")
+        shot = make_series(patient=patient, study=f"1.2.{3 if mask else 4}").datasets[0]
+        for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"):
+            delattr(shot, keyword)
+        write(shot, tmp_path / f"shot {patient}")
+    scan = DICOM.find(tmp_path, IngestRules())
+    assert [exam.subject for exam in scan.exams] == ["P1"]
+    told = [(out.subject, out.why.partition(":")[0]) for out in scan.left_out]
+    assert told == [(one, "no position in the patient") for one in ("P1", "P2")]
+    refused = [(one.subject, one.error.reason) for one in scan.refusals]
+    assert refused == [("P2", "no_sequence")], "no subject vanishes"
+
+
 def test_stir_is_the_second_choice_and_the_rule_says_so(tmp_path):
     add_exam(tmp_path, description="COR STIR")
     add_exam(tmp_path, description="AX T1")
@@ -288,6 +331,28 @@ def test_padding_that_stands_out_of_the_image_is_flagged(stated, held, flags, tm
     tumour_on(series).save_as(tmp_path / "RS", enforce_file_format=True)
     (exam,) = DICOM.find(tmp_path, IngestRules()).exams
     assert DICOM.read(exam, IngestRules()).flags == flags
+
+
+@pytest.mark.parametrize(
+    ("numbers", "stated", "flags"),
+    [
+        (range(1, 7), 6, ()),
+        (range(1, 7), 7, ("fewer_than_stated",)),
+        (range(11, 17), 5, ()),
+        ((1, 2, 3, 4, 5, 7), 6, ("numbering_gap",)),
+        ((6, 5, 4, 3, 2, 1), 6, ()),
+        ((1, 1, 2, 3, 9, 7), 6, ()),  # not one for each image
+        (range(0, 12, 2), 12, ("fewer_than_stated", "numbering_gap")),
+    ],
+)
+def test_images_that_may_be_missing_are_flagged_and_no_fault(numbers, stated, flags, tmp_path):
+    series = make_series(tags={"ImagesInAcquisition": stated})
+    for dataset, number in zip(series.datasets, numbers, strict=True):
+        dataset.InstanceNumber = number
+    series.write(tmp_path)
+    write(tumour_on(series), tmp_path / "RS")
+    (exam,) = DICOM.find(tmp_path, IngestRules()).exams
+    assert exam.flags == flags
 
 
 def test_a_file_copied_twice_counts_once(tmp_path):
