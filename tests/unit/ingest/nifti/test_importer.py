@@ -18,7 +18,9 @@ from radlas.errors import ConfigError, DataError
 from radlas.geometry import make_geometry, worst_corner_displacement
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Exam, FileRef, IngestRules
+from radlas.ingest.nifti.itk import read_image
 from radlas.ingest.nifti.names import NamedMask, name_image, name_mask
+from radlas.ingest.nifti.nifti_file import read_nifti
 from radlas.ingest.nifti.scan import _is_mask
 from radlas.ingest.roi_names import DEFAULT_ROI_MAP
 from radlas.model import Roi, Volume
@@ -397,6 +399,88 @@ def test_what_is_no_volume_is_refused(shape, reason, tmp_path):
     with pytest.raises(DataError) as caught:
         read_one(tmp_path)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("sform", [0, 1])
+@pytest.mark.parametrize("qform", [0, 1])
+def test_a_file_without_a_code_for_its_place_is_flagged(qform, sform, tmp_path):
+    """Either form states where the image lies; without both, its axes are taken for the body's."""
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ GRID.affine
+    image = nibabel.Nifti1Image(VOXELS.T, affine)
+    image.set_qform(affine, code=qform)
+    image.set_sform(affine, code=sform)
+    nibabel.save(image, tmp_path / "x.nii")
+    voxels, geometry, _, flags = read_nifti(tmp_path / "x.nii")
+    np.testing.assert_array_equal(voxels, VOXELS)
+    assert flags == (() if qform or sform else ("no_orientation",))
+    np.testing.assert_allclose(geometry.spacing, GRID.spacing, rtol=1e-6)  # of single precision
+    axes = GRID.direction if qform or sform else np.diag([-1.0, -1.0, 1.0])
+    np.testing.assert_allclose(geometry.direction, axes, atol=1e-5)
+
+
+def nrrd(path: Path, space: str, signs: tuple[int, int, int], *lost: str) -> FileRef:
+    """A NRRD of GRID by hand, in a space of these signs against LPS."""
+    vectors = [GRID.affine[:3, axis] * signs for axis in (0, 1, 2, 3)]
+    *axes, origin = ["(" + ",".join(f"{v:.12g}" for v in one) + ")" for one in vectors]
+    fields = {
+        "type": "short",
+        "dimension": "3",
+        "space": space,
+        "sizes": "52 40 6",
+        "space directions": " ".join(axes),
+        "endian": "little",
+        "encoding": "raw",
+        "space origin": origin,
+    }
+    lines = [f"{key}: {value}" for key, value in fields.items() if key not in lost]
+    header = "\n".join(["NRRD0004", *lines, "", ""])
+    path.write_bytes(header.encode() + VOXELS.tobytes())
+    return FileRef(path)
+
+
+@pytest.mark.parametrize(
+    ("space", "signs"),
+    [
+        ("left-posterior-superior", (1, 1, 1)),
+        ("LPS", (1, 1, 1)),
+        ("right-anterior-superior", (-1, -1, 1)),
+        ("RAS", (-1, -1, 1)),
+        ("left-anterior-superior", (1, -1, 1)),
+        ("LAS", (1, -1, 1)),
+    ],
+)
+def test_in_whatever_space_a_nrrd_counts_the_image_lies_at_one_place(space, signs, tmp_path):
+    read = read_image(nrrd(tmp_path / "x.nrrd", space, signs))
+    np.testing.assert_array_equal(read.voxels, VOXELS)
+    assert worst_corner_displacement(read.geometry, GRID) < 1e-6
+    assert read.flags == ()
+
+
+def test_a_nrrd_that_names_no_space_of_a_patient_or_no_place_in_it_is_flagged(tmp_path):
+    for space, *lost in (("scanner-xyz",), ("LPS", "space origin")):
+        read = read_image(nrrd(tmp_path / "x.nrrd", space, (1, 1, 1), *lost))
+        assert read.flags == ("no_orientation",)
+
+
+@pytest.mark.parametrize("lost", ["Offset", "TransformMatrix"])
+def test_an_mha_without_its_place_or_its_axes_is_flagged(lost, tmp_path):
+    path = write(tmp_path / "x.mha")
+    assert read_image(FileRef(path)).flags == ()
+    path.write_bytes(path.read_bytes().replace(lost.encode(), b"Comment", 1))
+    assert read_image(FileRef(path)).flags == ("no_orientation",)
+
+
+@pytest.mark.parametrize("more", [(1,), (1, 1)])
+def test_dimensions_of_one_are_none(more, tmp_path):
+    """As of a series in time with one moment."""
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ GRID.affine
+    for name, voxels in (("image", VOXELS), ("mask", MASK)):
+        image = nibabel.Nifti1Image(voxels.T.reshape(*voxels.T.shape, *more), affine)
+        assert image.header.get_data_shape() == (52, 40, 6, *more)
+        nibabel.save(image, tmp_path / f"P1_{name}.nii")
+    data = read_one(tmp_path)
+    np.testing.assert_array_equal(data.volume.voxels, VOXELS)
+    np.testing.assert_array_equal(data.rois[0].mask, MASK > 0)
 
 
 def test_one_slice_stays_one_slice_however_wide_its_pixels_are(tmp_path):

@@ -34,6 +34,7 @@ LAYOUTS = {
     " sub-{p}/ses-2/anat/sub-{p}_ses-2_T2w out/sub-{p}_ses-2_label-tumour_mask",
     "two runs": "sub-{p}/sub-{p}_run-1_T1w x/sub-{p}_run-1_desc-tumour_mask"
     " sub-{p}/sub-{p}_run-2_T1w x/sub-{p}_run-2_dseg",
+    "what the mask need not say": "sub-{p}_acq-tse_T2w sub-{p}_mask",
 }
 
 
