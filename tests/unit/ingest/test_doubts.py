@@ -216,9 +216,18 @@ def test_what_every_disk_keeps_for_itself_is_neither_read_nor_missed(tmp_path):
     assert (len(scan.exams), scan.unreached, scan.notes) == (1, 0, ())
 
 
-def test_no_mask_is_concluded_while_an_archive_is_out_of_reach(tmp_path):
+@pytest.mark.parametrize("lost", ["gone", "failing"])
+def test_no_mask_is_concluded_while_an_archive_is_out_of_reach(lost, tmp_path, monkeypatch):
     make_series().write(tmp_path / "images")
-    (tmp_path / "masks.zip").symlink_to(tmp_path / "gone")
+    if lost == "gone":
+        (tmp_path / "masks.zip").symlink_to(tmp_path / "gone")
+    else:
+        (tmp_path / "masks.zip").write_bytes(b"x")
+
+        def fail(path):
+            raise OSError(errno.EIO, "failed", str(path))
+
+        monkeypatch.setattr(zipfile, "ZipFile", fail)
     scan = DICOM.find(tmp_path, RULES)
     assert (scan.exams, scan.refusals) == ((), ())
     assert any("perhaps its image or mask" in out.why for out in scan.left_out)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from radlas.errors import DataError
 from radlas.geometry import Geometry, make_geometry
-from radlas.ingest.placing import Bounds, field_offset, place_on_image
+from radlas.ingest.placing import Bounds, field_offset, lattice_offset, place_on_image
 
 from .dicom.corpus import grid
 
@@ -40,6 +40,7 @@ def shifted(geometry: Geometry, **voxels: float) -> Geometry:
 def test_less_than_a_tenth_of_a_voxel_is_snapped_and_measured(x, y, z):
     placed = place_on_image(ball(GRID), shifted(GRID, x=x, y=y, z=z), GRID, TIGHT)
     np.testing.assert_array_equal(placed.mask, ball(GRID))
+    assert placed.mask.dtype == bool
     assert placed.misalignment_voxels == pytest.approx(max(map(abs, (x, y, z))), abs=1e-9)
     expected = np.linalg.norm(np.array([x, y, z]) * GRID.spacing)
     assert placed.misalignment_mm == pytest.approx(expected, abs=1e-9)
@@ -120,6 +121,16 @@ def test_a_shift_by_whole_voxels_is_a_displacement_and_no_rounding():
     assert field_offset(moved, GRID).voxels == pytest.approx(3)
     with pytest.raises(DataError, match=r"3\.00 voxels"):
         place_on_image(ball(GRID), moved, GRID, TIGHT)
+
+
+@pytest.mark.parametrize("stretch", [1.001, 0.999])
+def test_of_voxels_of_another_size_the_farthest_corner_tells_how_far_they_lie_off(stretch):
+    """The image ends half a voxel beyond its last centre, and by as much the stretch adds up."""
+    affine = GRID.affine.copy()
+    affine[:3, 0] *= stretch
+    offset = lattice_offset(GRID.shape, affine, GRID)
+    assert offset.voxels == pytest.approx(0.001 * (52 - 0.5))
+    assert offset.mm == pytest.approx(0.001 * (52 - 0.5) * GRID.spacing[0])
 
 
 def test_a_mask_that_misses_the_image_is_refused_whatever_the_bound():

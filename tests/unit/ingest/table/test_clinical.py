@@ -278,8 +278,9 @@ def test_a_comma_that_nobody_quoted_moves_no_cell_under_the_next_header(tmp_path
 def test_columns_of_one_name_that_differ_are_refused():
     """Which of two grades is meant is nobody's to guess."""
     header = ["Subject", "Grade (biopsy)", "Grade (resection)"]
-    with pytest.raises(ConfigError, match="2 columns of different values are named 'grade'"):
-        normalise([header, ["a", 1, 1], ["b", 1, 3]])
+    for rows in ([["a", 1, 1], ["b", 1, 3]], [["a", 1, 3], ["b", 1, 1]]):
+        with pytest.raises(ConfigError, match="2 columns of different values are named 'grade'"):
+            normalise([header, *rows])
     assert [row["grade"] for row in normalise([header, ["a", 1, 1], ["b", 3, 3]])] == ["1", "3"]
 
 
