@@ -1,11 +1,15 @@
-"""Sound images that look odd: flagged wherever the odd slice lies, and only then."""
+"""Sound images and masks that look odd: flagged wherever the odd slice lies, and only then."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from radlas.ingest.checks import image_flags
+from radlas.errors import DataError
+from radlas.ingest.checks import check_rois, image_flags
+from radlas.ingest.masks import Drawn, Placed, rois_of
+from radlas.ingest.roi_names import DEFAULT_ROI_MAP
+from radlas.model import Roi
 
 VOXELS = np.random.default_rng(3).integers(0, 900, (5, 20, 20))
 
@@ -32,3 +36,42 @@ def test_the_same_slice_elsewhere_is_no_repetition():
     voxels = VOXELS.copy()
     voxels[3] = voxels[1]
     assert image_flags(voxels) == ()
+
+
+@pytest.mark.parametrize(("slices", "flags"), [(2, ()), (3, ("covers_most",)), (4, ())])
+def test_a_mask_of_more_than_half_the_image_may_be_turned_inside_out(slices, flags):
+    mask = np.zeros((4 if slices < 4 else 8, 6, 6), bool)
+    mask[:slices] = True
+    (roi,) = check_rois([Roi("tumour", mask, "seg")], 1)
+    assert roi.flags == flags
+
+
+def drawn(name: str, mask: np.ndarray) -> Drawn:
+    return Drawn(name, "seg", hollow=False, place=lambda: Placed(mask, ("resampled",), 0.5, 0.2))
+
+
+def test_an_roi_that_is_drawn_alike_under_two_names_is_one_and_says_so():
+    mask = np.zeros((4, 6, 6), bool)
+    mask[1:3, 2:5, 1:4] = True
+    (roi,) = rois_of([drawn("GTV_Mass", mask), drawn("Tumor", mask.copy())], DEFAULT_ROI_MAP, 1)
+    np.testing.assert_array_equal(roi.mask, mask)
+    assert roi.flags == ("resampled", "drawn_twice")
+    assert (roi.name, roi.misalignment_mm, roi.misalignment_voxels) == ("tumour", 0.5, 0.2)
+    (roi,) = rois_of([drawn("Tumor", mask)], DEFAULT_ROI_MAP, 1)
+    assert roi.flags == ("resampled",)
+    other = mask.copy()
+    other[1, 1, 1] = True
+    with pytest.raises(DataError, match="mean tumour, of 18 and 19 voxels") as caught:
+        rois_of([drawn("GTV_Mass", mask), drawn("Tumor", other)], DEFAULT_ROI_MAP, 1)
+    assert caught.value.reason == "ambiguous_roi"
+
+
+def test_an_empty_drawing_beside_one_of_the_same_roi_is_none():
+    mask = np.zeros((4, 6, 6), bool)
+    empty = mask.copy()
+    mask[1:3, 2:5, 1:4] = True
+    for pair in ((mask, empty), (empty, mask)):
+        both = [drawn(name, one) for name, one in zip(("GTV_Mass", "Tumor"), pair, strict=True)]
+        (roi,) = rois_of(both, DEFAULT_ROI_MAP, 1)
+        np.testing.assert_array_equal(roi.mask, mask)
+        assert roi.flags == ("resampled",)

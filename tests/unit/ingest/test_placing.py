@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from radlas.errors import DataError
 from radlas.geometry import Geometry, make_geometry
-from radlas.ingest.placing import Bounds, field_offset, lattice_offset, place_on_image
+from radlas.ingest.placing import Bounds, field_offset, lattice_offset, place_on_image, place_voxels
 
 from .dicom.corpus import grid
 
@@ -121,6 +121,25 @@ def test_a_shift_by_whole_voxels_is_a_displacement_and_no_rounding():
     assert field_offset(moved, GRID).voxels == pytest.approx(3)
     with pytest.raises(DataError, match=r"3\.00 voxels"):
         place_on_image(ball(GRID), moved, GRID, TIGHT)
+
+
+@settings(max_examples=60)
+@given(x=st.integers(-55, 55), y=st.integers(-43, 43), z=st.integers(-9, 9))
+def test_voxels_that_lie_beyond_the_image_are_cut_off_and_that_is_flagged(x, y, z):
+    mask = np.random.default_rng(2).random(GRID.shape) < 0.3
+    expected = np.zeros_like(mask)
+    index = np.argwhere(mask) + np.array([z, y, x])
+    there = ((index >= 0) & (index < GRID.shape)).all(axis=1)
+    expected[tuple(index[there].T)] = True
+    affine = shifted(GRID, x=x, y=y, z=z).affine
+    if not there.any():
+        with pytest.raises(DataError) as caught:
+            place_voxels(mask, affine, GRID, TIGHT)
+        assert caught.value.reason == "mask_outside"
+        return
+    placed = place_voxels(mask, affine, GRID, TIGHT)
+    np.testing.assert_array_equal(placed.mask, expected)
+    assert placed.flags == (() if there.all() else ("outside_image",))
 
 
 @pytest.mark.parametrize("stretch", [1.001, 0.999])

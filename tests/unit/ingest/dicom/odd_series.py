@@ -663,6 +663,21 @@ def last_slice_of_a_part_of_the_field_of_view(series: Series) -> None:
     last.PixelData = part.tobytes()
 
 
+@odd("mixed_slices", references="series")
+def last_slice_in_pixels_of_twice_the_size(series: Series) -> None:
+    """Its corner is the middle of a larger pixel: only the middles of the slices are in line."""
+    last = series.datasets[-1]
+    axes = np.array(last.ImageOrientationPatient, dtype=float)
+    between_rows, between_columns = map(float, last.PixelSpacing)
+    place = np.array(last.ImagePositionPatient, dtype=float)
+    place += (between_columns * axes[:3] + between_rows * axes[3:]) / 2
+    last.ImagePositionPatient = [round(float(number), 9) for number in place]
+    last.PixelSpacing = [2 * between_rows, 2 * between_columns]
+    coarse = series.voxels[-1, ::2, ::2]
+    last.Rows, last.Columns = coarse.shape
+    last.PixelData = coarse.tobytes()
+
+
 @odd("mixed_slices")
 def last_slice_turned(series: Series) -> None:
     series.datasets[-1].ImageOrientationPatient = [1, 0, 0, 0, 0, 1]

@@ -131,12 +131,24 @@ def test_patients_that_name_each_other_are_told_as_one_perhaps(tmp_path):
     assert DICOM.find(tmp_path, IngestRules()).called_alike == (("P1", "P2"),)
 
 
-def test_names_of_one_patient_that_differ_are_flagged(tmp_path):
-    write(tmp_path, 1, PatientName="Meyer^Anna")
-    other = make_series(description="AX T1", tags={"PatientName": "Lenz^Eva"})
-    other.write(tmp_path / "other")
+@pytest.mark.parametrize(
+    ("here", "there", "flags"),
+    [
+        ({"PatientName": "Meyer^Anna"}, {"PatientName": "Lenz^Eva"}, ("names_differ",)),
+        ({"PatientName": "Meyer^Anna"}, {"PatientName": "Meyer^Eva"}, ()),
+        (
+            {"PatientBirthDate": "19500203"},
+            {"PatientBirthDate": "19500307"},
+            ("birth_dates_differ",),
+        ),
+        ({"PatientBirthDate": "19500203"}, {"PatientBirthDate": ""}, ()),
+    ],
+)
+def test_what_differs_of_one_patient_and_need_not_is_flagged(here, there, flags, tmp_path):
+    write(tmp_path, 1, **here)
+    make_series(description="AX T1", tags=there).write(tmp_path / "other")
     (exam,) = DICOM.find(tmp_path, IngestRules()).exams
-    assert exam.flags == ("names_differ",)
+    assert exam.flags == flags
 
 
 def test_an_image_sent_again_with_an_issuer_is_the_same_image(tmp_path):

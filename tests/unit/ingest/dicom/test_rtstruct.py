@@ -254,17 +254,19 @@ def test_what_lies_outside_on_any_one_side_is_flagged(centre, slices):
     assert rasterise(drawn, geometry)[1] == ("outside_image",)
 
 
-def test_an_outline_around_the_whole_image_holds_it_and_lies_within():
+@pytest.mark.parametrize(("out", "told"), [(0.49, ()), (0.51, ("outside_image",))])
+def test_an_outline_around_the_whole_image_holds_it_and_lies_within(out, told):
     """Voxels end half a step beyond their centres, and the outermost slices are the image's."""
     geometry = grid("oblique")
-    corners = np.array([(-0.49, -0.49), (51.49, -0.49), (51.49, 39.49), (-0.49, 39.49)])
+    far = 51 + out, 39 + out
+    corners = np.array([(-out, -out), (far[0], -out), far, (-out, far[1])])
     drawn = [
         Contour(to_world(geometry, np.column_stack([corners, np.full(4, float(z))])))
         for z in range(6)
     ]
     mask, flags = rasterise(drawn, geometry)
     assert mask.all()
-    assert flags == ()
+    assert flags == told
 
 
 @pytest.mark.parametrize("stated", [719, 720, 721, 722])
