@@ -994,6 +994,30 @@ odd("mixed_slices")(
 odd("mixed_slices")(
     name("two_echoes_on_alternate_slices", for_all(EchoTime=lambda index: 30 + 60 * (index % 2)))
 )
+for _name, _expected, _tags in (
+    ("two_inversions_on_alternate_slices", "mixed_slices", {"InversionTime": (150, 2500)}),
+    ("two_echoes_told_by_numbers_alone", "mixed_slices", {"EchoNumbers": (1, 2)}),
+    ("two_descriptions_in_one_stack", "mixed_slices", {"SeriesDescription": ("T2 FS", "T1 FS")}),
+    ("echo_times_a_tenth_apart", EXACT, {"EchoTime": (80, 87.9)}),
+    ("echo_times_further_apart", "mixed_slices", {"EchoTime": (80, 88.1)}),
+    ("repetitions_of_three_times", EXACT, {"RepetitionTime": (2000, 6000)}),
+    ("repetitions_of_more_than_three_times", "mixed_slices", {"RepetitionTime": (2000, 6001)}),
+):
+    odd(_expected)(
+        name(
+            _name,
+            for_all(**{key: lambda at, two=two: two[at % 2] for key, two in _tags.items()}),
+        )
+    )
+
+
+@odd("slice_gap", references="images")
+def second_echo_without_its_last_slice(series: Series) -> None:
+    """Regular, and shorter; the first echo tells where it had another slice."""
+    second_of_two(EchoNumbers=(1, 2), EchoTime=(30, 90))(series)
+    del series.datasets[5]
+
+
 odd("mixed_slices")(
     name(
         "two_contrasts_one_behind_the_other",
