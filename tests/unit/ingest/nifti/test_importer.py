@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import struct
 import unicodedata
 import zipfile
 from pathlib import Path
@@ -416,6 +417,38 @@ def test_a_file_without_a_code_for_its_place_is_flagged(qform, sform, tmp_path):
     np.testing.assert_allclose(geometry.spacing, GRID.spacing, rtol=1e-6)  # of single precision
     axes = GRID.direction if qform or sform else np.diag([-1.0, -1.0, 1.0])
     np.testing.assert_allclose(geometry.direction, axes, atol=1e-5)
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("slope", "shift", "meant"),
+    [
+        (2, -10, (2, -10)),
+        (0.5, 0, (0.5, 0)),
+        (1, 7, (1, 7)),
+        (0, 7, (1, 0)),  # by the standard: stored values are the image
+        (NAN, NAN, (1, 0)),  # as nibabel writes that it scales nothing
+        (NAN, 0, (1, 0)),
+        (NAN, 7, "bad_rescale"),
+        (INF, 0, "bad_rescale"),
+        (2, NAN, "unreadable_file"),  # nibabel refuses it first
+        (2, INF, "unreadable_file"),
+    ],
+)
+def test_voxels_are_scaled_as_the_header_says_or_refused(slope, shift, meant, tmp_path):
+    path = write(tmp_path / "x.nii")
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<2f", content, 112, slope, shift)
+    path.write_bytes(content)
+    if isinstance(meant, str):
+        with pytest.raises(DataError) as caught:
+            read_image(FileRef(path))
+        assert caught.value.reason == meant
+        return
+    expected = VOXELS * float(meant[0]) + meant[1]  # exact in single precision
+    np.testing.assert_array_equal(read_image(FileRef(path)).voxels, expected)
 
 
 def nrrd(path: Path, space: str, signs: tuple[int, int, int], *lost: str) -> FileRef:
