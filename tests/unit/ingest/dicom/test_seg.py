@@ -64,6 +64,22 @@ def test_every_type_of_segmentation_is_read(kind):
     assert [one.name for one in found] == list(masks)
 
 
+@pytest.mark.parametrize(
+    ("full", "fractions"),
+    [(255, [0, 127, 128, 255]), (100, [0, 49, 50, 100]), (2, [0, 1, 2, 2]), (1, [0, 1, 0, 1])],
+)
+def test_a_voxel_that_lies_inside_by_half_is_inside(full, fractions):
+    series = series_for_seg()
+    made = make_seg(series, {"Tumor": drawn_mask(series.geometry)}, "FRACTIONAL")
+    frame = np.resize(np.array(fractions, np.uint8), series.voxels.shape[1:])
+    made.PixelData = frame.tobytes() * 2
+    made.MaximumFractionalValue = full
+    (found,) = read_segments(stream_of(made), series.geometry, DEFAULT_ROI_MAP, Bounds(0.1))
+    expected = np.zeros(series.voxels.shape, bool)
+    expected[2:4] = 2 * frame.astype(int) >= full
+    np.testing.assert_array_equal(found.place().mask, expected)
+
+
 @pytest.mark.parametrize("stated", [None, 0.0, 3.5, 4.0, 8.0])
 @pytest.mark.parametrize("slices", [(2, 3), (1, 3), (0, 2, 4), (1, 2, 4), (0, 3), (5,)])
 def test_frames_lie_where_their_positions_say_whatever_spacing_is_stated(stated, slices):
