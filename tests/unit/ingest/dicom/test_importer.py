@@ -198,6 +198,36 @@ def test_a_screenshot_is_no_image_without_a_mask(tmp_path):
     assert refused == [("P2", "no_sequence")], "no subject vanishes"
 
 
+@pytest.mark.parametrize(
+    ("alike", "chosen"),
+    [
+        ([(6, 5), (7, 9)], 1),
+        ([(7, 9), (6, 5)], 0),
+        ([(6, 9), (6, 5)], 1),
+        ([(6, 2), (6, 10)], 0),
+    ],
+)
+def test_of_series_alike_in_one_study_that_of_most_slices_is_chosen_else_the_first(
+    alike, chosen, tmp_path
+):
+    """Told by slices and number of the series; another study has its own."""
+    added = [
+        add_exam(tmp_path, geometry=grid(shape=(slices, 40, 52)), study="1.2.3",
+                 tags={"SeriesNumber": number})
+        for slices, number in alike
+    ]  # fmt: skip
+    later = add_exam(tmp_path, study="1.2.4")
+    add_exam(tmp_path, study="1.2.4", description="STIR")
+    scan = DICOM.find(tmp_path, T2FS)
+    wanted = [one.datasets[0].SeriesInstanceUID for one in (added[chosen], later)]
+    assert sorted(exam.series for exam in scan.exams) == sorted(wanted)
+    left = {out.series: out.why for out in scan.left_out}
+    assert left.pop(added[1 - chosen].datasets[0].SeriesInstanceUID) == (
+        "another T2FS series of the same study was chosen: more slices, or first"
+    )
+    assert list(left.values()) == ["STIR is the second choice, and the subject has a T2FS series"]
+
+
 def test_stir_is_the_second_choice_and_the_rule_says_so(tmp_path):
     add_exam(tmp_path, description="COR STIR")
     add_exam(tmp_path, description="AX T1")
