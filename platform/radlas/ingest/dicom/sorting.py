@@ -190,11 +190,15 @@ def _modality(series: ImageSeries) -> str:
     return told if told in _MODALITIES else "other"
 
 
+def _kind(series: ImageSeries) -> str:
+    if series.first.modality != "MR":
+        return _modality(series)
+    return "screenshot" if _is_placeless(series) else series.sequence
+
+
 def _nothing_wanted(subject: str, series: Sequence[ImageSeries], sequence: str | None) -> Sorted:
     """No subject vanishes: one without a series of the class that was asked for is refused."""
-    kinds = Counter(
-        one.sequence if one.first.modality == "MR" else _modality(one) for one in series
-    )
+    kinds = Counter(map(_kind, series))
     shown = ", ".join(f"{number} x {kind}" for kind, number in sorted(kinds.items()))
     error = data_error("no_sequence", f"no {sequence or 'MR'} series; there are {shown}")
     identity = joint_fingerprint(name for one in series for name in one.identities)

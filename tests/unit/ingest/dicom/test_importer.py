@@ -181,6 +181,14 @@ def test_whatever_of_a_header_tells_the_class_is_asked(tags, rule, tmp_path):
     assert exam.rule == f"{rule}, native; mask by series UID"
 
 
+def test_a_subject_without_the_sequence_is_refused_with_what_there_is(tmp_path):
+    """In words of ours alone: a damaged header may hold a name where the modality stands."""
+    for description, modality in (("AX T1", "MR"), ("T1", "MR"), ("T2 FS", "PT"), ("x", CANARY)):
+        add_exam(tmp_path, mask=False, description=description, tags={"Modality": modality})
+    (refused,) = DICOM.find(tmp_path, T2FS).refusals
+    assert refused.error.what == "no T2FS series; there are 1 x PT, 2 x T1, 1 x other"
+
+
 def test_a_screenshot_is_no_image_without_a_mask(tmp_path):
     """It is left out for what it is, with an exam beside it or not."""
     for patient, mask in (("P1", True), ("P2", False)):
@@ -194,8 +202,9 @@ def test_a_screenshot_is_no_image_without_a_mask(tmp_path):
     assert [exam.subject for exam in scan.exams] == ["P1"]
     told = [(out.subject, out.why.partition(":")[0]) for out in scan.left_out]
     assert told == [(one, "no position in the patient") for one in ("P1", "P2")]
-    refused = [(one.subject, one.error.reason) for one in scan.refusals]
-    assert refused == [("P2", "no_sequence")], "no subject vanishes"
+    (refused,) = scan.refusals  # no subject vanishes
+    assert (refused.subject, refused.error.reason) == ("P2", "no_sequence")
+    assert refused.error.what == "no MR series; there are 1 x screenshot"
 
 
 @pytest.mark.parametrize(
