@@ -21,6 +21,7 @@ from radlas.ingest.clinical_words import (
     normal_grade,
     normal_group,
     normal_histology,
+    normal_sex,
     site_of,
     tidy,
 )
@@ -83,7 +84,27 @@ def test_nothing_is_none_in_every_spelling(text):
     assert tidy(text) == ""
 
 
-@pytest.mark.parametrize("text", ["-1", "121", "inf", "young", ""])
+@pytest.mark.parametrize(
+    ("words", "sex"),
+    [
+        ("M m Male MAN männlich maennlich homme Masculin", "M"),
+        ("F f Female woman w W weiblich femme féminin Feminin", "F"),
+        ("h d x 0 1 2 mujer O", None),
+    ],
+)
+def test_words_for_the_sexes(words, sex):
+    assert {normal_sex(f" {word} ") for word in words.split()} == {sex}
+
+
+@pytest.mark.parametrize(
+    ("text", "years"),
+    [("0", 0), ("0.5", 0.5), ("61,5", 61.5), ("89.9", 89.9), ("90", 90), ("91", 90), ("120", 90)],
+)
+def test_ages_are_years_and_the_oldest_are_not_told_apart(text, years):
+    assert normal_age(text) == years
+
+
+@pytest.mark.parametrize("text", ["-1", "-0.5", "120.5", "121", "nan", "inf", "young", ""])
 def test_impossible_ages_are_none(text):
     assert normal_age(text) is None
 
