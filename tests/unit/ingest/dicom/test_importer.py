@@ -245,6 +245,19 @@ def test_stir_is_the_second_choice_and_the_rule_says_so(tmp_path):
     assert "second choice" in exam.rule
 
 
+@pytest.mark.parametrize("asked", ["T1", "STIR", "T2FS"])
+def test_only_for_a_fat_suppressed_image_there_is_a_second_choice(asked, tmp_path):
+    others = {"T1": "AX T1", "STIR": "COR STIR", "T2FS": "AX T2 FS"}
+    wanted = others.pop(asked)
+    for description in others.values():
+        add_exam(tmp_path, description=description)
+    rules = IngestRules(sequence=asked)
+    exams = DICOM.find(tmp_path, rules).exams
+    assert [exam.sequence for exam in exams] == ["STIR"] * (asked == "T2FS")
+    add_exam(tmp_path, description=wanted)
+    assert [exam.sequence for exam in DICOM.find(tmp_path, rules).exams] == [asked]
+
+
 def test_a_derived_series_is_taken_only_where_there_is_no_native_one(tmp_path):
     add_exam(tmp_path, tags={"ImageType": ["DERIVED", "SECONDARY"]})
     (exam,) = DICOM.find(tmp_path, T2FS).exams
@@ -277,11 +290,13 @@ def test_an_image_that_the_scanner_filtered_is_native(tmp_path):
 
 
 def test_without_a_sequence_every_native_series_with_a_mask_is_an_exam(tmp_path):
+    """And every derived one without a native one of its class."""
     add_exam(tmp_path)
     add_exam(tmp_path, description="AX T1")
     add_exam(tmp_path, description="T1 aligned to PET")
+    add_exam(tmp_path, description="STIR aligned to PET")
     scan = DICOM.find(tmp_path, IngestRules())
-    assert sorted(exam.sequence for exam in scan.exams) == ["T1", "T2FS"]
+    assert sorted(exam.sequence for exam in scan.exams) == ["STIR", "T1", "T2FS"]
     assert [out.why for out in scan.left_out] == ["derived copy of a native T1 series"]
 
 
