@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from radlas.errors import DataError
 from radlas.ingest.checks import check_rois, image_flags
+from radlas.ingest.labels import inventory
 from radlas.ingest.masks import Drawn, Placed, rois_of
 from radlas.ingest.roi_names import DEFAULT_ROI_MAP
 from radlas.model import Roi
@@ -44,6 +47,17 @@ def test_a_mask_of_more_than_half_the_image_may_be_turned_inside_out(slices, fla
     mask[:slices] = True
     (roi,) = check_rois([Roi("tumour", mask, "seg")], 1)
     assert roi.flags == flags
+
+
+@pytest.mark.parametrize("kind", ["u1", "i2", "i8", "f4"])
+@pytest.mark.parametrize("lowest", [-3, 0, 5])
+def test_every_value_of_a_mask_file_is_counted_whatever_type_holds_it(lowest, kind):
+    values = np.random.default_rng(4).integers(lowest, lowest + 4, (3, 5, 5))
+    if kind == "u1":
+        values = np.abs(values)
+    counts = Counter(values.ravel().tolist())
+    assert inventory(values.astype(kind)) == counts
+    assert list(inventory(values.astype(kind))) == sorted(counts)
 
 
 def drawn(name: str, mask: np.ndarray) -> Drawn:

@@ -208,7 +208,7 @@ for _name, _lost in (("first", 0), ("middle", 1), ("last", 2)):
 
 @odd("slices_absent", references="series")
 def concatenation_without_its_first_part_and_total(series: Drawn) -> None:
-    parted(2, 3, 1)(series)
+    parted(1, 4, 1)(series)
     for dataset in series.datasets:
         del dataset.InConcatenationTotalNumber
     del series.datasets[0]
