@@ -26,6 +26,7 @@ from radlas.store.content import row_digests
 from radlas.store.foreign import FOREIGN, HINT, refuse_foreign, refuse_name
 from radlas.store.layout import FORMAT, HEAD, Store, open_store
 from radlas.store.parts import verify_part
+from radlas.store.pretraining import check_notes
 from radlas.store.query import connect
 from radlas.store.recipes import list_recipes, load_recipe
 from radlas.tables import ROW_DIGEST, TABLES, Table
@@ -122,6 +123,7 @@ def refuse_damage(other: Store, source: Path) -> None:
         for recipe in list_recipes(other):
             refuse_name(recipe)
             load_recipe(other, recipe)
+        check_notes(other)
         _refuse_fewer(other, rows)
     except (pa.ArrowException, duckdb.Error) as nonsense:
         what = f"its rows are of other types than ours ({type(nonsense).__name__})"

@@ -65,6 +65,15 @@ def carry_notes(source: Store, target: Store, digests: Collection[str] | None = 
         note_pretraining(target, digest, note)
 
 
+def check_notes(store: Store) -> None:
+    """Read every note.
+
+    Raises:
+        StoreError: One is damaged.
+    """
+    _notes(store, None)
+
+
 def united(notes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Notes of one network as one: all whom any of them names, every doubt; else the first says.
 

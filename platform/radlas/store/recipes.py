@@ -27,9 +27,17 @@ def save_recipe(store: Store, feature_set: str, recipe: Mapping[str, Any]) -> No
     text = json.dumps(recipe, indent=1, sort_keys=True) + "\n"
     with suppress(FileExistsError):
         store.place.create(_name(feature_set), text.encode())
-    if _same_as(load_recipe(store, feature_set)) != _same_as(recipe):
-        where = f"{store.place}/{_name(feature_set)}"
-        raise StoreError("another recipe has this name", where, "was the file edited?")
+    _refuse_another(store, feature_set, recipe)
+
+
+def refuse_others(store: Store, recipes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Hold recipes to those that are stored under their names.
+
+    Raises:
+        StoreError: Under a name there is another recipe, or one that is damaged.
+    """
+    for feature_set in sorted(recipes.keys() & set(list_recipes(store))):
+        _refuse_another(store, feature_set, recipes[feature_set])
 
 
 def load_recipe(store: Store, feature_set: str) -> dict[str, Any]:
@@ -57,6 +65,12 @@ def twins(store: Store, feature_set: str, recipe: Mapping[str, Any]) -> list[str
     """Feature sets of the same recipe under other names, as an older radlas gave them."""
     wanted, others = _same_as(recipe), (name for name in list_recipes(store) if name != feature_set)
     return [name for name in others if _same_as(load_recipe(store, name)) == wanted]
+
+
+def _refuse_another(store: Store, feature_set: str, recipe: Mapping[str, Any]) -> None:
+    if _same_as(load_recipe(store, feature_set)) != _same_as(recipe):
+        where = f"{store.place}/{_name(feature_set)}"
+        raise StoreError("another recipe has this name", where, "was the file edited?")
 
 
 def _same_as(recipe: Mapping[str, Any]) -> str:

@@ -28,9 +28,9 @@ from radlas.store.content import key_digests
 from radlas.store.exported import opened, refuse_bucket, refuse_damage, stored_rows, tell_contents
 from radlas.store.frozen import Snapshot, save_snapshot
 from radlas.store.layout import Store, open_store, write_head
-from radlas.store.pretraining import carry_notes, digests_of
+from radlas.store.pretraining import carry_notes, check_notes, digests_of
 from radlas.store.query import connect
-from radlas.store.recipes import list_recipes, load_recipe, save_recipe
+from radlas.store.recipes import list_recipes, load_recipe, refuse_others, save_recipe
 from radlas.store.shapes import MERGE
 from radlas.store.snapshots import open_snapshot
 from radlas.tables import ROW_DIGEST, TABLES
@@ -101,14 +101,16 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
         Per table, how many rows were ``new`` and how many ``known``.
 
     Raises:
-        StoreError: ``source`` is damaged, or a row contradicts one that is there: nothing is
-            written then, and the rows are named. Notes of what a network has seen never contradict
-            each other: they are joined.
+        StoreError: ``source`` is damaged, or a row or a recipe contradicts one that is there:
+            nothing is written then, and the rows are named. Notes of what a network has seen
+            never contradict each other: they are joined.
     """
     with opened(source) as other:
         refuse_damage(other, source)
         recipes = {name: load_recipe(other, name) for name in list_recipes(other)}
         _refuse_contradictions(store, other, source)
+        refuse_others(store, recipes)
+        check_notes(store)
         _note(store, other, {})  # first, so that a kill leaves no case whose image seems lost
         carry_notes(other, store)
         for name, recipe in recipes.items():

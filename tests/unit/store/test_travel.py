@@ -112,6 +112,7 @@ def test_a_packed_export_of_another_format_is_named_and_not_where_it_was_unpacke
 
 
 def test_an_exported_snapshot_has_its_identity_where_it_arrives(hospital, tmp_path):
+    delta.append(hospital, "radiomics", [feature_row("b", "edema")], run_id="another commit")
     snapshot, _ = create_snapshot(
         hospital, "x", cohort_sql="select case_id from cases where case_id <> 'c'"
     )
@@ -121,7 +122,7 @@ def test_an_exported_snapshot_has_its_identity_where_it_arrives(hospital, tmp_pa
     arrived = load_snapshot(there, "x@1")
     assert arrived.id == snapshot.id
     verify_snapshot(there, arrived)
-    assert delta.read(there, "radiomics").num_rows == 2
+    assert delta.read(there, "radiomics").num_rows == 3
     assert health.verify(there) == [], "volumes that were never meant to be there are no damage"
     again, _ = create_snapshot(there, "again")
     assert again.id == snapshot.id
@@ -473,9 +474,11 @@ def test_documents_that_make_no_sense_are_told_as_that_and_kept_out(
     export(hospital, tmp_path / "out")
     (tmp_path / "out" / name).parent.mkdir(exist_ok=True)
     (tmp_path / "out" / name).write_text(text)
-    with pytest.raises(StoreError, match=told):
+    before = sorted(centre.place.names())
+    with pytest.raises(StoreError, match=told) as caught:
         merge(centre, tmp_path / "out")
-    assert not list_recipes(centre)
+    assert caught.value.hint.startswith("nothing was merged; export it again")
+    assert sorted(centre.place.names()) == before
     assert delta.read(centre, "cases").num_rows == 1
 
 
@@ -490,6 +493,30 @@ def test_rows_of_other_types_are_told_as_that(hospital, centre, tmp_path):
         entry.write_text(entry.read_text().replace(part.name, made.name))
     with pytest.raises(StoreError, match="hold extra as VARCHAR, not as DOUBLE"):
         merge(centre, tmp_path / "out")
+
+
+@here
+@pytest.mark.parametrize(
+    ("name", "ours", "told"),
+    [
+        ("feature_sets/p-1.json", b"{", "damaged: "),
+        ("feature_sets/p-1.json", b'{"extractor": "deep"}', "another recipe has this name"),
+        ("pretraining/abc.json", b"{", "damaged: "),
+    ],
+)
+def test_where_a_recipe_is_another_than_ours_or_ours_cannot_be_read_nothing_is_merged(
+    hospital, centre, name, ours, told
+):
+    """Else whose images are elsewhere, and recipes that come before it, would stay here."""
+    for given in ("a-1", "p-1"):
+        recipe = {"extractor": "radiomics", "versions": {"weights": WEIGHTS}}
+        (hospital.place.root / f"feature_sets/{given}.json").write_text(json.dumps(recipe))
+    note_pretraining(hospital, WEIGHTS, SEEN)
+    centre.place.create(name, ours)
+    before = sorted(centre.place.names())
+    with pytest.raises(StoreError, match=told):
+        merge(centre, hospital.place.root)
+    assert sorted(centre.place.names()) == before
 
 
 @here
