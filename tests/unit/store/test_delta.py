@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.no_room import no_room
 
@@ -225,15 +225,22 @@ def test_floats_are_stored_split_by_bytes_and_without_a_dictionary(filled):
     assert not any("DICTIONARY" in encoding for encoding in found["firstorder_Mean"])
 
 
-@given(st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from(["tumour", "ring_0_10"]))))
+@given(st.lists(st.tuples(*map(st.sampled_from, ("abcd", ["tumour", "ring_0_10"], ["c1", "c2"])))))
+@example([("a", "tumour", "c1"), ("b", "tumour", "c1"), ("a", "tumour", "c2")])
 @settings(max_examples=15)
-def test_however_rows_arrive_each_key_is_there_once(tmp_path_factory, keys):
+def test_however_rows_arrive_each_key_is_there_once_and_as_it_came_first(tmp_path_factory, told):
+    """Also where another centre, which is no part of the key, claims the case: a folder apart."""
     store = init_store(tmp_path_factory.mktemp("s") / "store")
-    for start in range(0, len(keys), 2):
-        rows = [feature_row(case, roi) for case, roi in keys[start : start + 2]]
+    first: dict[tuple[str, str], str] = {}
+    for case, roi, centre in told:
+        first.setdefault((case, roi), centre)
+    for start in range(0, len(told), 2):
+        rows = [feature_row(case, roi, centre=c) for case, roi, c in told[start : start + 2]]
         delta.append(store, "radiomics", rows, run_id="r")
-    stored = delta.read(store, "radiomics", ["case_id", "roi"]).to_pylist()
-    assert sorted((row["case_id"], row["roi"]) for row in stored) == sorted(set(keys))
+    stored = delta.read(store, "radiomics", ["case_id", "roi", "centre"]).to_pylist()
+    assert sorted((row["case_id"], row["roi"], row["centre"]) for row in stored) == sorted(
+        (*key, centre) for key, centre in first.items()
+    )
 
 
 def test_every_declared_column_has_a_unit_exactly_if_it_is_a_number():

@@ -174,6 +174,25 @@ def test_opening_a_snapshot_reads_no_log(filled, monkeypatch):
 
 
 @here
+def test_of_a_table_that_a_snapshot_does_not_name_it_holds_no_row(filled):
+    """It is of a radlas that had no such table; what was written there since is not its own."""
+    snapshot, _ = create_snapshot(filled, "x")
+    row = feature_row("a", "whole", feature_set="d-1") | {"layer": "layer4", "vector": [1.0]}
+    row.pop("image_type")
+    delta.append(filled, "deep", [row], run_id="r")
+    older = replace(
+        snapshot,
+        feature_sets=("d-1", "p-1"),
+        **{
+            name: {table: one for table, one in getattr(snapshot, name).items() if table != "deep"}
+            for name in ("versions", "parts")
+        },
+    )
+    with open_snapshot(filled, older) as connection:
+        assert connection.sql("from deep").fetchall() == []
+
+
+@here
 def test_an_unknown_label_lists_what_there_is(filled):
     create_snapshot(filled, "x")
     with pytest.raises(ConfigError, match="no snapshot 'y'") as caught:
