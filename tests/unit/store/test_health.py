@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from radlas.geometry import make_geometry
+from radlas.model import Roi, Volume
 from radlas.store import delta
 from radlas.store.health import status, verify
 from radlas.store.recipes import save_recipe
 from radlas.store.snapshots import create_snapshot
+from radlas.store.told import told_cases
+from radlas.volumes.record import Told
+from radlas.volumes.zarr import write_case
 
 from .conftest import case_row, feature_row, here, overwrite, part_names
 
@@ -84,3 +90,58 @@ def test_a_part_is_read_once_however_many_snapshots_stand_on_it(filled, monkeypa
     assert all("no such case" in one for one in verify(filled))  # rows alone were made
     parts = [name for name in read if name.startswith("lake/")]
     assert len(parts) == len(set(parts)) > 0
+
+
+SPACING = dict(zip(("spacing_x_mm", "spacing_y_mm", "spacing_z_mm"), (0.5, 0.6, 3.0), strict=True))
+
+
+@here
+def test_what_tables_tell_of_a_case_is_its_voxels_drawn_masks_and_spacing(store):
+    """A spacing of which an edge is not told is none; a generated ROI has no mask that is kept."""
+    cases = [case_row("a") | SPACING, case_row("b") | SPACING | {"spacing_y_mm": None}]
+    delta.append(store, "cases", cases, run_id="r")
+    mask = {"case_id": "a", "centre": "c1", "subject_id": "sa", "roi": "tumour"}
+    masks = [
+        mask | {"reader": "r1", "feature_set": "", "mask_digest": "1"},
+        mask | {"reader": "", "feature_set": "", "mask_digest": "2"},
+        mask | {"reader": "", "feature_set": "p-1", "mask_digest": "3"},
+    ]
+    delta.append(store, "rois", masks, run_id="r")
+    assert told_cases(store) == {
+        "a": Told("v", {"tumour@r1": "1", "tumour": "2"}, (0.5, 0.6, 3.0)),
+        "b": Told("v", {}),
+    }
+
+
+@here
+@pytest.mark.parametrize(
+    ("table", "wrong"),
+    [
+        ("cases", {}),
+        ("cases", {"voxel_digest": "v"}),
+        ("cases", {"spacing_x_mm": 0.7}),
+        ("rois", {"mask_digest": "m"}),
+        ("rois", None),
+    ],
+)
+def test_a_case_of_which_the_tables_speak_otherwise_is_told(store, table, wrong):
+    """Each of it alone: other voxels, another grid, another mask, or a mask that nobody told of."""
+    origin, axes = (0.0, 0.0, 0.0), np.eye(3)
+    grid = make_geometry((4, 4, 4), spacing=(0.5, 0.6, 3.0), origin=origin, direction=axes)
+    voxels = np.arange(64, dtype=np.int16).reshape(4, 4, 4)
+    tumour = Roi("tumour", voxels > 50, "seg")
+    content = write_case(store.place, "a", Volume(voxels, grid), [tumour])
+    mask = {"case_id": "a", "centre": "c1", "subject_id": "sa", "reader": "", "feature_set": ""}
+    told = {
+        "cases": case_row("a") | SPACING | {"voxel_digest": content["image"]},
+        "rois": mask | {"roi": "tumour", "mask_digest": content["masks"]["tumour"]},
+    }
+    if wrong is None:
+        del told[table]
+    else:
+        told[table] |= wrong
+    for name, row in told.items():
+        delta.append(store, name, [row], run_id="r")
+    found = verify(store)
+    assert len(found) == (wrong != {})
+    assert all("the tables speak of other voxels, masks or spacing" in one for one in found)

@@ -115,6 +115,25 @@ def test_a_case_that_was_released_and_not_done_again_ended_as_it_did(store, stat
     assert as_it_ended(before) == before
 
 
+@here
+def test_only_what_stands_under_a_reason_is_released_by_it(store):
+    """Not what fails for another one, nor what failed for this one before it went well."""
+    cases = {"a": "empty_mask", "b": "flat_image", "c": "empty_mask"}
+    told = [
+        Outcome(case, "ingest", "c1", case, "failed", reason=reason)
+        for case, reason in cases.items()
+    ]
+    Recorder(store).record(told)
+    Recorder(store).record([Outcome("c", "ingest", "c1", "c", "ok")])
+    assert release(store, "empty_mask") == 1
+    stand = {one.case_id: (one.state, one.reason) for one in case_standings(store)}
+    assert stand == {
+        "a": ("released", "empty_mask"),
+        "b": ("failed", "flat_image"),
+        "c": ("ok", ""),
+    }
+
+
 def ledger_of(count, cases, seed=0):
     """Rows of many runs, some at one time, in no order."""
     chance = random.Random(seed)  # noqa: S311 - rows, not secrets
@@ -150,6 +169,9 @@ def test_what_stands_is_the_last_that_was_told_of_a_task_and_of_a_case(store, se
         k: r["state"] for k, r in tasks.items()
     }
     assert list(found) == list(tasks)
+    with query.connect(store) as connection:
+        latest = connection.sql("select task_key, state from latest").fetchall()
+    assert dict(latest) == {key: one.state for key, one in found.items()}
     asked = set(list(tasks)[::3]) | {"unheard of"}
     assert standings(store, "ingest", asked) == {
         key: one for key, one in found.items() if key in asked and one.stage == "ingest"
