@@ -57,7 +57,8 @@ def described(filled):
         "message": "",
         "recorded_at": datetime.now(UTC),
     }
-    delta.append(filled, "outcomes", [ended], run_id="r")
+    before = {"task_key": "other rules", "recorded_at": datetime(2026, 1, 1, tzinfo=UTC)}
+    delta.append(filled, "outcomes", [ended, ended | before | {"reason": "no_space"}], run_id="r")
     create_snapshot(filled, "x")
     return radlas.open(str(filled.place)).snapshot("x")
 
@@ -153,14 +154,16 @@ def test_one_feature_set_may_be_named_without_a_list(frozen):
 
 
 def test_perturbed_copies_have_a_matrix_of_their_own(filled):
-    moved = feature_row("a", "tumour", firstorder_Mean=7.0) | {"perturbation": "rot+4"}
-    delta.append(filled, "radiomics", [moved], run_id="r")
+    copy = {"perturbation": "rot+4", "reason": "empty_ring"}
+    moved = [feature_row("a", roi, firstorder_Mean=7.0) | copy for roi in ("tumour", "ring_0_10")]
+    delta.append(filled, "radiomics", moved, run_id="r")
     create_snapshot(filled, "moved")
     frozen = radlas.open(str(filled.place)).snapshot("moved")
     assert frozen.matrix()[TUMOUR].to_list() == [0.0, 1.0, 2.0]
     X = frozen.matrix(perturbation="rot+4")
     assert X[TUMOUR].to_list()[0] == 7.0
     assert X[TUMOUR].isna().to_list() == [False, True, True]
+    assert frozen.missing().empty, "of no case a copy was to be expected"
 
 
 def test_values_in_numpy_may_be_changed(frozen):

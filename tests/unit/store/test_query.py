@@ -233,6 +233,61 @@ def test_who_asks_what_there_is_gets_the_views_and_nothing_they_are_made_of(fill
     assert found == set(VIEWS)
 
 
+@here
+def test_views_of_a_snapshot_show_its_cases_and_what_belongs_to_them(store):
+    """Days are counted from the first exam that is seen; a record is that of its last revision."""
+    days = {"a": ("s", 3), "b": ("s", 10), "c": ("s", 24), "d": ("t", None), "e": ("u", 5)}
+    cases = [case_row(c) | {"subject_id": s, "study_day": day} for c, (s, day) in days.items()]
+    delta.append(store, "cases", cases, run_id="r")
+    recipes = [feature_row("b", feature_set=name) for name in ("p-1", "p-2")]
+    delta.append(store, "radiomics", recipes, run_id="r")
+    rois = [
+        ("a", "tumour", "", "rtstruct"),
+        ("b", "tumour", "", "rtstruct"),
+        ("b", "tumour", "p-1", "prepared"),
+        ("b", "ring", "p-1", "generated"),
+        ("b", "ring", "p-2", "generated"),
+        ("c", "tumour", "", None),
+    ]
+    names = ("case_id", "roi", "feature_set", "origin")
+    told = {"centre": "c1", "subject_id": "s", "reader": ""}
+    delta.append(store, "rois", [told | dict(zip(names, r, strict=True)) for r in rois], run_id="r")
+    records = [("s", 1, "1"), ("s", 10, "3"), ("s", 2, "2"), ("t", 1, "1"), ("u", 1, "1")]
+    names, more = ("subject_id", "revision", "grade"), {"centre": "c1"}
+    records = [more | dict(zip(names, one, strict=True)) for one in records]
+    delta.append(store, "clinical", records, run_id="r")
+    asked = {
+        "cases": "select case_id, days_from_first",
+        "clinical": "select subject_id, grade",
+        "rois": "select case_id, roi, feature_set",
+        "prepared": "select case_id, roi, feature_set",
+    }
+
+    def seen(connection):
+        return {
+            view: set(run_sql(connection, f"{sql} from {view}").fetchall())
+            for view, sql in asked.items()
+        }
+
+    cohort = "select case_id from cases where case_id in ('b', 'c', 'd')"
+    snapshot, _ = create_snapshot(store, "x", cohort_sql=cohort, feature_sets=["p-1"])
+    drawn = {(case, "tumour", "") for case in "bc"}
+    with open_snapshot(store, snapshot) as connection:
+        assert seen(connection) == {
+            "cases": {("b", 0), ("c", 14), ("d", None)},
+            "clinical": {("s", "3"), ("t", "1")},
+            "rois": drawn | {("b", "ring", "p-1")},
+            "prepared": {("b", "tumour", "p-1"), ("b", "ring", "p-1")},
+        }
+    with connect(store) as connection:
+        found = seen(connection)
+    assert found["cases"] == {("a", 0), ("b", 7), ("c", 21), ("d", None), ("e", 0)}
+    assert found["clinical"] == {("s", "3"), ("t", "1"), ("u", "1")}
+    assert found["rois"] == drawn | {("a", "tumour", "")} | {
+        ("b", "ring", p) for p in ("p-1", "p-2")
+    }
+
+
 def test_latest_keeps_one_row_per_task_the_newest(store):
     rows = [
         {
