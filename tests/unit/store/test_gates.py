@@ -43,6 +43,53 @@ def test_a_case_without_rows_is_counted_by_feature_set_and_centre(filled):
 
 
 @here
+def test_rows_that_are_expected_are_those_of_every_kind_that_any_case_has(store):
+    """Counted by hand: kinds of a feature set times cases of a centre, less what is there."""
+    cases = {"a": "c1", "b": "c1", "c": "c2"}
+    delta.append(store, "cases", [case_row(case, of) for case, of in cases.items()], run_id="r")
+    rows = [
+        ("a", "tumour", "original", ""),
+        ("a", "tumour", "original", "rot+4"),
+        ("b", "tumour", "original", ""),
+        ("b", "tumour", "wavelet", ""),
+        ("c", "ring", "original", ""),
+    ]
+    radiomics = [
+        feature_row(case, roi, kind, centre=cases[case], perturbation=change)
+        for case, roi, kind, change in rows
+    ]
+    delta.append(store, "radiomics", radiomics, run_id="r")
+    deep = []
+    for case, roi, layer in (("a", "whole", "l3"), ("a", "whole", "l4"), ("c", "tumour", "l4")):
+        row = feature_row(case, roi, feature_set="d-1", centre=cases[case], layer=layer)
+        row.pop("image_type")
+        deep.append(row)
+    delta.append(store, "deep", deep, run_id="r")
+    found = findings(create_snapshot(store, "x")[0])["expected_rows"]
+    assert {one["where"]: one["found"] for one in found["examples"]} == {
+        "p-1, c1": 4 * 2 - 4,
+        "p-1, c2": 4 * 1 - 1,
+        "d-1, c1": 3 * 2 - 2,
+        "d-1, c2": 3 * 1 - 1,
+    }
+
+
+@here
+def test_copies_that_were_changed_count_for_no_share_and_no_constant(filled):
+    """Of cases alone a model is made: copies would hide what these lack, or are all alike in."""
+    ring = [feature_row(case, "ring", firstorder_Mean=5.0) for case in "abc"]
+    ring[0]["firstorder_Mean"] = None
+    copies = [
+        feature_row("a", "ring", firstorder_Mean=float(n), perturbation=f"rot+{n}")
+        for n in range(9)
+    ]
+    delta.append(filled, "radiomics", [*ring, *copies], run_id="r")
+    found = findings(create_snapshot(filled, "x")[0])
+    assert found["null_rate"]["examples"][0]["found"] == pytest.approx(1 / 3)
+    assert found["constant"]["many"] == 1
+
+
+@here
 def test_undefined_values_beyond_the_limit_are_told_with_their_column(filled):
     values = {"a": 1.0, "b": 2.0, "c": None}
     rows = [feature_row(case, "ring", firstorder_Mean=value) for case, value in values.items()]
@@ -57,12 +104,16 @@ def test_undefined_values_beyond_the_limit_are_told_with_their_column(filled):
 
 
 @here
-def test_a_constant_column_is_told_and_one_that_a_recipe_does_not_make_is_not(filled):
-    rows = [feature_row(c, "ring", firstorder_Mean=5.0) for c in "abc"]
+@pytest.mark.parametrize("cases", ["a", "ab", "abc"])
+def test_a_constant_column_is_told_and_one_that_a_recipe_does_not_make_is_not(filled, cases):
+    """Of one case nothing is constant."""
+    rows = [feature_row(c, "ring", firstorder_Mean=5.0) for c in cases]
     delta.append(filled, "radiomics", rows, run_id="r")
     found = findings(create_snapshot(filled, "x")[0])
-    assert list(found) == ["constant"]
-    assert found["constant"]["many"] == 1
+    found.pop("expected_rows", None)
+    where = [{"where": "p-1, ring__original__firstorder_Mean", "found": 1.0}]
+    told = {gate: one["examples"] for gate, one in found.items()}
+    assert told == ({"constant": where} if len(cases) > 1 else {})
 
 
 @here

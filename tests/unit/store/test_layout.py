@@ -200,6 +200,12 @@ def test_what_a_file_manager_leaves_in_the_store_is_none_of_its_files(filled):
     assert versions(filled, "m") == []
 
 
+def test_a_recipe_is_no_twin_of_its_own_and_none_of_another(filled):
+    for name, extractor in {"p-1": "radiomics", "p-2": "radiomics", "d-1": "deep"}.items():
+        save_recipe(filled, name, {"extractor": extractor})
+    assert twins(filled, "p-2", {"extractor": "radiomics"}) == ["p-1"]
+
+
 def test_a_name_that_delta_would_read_as_two_folders_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="a backslash in a store's address"):
         init_store(f"{tmp_path}/a\\b")

@@ -160,6 +160,8 @@ def ledger_of(count, cases, seed=0):
 @pytest.mark.parametrize("seed", range(3))
 def test_what_stands_is_the_last_that_was_told_of_a_task_and_of_a_case(store, seed):
     rows = list(ledger_of(300, 12, seed))
+    # Of one kind, which is neither first nor last, there is less than is shown of each.
+    rows[0] |= {"stage": "extract", "feature_set": "set-00", "seconds": 9.0}
     delta.append(store, "outcomes", rows[:150], run_id="r")
     delta.append(store, "outcomes", rows[150:], run_id="r")
     rows.sort(key=lambda row: (row["recorded_at"], row["attempt"], row["run_id"]))

@@ -28,6 +28,8 @@ from radlas.store.models import (
     versions,
 )
 
+from .conftest import here
+
 
 def fill(folder):
     (folder / "dlr").mkdir()
@@ -101,6 +103,24 @@ def test_a_run_that_slept_while_another_published_is_told(store, monkeypatch):
 
 def find_text(store, number, file):
     return store.place.read(f"{model_name('tiny', number)}/{file}").decode()
+
+
+@here
+@pytest.mark.parametrize("name", ["phi", "x"])
+@pytest.mark.parametrize(
+    "rows", [[[1.0, 2.0]], [[1.0, 2.0], [3.0]], [[1.0], [2.0]], [[1.0, 2.0], [3.0, "4"]]]
+)
+def test_what_drove_a_risk_is_told_of_every_case_and_feature_or_is_damaged(store, name, rows):
+    """One number fewer, and those that follow would be told of another feature or patient."""
+    whole = {"features": ["f", "g"], "cases": ["a", "b"]}
+    whole |= {one: [[1.0, 2.0], [3.0, 4.0]] for one in ("phi", "x")}
+    for values, sound in ((whole, True), (whole | {name: rows}, False)):
+        keep_beside(store, "tiny", 1, "explanation.json", {"shap": {"values": values}})
+        if sound:
+            assert find_beside(store, "tiny", 1, "explanation.json") is not None
+        else:
+            with pytest.raises(StoreError, match=r"`shap.values` is not a table of cases by"):
+                find_beside(store, "tiny", 1, "explanation.json")
 
 
 def test_what_later_verbs_keep_beside_a_version_is_read_as_it_is_now(store):

@@ -196,10 +196,12 @@ def test_what_does_not_fit_goes_to_disk_for_us_alone_and_leaves_nothing(
 
 
 def test_too_little_memory_is_said_with_the_remedy(filled):
-    with connect(filled, memory="1MB") as connection, pytest.raises(ConfigError) as caught:
-        run_sql(connection, ORDERED)
-    assert "emory" in caught.value.what
-    assert "--memory" in caught.value.hint
+    snapshot, _ = create_snapshot(filled, "x")
+    for opened in (connect(filled, memory="1MB"), open_snapshot(filled, snapshot, memory="1MB")):
+        with opened as connection, pytest.raises(ConfigError) as caught:
+            run_sql(connection, ORDERED)
+        assert "emory" in caught.value.what
+        assert "--memory" in caught.value.hint
 
 
 @pytest.mark.parametrize(("name", "sibling"), [("s[12]", "s1"), ("a*b", "axb"), ("a?b", "axb")])

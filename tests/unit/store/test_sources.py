@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from radlas.store.sources import book_path, note_source, read_sources
@@ -23,3 +24,10 @@ def test_the_list_is_on_disk_before_it_takes_the_old_ones_place(store, monkeypat
     note_source(store, second)
     assert book_path(store).stat().st_ino in synced
     assert read_sources(store) == [first, second]
+
+
+def test_ingests_at_once_take_no_source_from_each_other(store):
+    ingests = [{"centre": f"c{number}", "source": "/data"} for number in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda ingest: note_source(store, ingest), ingests))
+    assert sorted(read_sources(store), key=str) == sorted(ingests, key=str)
