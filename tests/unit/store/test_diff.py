@@ -24,7 +24,7 @@ def rows_of(seed: int, lacking: str) -> pa.Table:
             "case_id": f"ä{i:02d}",
             "perturbation": None if i % 2 else "",
             "one": chance.choice([0.0, 1.0, None]),
-            "two": chance.choice([0.0, 1.0]),
+            "above": chance.choice([0.0, 1.0]),
             "vector": [0.5, float(chance.integers(2))],
             "run_id": str(seed),
         }
@@ -33,7 +33,7 @@ def rows_of(seed: int, lacking: str) -> pa.Table:
     ]
     for row in rows:
         row.pop(lacking)
-        row["row_digest"] = hash(str({k: row.get(k) for k in (*KEY, "one", "two", "vector")}))
+        row["row_digest"] = hash(str({k: row.get(k) for k in (*KEY, "one", "above", "vector")}))
     return pa.Table.from_pylist(rows)
 
 
@@ -44,7 +44,7 @@ def by_hand(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> dict[str, A
     )
     cells = {
         name: sum(was[key].get(name) != now[key].get(name) for key in changed)
-        for name in ("one", "two", "vector")
+        for name in ("one", "above", "vector")
     }
     return {
         "added": len(now.keys() - was),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from radlas.errors import ConfigError
 from radlas.store import delta
 from radlas.store.matrix import feature_matrix
 from radlas.store.query import connect
@@ -93,3 +94,15 @@ def test_the_matrix_is_that_of_its_rows_whatever_is_asked_for(lake):
             pd.testing.assert_frame_equal(
                 found, expected, check_exact=True, check_column_type=False
             )
+
+
+@here
+def test_columns_of_one_name_from_two_feature_sets_are_refused_and_not_chosen_from(filled):
+    """Two recipes of one extractor: which of them a model would be made of, nobody could tell."""
+    again = feature_row("a", feature_set="p-2", firstorder_Mean=9.0, shape_Sphericity=1.0)
+    delta.append(filled, "radiomics", [again], run_id="r")
+    with connect(filled) as connection:
+        with pytest.raises(ConfigError, match=r"1 columns .* as tumour__original__firstorder_Mean"):
+            feature_matrix(connection, ["p-1", "p-2"])
+        found = feature_matrix(connection, ["p-2"])
+    assert found.notna().sum().to_list() == [1, 1]
