@@ -277,6 +277,21 @@ def test_a_patient_s_page_shows_risk_map_and_what_is_unusual(patient):
     assert not re.findall(r"""(?:src|href)=["']?https?:""", page)
 
 
+def test_a_patient_stands_among_those_of_the_training(patient, painted):
+    """With the interval of its risk, and all of them in the row of their class."""
+    render_patient(patient)
+    (axes,) = painted["place"].axes
+    for row, label in enumerate(("negative", "positive")):
+        at = axes.collections[row].get_offsets()
+        np.testing.assert_allclose(at[:, 0], patient["training"][label])
+        assert (np.round(at[:, 1]) == row).all()
+    lines = [line.get_xdata()[0] for line in axes.lines]
+    assert lines == [patient["threshold"], patient["risk"]["estimate"]]
+    (band,) = axes.patches
+    low, wide = band.get_x(), band.get_width()
+    assert (low, low + wide) == pytest.approx((patient["risk"]["low"], patient["risk"]["high"]))
+
+
 def test_every_printed_sheet_of_a_patient_says_what_the_page_is(patient):
     head = re.compile(r'@page \{ @top-center \{ content: "([^"]*)"')
     assert head.findall(render_patient(patient)) == ["SYNTHETIC COHORT"]
