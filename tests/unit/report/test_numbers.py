@@ -63,8 +63,17 @@ def test_f1_stands_next_to_the_f1_of_calling_everyone_positive(page: str):
 
 def test_an_f1_no_better_than_calling_everyone_positive_is_warned_of(evidence: dict[str, Any]):
     external = evidence["models"]["DLR"]["external"]
-    external["f1"] = {"estimate": external["f1_all_positive"], "low": 0.5, "high": 0.9}
-    assert any("at least as high" in sentence for sentence in verdict.warnings(evidence))
+    trivial = external["f1_all_positive"]
+    for estimate, low, words in (
+        (trivial, 0.5, "gives an F1 at least as high"),
+        (trivial + 0.1, trivial, "interval of F1 includes"),
+        (trivial + 0.1, trivial + 0.01, ""),
+        (None, None, "F1 could not be estimated"),
+    ):
+        external["f1"] = {"estimate": estimate, "low": low, "high": 0.99}
+        told = [sentence for sentence in verdict.warnings(evidence) if "F1" in sentence]
+        assert len(told) == bool(words)
+        assert all(words in sentence for sentence in told)
 
 
 def test_an_interval_that_includes_chance_is_warned_of(evidence: dict[str, Any]):

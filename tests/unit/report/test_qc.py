@@ -136,6 +136,13 @@ def test_what_is_odd_is_told_with_its_numbers(change, said):
     assert not concerns_of(CASE, [ROI])
 
 
+@pytest.mark.parametrize(("apart", "told"), [(5.0, False), (5.1, True)])
+def test_slices_ten_pixels_apart_are_thick(apart, told):
+    row = CASE | {"spacing_x_mm": 0.5, "spacing_y_mm": 0.6, "spacing_z_mm": apart}
+    said = [one.text for one in concerns_of(row, [ROI])]
+    assert said == ["slices 5.1 mm apart, pixels of 0.50 mm"] * told
+
+
 @given(st.floats(0.5, 1e6))
 def test_a_mask_that_was_drawn_has_a_volume(mm3):
     page = render_qc([a_card(roi=ROI | {"volume_mm3": mm3})], [], synthetic=False)
