@@ -18,6 +18,7 @@ help:
 setup: .venv/.ready
 
 # PyRadiomics is built here against the installed numpy: its wheel for this numpy does not exist.
+# Nothing is installed meanwhile: torch had brought another setuptools while this one was building.
 # Python's own bytecode is left to the first import: most of what is installed is never imported.
 .venv/.installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "radlas needs Python 3.11, 3.12 or 3.13, found " + sys.version.split()[0] + "; set PYTHON=python3.11")'
@@ -26,9 +27,9 @@ setup: .venv/.ready
 	@$(PIP) install -q --upgrade pip
 	@echo "[setup] 2/5 build tools and numpy"
 	@$(PIP) install -q -c constraints.txt numpy setuptools wheel versioneer cython hatchling editables
-	@echo "[setup] 3/5 PyRadiomics, compiled against that numpy (needs a C compiler), and torch beside it"
-	@PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$(CURDIR)/infra/pyradiomics" $(PIP) wheel -q -c constraints.txt --no-deps --no-build-isolation -w .venv/wheels pyradiomics==3.0.1 & built=$$!; \
-	$(PIP) install -q --no-compile -c constraints.txt torch && wait $$built
+	@echo "[setup] 3/5 PyRadiomics, compiled against that numpy (needs a C compiler), then torch"
+	@PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$(CURDIR)/infra/pyradiomics" $(PIP) wheel -q -c constraints.txt --no-deps --no-build-isolation -w .venv/wheels pyradiomics==3.0.1
+	@$(PIP) install -q --no-compile -c constraints.txt torch
 	@echo "[setup] 4/5 radlas and what it needs, as pinned in constraints.txt"
 	@$(PIP) install -q --no-compile -c constraints.txt --no-build-isolation -f .venv/wheels -e '.[dev]'
 	@touch $@
@@ -62,7 +63,8 @@ bench: setup
 	@$(BIN)/python -m pytest tests/bench -s
 
 constraints: setup
-	@$(PIP) freeze --exclude-editable | sed 's/+cpu//' > constraints.txt
+	@{ grep '^#' constraints.txt; $(PIP) freeze --all --exclude pip --exclude-editable | sed 's/+cpu//'; } > .venv/constraints.txt
+	@mv .venv/constraints.txt constraints.txt
 
 clean:
 	rm -rf .venv demo .tests-beside.log .pytest_cache .mypy_cache .ruff_cache

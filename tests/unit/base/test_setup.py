@@ -37,6 +37,15 @@ def test_what_helps_to_build_pyradiomics_is_read_where_it_is_built():
     assert f'PYTHONPATH="$(CURDIR)/{SHIM.parent.relative_to(ROOT)}"' in built
 
 
+def test_nothing_is_installed_while_pyradiomics_is_built():
+    """Its build reads setuptools' modules one by one, and torch may bring another setuptools."""
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    built = next(line for line in lines if "pyradiomics==" in line)
+    assert "&" not in built
+    pinned = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    assert {"setuptools", "wheel", "numpy", "Cython", "versioneer"} <= pinned
+
+
 @pytest.mark.parametrize(
     ("found", "taken"),
     [((3, 10), False), ((3, 11), True), ((3, 12), True), ((3, 13), True), ((3, 14), False)],
