@@ -58,7 +58,12 @@ def described(filled):
         "recorded_at": datetime.now(UTC),
     }
     before = {"task_key": "other rules", "recorded_at": datetime(2026, 1, 1, tzinfo=UTC)}
-    delta.append(filled, "outcomes", [ended, ended | before | {"reason": "no_space"}], run_id="r")
+    outcomes = [  # by three rules for one case, two ended in the same moment
+        ended | {"task_key": "l", "attempt": 2, "reason": "no_tumour"},
+        ended,
+        ended | before | {"reason": "no_space"},
+    ]
+    delta.append(filled, "outcomes", outcomes, run_id="r")
     create_snapshot(filled, "x")
     return radlas.open(str(filled.place)).snapshot("x")
 
@@ -73,7 +78,7 @@ def test_what_is_missing_has_its_reason(frozen):
     assert found["reason"].to_dict() == {
         ("b", "ring_0_10"): "empty_ring",
         ("c", "ring_0_10"): "no_row",
-        ("c", "whole"): "flat_image",
+        ("c", "whole"): "no_tumour",
     }
     assert found.index[found["has_row"]].to_list() == [("b", "ring_0_10")]
     X = frozen.matrix()

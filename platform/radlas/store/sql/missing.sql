@@ -12,7 +12,10 @@ with described as (
 kinds as (select distinct feature_set, roi, image_type from described),
 ended as (
     select feature_set, case_id, reason from latest where stage = 'extract'
-    qualify row_number() over (partition by feature_set, case_id order by recorded_at desc) = 1
+    qualify row_number() over (
+        partition by feature_set, case_id
+        order by recorded_at desc, attempt desc, run_id desc, task_key  -- the last two break ties
+    ) = 1
 )
 select
     cases.case_id, cases.centre, cases.subject_id, feature_set, roi, image_type,
