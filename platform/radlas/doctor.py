@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import shutil
 import sys
 import tempfile
@@ -11,6 +12,8 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from multiprocessing import get_context
 from typing import NamedTuple
+
+from threadpoolctl import threadpool_info  # type: ignore[import-untyped]  # ships no types
 
 from radlas.engine.base import this_machine
 from radlas.engine.gpus import gpus, shares_of
@@ -38,6 +41,8 @@ _PYRADIOMICS = (
     " pip install --no-build-isolation pyradiomics==3.0.1"
 )
 
+_CORE_TYPE = "OPENBLAS_CORETYPE"  # some sites set it against faults of old versions
+
 
 class Check(NamedTuple):
     """One thing looked at."""
@@ -57,7 +62,7 @@ def examine() -> list[Check]:
     checks.append(Check("disk", free > 5, f"{free:.0f} GiB free here; 5 GiB is little"))
     checks.append(_cores())
     checks.append(Check("name", True, f"{this_machine()} in the ledger's column `worker`"))
-    return [*checks, _gpus(), _compiled(), *_plug_ins()]
+    return [*checks, _gpus(), _products(), _compiled(), *_plug_ins()]
 
 
 def compile_loops() -> None:
@@ -92,6 +97,16 @@ def _gpus() -> Check:
     """Those that a local engine starts workers for."""
     shares = [f"{device}: {shares_of(device)} workers of a local engine" for device in gpus()]
     return Check("GPU", True, ", ".join(shares) or "none that torch can use, and none is needed")
+
+
+def _products() -> Check:
+    """Whose loops multiply matrices, and for which processor: a network mostly waits for them."""
+    found = [one for one in threadpool_info() if one["user_api"] == "blas"]
+    told = {f"{one['internal_api']} for {one.get('architecture', 'any')}" for one in found}
+    detail = ", ".join(sorted(told)) or "none that can be asked"
+    if os.environ.get(_CORE_TYPE):
+        detail += f", as {_CORE_TYPE} says: deep features take longer if this processor is newer"
+    return Check("BLAS", True, detail)
 
 
 def _compiled() -> Check:

@@ -268,6 +268,17 @@ def test_doctor_tells_which_gpus_get_workers(monkeypatch):
     assert told == "none that torch can use, and none is needed"
 
 
+def test_doctor_tells_who_multiplies_matrices_and_whether_a_variable_chose(monkeypatch):
+    """OpenBLAS by the loops of an older processor takes twice as long."""
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    (free,) = [one.detail for one in examine() if one.name == "BLAS"]
+    assert re.fullmatch(r"\w+ for [\w ]+(, \w+ for [\w ]+)*", free)
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    (held,) = [one.detail for one in examine() if one.name == "BLAS"]
+    assert held == f"{free}, as OPENBLAS_CORETYPE says: " + held.rpartition(": ")[2]
+    assert "longer" in held
+
+
 @pytest.mark.parametrize("words", [("qc",), ("report", "m")], ids=" ".join)
 def test_a_page_is_no_folder_and_nothing_is_left_in_its_place(words, tmp_path):
     store, folder = tmp_path / "store", tmp_path / "pages"
