@@ -50,6 +50,19 @@ def test_a_shifted_grid_is_displaced_by_the_shift(geometry, shift):
     assert found == pytest.approx(np.linalg.norm(shift), abs=1e-9)
 
 
+@given(st.sampled_from([0, 1, 2]), st.integers(2, 40), st.floats(0.5, 2))
+def test_a_stretched_grid_is_displaced_by_what_its_outer_edge_moved(axis, size, longer):
+    """The first voxels' outer edges lie on each other, and the last ones' apart by the rest."""
+    shape, spacing, origin = [3, 3, 3], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]
+    shape[2 - axis], spacing[axis], origin[axis] = size, longer, (longer - 1) / 2
+    plain, stretched = (
+        make_geometry(tuple(shape), spacing=edges, origin=corner, direction=np.eye(3))
+        for edges, corner in (([1.0, 1.0, 1.0], [0.0, 0.0, 0.0]), (spacing, origin))
+    )
+    found = worst_corner_displacement(plain, stretched)
+    assert found == pytest.approx(size * abs(longer - 1), abs=1e-9)
+
+
 @given(
     size=st.integers(2, 512),
     edge=st.sampled_from([0.58, 0.68359375, 0.9, 1.0, 1.1]),
