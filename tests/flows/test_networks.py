@@ -11,6 +11,7 @@ import yaml
 
 from radlas.errors import StudyError
 from radlas.flows.cases.pretraining import PretrainConfig, all_exams, first_cases
+from radlas.flows.pages.evidence_origin import banners
 from radlas.flows.pretrain import _figures, _note, _same_run
 from radlas.flows.study.controls import find_controls
 from radlas.flows.study.networks import check_pretraining, network_warnings, null_sets
@@ -122,6 +123,23 @@ def test_a_network_that_learned_nothing_is_a_null_model(store, weights, provenan
 def test_a_network_of_synthetic_images_is_told(store):
     asked(store, provenance={**SEEN, "synthetic": True})
     assert "trained on synthetic images" in network_warnings(store, ["net"])[0]
+
+
+@pytest.mark.parametrize(
+    ("patients", "images", "weights", "kinds"),
+    [
+        (False, False, "f" * 64, []),
+        (False, True, "f" * 64, ["other"]),
+        (True, True, "f" * 64, ["synthetic"]),
+        (True, False, "random", ["synthetic", "random_weights"]),
+    ],
+)
+def test_a_report_opens_with_what_is_not_real(store, patients, images, weights, kinds):
+    """Synthetic images go without saying where the whole cohort is."""
+    asked(store, provenance={**SEEN, "synthetic": images}, weights=weights)
+    found = banners(store, {"synthetic": patients, "feature_sets": ["net"]})
+    assert [one["kind"] for one in found] == kinds
+    assert {one["level"] for one in found} <= {"danger"}
 
 
 @pytest.mark.parametrize(

@@ -347,6 +347,7 @@ def test_a_plan_tells_what_beside_the_models_is_sure_to_fail_and_does_not_try_it
         ({"method": "combat", "on_unseen": "adapt"}, 20, ""),
         ({"method": "none", "on_unseen": "adapt"}, 1, ""),
         ({"method": "combat", "on_unseen": "raw"}, 0, "  ! 0 labelled cases of the external"),
+        ({"method": "combat", "on_unseen": "raw"}, 1, ""),
     ],
 )
 def test_a_plan_says_that_a_centre_is_too_small_to_validate_on(study_file, policy, labelled, told):

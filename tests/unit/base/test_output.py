@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import time
+from functools import partial
 
 import duckdb
 import numpy as np
 import pytest
+from rich.console import Console
 
 from radlas import entry, progress
 from radlas.cli.lake import Format, _text
-from radlas.engine.base import SerialEngine
+from radlas.engine.base import Bundle, Done, SerialEngine
 from radlas.entry import guarded, plain, show
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, WorkerError
 from radlas.flows import versions
 from radlas.flows.base import Listing, Report
 from radlas.flows.pages import prediction_words
@@ -138,6 +141,43 @@ def test_the_pace_is_that_of_the_work_and_not_of_the_start(start, monkeypatch, c
     if start:
         assert lines[0] == "extract 1/9, 0 in trouble"
     assert "extract 5/9, 0 in trouble, 0.20 per s, 20 s left" in lines
+
+
+class Ended(SerialEngine):
+    """As an engine whose calls have ended: of three cases two are bad, one was lost, one is ok."""
+
+    def map(self, work, tasks, *, gpu=False):
+        bad = WorkerError("out of memory", reason="memory")
+        yield Done(tasks[0], result=[Done(1, result=1), *[Done(2, error=bad)] * 2])
+        yield Done(tasks[1], error=bad)
+        yield Done(tasks[2], result=4)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_cases_in_trouble_are_counted_also_where_a_call_takes_several(
+    terminal, monkeypatch, capsys
+):
+    screen, clock = io.StringIO(), itertools.count(0, 60)
+    if not terminal:
+        monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    shown = partial(Console, file=screen, force_terminal=True, width=120)
+    monkeypatch.setattr(progress, "Console", lambda stderr: shown())
+    tasks = [Bundle((1, 2, 3)), Bundle((4,)), 5]
+    done = WatchedEngine(Ended(), "extract").map(lambda task: task, tasks)
+    told = []
+    for _ in done:
+        screen.write(capsys.readouterr().err)
+        told.append(screen.getvalue())
+    said = [f"{number}/5" for number in (3, 4, 5)]
+    if terminal:  # drawn ten times a second, and at last
+        assert said[-1] in screen.getvalue()
+        assert "3 in trouble" in screen.getvalue()
+    else:
+        assert [one.splitlines()[-1].split(", ")[:2] for one in told] == [
+            [f"extract {count}", f"{trouble} in trouble"]
+            for count, trouble in zip(said, (2, 3, 3), strict=True)
+        ]
 
 
 def test_what_is_nearly_all_or_none_is_said_alike_on_the_terminal_and_on_pages():

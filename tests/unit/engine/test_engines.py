@@ -540,6 +540,13 @@ def test_memory_that_is_freed_is_used_again_under_dasks_own_setting(child, monke
     assert unseal(child.call(seal(poison.new_pages, 100))).result < pages / 10
 
 
+def test_a_task_is_told_with_what_it_cost_and_who_did_it():
+    (done,) = SerialEngine().map(time.sleep, [0.1])
+    assert 0.1 <= done.seconds < 60
+    assert 10 < done.peak_rss_mib < 1_000_000, "MiB; Linux counts KiB"
+    assert done.worker.endswith(f":{os.getpid()}")
+
+
 def test_a_bug_is_told_with_its_place():
     (done,) = SerialEngine().map(poison.work, [9])
     assert done.error.what == "ValueError", "its text may quote a file"
