@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import io
 import json
 import os
 import shutil
@@ -171,6 +172,9 @@ def test_maps_of_a_model_lie_in_patient_space_and_add_up(study_store):
         told = [shares[name]["share"] for name in ("tumour", "ring_0_20", "rest")]
         if None not in told:
             assert sum(told) == pytest.approx(1, abs=1e-6)
+        for name, one in shares.items():  # how likely so much is at another place of the body
+            placed = one["share"] is not None and name != "rest"
+            assert 0 < one["p"] <= 1 if placed else one["p"] is None
         for name in ("ring_0_5", "ring_5_10"):  # a cell is wider: nothing is said
             assert shares[name]["share"] is shares[name]["p"] is None
         assert "ring_0_5" in case["note"] or "all zero" in case["note"]
@@ -401,8 +405,10 @@ def test_what_a_run_left_damaged_is_told(wanted, tmp_path, full_disk):
     work.mkdir()
     with full_disk("images.npy"), pytest.raises(OSError, match="No space left"):
         pretrain(config)
-    for name in ("images.npy", "run.json"):
-        (work / name).write_bytes(b"{")
+    other = io.BytesIO()
+    np.save(other, np.zeros((1, 2, 3, 4), np.float16))  # a whole file, of other images
+    for name, left in (("images.npy", other.getvalue()), ("images.npy", b"{"), ("run.json", b"{")):
+        (work / name).write_bytes(left)
         with pytest.raises(ConfigError, match="what an unfinished run left is damaged"):
             pretrain(config)
 

@@ -290,6 +290,7 @@ def test_only_a_challenger_that_is_shown_not_to_be_worse_is_promoted(
         (("external_centre: centre-c", "external_centre: centre-x"), "centre-x"),
         (("roi: ring_0_10", "roi: ring_0_20"), "no column belongs to the block"),
         (("primary: dlr", "primary: drl"), "primary model drl is not among"),
+        (("c: [0.2,", "near_constant: 0.01, c: [0.2,"), "of model intratumoral varies over"),
         (("folds: 2,", "folds: 30,"), "cannot fill 30 outer folds"),
         (("name: tiny", "nmae: tiny"), "unknown key `nmae`"),
         (("{age_years: [60]", "{age: [60]"), "subgroup 'age' is not a clinical column"),

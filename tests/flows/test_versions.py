@@ -54,6 +54,13 @@ def test_a_version_is_shown_with_what_made_it_and_all_its_models(study_store):
     assert data["champions"] == []
 
 
+def test_the_page_of_a_version_is_named_where_there_is_one(own_store):
+    words, page = ("model", "show", "tiny@1", "--store", own_store), "models/tiny/1/report.html"
+    assert f"  report: {own_store}/{page}\n" in radlas(*words).out
+    (own_store / page).unlink()
+    assert "report:" not in radlas(*words).out
+
+
 def test_a_champion_is_made_and_taken_back_and_the_reasons_stay(own_store, study_file, tmp_path):
     here = ("--store", own_store)
     config = tmp_path / "retrain.yaml"
