@@ -36,6 +36,11 @@ def test_an_outer_caller_adds_the_place_and_loses_nothing():
     assert error.reason == "empty_mask"
 
 
+def test_who_knows_more_than_a_reasons_remedy_says_that_instead():
+    error = data_error("empty_mask", "no voxel", hint="draw it in the T2 series")
+    assert error.hint == "draw it in the T2 series" != REASONS["empty_mask"].remedy
+
+
 def test_every_reason_that_is_raised_is_documented():
     """The table is complete: no module can quarantine a case under an unknown code."""
     raised = set()
