@@ -68,7 +68,8 @@ def stability_(
         from radlas.flows.stability import StabilityConfig, stability
 
         values = {"store": store, "study": study, "snapshot": snapshot, "form": form}
-        values |= {"readers": [one for one in readers.split(",") if one], "threshold": threshold}
+        named = [one.strip() for one in readers.split(",") if one.strip()]
+        values |= {"readers": named, "threshold": threshold}
         config = StabilityConfig.parse(values, "radlas stability")
         return execute(stability, config, engine="serial", dry_run=dry_run, as_json=as_json)
 

@@ -164,6 +164,8 @@ def _told(part: dict[str, Any]) -> str:
 def _check_readers(readers: Sequence[str], snapshot: Snapshot) -> None:
     if len(set(readers)) < 2:
         raise StudyError("one reader cannot be compared", hint="name the feature sets of two")
+    if len(set(readers)) < len(readers):  # would agree with himself
+        raise StudyError("a reader is named twice", hint="name every feature set once")
     absent = sorted(set(readers) - set(snapshot.feature_sets))
     if absent:
         raise ConfigError(

@@ -36,6 +36,7 @@ def warnings(evidence: Evidence) -> tuple[str, ...]:
         _centres(evidence),
         *(rivals.otherwise(evidence, external) if external else ()),
         *(_filled(evidence, external) if external else ()),
+        _adapted(evidence, external) if external else "",
         _looks(evidence["looks"]),
         _losses(evidence),
     )
@@ -126,6 +127,18 @@ def _filled(evidence: Evidence, external: External) -> tuple[str, ...]:
         " what training saw: their risks are extrapolated."
         if 2 * beyond > external["n"]
         else "",
+    )
+
+
+def _adapted(evidence: Evidence, external: External) -> str:
+    """That the external patients were brought to training as a whole, by their own images."""
+    policy = evidence["study"].get("harmonise", {})
+    if policy.get("method", "none") == "none" or policy.get("on_unseen") != "adapt":
+        return ""
+    return (
+        f"The images of all {counted(external['n'], 'external patient')}, without their labels, set"
+        " how each was brought to the training centres: these numbers hold where as many come at"
+        " once, not for one who comes alone."
     )
 
 

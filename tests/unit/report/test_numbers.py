@@ -91,6 +91,29 @@ def test_a_second_look_at_the_external_centre_is_warned_of(evidence: dict[str, A
     assert any("looked at 3 times" in sentence for sentence in verdict.warnings(evidence))
 
 
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ({}, False),
+        ({"method": "none", "on_unseen": "adapt"}, False),
+        ({"method": "combat", "on_unseen": "raw"}, False),
+        ({"method": "combat", "on_unseen": "adapt"}, True),
+    ],
+)
+def test_that_external_images_took_part_in_harmonising_is_warned_of(
+    evidence: dict[str, Any], policy: dict[str, str], told: bool
+):
+    """Who comes alone has no centre's distribution to be brought to training by."""
+    evidence["study"]["harmonise"] = policy
+    evidence["models"]["DLR"]["external"]["n"] = 24
+    found = [one for one in verdict.warnings(evidence) if "not for one who comes alone" in one]
+    assert len(found) == told
+    assert all("images of all 24 external patients" in one for one in found)
+    for model in evidence["models"].values():
+        model["external"] = None
+    assert not any("comes alone" in one for one in verdict.warnings(evidence))
+
+
 def test_fewer_than_a_hundred_events_cannot_support_calibration(evidence: dict[str, Any]):
     external = evidence["models"]["DLR"]["external"]
     for n, positives, enough in ((24, 14, False), (300, 201, False), (300, 200, True)):

@@ -1,0 +1,161 @@
+"""Studies of planted features, without images: harmonised centres, and readers who differ."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from radlas.digests import digest_of
+from radlas.store import delta
+from radlas.store.layout import init_store
+from radlas.store.masks import load_mask
+from radlas.store.recipes import save_recipe
+from radlas.store.snapshots import create_snapshot
+
+from .conftest import radlas
+
+STUDY = """
+name: brought
+outcome: {positive: [high], negative: [low]}
+blocks:
+  tumour: {roi: tumour, feature_set: p-1}
+  record: {clinical: [age_years, sex]}
+models:
+  intratumoral: [tumour]
+  mixed: [tumour, record]
+primary: mixed
+training_centres: [a, b]
+external_centre: c
+splits: {folds: 3, inner_folds: 2}
+selection: {rfe_features: [2], c: [0.5], one_standard_error: false}
+stability: {bootstraps: 5}
+harmonise: {method: combat, on_unseen: adapt, minimum: 5}
+clinical: [age_years, sex]
+controls: [clinical, centre]
+sensitivity:
+  as_it_comes: {harmonise: {on_unseen: raw}}
+  too_few: {harmonise: {minimum: 99}}
+"""
+FEATURES = ("firstorder_Mean", "firstorder_Entropy", "shape_MeshVolume", "glcm_Contrast")
+SCANNERS = {"a": (0.0, 1.0), "b": (4.0, 2.0), "c": (-7.0, 3.0)}  # what each adds, and multiplies by
+READERS = np.array([0.1, 0.1, 0.1, 3.0])  # how much two of them differ [SD of a scanner's patients]
+EACH = 24
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Three centres of like patients; scanners shift and stretch every feature. No images.
+
+    Two more readers drew the tumour: they agree on all features but one.
+    """
+    store = init_store(tmp_path_factory.mktemp("brought") / "store")
+    chance, now = np.random.default_rng(0), {"run_id": "r", "recorded_at": datetime.now(UTC)}
+    cases, records, rows = [], [], []
+    for centre, (added, times) in SCANNERS.items():
+        for number in range(EACH):
+            high = number % 2 == 0
+            who = {"centre": centre, "subject_id": f"s-{centre}{number}"}
+            case = {"case_id": digest_of([centre, number])[:32], **who, **now}
+            cases.append({**case, "voxel_digest": digest_of(who), "synthetic": False})
+            record = {"grade": "high" if high else "low", "age_years": 40.0 + number % 7}
+            records.append({**who, **record, "sex": "FM"[number % 3 > 0], "revision": 1, **now})
+            values = chance.normal(high, 1, len(FEATURES)) * times + added
+            for name in ("p-1", "r-1", "r-2"):
+                read = values + (name != "p-1") * chance.normal(0, READERS * times)
+                row = {"feature_set": name, "roi": "tumour", "image_type": "original", "reason": ""}
+                told = dict(zip(FEATURES, read, strict=True))
+                rows.append({**case, **row, "input_digest": "x", **told})
+    for name in ("p-1", "r-1", "r-2"):
+        save_recipe(store, name, {"table": "radiomics", "versions": {}, "settings": {}})
+    for table, given in (("cases", cases), ("clinical", records), ("radiomics", rows)):
+        delta.append(store, table, given, run_id="r")
+    create_snapshot(store, "first")
+    return store
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    path = tmp_path_factory.mktemp("brought") / "study.yaml"
+    path.write_text(STUDY)
+    return path
+
+
+@pytest.fixture(scope="module")
+def brought(store, study):
+    """The folder of the version that all verbs were run for."""
+    for words in (
+        ("train", study, "--snapshot", "first"),
+        ("validate", "brought"),
+        ("explain", "brought", "--maps", 0),
+        ("report", "brought"),
+    ):
+        said = radlas(*words, "--store", store.place)
+        assert said.code == 0, said.out + said.err
+    return Path(str(store.place)) / "models" / "brought" / "1"
+
+
+def test_a_harmonised_model_stands_beside_the_one_that_was_not(brought):
+    results = json.loads((brought / "results.json").read_text())
+    assert [row["method"] for row in results["harmonising"]] == ["none", "combat"]
+    plain, harmonised = results["harmonising"]
+    assert harmonised["youden"] > plain["youden"] + 0.3, "the locked threshold travels"
+    controls = {row["control"]: row for row in results["honesty"]["rows"]}
+    assert set(controls) == {"clinical", "centre", "unharmonised"}
+    assert controls["centre"]["external"] is None, "a centre alone says nothing of a new one"
+    page = (brought / "report.html").read_text()
+    assert "not for one who comes alone" in page
+    assert "adapted to by its own unlabelled cases" in page
+
+
+def test_what_one_variant_lacks_outside_takes_no_validation_away(brought):
+    results = json.loads((brought / "results.json").read_text())
+    (variant,) = (row for row in results["sensitivity"]["variants"] if row["auc"])
+    assert variant["name"] == "as_it_comes"
+    found = json.loads((brought / "validation.json").read_text())["sensitivity"]["variants"]
+    assert "99" in found["variant-too_few"]["missing"]
+
+
+def test_a_patient_has_the_risk_that_validation_gave(brought, store):
+    """Adapted to by the same cases of the centre; and who asks for one is told by how many."""
+    told = json.loads((brought / "validation.json").read_text())
+    risks = {row["case"]: row["risk"] for row in told["models"]["mixed"]["predictions"]}
+    for case, risk in list(risks.items())[:2]:
+        words = ("predict", "brought", case, "--store", store.place)
+        (row,) = radlas(*words, "--json").data["rows"]
+        assert row["risk"] == pytest.approx(risk, abs=1e-12)
+        assert row["adapted_by"] == len(risks)
+        assert f"by the {len(risks)} cases of its centre" in radlas(*words).out
+
+
+def test_what_readers_do_not_agree_on_is_refused(store, study):
+    """Of the training centres: in the external one nobody may look yet."""
+    words = ("stability", study, "--store", store.place, "--snapshot", "first")
+    said = radlas(*words, "--readers", "r-1,r-2", "--json")
+    assert said.code == 0, said.err
+    assert (said.data["stable"], said.data["rated"]) == (3, 4)
+    mask = load_mask(store, said.data["mask"])
+    assert mask["refused"] == ["tumour__original__glcm_Contrast"]
+    assert mask["parts"][0]["raters"] == ["r-1", "r-2"]
+    assert mask["parts"][0]["subjects"] == 2 * EACH
+    swapped = radlas(*words, "--readers", "r-2, r-1")
+    assert f"r-2, r-1: 2 readers, of {2 * EACH} training subjects" in swapped.out
+
+
+@pytest.mark.parametrize(
+    ("readers", "message"),
+    [
+        ("r-1", "one reader cannot be compared"),
+        ("r-1,r-1", "one reader cannot be compared"),
+        ("r-1,r-2,r-1", "a reader is named twice"),
+        ("r-1,r-3", "no feature set r-3 in the snapshot"),
+    ],
+)
+def test_readers_who_cannot_be_compared_are_refused(store, study, readers, message):
+    words = ("stability", study, "--store", store.place, "--snapshot", "first")
+    said = radlas(*words, "--readers", readers)
+    assert said.code == 2
+    assert message in said.err
