@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from radlas import open as open_radlas
 from radlas.digests import digest_of
+from radlas.flows.pages.intervals import of_pair
 from radlas.store import delta
 from radlas.store.layout import init_store
 from radlas.store.masks import load_mask
@@ -61,8 +63,10 @@ def store(tmp_path_factory):
             who = {"centre": centre, "subject_id": f"s-{centre}{number}"}
             case = {"case_id": digest_of([centre, number])[:32], **who, **now}
             cases.append({**case, "voxel_digest": digest_of(who), "synthetic": False})
-            record = {"grade": "high" if high else "low", "age_years": 40.0 + number % 7}
-            records.append({**who, **record, "sex": "FM"[number % 3 > 0], "revision": 1, **now})
+            age = None if centre == "a" and number < 2 else 40.0 + number % 7
+            sex = None if centre == "c" else "FM"[number % 3 > 0]
+            record = {"grade": "high" if high else "low", "age_years": age, "sex": sex}
+            records.append({**who, **record, "revision": 1, **now})
             values = chance.normal(high, 1, len(FEATURES)) * times + added
             for name in ("p-1", "r-1", "r-2"):
                 read = values + (name != "p-1") * chance.normal(0, READERS * times)
@@ -109,6 +113,41 @@ def test_a_harmonised_model_stands_beside_the_one_that_was_not(brought):
     page = (brought / "report.html").read_text()
     assert "not for one who comes alone" in page
     assert "adapted to by its own unlabelled cases" in page
+
+
+def test_the_curve_that_is_drawn_has_the_area_that_is_told(brought):
+    results = json.loads((brought / "results.json").read_text())
+    for model in results["models"].values():
+        x, y = np.array(model["external"]["roc"]).T
+        assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1)
+        assert np.trapezoid(y, x) == pytest.approx(model["external"]["auc"]["estimate"])
+
+
+def test_the_table_of_patients_is_that_of_the_records(brought, store):
+    """Two patients of centre a have no age, all of centre c no sex; nobody has a site."""
+    results = json.loads((brought / "results.json").read_text())
+    rows = {row["centre"]: row for row in results["table1"]}
+    sql = "select * from clinical where centre = '{}'"
+    opened = open_radlas(str(store.place))
+    for centre, row in rows.items():
+        given = opened.query(sql.format(centre))
+        ages = given["age_years"].dropna()
+        assert row["subjects"] == len(given) == EACH
+        assert row["age_median"] == np.median(ages)
+        assert row["age_iqr"] == list(np.quantile(ages, [0.25, 0.75]))
+        unknown = {"age": EACH - len(ages), "sex": EACH * (centre == "c"), "site": EACH}
+        assert (row["unrecorded"], row["sites"]) == (unknown, {})
+        assert row["female"] == (None if centre == "c" else sum(given["sex"] == "F"))
+    assert rows["a"]["unrecorded"]["age"] == 2
+
+
+@pytest.mark.parametrize(
+    ("interval", "low", "high"),
+    [([-1.2, 0.3], -1.0, 0.3), ([0.1, 1.4], 0.1, 1.0), ([0.1, 0.2], 0.1, 0.2), (None, None, None)],
+)
+def test_no_difference_of_two_areas_is_beyond_one(interval, low, high):
+    row = {"first": "a", "second": "b", "difference": 0.15, "interval": interval}
+    assert of_pair(row) == {"a": "a", "b": "b", "delta": 0.15, "low": low, "high": high}
 
 
 def test_what_one_variant_lacks_outside_takes_no_validation_away(brought):

@@ -119,9 +119,14 @@ def test_clocks_that_are_put_on_or_back_take_and_give_no_round(monkeypatch, nigh
         assert {later - before for before, later in itertools.pairwise(begun)} == {1800.0}
 
 
-def test_what_is_wrong_is_said_before_anybody_waits(config, tmp_path):
+def test_what_is_wrong_is_said_before_anybody_waits(config, tmp_path, monkeypatch):
     assert radlas("schedule", config, "--every", "sometimes").code == 2
     config.write_text(config.read_text().replace("study:", "sutdy:"))
     said = radlas("schedule", config, "--every", "1d", "--at", "03:00")
     assert said.code == 2
     assert "unknown key `sutdy`" in said.err
+    config.write_text(f"store: {tmp_path}\nstudy: {tmp_path / 'gone.yaml'}\n")
+    monkeypatch.setattr(schedule, "_repeat", lambda *_, **__: 0)
+    said = radlas("schedule", config, "--every", "1d", "--at", "03:00")
+    assert said.code == 2
+    assert "gone.yaml" in said.err
