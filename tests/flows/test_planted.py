@@ -12,6 +12,7 @@ import pytest
 from radlas import open as open_radlas
 from radlas.digests import digest_of
 from radlas.flows.pages.intervals import of_pair
+from radlas.learn.persist import load
 from radlas.store import delta
 from radlas.store.layout import init_store
 from radlas.store.masks import load_mask
@@ -150,12 +151,25 @@ def test_no_difference_of_two_areas_is_beyond_one(interval, low, high):
     assert of_pair(row) == {"a": "a", "b": "b", "delta": 0.15, "low": low, "high": high}
 
 
-def test_what_one_variant_lacks_outside_takes_no_validation_away(brought):
+def test_what_one_variant_lacks_outside_takes_no_validation_away(brought, store):
     results = json.loads((brought / "results.json").read_text())
     (variant,) = (row for row in results["sensitivity"]["variants"] if row["auc"])
     assert variant["name"] == "as_it_comes"
     found = json.loads((brought / "validation.json").read_text())["sensitivity"]["variants"]
-    assert "99" in found["variant-too_few"]["missing"]
+    assert "99" in (why := found["variant-too_few"]["missing"])
+    said = radlas("validate", "brought", "--store", store.place).out
+    assert f"  variant-too_few: {why}\n" in said
+    assert f"  variant-as_it_comes: AUC {variant['auc']['estimate']:.3f} (" in said
+
+
+def test_what_stands_beside_a_model_is_told_with_as_many_features_as_it_has(brought):
+    results = json.loads((brought / "results.json").read_text())
+    rows = {f"control-{one['control']}": one for one in results["honesty"]["rows"]}
+    rows |= {f"variant-{one['name']}": one for one in results["sensitivity"]["variants"]}
+    assert len(rows) == 5
+    for name, row in rows.items():
+        model = load(brought / name)
+        assert row["features"] == np.count_nonzero(model.signature["feature"] != "(intercept)")
 
 
 def test_a_patient_has_the_risk_that_validation_gave(brought, store):

@@ -125,6 +125,16 @@ def test_what_numpy_counted_is_a_number_in_json():
     assert plain(given) == {"n": 3, "share": 0.5, "all": [1.0, None]}
 
 
+def test_numbers_of_a_table_stand_right_with_one_decimal_and_names_left(capsys):
+    entry._print_listing(Listing(("series", "mm", "n"), (("T2", 5.25, 20), ("T1 FS", 12.0, 4)), ""))
+    title, _, *rows = [
+        line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()
+    ]
+    assert [row.split() for row in rows] == [["T2", "5.2", "20"], ["T1", "FS", "12.0", "4"]]
+    assert len({len(row) for row in (title, *rows)}) == 1, "their last digits are below each other"
+    assert title.index("series") == rows[0].index("T2") == rows[1].index("T1")
+
+
 @pytest.mark.parametrize("start", [0, 11, 150])
 def test_the_pace_is_that_of_the_work_and_not_of_the_start(start, monkeypatch, capsys):
     """Workers start and loops compile before the first result; the others do not wait for it."""
