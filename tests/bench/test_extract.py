@@ -349,13 +349,14 @@ def test_two_cores(tmp_path, tell):
     """The same cases through one Dask worker and through two, once these have begun."""
     volume, tumour = made_case()
     settings = RadiomicsExtractor.Settings.parse(SETTINGS | {"rings": [[0, 10]]})
+    versions = canonical_json(dict(RadiomicsExtractor(settings).versions))
     tasks = []
     for number in range(24):
         case = f"{number:032x}"
         write_case(Folder(tmp_path), case, volume, [Roi("tumour", tumour, "made")])
         digest = digest_of(input_digests(read_record(Folder(tmp_path), case)))
         text = canonical_json(settings.model_dump(mode="json"))
-        of = (case, Folder(tmp_path), "radiomics", text, "radiomics-made", digest)
+        of = (case, Folder(tmp_path), "radiomics", text, versions, "radiomics-made", digest)
         tasks.append(extract_case.ExtractTask(case, "made", case, *of))
     seconds = {}
     for workers in (1, 2):

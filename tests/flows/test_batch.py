@@ -25,7 +25,7 @@ from radlas.store.layout import init_store
 
 def outcomes(store, number):
     tasks = (
-        ExtractTask(f"k{n}", "a", f"c{n}", f"s{n}", store.place, "toy", "{}", "toy-1", "d")
+        ExtractTask(f"k{n}", "a", f"c{n}", f"s{n}", store.place, "toy", *["{}"] * 2, "toy-1", "d")
         for n in range(number)
     )
     return [Done(task, result={}) for task in tasks]

@@ -19,7 +19,8 @@ import torch
 import yaml
 
 from radlas import open as open_store_for_reading
-from radlas.engine.base import Bundle, Done, SerialEngine
+from radlas.digests import canonical_json
+from radlas.engine.base import Bundle, Done, SerialEngine, measure
 from radlas.errors import ConfigError, DataError, StudyError, WorkerError
 from radlas.features.resnet import checkpoint as files
 from radlas.features.resnet import contrast, extractor
@@ -28,6 +29,7 @@ from radlas.features.resnet.extractor import DeepExtractor
 from radlas.features.resnet.weights import random_network
 from radlas.flows import pretrain as pretraining
 from radlas.flows.base import bundles
+from radlas.flows.cases import extract_case
 from radlas.flows.cases.extract_case import work, work_many
 from radlas.flows.cases.pretraining import PretrainConfig
 from radlas.flows.extract import ExtractConfig, extract, plan
@@ -456,6 +458,44 @@ def nameless(own_store, tmp_path):
     note = {"subjects": ["s1", "s2"], "centres": ["centre-a"], "untrained": True, "synthetic": True}
     note_pretraining(open_store(str(own_store)), read_weights(path).digest, note)
     return path
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("gone", "not on this worker: no such weights file"),
+        ("damaged", "not on this worker: not a checkpoint"),
+        ("others", "this worker would make other features: weights "),
+    ],
+)
+def test_no_worker_takes_other_weights_than_the_recipe_tells_of(
+    own_store, nameless, tmp_path, change, told
+):
+    """On another machine another file may lie at that path; under this name it would be a lie."""
+    deep = {"size": [16, 32, 32], "weights": str(nameless)}
+    config = ExtractConfig.parse({"store": str(own_store), "extractors": {"deep": deep}})
+    tasks = plan(config).gpu_tasks
+    extract_case._extractor.cache_clear()  # as in another process
+    nameless.unlink()
+    if change == "damaged":
+        nameless.write_bytes(b"x" * 99)
+    elif change == "others":
+        torch.save({k: v * 0.5 for k, v in moved_weights().items()}, nameless)
+    for done in (measure(work, tasks[0]), measure(work_many, Bundle(tasks[:2]))):
+        assert done.error.reason == "other_software"
+        assert str(done.error).startswith(told)
+        assert str(tmp_path) not in str(done.error), "the ledger keeps it, and travels"
+        assert "radlas retry" in done.error.hint
+
+
+def test_no_worker_of_other_libraries_describes_a_case(study_store):
+    (task, *_) = plan(extraction(study_store)).gpu_tasks
+    known = json.loads(task.versions)
+    elsewhere = {**known, "numpy": "1.26.4", "cupy": "14"}
+    done = measure(work, replace(task, versions=canonical_json(elsewhere)))
+    assert done.error.reason == "other_software"
+    told = f"cupy None for 14, numpy {known['numpy']} for 1.26.4"
+    assert done.error.what == f"this worker would make other features: {told}"
 
 
 def test_what_the_store_knows_of_a_file_without_a_note_is_announced(own_store, nameless):

@@ -74,8 +74,12 @@ def plan(config: ExtractConfig) -> Plan[ExtractTask]:
         extractor = make_extractor(EXTRACTORS, name, settings)
         feature_set = feature_set_name(name, extractor)
         recipes[feature_set] = recipe(name, extractor)
-        text = canonical_json(extractor.settings.model_dump(mode="json"))
-        tasks += [_task(store.place, name, text, feature_set, case) for case in cases]
+        made_by = (
+            name,
+            canonical_json(extractor.settings.model_dump(mode="json")),
+            canonical_json(dict(extractor.versions)),
+        )
+        tasks += [_task(store.place, made_by, feature_set, case) for case in cases]
         notes += [*_announce(name, feature_set, extractor), *_not_drawn(store, extractor)]
         notes += unsaid(store, recipes[feature_set])
         notes += [
@@ -137,15 +141,17 @@ def _cases(store: Store) -> list[Row]:
     return sorted(cases, key=lambda case: (-size.get(case["case_id"], 0), case["case_id"]))
 
 
-def _task(place: Place, name: str, settings: str, feature_set: str, case: Row) -> ExtractTask:
+def _task(place: Place, made_by: tuple[str, str, str], feature_set: str, case: Row) -> ExtractTask:
+    extractor, settings, versions = made_by
     return ExtractTask(
         key=digest_of([case["case_id"], case["input_digest"], feature_set]),
         centre=case["centre"],
         case_id=case["case_id"],
         subject_id=case["subject_id"],
         place=place,
-        extractor=name,
+        extractor=extractor,
         settings=settings,
+        versions=versions,
         feature_set=feature_set,
         input_digest=case["input_digest"],
     )

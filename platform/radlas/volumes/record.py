@@ -162,7 +162,17 @@ def unreadable(what: str, case_id: str, error: Exception) -> StoreError:
     if isinstance(error, OSError) and (hint := remedy(error)):
         said = f"{what} cannot be read: {os.strerror(error.errno or 0)}"
         return StoreError(said, f"case {case_id}", f"{hint}; then run again", "os_error")
-    return damaged(what, case_id, f"{type(error).__name__}: {error}")
+    return damaged(what, case_id, _without_path(error, case_id))
+
+
+def _without_path(error: Exception, case_id: str) -> str:
+    """The ledger keeps what is said, and travels: a path on this machine may hold a name."""
+    if isinstance(error, OSError):
+        said = os.strerror(error.errno) if error.errno else type(error).__name__
+        inside = str(error.filename or "").partition(f"{case_id}.zarr/")[2]
+        return f"{inside}: {said}" if inside else said
+    text = str(error)
+    return type(error).__name__ + (f": {text}" if text and "/" not in text else "")
 
 
 def _what(there: tuple[int, str] | None, told: tuple[int, str] | None) -> str:

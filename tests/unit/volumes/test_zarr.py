@@ -224,6 +224,33 @@ def test_a_damaged_part_is_never_read_as_zeros(damage, place):
         assert caught.value.reason == "damaged"
 
 
+@pytest.mark.parametrize("damage", ["gone", "a folder", b"", b"{}", b"[1, 2]", b"\xff"])
+def test_no_path_of_this_machine_is_told_of_a_damaged_case(damage, tmp_path):
+    """The ledger keeps the message and travels to other sites; a home is called like a person."""
+    place = Folder(tmp_path / "home" / "jane.doe" / "store")
+    write_case(place, CASE, *sample())
+    told = []
+    for file in sorted(path for path in (place.root / NAME).rglob("*") if path.is_file()):
+        kept = file.read_bytes()
+        file.unlink()
+        if damage == "a folder":
+            file.mkdir()
+        elif damage != "gone":
+            file.write_bytes(damage)
+        for read in (read_volume, read_rois, verify_case):
+            try:
+                read(place, CASE)
+            except (StoreError, OSError) as error:
+                told.append(str(error) if isinstance(error, StoreError) else error.strerror)
+        if file.is_dir():
+            file.rmdir()
+        file.write_bytes(kept)
+    assert len(told) >= 9
+    assert not [one for one in told if "jane" in one or str(tmp_path) in one]
+    if damage == "gone":
+        assert any("image/c/0/0/0: No such file" in one for one in told)
+
+
 @given(st.tuples(*[st.integers(1, 700)] * 3))
 def test_a_shard_is_a_whole_number_of_chunks_and_covers_the_volume(shape):
     chunks, shard = image_chunks(shape), image_shard(shape)

@@ -15,13 +15,16 @@ from typing import Any
 
 from radlas.digests import digest_of
 from radlas.engine.base import Bundle, Done, measure
-from radlas.errors import DataError, StoreError, WorkerError
+from radlas.errors import ConfigError, DataError, StoreError, WorkerError
 from radlas.features import EXTRACTORS
 from radlas.features.base import Extractor, PreparingExtractor, checked, make_extractor
 from radlas.flows.cases.drawn import drawn_rois
 from radlas.model import Description, FeatureRow, Roi, Row, Volume
 from radlas.places.place import Place
 from radlas.volumes.zarr import input_digests, read_record, read_rois, read_volume
+
+_OTHER = "other_software"
+_ALIKE = "give all workers the same libraries and the same file of weights; then radlas retry"
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class ExtractTask:
     place: Place
     extractor: str
     settings: str  # canonical JSON: hashable, so that a worker keeps the extractor
+    versions: str  # the same, of all that can move a value; a worker of others is refused
     feature_set: str
     input_digest: str
 
@@ -46,7 +50,7 @@ def work(task: ExtractTask) -> dict[str, tuple[Row, ...]]:
         DataError: The case cannot be described.
         StoreError: Its volume is missing or damaged.
     """
-    extractor = _extractor(task.extractor, task.settings)
+    extractor = _extractor(task.extractor, task.settings, task.versions)
     try:
         description = extractor.describe(*_read(task))
     except DataError as error:
@@ -60,7 +64,7 @@ def _read(task: ExtractTask) -> tuple[Volume, dict[str, Roi]]:
         raise StoreError(
             "the volume is not the one the tables speak of", f"case {task.case_id}", "radlas verify"
         )
-    extractor = _extractor(task.extractor, task.settings)
+    extractor = _extractor(task.extractor, task.settings, task.versions)
     looks = getattr(extractor, "drawn", None) != ()  # at masks, or does not tell
     rois = read_rois(task.place, task.case_id) if looks else ()
     return read_volume(task.place, task.case_id), drawn_rois(rois, extractor)
@@ -68,7 +72,7 @@ def _read(task: ExtractTask) -> tuple[Volume, dict[str, Roi]]:
 
 def work_many(bundle: Bundle[ExtractTask]) -> list[Done[ExtractTask, Any]]:
     """Describe several cases of one feature set: while one is described the next are read."""
-    extractors = {_extractor(task.extractor, task.settings) for task in bundle.tasks}
+    extractors = {_extractor(task.extractor, task.settings, task.versions) for task in bundle.tasks}
     if len(extractors) > 1 or not all(isinstance(one, PreparingExtractor) for one in extractors):
         return [measure(work, task) for task in bundle.tasks]
     preparing: Any = extractors.pop()
@@ -83,7 +87,7 @@ def work_many(bundle: Bundle[ExtractTask]) -> list[Done[ExtractTask, Any]]:
 
 
 def _prepared(task: ExtractTask) -> Any:
-    extractor: Any = _extractor(task.extractor, task.settings)
+    extractor: Any = _extractor(task.extractor, task.settings, task.versions)
     try:
         return extractor.prepare(*_read(task))
     except DataError as error:
@@ -114,9 +118,24 @@ def _described(
 
 
 @lru_cache(maxsize=8)
-def _extractor(name: str, settings: str) -> Extractor:
-    """The extractor, kept per process: a network is loaded once."""
-    return make_extractor(EXTRACTORS, name, json.loads(settings))
+def _extractor(name: str, settings: str, versions: str) -> Extractor:
+    """The extractor, kept per process: a network is loaded once.
+
+    Raises:
+        WorkerError: ``other_software``: here it cannot be made, or what it gives would stand under
+            a recipe that tells of other weights or libraries.
+    """
+    try:
+        extractor = make_extractor(EXTRACTORS, name, json.loads(settings))
+        found, wanted = dict(extractor.versions), json.loads(versions)
+    except ConfigError as error:  # where it happened is a path, and the ledger travels
+        raise WorkerError(f"not on this worker: {error.what}", "", _ALIKE, _OTHER) from error
+    others = sorted(key for key in found | wanted if found.get(key) != wanted.get(key))
+    if others:
+        shown = (f"{one} {found.get(one)!s:.12} for {wanted.get(one)!s:.12}" for one in others)
+        told = ", ".join(shown)
+        raise WorkerError(f"this worker would make other features: {told}", "", _ALIKE, _OTHER)
+    return extractor
 
 
 def _rows(task: ExtractTask, table: str, description: Description) -> dict[str, tuple[Row, ...]]:
