@@ -7,14 +7,15 @@ import math
 import os
 import weakref
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from radlas.engine.base import Done, measure
-from radlas.errors import StoreError
+from radlas.errors import DataError, StoreError
 from radlas.flows import batch
-from radlas.flows.base import Plan
+from radlas.flows.base import Plan, _checked
 from radlas.flows.cases.extract_case import ExtractTask
 from radlas.flows.cases.seen import Seen
 from radlas.flows.cases.storable import unstorable
@@ -84,6 +85,61 @@ def test_a_vector_of_anything_else_is_not(bad):
     fault = unstorable({"deep": ({"vector": bad},)})
     assert fault is not None
     assert "vector holds what is no list of numbers of single precision" in fault.what
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reason"),
+    [
+        (None, "ok", ""),
+        (DataError("no voxel", "roi", reason="empty_mask"), "quarantined", "empty_mask"),
+        (StoreError("it is away", "s3://x/y", reason="bucket"), "failed", "bucket"),
+    ],
+)
+def test_an_outcome_says_whose_task_it_was_how_it_ended_and_what_it_took(error, state, reason):
+    of = ("k", "a", "c1", "s1", Path(), "toy", "{}", "{}", "toy-1", "d")
+    done = Done(ExtractTask(*of), result=None if error else {"radiomics": ({"roi": "x"},)})
+    done = replace(done, error=error, seconds=1.5, peak_rss_mib=7.0, worker="w:1", attempt=2)
+    found = batch.outcome("extract", done)
+    assert (found.key, found.centre, found.case_id, found.feature_set) == ("k", "a", "c1", "toy-1")
+    assert (found.stage, found.state, found.reason) == ("extract", state, reason)
+    assert (found.seconds, found.peak_rss_mib, found.worker, found.attempt) == (1.5, 7.0, "w:1", 2)
+    assert found.rows == ({} if error else {"radiomics": ({"roi": "x"},)})
+    assert found.message == ("" if error is None else str(error))
+
+
+@pytest.mark.parametrize(
+    ("known", "ended", "told", "code"),
+    [
+        ({}, 0, None, 0),
+        ({"ok": 3}, 0, "everything is stored already", 0),
+        ({"ok": 3, "failed": 2}, 0, "2 stay out until they are released", 1),
+        ({"ok": 3}, 2, None, 0),
+    ],
+)
+def test_a_run_with_nothing_to_do_says_why(tmp_path, known, ended, told, code):
+    store = init_store(tmp_path / "store")
+    done = [replace(one, result=described(one.task)) for one in outcomes(store, ended)]
+    report = batch.commit_batches(store, "extract", Plan(known=known), iter(done), tolerated=0)
+    nothing = [line for line in report.lines if "nothing to do" in line]
+    assert len(nothing) == bool(told)
+    assert all(told in line for line in nothing)
+    settled = [line for line in report.lines if "settled by earlier runs" in line]
+    assert len(settled) == bool(known)
+    assert report.exit_code == code
+    assert report.data["inputs"] == sum(known.values()) + ended
+
+
+def test_who_may_no_longer_write_stores_nothing_more(tmp_path):
+    """Asked before each outcome, and once more before the last ones are stored."""
+    asked = []
+    list(_checked(iter("abc"), lambda: asked.append(1)))
+    assert len(asked) == 4
+
+    def lost():
+        raise StoreError("another run has the lease")
+
+    with pytest.raises(StoreError, match="another run"):
+        list(_checked(iter(()), lost))
 
 
 def test_whatever_ends_a_task_its_case_is_named(tmp_path):

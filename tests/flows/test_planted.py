@@ -11,8 +11,14 @@ import pytest
 
 from radlas import open as open_radlas
 from radlas.digests import digest_of
+from radlas.engine.base import Done
+from radlas.errors import StudyError, WorkerError
+from radlas.flows.pages.evidence_origin import limits
 from radlas.flows.pages.intervals import of_pair
+from radlas.flows.train import TrainTask, _gathered
+from radlas.learn.parts import Part
 from radlas.learn.persist import load
+from radlas.learn.study import StudyConfig
 from radlas.store import delta
 from radlas.store.layout import init_store
 from radlas.store.masks import load_mask
@@ -160,6 +166,8 @@ def test_what_one_variant_lacks_outside_takes_no_validation_away(brought, store)
     assert "99" in (why := found["variant-too_few"]["missing"])
     said = radlas("validate", "brought", "--store", store.place).out
     assert f"  variant-too_few: {why}\n" in said
+    assert "  intratumoral: AUC " in said
+    assert "  mixed: AUC " in said
     assert f"  variant-as_it_comes: AUC {variant['auc']['estimate']:.3f} (" in said
 
 
@@ -213,3 +221,36 @@ def test_readers_who_cannot_be_compared_are_refused(store, study, readers, messa
     said = radlas(*words, "--readers", readers)
     assert said.code == 2
     assert message in said.err
+
+
+@pytest.mark.parametrize(
+    ("card", "looks", "others", "told"),
+    [
+        ({}, 1, (), None),
+        ({"pretraining": ["  the network saw 3 of them"]}, 1, (), "The network saw 3 of them."),
+        ({}, 2, (), "looked at 2 times; it is no longer untouched"),
+        ({}, 1, ("m@1",), "Patients of the external centre were trained on by m@1"),
+    ],
+)
+def test_the_limits_of_a_study_are_those_that_it_has(study, card, looks, others, told):
+    cohort = {"classes": [{"role": "external", "positive": 4, "negative": 3}]}
+    found = limits(StudyConfig.read(study), card, cohort, looks, others)
+    assert "One external centre with 7 labelled subjects" in found[0]
+    assert len(found) == 3 + bool(told)
+    assert told is None or told in found[-1]
+
+
+def test_a_control_that_cannot_be_fitted_is_told_and_a_model_ends_the_run():
+    def ended(model, error):
+        task = TrainTask("s", "x@1", None, model, Part())
+        return Done(task, result=None if error else model, error=error)
+
+    wrong, lost = StudyError("no column varies"), WorkerError("it crashed")
+    done = [ended("m", None), ended("control-volume", wrong), ended("variant-z", None)]
+    assert _gathered(iter(done)) == (
+        {"m": ["m"], "variant-z": ["variant-z"]},
+        {"control-volume": "no column varies"},
+    )
+    for one in (ended("m", wrong), ended("control-volume", lost)):
+        with pytest.raises(type(one.error), match=one.error.what):
+            _gathered(iter([*done, one]))
