@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -11,9 +12,12 @@ import pytest
 import radlas as package
 from radlas.config import Config
 from radlas.features import EXTRACTORS
+from radlas.flows.retry import plan_retry
 from radlas.model import Description, FeatureRow
 from radlas.store import delta
 from radlas.store.layout import open_store
+from radlas.store.recipes import list_recipes, load_recipe
+from radlas.volumes.zarr import volume_name
 
 from .conftest import radlas
 
@@ -152,6 +156,44 @@ class Toy:
     def describe(self, volume, rois):
         mean = float(volume.voxels[rois["tumour"].mask].mean()) ** self.settings.power
         return Description((FeatureRow("tumour", "original", {"toy_Mean": mean}),))
+
+
+def test_a_case_that_was_damaged_is_described_once_it_is_mended(own_store, tmp_path):
+    """By the next run of its recipe; or by the reason, whatever recipe it was."""
+    recipe, here = tmp_path / "small.yaml", ("--store", own_store, "--engine", "serial", "--json")
+    recipe.write_text("extractors: {radiomics: {feature_classes: [firstorder], rois: [tumour]}}")
+    case_id = sorted(path.stem for path in own_store.glob("volumes/*/*.zarr"))[0]
+    (chunk,) = (own_store / volume_name(case_id) / "image").rglob("c/*/*/*")
+    chunk.rename(tmp_path / "aside")
+    first = radlas("extract", "--config", recipe, *here)
+    assert (first.code, first.data["ok"], first.data["failed"]) == (1, 17, 1)
+    (row,) = first.data["cases"]
+    assert (row["case_id"], row["reason"]) == (case_id, "damaged")
+    (tmp_path / "aside").rename(chunk)
+    words = ("retry", *here, "--reason", "damaged")
+    (redo,) = radlas(*words, "--dry-run").data["redo"]
+    assert (redo["stage"], redo["tasks"], redo["runs"]) == ("extract", 1, 1)
+    plain = radlas("retry", "--store", own_store, "--reason", "damaged", "--dry-run").out
+    assert plain == f"1 task of extract {redo['feature_set']}: 1 run\n"
+    done = radlas(*words)
+    assert (done.code, done.data["released"]) == (0, 1)
+    assert (done.data["reports"][0]["ok"], done.data["reports"][0]["settled_before"]) == (18, 17)
+    again = radlas("extract", "--config", recipe, *here)
+    assert (again.code, again.data["settled_before"]) == (0, 18)
+
+
+def test_features_of_a_file_of_weights_are_done_again_by_hand(own_store, tmp_path, monkeypatch):
+    """A recipe keeps no path: where the file lies now, only a person knows."""
+    store = open_store(str(own_store))
+    sets = [name for name in list_recipes(store) if name.startswith("resnet18")]
+    told = load_recipe(store, sets[0])
+    told["versions"] |= {"weights": "f" * 64}
+    monkeypatch.setattr("radlas.flows.retry.load_recipe", lambda *_: told)
+    failed = SimpleNamespace(reason="x", stage="extract", feature_set="named", centre="")
+    monkeypatch.setattr("radlas.flows.retry.in_trouble", lambda _: [failed] * 3)
+    (redo,) = plan_retry(store, "x")
+    assert (redo.feature_set, redo.tasks, redo.runs) == ("named", 3, ())
+    assert redo.command == f"radlas extract --config RECIPE.yaml --store {own_store}"
 
 
 def test_a_toy_extractor_is_one_class_and_one_line(own_store, tmp_path, monkeypatch):
