@@ -129,6 +129,24 @@ def test_a_run_with_nothing_to_do_says_why(tmp_path, known, ended, told, code):
     assert report.data["inputs"] == sum(known.values()) + ended
 
 
+def test_messages_stand_under_their_own_reason_three_of_each(tmp_path):
+    store = init_store(tmp_path / "store")
+    reasons = ["empty_mask"] * 5 + ["flat_image"]
+    done = [
+        replace(one, result=None, error=DataError(f"of {reason}, {number}", reason=reason))
+        for number, (one, reason) in enumerate(zip(outcomes(store, 6), reasons, strict=True))
+    ]
+    report = batch.commit_batches(store, "extract", Plan(), iter(done), tolerated=0)
+    told = [line.split(":")[0].strip() for line in report.lines if line.startswith("  ")]
+    told = [line for line in told if not line.startswith(("in", "try"))]
+    assert told == [
+        "5 quarantined, empty_mask",
+        *(f"of empty_mask, {number}" for number in range(3)),
+        "1 quarantined, flat_image",
+        "of flat_image, 5",
+    ]
+
+
 def test_who_may_no_longer_write_stores_nothing_more(tmp_path):
     """Asked before each outcome, and once more before the last ones are stored."""
     asked = []

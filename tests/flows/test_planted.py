@@ -193,6 +193,21 @@ def test_a_patient_has_the_risk_that_validation_gave(brought, store):
         assert f"by the {len(risks)} cases of its centre" in radlas(*words).out
 
 
+def test_a_gate_warns_or_refuses_as_it_is_told_to(store):
+    """A snapshot of too few patients is a study of too few, an hour later."""
+    words = ("snapshot", "create", "gated", "--store", store.place, "--min-cases", EACH + 1)
+    refused = radlas(*words, "--refuse", "cases_per_centre")
+    assert refused.code == 2
+    assert f"cases_per_centre (cases of a centre): {EACH} at " in refused.err
+    assert "gated" not in radlas("snapshot", "list", "--store", store.place).out
+    warned = radlas(*words)
+    assert warned.code == 0
+    assert f"  warning: cases_per_centre (cases of a centre): {EACH} at " in warned.out
+    assert "'nonsense'" in radlas(*words, "--refuse", "nonsense").err
+    enough = ("snapshot", "create", "enough", "--store", store.place, "--min-cases", EACH)
+    assert "warning: cases_per_centre" not in radlas(*enough).out
+
+
 def test_what_readers_do_not_agree_on_is_refused(store, study):
     """Of the training centres: in the external one nobody may look yet."""
     words = ("stability", study, "--store", store.place, "--snapshot", "first")

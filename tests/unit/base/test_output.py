@@ -209,6 +209,23 @@ def test_what_is_nearly_all_or_none_is_said_alike_on_the_terminal_and_on_pages()
     assert told[2].endswith("gave 0.0003")
 
 
+@pytest.mark.parametrize(
+    ("interval", "doubted"),
+    [
+        ([0.1, 0.4], False),
+        ([0.3, 0.4], False),
+        ([0.31, 0.4], True),
+        ([0.1, 0.29], True),
+        ([], False),
+    ],
+)
+def test_a_risk_beyond_those_of_resampled_models_is_doubted(interval, doubted):
+    row = {"risk": 0.3, "interval": interval, "otherwise": 0, "trained_on": False}
+    row |= {"adapted_by": 0, "known_centre": True}
+    told = [one for one in prediction_words._doubts(row) if "resampled models give" in one]
+    assert len(told) == doubted
+
+
 @pytest.mark.parametrize("seconds", [0.0, 0.6])
 def test_a_log_says_once_that_a_first_result_is_waited_for(capsys, monkeypatch, seconds):
     monkeypatch.setattr("sys.stderr.isatty", lambda: False)
