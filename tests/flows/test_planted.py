@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,11 +12,11 @@ import pytest
 
 from radlas import open as open_radlas
 from radlas.digests import digest_of
-from radlas.engine.base import Done
+from radlas.engine.base import Done, measure
 from radlas.errors import StudyError, WorkerError
 from radlas.flows.pages.evidence_origin import limits
 from radlas.flows.pages.intervals import of_pair
-from radlas.flows.train import TrainTask, _gathered
+from radlas.flows.train import TrainConfig, TrainTask, _gathered, plan, work
 from radlas.learn.parts import Part
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
@@ -257,7 +258,7 @@ def test_the_limits_of_a_study_are_those_that_it_has(study, card, looks, others,
 
 def test_a_control_that_cannot_be_fitted_is_told_and_a_model_ends_the_run():
     def ended(model, error):
-        task = TrainTask("s", "x@1", None, model, Part())
+        task = TrainTask("s", "x@1", None, model, Part(), {})
         return Done(task, result=None if error else model, error=error)
 
     wrong, lost = StudyError("no column varies"), WorkerError("it crashed")
@@ -269,3 +270,14 @@ def test_a_control_that_cannot_be_fitted_is_told_and_a_model_ends_the_run():
     for one in (ended("m", wrong), ended("control-volume", lost)):
         with pytest.raises(type(one.error), match=one.error.what):
             _gathered(iter([*done, one]))
+
+
+def test_no_worker_of_other_libraries_fits_a_part_of_a_model(store, study):
+    """A version says by which libraries it was made, and its key that they make it again."""
+    new = study.with_name("elsewhere.yaml")
+    new.write_text(STUDY.replace("name: brought", "name: elsewhere"))
+    task = plan(TrainConfig(store=str(store.place), study=new, snapshot="first")).tasks[0]
+    here = task.fitted_by["scikit-learn"]
+    done = measure(work, replace(task, fitted_by={**task.fitted_by, "scikit-learn": "0.1"}))
+    assert done.error.reason == "other_software"
+    assert done.error.what == f"this worker would make other models: scikit-learn {here} for 0.1"

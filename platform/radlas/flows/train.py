@@ -11,8 +11,9 @@ from pydantic import Field
 
 from radlas.engine.base import Done
 from radlas.errors import StudyError
+from radlas.flows.alike import check_alike
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
-from radlas.flows.study.card import made_from, told_beside, told_of_models
+from radlas.flows.study.card import fitted_by, made_from, told_beside, told_of_models
 from radlas.flows.study.controls import Controls, find_controls, is_permuted, only, permuted
 from radlas.flows.study.dataset import Dataset, load_dataset, load_people
 from radlas.flows.study.networks import check_pretraining, network_warnings, plainly
@@ -58,6 +59,7 @@ class TrainTask:
     study: StudyConfig
     model: str
     part: Part
+    fitted_by: Mapping[str, str]  # the libraries of the plan
 
 
 def plan(config: TrainConfig) -> Plan[TrainTask]:
@@ -108,10 +110,11 @@ def _tasks(
     others: Mapping[str, StudyConfig],
 ) -> list[TrainTask]:
     """The parts of the study's models, of its controls, and of its sensitivity analyses."""
+    here = fitted_by()
     protocols = [(study, tuple(study.models)), (controls.study, tuple(controls.models))]
     protocols += [(protocol, (name,)) for name, protocol in others.items()]
     return [
-        TrainTask(store, snapshot, only(protocol, model), model, part)
+        TrainTask(store, snapshot, only(protocol, model), model, part, here)
         for protocol, models in protocols
         for model in models
         for part in parts(protocol, model)
@@ -123,7 +126,9 @@ def work(task: TrainTask) -> PartFit:
 
     Raises:
         StudyError: The rows cannot support the model.
+        WorkerError: Other libraries are here than where it was planned.
     """
+    check_alike(fitted_by(), task.fitted_by, "models")
     store = open_store(task.store)
     snapshot = load_snapshot(store, task.snapshot)
     data = load_dataset(store, snapshot, task.study, task.study.training_centres)

@@ -18,13 +18,11 @@ from radlas.engine.base import Bundle, Done, measure
 from radlas.errors import ConfigError, DataError, StoreError, WorkerError
 from radlas.features import EXTRACTORS
 from radlas.features.base import Extractor, PreparingExtractor, checked, make_extractor
+from radlas.flows.alike import ALIKE, OTHER, check_alike
 from radlas.flows.cases.drawn import drawn_rois
 from radlas.model import Description, FeatureRow, Roi, Row, Volume
 from radlas.places.place import Place
 from radlas.volumes.zarr import input_digests, read_record, read_rois, read_volume
-
-_OTHER = "other_software"
-_ALIKE = "give all workers the same libraries and the same file of weights; then radlas retry"
 
 
 @dataclass(frozen=True)
@@ -127,14 +125,10 @@ def _extractor(name: str, settings: str, versions: str) -> Extractor:
     """
     try:
         extractor = make_extractor(EXTRACTORS, name, json.loads(settings))
-        found, wanted = dict(extractor.versions), json.loads(versions)
     except ConfigError as error:  # where it happened is a path, and the ledger travels
-        raise WorkerError(f"not on this worker: {error.what}", "", _ALIKE, _OTHER) from error
-    others = sorted(key for key in found | wanted if found.get(key) != wanted.get(key))
-    if others:
-        shown = (f"{one} {found.get(one)!s:.12} for {wanted.get(one)!s:.12}" for one in others)
-        told = ", ".join(shown)
-        raise WorkerError(f"this worker would make other features: {told}", "", _ALIKE, _OTHER)
+        what = f"not on this worker: {error.what}"
+        raise WorkerError(what, hint=ALIKE, reason=OTHER) from error
+    check_alike(extractor.versions, json.loads(versions), "features")
     return extractor
 
 

@@ -21,6 +21,7 @@ from radlas.store.frozen import Snapshot
 from radlas.store.layout import Store
 from radlas.version import __version__
 
+_FIT = ("numpy", "scipy", "scikit-learn", "numba")
 _PACKAGES = ("numpy", "scikit-learn", "shap", "pyradiomics", "torch", "simpleitk", "zarr", "duckdb")
 Card = dict[str, Any]
 
@@ -76,6 +77,11 @@ def told_beside(
 def packages() -> dict[str, str]:
     """Versions of what computes numbers, as they are now."""
     return {"python": platform.python_version()} | {name: version(name) for name in _PACKAGES}
+
+
+def fitted_by() -> dict[str, str]:
+    """Those of them, and of radlas, that a fit hangs on."""
+    return {"radlas": __version__} | {name: version(name) for name in _FIT}
 
 
 def training_key(snapshot_id: str, study: StudyConfig) -> str:
