@@ -163,10 +163,11 @@ def test_who_may_no_longer_write_stores_nothing_more(tmp_path):
 def test_whatever_ends_a_task_its_case_is_named(tmp_path):
     """Of a disk nothing more is told than what it said: its text may hold a path."""
     store = init_store(tmp_path / "store")
-    one, other = outcomes(store, 2)
+    one, other, third = outcomes(store, 3)
     full = measure(lambda _: os.write(os.open("/dev/full", os.O_WRONLY), b"x"), one.task)
     lost = StoreError("it is away", "s3://x/y")
-    done = [full, replace(other, result=None, error=lost)]
+    gone = StoreError("there is no store", "/home/jane.doe/store", "radlas init")
+    done = [full, *(replace(o, result=None, error=e) for o, e in ((other, lost), (third, gone)))]
     report = batch.commit_batches(store, "extract", Plan(), iter(done), tolerated=0)
     told = [case["message"].splitlines() for case in report.data["cases"]]
     assert told[0] == [
@@ -175,6 +176,7 @@ def test_whatever_ends_a_task_its_case_is_named(tmp_path):
         "  try: make room there; then run again",
     ]
     assert told[1] == ["it is away", "  in: s3://x/y"]
+    assert told[2] == ["there is no store", "  in: case c2", "  try: radlas init"]
 
 
 def test_a_server_that_stays_away_is_not_waited_for_by_every_case(tmp_path):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from radlas.engine.base import Done
@@ -124,8 +125,10 @@ def outcome(stage: str, done: Done[T, Mapping[str, tuple[Row, ...]]]) -> Outcome
     """What became of one task: ok, the data's fault, or ours."""
     rows = done.result or {}
     error = done.error or unstorable(rows)
-    if error and not error.where:
-        error = error.at(f"case {done.task.case_id[:8]}")
+    if error and (not error.where or Path(error.where).is_absolute()):
+        # A path may hold a person's name, and the ledger travels to other sites.
+        of = f"case {done.task.case_id[:8]}"
+        error = type(error)(error.what, of, error.hint, error.reason)
     state = "ok" if error is None else "quarantined" if isinstance(error, DataError) else "failed"
     return Outcome(
         key=done.task.key,
