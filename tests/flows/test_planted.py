@@ -14,6 +14,7 @@ from radlas import open as open_radlas
 from radlas.digests import digest_of
 from radlas.engine.base import Done, measure
 from radlas.errors import StudyError, WorkerError
+from radlas.flows.maps.montage import NO_PART
 from radlas.flows.pages.evidence_origin import limits
 from radlas.flows.pages.intervals import of_pair
 from radlas.flows.train import TrainConfig, TrainTask, _gathered, plan, work
@@ -193,6 +194,23 @@ def test_a_patient_has_the_risk_that_validation_gave(brought, store):
         assert row["risk"] == pytest.approx(risk, abs=1e-12)
         assert row["adapted_by"] == len(risks)
         assert f"by the {len(risks)} cases of its centre" in radlas(*words).out
+
+
+def test_who_scores_by_no_network_gets_no_map_and_is_told_why(brought, store, tmp_path):
+    """Maps of nothing would be black pictures, each of them the work of a second."""
+    kept = brought / "explanation.json"
+    before = kept.read_bytes()
+    assert json.loads(before)["missing"]["cam"] == "no map was asked for"
+    kept.unlink()
+    assert f"  no map: {NO_PART}\n" in radlas("explain", "brought", "--store", store.place).out
+    assert json.loads(kept.read_text())["missing"]["cam"] == NO_PART
+    kept.write_bytes(before)
+    validated = json.loads((brought / "validation.json").read_text())
+    case = validated["models"]["mixed"]["predictions"][0]["case"]
+    words = ("predict", "brought", case, "--store", store.place, "--out", tmp_path)
+    assert radlas(*words).code == 0
+    page = (tmp_path / f"{case[:12]}.html").read_text()
+    assert "There is no map: the signature holds no feature of a network" in page
 
 
 def test_a_gate_warns_or_refuses_as_it_is_told_to(store):

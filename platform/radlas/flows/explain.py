@@ -14,13 +14,13 @@ from radlas.errors import ConfigError, DataError, StoreError
 from radlas.flows.base import Flow, Plan, Report
 from radlas.flows.maps.activation import in_words
 from radlas.flows.maps.explain_case import ExplainTask, rows_of, work
-from radlas.flows.maps.montage import covers, montage, spread, without_map
+from radlas.flows.maps.montage import NO_PART, covers, montage, spread, without_map
 from radlas.flows.study.blocks import as_fitted
 from radlas.flows.study.networks import network_warnings, plainly
 from radlas.flows.study.published import load_model, study_of
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
-from radlas.learn.explain import deep_head, deep_parts
+from radlas.learn.explain import deep_head, scored_parts
 from radlas.learn.fitted import FittedModel
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store, open_store
@@ -86,7 +86,7 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
     """
     store, target = open_store(config.store), model_task(config)
     study = study_of(read_card(store, target.name, target.number))
-    deep = any(study.blocks[block].deep for block in study.models[study.primary])
+    deep = scored_parts(load_model(store, target.name, target.number, study.primary))
     wanted = config.maps if deep else 0
     known = find_beside(store, target.name, target.number, EXPLANATION)
     if known and known["cam"] is None and wanted != 0:
@@ -127,7 +127,7 @@ def _maps(
 ) -> tuple[str, tuple[ExplainTask, ...]]:
     """The region that is mapped, and a task for each case; that of the highest risk is checked."""
     model = load_model(store, target.name, target.number, study.primary)
-    region = config.region or deep_parts(model)[0][0]
+    region = config.region or scored_parts(model)[0][0]
     head = _head(store, target, study, model, region)
     task = replace(_task(config, target), region=region, layer=config.layer, head=head)
     return region, tuple(
@@ -185,7 +185,8 @@ def commit(
         if row["case"] in found
     ]
     primary = study_of(card).primary
-    nothing = note or "the primary model has no deep block, or no map was asked for"
+    why = "" if cases or note or config.maps == 0 else NO_PART
+    nothing = note or why or "no map was asked for"
     result: dict[str, Any] = {
         "cam": montage(primary, asked.region, cases, note),
         "asked_maps": config.maps,
@@ -198,7 +199,8 @@ def commit(
         shares = ", ".join(f"{b['block']} {b['share']:.0%}" for b in shap["blocks"])
         told = f"share of |SHAP| by block: {shares or 'none'}"
     keep_beside(store, *version, asked.file, result)
-    lines = [f"explain: {_label(asked)}, {told}", *([f"  {note}"] if note else []), *warnings]
+    lines = [f"explain: {_label(asked)}, {told}", *warnings]
+    lines[1:1] = [f"  {said}" for said in (note, why and f"no map: {why}") if said]
     seen = in_words(result["cam"], f"{model_name(*version)}/{asked.folder}")
     return Report((*lines, *seen), result)
 

@@ -152,8 +152,17 @@ def families(columns: Iterable[str], blocks: Mapping[str, str]) -> dict[str, str
 
 def deep_parts(model: FittedModel) -> list[tuple[str, str]]:
     """Region and layer of the deep features a model takes, the whole image first."""
-    parsed = (parse_column(name) for name in model.columns)
-    found = {(column.roi, column.image_type) for column in parsed if column.deep}
+    return _parts(model.columns)
+
+
+def scored_parts(model: FittedModel) -> list[tuple[str, str]]:
+    """The same of those that its signature holds: any other part's map is zero."""
+    return _parts(model.signature["feature"].iloc[:-1])
+
+
+def _parts(names: Iterable[str]) -> list[tuple[str, str]]:
+    columns = [parse_column(name) for name in names]
+    found = {(column.roi, column.image_type) for column in columns if column.deep}
     return sorted(found, key=lambda one: (one[0] != "whole", one))
 
 

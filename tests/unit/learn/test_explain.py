@@ -18,6 +18,7 @@ from radlas.learn.explain import (
     families,
     group_shares,
     profile,
+    scored_parts,
 )
 from radlas.learn.fit import fit_model
 
@@ -109,6 +110,18 @@ def test_the_whole_image_comes_first_of_the_regions_of_a_network():
         ("ring_0_10", "layer4"),
         ("tumour", "layer3"),
     ]
+
+
+def test_only_parts_that_the_signature_holds_have_a_map():
+    """A model may be offered the whole image and score by a box alone; or by no network at all."""
+    offered = ["tumour__original__glcm_F", "whole__layer4__000", "roi_box__layer4__007"]
+    for chosen, parts in (
+        (offered, [("whole", "layer4"), ("roi_box", "layer4")]),
+        (offered[::2], [("roi_box", "layer4")]),
+        (offered[:1], []),
+    ):
+        table = pd.DataFrame({"feature": [*chosen, "(intercept)"]})
+        assert scored_parts(SimpleNamespace(columns=offered, signature=table)) == parts
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import numpy as np
 from radlas.flows.maps.activation import compare
 
 Json = dict[str, Any]
+NO_PART = "the signature holds no feature of a network, so no part of the score comes from one"
 
 
 def spread(rows: Sequence[Mapping[str, Any]], number: int | None) -> list[Mapping[str, Any]]:

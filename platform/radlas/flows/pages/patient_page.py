@@ -11,11 +11,12 @@ import pandas as pd
 
 from radlas.errors import RadlasError
 from radlas.flows.maps.activation import case_map, model_extractor
+from radlas.flows.maps.montage import NO_PART
 from radlas.flows.maps.slices import of_slice
 from radlas.flows.pages import evidence_origin as origin
 from radlas.flows.pages.intervals import interval
 from radlas.flows.study.published import study_of
-from radlas.learn.explain import deep_head, deep_parts
+from radlas.learn.explain import deep_head, scored_parts
 from radlas.learn.fitted import FittedModel
 from radlas.learn.study import StudyConfig
 from radlas.places.documents import Document
@@ -96,9 +97,9 @@ def _centre_note(study: StudyConfig, row: dict[str, Any]) -> str:
 def _map(asked: Asked, row: dict[str, Any]) -> tuple[dict[str, Any] | None, Any, str]:
     """The Grad-CAM of one case with its slice, or why there is none."""
     store, line = asked.store, asked.lines.get(row["centre"])
-    parts = deep_parts(asked.model)
+    parts = scored_parts(asked.model)
     if not parts:
-        return None, None, "There is no map: the model takes no deep features."
+        return None, None, f"There is no map: {NO_PART}."
     region, layer = parts[0]
     try:
         extractor = model_extractor(store, asked.card, asked.weights, region)
