@@ -74,7 +74,7 @@ def calibration(models: Mapping[str, Model], primary: str) -> Panel | None:
         axes.plot([0, 1], [0, 1], color=base.QUIET, lw=0.8, ls=":")
         _curves(axes, {name: curve for name, (_, curve) in curves.items()}, primary)
         axes.set(ylim=(-0.02, 1.02), ylabel="share of events [1]")
-        _legend_above(axes, len(curves))
+        _legend_above(axes)
         external = curves[primary][0] if primary in curves else next(iter(curves.values()))[0]
         _spikes(below, external)
         below.set(xlim=(-0.02, 1.02), xlabel="predicted risk [1]")
@@ -117,7 +117,7 @@ def decisions(models: Mapping[str, Model], primary: str) -> Panel | None:
         _curves(axes, {name: one["model"] for name, one in found.items()}, primary)
         axes.set(ylim=(-0.12, max(0.1, 1.05 * _top(found.values()))), xlabel="threshold [risk]")
         axes.set_ylabel("net benefit [1 per patient]")
-        _legend_above(axes, len(found) + 2)
+        _legend_above(axes)
 
     words = "; ".join(f"{name} {_worth(one)}" for name, one in found.items())
     return Panel(
@@ -164,7 +164,7 @@ def precision(models: Mapping[str, Model], primary: str) -> Panel | None:
                 **_line(i, name == primary),
             )
         axes.set(xlim=(-0.02, 1.02), ylim=(0, 1.02), xlabel="recall [1]", ylabel="precision [1]")
-        _legend_above(axes, len(found))
+        _legend_above(axes)
 
     areas = tuple(
         (name, fmt.estimate(external["average_precision"])) for name, external in found.items()
@@ -204,10 +204,12 @@ def _worth(one: Decision) -> str:
     )
 
 
-def _legend_above(axes: Any, entries: int) -> None:
-    """Off the curves: inside the axes it would lie on some of them."""
-    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
-    axes.legend(**place, ncols=min(entries, 3))
+def _legend_above(axes: Any) -> None:
+    """Off the curves, inside the axes it would lie on some of them; none where nothing is drawn."""
+    handles, _ = axes.get_legend_handles_labels()
+    if handles:
+        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+        axes.legend(**place, ncols=min(len(handles), 3))
 
 
 def _bar(axes: Any, y: float, area: Interval | None, colour: str, *, hollow: bool) -> None:
