@@ -47,6 +47,7 @@ def work(task: ExtractTask) -> dict[str, tuple[Row, ...]]:
     Raises:
         DataError: The case cannot be described.
         StoreError: Its volume is missing or damaged.
+        WorkerError: ``other_software``; see ``_extractor``.
     """
     extractor = _extractor(task.extractor, task.settings, task.versions)
     try:

@@ -22,7 +22,7 @@ from radlas.store.layout import Store
 from radlas.version import __version__
 
 _FIT = ("numpy", "scipy", "scikit-learn", "numba")
-_PACKAGES = ("numpy", "scikit-learn", "shap", "pyradiomics", "torch", "simpleitk", "zarr", "duckdb")
+_PACKAGES = (*_FIT, "shap", "pyradiomics", "torch", "simpleitk", "zarr", "duckdb")
 Card = dict[str, Any]
 
 
@@ -80,7 +80,7 @@ def packages() -> dict[str, str]:
 
 
 def fitted_by() -> dict[str, str]:
-    """Those of them, and of radlas, that a fit hangs on."""
+    """Versions of radlas and of those packages that a fit hangs on."""
     return {"radlas": __version__} | {name: version(name) for name in _FIT}
 
 

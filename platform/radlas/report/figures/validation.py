@@ -205,7 +205,7 @@ def _worth(one: Decision) -> str:
 
 
 def _legend_above(axes: Any) -> None:
-    """Off the curves, inside the axes it would lie on some of them; none where nothing is drawn."""
+    """Off the curves, since inside the axes it would lie on some; none where nothing is drawn."""
     handles, _ = axes.get_legend_handles_labels()
     if handles:
         place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
