@@ -465,7 +465,7 @@ def nameless(own_store, tmp_path):
     [
         ("gone", "not on this worker: no such weights file"),
         ("damaged", "not on this worker: not a checkpoint"),
-        ("others", "this worker would make other features: weights "),
+        ("others", "this worker would make different features: it has weights "),
     ],
 )
 def test_no_worker_takes_other_weights_than_the_recipe_tells_of(
@@ -494,8 +494,8 @@ def test_no_worker_of_other_libraries_describes_a_case(study_store):
     elsewhere = {**known, "numpy": "1.26.4", "cupy": "14"}
     done = measure(work, replace(task, versions=canonical_json(elsewhere)))
     assert done.error.reason == "other_software"
-    told = f"cupy none for 14, numpy {known['numpy']} for 1.26.4"
-    assert done.error.what == f"this worker would make other features: {told}"
+    told = f"it has cupy none instead of 14, numpy {known['numpy']} instead of 1.26.4"
+    assert done.error.what == f"this worker would make different features: {told}"
 
 
 def test_what_the_store_knows_of_a_file_without_a_note_is_announced(own_store, nameless):

@@ -239,7 +239,7 @@ def test_a_record_whose_zeros_a_spreadsheet_took_is_pointed_at(tmp_path):
     radlas("init", store)
     words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
     (line,) = [one for one in radlas("ingest", folder, *words).out.splitlines() if "!! the" in one]
-    assert re.search(r"record of [0-9a-f]{8} is given to no exam, and [0-9a-f]{8} has one", line)
+    assert re.search(r"clinical record of [0-9a-f]{8}, but [0-9a-f]{8} has one", line)
     assert "42" not in re.sub(r"[0-9a-f]{8}", "", line)
 
 

@@ -68,10 +68,10 @@ def test_who_was_trained_on_the_external_patients_is_told(own_store, trained):
     trained("peek", external_centre="", training_centres="[centre-a, centre-b, centre-c]")
     trained("other")
     said = radlas("validate", "other", *here)
-    assert "!! patients of centre-c were trained on by peek@1" in said.out
+    assert "!! patients of centre-c were training patients of peek@1" in said.out
     assert radlas("report", "other", *here).code == 0
     results = json.loads((own_store / "models" / "other" / "1" / "results.json").read_text())
-    assert "trained on by peek@1" in " ".join(results["limits"])
+    assert "training patients of peek@1" in " ".join(results["limits"])
 
 
 def test_a_card_that_no_longer_parses_keeps_no_other_version_from_being_judged(own_store, trained):
@@ -85,7 +85,7 @@ def test_a_card_that_no_longer_parses_keeps_no_other_version_from_being_judged(o
     card.write_text(json.dumps(old))
     said = radlas("validate", "other", "--store", own_store)
     assert said.code == 0, said.err
-    assert "!! patients of centre-c were trained on by tiny@1" in said.out
+    assert "!! patients of centre-c were training patients of tiny@1" in said.out
 
 
 def test_a_centre_that_nobody_else_used_is_told_of_nobody(study_store):

@@ -193,7 +193,7 @@ def test_a_patient_has_the_risk_that_validation_gave(brought, store):
         (row,) = radlas(*words, "--json").data["rows"]
         assert row["risk"] == pytest.approx(risk, abs=1e-12)
         assert row["adapted_by"] == len(risks)
-        assert f"by the {len(risks)} cases of its centre" in radlas(*words).out
+        assert f"with the {len(risks)} cases of its centre" in radlas(*words).out
 
 
 def test_who_scores_by_no_network_gets_no_map_and_is_told_why(brought, store, tmp_path):
@@ -264,7 +264,7 @@ def test_readers_who_cannot_be_compared_are_refused(store, study, readers, messa
         ({}, 1, (), None),
         ({"pretraining": ["  the network saw 3 of them"]}, 1, (), "The network saw 3 of them."),
         ({}, 2, (), "looked at 2 times; it is no longer untouched"),
-        ({}, 1, ("m@1",), "Patients of the external centre were trained on by m@1"),
+        ({}, 1, ("m@1",), "Patients of the external centre were training patients of m@1"),
     ],
 )
 def test_the_limits_of_a_study_are_those_that_it_has(study, card, looks, others, told):
@@ -299,4 +299,7 @@ def test_no_worker_of_other_libraries_fits_a_part_of_a_model(store, study):
     here = task.fitted_by["scikit-learn"]
     done = measure(work, replace(task, fitted_by={**task.fitted_by, "scikit-learn": "0.1"}))
     assert done.error.reason == "other_software"
-    assert done.error.what == f"this worker would make other models: scikit-learn {here} for 0.1"
+    assert (
+        done.error.what
+        == f"this worker would make different models: it has scikit-learn {here} instead of 0.1"
+    )

@@ -34,7 +34,7 @@ class Done(Generic[T, R]):
         seconds: Wall time of the work [s].
         peak_rss_mib: Largest resident memory of the working process so far [MiB].
         worker: Name of the working process.
-        attempt: 1, or 2 after a crash.
+        attempt: 1, or 2 for a second try.
     """
 
     task: T

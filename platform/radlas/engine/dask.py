@@ -31,10 +31,10 @@ from radlas.errors import ConfigError, WorkerError
 
 T = TypeVar("T")
 R = TypeVar("R")
-_AGAIN = {"crashed", "memory", "device", "no_workers"}  # what a fresh process may be spared
-_ANSWER = 10  # a scheduler that is there answers sooner [s]
-_WAITING = 3  # tasks of each worker that the scheduler knows of
-_LOOK = 20.0  # between looks whether a worker is there [s]
+_AGAIN = {"crashed", "memory", "device", "no_workers"}  # reasons that a fresh process may not meet
+_CONNECT_TIMEOUT = 10  # [s]
+_TASKS_PER_WORKER = 3  # that the scheduler knows of
+_WATCH_INTERVAL = 20.0  # between looks whether a worker is there [s]
 
 
 class DaskEngine:
@@ -61,7 +61,7 @@ class DaskEngine:
     def map(
         self, work: Callable[[T], R], tasks: Sequence[T], *, gpu: bool = False
     ) -> Iterator[Done[T, R]]:
-        """See ``Engine.map``. A task whose process dies has a second try, alone, at the end.
+        """See ``Engine.map``. A task that fails by one of ``_AGAIN`` has a second try at the end.
 
         Raises:
             ConfigError: No scheduler answers at the address; or workers cannot import the work.
@@ -76,7 +76,7 @@ class DaskEngine:
         waiting = iter(tasks)
         labelled = self._workers_there(gpu=True) if gpu else 0
         resources = {"GPU": 1} if labelled else None
-        window = _WAITING * (labelled or self._workers_there())
+        window = _TASKS_PER_WORKER * (labelled or self._workers_there())
         owners: dict[Any, T] = {}
 
         def submit(task: T) -> Future:
@@ -110,9 +110,9 @@ class DaskEngine:
         """See ``Engine.bundle``: so that every worker has a few; a GPU gets whole batches."""
         labelled = self._workers_there(gpu=True)
         if labelled:
-            batches = tasks // (_WAITING * labelled * BATCH)
+            batches = tasks // (_TASKS_PER_WORKER * labelled * BATCH)
             return min(tasks, max(1, min(MANY // BATCH, batches)) * BATCH)
-        return max(1, min(MANY, tasks // (_WAITING * self._workers_there())))
+        return max(1, min(MANY, tasks // (_TASKS_PER_WORKER * self._workers_there())))
 
     def close(self) -> None:
         """Leave the scheduler and end our processes, or the local cluster."""
@@ -170,7 +170,7 @@ def _connect(target: LocalCluster | str | None, name: str) -> Client:
     try:
         if isinstance(target, str):
             _check_address(target)
-        client = Client(target, timeout=_ANSWER)
+        client = Client(target, timeout=_CONNECT_TIMEOUT)
     except OSError as error:
         raise ConfigError(
             f"no Dask scheduler answers: {error}", name, "start one: dask scheduler"
@@ -211,7 +211,7 @@ def _check_address(address: str) -> None:
         lack = "encryption required by Dask's configuration"
     if lack:
         hint = "tcp://host:8786; or tls://host:8786, with certificates in Dask's configuration"
-        raise ConfigError(f"Dask can ask no scheduler there: {lack}", address, hint)
+        raise ConfigError(f"no Dask scheduler can be reached there: {lack}", address, hint)
 
 
 class _ChildPlugin(WorkerPlugin):
@@ -250,7 +250,7 @@ def _lookout(client: Client, where: str) -> Iterator[None]:
 
     def look() -> None:
         alone = False
-        while not over.wait(_LOOK):
+        while not over.wait(_WATCH_INTERVAL):
             with suppress(OSError, TimeoutError, ValueError, KeyError):  # if lost, told elsewhere
                 before, alone = alone, not client.scheduler_info(n_workers=-1)["workers"]
                 if alone != before:

@@ -17,8 +17,8 @@ _NONE = {"", "-1", "NoDevFiles"}  # as CUDA reads that variable
 _OTHERS = {"kfd", "nvhost-gpu"}  # of ROCm, which torch calls cuda, and of Jetson
 GPU_SHARES = "RADLAS_GPU_SHARES"  # a worker's variable: how many share the GPU that it sees
 _DEVICES = Path("/dev")
-_IMPORT = 120  # torch is imported sooner, from a slow disk too [s]
-_ANSWER = 10  # a driver that is there answers sooner [s]
+_IMPORT_TIMEOUT = 120  # of torch: a slow disk is quicker [s]
+_DRIVER_TIMEOUT = 10  # [s]
 
 
 def may_be_there() -> bool:
@@ -65,7 +65,7 @@ def _seen_by_torch() -> int:
     words = [sys.executable, "-W", "ignore", "-c", code]
     try:
         said = subprocess.run(  # noqa: S603 - our own interpreter
-            words, capture_output=True, text=True, timeout=_IMPORT, check=False
+            words, capture_output=True, text=True, timeout=_IMPORT_TIMEOUT, check=False
         )
     except subprocess.TimeoutExpired:
         return 0
@@ -84,7 +84,7 @@ def shares_of(device: str) -> int:
     question = [driver, f"--id={device}", "--query-gpu=compute_mode", "--format=csv,noheader"]
     try:
         said = subprocess.run(  # noqa: S603 - the driver's own tool, and a device's name
-            question, capture_output=True, text=True, timeout=_ANSWER, check=False
+            question, capture_output=True, text=True, timeout=_DRIVER_TIMEOUT, check=False
         )
     except (OSError, subprocess.TimeoutExpired):  # it is a question, and not needed to go on
         return SHARES

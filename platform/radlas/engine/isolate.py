@@ -35,13 +35,13 @@ _THREADS = (
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
 )
 _ONE_STARTS = threading.Lock()  # what a start changes for its moment is the whole process's
-_START = 120  # a process is there sooner, from a slow disk too [s]
-_GONE = 10  # a process that its driver does not let go may stay for ever [s]
-_IDLE = 600  # after which a process without a task ends [s]
+_START_TIMEOUT = 120  # a slow disk is quicker [s]
+_END_TIMEOUT = 10  # a process that its driver does not let go may stay for ever [s]
+_IDLE_TIMEOUT = 600  # after which a process without a task ends [s]
 # Before an answer: whether more can come. A device that failed fails in its process for ever.
 _NEXT, _LAST = b"\x00", b"\x01"
 _HERE = b"\x02"  # what a process says once it has started
-_FEWER = 'fewer, as local:1; and in a script an engine only under `if __name__ == "__main__":`'
+_FEWER = 'use fewer, as local:1; in a script, only under `if __name__ == "__main__":`'
 _TRIM, _MMAP, _ARENAS = -1, -3, -8  # of malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX
 _KEPT, _APART = 256 << 20, 32 << 20  # the second is the most that every glibc takes
 
@@ -94,7 +94,9 @@ class Child:
         process, idle = self._process, self._one_at_a_time.acquire(blocking=False)
         if process is not None and not idle:
             process.kill()
-        if idle or self._one_at_a_time.acquire(timeout=_GONE):  # who asked hears that it died
+        if idle or self._one_at_a_time.acquire(
+            timeout=_END_TIMEOUT
+        ):  # who asked hears that it died
             self.stop()
             self._one_at_a_time.release()
 
@@ -106,7 +108,7 @@ class Child:
         pipe.close()
         process.join(0.2)
         process.kill()
-        process.join(_GONE)
+        process.join(_END_TIMEOUT)
         return process.exitcode
 
     def _answer(self, pipe: Connection, sealed: bytes) -> bytes:
@@ -141,7 +143,7 @@ class Child:
         theirs.close()
         self._process, self._pipe = process, ours
         with suppress(EOFError, OSError):
-            if not self._closed and ours.poll(_START) and ours.recv_bytes() == _HERE:
+            if not self._closed and ours.poll(_START_TIMEOUT) and ours.recv_bytes() == _HERE:
                 return ours
         what = f"a worker's process did not start (exit code {self.stop()})"
         raise WorkerError(what, hint=_FEWER, reason="no_workers")
@@ -179,7 +181,9 @@ def _serve(pipe: Connection, environment: Mapping[str, str]) -> None:
 def _answer_all(pipe: Connection) -> None:
     with suppress(EOFError, OSError, KeyboardInterrupt):  # who asks is gone, or ends us
         pipe.send_bytes(_HERE)
-        while pipe.poll(_IDLE):  # whoever started us may have been killed, and we may hold a device
+        while pipe.poll(
+            _IDLE_TIMEOUT
+        ):  # whoever started us may have been killed, and we may hold a device
             done: Done[Any, Any] = measure(_opened, pipe.recv_bytes())
             lost = isinstance(done.error, WorkerError) and done.error.reason == "device"
             told = _packed(replace(done, task=None))  # the asker has it

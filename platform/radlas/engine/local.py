@@ -30,7 +30,7 @@ _SETTINGS = {
     "distributed.admin.tick.interval": "500ms",
     "distributed.admin.system-monitor.interval": "5s",
 }
-_END = 60  # who hears nothing meanwhile is not to wait for ever [s]
+_CLOSE_TIMEOUT = 60  # who hears nothing meanwhile is not to wait for ever [s]
 Environments = Mapping[str, Mapping[str, str]]
 
 
@@ -52,11 +52,11 @@ def local_cluster(workers: int | None) -> Iterator[tuple[LocalCluster, Environme
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         hint = 'start it only under `if __name__ == "__main__":`'
-        raise WorkerError("a worker that starts ran into the script's engine", hint=hint)
+        raise WorkerError("a process that starts as a worker ran the script again", hint=hint)
     with _quiet(), ExitStack() as until_the_end:
         with dask.config.set(_SETTINGS):
             cluster = _start(workers or cores())
-            until_the_end.callback(cluster.close, timeout=_END)
+            until_the_end.callback(cluster.close, timeout=_CLOSE_TIMEOUT)
             environments = _with_gpus(cluster)
         yield cluster, environments
 

@@ -72,9 +72,9 @@ def _follow() -> None:
 
 
 def importable(work: Callable[[Any], Any]) -> bool:
-    """Whether other processes can have this work: what a program itself defines dies with it.
+    """Whether other processes can import this function.
 
-    Unless the program is a file that says what of it is not for them.
+    One that the program itself defines only if it is a file with a guard, as ``_guarded`` tells.
     """
     return getattr(work, "__module__", "") != "__main__" or _guarded()
 

@@ -24,7 +24,7 @@ from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
 from radlas.reasons import data_error
 from radlas.roi.ring import Ring, ring_name
 
-#: Raised when values change though settings and packages stay.
+#: Goes up when values change though settings and packages stay.
 #: 2: rings by surface.
 #: 3: the body along the patient's axes.
 #: 4: margins that were filled are no air; square pixels lie where their grid says, and masks on
@@ -40,9 +40,9 @@ Masks = Mapping[str, Mask]
 
 
 class _Shared:
-    """What chains have in common that follow each other: each answer is kept until the next.
+    """Results that successive chains share, each kept until another is asked for.
 
-    Those that differ in their masks alone see one image; all measure one noise.
+    Chains that differ in their masks alone see one image; all measure one noise.
     """
 
     def __init__(self, image: Callable[[Volume], Prepared]) -> None:

@@ -46,7 +46,7 @@ class CaseSettings(Config):
     pixel_type: PixelType = Field(
         default="float32",
         description="Numbers to compute with; int32 rounds intensities, also resampled ones, as"
-        " upstream does for integer files.",
+        " PyRadiomics does for integer files.",
     )
     rois: tuple[str, ...] = Field(
         default=(TUMOUR, EDEMA), description="Drawn ROIs to describe, where a case has them."
@@ -66,7 +66,8 @@ class CaseSettings(Config):
         default="", description="Whose masks are taken, where several readers drew a ROI."
     )
     minimum_voxels: PositiveInt = Field(
-        default=27, description="Smaller ROIs have no features; a smaller tumour no row [1]."
+        default=27,
+        description="Smaller ROIs have no features; a case whose tumour is smaller is quarantined.",
     )
     perturbations: PerturbationGrid | None = Field(
         default=None, description="Changed copies of image and mask to describe as well."

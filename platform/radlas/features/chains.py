@@ -37,7 +37,7 @@ class Perturbation(Config):
     )
     repeat: PositiveInt = Field(default=1, description="Which draw of noise and contour.")
     shuffle: bool = Field(
-        default=False, description="Deal the voxels of each ROI anew: a control, no perturbation."
+        default=False, description="Shuffle the voxels of each ROI: a control, no perturbation."
     )
 
     @model_validator(mode="after")
@@ -101,7 +101,7 @@ class PerturbationGrid(Config):
     )
     shuffle: bool = Field(
         default=False,
-        description="Also describe every case with the voxels of each ROI dealt anew: what a model"
+        description="Also describe every case with the voxels of each ROI shuffled: what a model"
         " still reads then is size and brightness, not texture.",
     )
     most: PositiveInt = Field(default=128, description="More chains than this are refused.")

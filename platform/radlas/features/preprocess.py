@@ -197,8 +197,8 @@ def to_itk(voxels: NDArray[Any], geometry: Geometry) -> Any:
 def resample_mask(mask: Mask, geometry: Geometry, grid: Geometry) -> Mask:
     """A mask on another grid, by the nearest voxel; outside the field of view there is none.
 
-    Of two voxels that are as near, as of every two that become one, the later along each axis of
-    the new grid.
+    Where two voxels are equally near, as wherever two become one, the later along each axis of the
+    new grid is taken.
     """
     later = grid.direction @ (TIE * np.asarray(grid.spacing))
     resampler = sitk.ResampleImageFilter()

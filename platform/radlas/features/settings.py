@@ -117,7 +117,7 @@ class RadiomicsSettings(CaseSettings):
         description="Axes along which an ROI must have more than one voxel [1].",
     )
     pyradiomics: Mapping[str, Any] = Field(
-        default_factory=dict, description="Upstream settings by their upstream names."
+        default_factory=dict, description="Settings of PyRadiomics by their names there."
     )
 
     @field_validator("image_types")

@@ -33,13 +33,13 @@ IMAGES = {
 
 
 def texture_loops() -> None:
-    """Those of one image's ROIs but their shape; with ``filter_loops`` it shares next to none."""
+    """Compile those of intensity and texture: next to none that ``filter_loops`` compiles."""
     families = ["firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm"]
     _describe({"original": {}}, feature_classes=families, rings=[[0, 4]])
 
 
 def filter_loops() -> None:
-    """Those of filters, of shape and of the network."""
+    """Compile those of filters, of shape and of the network."""
     _describe(IMAGES, feature_classes=["shape"])
     DeepExtractor(DeepSettings(size=(16, 16, 16))).prepare(*_case(pixel=0.5))
     lean.compile_loops()

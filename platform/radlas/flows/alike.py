@@ -24,8 +24,8 @@ def check_alike(found: Mapping[str, str], wanted: Mapping[str, str], made: str) 
     """
     others = sorted(key for key in {**found, **wanted} if found.get(key) != wanted.get(key))
     if others:
-        shown = (f"{one} {_told(found, one)} for {_told(wanted, one)}" for one in others)
-        what = f"this worker would make other {made}: {', '.join(shown)}"
+        shown = (f"{one} {_told(found, one)} instead of {_told(wanted, one)}" for one in others)
+        what = f"this worker would make different {made}: it has {', '.join(shown)}"
         raise WorkerError(what, hint=ALIKE, reason=OTHER)
 
 

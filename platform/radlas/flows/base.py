@@ -32,7 +32,7 @@ class StoreConfig(Config):
 
     @property
     def purpose(self) -> str:
-        """What of a verb one run at a time may do; empty for all of it."""
+        """What of the verb a run locks, as one centre; empty for all of it."""
         return ""
 
 
@@ -130,9 +130,9 @@ class Flow(Generic[C, T]):
             return self.commit(config, plan, _checked(done, check))
 
     def _on_gpu(self, engine: Engine, tasks: tuple[T, ...]) -> Iterator[Done[T, Any]]:
-        """In bundles, where work can; those of a call that was lost as a whole go one by one.
+        """In bundles, where the flow takes them; the tasks of a bundle that was lost go one by one.
 
-        But for a device that did nothing for anybody: each case would wait for two processes more.
+        Not if every bundle failed by the device: each task would start two more processes in vain.
         """
         if self.work_many is None or not tasks:
             yield from engine.map(self.work, tasks, gpu=True)

@@ -45,16 +45,18 @@ class ExplainConfig(ModelConfig):
     """Which published model, and how many maps."""
 
     maps: NonNegativeInt | None = Field(
-        default=None, description="Grad-CAM cases, evenly spaced over the risks; none for all."
+        default=None,
+        description="Number of Grad-CAM maps, evenly spaced over the risks; if absent, of all.",
     )
     weights: Path | None = Field(
         default=None, description="The network's file, if the deep features were made with one."
     )
     region: str = Field(
-        default="", description="Whose deep part is mapped; the whole image if the model takes it."
+        default="",
+        description="Region that is mapped; if empty the whole image, where the score is of it.",
     )
     layer: Literal["layer3", "layer4"] = Field(
-        default="layer4", description="Whose cells the maps are made of."
+        default="layer4", description="Layer of the network that the maps are made of."
     )
 
 

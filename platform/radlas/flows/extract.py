@@ -40,7 +40,9 @@ class ExtractConfig(StoreConfig):
     extractors: Mapping[str, Mapping[str, Any]] = Field(
         min_length=1, description="Extractor to its settings; each makes one feature set."
     )
-    tolerated: NonNegativeInt = Field(default=0, description="Troubled cases before exit code 1.")
+    tolerated: NonNegativeInt = Field(
+        default=0, description="Quarantined or failed cases before exit code 1."
+    )
 
     @classmethod
     def read(cls, path: Path, overrides: Mapping[str, Any] | None = None) -> Self:

@@ -317,8 +317,8 @@ def _check_patient(task: IngestTask, data: ExamData) -> None:
     else:
         return
     what = f"its header states another {fact} than those of this patient's stored exams"
-    hint = "find out whose each is: of another patient, ingest it as of a centre of its own;"
-    hint += " `radlas snapshot create --cohort` leaves a stored one out"
+    hint = "find out whose each exam is: one of another patient goes in under another --centre,"
+    hint += " and `radlas snapshot create --cohort` leaves a stored one out"
     raise data_error("identity_conflict", what, hint=hint)
 
 

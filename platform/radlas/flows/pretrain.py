@@ -102,8 +102,9 @@ def _told(
         f"pretrain: {config.out} from images of {counted(cases, 'subject')} of"
         f" {', '.join(sorted(config.centres))}, {counted(config.steps, 'step')}"
         + (" (went on where an earlier run stood)" if resumed else ""),
-        f"  a crop found its like in {note['found']:.0%} of cases, with random weights in"
-        f" {note['untaught']:.0%}, by chance in {note['chance']:.0%}; loss {note['loss']:.3f}",
+        f"  two crops of one patient were matched in {note['found']:.0%} of tries (with random"
+        f" weights {note['untaught']:.0%}, by chance {note['chance']:.0%}); loss"
+        f" {note['loss']:.3f}",
         "  name it in the recipe, deep: {weights: FILE}; a study whose external centre is among"
         " these centres will be refused",
     ]

@@ -39,7 +39,10 @@ class StabilityConfig(StoreConfig):
     )
     form: Form = Field(default="ICC(A,1)", description="ICC(A,1), ICC(C,1) or ICC(1,1).")
     threshold: float = Field(
-        default=0.75, gt=0, lt=1, description="Least lower 95 % bound of a stable feature [1]."
+        default=0.75,
+        gt=0,
+        lt=1,
+        description="A feature is stable if the lower 95 % bound of its ICC is no less [1].",
     )
 
 

@@ -65,7 +65,7 @@ def combat(
 
     Raises:
         StudyError: The covariates cannot be told from the centres, or the shrinking of shifts and
-            spreads does not settle.
+            spreads does not converge.
 
     Source:
         Johnson, Li, Rabinovic 2007, Biostatistics 8:118; as sva 3.46 computes it.
@@ -190,7 +190,7 @@ def _shrunk(
         if change <= SETTLED:
             return new_shift, new_spread
     raise StudyError(
-        f"ComBat did not settle in {ROUNDS} rounds over {len(shift)} features",
+        f"ComBat did not converge in {ROUNDS} rounds over {len(shift)} features",
         hint="look for features of very few values or of huge ones, or set harmonise.method: none",
     )
 

@@ -18,12 +18,13 @@ from radlas.compiled import kernel
 from radlas.errors import StudyError
 
 Floats = NDArray[np.float64]
-SETTLED = 1e-11  # residual of the optimality conditions, in units of C
-CLEAR = 1e-8  # one at which it mostly is clear already which feature leaves
-ROUNDING = 1e-9  # one below which no progress is rounding, in units of C
+# Residuals of the optimality conditions, in units of C:
+SETTLED = 1e-11  # a fit has converged
+CLEAR = 1e-8  # it mostly is clear already which feature leaves
+ROUNDING = 1e-9  # if steps no longer lower it, that is rounding
 EQUAL = 1e-9  # weights that differ by less are equal: of those the last column leaves
 ROUNDS = 200
-STALE = 7  # steps to settle from which a new curvature pays for itself
+STALE = 7  # Newton steps of one fit from which on a new curvature pays for itself
 
 
 def elimination_order(X: Floats, y: Floats, *, C: float, batch: int = 1) -> NDArray[np.int64]:
@@ -42,7 +43,7 @@ def elimination_order(X: Floats, y: Floats, *, C: float, batch: int = 1) -> NDAr
         Column numbers, shape ``(feature,)``.
 
     Raises:
-        StudyError: The model did not settle.
+        StudyError: The model did not converge.
 
     Source:
         Guyon et al. 2002, Mach Learn 46:389; the dual as in Jaakkola & Haussler 1999, AISTATS.
@@ -50,7 +51,7 @@ def elimination_order(X: Floats, y: Floats, *, C: float, batch: int = 1) -> NDAr
     order, settled = _leave(np.array(X.T, order="C"), y, C, batch)
     if not settled:
         raise StudyError(
-            f"RFE, C = {C:g}: {ROUNDS} steps were not enough",
+            f"RFE, C = {C:g}: not converged after {ROUNDS} steps",
             hint="lower `rfe_c`, or look for features with extreme values",
         )
     return order

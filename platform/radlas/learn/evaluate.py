@@ -39,7 +39,7 @@ def evaluate(
         y: Labels 0 or 1 in the order of the rows; so are ``subjects`` and ``centres``.
         subjects: Each once, and none that the model was trained on.
         centres: Needed if the model harmonises.
-        study: How sure the intervals are, and where else predictive values are told.
+        study: Gives ``alpha``, ``seed``, ``prevalences`` and ``decision_range``.
         full: Whether subjects are resampled and curves smoothed: ``full_performance``.
 
     Returns:

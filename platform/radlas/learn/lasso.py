@@ -95,7 +95,7 @@ class L1Logistic(LinearClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         beta, self.n_iter_ = minimise(values, label, self.C, self.max_iter, start)
         if self.n_iter_ >= self.max_iter:
             message = (
-                f"L1 logistic, C = {self.C:g}: not settled after {counted(self.max_iter, 'step')}"
+                f"L1 logistic, C = {self.C:g}: not converged after {counted(self.max_iter, 'step')}"
             )
             warnings.warn(message, ConvergenceWarning, stacklevel=3)
         return beta

@@ -36,10 +36,17 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class PartFit:
-    """What a part brought.
+    """What fitting one part gave; empty where the part does not ask for it.
 
-    Attributes as the part's; ``blocks``: every column's block; ``told``: what
-    ``centre.centres_told`` says, if somebody asked.
+    Attributes:
+        blocks: Every column to its block.
+        oof: Out-of-fold risks, a frame per outer fold, as ``FoldFit.oof``.
+        folds: One row per outer fold, as ``FittedModel.folds``.
+        weights: Feature to coefficient, those not zero, of each outer fold.
+        pipeline: Fitted on all training rows; of the final part only.
+        centres: Each training centre, judged by a model of the others; of the final part only.
+        resampled: As ``stability.resampled_signature`` returns it.
+        told: As ``centre.centres_told`` returns it; of the primary model's final part only.
     """
 
     blocks: dict[str, str]

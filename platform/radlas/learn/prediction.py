@@ -34,8 +34,8 @@ def predictions(
     Returns:
         By case: ``risk threshold call``; ``base`` and ``drivers``, which sum to the logit;
         ``interval resampled otherwise``, as :func:`resampled` tells; ``imputed out_of_range``, as
-        :func:`unusual` does; ``adapted_by``, how many cases of its centre its features were
-        brought to training by.
+        :func:`unusual` does; ``adapted_by``, with how many cases of its centre its features
+        were harmonised.
 
     Raises:
         StudyError: A centre is new to a model that harmonises.
@@ -108,7 +108,7 @@ def drivers(explained: Explanation, case: str) -> list[dict[str, Any]]:
 
 
 def adapted_by(model: FittedModel, centres: pd.Series, case: str) -> int:
-    """How many cases of its centre the case's features were brought to training by."""
+    """With how many cases of its centre the case's features were harmonised."""
     step = model.pipeline.named_steps.get("harmonise")
     if step is None or step.on_unseen != "adapt" or centres[case] in set(step.centres_):
         return 0

@@ -109,7 +109,7 @@ class RankedElimination(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # 
         """Rank columns. ``X`` has shape ``(row, feature)``, standardised; ``y`` is 0 or 1.
 
         Raises:
-            StudyError: The ranking model did not settle.
+            StudyError: The ranking model did not converge.
         """
         values, label = validate_data(self, X, y, dtype=np.float64)
         batch = self.step if self.step >= 1 else max(1, self.step * values.shape[1])

@@ -58,10 +58,11 @@ class Block(Config):
     )
     feature_set: str | None = Field(
         default=None,
-        description="Recipe; if absent the snapshot's, of networks the one that was trained.",
+        description="Feature set by name; if absent the snapshot's only one, of networks the only"
+        " trained one.",
     )
     perturbation: str = Field(
-        default="", description="Take the rows of copies changed so, as `shuffled`."
+        default="", description="Take the rows of the copies of this name, as `shuffled`."
     )
 
     @property
@@ -110,7 +111,7 @@ class Selection(Config):
     rfe_c: float = Field(default=0.1, gt=0, description="C of the ranking's L2 logistic model.")
     lasso: Literal["logistic", "linear"] = Field(
         default="logistic",
-        description="logistic: L1 logistic model; linear: LASSO of 0 and 1, then a logistic model.",
+        description="logistic: L1 logistic model; linear: least-squares LASSO, then logistic.",
     )
     c: tuple[float, ...] = Field(
         default=(0.05, 0.1, 0.2, 0.5), min_length=1, description="Grid of the L1 model's C."

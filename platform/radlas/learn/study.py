@@ -57,13 +57,14 @@ class StudyConfig(Config):
     )
     sensitivity: dict[str, dict[str, Any]] = Field(
         default={},
-        description="Name: keys of this protocol with other values; the primary model again, so.",
+        description="Name to keys of this protocol with other values: the primary model is fitted"
+        " again with them.",
     )
     prevalences: tuple[float, ...] = Field(
-        default=(0.3, 0.5, 0.7), description="Where else PPV and NPV are told [1]."
+        default=(0.3, 0.5, 0.7), description="Prevalences for which PPV and NPV are told too [1]."
     )
     decision_range: tuple[float, float] = Field(
-        default=(0.1, 0.9), description="Risks at which somebody would act: the decision curve [1]."
+        default=(0.1, 0.9), description="Range of the decision curve's threshold probabilities [1]."
     )
     margin: float = Field(
         default=0.1, gt=0, lt=0.5, description="AUC difference within which subgroups are alike."
@@ -75,10 +76,13 @@ class StudyConfig(Config):
         default=False,
         description="Keep cases that lack a whole block, with the training medians in its place.",
     )
-    minimum_per_class: int = Field(default=10, ge=2, description="Below it: not estimable.")
+    minimum_per_class: int = Field(default=10, ge=2, description="With fewer nothing is estimated.")
     seed: int = Field(default=0, ge=0, description="Of folds, resampling and shuffles.")
     alpha: float = Field(
-        default=0.05, ge=0.05, le=0.05, description="Pages say 95 %: no other level is shown [1]."
+        default=0.05,
+        ge=0.05,
+        le=0.05,
+        description="One minus the intervals' level; pages say 95 %.",
     )
 
     @field_validator("name")

@@ -27,7 +27,9 @@ def check_evidence(evidence: Mapping[str, Any]) -> Evidence:
     absent = sorted(Evidence.__required_keys__ - evidence.keys())
     if absent:
         raise StudyError(
-            f"the evidence lacks {', '.join(absent)}", "report", "a section that is None is said"
+            f"the evidence lacks {', '.join(absent)}",
+            "report",
+            "a section without results is None: the page then says why",
         )
     checked = cast(Evidence, evidence)
     _check_flow(checked["flow"])

@@ -24,8 +24,8 @@ def pipeline_words(study: Mapping[str, Any]) -> str:
         *_harmonised(study.get("harmonise", {})),
         "missing values replaced by the training median",
         "z-scores",
-        f"of columns with |Spearman| from {selection['correlation']:g} on the first kept, blocks as"
-        " declared, then by name",
+        f"of columns whose |Spearman| is {selection['correlation']:g} or more only the first kept:"
+        " blocks as declared, then by name",
         f"recursive elimination by an L2 logistic model (C = {selection['rfe_c']:g}) to k columns",
         _last(selection),
     ]
@@ -37,7 +37,7 @@ def pipeline_words(study: Mapping[str, Any]) -> str:
     return (
         "Fitted anew in every fold, in this order: "
         + "; ".join(steps)
-        + f". k and C by the mean AUC of {splits.get('inner_folds')} inner folds: {rule}."
+        + f". k and C chosen by the mean AUC of {splits.get('inner_folds')} inner folds: {rule}."
         f" Out-of-fold risks of {splits.get('folds')} outer folds of patients, stratified by class"
         f" and centre, {_repeats(splits.get('repeats', 1))}."
     )
@@ -49,7 +49,7 @@ def _harmonised(policy: Mapping[str, Any]) -> list[str]:
 
 
 def _last(selection: Mapping[str, Any]) -> str:
-    first = "an L1 logistic model" if selection["lasso"] == "logistic" else "a LASSO of 0 and 1"
+    first = "an L1 logistic model" if selection["lasso"] == "logistic" else "a least-squares LASSO"
     if selection.get("refit") is None:
         return first
     return f"{first}, and an L2 logistic model (C = {selection['refit']:g}) of what it chose"

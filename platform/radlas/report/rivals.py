@@ -55,8 +55,9 @@ def _training_control(row: Control) -> str:
     if name == "permuted" and beats_chance:
         return (
             "On permuted labels the pipeline reaches an out-of-fold AUC of"
-            f" {fmt.estimate(training)}. About one draw of chance in forty does; else something"
-            " leaks. Until it is known which, no number here can be believed."
+            f" {fmt.estimate(training)}. By chance about one permutation in forty does this;"
+            " otherwise information leaks into training. Until it is known which, no number on this"
+            " page can be trusted."
         )
     if name == "centre" and beats_chance:
         return (
@@ -81,11 +82,12 @@ def _rival(row: Control, reached: Interval) -> str:
         beside = f", no less than the primary model's {fmt.fixed(reached['estimate'])}"
     elif gap and gap["low"] is not None:
         beaten = gap["low"] > 0
-        beside = f", and the difference to the primary model may be none ({fmt.bounds(gap)})"
+        beside = f", and the interval of the difference includes 0 ({fmt.bounds(gap)})"
     else:
         beaten = reached["low"] is None or area < reached["low"]
         beside = ", inside the interval of the primary model"
-    return "" if beaten else f"{told}{beside}: that the primary model adds something was not shown."
+    unshown = "it was not shown that the primary model adds anything"
+    return "" if beaten else f"{told}{beside}: {unshown}."
 
 
 def otherwise(evidence: Evidence, external: External) -> list[str]:

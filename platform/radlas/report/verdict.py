@@ -136,9 +136,9 @@ def _adapted(evidence: Evidence, external: External) -> str:
     if policy.get("method", "none") == "none" or policy.get("on_unseen") != "adapt":
         return ""
     return (
-        f"The images of all {counted(external['n'], 'external patient')}, without their labels, set"
-        " how each was brought to the training centres: these numbers hold where as many come at"
-        " once, not for one who comes alone."
+        "External features were harmonised to the training centres by the images, without labels,"
+        f" of all {counted(external['n'], 'external patient')}: these numbers hold where as many"
+        " come together, not for one who comes alone."
     )
 
 

@@ -80,7 +80,7 @@ def test_a_second_cluster_on_this_machine_is_in_nobodys_way(dask_engine):
 
 
 def test_a_run_without_workers_says_once_what_it_waits_for_and_when_it_is_over(capsys, monkeypatch):
-    monkeypatch.setattr(dask, "_LOOK", 0.01)
+    monkeypatch.setattr(dask, "_WATCH_INTERVAL", 0.01)
     there = iter([{"a": 1}, {}, {}, {}, {"b": 1}, {"b": 1}])
     seen = threading.Event()
 
@@ -120,7 +120,7 @@ def test_a_process_whose_device_failed_is_replaced_and_its_task_tried_again(dask
 
 def test_a_process_that_nobody_asks_ends(monkeypatch):
     """It may hold a GPU's memory, and its run may have been killed."""
-    monkeypatch.setattr(isolate, "_IDLE", 0.1)
+    monkeypatch.setattr(isolate, "_IDLE_TIMEOUT", 0.1)
     ours, theirs = multiprocessing.Pipe()
     ours.send_bytes(seal(poison.work, 4))
     isolate._answer_all(theirs)  # answers, and returns
@@ -284,7 +284,7 @@ def test_an_engine_outside_of_a_scripts_guard_ends_it_with_the_remedy(tmp_path):
     """Each child runs into it; none starts workers of its own, and nobody waits for them."""
     code, _, told = run_program("script", "poison.work if '__main__' else 0", tmp_path)
     assert code == 1
-    assert "a worker that starts ran into the script's engine" in told
+    assert "a process that starts as a worker ran the script again" in told
     assert told.splitlines()[-2].endswith("a worker's process did not start (exit code 1)")
     assert "__name__" in told.splitlines()[-1]
 
@@ -431,7 +431,7 @@ def test_nothing_is_started_for_no_tasks():
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
-    monkeypatch.setattr("radlas.engine.dask._ANSWER", 1)
+    monkeypatch.setattr("radlas.engine.dask._CONNECT_TIMEOUT", 1)
     engine = DaskEngine("tcp://127.0.0.1:1")
     with pytest.raises(ConfigError, match="no Dask scheduler answers"):
         list(engine.map(poison.work, [1]))

@@ -110,7 +110,7 @@ def test_a_lone_centre_keeps_its_mean_whole_numbers_or_not(seed):
 
 def test_what_does_not_settle_is_told_instead_of_tried_for_ever(monkeypatch):
     monkeypatch.setattr("radlas.learn.combat.ROUNDS", 1)
-    with pytest.raises(StudyError, match="did not settle in 1 rounds over 6 features"):
+    with pytest.raises(StudyError, match="did not converge in 1 rounds over 6 features"):
         combat(toy(), CENTRES)
 
 

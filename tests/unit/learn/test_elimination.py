@@ -103,5 +103,5 @@ def test_separable_classes_and_a_weak_penalty_still_settle():
 def test_what_does_not_settle_is_said(monkeypatch):
     X, y = cohort(20, 5, seed=3)
     monkeypatch.setattr(elimination, "_leave", lambda *_: (np.arange(5), False))
-    with pytest.raises(StudyError, match=r"RFE, C = 0\.1: 200 steps were not enough"):
+    with pytest.raises(StudyError, match=r"RFE, C = 0\.1: not converged after 200 steps"):
         elimination_order(X, y, C=0.1)

@@ -122,7 +122,7 @@ def test_separable_rows_have_a_finite_solution():
 
 def test_too_few_steps_are_told():
     rng = np.random.default_rng(0)
-    with pytest.warns(ConvergenceWarning, match="not settled after 1 step"):
+    with pytest.warns(ConvergenceWarning, match="not converged after 1 step"):
         L1Logistic(1.0, max_iter=1).fit(rng.normal(size=(30, 5)), np.arange(30) % 2)
 
 

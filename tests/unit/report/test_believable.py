@@ -198,7 +198,7 @@ def test_nothing_is_warned_of_where_controls_end_at_chance(believable):
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (control("permuted", 0.8), "else something leaks. Until it is known which, no number here"),
+        (control("permuted", 0.8), "otherwise information leaks into training. Until it is known"),
         (control("centre", 0.7), "what the model learned may be the centre"),
         (control("volume", 0.99, 0.005), "The tumour's volume alone reaches an external AUC"),
     ],
@@ -399,7 +399,7 @@ def test_a_patient_beyond_training_is_called_an_extrapolation(patient):
     page = render_patient(patient)
     assert ("the risk is an extrapolation" in page) == (moved[0] / sum(moved) > 0.5)
     assert "1 of 5<small>of the signature" in page
-    assert "30 of 200 resampled models call it otherwise" in page
+    assert "30 of 200 resampled models put it into the other class" in page
 
 
 def test_few_resampled_models_are_no_95_percent(patient):

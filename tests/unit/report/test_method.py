@@ -20,7 +20,7 @@ STEPS = {
     "harmonise": "harmonised by combat",
     "impute": "training median",
     "scale": "z-scores",
-    "decorrelate": "from 0.8 on",
+    "decorrelate": "is 0.8 or more",
     "eliminate": "C = 0.1",
     "lasso": "L1 logistic",
 }
@@ -54,7 +54,7 @@ def test_the_method_tells_the_steps_of_the_pipeline_in_their_order():
 
 def test_the_method_tells_the_settings_that_change_the_last_step():
     words = pipeline_words(protocol(lasso="linear", refit=2.0, one_standard_error=False))
-    assert "a LASSO of 0 and 1, and an L2 logistic model (C = 2) of what it chose" in words
+    assert "a least-squares LASSO, and an L2 logistic model (C = 2) of what it chose" in words
     assert "the best" in words.split("inner folds:")[1]
     assert pipeline_words({"selection": {}}) == ""
 

@@ -103,12 +103,12 @@ def test_a_second_look_at_the_external_centre_is_warned_of(evidence: dict[str, A
 def test_that_external_images_took_part_in_harmonising_is_warned_of(
     evidence: dict[str, Any], policy: dict[str, str], told: bool
 ):
-    """Who comes alone has no centre's distribution to be brought to training by."""
+    """Who comes alone has no centre whose distribution could be harmonised."""
     evidence["study"]["harmonise"] = policy
     evidence["models"]["DLR"]["external"]["n"] = 24
     found = [one for one in verdict.warnings(evidence) if "not for one who comes alone" in one]
     assert len(found) == told
-    assert all("images of all 24 external patients" in one for one in found)
+    assert all("of all 24 external patients" in one for one in found)
     for model in evidence["models"].values():
         model["external"] = None
     assert not any("comes alone" in one for one in verdict.warnings(evidence))

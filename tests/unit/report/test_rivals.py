@@ -60,7 +60,7 @@ def test_the_difference_on_the_same_patients_decides_whether_a_control_is_beaten
     for area in (0.65, 0.75):
         gap = {"estimate": 0.8 - area, "low": low, "high": 0.4}
         found = said(beside(brief, control("volume", area, difference=gap)))
-        assert ("adds something was not shown" not in found) == shown
+        assert ("not shown that the primary model adds anything" not in found) == shown
 
 
 def test_training_is_warned_of_before_anything_was_validated(brief):
@@ -71,7 +71,7 @@ def test_training_is_warned_of_before_anything_was_validated(brief):
     leaking = control("permuted", 0.8, training=interval(0.8, 0.1), external=None)
     found = said(beside(brief, leaking))
     assert "There is no external validation" in found
-    assert "no number here can be believed" in found
+    assert "no number on this page can be trusted" in found
 
 
 def test_a_model_of_no_feature_is_told_so_in_the_verdict(brief):

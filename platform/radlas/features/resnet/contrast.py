@@ -255,7 +255,7 @@ def _projection(seed: int) -> nn.Sequential:
 def _check_loss(loss: float, step: int) -> None:
     if not math.isfinite(loss):
         raise ConfigError(
-            f"the loss of step {step} is no number, and no step mends that",
+            f"the loss of step {step} is NaN or infinite, and no later step mends that",
             hint="a smaller `learning_rate`",
         )
 

@@ -37,11 +37,11 @@ from radlas.roi.facts import bounding_box
 if TYPE_CHECKING:
     from radlas.features.resnet.cam import Cam
 
-Size = Annotated[int, Field(ge=16)]  # below, layer4 has no cell left
+Size = Annotated[int, Field(ge=16)]  # voxels of a cell of layer4, where it is largest
 Sizes = tuple[Size, Size, Size]
 Edges = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 Region = Literal["whole", "roi_box", "ring_box"]
-_SMALLER = "a smaller `size` in the recipe and features of it, or CUDA_VISIBLE_DEVICES="
+_SMALLER = "a smaller `size` in the recipe, extracted anew, or CUDA_VISIBLE_DEVICES= (empty)"
 
 
 def _is_none(name: str) -> bool:
@@ -62,11 +62,12 @@ class DeepSettings(Config):
     regions: tuple[Region, ...] = Field(
         default=("whole",),
         min_length=1,
-        description="The body, the tumour's box, the box of the tumour and what is around it.",
+        description="whole: the body; roi_box: the tumour's box; ring_box: that box and `ring_mm`"
+        " around it.",
     )
     axes: Axes = Field(
         default="patient",
-        description="Array axes run to the head, back and left; or stay as they were acquired.",
+        description="patient: array axes run to the head, back and left; acquisition: they stay.",
     )
     size: Sizes = Field(
         default=(48, 224, 224), description="Voxels of the body's grid along (z, y, x)."
@@ -149,7 +150,7 @@ class DeepExtractor:
 
     @property
     def banner(self) -> str:
-        """What every report must say about the weights; empty if they come from a file."""
+        """What every report must say about the weights; empty if they were trained."""
         if self._note.get("untrained"):
             what = "pre-training taught the network next to nothing beyond random weights"
         elif not self.weights_digest:

@@ -20,7 +20,7 @@ from radlas.roi.facts import Box, bounding_box
 Sizes = tuple[int, int, int]
 Edges = tuple[float, float, float]
 Axes = Literal["patient", "acquisition"]
-#: Raised when values change though settings stay. 2: our own interpolation; 3: margins are no air,
+#: Goes up when values change though settings stay. 2: our own interpolation; 3: margins are no air,
 #: boxes have as many voxels whatever files round.
 METHODS = "3"
 EDGE = 1e-6  # voxel; a sample on the image's edge is inside, however it was rounded

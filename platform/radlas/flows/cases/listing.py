@@ -72,7 +72,7 @@ def _under_two_names(subjects: str, how: str) -> str:
 
 
 def _without_exam(records: str, subjects: str) -> str:
-    what = f"the record of {records} is given to no exam, and {subjects} has one"
+    what = f"no exam belongs to the clinical record of {records}, but {subjects} has one"
     return f"  !! {what}: they {_SPELT_ALIKE}; spell both as the images do"
 
 

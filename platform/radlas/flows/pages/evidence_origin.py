@@ -82,7 +82,7 @@ def _weights(store: Store, feature_sets: Sequence[str]) -> str:
                 f" {counted(len(note['subjects']), 'subject')} of"
                 f" {', '.join(note['centres'])}, no labels, {counted(note['steps'], 'step')},"
                 f" {'which taught it next to nothing, ' if note.get('untrained') else ''}"
-                f"a crop found its like in {note['found']:.0%} of cases (by chance"
+                f"two crops of one patient were matched in {note['found']:.0%} of tries (by chance"
                 f" {note['chance']:.0%}); SHA-256 {digest}"
             )
         else:
@@ -122,14 +122,16 @@ def limits(
     said += [f"{line[0].upper()}{line[1:]}." for line in told]
     if study.stability.mask:
         said.append(
-            "The mask of stable features was made of all training patients, without their labels:"
-            " out-of-fold figures are of features that these patients helped to choose."
+            "The mask of stable features was made from all training patients, without labels: the"
+            " held-out patients of each fold helped to choose the features, so out-of-fold figures"
+            " may be optimistic."
         )
     if looks > 1:
         said.append(f"The external centre was looked at {looks} times; it is no longer untouched.")
     if trained_on:
         said.append(
-            f"Patients of the external centre were trained on by {', '.join(trained_on)}: how"
-            " models do on them could be known before this validation, and no look counts that."
+            f"Patients of the external centre were training patients of {', '.join(trained_on)}:"
+            " how models perform on them could be known before this validation, and the number of"
+            " looks does not count that."
         )
     return said

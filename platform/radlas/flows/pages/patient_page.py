@@ -28,7 +28,7 @@ from radlas.store.layout import Store
 _CENTRE = {
     "error": "The model does not harmonise centres it was not fitted on.",
     "raw": "Its features were taken as they are.",
-    "adapt": "Its features were brought to those of training by its own cases, without labels.",
+    "adapt": "Its features were harmonised with training by its own cases, without labels.",
 }
 
 
@@ -90,7 +90,7 @@ def write_page(asked: Asked, row: dict[str, Any], out: Path) -> Path:
 
 
 def _centre_note(study: StudyConfig, row: dict[str, Any]) -> str:
-    by = f" There were {row['adapted_by']}." if row["adapted_by"] else ""
+    by = f" Cases used: {row['adapted_by']}." if row["adapted_by"] else ""
     return _CENTRE[study.harmonise.on_unseen] + by
 
 

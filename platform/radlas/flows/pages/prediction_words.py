@@ -44,15 +44,16 @@ def _remarks(row: Mapping[str, Any]) -> Iterator[str]:
 
 def _doubts(row: Mapping[str, Any]) -> Iterator[str]:
     if row["interval"] and not row["interval"][0] <= row["risk"] <= row["interval"][1]:
-        yield "its risk lies outside what resampled models give"
+        yield "its risk lies outside the interval of the resampled models"
     if row["otherwise"]:
-        yield f"{row['otherwise']} of {row['resampled']} resampled models call it otherwise"
+        models = f"{row['otherwise']} of {row['resampled']} resampled models"
+        yield f"{models} put it into the other class"
     if row["trained_on"]:
         yield _own(row)
     if row["adapted_by"]:
         by = counted(row["adapted_by"], "case")
         yield (
-            f"brought to training by the {by} of its centre described now: with others its risk"
+            f"harmonised with the {by} of its centre that have features now: with others its risk"
             " would differ"
         )
     if not row["known_centre"]:
@@ -62,7 +63,7 @@ def _doubts(row: Mapping[str, Any]) -> Iterator[str]:
 def _own(row: Mapping[str, Any]) -> str:
     """What a patient of the training is told; no risk if that was by another exam."""
     if row["trained_as"] is None:
-        return "another exam of this patient was trained on: its risk is no new patient's"
+        return "another exam of this patient was trained on: this is not a new patient's risk"
     which = "case" if row["trained_as"] == row["case_id"] else "image"
     name = "" if which == "case" else f", as case {row['trained_as'][:8]}"
     risk = f"models that had not seen it gave {fixed(row['out_of_fold'])}"

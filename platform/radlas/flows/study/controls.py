@@ -25,7 +25,7 @@ MEANING: dict[str, str] = {
     "centre": "the centre alone: what confounding by centre is worth",
     "random_weights": "the primary model on a network that was never trained",
     "permuted": "the primary model on permuted labels: it must end at chance",
-    "shuffled": "the primary model on ROIs whose voxels were shuffled: texture without texture",
+    "shuffled": "the primary model on ROIs whose voxels were shuffled: size and brightness alone",
     UNHARMONISED: "the primary model without harmonising: what harmonising changes",
 }
 

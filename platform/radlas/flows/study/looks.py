@@ -94,8 +94,8 @@ def seen_lines(centre: str, versions: list[str]) -> list[str]:
     if not versions:
         return []
     return [
-        f"  !! patients of {centre} were trained on by {', '.join(versions)}: whoever saw that knew"
-        " how models do on them, and no look counts it"
+        f"  !! patients of {centre} were training patients of {', '.join(versions)}: how models"
+        " perform on them may be known, and the number of looks does not count that"
     ]
 
 

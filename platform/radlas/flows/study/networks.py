@@ -60,7 +60,7 @@ def unsaid(store: Store, recipe: Mapping[str, Any]) -> list[str]:
     told = []
     if "subjects" in note and "subjects" not in said:
         told.append(
-            f"  !! this store knows these weights, their file says nothing: pre-trained on images"
+            f"  !! the file of the weights does not say so, but this store does: trained on images"
             f" of {counted(len(note['subjects']), 'subject')} of"
             f" {', '.join(note.get('centres', ()))}"
         )
@@ -123,7 +123,7 @@ def check_pretraining(
         return []
     return [
         f"  the network was trained, without labels, on images of {seen['subject_id'].nunique()} of"
-        " the training subjects: out-of-fold figures of deep features may flatter them"
+        " the training subjects: out-of-fold figures of deep features may be optimistic"
     ]
 
 

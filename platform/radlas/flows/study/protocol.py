@@ -84,8 +84,8 @@ def support_lines(support: Json) -> list[str]:
         seen = half["detectable"]  # no two AUCs are farther apart than this one is from 0
         below = "any difference" if seen > area["auc"] else f"a difference below {seen:.2f}"
         lines.append(
-            f"  external: {counted(external['n'], 'subject')} would tell an AUC of"
-            f" {area['auc']:g} to within {area['half_width']:.2f}; of two equal subgroups"
+            f"  external: with {counted(external['n'], 'subject')} the 95 % interval of an AUC of"
+            f" {area['auc']:g} is about ±{area['half_width']:.2f}; between two equal subgroups"
             f" {below} would be missed more often than once in five"
         )
     return lines

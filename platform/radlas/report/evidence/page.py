@@ -40,7 +40,7 @@ from radlas.report.evidence.validation import (
 
 
 class SignatureRow(TypedDict):
-    """One selected feature; ``coefficient`` per training SD, ``frequency`` over resamples."""
+    """One selected feature; ``coefficient`` per training SD, ``frequency`` over the outer folds."""
 
     feature: str
     block: str

@@ -9,7 +9,10 @@ NOT_IMPUTED, WITHIN = "no value imputed", "no value beyond training"  # choices 
 
 
 class Interval(TypedDict):
-    """An estimate with its 95 % confidence interval; all three ``None`` if not estimable."""
+    """An estimate with its 95 % interval.
+
+    ``low`` and ``high`` are ``None`` if there is none, all three if nothing can be estimated.
+    """
 
     estimate: float | None
     low: float | None

@@ -34,7 +34,7 @@ def blocks(shap: Shap) -> Panel:
             axes.text(one["share"] + 0.01, y, f"{100 * one['share']:.0f} %", va="center")
         axes.set_yticks(range(len(shares)), [fmt.shorten(one["block"], 30) for one in shares])
         axes.set(xlim=(0, 1.08), ylim=(len(shares) - 0.5, -0.5))
-        axes.set(xlabel="share of the blocks' summed movement [1]")
+        axes.set(xlabel="share of the sum of mean |SHAP| of the blocks [1]")
         axes.tick_params(axis="y", length=0)
 
     rows = tuple((one["block"], fmt.fixed(one["share"])) for one in shares)
@@ -43,8 +43,8 @@ def blocks(shap: Shap) -> Panel:
         "shap-blocks",
         "Share of each block",
         base.svg("shap-blocks", (7.4, 0.75 + 0.36 * len(shares)), paint, f"Shares: {words}."),
-        "How far each block moves the score: contributions are summed inside a block first, so what"
-        " its features undo of each other does not count. The shares sum to 1.",
+        "How far each block moves the score: contributions are summed inside a block first, so"
+        " those that cancel each other there do not count. The shares sum to 1.",
         ("Block", "Share [1]"),
         rows,
         "shap.blocks",
