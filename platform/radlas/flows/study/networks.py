@@ -60,7 +60,7 @@ def unsaid(store: Store, recipe: Mapping[str, Any]) -> list[str]:
     told = []
     if "subjects" in note and "subjects" not in said:
         told.append(
-            f"  !! the file of the weights does not say so, but this store does: trained on images"
+            f"  !! the file of the weights does not say so, but this store does: pre-trained on images"
             f" of {counted(len(note['subjects']), 'subject')} of"
             f" {', '.join(note.get('centres', ()))}"
         )
