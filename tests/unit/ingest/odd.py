@@ -16,8 +16,11 @@ from typing import Any
 import numpy as np
 import pydicom
 import SimpleITK
+from pydicom.charset import default_encoding
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.filewriter import dcmwrite
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import dcmwrite, write_sequence
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     ExplicitVRBigEndian,
@@ -128,6 +131,15 @@ def fresh(dataset: Dataset, **tags: Any) -> Dataset:
     for keyword, value in tags.items():
         setattr(copy, keyword, value)
     return copy
+
+
+def as_unknown(dataset: Dataset, keyword: str) -> None:
+    """Store a sequence as an archive does that does not know it: UN, its items in implicit VR."""
+    held = DicomBytesIO()
+    held.is_little_endian = held.is_implicit_VR = True
+    write_sequence(held, dataset[keyword], [default_encoding])
+    assert held.tell() > 0xFFFF, "shorter ones are read by pydicom alone"
+    dataset[keyword] = DataElement(dataset[keyword].tag, "UN", held.getvalue())
 
 
 def for_all(**tags: Any) -> Change:

@@ -13,7 +13,19 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedMRImageStorage, RLELossless, generate_uid
 
-from ..odd import EXACT, Change, Drawn, fresh, move, name, odd, odd_folder, save, sound
+from ..odd import (
+    EXACT,
+    Change,
+    Drawn,
+    as_unknown,
+    fresh,
+    move,
+    name,
+    odd,
+    odd_folder,
+    save,
+    sound,
+)
 from .corpus import Series
 
 _TOLD_BY_GROUPS = (
@@ -193,6 +205,17 @@ def whole_file_of_two_in_one_series(series: Drawn) -> None:
     refer(series.structures, {str(one.SOPInstanceUID): str(uid) for one in first})
     again = [fresh(one, PixelData=bytes(len(one.PixelData))) for one in first]
     series.datasets[:] = [enhanced_of(first), enhanced_of(again)]
+
+
+@odd(EXACT, references="series")
+def groups_of_a_type_that_an_archive_did_not_know(series: Series) -> None:
+    """What a vendor adds to each frame makes them longer than pydicom looks into."""
+    made = enhanced_of(series.datasets)
+    for groups in made.PerFrameFunctionalGroupsSequence:
+        groups.add_new((0x0021, 0x0010), "LO", "ACME")
+        groups.add_new((0x0021, 0x1001), "OB", bytes(12_000))
+    as_unknown(made, "PerFrameFunctionalGroupsSequence")
+    series.datasets[:] = [made]
 
 
 odd(EXACT)(name("concatenation", parted(3, 3)))

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import generate_uid
 
-from ..odd import EXACT, ODD, Odd, itk_encoded, odd_folder, save, sound
+from ..odd import EXACT, ODD, Odd, as_unknown, itk_encoded, odd_folder, save, sound
 from .corpus import (
     CENTRE,
     RADII,
@@ -194,6 +194,14 @@ def roi_in_two_items(series: Series) -> Dataset:
     second.ReferencedROINumber = first.ReferencedROINumber
     second.ContourSequence = [first.ContourSequence.pop()]
     made.ROIContourSequence.append(second)
+    return made
+
+
+@drawn(EXACT)
+def contours_of_a_type_that_an_archive_did_not_know(series: Series) -> Dataset:
+    shape = [ellipse(series.geometry, z, centre=CENTRE, radii=RADII, points=2_000) for z in (2, 3)]
+    made = make_rtstruct(series, {"GTV_Mass": shape})
+    as_unknown(made, "ROIContourSequence")
     return made
 
 
