@@ -66,10 +66,23 @@ def plan_stack(headers: SliceHeaders) -> tuple[Geometry, list[int]]:
     grid(headers.positions[0], 1.0)  # axes and pixels first: with them wrong, no distance counts
     order = [int(index) for index in np.argsort(headers.positions @ normal, kind="stable")]
     positions = headers.positions[order]
+    _check_one_stack(positions, positions @ normal, min(between_rows, between_columns))
     step = slice_spacing(positions @ normal)
     geometry = grid(positions[0], step)
     _check_straight(geometry, positions)
     return geometry, order
+
+
+def _check_one_stack(
+    positions: NDArray[np.float64], places: NDArray[np.float64], pixel: float
+) -> None:
+    """Refuse stacks beside one another, as of two stations of the table: nothing is there twice."""
+    level = np.diff(places) <= _SAME_PLACE
+    aside = float(np.linalg.norm(np.diff(positions, axis=0)[level], axis=1).max(initial=0))
+    if aside > pixel:
+        what = f"slices of one depth lie {aside:.1f} mm beside one another: of several stacks"
+        hint = "export each stack, or station, as a series of its own"
+        raise data_error("mixed_slices", what, hint=hint)
 
 
 def slice_spacing(places: NDArray[np.float64]) -> float:

@@ -143,6 +143,22 @@ def test_a_faulty_series_is_refused_under_its_reason(
     assert str(tmp_path) not in str(caught.value)
 
 
+def test_two_stations_in_one_series_are_not_told_as_slices_sent_twice(tmp_path):
+    """Each of the slices lies at a place of its own: there is no echo or phase to look for."""
+    series = make_series()
+    again = deepcopy(series.datasets)
+    for dataset in again:
+        dataset.SOPInstanceUID = generate_uid()
+        x, y, z = dataset.ImagePositionPatient
+        dataset.ImagePositionPatient = [x, y + 250.0, z]
+    series.datasets += again
+    with pytest.raises(DataError) as caught:
+        read_back(series, tmp_path)
+    assert caught.value.reason == "mixed_slices"
+    assert "250.0 mm beside one another" in caught.value.what
+    assert "station" in caught.value.hint
+
+
 def test_a_file_cut_inside_its_pixels_is_named_truncated(tmp_path):
     make_series().write(tmp_path)
     cut = tmp_path / "IM0003"
