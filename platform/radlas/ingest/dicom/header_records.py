@@ -156,7 +156,7 @@ class MaskFile:
         listed: Image instances that it names, by the series it names them under.
         drawn: Image instances that single contours or segments name.
         drawn_by: The same and their frames, by the name of the ROI; of RTSTRUCT only.
-        frames: Frames that single contours or segments name, as ``frame_names`` of an image.
+        frames: Frames of images that it names anywhere, as ``frame_names`` of an image.
         names: Drawn names in it.
     """
 

@@ -66,7 +66,9 @@ def mask_file(ref: FileRef, size: int, stream: BinaryIO, head: Elements) -> Mask
         listed=_listed(header),
         drawn=frozenset(one for path in _DRAWN for one in _named(_items([header], *path))),
         drawn_by=_drawn_by(header),
-        frames=frozenset(one for path in _DRAWN for one in _framed(_items([header], *path))),
+        frames=frozenset(
+            one for path in (*_LISTED, *_DRAWN) for one in _framed(_items([header], *path))
+        ),
         names=_drawn_names(header),
     )
 

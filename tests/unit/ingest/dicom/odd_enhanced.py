@@ -301,7 +301,7 @@ odd("contour_conflict", references="images")(
 
 
 def two_echoes_in_one_file(*, told: bool) -> Callable[[Drawn], None]:
-    """Frames of two echoes in turn; the contours name the file, and of it their frames or none."""
+    """Frames of two echoes in turn; the mask names the file, and of it its frames or none."""
 
     def change(series: Drawn) -> None:
         first = list(series.datasets)
@@ -311,10 +311,11 @@ def two_echoes_in_one_file(*, told: bool) -> Callable[[Drawn], None]:
         for index, groups in enumerate(made.PerFrameFunctionalGroupsSequence):
             groups.MREchoSequence = item(EffectiveEchoTime=30.0 + 60 * (index % 2))
         frames = {str(one.SOPInstanceUID): 2 * index + 2 for index, one in enumerate(first)}
-        for contour in series.structures.ROIContourSequence[0].ContourSequence:
-            (image,) = contour.ContourImageSequence
-            if told:
-                image.ReferencedFrameNumber = frames[str(image.ReferencedSOPInstanceUID)]
+        named = [
+            one for one in series.structures.iterall() if one.keyword == "ContourImageSequence"
+        ]
+        for image in (image for element in named * told for image in element.value):
+            image.ReferencedFrameNumber = frames[str(image.ReferencedSOPInstanceUID)]
         refer(series.structures, dict.fromkeys(frames, str(made.SOPInstanceUID)))
         series.datasets[:] = [made]
 
@@ -322,6 +323,9 @@ def two_echoes_in_one_file(*, told: bool) -> Callable[[Drawn], None]:
 
 
 odd(EXACT, references="images")(name("two_echoes_in_one_file", two_echoes_in_one_file(told=True)))
+odd(EXACT)(
+    name("two_echoes_in_one_file_and_a_mask_that_lists_frames", two_echoes_in_one_file(told=True))
+)
 odd("ambiguous_series", references="images")(
     name("two_echoes_in_one_file_and_a_mask_for_either", two_echoes_in_one_file(told=False))
 )
