@@ -348,6 +348,16 @@ def test_sensitivity_is_shown_with_what_could_not_be_fitted(believable):
     assert [row.split(",")[1] for row in rows[1:]] == ["no ring", "no value imputed"]
 
 
+def test_a_variant_that_was_fitted_is_not_said_to_be_none_where_it_cannot_be_judged(believable):
+    found = believable["sensitivity"]
+    found["variants"][0]["auc"] = None
+    found["missing"][found["variants"][0]["name"]] = "20 rows of the new centre"
+    page = render(believable)
+    assert "no ring could not be judged on the external centre: 20 rows of the new centre." in page
+    assert "no ring could not be fitted" not in page
+    assert "one centre could not be fitted" in page
+
+
 def test_a_result_that_hangs_on_one_choice_is_warned_of(believable):
     assert not any("hangs on one choice" in said for said in verdict.warnings(believable))
     low = believable["models"][believable["primary"]]["external"]["auc"]["low"]

@@ -244,7 +244,10 @@ class FewerPatients(TypedDict):
 
 
 class Sensitivity(TypedDict):
-    """Whether the result hangs on one choice; ``missing`` tells why a variant was not fitted."""
+    """Whether the result hangs on one choice.
+
+    ``missing`` tells why a variant was not fitted; of one among the variants, why not judged.
+    """
 
     variants: list[Variant]
     patients: list[FewerPatients]
