@@ -61,7 +61,8 @@ EACH = 24
 def store(tmp_path_factory):
     """Three centres of like patients; scanners shift and stretch every feature. No images.
 
-    Two more readers drew the tumour: they agree on all features but one.
+    Two more readers drew the tumour: they agree on all features but one. By the first of them a
+    tumour of centre c has no volume.
     """
     store = init_store(tmp_path_factory.mktemp("brought") / "store")
     chance, now = np.random.default_rng(0), {"run_id": "r", "recorded_at": datetime.now(UTC)}
@@ -81,6 +82,8 @@ def store(tmp_path_factory):
                 read = values + (name != "p-1") * chance.normal(0, READERS * times)
                 row = {"feature_set": name, "roi": "tumour", "image_type": "original", "reason": ""}
                 told = dict(zip(FEATURES, read, strict=True))
+                if (name, centre, number) == ("r-1", "c", 0):
+                    told["shape_MeshVolume"] = None
                 rows.append({**case, **row, "input_digest": "x", **told})
     for name in ("p-1", "r-1", "r-2"):
         save_recipe(store, name, {"table": "radiomics", "versions": {}, "settings": {}})
@@ -172,6 +175,28 @@ def test_what_one_variant_lacks_outside_takes_no_validation_away(brought, store)
     assert "  intratumoral: AUC " in said
     assert "  mixed: AUC " in said
     assert f"  variant-as_it_comes: AUC {variant['auc']['estimate']:.3f} (" in said
+
+
+def test_a_control_that_one_patient_takes_away_outside_is_told_with_the_reason(store, study):
+    """What a model must beat may not vanish because of one value that is not there."""
+    lone = study.with_name("lone.yaml")
+    text = STUDY.partition("sensitivity:")[0].replace("bootstraps: 5", "bootstraps: 0")
+    text = text.replace("name: brought", "name: lone").replace("p-1", "r-1")
+    lone.write_text(text.replace("[clinical, centre]", "[volume, centre]"))
+    at = ("--store", store.place)
+    assert radlas("train", lone, "--snapshot", "first", *at).code == 0
+    why = f"1 of {EACH} cases have no value of block control-volume-tumour: 1 of centre c"
+    assert f"  control-volume: {why}\n" in radlas("validate", "lone", *at).out
+    assert radlas("report", "lone", *at).code == 0
+    made = Path(str(store.place)) / "models" / "lone" / "1"
+    results = json.loads((made / "results.json").read_text())
+    rows = {row["control"]: row for row in results["honesty"]["rows"]}
+    assert (rows["volume"]["external"], rows["volume"]["note"]) == (None, why)
+    assert results["scored"] == 3, "two models, and the one without harmonising"
+    assert f"not judged<small>{why}</small>" in (made / "report.html").read_text()
+    drawn = (made / "figures" / "controls.csv").read_text().splitlines()
+    outside = {row.partition(",")[0]: row.rpartition(",")[2] for row in drawn}
+    assert (outside["centre"], outside["volume"]) == ("no meaning there", "not judged")
 
 
 def test_what_stands_beside_a_model_is_told_with_as_many_features_as_it_has(brought):

@@ -231,9 +231,9 @@ def _shap(explained: dict[str, Any], validated: Document | None) -> dict[str, An
 
 def _scored(validated: dict[str, Any]) -> int:
     """How many models this look has seen; one that could not be judged has seen nothing."""
-    made = validated["sensitivity"]["variants"].values()
-    return sum(len(validated[key]) for key in ("models", "controls")) + sum(
-        "missing" not in one for one in made
+    beside = (validated["controls"], validated["sensitivity"]["variants"])
+    return len(validated["models"]) + sum(
+        "missing" not in one for made in beside for one in made.values()
     )
 
 

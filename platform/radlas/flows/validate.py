@@ -93,10 +93,7 @@ def work(task: ModelTask) -> dict[str, Any]:
         "centre": study.external_centre,
         "models": judged,
         "comparisons": compare(risks, rows.y, alpha=study.alpha),
-        "controls": {
-            name: found | {"difference": against(judged[study.primary], found, alpha=study.alpha)}
-            for name, found in _controls(store, snapshot, card, study, version).items()
-        },
+        "controls": _controls(store, card, study, version, judged[study.primary]),
         "sensitivity": {
             "variants": judge_variants(store, card, study, version, judged[study.primary]),
             "patients": fewer_patients(store, snapshot, study, models[study.primary], rows),
@@ -122,22 +119,28 @@ def _external(store: Store, snapshot: Snapshot, study: StudyConfig) -> Dataset:
 
 def _controls(
     store: Store,
-    snapshot: Snapshot,
     card: Mapping[str, Any],
     study: StudyConfig,
     version: tuple[str, int],
+    primary: dict[str, Any],
 ) -> dict[str, Any]:
-    """The controls on the same patients; a centre alone says nothing of a centre that is new."""
+    """The controls on the same patients; a centre alone says nothing of a centre that is new.
+
+    Returns:
+        As ``judge_variants``, but ``difference`` is the primary model minus the control.
+    """
+    snapshot, found = load_snapshot(store, card["snapshot"]), dict[str, Any]()
     protocol = find_controls(store, snapshot.feature_sets, study).study
-    found = {}
     for name in card["controls"]:
         if name == f"{CONTROL}centre":
             continue
         try:
             rows = _external(store, snapshot, only(protocol, name))
-        except StudyError:  # its rows are not there: the control says nothing outside
+        except StudyError as error:  # what one control lacks takes no validation away
+            found[name] = {"missing": error.what}
             continue
-        found[name] = evaluated(load_model(store, *version, name), rows, study, full=False)
+        judged = evaluated(load_model(store, *version, name), rows, study, full=False)
+        found[name] = judged | {"difference": against(primary, judged, alpha=study.alpha)}
     return found
 
 

@@ -32,7 +32,9 @@ def honesty(
     controls: Mapping[str, FittedModel], card: Mapping[str, Any], validated: Json | None
 ) -> Json:
     """Every control with its area, in training and outside."""
-    outside = validated["controls"] if validated else {}
+    told = validated["controls"] if validated else {}
+    outside = {name: one for name, one in told.items() if "missing" not in one}
+    why = {name: {"note": one["missing"]} for name, one in told.items() if "missing" in one}
     rows = [
         {
             "control": name.removeprefix(CONTROL),
@@ -42,6 +44,7 @@ def honesty(
             "difference": _gap(outside.get(name, {}).get("difference")),
             "folds_mean": card["controls"][name]["folds"]["mean"],
             "features": len(model.signature) - 1,
+            **why.get(name, {}),
         }
         for name, model in controls.items()
     ]
@@ -51,7 +54,7 @@ def honesty(
 def harmonising(model: Json | None, controls: Mapping[str, Json], study: StudyConfig) -> list[Json]:
     """The locked model with and without harmonising, on the external centre; empty without."""
     unharmonised = controls.get(f"{CONTROL}{UNHARMONISED}")
-    if model is None or unharmonised is None:
+    if model is None or unharmonised is None or "missing" in unharmonised:
         return []
     told = (("none", unharmonised), (study.harmonise.method, model))
     return [{"method": method, **_travelled(found)} for method, found in told]

@@ -49,7 +49,8 @@ class Support(TypedDict):
 class Control(TypedDict):
     """A model that the study's own must beat; ``external`` is ``None`` where it means nothing.
 
-    ``difference`` is the primary model's external AUC minus the control's, on the same patients.
+    Or where it could not be judged: then ``note`` says why. ``difference`` is the primary model's
+    external AUC minus the control's, on the same patients.
     """
 
     control: str
@@ -59,6 +60,7 @@ class Control(TypedDict):
     difference: NotRequired[Interval | None]
     folds_mean: NotRequired[float | None]
     features: int
+    note: NotRequired[str]
 
 
 class Honesty(TypedDict):

@@ -42,8 +42,15 @@ def controls(models: Mapping[str, Model], honesty: Honesty, primary: str) -> Pan
         axes.tick_params(axis="y", length=0)
 
     looked = any(model["external"] for model in models.values())
+    without = "no meaning there" if looked else "not validated"
+    lacking = {c["control"]: "not judged" for c in honesty["rows"] if c.get("note")}
     table = tuple(
-        (name, "model" if own else "control", fmt.estimate(training), _outside(external, looked))
+        (
+            name,
+            "model" if own else "control",
+            fmt.estimate(training),
+            fmt.estimate(external) if external else lacking.get(name, without),
+        )
         for name, training, external, own in rows
     )
     words = "; ".join(f"{name}: external {outside}" for name, _, _, outside in table)
@@ -219,12 +226,6 @@ def _bar(axes: Any, y: float, area: Interval | None, colour: str, *, hollow: boo
         axes.plot([area["low"], area["high"]], [y, y], color=colour, lw=1 if hollow else 2)
     face = "white" if hollow else colour
     axes.plot(area["estimate"], y, "o", color=colour, mfc=face, ms=5.5)
-
-
-def _outside(external: Interval | None, looked: bool) -> str:
-    if external is not None:
-        return fmt.estimate(external)
-    return "no meaning there" if looked else "not validated"
 
 
 def _line(place: int, main: bool) -> dict[str, Any]:
