@@ -62,7 +62,7 @@ def store(tmp_path_factory):
     """Three centres of like patients; scanners shift and stretch every feature. No images.
 
     Two more readers drew the tumour: they agree on all features but one. By the first of them a
-    tumour of centre c has no volume.
+    tumour of centre c has no volume. A third reader drew half of them.
     """
     store = init_store(tmp_path_factory.mktemp("brought") / "store")
     chance, now = np.random.default_rng(0), {"run_id": "r", "recorded_at": datetime.now(UTC)}
@@ -78,14 +78,16 @@ def store(tmp_path_factory):
             record = {"grade": "high" if high else "low", "age_years": age, "sex": sex}
             records.append({**who, **record, "revision": 1, **now})
             values = chance.normal(high, 1, len(FEATURES)) * times + added
-            for name in ("p-1", "r-1", "r-2"):
+            for name in ("p-1", "r-1", "r-2", "r-3"):
                 read = values + (name != "p-1") * chance.normal(0, READERS * times)
                 row = {"feature_set": name, "roi": "tumour", "image_type": "original", "reason": ""}
+                if name == "r-3" and number >= EACH // 2:
+                    continue
                 told = dict(zip(FEATURES, read, strict=True))
                 if (name, centre, number) == ("r-1", "c", 0):
                     told["shape_MeshVolume"] = None
                 rows.append({**case, **row, "input_digest": "x", **told})
-    for name in ("p-1", "r-1", "r-2"):
+    for name in ("p-1", "r-1", "r-2", "r-3"):
         save_recipe(store, name, {"table": "radiomics", "versions": {}, "settings": {}})
     for table, given in (("cases", cases), ("clinical", records), ("radiomics", rows)):
         delta.append(store, table, given, run_id="r")
@@ -267,13 +269,19 @@ def test_what_readers_do_not_agree_on_is_refused(store, study):
     assert f"r-2, r-1: 2 readers, of {2 * EACH} training subjects" in swapped.out
 
 
+def test_readers_are_compared_by_as_many_subjects_as_all_of_them_drew(store, study):
+    words = ("stability", study, "--store", store.place, "--snapshot", "first")
+    said = radlas(*words, "--readers", "r-1,r-3")
+    assert f"r-1, r-3: 2 readers, of {EACH} training subjects" in said.out
+
+
 @pytest.mark.parametrize(
     ("readers", "message"),
     [
         ("r-1", "one reader cannot be compared"),
         ("r-1,r-1", "one reader cannot be compared"),
         ("r-1,r-2,r-1", "a reader is named twice"),
-        ("r-1,r-3", "no feature set r-3 in the snapshot"),
+        ("r-1,r-4", "no feature set r-4 in the snapshot"),
     ],
 )
 def test_readers_who_cannot_be_compared_are_refused(store, study, readers, message):

@@ -117,10 +117,11 @@ def work(task: StabilityTask) -> dict[str, Any]:
     columns = sorted({name for frame in frames for name in frame})
     ratings = np.stack([frame.reindex(columns=columns).to_numpy() for frame in frames], axis=1)
     found = icc(ratings, form=task.form)
+    rated = np.isfinite(ratings).any(axis=2).all(axis=1)  # by all: no other subject is compared
     return {
         "feature_sets": list(task.feature_sets),
         "raters": list(task.raters),
-        "subjects": len(cases),
+        "subjects": int(rated.sum()),
         "features": {
             name: None if np.isnan(low) else [float(value), float(low)]
             for name, value, low in zip(columns, found.value, found.low, strict=True)
