@@ -135,6 +135,23 @@ def test_an_interval_of_very_few_says_that_it_covers_too_little():
     assert auc([1, 0] * 5, range(10)).note == ""
 
 
+def test_a_difference_of_very_few_says_that_its_interval_is_too_narrow():
+    """As each of the two areas does: a test at 5 % finds a difference where there is none."""
+    chance, found = np.random.default_rng(0), []
+    y = np.repeat([1, 0], [2, 70])
+    for _ in range(300):
+        score = chance.normal(np.where(y, 0.954, 0), 1)
+        gap = paired(y, *(score + chance.normal(0, 0.7, 72) for _ in range(2)))
+        found.append(gap.p < 0.05)
+        assert gap.note == "2 in a class: the interval is too narrow"
+    assert np.mean(found) > 0.1
+    y, score = [1, 0] * 5, np.array([3, 1, 2, 5, 9, 4, 7, 8, 6, 0])
+    assert paired(y, score, score[::-1]).note == unpaired(y, score, y, score[::-1]).note == ""
+    few = [1, 0, 0, 1, 0, 0, 1], [5, 1, 6, 2, 3, 4, 7]
+    for sides in ((*few, y, score), (y, score, *few)):
+        assert unpaired(*sides).note == "3 in a class: the interval is too narrow"
+
+
 def test_one_patient_of_a_class_has_an_area_and_no_interval_and_says_so():
     found = auc([0, 0, 0, 1], [0.1, 0.2, 0.5, 0.4])
     assert (found.auc, found.variance, found.wald, found.logit) == (2 / 3, None, None, None)

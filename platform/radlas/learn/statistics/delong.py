@@ -128,7 +128,8 @@ def paired(
     error = float(np.sqrt(variance))
     z, half = gap / error, float(stats.norm.isf(alpha / 2)) * error
     p = float(2 * stats.norm.sf(abs(z)))
-    return AucDifference(gap, z, None, p, (gap - half, gap + half), error)
+    note = _few(min(len(side) for side in (positives[0], negatives[0])))
+    return AucDifference(gap, z, None, p, (gap - half, gap + half), error, note)
 
 
 def unpaired(
@@ -157,7 +158,8 @@ def unpaired(
     error = float(np.sqrt(total))
     t, half = gap / error, float(stats.t.isf(alpha / 2, df)) * error
     p = float(2 * stats.t.sf(abs(t), df))
-    return AucDifference(gap, t, df, p, (gap - half, gap + half), error)
+    note = _few(min(one.positives, one.negatives, two.positives, two.negatives))
+    return AucDifference(gap, t, df, p, (gap - half, gap + half), error, note)
 
 
 def checked(y: ArrayLike, score: ArrayLike) -> tuple[NDArray[np.bool_], Floats]:
@@ -205,7 +207,9 @@ def _few(smaller: int) -> str:
     """What a variance of so few placements is worth.
 
     Of normal scores with an AUC of 0.75 and 40 in the other class, the logit interval of 95 %
-    covered it in 82, 86 and 89 % of samples with 2, 3 and 4 in the smaller class.
+    covered it in 82, 86 and 89 % of samples with 2, 3 and 4 in the smaller class. Of two equally
+    good scores of the same rows, 70 in the other class, a test at 5 % found a difference in 17, 10
+    and 9 %.
     """
     return f"{smaller} in a class: the interval is too narrow" if smaller < FEW else ""
 
