@@ -173,6 +173,17 @@ def test_a_side_of_one_class_cannot_be_compared_and_says_so(turned):
     assert found.note == "not estimable: a side has one class only"
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_comparison_that_cannot_be_tested_tells_the_note_of_the_side_that_hinders_it(turned):
+    """Three patients of a class make an interval narrow; that no variance is known is otherwise."""
+    few = [1, 0, 0, 1, 0, 0, 1], [5, 1, 6, 2, 3, 4, 7]
+    separated = [0, 0, 0, 1, 1, 1], range(6)
+    sides = [few, separated][:: -1 if turned else 1]
+    found = unpaired(*sides[0], *sides[1])
+    assert found.p is None
+    assert found.note.startswith("not testable: perfect separation")
+
+
 def test_two_scores_of_a_class_of_one_cannot_be_compared_and_say_so():
     found = paired([0, 0, 0, 1], [0.1, 0.2, 0.5, 0.4], [0.4, 0.2, 0.3, 0.1])
     assert (found.difference, found.p, found.interval) == (None, None, None)

@@ -150,7 +150,8 @@ def unpaired(
         return AucDifference(None, note="not estimable: a side has one class only")
     gap = one.auc - two.auc
     if one.variance is None or two.variance is None:
-        return AucDifference(gap, note=f"not testable: {one.note or two.note}")
+        why = one.note if one.variance is None else two.note  # a note may stand beside a variance
+        return AucDifference(gap, note=f"not testable: {why}")
     sizes = np.array([one.positives + one.negatives, two.positives + two.negatives])
     variances = np.array([one.variance, two.variance])
     total = float(variances.sum())
