@@ -21,10 +21,11 @@ def fixed(value: float | None, decimals: int = 3) -> str:
         >>> fixed(0.93912), fixed(None)
         ('0.939', 'not estimable')
 
-    What is nearly 1 is not written as 1, which would say that nothing is missing.
+    What is nearly 1 is not written as 1, which would say that nothing is missing, but what differs
+    by rounding is.
 
-        >>> fixed(0.99961), fixed(1.0)
-        ('0.9996', '1.000')
+        >>> fixed(0.99961), fixed(1.0), fixed(1 - 2e-16)
+        ('0.9996', '1.000', '1.000')
 
     Nor is what is a little above 0 written as 0, which would say that there is nothing.
 
@@ -42,7 +43,8 @@ def fixed(value: float | None, decimals: int = 3) -> str:
 
 def _rounded(value: float, decimals: int) -> str:
     if abs(value) < 1:
-        decimals = next((n for n in range(decimals, 7) if f"{abs(value):.{n}f}"[0] == "0"), 6)
+        enough = (n for n in range(decimals, 7) if f"{abs(value):.{n}f}"[0] == "0")
+        decimals = next(enough, decimals)
     text = f"{abs(value):.{decimals}f}"
     return _MINUS + text if value < 0 and float(text) else text
 
