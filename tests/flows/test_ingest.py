@@ -238,7 +238,9 @@ def test_a_record_whose_zeros_a_spreadsheet_took_is_pointed_at(tmp_path):
     (folder / "patients.csv").write_text("subject,grade\n42,High\n0043,Low\n")
     radlas("init", store)
     words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
-    (line,) = [one for one in radlas("ingest", folder, *words).out.splitlines() if "!! no exam" in one]
+    (line,) = [
+        one for one in radlas("ingest", folder, *words).out.splitlines() if "!! no exam" in one
+    ]
     assert re.search(r"clinical record of [0-9a-f]{8}, but [0-9a-f]{8} has one", line)
     assert "42" not in re.sub(r"[0-9a-f]{8}", "", line)
 

@@ -222,7 +222,9 @@ def test_what_is_nearly_all_or_none_is_said_alike_on_the_terminal_and_on_pages()
 def test_a_risk_beyond_those_of_resampled_models_is_doubted(interval, doubted):
     row = {"risk": 0.3, "interval": interval, "otherwise": 0, "trained_on": False}
     row |= {"adapted_by": 0, "known_centre": True}
-    told = [one for one in prediction_words._doubts(row) if "interval of the resampled models" in one]
+    told = [
+        one for one in prediction_words._doubts(row) if "interval of the resampled models" in one
+    ]
     assert len(told) == doubted
 
 

@@ -71,6 +71,7 @@ def test_training_is_warned_of_before_anything_was_validated(brief):
     leaking = control("permuted", 0.8, training=interval(0.8, 0.1), external=None)
     found = said(beside(brief, leaking))
     assert "There is no external validation" in found
+    assert "about one permutation in twenty does this" in found, "more than the interval says"
     assert "no number on this page can be trusted" in found
 
 
