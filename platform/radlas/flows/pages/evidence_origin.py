@@ -122,9 +122,9 @@ def limits(
     said += [f"{line[0].upper()}{line[1:]}." for line in told]
     if study.stability.mask:
         said.append(
-            "The mask of stable features was made from training patients, without labels: the held-out"
-            " patients of each fold helped to choose the features, so out-of-fold figures may be"
-            " optimistic."
+            "The mask of stable features was made from training patients, without labels: the"
+            " held-out patients of each fold helped to choose the features, so out-of-fold figures"
+            " may be optimistic."
         )
     if looks > 1:
         said.append(f"The external centre was looked at {looks} times; it is no longer untouched.")

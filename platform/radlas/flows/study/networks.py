@@ -60,8 +60,8 @@ def unsaid(store: Store, recipe: Mapping[str, Any]) -> list[str]:
     told = []
     if "subjects" in note and "subjects" not in said:
         told.append(
-            f"  !! the file of the weights does not say so, but this store does: pre-trained on images"
-            f" of {counted(len(note['subjects']), 'subject')} of"
+            "  !! the file of the weights does not say so, but this store does: pre-trained on"
+            f" images of {counted(len(note['subjects']), 'subject')} of"
             f" {', '.join(note.get('centres', ()))}"
         )
     if note.get("untrained") and not said.get("untrained"):
