@@ -171,6 +171,15 @@ def test_what_is_no_number_is_refused(tmp_path, spoil, said):
         read_weights(tmp_path / "spoilt.pth")
 
 
+def test_a_variance_below_zero_is_refused(tmp_path):
+    """Its root is NaN, of which rectified features would be the same for every patient."""
+    state = stem_of(trained("medicalnet").state_dict())
+    state["bn1.running_var"][5] = -0.5
+    torch.save(state, tmp_path / "spoilt.pth")
+    with pytest.raises(ConfigError, match=r"bn1\.running_var holds variances below 0"):
+        read_weights(tmp_path / "spoilt.pth")
+
+
 @pytest.mark.parametrize("text", ["", "extractors:\n  deep: {size: [16, 48, 48]}\n", "."])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_a_file_that_is_no_checkpoint_is_no_defect_of_ours(tmp_path, suffix, text):

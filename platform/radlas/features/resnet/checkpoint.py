@@ -209,10 +209,19 @@ def _numbers(state: Mapping[str, Array | None], path: Path) -> dict[str, Array]:
         else:
             with np.errstate(over="ignore"):
                 found[name] = values.astype(np.float32, copy=False)
-            what = "" if np.isfinite(found[name]).all() else f"{name} holds NaN or infinity"
+            what = _impossible(name, found[name])
         if what:
             raise ConfigError(what, str(path), "give weights in floating point")
     return found
+
+
+def _impossible(name: str, values: Array) -> str:
+    """What no training leaves behind; empty if there is nothing of it."""
+    if not np.isfinite(values).all():
+        return f"{name} holds NaN or infinity"
+    if name.endswith("running_var") and (values < 0).any():
+        return f"{name} holds variances below 0"  # their roots are NaN, which a rectifier may hide
+    return ""
 
 
 def _refuse_untrained(state: State, path: Path, *, within: float) -> None:
