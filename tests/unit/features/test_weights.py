@@ -180,6 +180,15 @@ def test_a_variance_below_zero_is_refused(tmp_path):
         read_weights(tmp_path / "spoilt.pth")
 
 
+def test_one_name_with_and_without_its_prefix_is_refused(tmp_path):
+    """The later in the file would be taken, without a word."""
+    state = stem_of(trained("medicalnet").state_dict())
+    state["module.conv1.weight"] = torch.zeros_like(state["conv1.weight"])
+    torch.save(state, tmp_path / "twice.pth")
+    with pytest.raises(ConfigError, match=r"conv1\.weight is there with and without `module\.`"):
+        read_weights(tmp_path / "twice.pth")
+
+
 @pytest.mark.parametrize("text", ["", "extractors:\n  deep: {size: [16, 48, 48]}\n", "."])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_a_file_that_is_no_checkpoint_is_no_defect_of_ours(tmp_path, suffix, text):

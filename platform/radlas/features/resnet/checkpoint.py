@@ -136,7 +136,21 @@ def _read(path: Path) -> tuple[dict[str, Array | None], dict[str, Any]]:
         raise ConfigError(f"not readable as weights: {head}", str(path), hint) from error
     if found is None:
         raise ConfigError("not a mapping of names to tensors", str(path), "save a state dict")
-    return {name.removeprefix("module."): one for name, one in found.items()}, note
+    return _without_prefix(found, path), note
+
+
+def _without_prefix(found: Mapping[str, Array | None], path: Path) -> dict[str, Array | None]:
+    """Tensors by their names in the network.
+
+    Raises:
+        ConfigError: Two have one name: which of them was trained, nothing says.
+    """
+    named = {name.removeprefix("module."): one for name, one in found.items()}
+    if len(named) < len(found):
+        twice = next(name for name in named if {name, f"module.{name}"} <= found.keys())
+        what = f"{twice} is there with and without `module.` before it"
+        raise ConfigError(what, str(path), "save the state dict of one network")
+    return named
 
 
 def _opened(path: Path) -> tuple[Mapping[str, Array | None] | None, dict[str, Any]]:
