@@ -100,11 +100,11 @@ BROKEN = {
     "it says nothing of a case that is whole": lambda *_: ((),),
     "facts of a ROI are no columns of `rois`: depth": lambda _, __, rows: (
         rows,
-        ({"roi": "tumour", "origin": "prepared", "depth": 1},),
+        ({"roi": "tumour", "reader": "", "origin": "prepared", "depth": 1},),
     ),
     "the ROI 'moon' is neither generated nor prepared, or has no row": lambda _, __, rows: (
         rows,
-        ({"roi": "moon", "origin": "generated"},),
+        ({"roi": "moon", "reader": "", "origin": "generated"},),
     ),
     "it cannot be sent to a worker": lambda _, __, rows: (rows,),  # as no lambda can
 }
@@ -194,6 +194,21 @@ def test_an_extractor_that_would_name_no_feature_set_is_refused(said, told):
         (
             Description((FeatureRow("tumour", "original"),), ("tumour",)),
             "what is told of a ROI is str, not columns of `rois`",
+        ),
+        # The lake would hold a row without its key, and be taken for damaged from then on.
+        (
+            Description(
+                (FeatureRow("shell", "original"),), ({"roi": "shell", "origin": "generated"},)
+            ),
+            "what is told of a ROI has no reader, a text; a reader may be empty",
+        ),
+        (
+            Description((FeatureRow("tumour", "original", {"toy_Mean": 1.0}, reason=None),)),
+            "the reason of a row is no text; where there is none, it is empty",
+        ),
+        (
+            Description((FeatureRow("tumour", "original", {"toy_Mean": 1.0}, perturbation=None),)),
+            "the perturbation of a row is no text; where there is none, it is empty",
         ),
     ],
 )

@@ -17,6 +17,9 @@ from radlas.tables import DEEP, RADIOMICS, RADIOMICS_FACTS
 # What is told of a weights file for people alone: the digest of its values is among the versions.
 _TOLD = ("source", "source_sha256", "recast")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # it names files and folders of the store
+# A part of the lake without one of these is taken for damaged, with all that others put beside it.
+_ROW_TEXTS = ("reason", "perturbation")
+_ROI_TEXTS = ("roi", "reader")
 _DEFECT = "a defect of the extractor; see radlas.features.base, Extractor"
 
 
@@ -142,9 +145,9 @@ def checked(description: Any, table: str) -> Description:
 
     Raises:
         WorkerError: It is no ``Description``, its rows are no ``FeatureRow``, or what it tells of
-            ROIs is no mapping; a row holds what the table has no place for; a value is called like
-            a column that says whose row it is; or a name could not be told from its neighbours in
-            ``roi__image_type__feature``.
+            ROIs is no mapping; a text is not there that every row of the table has; a row holds
+            what the table has no place for; a value is called like a column that says whose row it
+            is; or a name could not be told from its neighbours in ``roi__image_type__feature``.
     """
     if not isinstance(description, Description):
         fault = f"`describe` returned {type(description).__name__}, not Description"
@@ -164,9 +167,16 @@ def checked(description: Any, table: str) -> Description:
         if parted := [name for name in called if not name or "__" in f"_{name}_"]:
             fault = f"{parted[0]!r} in a column's name, whose parts are joined by `__`"
             raise WorkerError(fault, hint=_DEFECT, reason="bug")
+        if absent := [name for name in _ROW_TEXTS if not isinstance(getattr(row, name), str)]:
+            fault = f"the {absent[0]} of a row is no text; where there is none, it is empty"
+            raise WorkerError(fault, hint=_DEFECT, reason="bug")
     if odd := [one for one in description.rois if not isinstance(one, Mapping)]:
         fault = f"what is told of a ROI is {type(odd[0]).__name__}, not columns of `rois`"
         raise WorkerError(fault, hint=_DEFECT, reason="bug")
+    for facts in description.rois:
+        if absent := [name for name in _ROI_TEXTS if not isinstance(facts.get(name), str)]:
+            fault = f"what is told of a ROI has no {absent[0]}, a text; a reader may be empty"
+            raise WorkerError(fault, hint=_DEFECT, reason="bug")
     return description
 
 
