@@ -195,6 +195,11 @@ def test_an_extractor_that_would_name_no_feature_set_is_refused(said, told):
             Description((FeatureRow("tumour", "original"),), ("tumour",)),
             "what is told of a ROI is str, not columns of `rois`",
         ),
+        # Looking at them uses them up: nothing would be stored, and the case called done.
+        (
+            Description(one for one in (FeatureRow("tumour", "original", {"toy_Mean": 1.0}),)),
+            "the rows of a Description are generator, not tuple",
+        ),
         # The lake would hold a row without its key, and be taken for damaged from then on.
         (
             Description(

@@ -144,14 +144,19 @@ def checked(description: Any, table: str) -> Description:
     """What ``describe`` returned, if it can be rows of a table.
 
     Raises:
-        WorkerError: It is no ``Description``, its rows are no ``FeatureRow``, or what it tells of
-            ROIs is no mapping; a text is not there that every row of the table has; a row holds
-            what the table has no place for; a value is called like a column that says whose row it
-            is; or a name could not be told from its neighbours in ``roi__image_type__feature``.
+        WorkerError: It is no ``Description``, its rows are no tuple or no ``FeatureRow``, or what
+            it tells of ROIs is no mapping; a text is not there that every row of the table has; a
+            row holds what the table has no place for; a value is called like a column that says
+            whose row it is; or a name could not be told from its neighbours in
+            ``roi__image_type__feature``.
     """
     if not isinstance(description, Description):
         fault = f"`describe` returned {type(description).__name__}, not Description"
         raise WorkerError(fault, hint=_DEFECT, reason="bug")
+    for what, told in (("rows", description.rows), ("rois", description.rois)):
+        if not isinstance(told, tuple | list):  # a generator would be used up here, and lost
+            fault = f"the {what} of a Description are {type(told).__name__}, not tuple"
+            raise WorkerError(fault, hint=_DEFECT, reason="bug")
     for row in description.rows:
         if not isinstance(row, FeatureRow):
             fault = f"a row of `describe` is {type(row).__name__}, not FeatureRow"
