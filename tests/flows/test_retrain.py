@@ -139,6 +139,10 @@ def test_a_champion_that_was_never_judged_outside_stays_and_the_reason_is_said(
     decision = decide(store, study, 8, 0.03)
     assert decision["decision"] == "keep"
     assert "version 7, the champion, was never judged outside" in decision["why"]
+    move_alias(store, "tiny", 6, "of a folder that was removed since")
+    decision = decide(store, study, 8, 0.03)
+    assert decision["decision"] == "keep"
+    assert "version 6, the champion, is no longer there" in decision["why"]
 
 
 def test_a_round_that_was_killed_before_it_promoted_is_finished_by_the_next(

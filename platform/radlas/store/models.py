@@ -121,10 +121,15 @@ def publish(store: Store, name: str, card: Mapping[str, Any], fill: Callable[[Pa
 
 
 def _unused(store: Store, name: str) -> int:
-    """The next number: in a bucket one may hold files without a card, and their writer may live."""
+    """The next number: in a bucket one may hold files without a card, and their writer may live.
+
+    None that was ever champion, though its folder is gone: whoever took it would stand unjudged.
+    """
     paths = [PurePosixPath(path) for path in store.place.names(f"{_FOLDER}/{name}")]
     numbers = [path.parts[2] for path in paths if len(path.parts) > 3]
-    return 1 + max((int(number) for number in numbers if number.isdecimal()), default=0)
+    taken = [int(number) for number in numbers if number.isdecimal()]
+    taken += [entry["version"] for entry in champions(store, name)]
+    return 1 + max(taken, default=0)
 
 
 def resolve(store: Store, label: str) -> tuple[str, int]:

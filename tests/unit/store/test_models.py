@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 
 import obstore
@@ -9,6 +10,7 @@ import pytest
 
 from radlas.errors import ConfigError, StoreError
 from radlas.places.bucket import Bucket
+from radlas.places.folder import Folder
 from radlas.store import models
 from radlas.store.layout import init_store
 from radlas.store.models import (
@@ -60,6 +62,21 @@ def test_a_version_whose_filling_failed_is_none_and_what_a_kill_left_is_in_nobod
     assert versions(store, "tiny") == [2]
     (file,) = (model_folder(store, "tiny", 2) / "dlr").iterdir()
     assert file.name == "model.json"
+
+
+def test_no_version_takes_the_number_of_a_champion_that_was_removed(store):
+    """It would stand in its place, and nobody would have compared it with anything."""
+    for key in ("k1", "k2"):
+        publish(store, "tiny", {"key": key}, fill)
+    move_alias(store, "tiny", 2, "better")
+    for path in store.place.names(model_name("tiny", 2)):
+        store.place.remove(path)
+    if isinstance(store.place, Folder):
+        shutil.rmtree(model_folder(store, "tiny", 2))
+    assert publish(store, "tiny", {"key": "k3"}, fill) == 3
+    with pytest.raises(ConfigError, match="no model 'tiny'") as caught:
+        resolve(store, "tiny")
+    assert caught.value.hint == "its versions: 1, 3; its champion is 2"
 
 
 def test_whenever_a_run_sleeps_it_changes_nothing_that_another_published(new_store, monkeypatch):

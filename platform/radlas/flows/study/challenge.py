@@ -16,7 +16,14 @@ import pandas as pd
 from radlas.learn.statistics.delong import paired
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store
-from radlas.store.models import VALIDATION, champions, find_beside, read_alias, read_card
+from radlas.store.models import (
+    VALIDATION,
+    champions,
+    find_beside,
+    read_alias,
+    read_card,
+    versions,
+)
 from radlas.words import counted
 
 
@@ -28,7 +35,7 @@ class Match:
         not_worse: By the lower bound of the difference; None if nothing compares them.
         why: In words, with the numbers.
         compared: Patients that were compared, and those that were not; None if one of the two was
-            never judged outside.
+            never judged outside, or is gone.
     """
 
     not_worse: bool | None
@@ -93,8 +100,10 @@ def _replaced(store: Store, name: str) -> list[int]:
 def _match(store: Store, study: StudyConfig, number: int, champion: int, margin: float) -> Match:
     ours, theirs = (_risks(store, study.name, one) for one in (number, champion))
     if theirs is None:
+        known = champion in versions(store, study.name)
+        lacks = "was never judged outside" if known else "is no longer there"
         why = (
-            f"version {champion}, the champion, was never judged outside, so nothing compares them:"
+            f"version {champion}, the champion, {lacks}, so nothing compares them:"
             f" radlas model promote {study.name}@{number}, or leave it"
         )
         return Match(None, why)
