@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import importlib
 from contextlib import ExitStack
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from radlas.flows.study import challenge
 from radlas.flows.study.challenge import decide
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import open_store
@@ -170,6 +173,17 @@ def test_who_was_taken_back_by_hand_is_not_promoted_again_by_the_next_round(own_
     move_alias(store, "tiny", 7, "by hand")
     assert one_round(config).code == 0
     assert [entry["version"] for entry in champions(store, "tiny")] == [1, 7]
+
+
+def test_who_stands_by_hand_stands_for_the_reason_of_that_person(own_store, config, monkeypatch):
+    """Though the machine that decided before was ahead of the one of who took it back."""
+    ahead = SimpleNamespace(now=lambda zone: datetime.now(zone) + timedelta(minutes=10))
+    with monkeypatch.context() as patch:
+        patch.setattr(challenge, "datetime", ahead)
+        assert one_round(config).data["decision"] == "promote"
+    move_alias(open_store(own_store), "tiny", 7, "by hand")
+    said = radlas("retrain", config, "--once", "--engine", "serial")
+    assert "tiny@7 stands: by hand\n" in said.out
 
 
 def test_of_two_rounds_at_once_the_first_one_decides(own_store, config, monkeypatch):

@@ -129,8 +129,9 @@ def _standing(store: Store, name: str, decision: dict[str, Any]) -> str:
         hint = "restore models from a backup, or radlas model promote"
         raise StoreError("who is champion is lost", f"{store.place}, model {name}", hint)
     now = past[-1]
-    why = decision["why"] if decision["at"] > now["at"] else now["why"]
-    return f"{name}@{now['version']} stands: {why}"
+    # Counted, not dated: machines whose clocks differ decide and promote.
+    last = decision.get("promotions") == len(past)
+    return f"{name}@{now['version']} stands: {decision['why'] if last else now['why']}"
 
 
 def _twin(store: Store, study: StudyConfig, number: int) -> int | None:
