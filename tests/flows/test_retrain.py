@@ -167,6 +167,30 @@ def test_a_round_that_was_killed_before_it_promoted_is_finished_by_the_next(
     assert len(champions(store, "tiny")) == 1
 
 
+def earlier(store, decision: str) -> None:
+    """A version of another day, and what was decided on it."""
+    planted(store, 7, "dlr", dlr=rows(0.35))
+    told = {"decision": decision, "why": "better", "at": "2026", "challenger": 7, "promotions": 0}
+    keep_beside(store, "tiny", 7, DECISION, told)
+
+
+def test_what_a_killed_round_decided_is_done_though_its_data_are_gone_by_now(own_store, config):
+    """Cases come every day: the next round is of another version, and compares it with this one."""
+    store = open_store(own_store)
+    earlier(store, "promote")
+    said = one_round(config)
+    assert said.code == 0, said.err
+    assert (champions(store, "tiny")[0]["version"], said.data["champion"]) == (7, 7)
+
+
+def test_no_round_promotes_unopposed_because_who_was_champion_is_lost(own_store, config):
+    store = open_store(own_store)
+    earlier(store, "keep")
+    said = one_round(config)
+    assert (said.code, said.data["error"]["what"]) == (2, "who is champion is lost")
+    assert not champions(store, "tiny")
+
+
 def test_who_was_taken_back_by_hand_is_not_promoted_again_by_the_next_round(own_store, config):
     store = open_store(own_store)
     assert one_round(config).data["decision"] == "promote"

@@ -56,6 +56,7 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
 
     Raises:
         StudyError: The snapshot cannot support the study, or it names no external centre.
+        StoreError: Earlier rounds have decided, and who is champion is lost.
     """
     engine = engine or SerialEngine()
     store, study = open_store(config.store), StudyConfig.read(config.study)
@@ -65,6 +66,7 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
             study.name,
             "set external_centre",
         )
+    _finish(store, study.name)
     with writing(store, "retrain", alone=True):
         snapshot, _ = create_snapshot(
             store, config.snapshot, cohort_sql=config.cohort, feature_sets=config.feature_sets
@@ -106,6 +108,28 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     return Report(tuple(lines), {"new": True, **decision, "warnings": warnings})
 
 
+def _finish(store: Store, name: str) -> None:
+    """Do what an earlier round decided before it was killed: new data may have come since.
+
+    Raises:
+        StoreError: Who is champion is lost: whoever came next would be the first, and unopposed.
+    """
+    found = (find_beside(store, name, number, DECISION) for number in versions(store, name))
+    decided = [one for one in found if one]
+    undone = [one for one in decided if _undone(store, name, one)]
+    if len(undone) < len(decided) and not champions(store, name):
+        raise _lost(store, name)
+    if undone:
+        with writing(store, PROMOTING):
+            for decision in undone:
+                _follow(store, name, decision)
+
+
+def _lost(store: Store, name: str) -> StoreError:
+    hint = "restore models from a backup, or radlas model promote"
+    return StoreError("who is champion is lost", f"{store.place}, model {name}", hint)
+
+
 def _follow(store: Store, name: str, decision: dict[str, Any]) -> None:
     """Do what was decided, unless it is done; the caller holds the write lock."""
     if _undone(store, name, decision):
@@ -126,8 +150,7 @@ def _standing(store: Store, name: str, decision: dict[str, Any]) -> str:
     """The champion as it is now, and why: a person may have put another in its place since."""
     past = champions(store, name)
     if not past:  # a decision is there, and nobody stands
-        hint = "restore models from a backup, or radlas model promote"
-        raise StoreError("who is champion is lost", f"{store.place}, model {name}", hint)
+        raise _lost(store, name)
     now = past[-1]
     # Counted, not dated: machines whose clocks differ decide and promote.
     last = decision.get("promotions") == len(past)
