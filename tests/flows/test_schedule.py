@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -79,6 +79,34 @@ def test_a_log_without_room_ends_no_rounds_and_is_told_with_the_next(tmp_path, c
     rounds = [line.split()[2] for line in (tmp_path / "log").read_text().splitlines()]
     assert rounds == ["1", "2", "3"]
     assert capsys.readouterr().err.splitlines() == ["schedule: stdout: File too large"] * 2
+
+
+@pytest.mark.parametrize(("every", "at", "longest"), [("6h", "", 6), ("1d", "02:30", 24)])
+def test_a_clock_that_is_put_back_by_a_month_keeps_no_round_waiting(
+    monkeypatch, every, at, longest
+):
+    now, slept = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp(), 0.0
+    begun: list[float] = []
+
+    def sleep(seconds):
+        nonlocal now, slept
+        slept += seconds
+        wrong = slept - seconds < 7 * 3600 <= slept
+        now += seconds - wrong * timedelta(days=30).total_seconds()
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return cls.fromtimestamp(now, tz)
+
+    monkeypatch.setattr(schedule, "datetime", Clock)
+    monkeypatch.setattr(schedule, "time", SimpleNamespace(time=lambda: now, sleep=sleep))
+    monkeypatch.setattr(schedule, "_say", lambda *_, **__: begun.append(slept / 3600))
+    monkeypatch.setattr(schedule, "_round", lambda *_, **__: {"exit_code": 0})
+    schedule._repeat(parse_schedule(every, at), [], 4, schedule._Stop(), as_json=True)
+    waits = [later - before for before, later in itertools.pairwise([0.0, *begun])]
+    assert max(waits) <= longest + 0.01, begun
+    assert min(waits[1:]) > 0, "nor is one begun twice"
 
 
 @pytest.fixture

@@ -123,8 +123,10 @@ def _wait(due: datetime, *, as_json: bool) -> None:
     if left > 0 and not as_json:
         _print(f"schedule: next round at {due.astimezone():%Y-%m-%d %H:%M}")
     while left > 0:
-        time.sleep(min(left, _NAP))
-        left = due.timestamp() - time.time()
+        nap = min(left, _NAP)
+        time.sleep(nap)
+        # No longer than it was at first, though the clock is put back by a month.
+        left = min(left - nap, due.timestamp() - time.time())
 
 
 def _round(words: list[str], stop: _Stop, *, as_json: bool) -> dict[str, Any]:

@@ -34,10 +34,14 @@ class Schedule:
 
         Args:
             now: Local time without a zone, or, of rounds at an interval, in any zone.
-            last: When the last round was due; None before the first.
+            last: When the last round was due; None before the first. One that is still to come was
+                told by a clock that was put back since, and nobody waits for it.
         """
         if self.at is None:
-            return now if last is None else max(now, last + self.every)
+            return now if last is None else max(now, min(last, now) + self.every)
+        if last is not None and last - now > DAY:  # in autumn it lies an hour ahead
+            today = datetime.combine(now.date(), self.at)
+            last = today if today <= now else today - DAY
         next_ = datetime.combine(now.date(), self.at) if last is None else last + self.every
         while next_ < now:
             next_ += DAY if last is None else self.every
