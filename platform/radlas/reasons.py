@@ -216,4 +216,5 @@ def data_error(reason: str, what: str, where: str = "", hint: str = "") -> DataE
     Raises:
         KeyError: ``reason`` is not in ``REASONS``: a bug in the caller.
     """
-    return DataError(what, where, hint or REASONS[reason].remedy, reason)
+    remedy = REASONS[reason].remedy  # asked for always: a reason of nobody's is no reason
+    return DataError(what, where, hint or remedy, reason)

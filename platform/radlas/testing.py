@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from radlas.errors import RadlasError
-from radlas.features.base import Extractor, checked, feature_set_name
+from radlas.features.base import Extractor, feature_set_name
+from radlas.features.promises import check_description
 from radlas.flows.cases.extract_case import stored_rows
 from radlas.flows.cases.storable import unstorable
 from radlas.geometry import make_geometry
@@ -89,7 +90,7 @@ def _extractor(extractor: Any, volume: Volume, rois: Mapping[str, Roi]) -> Itera
     try:
         feature_set_name("it", extractor)
         before = _print_of(volume, rois)
-        first = checked(extractor.describe(volume, rois), extractor.table)
+        first = check_description(extractor.describe(volume, rois), extractor.table)
     except RadlasError as error:
         yield error.what
         return

@@ -10,7 +10,8 @@ from radlas.config import Config
 from radlas.digests import digest_of
 from radlas.errors import ConfigError, WorkerError
 from radlas.features import EXTRACTORS
-from radlas.features.base import checked, feature_set_name, make_extractor, recipe
+from radlas.features.base import feature_set_name, make_extractor, recipe
+from radlas.features.promises import check_description
 from radlas.model import Description, FeatureRow, Roi, Volume
 from radlas.registry import Registry
 from radlas.tables import TABLES
@@ -83,7 +84,8 @@ BROKEN = {
     ),
     "it changes the voxels, the masks or the affine": changing_voxels,
     "a value is no number, or NaN or infinite": lambda *_: (with_value(float("nan")),),
-    "None needs a `reason`": lambda *_: (with_value(None),),
+    "toy_Mean is None, and no `reason` of the row says why": lambda *_: (with_value(None),),
+    "None needs a `reason`, and a `reason` None": lambda *_: (with_value(1.0, "empty_mask"),),
     "no reason of radlas.reasons: bored": lambda *_: (with_value(None, "bored"),),
     "two rows are of the same ROI": lambda _, __, rows: (rows + rows,),
     "not among its `columns`: other": lambda *_: (
@@ -215,10 +217,14 @@ def test_an_extractor_that_would_name_no_feature_set_is_refused(said, told):
             Description((FeatureRow("tumour", "original", {"toy_Mean": 1.0}, perturbation=None),)),
             "the perturbation of a row is no text; where there is none, it is empty",
         ),
+        (
+            Description((FeatureRow("tumour", "original", {"toy_Mean": None}),)),
+            "toy_Mean is None, and no `reason` of the row says why",
+        ),
     ],
 )
 def test_what_is_no_description_is_the_extractors_defect(returned, told):
     with pytest.raises(WorkerError) as caught:
-        checked(returned, "radiomics")
+        check_description(returned, "radiomics")
     assert caught.value.what == told
     assert "a defect of the extractor" in caught.value.hint

@@ -9,18 +9,15 @@ from typing import Any, ClassVar, Protocol, get_args, runtime_checkable
 
 from radlas.config import Config
 from radlas.digests import digest_of
-from radlas.errors import ConfigError, WorkerError
-from radlas.model import Description, FeatureRow, Roi, Volume
+from radlas.errors import ConfigError
+from radlas.model import Description, Roi, Volume
 from radlas.registry import Registry
-from radlas.tables import DEEP, RADIOMICS, RADIOMICS_FACTS
+from radlas.tables import DEEP, RADIOMICS
 
 # What is told of a weights file for people alone: the digest of its values is among the versions.
 _TOLD = ("source", "source_sha256", "recast")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # it names files and folders of the store
-# A part of the lake without one of these is taken for damaged, with all that others put beside it.
-_ROW_TEXTS = ("reason", "perturbation")
-_ROI_TEXTS = ("roi", "reader")
-_DEFECT = "a defect of the extractor; see radlas.features.base, Extractor"
+DEFECT = "a defect of the extractor; see radlas.features.base, Extractor"
 
 
 class Extractor(Protocol):
@@ -91,9 +88,7 @@ def make_extractor(registry: Registry, name: str, params: Mapping[str, Any]) -> 
     """
     kind = registry[name]
     if not (isinstance(kind.Settings, type) and issubclass(kind.Settings, Config)):
-        raise ConfigError(
-            "its `Settings` are no radlas.config.Config", f"extractor {name}", _DEFECT
-        )
+        raise ConfigError("its `Settings` are no radlas.config.Config", f"extractor {name}", DEFECT)
     extractor: Extractor = kind(kind.Settings.parse(params, f"extractors.{name}"))
     return extractor
 
@@ -137,52 +132,7 @@ def _check_what_it_says(name: str, extractor: Any) -> None:
         "it does not say whether it gains from a GPU": hasattr(extractor, "gpu"),
     }
     if wrong := [fault for fault, fine in said.items() if not fine]:
-        raise ConfigError(wrong[0], f"extractor {name}", _DEFECT)
-
-
-def checked(description: Any, table: str) -> Description:
-    """What ``describe`` returned, if it can be rows of a table.
-
-    Raises:
-        WorkerError: It is no ``Description``, its rows are no tuple or no ``FeatureRow``, or what
-            it tells of ROIs is no mapping; a text is not there that every row of the table has; a
-            row holds what the table has no place for; a value is called like a column that says
-            whose row it is; or a name could not be told from its neighbours in
-            ``roi__image_type__feature``.
-    """
-    if not isinstance(description, Description):
-        fault = f"`describe` returned {type(description).__name__}, not Description"
-        raise WorkerError(fault, hint=_DEFECT, reason="bug")
-    for what, told in (("rows", description.rows), ("rois", description.rois)):
-        if not isinstance(told, tuple | list):  # a generator would be used up here, and lost
-            fault = f"the {what} of a Description are {type(told).__name__}, not tuple"
-            raise WorkerError(fault, hint=_DEFECT, reason="bug")
-    for row in description.rows:
-        if not isinstance(row, FeatureRow):
-            fault = f"a row of `describe` is {type(row).__name__}, not FeatureRow"
-            raise WorkerError(fault, hint=_DEFECT, reason="bug")
-        held, what = (row.values, "values") if table == DEEP.name else (row.vector, "a vector")
-        if held:  # it would be lost without a word
-            fault = f"a row holds {what}, and the table {table} has no place for that"
-            raise WorkerError(fault, hint=_DEFECT, reason="bug")
-        if taken := sorted(RADIOMICS_FACTS.intersection(row.values)):
-            fault = f"a value is called {taken[0]}, which says something of its row"
-            raise WorkerError(fault, hint=_DEFECT, reason="bug")
-        called = (row.roi, row.image_type, *row.values)
-        if parted := [name for name in called if not name or "__" in f"_{name}_"]:
-            fault = f"{parted[0]!r} in a column's name, whose parts are joined by `__`"
-            raise WorkerError(fault, hint=_DEFECT, reason="bug")
-        if absent := [name for name in _ROW_TEXTS if not isinstance(getattr(row, name), str)]:
-            fault = f"the {absent[0]} of a row is no text; where there is none, it is empty"
-            raise WorkerError(fault, hint=_DEFECT, reason="bug")
-    if odd := [one for one in description.rois if not isinstance(one, Mapping)]:
-        fault = f"what is told of a ROI is {type(odd[0]).__name__}, not columns of `rois`"
-        raise WorkerError(fault, hint=_DEFECT, reason="bug")
-    for facts in description.rois:
-        if absent := [name for name in _ROI_TEXTS if not isinstance(facts.get(name), str)]:
-            fault = f"what is told of a ROI has no {absent[0]}, a text; a reader may be empty"
-            raise WorkerError(fault, hint=_DEFECT, reason="bug")
-    return description
+        raise ConfigError(wrong[0], f"extractor {name}", DEFECT)
 
 
 def identity(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from pydantic import (
 )
 
 from radlas.features.case_settings import CaseSettings
-from radlas.features.checked import canonical, check_kinds
 from radlas.features.images import log_name
+from radlas.features.upstream_options import canonical, check_kinds
 from radlas.tables import RADIOMICS_FEATURES
 
 FeatureClass = Literal["shape", "firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm"]

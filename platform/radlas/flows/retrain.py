@@ -83,9 +83,6 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
         with writing(store, PROMOTING):
             decision = keep_first(store, study.name, number, DECISION, decision)
     if decision:
-        if _undone(store, study.name, decision):
-            with writing(store, PROMOTING):
-                _follow(store, study.name, decision)
         line = f"retrain: nothing new; {_standing(store, study.name, decision)}"
         told = (f"  !! {warning}" for warning in warnings)
         return Report((line, *told), {"new": False, **decision, "warnings": warnings})

@@ -58,6 +58,8 @@ def test_every_reason_that_is_raised_is_documented():
 def test_an_unknown_reason_is_a_bug_of_the_caller():
     with pytest.raises(KeyError):
         data_error("no_such_reason", "what")
+    with pytest.raises(KeyError):
+        data_error("no_such_reason", "what", hint="a remedy of its own does not make it a reason")
 
 
 def test_one_slice_and_one_voxel_are_told_in_the_singular():

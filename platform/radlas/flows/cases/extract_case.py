@@ -17,7 +17,8 @@ from radlas.digests import digest_of
 from radlas.engine.base import Bundle, Done, measure
 from radlas.errors import ConfigError, DataError, StoreError, WorkerError
 from radlas.features import EXTRACTORS
-from radlas.features.base import Extractor, PreparingExtractor, checked, make_extractor
+from radlas.features.base import Extractor, PreparingExtractor, make_extractor
+from radlas.features.promises import check_description
 from radlas.flows.alike import ALIKE, OTHER, check_alike
 from radlas.flows.cases.drawn import drawn_rois
 from radlas.model import Description, FeatureRow, Roi, Row, Volume
@@ -141,7 +142,7 @@ def _rows(task: ExtractTask, table: str, description: Description) -> dict[str, 
         "feature_set": task.feature_set,
     }
     told = names | {"input_digest": task.input_digest}
-    stored = stored_rows(table, checked(description, table))
+    stored = stored_rows(table, check_description(description, table))
     rows = {table: tuple(told | row for row in stored[table])}
     generated = tuple(facts | names for facts in stored["rois"])
     return rows | ({"rois": generated} if generated else {})
