@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from radlas.engine.base import BATCH, Bundle, Done
+from radlas.engine.base import GPU_BATCH, Bundle, Done
 from radlas.features.resnet import extractor
-from radlas.features.resnet.runner import Told
+from radlas.features.resnet.runner import ImageFeatures
 from radlas.flows.cases import extract_case
 from radlas.flows.cases.extract_case import ExtractTask
 
@@ -30,15 +30,15 @@ class MadeDevice:
 
     name = "made float16"
 
-    def told(self, images: Sequence[np.ndarray]) -> list[Told]:
+    def describe(self, images: Sequence[np.ndarray]) -> list[ImageFeatures]:
         staged = np.stack(images)
-        batches = -(-len(staged) // BATCH)  # filled up, as those of a GPU
-        seconds = float(os.environ[PACE]) * batches * BATCH
+        batches = -(-len(staged) // GPU_BATCH)  # filled up, as those of a GPU
+        seconds = float(os.environ[PACE]) * batches * GPU_BATCH
         with Path(os.environ[FOLDER], "device").open("w") as device:
             fcntl.flock(device, fcntl.LOCK_EX)
             time.sleep(seconds)
         made = (np.full(512, image[0, 0, 0] + 1, np.float32) for image in staged)
-        return [Told(features, self.name) for features in made]
+        return [ImageFeatures(features, self.name) for features in made]
 
 
 def work_many(

@@ -23,7 +23,7 @@ from tests.bench import made_device
 from tests.bench.lakes import multiply
 from tests.flows.conftest import ingest_all, radlas
 
-from radlas.engine.base import BATCH
+from radlas.engine.base import GPU_BATCH
 from radlas.engine.dask import DaskEngine
 from radlas.engine.isolate import keep_freed_memory
 from radlas.features.resnet.cam import grad_cam
@@ -218,9 +218,9 @@ def test_the_gpu_is_kept_busy(crowd, tell):
     prepared = prepared_per_second(crowd)
     engine = DaskEngine()
     try:
-        first = cases_per_second(crowd, engine, extract, 7, half.told(batch[:1])[0].device)
+        first = cases_per_second(crowd, engine, extract, 7, half.describe(batch[:1])[0].device)
         with utilisation() as busy:
-            then = cases_per_second(crowd, engine, extract, 8, half.told(batch[:1])[0].device)
+            then = cases_per_second(crowd, engine, extract, 8, half.describe(batch[:1])[0].device)
     finally:
         engine.close()
     tell(
@@ -251,7 +251,7 @@ def test_what_fewer_launches_would_pay(tell, way):
     And with the first convolution in the other layout, which one channel leaves open.
     """
     network = deepcopy(cached_network("medicalnet", "", "", 0, "cuda"))
-    images = torch.randn(BATCH, 1, *SIZE, device="cuda")
+    images = torch.randn(GPU_BATCH, 1, *SIZE, device="cuda")
     if way == "the stem in planes":
         network.conv1.weight.data = network.conv1.weight.clone(
             memory_format=torch.contiguous_format
@@ -263,7 +263,7 @@ def test_what_fewer_launches_would_pay(tell, way):
         with torch.cuda.graph(captured):
             run()
         run = captured.replay
-    found = BATCH / on_the_device(run)
+    found = GPU_BATCH / on_the_device(run)
     tell(f"the network on {torch.cuda.get_device_name()}", {f"{way} [images per s]": found})
 
 

@@ -17,7 +17,7 @@ from radlas.errors import DataError, StoreError
 from radlas.flows import batch
 from radlas.flows.base import Plan, _checked
 from radlas.flows.cases.extract_case import ExtractTask
-from radlas.flows.cases.seen import Seen
+from radlas.flows.cases.row_warnings import RowWarnings
 from radlas.flows.cases.storable import unstorable
 from radlas.places.answers import unusable
 from radlas.store import delta
@@ -63,7 +63,7 @@ def test_a_row_that_cannot_be_stored_costs_its_own_task_and_no_other(tmp_path, v
     good_values = {"firstorder_Mean": 1.0, "toy_Mean": np.float32(2), "grey_levels": np.int64(3)}
     done = [replace(bad, result=described(bad.task, **values))]
     done += [replace(one, result=described(one.task, **good_values)) for one in good]
-    look = Seen().look  # as extract does: it compares numbers
+    look = RowWarnings().look  # as extract does: it compares numbers
     report = batch.commit_batches(store, "extract", Plan(), iter(done), tolerated=0, look=look)
     assert (report.data["ok"], report.data["failed"]) == (2, 1)
     (case,) = report.data["cases"]

@@ -23,8 +23,8 @@ from radlas.engine.isolate import Child, seal, unseal
 from radlas.entry import DEFECT, guarded, plain
 from radlas.errors import ConfigError, WorkerError
 from radlas.flows.extract import ExtractConfig, extract
-from radlas.flows.study.company import _case, gather_company, left_out_lines
 from radlas.flows.study.controls import only
+from radlas.flows.study.prediction_cases import _case, gather_cases, left_out_lines
 from radlas.ingest.nifti.importer import NiftiImporter
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
@@ -71,7 +71,7 @@ def test_a_case_without_a_block_is_not_predicted(own_store):
 @pytest.fixture
 def without_ring(monkeypatch):
     """Make the ring of a case missing, as where none could be made."""
-    module = importlib.import_module("radlas.flows.study.company")
+    module = importlib.import_module("radlas.flows.study.prediction_cases")
     whole = module.study_matrix
 
     def blank(case: str) -> None:
@@ -127,7 +127,7 @@ def test_a_case_without_a_block_is_left_out_of_what_a_new_centre_is_adapted_by(
     model = replace(model, pipeline=SimpleNamespace(named_steps={"harmonise": step}))
     without_ring(lost)
     sets = read_card(store, "tiny", 1)["feature_sets"]
-    found = gather_company(store, sets, only(study, "dlr"), model, [other])
+    found = gather_cases(store, sets, only(study, "dlr"), model, [other])
     assert (found.cases, sorted(found.X.index)) == ([other], sorted([other, *more]))
     (line,) = left_out_lines(found)
     assert "1 case beside them: no value of a block" in line

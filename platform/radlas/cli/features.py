@@ -29,12 +29,12 @@ def list_(store: StoreOption, as_json: JsonOption = False) -> None:
     """List all feature sets of the store."""
 
     def action() -> int:
-        from radlas.flows.study.networks import network_warnings, plainly
+        from radlas.flows.study.networks import network_warnings, without_marks
 
         names = list_recipes(open_store(store))
         warnings = network_warnings(open_store(store), names)
         lines = (*names, *warnings) or ("no feature set yet: radlas extract",)
-        data = {"feature_sets": names, "warnings": plainly(warnings)}
+        data = {"feature_sets": names, "warnings": without_marks(warnings)}
         return show(Report(lines, data), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
@@ -48,12 +48,12 @@ def show_(
     """Show one feature set: extractor, settings, versions."""
 
     def action() -> int:
-        from radlas.flows.study.networks import network_warnings, plainly
+        from radlas.flows.study.networks import network_warnings, without_marks
 
         recipe = load_recipe(open_store(store), name)
         warnings = network_warnings(open_store(store), [name])
         lines = (*json.dumps(recipe, indent=2).splitlines(), *warnings)
-        return show(Report(lines, recipe | {"warnings": plainly(warnings)}), as_json=as_json)
+        return show(Report(lines, recipe | {"warnings": without_marks(warnings)}), as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))
 

@@ -19,8 +19,8 @@ from radlas.registry import makers
 
 T = TypeVar("T")
 R = TypeVar("R")
-MANY = 32  # tasks of a bundle: a crash costs few a second try
-BATCH = 16  # tasks that a GPU takes at once, at first: its bundles are whole batches
+LARGEST_BUNDLE = 32  # tasks of a bundle: a crash costs few a second try
+GPU_BATCH = 16  # tasks that a GPU takes at once, at first: its bundles are whole batches
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class SerialEngine:
 
     def bundle(self, tasks: int) -> int:
         """See ``Engine.bundle``."""
-        return min(tasks, MANY)
+        return min(tasks, LARGEST_BUNDLE)
 
     def close(self) -> None:
         """Nothing was started."""

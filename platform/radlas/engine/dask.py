@@ -23,7 +23,7 @@ from distributed.client import ClosedClientError
 from distributed.comm.addressing import get_address_host_port
 from distributed.security import Security
 
-from radlas.engine.base import BATCH, MANY, Done
+from radlas.engine.base import GPU_BATCH, LARGEST_BUNDLE, Done
 from radlas.engine.isolate import Child, seal, unseal
 from radlas.engine.local import Environments, local_cluster
 from radlas.engine.spawn import importable, undisturbed
@@ -110,9 +110,9 @@ class DaskEngine:
         """See ``Engine.bundle``: so that every worker has a few; a GPU gets whole batches."""
         labelled = self._workers_there(gpu=True)
         if labelled:
-            batches = tasks // (_TASKS_PER_WORKER * labelled * BATCH)
-            return min(tasks, max(1, min(MANY // BATCH, batches)) * BATCH)
-        return max(1, min(MANY, tasks // (_TASKS_PER_WORKER * self._workers_there())))
+            batches = tasks // (_TASKS_PER_WORKER * labelled * GPU_BATCH)
+            return min(tasks, max(1, min(LARGEST_BUNDLE // GPU_BATCH, batches)) * GPU_BATCH)
+        return max(1, min(LARGEST_BUNDLE, tasks // (_TASKS_PER_WORKER * self._workers_there())))
 
     def close(self) -> None:
         """Leave the scheduler and end our processes, or the local cluster."""

@@ -70,8 +70,8 @@ class PreparingExtractor(Protocol):
     """An extractor that parts what any thread can do from what its device does for many at once."""
 
     @property
-    def appetite(self) -> tuple[int, int]:
-        """Threads that prepare cases for its device, and cases that it should get at once."""
+    def concurrency(self) -> tuple[int, int]:
+        """Threads that prepare cases, and cases that its device takes at once."""
 
     def prepare(self, volume: Volume, rois: Mapping[str, Roi]) -> Any:
         """What the device needs of a case; as ``describe``, without the device."""

@@ -23,7 +23,7 @@ def is_parameter_file(values: Mapping[str, Any]) -> bool:
     return bool(values) and set(values) <= SECTIONS
 
 
-def recipe_of(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+def settings_of(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     """A parameter file as settings of the extractor ``radiomics``.
 
     Rings are not made, intensities not scaled and small ROIs not refused beyond what the file says.
@@ -36,7 +36,7 @@ def recipe_of(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
         ConfigError: It asks for voxel maps, or for something that is not offered.
 
     Examples:
-        >>> recipe_of({"setting": {"binWidth": 10}, "featureClass": {"glcm": ["Contrast"]}})
+        >>> settings_of({"setting": {"binWidth": 10}, "featureClass": {"glcm": ["Contrast"]}})
         {'normalise': 'none', 'rings': (), 'minimum_voxels': 1, 'bin_width': 10, \
 'feature_classes': ('glcm',), 'features': ('glcm_Contrast',)}
     """

@@ -16,7 +16,7 @@ from radlas.flows.maps.activation import in_words
 from radlas.flows.maps.explain_case import ExplainTask, rows_of, work
 from radlas.flows.maps.montage import NO_PART, covers, montage, spread, without_map
 from radlas.flows.study.blocks import as_fitted
-from radlas.flows.study.networks import network_warnings, plainly
+from radlas.flows.study.networks import network_warnings, without_marks
 from radlas.flows.study.published import load_model, study_of
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
@@ -193,7 +193,7 @@ def commit(
         "cam": montage(primary, asked.region, cases, note),
         "asked_maps": config.maps,
         "missing": {} if cases else {"cam": nothing},
-        "warnings": plainly(warnings),
+        "warnings": without_marks(warnings),
     }
     told = f"maps of {asked.region} at {plan.gpu_tasks[0].layer}" if plan.gpu_tasks else ""
     if shap := found.get(""):

@@ -19,11 +19,11 @@ from radlas.features.base import (
     make_extractor,
     recipe,
 )
-from radlas.features.params import is_parameter_file, recipe_of
+from radlas.features.params import is_parameter_file, settings_of
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
 from radlas.flows.cases.extract_case import ExtractTask, work, work_many
-from radlas.flows.cases.seen import Seen
+from radlas.flows.cases.row_warnings import RowWarnings
 from radlas.flows.study.networks import unsaid
 from radlas.model import TUMOUR, Row
 from radlas.places.place import Place
@@ -53,7 +53,7 @@ class ExtractConfig(StoreConfig):
         """
         values = read_yaml(path)
         if is_parameter_file(values):
-            values = {"extractors": {"radiomics": recipe_of(values, str(path))}}
+            values = {"extractors": {"radiomics": settings_of(values, str(path))}}
         return cls.parse({**values, **(overrides or {})}, str(path))
 
 
@@ -108,7 +108,7 @@ def commit(
     store = open_store(config.store)
     for feature_set, definition in plan.extra.items():
         save_recipe(store, feature_set, definition)
-    seen = Seen()
+    seen = RowWarnings()
     report = commit_batches(
         store, "extract", plan, done, tolerated=config.tolerated, look=seen.look
     )

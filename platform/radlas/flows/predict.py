@@ -11,15 +11,15 @@ from radlas.errors import ConfigError
 from radlas.flows.base import Report
 from radlas.flows.pages.prediction_words import told
 from radlas.flows.study.blocks import as_fitted
-from radlas.flows.study.company import (
-    Company,
-    gather_company,
+from radlas.flows.study.dataset import load_dataset
+from radlas.flows.study.networks import network_warnings, without_marks
+from radlas.flows.study.prediction_cases import (
+    PredictionCases,
+    gather_cases,
     left_out_lines,
     refused_cases,
     trained_on,
 )
-from radlas.flows.study.dataset import load_dataset
-from radlas.flows.study.networks import network_warnings, plainly
 from radlas.flows.study.published import load_model, study_of
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
 from radlas.learn.fitted import FittedModel
@@ -71,17 +71,17 @@ def predict(config: PredictConfig) -> Report:
     store = open_store(config.store)
     known = _published(store, model_task(config))
     sets = known.card["feature_sets"]
-    company = gather_company(store, sets, known.study, known.model, config.cases)
-    rows = _rows(store, known, company)
-    refused, warnings = refused_cases(company), network_warnings(store, sets)
-    lines = [*told(known.label, known.card, rows, warnings), *left_out_lines(company)]
-    lines += _pages(store, known, company, rows, config)
+    chosen = gather_cases(store, sets, known.study, known.model, config.cases)
+    rows = _rows(store, known, chosen)
+    refused, warnings = refused_cases(chosen), network_warnings(store, sets)
+    lines = [*told(known.label, known.card, rows, warnings), *left_out_lines(chosen)]
+    lines += _pages(store, known, chosen, rows, config)
     data = {
         "model": known.label,
         "synthetic": known.card["synthetic"],
         "rows": rows,
         "refused": refused,
-        "warnings": plainly(warnings),
+        "warnings": without_marks(warnings),
     }
     return Report(tuple(lines), data, exit_code=1 if refused else 0)
 
@@ -94,15 +94,15 @@ def _published(store: Store, task: ModelTask) -> _Published:
     return _Published(f"{task.name}@{task.number}", card, alone, model)
 
 
-def _rows(store: Store, known: _Published, company: Company) -> list[dict[str, Any]]:
+def _rows(store: Store, known: _Published, chosen: PredictionCases) -> list[dict[str, Any]]:
     """What is said of each case, and what is known of it from the training."""
-    study, model, centres = known.study, known.model, company.people["centre"]
+    study, model, centres = known.study, known.model, chosen.people["centre"]
     snapshot = load_snapshot(store, known.card["snapshot"])
     training = load_dataset(store, snapshot, study, study.training_centres)
     background = as_fitted(training.X, model, training.people)
     trained_at = training.people["centre"]
-    said = predictions(model, company.X, centres, background, trained_at, alpha=study.alpha)
-    before = trained_on(model, training.people, company.people)
+    said = predictions(model, chosen.X, centres, background, trained_at, alpha=study.alpha)
+    before = trained_on(model, training.people, chosen.people)
     return [
         {
             "case_id": case,
@@ -111,14 +111,14 @@ def _rows(store: Store, known: _Published, company: Company) -> list[dict[str, A
             **said[case],
             **before[case],
         }
-        for case in company.cases
+        for case in chosen.cases
     ]
 
 
 def _pages(
     store: Store,
     known: _Published,
-    company: Company,
+    chosen: PredictionCases,
     rows: list[dict[str, Any]],
     config: PredictConfig,
 ) -> list[str]:
@@ -127,6 +127,6 @@ def _pages(
         return []
     from radlas.flows.pages.patient_page import Asked, write_page  # noqa: PLC0415 - of figures and maps
 
-    lines = known.model.lines(company.X, company.people["centre"])
+    lines = known.model.lines(chosen.X, chosen.people["centre"])
     asked = Asked(store, known.card, known.model, known.label, lines, config.weights)
     return [f"  page: {write_page(asked, row, config.out)}" for row in rows]

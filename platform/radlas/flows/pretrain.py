@@ -62,7 +62,7 @@ def pretrain(
     from radlas.features.resnet import checkpoint as files  # noqa: PLC0415
     from radlas.features.resnet.contrast import Trainer, check  # noqa: PLC0415 - torch
     from radlas.features.resnet.device import default_device  # noqa: PLC0415
-    from radlas.features.resnet.trouble import told_of_device  # noqa: PLC0415
+    from radlas.features.resnet.trouble import device_errors  # noqa: PLC0415
     from radlas.features.resnet.weights import state_of  # noqa: PLC0415
 
     work = config.out.with_suffix(".unfinished")
@@ -73,7 +73,7 @@ def pretrain(
     cases, training = first_cases(store, config), _training(config)
     check(shape_of(config, cases), training)
     smaller = "a smaller `batch` or `crop`, or another GPU"
-    with _alone(work), told_of_device(default_device(), held="a step", instead=smaller):
+    with _alone(work), device_errors(default_device(), held="a step", instead=smaller):
         files.check_free(config.out)  # who was at it may have ended since
         _same_run(work, config, cases)
         images = kept_images(config, cases, work)

@@ -15,7 +15,7 @@ from radlas.flows.pages import evidence
 from radlas.flows.pages import evidence_origin as origin
 from radlas.flows.pages import evidence_validation as more
 from radlas.flows.pages.gallery import gallery
-from radlas.flows.study.networks import network_warnings, plainly
+from radlas.flows.study.networks import network_warnings, without_marks
 from radlas.flows.study.published import load_model, study_of
 from radlas.flows.train import fitted_or_raise
 from radlas.flows.validate import ModelConfig, ModelTask, model_task
@@ -98,7 +98,7 @@ def commit(
         f"report: {path} ({size / 1e6:.1f} MB, one file, opens without network)",
         f"  every number of it: {folder}/{NUMBERS}; what each figure shows: {folder}/{TABLES}/",
     )
-    data = {"report": path, "results": f"{folder}/{NUMBERS}", "warnings": plainly(warnings)}
+    data = {"report": path, "results": f"{folder}/{NUMBERS}", "warnings": without_marks(warnings)}
     return Report((*lines, *warnings), data)
 
 

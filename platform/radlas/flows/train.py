@@ -16,7 +16,7 @@ from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.study.card import fitted_by, made_from, told_beside, told_of_models
 from radlas.flows.study.controls import Controls, find_controls, is_permuted, only, permuted
 from radlas.flows.study.dataset import Dataset, load_dataset, load_people
-from radlas.flows.study.networks import check_pretraining, network_warnings, plainly
+from radlas.flows.study.networks import check_pretraining, network_warnings, without_marks
 from radlas.flows.study.protocol import (
     class_lines,
     control_lines,
@@ -79,7 +79,7 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     wider = check_variants(store, snapshot.feature_sets, used, study, card["feature_sets"])
     card["pretraining"] = check_pretraining(store, wider, used, study)
     warnings = network_warnings(store, wider)
-    card["warnings"] = plainly(warnings)
+    card["warnings"] = without_marks(warnings)
     notes = [f"study {study.name} on snapshot {snapshot.label}"]
     notes += [*class_lines(study, card["classes"]), *card["pretraining"], *warnings]
     number = find_version(store, study.name, card["key"])

@@ -16,7 +16,7 @@ from radlas.flows.study.blocks import as_fitted
 from radlas.flows.study.controls import find_controls, only
 from radlas.flows.study.dataset import Dataset, load_dataset
 from radlas.flows.study.looks import count_look, seen_lines, trained_on
-from radlas.flows.study.networks import network_warnings, plainly
+from radlas.flows.study.networks import network_warnings, without_marks
 from radlas.flows.study.published import load_model, study_of
 from radlas.flows.study.sensitivity import against, evaluated, fewer_patients, judge_variants
 from radlas.flows.train import fitted_or_raise
@@ -165,7 +165,12 @@ def commit(
     card = read_card(store, task.name, task.number)
     warnings = network_warnings(store, card["feature_sets"])
     warnings += seen_lines(result["centre"], result.get("trained_on", []))
-    data = {"model": task.name, "version": task.number, "warnings": plainly(warnings), **result}
+    data = {
+        "model": task.name,
+        "version": task.number,
+        "warnings": without_marks(warnings),
+        **result,
+    }
     return Report((*lines, *warnings), data)
 
 

@@ -23,8 +23,8 @@ from radlas.learn.pipeline import (
     build_pipeline,
     fit_quickly,
     pipeline_parameters,
-    plainly,
     strict_convergence,
+    without_names,
 )
 from radlas.learn.search import search
 from radlas.learn.splits import Fold, repeated_folds
@@ -43,7 +43,7 @@ class FoldFit:
     """One division of rows: the pipeline fitted on its training rows, its risks of the others.
 
     Attributes:
-        pipeline: Takes rows as ``pipeline.plainly`` gives them.
+        pipeline: Takes rows as ``pipeline.without_names`` gives them.
         columns: What it was fitted on.
         oof: ``repeat fold case subject centre label probability`` of the rows ``fold.test``.
         auc: AUC of those.
@@ -171,7 +171,7 @@ def fit_fold(rows: Training, fold: Fold, study: StudyConfig) -> FoldFit:
         StudyError: As for ``fit_model``.
     """
     pipeline, at = _tune(rows, fold, study), fold.test
-    _, others = plainly(pipeline, _features(rows, study).iloc[at])
+    _, others = without_names(pipeline, _features(rows, study).iloc[at])
     risk = pipeline.predict_proba(others)[:, 1]
     oof = pd.DataFrame(
         {

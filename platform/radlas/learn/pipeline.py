@@ -46,7 +46,7 @@ def build_pipeline(selection: Selection, harmonise: Harmonise | None = None) -> 
     return Pipeline(steps).set_output(transform="pandas")
 
 
-def plainly(pipeline: Pipeline, X: pd.DataFrame) -> tuple[Pipeline, Any]:
+def without_names(pipeline: Pipeline, X: pd.DataFrame) -> tuple[Pipeline, Any]:
     """The same steps, not fitted, and rows for them without names, if they can do without.
 
     scikit-learn looks at a frame column by column in every step; only a harmoniser reads names.
@@ -57,8 +57,8 @@ def plainly(pipeline: Pipeline, X: pd.DataFrame) -> tuple[Pipeline, Any]:
 
 
 def fit_quickly(pipeline: Pipeline, X: pd.DataFrame, y: ArrayLike) -> Pipeline:
-    """A clone, fitted; it takes rows as ``plainly`` gives them."""
-    steps, values = plainly(pipeline, X)
+    """A clone, fitted; it takes rows as ``without_names`` gives them."""
+    steps, values = without_names(pipeline, X)
     fitted: Pipeline = steps.fit(values, y)
     return fitted
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from radlas.learn.pipeline import C, K, plainly
+from radlas.learn.pipeline import C, K, without_names
 from radlas.learn.splits import Fold
 from radlas.learn.statistics.delong import auc
 
@@ -101,8 +101,8 @@ def _score(
 ) -> list[float]:
     """AUC of every point, those of one k after another, each with C as the grid has it."""
     lasso = pipeline["lasso"]
-    prepare, rows = plainly(pipeline[:-2], X.iloc[fold.train])
-    _, others = plainly(pipeline[:-2], X.iloc[fold.test])
+    prepare, rows = without_names(pipeline[:-2], X.iloc[fold.train])
+    _, others = without_names(pipeline[:-2], X.iloc[fold.test])
     train = np.asarray(prepare.fit_transform(rows, y[fold.train]))
     test = np.asarray(prepare.transform(others))
     ranking = clone(pipeline["eliminate"]).fit(train, y[fold.train])

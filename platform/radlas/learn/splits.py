@@ -75,7 +75,7 @@ def repeated_folds(
     return tuple(divisions)
 
 
-def surely_left(counts: Iterable[int], folds: Iterable[int]) -> int:
+def fewest_training(counts: Iterable[int], folds: Iterable[int]) -> int:
     """Subjects of a centre that are among the training rows of every fold, whatever the seed.
 
     Args:
@@ -83,7 +83,7 @@ def surely_left(counts: Iterable[int], folds: Iterable[int]) -> int:
         folds: Of the divisions, each inside the one before: outer folds, then inner ones.
 
     Examples:
-        >>> surely_left([6, 3], [5, 3])
+        >>> fewest_training([6, 3], [5, 3])
         3
     """
     left = list(counts)

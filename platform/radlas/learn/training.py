@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from radlas.errors import StudyError
 from radlas.learn.design import model_columns
 from radlas.learn.harmonise import FEWEST, LEAVE_OUT
-from radlas.learn.splits import surely_left
+from radlas.learn.splits import fewest_training
 from radlas.learn.study import StudyConfig
 from radlas.words import counted
 
@@ -160,7 +160,7 @@ def _check_classes(label: NDArray[np.generic], study: StudyConfig) -> None:
     plan = study.splits
     for kind, name in ((1, "positive"), (0, "negative")):
         count = int((label == kind).sum())
-        if count < plan.folds or surely_left([count], [plan.folds]) < plan.inner_folds:
+        if count < plan.folds or fewest_training([count], [plan.folds]) < plan.inner_folds:
             raise StudyError(
                 f"{count} {name} training patients cannot fill {plan.folds} outer folds with"
                 f" {plan.inner_folds} inner ones in each",
@@ -174,7 +174,7 @@ def _check_centres(label: NDArray[np.generic], where: NDArray[np.str_], study: S
     plan = study.splits
     for name in sorted(set(where)):
         counts = [int(((where == name) & (label == kind)).sum()) for kind in (1, 0)]
-        left = surely_left(counts, (plan.folds, plan.inner_folds))
+        left = fewest_training(counts, (plan.folds, plan.inner_folds))
         if left < FEWEST:
             raise StudyError(
                 f"centre {name} has {counts[0]} positive and {counts[1]} negative patients: of"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from radlas.errors import StudyError
 from radlas.learn.fit import inner_folds, outer_folds, resampled_rows
 from radlas.learn.selectors import largest_share, varying
-from radlas.learn.splits import surely_left
+from radlas.learn.splits import fewest_training
 from radlas.learn.study import StudyConfig
 from radlas.learn.training import Training
 from radlas.words import counted
@@ -44,7 +44,7 @@ def _varies_anyhow(values: NDArray[np.float64], y: NDArray[np.int64], study: Stu
     Nor a resample then, of as many rows as there are.
     """
     folds = (study.splits.folds, study.splits.inner_folds)
-    fewest = surely_left(np.bincount(y, minlength=2).tolist(), folds)
+    fewest = fewest_training(np.bincount(y, minlength=2).tolist(), folds)
     share = study.selection.near_constant
     for first in range(0, values.shape[1], _AT_ONCE):
         some = values[:, first : first + _AT_ONCE]

@@ -9,7 +9,7 @@ import pytest
 
 import radlas
 from radlas.errors import ConfigError, DataError, RadlasError, StoreError, StudyError, WorkerError
-from radlas.flows.cases.seen import Seen
+from radlas.flows.cases.row_warnings import RowWarnings
 from radlas.ingest.checks import check_rois
 from radlas.ingest.dicom.suspicions import absent_slices
 from radlas.model import Outcome, Roi
@@ -68,7 +68,7 @@ def test_one_slice_and_one_voxel_are_told_in_the_singular():
     one = Roi("tumour", np.ones((1, 1, 1), dtype=bool), "seg")
     with pytest.raises(DataError, match="1 voxel, and at least 2 asked for"):
         check_rois([one], minimum_voxels=2)
-    seen = Seen()
+    seen = RowWarnings()
     row = {"image_type": "original", "grey_levels": 1}
     seen.look(Outcome("key", "extract", "a", "case", "ok", rows={"radiomics": (row,)}))
     assert "1 row of original: fewer than 4 grey levels" in seen.warnings()[0]

@@ -193,7 +193,7 @@ def test_a_gpus_worker_prepares_no_more_cases_at_once_than_a_batch(monkeypatch, 
     """A machine of eight GPUs has 24 of them, and each sees every core."""
     monkeypatch.setattr(extractor, "default_device", lambda: "cuda")
     monkeypatch.setattr("os.sched_getaffinity", lambda _: range(cores))
-    assert DeepExtractor(DeepExtractor.Settings()).appetite == (threads, 16)
+    assert DeepExtractor(DeepExtractor.Settings()).concurrency == (threads, 16)
 
 
 def test_an_image_for_a_map_is_copied_before_the_next_one_comes(network):
@@ -304,7 +304,7 @@ def test_half_precision_is_used_only_where_it_is_near_enough():
     runner = TorchRunner(network, torch.bfloat16)
     found, expected = runner.features(images(2)), TorchRunner(network).features(images(2))
     assert np.abs(np.subtract(found, expected)).max() <= PARITY * np.abs(expected).max()
-    assert runner.told(images(1))[0].device == "cpu float32"
+    assert runner.describe(images(1))[0].device == "cpu float32"
 
 
 def test_an_image_beyond_half_precision_changes_no_other_whoever_comes_first():
@@ -312,11 +312,11 @@ def test_an_image_beyond_half_precision_changes_no_other_whoever_comes_first():
     network = Small(layers=1)
     runner = TorchRunner(network, torch.float16, batch=3)
     quiet, loud = images(2), 1e6 * images(3)[2]
-    alone = runner.told(quiet)
+    alone = runner.describe(quiet)
     assert {one.device for one in alone} == {"cpu float16"}
     exact = TorchRunner(network, batch=3).features([loud])[0]
     for order in ([loud, *quiet], [*quiet, loud]):
-        found = TorchRunner(network, torch.float16, batch=3).told(order)
+        found = TorchRunner(network, torch.float16, batch=3).describe(order)
         told = {image.tobytes(): one for image, one in zip(order, found, strict=True)}
         np.testing.assert_array_equal(told[loud.tobytes()].features, exact)
         assert told[loud.tobytes()].device == "cpu float32"

@@ -22,7 +22,7 @@ from radlas.features.discretise import fixed_count_edges, to_levels
 from radlas.features.filters.lbp import icosphere
 from radlas.features.firstorder import first_order
 from radlas.features.kernels import pairs as pair_kernels
-from radlas.features.params import recipe_of
+from radlas.features.params import settings_of
 from radlas.features.preprocess import to_itk
 from radlas.features.radiomics import RadiomicsExtractor
 from radlas.geometry import make_geometry
@@ -483,7 +483,7 @@ featureClass:
     mask = to_itk(rois["tumour"].mask.astype(np.uint8), volume.geometry)
     theirs = upstream.execute(to_itk(volume.voxels, volume.geometry), mask)
     expected = {k: float(np.real(v)) for k, v in theirs.items() if not k.startswith("diag")}
-    settings = recipe_of(yaml.safe_load(text)) | {"pixel_type": "float64"}
+    settings = settings_of(yaml.safe_load(text)) | {"pixel_type": "float64"}
     found = describe(volume, {"tumour": rois["tumour"]}, **settings)
     ours = {
         f"{row.image_type}_{name}": value
@@ -497,7 +497,7 @@ featureClass:
 def test_a_parameter_file_refuses_a_small_roi_only_if_it_says_so(setting, refused):
     volume, _ = case()
     small = {"tumour": Roi("tumour", odd((slice(5, 7), slice(10, 12), slice(10, 13))), "made")}
-    settings = RadiomicsExtractor.Settings.parse(recipe_of({"setting": setting}))
+    settings = RadiomicsExtractor.Settings.parse(settings_of({"setting": setting}))
     try:
         found = bool(RadiomicsExtractor(settings).describe(volume, small).rows)
     except DataError as error:

@@ -17,7 +17,7 @@ from radlas.features.resnet.network import (
     max_pool_in_turns,
     shortcut,
 )
-from radlas.features.resnet.sanity import forget
+from radlas.features.resnet.sanity import randomise
 from radlas.features.resnet.state import cached_state, shapes
 from radlas.features.resnet.weights import (
     cached_network,
@@ -139,7 +139,7 @@ def test_off_the_processor_every_convolution_has_channels_last_the_forgotten_one
     """
     network = on_device(random_network("medicalnet", 0), "meta")
     for stage in STAGES:
-        forget(network, stage, 1)
+        randomise(network, stage, 1)
     for name, module in network.named_modules():
         if isinstance(module, torch.nn.Conv3d):
             assert module.weight.stride()[1] == 1, name
@@ -148,7 +148,7 @@ def test_off_the_processor_every_convolution_has_channels_last_the_forgotten_one
 def test_a_stage_is_forgotten_by_its_values_alone():
     network = on_device(random_network("medicalnet", 0), "cpu")
     before = network.layer4[0].conv1.weight.clone()
-    forget(network, "layer4", 1)
+    randomise(network, "layer4", 1)
     after = network.layer4[0].conv1.weight
     assert not torch.equal(after, before)
     assert after.stride() == before.stride()

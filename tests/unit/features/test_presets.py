@@ -9,7 +9,7 @@ import pytest
 from radlas.errors import ConfigError
 from radlas.features import EXTRACTORS
 from radlas.features.base import feature_set_name, make_extractor
-from radlas.features.params import recipe_of
+from radlas.features.params import settings_of
 from radlas.flows.extract import ExtractConfig
 
 JOBS = Path(__file__).parents[3] / "jobs"
@@ -130,4 +130,4 @@ def test_a_parameter_file_is_a_recipe(tmp_path):
 )
 def test_what_a_parameter_file_may_ask_and_is_not_offered_is_named(text, message):
     with pytest.raises(ConfigError, match=message):
-        make_extractor(EXTRACTORS, "radiomics", recipe_of(text, "params.yaml"))
+        make_extractor(EXTRACTORS, "radiomics", settings_of(text, "params.yaml"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from radlas.features.kernels import stem, strided_stem, winograd
 from radlas.features.resnet import convolution as convolutions
-from radlas.features.resnet.convolution import Convolution, Folded, Gathered, Room
+from radlas.features.resnet.convolution import Convolution, Folded, Im2colConvolution, Scratch
 from radlas.features.resnet.form import FORMS, STAGES
 from radlas.features.resnet.lean import LeanNetwork
 from radlas.features.resnet.weights import state_of
@@ -85,7 +85,7 @@ def test_a_convolution_is_torchs_at_any_size(shape, dilation, channels, around, 
     expected[..., : added.shape[-1]] += added
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(convolutions, "_SLAB", slab)
-        found = Convolution(folded(convolution), dilation, Room())(values, added)
+        found = Convolution(folded(convolution), dilation, Scratch())(values, added)
     np.testing.assert_allclose(found, np.maximum(expected, 0), atol=2e-5)
 
 
@@ -103,9 +103,9 @@ def folded(convolution):
     kernel=st.sampled_from([(1, 1, 1), (3, 3, 3), (3, 7, 7)]),
     steps=st.tuples(st.tuples(*[st.integers(1, 2)] * 3), st.integers(1, 2)),
     channels=st.sampled_from([(1, 4), (3, 5)]),
-    rectified=st.booleans(),
+    relu=st.booleans(),
 )
-def test_any_other_convolution_is_torchs_at_any_size(shape, kernel, steps, channels, rectified):
+def test_any_other_convolution_is_torchs_at_any_size(shape, kernel, steps, channels, relu):
     torch.manual_seed(0)
     stride, dilation = steps
     options = {"stride": stride, "dilation": dilation}
@@ -114,8 +114,8 @@ def test_any_other_convolution_is_torchs_at_any_size(shape, kernel, steps, chann
     values = image((*shape, channels[0]))
     expected = convolution(torch.from_numpy(values).permute(3, 0, 1, 2)[None])[0]
     expected = expected.permute(1, 2, 3, 0).numpy()
-    found = Gathered(folded(convolution), stride, dilation, rectified=rectified)(values)
-    np.testing.assert_allclose(found, np.maximum(expected, 0) if rectified else expected, atol=2e-5)
+    found = Im2colConvolution(folded(convolution), stride, dilation, relu=relu)(values)
+    np.testing.assert_allclose(found, np.maximum(expected, 0) if relu else expected, atol=2e-5)
 
 
 @settings(max_examples=40)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from radlas.errors import StudyError
-from radlas.learn.splits import repeated_folds, surely_left
+from radlas.learn.splits import fewest_training, repeated_folds
 from radlas.learn.study import StudyConfig
 from radlas.learn.training import training_rows
 
@@ -90,7 +90,7 @@ def test_no_inner_fold_fits_on_fewer_of_a_centre_than_is_promised(positive, nega
             where += [centre] * count
     y, where = np.array(y), np.array(where)
     who = np.array([f"s{i}" for i in range(len(y))])
-    promised = surely_left(counts["a"], [folds, 3])
+    promised = fewest_training(counts["a"], [folds, 3])
     for outer in repeated_folds(who, y, where, folds=folds, seed=seed):
         at = outer.train
         for inner in repeated_folds(who[at], y[at], where[at], folds=3, seed=seed):

@@ -149,18 +149,18 @@ def to_tiles(image: Array, dilation: int, found: Groups) -> None:
 
 
 @kernel
-def from_tiles(products: Groups, dilation: int, bias: Array, added: Array, image: Array) -> None:
-    """Transform back, add what goes around the convolution and the bias, and keep what is above 0.
+def from_tiles(products: Groups, dilation: int, bias: Array, residual: Array, image: Array) -> None:
+    """Transform back, add residual and bias, and keep what is above 0.
 
     Args:
         products: Of each group's places; see ``Grid.groups``.
         dilation: As in ``to_tiles``.
         bias: Shape ``(channel,)``.
-        added: Added to the result: shape ``(z, y, x, channels)``, of as many channels as it has.
+        residual: Shape ``(z, y, x, first channels)``: the others have none.
         image: Filled. Shape ``(z, y, x, channel)``.
     """
     depth, height, width, channels = image.shape
-    around = added.shape[3]
+    with_residual = residual.shape[3]
     inner, right, below, corner = products
     along_y, along_x = inner.shape[4], inner.shape[5]
     long_y, long_x = below.shape[4], right.shape[5]
@@ -206,8 +206,8 @@ def from_tiles(products: Groups, dilation: int, bias: Array, added: Array, image
                         x = (left + j) * dilation + px
                         if x >= width:
                             break
-                        for c in range(around):
-                            out[j, c] += added[z, y, x, c]
+                        for c in range(with_residual):
+                            out[j, c] += residual[z, y, x, c]
                         for c in range(channels):
                             image[z, y, x, c] = max(out[j, c], zero)
 

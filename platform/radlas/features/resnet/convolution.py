@@ -40,37 +40,37 @@ class Folded:
 
 
 class Convolution:
-    """A convolution of 3 x 3 x 3 with stride 1, a bias, something added, and nothing below 0.
+    """A convolution of 3 x 3 x 3 with stride 1, then bias, residual and ReLU.
 
     Its filters are transformed when it is known whether slices meet each other in pairs.
 
     Args:
         folded: Its filters.
         dilation: Voxels between taps.
-        room: Shared by all of a network.
+        scratch: Shared by all layers of a network.
     """
 
-    def __init__(self, folded: Folded, dilation: int, room: Room) -> None:
-        self._folded, self._dilation, self._room = folded, dilation, room
+    def __init__(self, folded: Folded, dilation: int, scratch: Scratch) -> None:
+        self._folded, self._dilation, self._scratch = folded, dilation, scratch
         self._bias = folded.bias
         self._matrices: dict[bool, Array] = {}
 
-    def __call__(self, values: Array, around: Array) -> Array:
+    def __call__(self, values: Array, residual: Array) -> Array:
         """Activations to the next ones.
 
         Args:
             values: Shape ``(z, y, x, channel)``.
-            around: What is added: the same, of as many channels as it has, 0 among them.
+            residual: Added before the ReLU: the same shape, or fewer channels, even none.
 
         Returns:
-            Shape ``(z, y, x, channel)``, in the room.
+            Shape ``(z, y, x, channel)``, in a scratch buffer.
         """
         depth, height, width, _ = values.shape
         d = self._dilation
         grid = Grid(depth, d, winograd.side(height, d), winograd.side(width, d))
-        image = self._room.image((depth, height, width, self._bias.size))
+        image = self._scratch.image((depth, height, width, self._bias.size))
         convolve = self._in_pairs if d < depth <= 2 * d else self._in_slabs
-        convolve(values, grid, np.ascontiguousarray(around), image)
+        convolve(values, grid, np.ascontiguousarray(residual), image)
         return image
 
     def _in_slabs(self, values: Array, grid: Grid, near: Array, image: Array) -> None:
@@ -132,7 +132,7 @@ class Convolution:
             filters: Shape ``(places, inputs, outputs)``.
             found: Added to. Shape ``(places, rows, outputs)``.
         """
-        products = self._room.take("products", found.shape[1:])
+        products = self._scratch.take("products", found.shape[1:])
         for left, right, sums in zip(rows, filters, found, strict=True):
             np.matmul(left, right, out=products)
             np.add(sums, products, out=sums)
@@ -144,12 +144,12 @@ class Convolution:
         return self._matrices[paired]
 
     def _tiles(self, values: Array, grid: Grid) -> Groups:
-        tiles = self._room.tiles("tiles", grid._replace(slices=len(values)), values.shape[-1])
+        tiles = self._scratch.tiles("tiles", grid._replace(slices=len(values)), values.shape[-1])
         winograd.to_tiles(values, self._dilation, tiles)
         return tiles
 
     def _made(self, grid: Grid) -> Groups:
-        return self._room.tiles("made", grid, self._bias.size)
+        return self._scratch.tiles("made", grid, self._bias.size)
 
 
 def _products(tiles: Groups, made: Groups) -> Iterator[tuple[slice, Array, Array]]:
@@ -163,21 +163,19 @@ def _flat(group: Array) -> Array:
     return group.reshape(len(group), -1, group.shape[-1])
 
 
-class Gathered:
+class Im2colConvolution:
     """Any other convolution: what each output sees as a row, and one product for each slice.
 
     Args:
         folded: Its filters.
         stride: Voxels between outputs along ``(z, y, x)``.
         dilation: Voxels between taps.
-        rectified: Whether nothing stays below 0.
+        relu: Whether it ends with one.
     """
 
-    def __init__(
-        self, folded: Folded, stride: Steps, dilation: int = 1, *, rectified: bool
-    ) -> None:
+    def __init__(self, folded: Folded, stride: Steps, dilation: int = 1, *, relu: bool) -> None:
         kernel = folded.taps.shape[2:]
-        self._stride, self._rectified = stride, rectified
+        self._stride, self._relu = stride, relu
         self._taps = [tuple(dilation * step for step in tap) for tap in np.ndindex(kernel)]
         self._beyond = [(dilation * (edge // 2),) * 2 for edge in kernel]
         self._bias = folded.bias
@@ -200,23 +198,23 @@ class Gathered:
             products = found[z].reshape(-1, self._bias.size)
             np.matmul(rows.reshape(len(products), -1), self._matrix, out=products)
         found += self._bias
-        return np.maximum(found, 0, out=found) if self._rectified else found
+        return np.maximum(found, 0, out=found) if self._relu else found
 
 
-class Room:
-    """Memory that is used again: fresh pages for every convolution would cost as much as it."""
+class Scratch:
+    """Buffers that are used again: fresh pages for every convolution would cost as much as it."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Array] = {}
         self._turn = 0
 
     def image(self, shape: tuple[int, ...]) -> Array:
-        """The same, for activations: what a block starts from and makes between stays."""
+        """A buffer for activations; three take turns: a block's input and inner values stay."""
         self._turn = (self._turn + 1) % 3
         return self.take(f"image {self._turn}", shape)
 
     def tiles(self, name: str, grid: Grid, channels: int) -> Groups:
-        """The same, for transformed slices or their products."""
+        """A buffer for transformed slices or their products."""
         return grid.groups(self.take(name, (grid.size(channels),)), channels)
 
     def take(self, name: str, shape: tuple[int, ...]) -> Array:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from radlas.config import Config
-from radlas.engine.base import BATCH
+from radlas.engine.base import GPU_BATCH
 from radlas.features.resnet.checkpoint import read_weights
 from radlas.features.resnet.device import default_device, runner
 from radlas.features.resnet.form import Variant
@@ -181,7 +181,7 @@ class DeepExtractor:
         return runner(wanted.variant, str(wanted.weights or ""), self.weights_digest, wanted.seed)
 
     @property
-    def appetite(self) -> tuple[int, int]:
+    def concurrency(self) -> tuple[int, int]:
         """A GPU is as fast as all processors that prepare for it; several workers share both.
 
         On a machine of many GPUs each of their workers sees all processors: no worker has more
@@ -189,7 +189,7 @@ class DeepExtractor:
         """
         if default_device() == "cpu":
             return 2, 4
-        return min(BATCH, max(2, len(os.sched_getaffinity(0)) // 2)), BATCH
+        return min(GPU_BATCH, max(2, len(os.sched_getaffinity(0)) // 2)), GPU_BATCH
 
     def prepare(self, volume: Volume, rois: Mapping[str, Roi]) -> Prepared:
         """What the network sees of a case; needs no device, and any thread may do it.
@@ -211,7 +211,7 @@ class DeepExtractor:
     def describe_prepared(self, cases: Sequence[Prepared]) -> list[Description]:
         """One row of 512 features for each region of each case."""
         images = [volume.voxels for case in cases for volume in case.inputs.values()]
-        told = iter(self.runner().told(images))
+        told = iter(self.runner().describe(images))
         return [
             Description(tuple(self._row(name, *next(told)) for name in case.inputs))
             for case in cases
@@ -243,10 +243,10 @@ class DeepExtractor:
             WorkerError: ``memory`` or ``device``: the GPU is too small, or cannot be used.
         """
         from radlas.features.resnet.cam import grad_cam  # noqa: PLC0415 - torch
-        from radlas.features.resnet.trouble import told_of_device  # noqa: PLC0415 - torch
+        from radlas.features.resnet.trouble import device_errors  # noqa: PLC0415 - torch
 
         seen = prepared.inputs[region]
-        with told_of_device(default_device(), held="one map", instead=_SMALLER):
+        with device_errors(default_device(), held="one map", instead=_SMALLER):
             return grad_cam(
                 self.runner(), seen.voxels, seen.geometry, weights=weights, bias=bias, layer=layer
             )
@@ -256,9 +256,9 @@ class DeepExtractor:
     ) -> list[tuple[str, float | None]]:
         """How alike the map stays while the network is randomised; see ``cascade``."""
         from radlas.features.resnet.sanity import cascade  # noqa: PLC0415 - torch
-        from radlas.features.resnet.trouble import told_of_device  # noqa: PLC0415 - torch
+        from radlas.features.resnet.trouble import device_errors  # noqa: PLC0415 - torch
 
-        with told_of_device(default_device(), held="one map", instead=_SMALLER):
+        with device_errors(default_device(), held="one map", instead=_SMALLER):
             return cascade(self.runner(), prepared.inputs[region], cam, weights)
 
     def _region(self, scene: Scene, region: str) -> Volume:

@@ -9,18 +9,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from radlas.engine.base import BATCH
+from radlas.engine.base import GPU_BATCH
 from radlas.engine.gpus import share_of_memory
 from radlas.features.resnet.exact import exactly
 from radlas.features.resnet.form import Variant
 from radlas.features.resnet.network import ResNet18
 from radlas.features.resnet.processor import CpuRunner
-from radlas.features.resnet.runner import Runner, Told
+from radlas.features.resnet.runner import ImageFeatures, Runner
 from radlas.features.resnet.trouble import (
+    device_errors,
     failed,
     is_of_device,
     is_without_engine,
-    told_of_device,
     too_small,
 )
 from radlas.features.resnet.weights import cached_network, state_of
@@ -40,7 +40,7 @@ def on_the_gpu(variant: Variant, path: str, digest: str, seed: int) -> Runner:
     Raises:
         WorkerError: ``memory`` or ``device``: the GPU is too small, or cannot be used.
     """
-    with told_of_device("cuda", held="the network", instead="another GPU"):
+    with device_errors("cuda", held="the network", instead="another GPU"):
         torch.cuda.set_per_process_memory_fraction(share_of_memory())
         return runner_of(cached_network(variant, path, digest, seed, "cuda"))
 
@@ -68,7 +68,7 @@ class TorchRunner:
     """
 
     def __init__(
-        self, network: ResNet18, half: torch.dtype | None = None, batch: int = BATCH
+        self, network: ResNet18, half: torch.dtype | None = None, batch: int = GPU_BATCH
     ) -> None:
         self.network = network
         self._device = next(network.parameters()).device
@@ -79,15 +79,15 @@ class TorchRunner:
 
     def features(self, images: Sequence[Array]) -> list[Array]:
         """See ``Runner``."""
-        return [one.features for one in self.told(images)]
+        return [one.features for one in self.describe(images)]
 
-    def told(self, images: Sequence[Array]) -> list[Told]:
+    def describe(self, images: Sequence[Array]) -> list[ImageFeatures]:
         """See ``Runner``.
 
         Raises:
             WorkerError: ``memory``: not even one image fits; ``device``: it fails.
         """
-        found: dict[int, Told] = {}
+        found: dict[int, ImageFeatures] = {}
         waiting = _alike(images)
         while waiting:
             size = self._size(images[waiting[0][0]].shape)
@@ -113,7 +113,7 @@ class TorchRunner:
             size //= 2
         return size
 
-    def _if_it_fits(self, images: Sequence[Array], size: int) -> list[Told] | None:
+    def _if_it_fits(self, images: Sequence[Array], size: int) -> list[ImageFeatures] | None:
         """None if memory does not suffice; what took it is then free, as no error holds it."""
         try:
             if not self._compared:
@@ -128,14 +128,14 @@ class TorchRunner:
                 raise
             raise failed(self._device.type, error) from None
 
-    def _infer(self, images: Sequence[Array], size: int) -> list[Told]:
+    def _infer(self, images: Sequence[Array], size: int) -> list[ImageFeatures]:
         inputs = self._on_device(images, size)
         found = self._forward(inputs, self._half)
         beyond: NDArray[np.bool_] = np.logical_not(np.isfinite(found).all(axis=1))
         if self._half is not None and beyond.any():
             found[beyond] = self._forward(inputs, None)[beyond]
         names = [self._name(None if far else self._half) for far in beyond]
-        return [Told(*one) for one in zip(found, names, strict=True)][: len(images)]
+        return [ImageFeatures(*one) for one in zip(found, names, strict=True)][: len(images)]
 
     def _name(self, half: torch.dtype | None) -> str:
         return f"{self._device.type} {str(half or torch.float32).removeprefix('torch.')}"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from radlas.features.kernels import stem, strided_stem
 from radlas.features.resnet.checkpoint import State
-from radlas.features.resnet.convolution import Convolution, Folded, Gathered, Room
+from radlas.features.resnet.convolution import Convolution, Folded, Im2colConvolution, Scratch
 from radlas.features.resnet.form import EPSILON, STAGES, BlockForm, Form
 
 Array = NDArray[np.float32]
@@ -32,10 +32,10 @@ class LeanNetwork:
     """
 
     def __init__(self, form: Form, state: State) -> None:
-        room, first = Room(), _folded(state, "conv1", "bn1")
-        tiled = _TiledStem(first, form.stem_stride[0], room) if _tiled(form) else None
+        scratch, first = Scratch(), _folded(state, "conv1", "bn1")
+        tiled = _TiledStem(first, form.stem_stride[0], scratch) if _tiled(form) else None
         self._stem: Any = tiled or _Stem(first, form)
-        self._blocks = [(one.name, _LeanBlock(one, state, room)) for one in form.blocks()]
+        self._blocks = [(one.name, _LeanBlock(one, state, scratch)) for one in form.blocks()]
 
     def run(self, image: Array, *, until: str = "layer4") -> Array:
         """Activations of a stage.
@@ -62,11 +62,11 @@ class LeanNetwork:
 
 def compile_loops() -> None:
     """Compile what the network calls, by a stem and a convolution of few channels."""
-    room, image, few = Room(), np.zeros((8, 8, 8), np.float32), np.zeros(4, np.float32)
+    scratch, image, few = Scratch(), np.zeros((8, 8, 8), np.float32), np.zeros(4, np.float32)
     for stride in _STEMS:
         folded = Folded(np.zeros((4, 1, 7, 7, 7), np.float32), few, few)
-        values = _TiledStem(folded, stride, room)(image)
-    Convolution(Folded(np.zeros((4, 4, 3, 3, 3), np.float32), few, few), 1, room)(values, values)
+        values = _TiledStem(folded, stride, scratch)(image)
+    Convolution(Folded(np.zeros((4, 4, 3, 3, 3), np.float32), few, few), 1, scratch)(values, values)
 
 
 def _tiled(form: Form) -> bool:
@@ -86,14 +86,14 @@ def _folded(state: State, conv: str, norm: str) -> Folded:
 class _TiledStem:
     """The first convolution with its pooling."""
 
-    def __init__(self, folded: Folded, stride: int, room: Room) -> None:
+    def __init__(self, folded: Folded, stride: int, scratch: Scratch) -> None:
         self._loops, self._step = _STEMS[stride], 2 * stride
         self._filters = self._loops.transformed_filters(folded.weights[:, 0])
-        self._bias, self._room = folded.bias, room
+        self._bias, self._scratch = folded.bias, scratch
 
     def __call__(self, image: Array) -> Array:
         cells = [-(-edge // self._step) for edge in image.shape]
-        found = self._room.image((*cells, self._bias.size))
+        found = self._scratch.image((*cells, self._bias.size))
         self._loops.convolve_and_pool(image, self._filters, self._bias, found)
         return found
 
@@ -102,32 +102,32 @@ class _Stem:
     """The first convolution where nothing is pooled."""
 
     def __init__(self, folded: Folded, form: Form) -> None:
-        self._convolution = Gathered(folded, form.stem_stride, rectified=True)
+        self._convolution = Im2colConvolution(folded, form.stem_stride, relu=True)
 
     def __call__(self, image: Array) -> Array:
         return self._convolution(image[..., None])
 
 
 class _LeanBlock:
-    """Two convolutions and what goes around them."""
+    """Two convolutions and the shortcut around them."""
 
-    def __init__(self, form: BlockForm, state: State, room: Room) -> None:
+    def __init__(self, form: BlockForm, state: State, scratch: Scratch) -> None:
         name, self._stride = form.name, form.stride
         steps = (form.stride,) * 3
         first, second = (_folded(state, f"{name}.conv{k}", f"{name}.bn{k}") for k in (1, 2))
-        self._first: Any = Convolution(first, form.dilation, room)
+        self._first: Any = Convolution(first, form.dilation, scratch)
         if form.stride > 1:
-            self._first = Gathered(first, steps, form.dilation, rectified=True)
-        self._second = Convolution(second, form.dilation, room)
-        self._around: Gathered | None = None
+            self._first = Im2colConvolution(first, steps, form.dilation, relu=True)
+        self._second = Convolution(second, form.dilation, scratch)
+        self._projection: Im2colConvolution | None = None
         if form.projected:
-            around = _folded(state, f"{name}.downsample.0", f"{name}.downsample.1")
-            self._around = Gathered(around, steps, rectified=False)
+            shortcut = _folded(state, f"{name}.downsample.0", f"{name}.downsample.1")
+            self._projection = Im2colConvolution(shortcut, steps, relu=False)
 
     def __call__(self, values: Array) -> Array:
-        around = values[:: self._stride, :: self._stride, :: self._stride]
-        if self._around is not None:
-            around = self._around(values)
-        inner = self._first(values) if self._stride > 1 else self._first(values, around[..., :0])
-        result: Array = self._second(inner, around)
+        shortcut = values[:: self._stride, :: self._stride, :: self._stride]
+        if self._projection is not None:
+            shortcut = self._projection(values)
+        inner = self._first(values) if self._stride > 1 else self._first(values, shortcut[..., :0])
+        result: Array = self._second(inner, shortcut)
         return result

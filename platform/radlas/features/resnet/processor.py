@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from radlas.features.resnet.checkpoint import State
 from radlas.features.resnet.form import FORMS, Variant
 from radlas.features.resnet.lean import LeanNetwork
-from radlas.features.resnet.runner import Told
+from radlas.features.resnet.runner import ImageFeatures
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,13 +42,13 @@ class CpuRunner:
         own = {name: values.copy() for name, values in self._state.items()}
         return on_device(network_of(self._variant, own).requires_grad_(False), "cpu")
 
-    def told(self, images: Sequence[Array]) -> list[Told]:
+    def describe(self, images: Sequence[Array]) -> list[ImageFeatures]:
         """See ``Runner``."""
-        return [Told(self._lean.features(image), "cpu float32") for image in images]
+        return [ImageFeatures(self._lean.features(image), "cpu float32") for image in images]
 
     def features(self, images: Sequence[Array]) -> list[Array]:
         """See ``Runner``."""
-        return [one.features for one in self.told(images)]
+        return [one.features for one in self.describe(images)]
 
     def activations(self, image: Array, until: str) -> Tensor:
         """See ``Runner``."""

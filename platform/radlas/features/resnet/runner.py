@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 
 
-class Told(NamedTuple):
-    """What is told of one image.
+class ImageFeatures(NamedTuple):
+    """The features of one image, and what made them.
 
     Attributes:
         features: Shape ``(512,)``.
-        device: That made them, and its precision, as ``cpu float32``; kept with every row.
+        device: Device and precision, as ``cpu float32``; kept with every row.
     """
 
     features: Array
@@ -35,7 +35,7 @@ class Runner(Protocol):
     def network(self) -> ResNet18:
         """The same in torch, for gradients."""
 
-    def told(self, images: Sequence[Array]) -> list[Told]:
+    def describe(self, images: Sequence[Array]) -> list[ImageFeatures]:
         """Features of each image, shape ``(z, y, x)``; the other images do not matter."""
 
     def features(self, images: Sequence[Array]) -> list[Array]:

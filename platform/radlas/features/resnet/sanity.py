@@ -1,4 +1,4 @@
-"""Whether a map is one of the network: it must not survive that the network is forgotten.
+"""Whether a map is one of the network: it must not survive that the network is randomised.
 
 Source: Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018: layers are randomised one
 after the other, from the head down, and the map is compared with the first.
@@ -37,17 +37,17 @@ def cascade(
         ``head``, then the stages from the last to the stem, each with the correlation over the
         cells once it is randomised too; ``None`` where a map is all of one value.
     """
-    chance = np.random.default_rng(seed)
-    head = chance.permutation(weights)
+    rng = np.random.default_rng(seed)
+    head = rng.permutation(weights)
     found = [("head", _alike(first, _map(runner, seen, first, head)))]
     network = copy.deepcopy(runner.network)
     for number, stage in enumerate(reversed(STAGES)):
-        forget(network, stage, seed + number)
+        randomise(network, stage, seed + number)
         found.append((stage, _alike(first, _map(TorchRunner(network), seen, first, head))))
     return found
 
 
-def forget(network: ResNet18, stage: str, seed: int) -> None:
+def randomise(network: ResNet18, stage: str, seed: int) -> None:
     """Give one stage the weights of a network that was never trained."""
     modules = [network.conv1, network.bn1] if stage == "stem" else [getattr(network, stage)]
     for number, module in enumerate(modules):

@@ -15,8 +15,8 @@ _OF_DEVICE = ("CUDA", "NVIDIA", "NVML", "cuDNN", "CUDNN_", "CUBLAS_", _NO_ENGINE
 
 
 @contextmanager
-def told_of_device(device: str, *, held: str, instead: str) -> Iterator[None]:
-    """What a device raises becomes an error that says what to try; a bug stays what it is.
+def device_errors(device: str, *, held: str, instead: str) -> Iterator[None]:
+    """Turn what a device raises into an error that says what to try; a bug stays what it is.
 
     Args:
         device: Its type, as ``cuda``.

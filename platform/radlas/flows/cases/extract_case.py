@@ -76,7 +76,7 @@ def work_many(bundle: Bundle[ExtractTask]) -> list[Done[ExtractTask, Any]]:
     if len(extractors) > 1 or not all(isinstance(one, PreparingExtractor) for one in extractors):
         return [measure(work, task) for task in bundle.tasks]
     preparing: Any = extractors.pop()
-    readers, together = preparing.appetite
+    readers, together = preparing.concurrency
     with ThreadPoolExecutor(readers) as pool:
         waiting = deque(pool.submit(measure, _prepared, task) for task in bundle.tasks)
         found: list[Done[ExtractTask, Any]] = []

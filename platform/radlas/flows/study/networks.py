@@ -82,7 +82,7 @@ def network_warnings(store: Store, feature_sets: Sequence[str]) -> list[str]:
     return told
 
 
-def plainly(warnings: Sequence[str]) -> list[str]:
+def without_marks(warnings: Sequence[str]) -> list[str]:
     """The same for a file: without what makes a line stand out on a screen."""
     return [line.strip(" !") for line in warnings]
 

@@ -1,4 +1,4 @@
-"""What deserves a warning of feature rows that are sound each by itself."""
+"""Warnings about feature rows that are sound each by itself."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from radlas.words import counted
 FEW, MANY = 4, 256  # grey levels: with fewer texture is coarse, with more it is noise
 
 
-class Seen:
-    """What deserves a warning of rows that are sound each by itself."""
+class RowWarnings:
+    """Gathers them over a run."""
 
     def __init__(self) -> None:
         self._levels: Counter[tuple[str, str]] = Counter()

@@ -19,7 +19,7 @@ from radlas.store.recipes import load_recipe
 from radlas.words import counted
 
 
-class Company(NamedTuple):
+class PredictionCases(NamedTuple):
     """Cases with their features, one row per case in ``X`` and ``people``.
 
     Attributes:
@@ -37,13 +37,13 @@ class Company(NamedTuple):
     asked: pd.DataFrame
 
 
-def gather_company(
+def gather_cases(
     store: Store,
     available: Sequence[str],
     study: StudyConfig,
     model: FittedModel,
     given: Sequence[str],
-) -> Company:
+) -> PredictionCases:
     """The cases as the store holds them now; what one of them lacks is no other's trouble.
 
     Args:
@@ -72,7 +72,7 @@ def gather_company(
         told = ", ".join(f"{case[:8]} of block {lacking[case]}" for case in asked)
         raise StudyError(f"no value of block: {told}", f"model {model.model}", "run radlas extract")
     kept = ~X.index.isin(list(lacking))
-    return Company(cases, X[kept], there[kept], lacking, people.loc[asked])
+    return PredictionCases(cases, X[kept], there[kept], lacking, people.loc[asked])
 
 
 def trained_on(
@@ -105,23 +105,23 @@ def trained_on(
     return found
 
 
-def refused_cases(company: Company) -> list[dict[str, str]]:
+def refused_cases(chosen: PredictionCases) -> list[dict[str, str]]:
     """Cases that were asked for and cannot be predicted: ``case_id centre block``."""
     return [
-        {"case_id": str(case), "centre": str(centre), "block": company.lacking[case]}
-        for case, centre in company.asked["centre"].items()
-        if case in company.lacking
+        {"case_id": str(case), "centre": str(centre), "block": chosen.lacking[case]}
+        for case, centre in chosen.asked["centre"].items()
+        if case in chosen.lacking
     ]
 
 
-def left_out_lines(company: Company) -> list[str]:
+def left_out_lines(chosen: PredictionCases) -> list[str]:
     """The same for a person, and whom nobody asked for and nothing was adapted by."""
     lines = [
         f"  case {one['case_id'][:8]} ({one['centre']}): not predicted, no value of block"
         f" {one['block']}: run radlas extract"
-        for one in refused_cases(company)
+        for one in refused_cases(chosen)
     ]
-    others = sorted(set(company.lacking) - set(company.asked.index))
+    others = sorted(set(chosen.lacking) - set(chosen.asked.index))
     if others:
         lines.append(
             f"  {counted(len(others), 'case')} beside them: no value of a block, so nothing was"
