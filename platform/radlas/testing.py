@@ -36,9 +36,9 @@ _TYPES = ("int16", "float64")  # the same whole numbers, as stored by one hospit
 
 def small_case() -> tuple[Volume, dict[str, Roi]]:
     """An image of whole numbers, float32, with air, a body, a tumour and an edema."""
-    chance = np.random.default_rng(0)
-    voxels = chance.normal(20, 4, size=_SHAPE)
-    voxels[:, 3:27, 3:25] = chance.normal(300, 30, size=(8, 24, 22))
+    rng = np.random.default_rng(0)
+    voxels = rng.normal(20, 4, size=_SHAPE)
+    voxels[:, 3:27, 3:25] = rng.normal(300, 30, size=(8, 24, 22))
     tumour, edema = np.zeros(_SHAPE, dtype=bool), np.zeros(_SHAPE, dtype=bool)
     tumour[2:6, 10:18, 9:16] = True
     edema[2:6, 18:22, 9:16] = True

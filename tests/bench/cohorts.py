@@ -38,29 +38,29 @@ seed: 0
 
 def make_study_store(root: Path, *, seed: int = 0, features: int = 100) -> Store:
     """Cases, clinical records, two ROIs with nine image types, and two networks' features."""
-    store, chance = init_store(root), np.random.default_rng(seed)
+    store, rng = init_store(root), np.random.default_rng(seed)
     rows = [
         {"case_id": hashlib.sha256(f"{seed}:{n}".encode()).hexdigest()[:32], "centre": centre}
         for n, centre in enumerate(c for c, count in CENTRES.items() for _ in range(count))
     ]
-    grade = chance.random(len(rows)) < 0.6
+    grade = rng.random(len(rows)) < 0.6
     common = [
         one | {"subject_id": f"s-{one['case_id'][:8]}", "run_id": "b", "recorded_at": _now()}
         for one in rows
     ]
-    delta.append(store, "cases", [_case(one, chance) for one in common], run_id="b")
+    delta.append(store, "cases", [_case(one, rng) for one in common], run_id="b")
     delta.append(
         store,
         "clinical",
-        [_record(one, bool(high), chance) for one, high in zip(common, grade, strict=True)],
+        [_record(one, bool(high), rng) for one, high in zip(common, grade, strict=True)],
         run_id="b",
     )
-    hidden = chance.normal(size=(len(rows), 24))
+    hidden = rng.normal(size=(len(rows), 24))
     planted = {"tumour": (0, 0.9), "ring_0_10": (8, 0.8), "whole": (16, 0.8)}
     for first, gain in planted.values():
         hidden[:, first : first + 2] += gain * grade[:, None]
-    _radiomics(store, common, hidden, planted, chance, features)
-    _deep(store, common, hidden[:, 16:], chance)
+    _radiomics(store, common, hidden, planted, rng, features)
+    _deep(store, common, hidden[:, 16:], rng)
     return store
 
 
@@ -68,30 +68,30 @@ def _now() -> datetime:
     return datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def _case(one: dict[str, Any], chance: np.random.Generator) -> dict[str, Any]:
+def _case(one: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
     spacing = {"spacing_x_mm": 0.8, "spacing_y_mm": 0.8, "spacing_z_mm": 5.0}
     facts = {"voxel_digest": one["case_id"], "synthetic": True, "manufacturer": "maker"}
-    return one | spacing | facts | {"age_years": float(chance.integers(20, 90)), "sex": "F"}
+    return one | spacing | facts | {"age_years": float(rng.integers(20, 90)), "sex": "F"}
 
 
-def _record(one: dict[str, Any], high: bool, chance: np.random.Generator) -> dict[str, Any]:
+def _record(one: dict[str, Any], high: bool, rng: np.random.Generator) -> dict[str, Any]:
     kept = {key: one[key] for key in ("subject_id", "centre", "run_id", "recorded_at")}
     return kept | {
         "grade": "high" if high else "low",
-        "sex": str(chance.choice(["F", "M"])),
-        "age_years": float(chance.integers(20, 90)),
-        "site_group": str(chance.choice(["lower limb", "upper limb", "trunk"])),
+        "sex": str(rng.choice(["F", "M"])),
+        "age_years": float(rng.integers(20, 90)),
+        "site_group": str(rng.choice(["lower limb", "upper limb", "trunk"])),
         "revision": 1,
     }
 
 
 def _mixed(
-    hidden: NDArray[np.float64], columns: int, chance: np.random.Generator
+    hidden: NDArray[np.float64], columns: int, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Features as families of near-copies around a few hidden causes, and noise of their own."""
-    weights = chance.normal(size=(hidden.shape[1], columns))
-    weights *= chance.random(weights.shape) < 0.3
-    return hidden @ weights + chance.choice([0.3, 1.0], columns) * chance.normal(
+    weights = rng.normal(size=(hidden.shape[1], columns))
+    weights *= rng.random(weights.shape) < 0.3
+    return hidden @ weights + rng.choice([0.3, 1.0], columns) * rng.normal(
         size=(len(hidden), columns)
     )
 
@@ -101,7 +101,7 @@ def _radiomics(  # noqa: PLR0917 - one bench, one call
     common: list[dict[str, Any]],
     hidden: NDArray[np.float64],
     planted: dict[str, tuple[int, float]],
-    chance: np.random.Generator,
+    rng: np.random.Generator,
     features: int,
 ) -> None:
     recipe = {"table": "radiomics", "settings": {}, "versions": {}}
@@ -109,7 +109,7 @@ def _radiomics(  # noqa: PLR0917 - one bench, one call
     names = RADIOMICS_FEATURES[:features]
     for roi in ("tumour", "ring_0_10"):
         first, _ = planted[roi]
-        values = _mixed(hidden[:, first : first + 8], len(names) * len(TYPES), chance)
+        values = _mixed(hidden[:, first : first + 8], len(names) * len(TYPES), rng)
         rows = []
         for place, one in enumerate(common):
             for number, kind in enumerate(TYPES):
@@ -124,14 +124,14 @@ def _deep(
     store: Store,
     common: list[dict[str, Any]],
     hidden: NDArray[np.float64],
-    chance: np.random.Generator,
+    rng: np.random.Generator,
 ) -> None:
     for kind, digest in NETWORKS.items():
         name = f"resnet18-medicalnet-{kind}-00000000"
         recipe = {"table": "deep", "settings": {"variant": "medicalnet", "seed": 0}}
         save_recipe(store, name, recipe | {"versions": {"weights": digest}})
-        seen = hidden if kind == "trained" else chance.normal(size=hidden.shape)
-        values = _mixed(seen, DEEP, chance).astype(np.float32)
+        seen = hidden if kind == "trained" else rng.normal(size=hidden.shape)
+        values = _mixed(seen, DEEP, rng).astype(np.float32)
         facts = {"feature_set": name, "roi": "whole", "layer": "layer4", "reason": ""}
         rows = [
             one | facts | {"vector": vector.tolist(), "input_digest": one["case_id"]}

@@ -40,12 +40,12 @@ def make_lake(root: Path, cases: int, types: int, features: int = 100, *, rois: 
     """A store with one feature set, committed a thousand cases at a time and compacted."""
     store = init_store(root)
     appender = Appender(store, "bench")
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     names = case_ids(cases)
     for start in range(0, cases, BATCH):
         batch = names[start : start + BATCH]
         appender.append("cases", case_rows(batch))
-        appender.append("radiomics", feature_rows(batch, types, features, rois, chance))
+        appender.append("radiomics", feature_rows(batch, types, features, rois, rng))
     for name in ("cases", "radiomics"):
         compact(store, name)
     return store
@@ -84,7 +84,7 @@ def common(name: str) -> dict[str, Any]:
 
 
 def feature_rows(
-    names: Sequence[str], types: int, features: int, rois: int, chance: np.random.Generator
+    names: Sequence[str], types: int, features: int, rois: int, rng: np.random.Generator
 ) -> Any:
     kinds = [
         (f"roi{n}" if n else "tumour", kind) for n in range(rois) for kind in image_types(types)
@@ -104,10 +104,10 @@ def feature_rows(
         "input_digest": [name * 2 for name in names for _ in kinds],
     }
     for place, name in enumerate(RADIOMICS_FEATURES[:features]):
-        values = chance.lognormal(mean=place % 7, sigma=0.5, size=count)
+        values = rng.lognormal(mean=place % 7, sigma=0.5, size=count)
         if place % 20 == 0:
             values = np.rint(values * 100)
-        columns[name] = pa.array(values, mask=chance.random(count) < 0.02)
+        columns[name] = pa.array(values, mask=rng.random(count) < 0.02)
     fields = pa.schema([declared.field(name) for name in columns])
     return pa.table(
         [pa.array(v, f.type) for v, f in zip(columns.values(), fields, strict=True)], schema=fields

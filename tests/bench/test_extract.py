@@ -269,13 +269,13 @@ def test_the_upstream_cases(real_data, tmp_path, show):
 def made_case() -> tuple[Volume, np.ndarray]:
     """A fat-suppressed T2 of usual size with a tumour of 100,000 voxels."""
     shape, spacing = (32, 320, 320), (5.0, 0.78, 0.78)
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     axes = [(np.arange(n) - n / 2) * edge for n, edge in zip(shape, spacing, strict=True)]
     z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
     body = (y / 105) ** 2 + (x / 100) ** 2 < 1
     tumour = (z / 62) ** 2 + ((y - 10) / 36) ** 2 + ((x + 5) / 34) ** 2 < 1
     signal = np.where(body, 90.0, 0.0) + np.where(tumour, 250.0, 0.0)
-    voxels = np.hypot(signal + chance.normal(0, 25, shape), chance.normal(0, 25, shape))
+    voxels = np.hypot(signal + rng.normal(0, 25, shape), rng.normal(0, 25, shape))
     geometry = make_geometry(shape, spacing=spacing[::-1], origin=(0, 0, 0), direction=np.eye(3))
     return Volume(voxels.astype(np.int16), geometry), tumour
 

@@ -254,7 +254,7 @@ def test_a_hundred_thousand_cases(tmp_path, tell):
 def test_kills_at_any_moment(tmp_path, tell):
     """Two centres with two writers each that overlap by half, a compactor, and 200 kills."""
     store, kills = init_store(tmp_path / "store"), 200
-    chance = random.Random(0)  # noqa: S311 - moments, not secrets
+    rng = random.Random(0)  # noqa: S311 - moments, not secrets
     first = {(centre, half): 0 for centre in "ab" for half in (0, 1)}
     compacting = [sys.executable, "-m", "radlas", "compact"]
     compacting += ["--store", str(store.place), "--many", "3", "--keep-hours", "1"]
@@ -269,7 +269,7 @@ def test_kills_at_any_moment(tmp_path, tell):
             for (centre, half), at in first.items()
         ]
         running.append(subprocess.Popen(compacting, stdout=subprocess.PIPE, text=True))
-        time.sleep(chance.uniform(1.0, 3.0))
+        time.sleep(rng.uniform(1.0, 3.0))
         for process in running:
             process.send_signal(signal.SIGKILL)
         for who, process in zip(first, running, strict=False):

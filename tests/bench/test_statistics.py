@@ -42,24 +42,24 @@ class Cohort(NamedTuple):
 
 def cohort(seed: int) -> Cohort:
     """Of 60 to 260 patients of three centres that differ; every second one has ties."""
-    chance = np.random.default_rng(seed)
-    n = int(chance.integers(60, 260))
-    y = (chance.random(n) < chance.uniform(0.25, 0.6)).astype(int)
-    signal = chance.normal(size=n) + y * chance.uniform(0.5, 1.5)
-    risk = special.expit(signal * chance.uniform(0.5, 2) - chance.uniform(-0.5, 1))
-    centre = np.array(["A", "B", "C"])[chance.integers(0, 3, n)]
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(60, 260))
+    y = (rng.random(n) < rng.uniform(0.25, 0.6)).astype(int)
+    signal = rng.normal(size=n) + y * rng.uniform(0.5, 1.5)
+    risk = special.expit(signal * rng.uniform(0.5, 2) - rng.uniform(-0.5, 1))
+    centre = np.array(["A", "B", "C"])[rng.integers(0, 3, n)]
     columns = {
         "y": y,
         "risk": np.clip(np.round(risk, 2), 0.01, 0.99) if seed % 2 else risk,
-        "other": special.expit(chance.normal(size=n) + 0.7 * signal),
-        "group": chance.integers(0, 2, n),
-        "p": chance.random(n) ** 2,
+        "other": special.expit(rng.normal(size=n) + 0.7 * signal),
+        "group": rng.integers(0, 2, n),
+        "p": rng.random(n) ** 2,
         "centre": centre,
-        "age": chance.normal(60, 10, n),
+        "age": rng.normal(60, 10, n),
     }
-    features = chance.normal(size=(n, FEATURES)) * chance.lognormal(size=FEATURES)
-    features += np.outer(centre == "B", chance.normal(size=FEATURES))
-    features += np.outer(y, chance.normal(size=FEATURES)) * 0.3
+    features = rng.normal(size=(n, FEATURES)) * rng.lognormal(size=FEATURES)
+    features += np.outer(centre == "B", rng.normal(size=FEATURES))
+    features += np.outer(y, rng.normal(size=FEATURES)) * 0.3
     features[:, 1] = np.round(features[:, 1], 1)
     return Cohort(pd.DataFrame(columns), features)
 

@@ -230,13 +230,13 @@ def test_no_map_is_made_of_images_prepared_otherwise_than_the_features_saw(
 
 def test_high_grade_against_low_is_compared_region_by_region():
     """Planted: maps of high grade lie on the ring; Holm pays for every region that was asked."""
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     cases = [
         {
             "label": label,
             "mass": [
-                {"region": "tumour", "enrichment": chance.normal(1, 0.2)},
-                {"region": "ring_0_20", "enrichment": chance.normal(1 + label, 0.2)},
+                {"region": "tumour", "enrichment": rng.normal(1, 0.2)},
+                {"region": "ring_0_20", "enrichment": rng.normal(1 + label, 0.2)},
                 {"region": "ring_0_5", "enrichment": None},
             ],
         }

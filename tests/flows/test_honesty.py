@@ -104,8 +104,8 @@ def test_a_case_without_a_block_takes_no_prediction_from_others(study_store, wit
 
 def test_first_digits_mean_the_one_case_that_has_them():
     """Whatever the store holds; and they are looked up, not sought by a query each."""
-    chance = np.random.default_rng(0)
-    known = sorted(f"{number:04x}" for number in chance.integers(0, 1 << 16, size=500))
+    rng = np.random.default_rng(0)
+    known = sorted(f"{number:04x}" for number in rng.integers(0, 1 << 16, size=500))
     for given in ["", "0", "ff", "zz", *known, *(name[:3] for name in known)]:
         meant = [name for name in known if name.startswith(given)]
         if len(meant) == 1:

@@ -65,7 +65,7 @@ def store(tmp_path_factory):
     tumour of centre c has no volume. A third reader drew half of them.
     """
     store = init_store(tmp_path_factory.mktemp("brought") / "store")
-    chance, now = np.random.default_rng(0), {"run_id": "r", "recorded_at": datetime.now(UTC)}
+    rng, now = np.random.default_rng(0), {"run_id": "r", "recorded_at": datetime.now(UTC)}
     cases, records, rows = [], [], []
     for centre, (added, times) in SCANNERS.items():
         for number in range(EACH):
@@ -77,9 +77,9 @@ def store(tmp_path_factory):
             sex = None if centre == "c" else "FM"[number % 3 > 0]
             record = {"grade": "high" if high else "low", "age_years": age, "sex": sex}
             records.append({**who, **record, "revision": 1, **now})
-            values = chance.normal(high, 1, len(FEATURES)) * times + added
+            values = rng.normal(high, 1, len(FEATURES)) * times + added
             for name in ("p-1", "r-1", "r-2", "r-3"):
-                read = values + (name != "p-1") * chance.normal(0, READERS * times)
+                read = values + (name != "p-1") * rng.normal(0, READERS * times)
                 row = {"feature_set": name, "roi": "tumour", "image_type": "original", "reason": ""}
                 if name == "r-3" and number >= EACH // 2:
                     continue

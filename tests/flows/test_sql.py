@@ -243,7 +243,7 @@ def printed_queries():
 def test_features_that_differ_between_centres_are_found_by_the_query_of_the_page(tmp_path):
     """Planted: one wavelet's contrast is three deviations higher at one of two centres."""
     store = init_store(tmp_path / "store")
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     cases, rows = [], []
     for number in range(400):
         centre = "ab"[number % 2]
@@ -252,7 +252,7 @@ def test_features_that_differ_between_centres_are_found_by_the_query_of_the_page
         for kind in ("original", "wavelet-LLH", "wavelet-HHH"):
             shift = 3.0 if (kind, centre) == ("wavelet-LLH", "b") else 0.0
             features = {"glcm_Contrast": shift, "glcm_Id": 0.0, "firstorder_Mean": 9 * shift}
-            values = {name: at + chance.normal() for name, at in features.items()}
+            values = {name: at + rng.normal() for name, at in features.items()}
             which = {"feature_set": "p-1", "roi": "ring_0_10", "image_type": kind}
             rows.append({**who, **which, "reason": "", "input_digest": "x", **values})
     for table, given in (("cases", cases), ("radiomics", rows)):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from radlas.features.resnet.cam import grad_cam
-from radlas.features.resnet.contrast import Trainer, Training
+from radlas.features.resnet.contrast import Trainer, TrainingSettings
 from radlas.features.resnet.gpu import PARITY, TorchRunner, runner_of
 from radlas.features.resnet.weights import on_device, random_network
 from radlas.geometry import Geometry
@@ -69,7 +69,7 @@ def test_on_a_gpu_that_is_too_small_batches_are_halved_and_features_stay():
 
 @gpu
 def test_training_twice_gives_the_same_bytes():
-    training = Training(
+    training = TrainingSettings(
         variant="medicalnet",
         crop=(16, 32, 32),
         batch=4,

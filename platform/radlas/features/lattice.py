@@ -56,8 +56,8 @@ class Lattice:
         return int(max(self.inside.shape)) + 1
 
     @property
-    def ring(self) -> int:
-        """The power of two above the largest offset."""
+    def buffer_size(self) -> int:
+        """Voxels of the kernels' ring buffer: the power of two above the largest offset."""
         largest = int(self.offsets.max(initial=1))
         return int(1 << largest.bit_length())
 

@@ -84,8 +84,8 @@ def shuffle(voxels: Image, masks: Masks, *, seed_key: str) -> Image:
     dealt = voxels.copy()
     for name in sorted(masks):
         inside = masks[name]
-        chance = _chance(seed_key, Perturbation(shuffle=True), name)
-        dealt[inside] = chance.permutation(dealt[inside])
+        rng = _rng(seed_key, Perturbation(shuffle=True), name)
+        dealt[inside] = rng.permutation(dealt[inside])
     return dealt
 
 
@@ -105,8 +105,8 @@ def perturb_image(
     spacing = volume.geometry.spacing_zyx
     if perturbation.noise:
         sigma = perturbation.noise * (noise or noise_of)(volume)
-        chance = _chance(seed_key, perturbation, "noise")
-        noisy = add_noise(as_floats(volume.voxels), sigma=sigma, chance=chance)
+        rng = _rng(seed_key, perturbation, "noise")
+        noisy = add_noise(as_floats(volume.voxels), sigma=sigma, rng=rng)
         volume = Volume(noisy, volume.geometry)
     if not (perturbation.rotation_degrees or any(perturbation.shift_voxels)):
         return volume, dict(masks)
@@ -132,7 +132,7 @@ def perturb_masks(
                 voxels,
                 spacing,
                 volume_mm3=mm3,
-                chance=_chance(seed_key, perturbation, f"contour {name}"),
+                rng=_rng(seed_key, perturbation, f"contour {name}"),
             ),
         )
     return changed
@@ -171,9 +171,9 @@ def noise_level(voxels: Image, inside: Mask) -> float:
     return sigma
 
 
-def add_noise(voxels: Image, *, sigma: float, chance: np.random.Generator) -> Image:
+def add_noise(voxels: Image, *, sigma: float, rng: np.random.Generator) -> Image:
     """Independent normal noise of standard deviation ``sigma``; air may fall below 0."""
-    return voxels + np.float32(sigma) * chance.standard_normal(voxels.shape, dtype=np.float32)
+    return voxels + np.float32(sigma) * rng.standard_normal(voxels.shape, dtype=np.float32)
 
 
 def moved(volume: Volume, motion: Motion) -> Volume:
@@ -248,5 +248,5 @@ def _located(name: str, mask: Mask, change: Callable[[str, Mask], Mask]) -> Mask
         raise error.at(name) from error
 
 
-def _chance(seed_key: str, perturbation: Perturbation, step: str) -> np.random.Generator:
+def _rng(seed_key: str, perturbation: Perturbation, step: str) -> np.random.Generator:
     return np.random.default_rng(int(digest_of([seed_key, perturbation.name, step]), 16))

@@ -61,7 +61,7 @@ def count(lattice: Lattice, grey: Levels, among: NDArray[np.int64] | None = None
     tables = np.zeros(directions * ranks * (ranks + longest), dtype=np.uint32)
     around = np.zeros(lattice.size, dtype=np.uint64)
     equal = np.empty(lattice.places.size, dtype=np.uint16)
-    runs = np.empty(16 * lattice.ring, dtype=np.uint16)
+    runs = np.empty(16 * lattice.buffer_size, dtype=np.uint16)
     places, offsets = lattice.places, lattice.offsets
     sweep(image, places, offsets, ranks, longest, tables, runs, around, equal)
     dependence = np.zeros((ranks, 2 * directions + 1), dtype=np.int64)

@@ -70,11 +70,11 @@ def _describe(images: Mapping[str, Any], **settings: Any) -> None:
 
 def _case(pixel: float = 1.0) -> tuple[Volume, dict[str, Roi]]:
     """A tumour in a body in air; pixels of less than 0.55 mm are put together to find that."""
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
     ball = ((z - 6) * 2) ** 2 + (y - 15) ** 2 + (x - 16) ** 2 < 64
     body = (y - 15) ** 2 + (x - 16) ** 2 < 169
-    voxels = np.where(ball, 500, 200 * body) + chance.normal(0, 4 + 36 * body, SHAPE)
+    voxels = np.where(ball, 500, 200 * body) + rng.normal(0, 4 + 36 * body, SHAPE)
     spacing = (pixel, pixel, 2)
     geometry = make_geometry(SHAPE, spacing=spacing, origin=(0, 0, 0), direction=np.eye(3))
     return Volume(voxels.round(), geometry), {"tumour": Roi("tumour", ball, "made")}

@@ -35,7 +35,7 @@ from radlas.ingest.labels import ANY
 from radlas.ingest.promises import hold_to_promises
 from radlas.ingest.roi_names import RoiMap, read_roi_map
 from radlas.ingest.sequences import sequence_class
-from radlas.learn.settings import Outcome
+from radlas.learn.settings import OutcomeMapping
 from radlas.model import Row
 from radlas.reasons import data_error
 from radlas.store import delta
@@ -96,9 +96,9 @@ class IngestConfig(StoreConfig):
         }
         return IngestRules.parse(values, str(self.rois or "ingest"))
 
-    def outcome(self) -> Outcome | None:
+    def outcome(self) -> OutcomeMapping | None:
         """What the grades mean, if it is declared."""
-        return Outcome.read(self.grades) if self.grades else None
+        return OutcomeMapping.read(self.grades) if self.grades else None
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class _Scanned:
     """
 
     records: tuple[Row, ...]
-    outcome: Outcome | None
+    outcome: OutcomeMapping | None
     unreached: int
 
 

@@ -35,7 +35,7 @@ from radlas.store.pretraining import note_pretraining
 from radlas.words import counted
 
 if TYPE_CHECKING:
-    from radlas.features.resnet.contrast import Training
+    from radlas.features.resnet.contrast import TrainingSettings
 
 OBJECTIVE = "contrastive (NT-Xent)"
 _ENDED = "ended"  # file of a run that has its weights
@@ -116,10 +116,10 @@ def _told(
     return lines
 
 
-def _training(config: PretrainConfig) -> Training:
-    from radlas.features.resnet.contrast import Training  # noqa: PLC0415 - torch
+def _training(config: PretrainConfig) -> TrainingSettings:
+    from radlas.features.resnet.contrast import TrainingSettings  # noqa: PLC0415 - torch
 
-    return Training(
+    return TrainingSettings(
         variant=extractor_of(config).settings.variant,
         crop=config.crop,
         batch=config.batch,

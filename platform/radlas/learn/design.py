@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from radlas.errors import StudyError
-from radlas.learn.settings import CLINICAL, MISSING, Block, Outcome
+from radlas.learn.settings import CLINICAL, MISSING, Block, OutcomeMapping
 from radlas.learn.study import StudyConfig
 
 
@@ -100,7 +100,7 @@ def model_columns(columns: Iterable[str], study: StudyConfig, model: str) -> dic
     return owner
 
 
-def labels(clinical: pd.DataFrame, outcome: Outcome) -> pd.Series:
+def labels(clinical: pd.DataFrame, outcome: OutcomeMapping) -> pd.Series:
     """Label of every subject the outcome includes.
 
     Args:
@@ -118,7 +118,7 @@ def labels(clinical: pd.DataFrame, outcome: Outcome) -> pd.Series:
     return (kept == "positive").astype("int64").sort_index().rename("label")
 
 
-def class_tables(clinical: pd.DataFrame, outcome: Outcome) -> tuple[ClassTable, ...]:
+def class_tables(clinical: pd.DataFrame, outcome: OutcomeMapping) -> tuple[ClassTable, ...]:
     """Outcome counts of every centre, in order of their names. Arguments as for ``labels``."""
     classes = _classes(clinical, outcome)
     centres = clinical.set_index("subject_id")["centre"].astype(str).reindex(classes.index)
@@ -143,7 +143,7 @@ def _belongs(name: ColumnName, block: Block) -> bool:
     )
 
 
-def _classes(clinical: pd.DataFrame, outcome: Outcome) -> pd.Series:
+def _classes(clinical: pd.DataFrame, outcome: OutcomeMapping) -> pd.Series:
     _check_clinical(clinical, outcome)
     written = clinical.set_index("subject_id")[outcome.column]
     values = (
@@ -163,7 +163,7 @@ def _classes(clinical: pd.DataFrame, outcome: Outcome) -> pd.Series:
     return values.map(kinds)
 
 
-def _check_clinical(clinical: pd.DataFrame, outcome: Outcome) -> None:
+def _check_clinical(clinical: pd.DataFrame, outcome: OutcomeMapping) -> None:
     absent = {"subject_id", "centre", outcome.column} - set(clinical.columns)
     if absent:
         raise StudyError(f"clinical data lack the columns {sorted(absent)}", hint="check `outcome`")

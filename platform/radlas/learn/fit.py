@@ -29,8 +29,8 @@ from radlas.learn.pipeline import (
 from radlas.learn.search import search
 from radlas.learn.splits import Fold, repeated_folds
 from radlas.learn.stability import (
+    bootstrap_samples,
     resampled_signature,
-    resamples,
     signature_of,
 )
 from radlas.learn.statistics.delong import auc
@@ -155,7 +155,7 @@ def resampled_rows(
     Raises:
         StudyError: A centre is so small that no sample holds enough of it.
     """
-    return resamples(
+    return bootstrap_samples(
         rows.subjects,
         rows.y,
         draws=draws,

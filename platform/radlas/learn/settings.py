@@ -12,7 +12,7 @@ MISSING = "missing"  # how an outcome declares what to do with an empty value
 CLINICAL = "clinical"  # what stands for a ROI in the names of clinical columns
 
 
-class Outcome(Config):
+class OutcomeMapping(Config):
     """Which recorded values count as positive, as negative, or leave the study.
 
     Values compare without regard to case or outer spaces; ``missing`` stands for an empty value.

@@ -20,7 +20,7 @@ _ATTEMPTS = 1_000
 Weights = Mapping[str, float]  # feature to coefficient, those not zero
 
 
-def resamples(
+def bootstrap_samples(
     subjects: NDArray[np.str_],
     labels: NDArray[np.int64],
     *,
@@ -46,9 +46,9 @@ def resamples(
     classes = [names[labels[first] == label] for label in (0, 1)]
     for draw in draws:
         words = np.frombuffer(f"{seed}:{draw}".encode(), dtype=np.uint8)
-        chance = np.random.default_rng(words)
+        rng = np.random.default_rng(words)
         for _ in range(_ATTEMPTS):
-            drawn = [one for part in classes for one in chance.choice(part, size=len(part))]
+            drawn = [one for part in classes for one in rng.choice(part, size=len(part))]
             rows = np.concatenate([rows_of[name] for name in drawn])
             if centres is None or _holds_all(np.intersect1d(rows, first), centres):
                 break

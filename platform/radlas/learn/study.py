@@ -13,7 +13,7 @@ from radlas.errors import ConfigError
 from radlas.learn.settings import (
     Block,
     Harmonise,
-    Outcome,
+    OutcomeMapping,
     Selection,
     Splits,
     Stability,
@@ -36,7 +36,7 @@ class StudyConfig(Config):
     """The whole protocol. What is not written here does not influence a model."""
 
     name: str = Field(description="Slug: a-z, 0-9, - and _.")
-    outcome: Outcome
+    outcome: OutcomeMapping
     blocks: dict[str, Block] = Field(min_length=1, description="Groups of feature columns.")
     models: dict[str, tuple[str, ...]] = Field(min_length=1, description="Model: its blocks.")
     primary: str = Field(description="The model the study is about.")

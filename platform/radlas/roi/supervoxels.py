@@ -46,7 +46,7 @@ def redraw(
     spacing_zyx: Spacing,
     *,
     volume_mm3: float,
-    chance: np.random.Generator,
+    rng: np.random.Generator,
 ) -> Mask:
     """The mask with a contour drawn by lot along the edges of supervoxels.
 
@@ -59,7 +59,7 @@ def redraw(
         voxels: Intensities, finite, same shape.
         spacing_zyx: Voxel edge lengths [mm].
         volume_mm3: Volume of a supervoxel [mm^3], above 0: how much readers differ.
-        chance: Source of the lots.
+        rng: Source of the lots.
 
     Returns:
         At least one voxel, same shape.
@@ -84,7 +84,7 @@ def redraw(
         _scaled(voxels[box], inside, spacing_zyx), band, spacing_zyx, volume_mm3=volume
     )
     drawn = inside.copy()
-    drawn[band] = _lots(label, inside[band], chance)[label]
+    drawn[band] = _lots(label, inside[band], rng)[label]
     cross = ndimage.generate_binary_structure(2, 1)[None]
     drawn |= ndimage.binary_closing(drawn, cross)  # alone it would lose pixels at the border
     redrawn = np.zeros_like(mask)
@@ -227,12 +227,12 @@ def _scaled(voxels: Image, mask: Mask, spacing_zyx: Spacing) -> Image:
     return smooth
 
 
-def _lots(label: Labels, inside: Mask, chance: np.random.Generator) -> Mask:
+def _lots(label: Labels, inside: Mask, rng: np.random.Generator) -> Mask:
     """For every supervoxel, whether it is in."""
     overlap = np.bincount(label, inside) / np.bincount(label)
     likely = np.where(overlap >= SURELY_IN, 1, np.where(overlap < NEVER_IN, 0, overlap))
     likely[overlap.argmax()] = 1
-    drawn: Mask = chance.random(likely.size) < likely
+    drawn: Mask = rng.random(likely.size) < likely
     return drawn
 
 

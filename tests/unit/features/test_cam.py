@@ -204,10 +204,10 @@ def test_an_inverted_map_fails_where_the_map_succeeds():
 
 def test_a_map_that_knows_nothing_of_the_tumour_has_p_values_all_over():
     """Over many maps of noise, p is about uniform: a tenth of them lie below a tenth."""
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     body, tumour = np.ones(SIZE, dtype=bool), mask_of((slice(8, 12), slice(16, 24), slice(12, 20)))
     found = [
-        cam_mass(chance.random(SIZE, dtype=np.float32), body, tumour, {}, shifts=60, seed=number)[
+        cam_mass(rng.random(SIZE, dtype=np.float32), body, tumour, {}, shifts=60, seed=number)[
             "tumour"
         ].p
         for number in range(200)

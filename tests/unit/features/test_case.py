@@ -19,13 +19,13 @@ SHAPE = (10, 64, 60)
 
 def limb(seed=0, bias=0.0):
     """A round limb in air with a tumour; a coil at one side brightens it by ``bias``."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
     body = (y - 32) ** 2 + (x - 30) ** 2 < 24**2
     tumour = ((z - 5) * 3) ** 2 + (y - 28) ** 2 + (x - 34) ** 2 < 9**2
     signal = np.where(body, 100.0, 0.0) + np.where(tumour, 60.0, 0.0)
     signal = signal * np.exp(bias * (x - 30) / 30)
-    voxels = np.abs(signal + chance.normal(0, 3, size=SHAPE))
+    voxels = np.abs(signal + rng.normal(0, 3, size=SHAPE))
     geometry = make_geometry(SHAPE, spacing=(1, 1, 3), origin=(0, 0, 0), direction=np.eye(3))
     return Volume(voxels.astype(np.float32), geometry), tumour, np.broadcast_to(body, SHAPE)
 
@@ -152,13 +152,13 @@ def test_an_exam_is_described_alike_however_the_patient_lay_and_the_file_rounds(
     settings |= {"rings": [[0, 5]], "in_plane_spacing": 2.0}
     single = tuple(float(np.float32(edge)) for edge in spacing)
     boxes = DeepExtractor(DeepExtractor.Settings.parse({"regions": ["ring_box"], "ring_mm": 10}))
-    rois, chance = {"tumour": Roi("tumour", tumour, "made")}, np.random.default_rng(0)
+    rois, rng = {"tumour": Roi("tumour", tumour, "made")}, np.random.default_rng(0)
     grids = [(spacing, np.zeros(3)), (single, np.zeros(3))]
-    grids += [(spacing, chance.uniform(-0.3, 0.3, 3)) for _ in range(6)]
+    grids += [(spacing, rng.uniform(-0.3, 0.3, 3)) for _ in range(6)]
     found = []
     for edges, turn in grids:
         direction = Rotation.from_rotvec(turn).as_matrix()
-        origin = tuple(chance.uniform(-200, 200, 3))
+        origin = tuple(rng.uniform(-200, 200, 3))
         geometry = make_geometry(SHAPE, spacing=edges, origin=origin, direction=direction)
         there = Volume(volume.voxels, geometry)
         rows = describe(there, tumour, **settings).rows

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from radlas.errors import ConfigError
-from radlas.features.resnet.contrast import Trainer, Training, nt_xent, views
+from radlas.features.resnet.contrast import Trainer, TrainingSettings, nt_xent, views
 
 CROP = (8, 16, 16)
-TRAINING = Training(
+TRAINING = TrainingSettings(
     variant="monai", crop=CROP, batch=2, steps=7, learning_rate=1e-3, temperature=0.2, seed=5
 )
 
@@ -108,6 +108,6 @@ def test_a_damaged_checkpoint_is_told_and_a_full_disk_leaves_none(images, tmp_pa
 def test_training_that_got_lost_ends_there(images, tmp_path, monkeypatch):
     """Not after hours, with weights that nobody can read."""
     monkeypatch.setattr(Trainer, "_one_step", lambda *_: (math.nan, 0.0))
-    with pytest.raises(ConfigError, match="the loss of step 1 is no number"):
+    with pytest.raises(ConfigError, match="the loss of step 1 is NaN or infinite"):
         Trainer(images, TRAINING).run(lambda *_: None, 1, tmp_path / "checkpoint.pt")
     assert not any(tmp_path.iterdir())

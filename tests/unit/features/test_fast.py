@@ -48,9 +48,9 @@ PLAIN = {"normalise": "none", "rings": [], "minimum_voxels": 2, "pixel_type": "f
 
 def case(dtype=np.float64, seed=0):
     """Two ROIs, one of them in two pieces, in noise with structure; some voxels are negative."""
-    chance = np.random.default_rng(seed)
-    rough = ndimage.gaussian_filter(chance.normal(size=SHAPE), (0.5, 2, 2))
-    voxels = 150 * rough / rough.std() + 120 + chance.normal(0, 15, size=SHAPE)
+    rng = np.random.default_rng(seed)
+    rough = ndimage.gaussian_filter(rng.normal(size=SHAPE), (0.5, 2, 2))
+    voxels = 150 * rough / rough.std() + 120 + rng.normal(0, 15, size=SHAPE)
     z, y, x = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
     tumour = ((z - 6) / 3.2) ** 2 + ((y - 20) / 9.5) ** 2 + ((x - 18) / 11) ** 2 < 1
     edema = ((z - 5) / 2.5) ** 2 + ((y - 9) / 5) ** 2 + ((x - 34) / 7) ** 2 < 1
@@ -523,8 +523,8 @@ def test_only_the_features_that_were_asked_for_are_columns_of_a_row():
 
 def test_a_grid_that_ends_on_the_image_edge_is_upstreams_in_any_orientation():
     """There rounding decides whether the last sample is inside; only ITK rounds as ITK does."""
-    chance = np.random.default_rng(0)
-    voxels, mask = chance.normal(500, 20, (9, 40, 40)), np.zeros((9, 40, 40), dtype=bool)
+    rng = np.random.default_rng(0)
+    voxels, mask = rng.normal(500, 20, (9, 40, 40)), np.zeros((9, 40, 40), dtype=bool)
     mask[4:, 10:30, 10:30] = True
     for turn in range(6):
         direction = Rotation.random(random_state=turn).as_matrix()
@@ -554,8 +554,8 @@ def test_a_grid_that_ends_on_the_image_edge_is_upstreams_in_any_orientation():
     ],
 )
 def test_no_bin_is_made_that_no_table_could_hold(level, spread, settings):
-    chance = np.random.default_rng(0)
-    voxels = level + spread * chance.normal(size=SHAPE)
+    rng = np.random.default_rng(0)
+    voxels = level + spread * rng.normal(size=SHAPE)
     volume, rois = case()
     settings = {"image_types": {"original": {}}, **settings}
     row = describe(Volume(voxels, volume.geometry), rois, **settings).rows[0]

@@ -29,13 +29,13 @@ from radlas.features.resnet.weights import (
 
 def trained(variant, seed=0):
     """A network whose normalisations have seen images, as those of any trained one have."""
-    network, chance = random_network(variant, seed), torch.Generator().manual_seed(seed)
+    network, rng = random_network(variant, seed), torch.Generator().manual_seed(seed)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm3d):
-            module.running_mean.normal_(0, 0.1, generator=chance)
-            module.running_var.uniform_(0.5, 1.5, generator=chance)
-            module.weight.data.uniform_(0.8, 1.2, generator=chance)
-            module.bias.data.normal_(0, 0.1, generator=chance)
+            module.running_mean.normal_(0, 0.1, generator=rng)
+            module.running_var.uniform_(0.5, 1.5, generator=rng)
+            module.weight.data.uniform_(0.8, 1.2, generator=rng)
+            module.bias.data.normal_(0, 0.1, generator=rng)
     return network
 
 
@@ -115,10 +115,10 @@ def test_the_gradient_flows_through_the_shortcut():
 
 @pytest.mark.parametrize("shape", [(4, 6, 8), (5, 7, 3), (1, 2, 9)])
 def test_pooling_in_turns_is_pooling_with_the_same_gradients(shape):
-    chance = torch.Generator().manual_seed(2)
-    x = torch.randn(2, 3, *shape, generator=chance, dtype=torch.float64, requires_grad=True)
+    rng = torch.Generator().manual_seed(2)
+    x = torch.randn(2, 3, *shape, generator=rng, dtype=torch.float64, requires_grad=True)
     expected = max_pool(x)
-    weights = torch.randn(expected.shape, generator=chance, dtype=torch.float64)
+    weights = torch.randn(expected.shape, generator=rng, dtype=torch.float64)
     (wanted,) = torch.autograd.grad((expected * weights).sum(), x)
     found = max_pool_in_turns(x)
     (gradient,) = torch.autograd.grad((found * weights).sum(), x)

@@ -128,8 +128,8 @@ def video_state(seed=0):
         if name.startswith(("conv1", "bn1")):
             theirs = name.replace("conv1.", "stem.0.").replace("bn1.", "stem.1.")
         made[theirs] = tensor
-    chance = torch.Generator().manual_seed(seed)
-    made["stem.0.weight"] = torch.randn(64, 3, 3, 7, 7, generator=chance) / 20
+    rng = torch.Generator().manual_seed(seed)
+    made["stem.0.weight"] = torch.randn(64, 3, 3, 7, 7, generator=rng) / 20
     made["fc.weight"], made["fc.bias"] = torch.zeros(400, 512), torch.zeros(400)
     return made
 

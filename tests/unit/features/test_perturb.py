@@ -141,8 +141,8 @@ def test_every_roi_turns_about_the_tumour():
 
 @given(st.tuples(*[st.integers(-3, 3)] * 3))
 def test_a_shift_by_whole_voxels_is_an_exact_roll_inside_and_repeats_the_edge(shift):
-    chance = np.random.default_rng(0)
-    voxels = (10.0 ** chance.uniform(-4, 4, size=(9, 11, 10))).astype(np.float32)
+    rng = np.random.default_rng(0)
+    voxels = (10.0 ** rng.uniform(-4, 4, size=(9, 11, 10))).astype(np.float32)
     moved = move_voxels(voxels, Motion(0, shift, (0.0, 0.0)), SPACING)
     padded = np.pad(voxels, 3, mode="edge")
     z, y, x = (slice(3 - step, 3 - step + n) for step, n in zip(shift, voxels.shape, strict=True))
@@ -251,7 +251,7 @@ def test_an_image_without_noise_cannot_be_perturbed_by_it():
 
 def test_added_noise_has_the_deviation_asked_for_and_no_mean():
     flat = np.full((12, 60, 60), 100, dtype=np.float32)
-    added = add_noise(flat, sigma=9.0, chance=np.random.default_rng(0)) - flat
+    added = add_noise(flat, sigma=9.0, rng=np.random.default_rng(0)) - flat
     assert added.std() == pytest.approx(9, rel=0.02)
     assert added.mean() == pytest.approx(0, abs=0.2)
 
@@ -347,11 +347,11 @@ def test_an_error_names_the_roi_it_came_from():
 @settings(max_examples=60)
 @given(st.integers(0, 2**32), chains, st.floats(0.5, 3))
 def test_every_perturbed_roi_has_a_voxel_or_is_refused_with_a_reason(seed, chain, level):
-    chance = np.random.default_rng(seed)
-    rough = ndimage.gaussian_filter(chance.normal(size=(5, 18, 20)), 1)
+    rng = np.random.default_rng(seed)
+    rough = ndimage.gaussian_filter(rng.normal(size=(5, 18, 20)), 1)
     mask = rough > level * rough.std()
     assume(mask.any())
-    volume = volume_of(chance.normal(size=mask.shape).astype(np.float32))
+    volume = volume_of(rng.normal(size=mask.shape).astype(np.float32))
     try:
         moved, found = perturb(volume, {"tumour": mask}, chain, seed_key="a")
     except DataError as error:

@@ -48,9 +48,9 @@ def test_a_cast_is_a_copy_even_of_float32():
 
 
 def test_the_z_score_has_mean_zero_and_the_scale_as_deviation_inside_the_body():
-    chance = np.random.default_rng(0)
-    voxels = chance.normal(500, 40, size=(6, 20, 20)).astype(np.float32)
-    body = chance.random(voxels.shape) < 0.5
+    rng = np.random.default_rng(0)
+    voxels = rng.normal(500, 40, size=(6, 20, 20)).astype(np.float32)
+    body = rng.random(voxels.shape) < 0.5
     voxels[~body] = 0
     scores = body_z_score(voxels, body, scale=100)[body].astype(np.float64)
     assert scores.mean() == pytest.approx(0, abs=1e-3)
@@ -166,14 +166,14 @@ def test_a_mask_does_not_depend_on_where_the_patient_lay(pixel, spacing):
     mask = np.zeros((3, 61, 60), dtype=bool)
     y, x = np.mgrid[:61, :60]
     mask[1] = (y - 29.7) ** 2 + (x - 30) ** 2 < 15**2
-    chance = np.random.default_rng(8)
+    rng = np.random.default_rng(8)
     found = []
     for _ in range(8):
         geometry = make_geometry(
             mask.shape,
             spacing=(pixel, pixel, 5.0),
-            origin=tuple(chance.uniform(-200, 200, 3)),
-            direction=Rotation.random(rng=chance).as_matrix(),
+            origin=tuple(rng.uniform(-200, 200, 3)),
+            direction=Rotation.random(rng=rng).as_matrix(),
         )
         found.append(resample_mask(mask, geometry, in_plane_grid(geometry, spacing=spacing)))
     for other in found[1:]:

@@ -22,12 +22,12 @@ SHAPE = (8, 32, 30)
 
 def case(seed=0):
     """A bright, textured cuboid in a textured body with air around."""
-    chance = np.random.default_rng(seed)
-    voxels = chance.normal(20, 4, size=SHAPE)
-    voxels[:, 4:28, 4:26] = chance.normal(300, 30, size=(8, 24, 22))
+    rng = np.random.default_rng(seed)
+    voxels = rng.normal(20, 4, size=SHAPE)
+    voxels[:, 4:28, 4:26] = rng.normal(300, 30, size=(8, 24, 22))
     tumour = np.zeros(SHAPE, dtype=bool)
     tumour[2:6, 10:18, 9:16] = True
-    voxels[tumour] += chance.normal(400, 60, size=tumour.sum())
+    voxels[tumour] += rng.normal(400, 60, size=tumour.sum())
     geometry = make_geometry(SHAPE, spacing=(1, 1, 3), origin=(0, 0, 0), direction=np.eye(3))
     return Volume(voxels.round().astype(np.int16), geometry), tumour
 
@@ -228,12 +228,12 @@ def test_between_two_slices_an_even_image_is_even():
 
 def test_two_slices_are_even_wherever_they_lie_though_they_stay_as_they_are():
     """A bit beyond the second slice, as rounding has it in patient space, ITK reads on as well."""
-    chance, drawn = np.random.default_rng(0), np.ones((2, 12, 12), dtype=bool)
+    rng, drawn = np.random.default_rng(0), np.ones((2, 12, 12), dtype=bool)
     drawn[:, 0] = False
     settings = {"normalise": "none", "pyradiomics": {"resampledPixelSpacing": [1.5, 1.5, 0]}}
     for turn in range(12):
         direction = Rotation.random(random_state=turn).as_matrix()
-        origin = tuple(chance.uniform(-100, 100, 3))
+        origin = tuple(rng.uniform(-100, 100, 3))
         geometry = make_geometry((2, 12, 12), spacing=(1, 1, 6), origin=origin, direction=direction)
         even = Volume(np.full((2, 12, 12), 100), geometry)
         for pixel_type in ("int32", "float64"):

@@ -91,8 +91,8 @@ def test_a_convolution_is_torchs_at_any_size(shape, dilation, channels, around, 
 
 def folded(convolution):
     """Its taps made smaller or larger, and as much to be scaled by."""
-    chance = np.random.default_rng(0)
-    scale = 2.0 ** chance.integers(-2, 3, convolution.out_channels).astype(np.float32)
+    rng = np.random.default_rng(0)
+    scale = 2.0 ** rng.integers(-2, 3, convolution.out_channels).astype(np.float32)
     taps = convolution.weight.numpy() / scale[:, None, None, None, None]
     return Folded(taps, scale, convolution.bias.numpy())
 

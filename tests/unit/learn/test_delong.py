@@ -123,10 +123,10 @@ def test_perfect_separation_gets_an_exact_bound_and_says_so():
 
 def test_an_interval_of_very_few_says_that_it_covers_too_little():
     """Two positives tell next to nothing of their own spread, by which the interval is made."""
-    chance, covered = np.random.default_rng(0), []
+    rng, covered = np.random.default_rng(0), []
     for _ in range(300):
-        few = chance.normal(0.954, 1, 2)  # an AUC of 0.75 against standard normal scores
-        found = auc([1] * 2 + [0] * 40, [*few, *chance.normal(size=40)])
+        few = rng.normal(0.954, 1, 2)  # an AUC of 0.75 against standard normal scores
+        found = auc([1] * 2 + [0] * 40, [*few, *rng.normal(size=40)])
         low, high = found.logit or found.exact
         covered.append(low <= 0.75 <= high)
         assert found.exact or found.note == "2 in a class: the interval is too narrow"
@@ -137,11 +137,11 @@ def test_an_interval_of_very_few_says_that_it_covers_too_little():
 
 def test_a_difference_of_very_few_says_that_its_interval_is_too_narrow():
     """As each of the two areas does: a test at 5 % finds a difference where there is none."""
-    chance, found = np.random.default_rng(0), []
+    rng, found = np.random.default_rng(0), []
     y = np.repeat([1, 0], [2, 70])
     for _ in range(300):
-        score = chance.normal(np.where(y, 0.954, 0), 1)
-        gap = paired(y, *(score + chance.normal(0, 0.7, 72) for _ in range(2)))
+        score = rng.normal(np.where(y, 0.954, 0), 1)
+        gap = paired(y, *(score + rng.normal(0, 0.7, 72) for _ in range(2)))
         found.append(gap.p < 0.05)
         assert gap.note == "2 in a class: the interval is too narrow"
     assert np.mean(found) > 0.1

@@ -14,7 +14,7 @@ from radlas.learn.design import (
     model_columns,
     parse_column,
 )
-from radlas.learn.settings import Block, Outcome
+from radlas.learn.settings import Block, OutcomeMapping
 from radlas.learn.study import StudyConfig
 
 COLUMNS = (
@@ -32,8 +32,8 @@ def clinical(*grades: str | None) -> pd.DataFrame:
     return pd.DataFrame({"subject_id": names, "centre": centres, "grade": list(grades)})
 
 
-def outcome(*excluded: str) -> Outcome:
-    return Outcome(positive=("high",), negative=("low",), excluded=excluded)
+def outcome(*excluded: str) -> OutcomeMapping:
+    return OutcomeMapping(positive=("high",), negative=("low",), excluded=excluded)
 
 
 def test_grades_become_labels_without_regard_to_case_and_excluded_ones_leave():
@@ -74,7 +74,9 @@ def test_the_collections_own_workbook_maps_to_its_known_counts(real_data: Path):
     records = pd.DataFrame(
         {"subject_id": sheet["Patient ID"], "centre": "tcia", "grade": sheet["Grade"]}
     )
-    mapping = Outcome(positive=("high",), negative=("low", "intermediate"), excluded=("n/a",))
+    mapping = OutcomeMapping(
+        positive=("high",), negative=("low", "intermediate"), excluded=("n/a",)
+    )
     assert class_tables(records, mapping) == (ClassTable("tcia", 28, 20, 3),)
 
 

@@ -47,10 +47,10 @@ def test_predictive_values_move_with_the_prevalence_and_never_leave_0_to_1():
 
 @pytest.mark.parametrize("seed", range(20))
 def test_predictive_values_are_bayes_and_lie_in_their_intervals(seed):
-    chance = np.random.default_rng(seed)
-    for positives, negatives in chance.integers(1, 12, (30, 2)):
-        found, spared = chance.integers(0, positives + 1), chance.integers(0, negatives + 1)
-        share = chance.uniform(0.02, 0.98)
+    rng = np.random.default_rng(seed)
+    for positives, negatives in rng.integers(1, 12, (30, 2)):
+        found, spared = rng.integers(0, positives + 1), rng.integers(0, negatives + 1)
+        share = rng.uniform(0.02, 0.98)
         told = predictive_values((found, positives), (spared, negatives), share)
         right = share * found / positives, (1 - share) * spared / negatives
         called = right[0] + (1 - share) * (1 - spared / negatives)

@@ -19,9 +19,9 @@ from radlas.learn.statistics.intervals import bootstrap, predictive_values, resa
 
 @pytest.fixture(scope="module", params=[0.05, 0.2])
 def told(request, study):
-    chance = np.random.default_rng(4)
+    rng = np.random.default_rng(4)
     y = np.arange(50) % 2
-    risk = expit(chance.normal(size=50) + y - 0.5)
+    risk = expit(rng.normal(size=50) + y - 0.5)
     study = study.model_copy(update={"alpha": request.param, "seed": 7})
     return y, risk, study, full_performance(y, risk, 0.4, study)
 

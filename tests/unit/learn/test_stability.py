@@ -9,7 +9,7 @@ from scipy.stats import norm
 from radlas.errors import StudyError
 from radlas.learn.fit import fit_model, fit_part
 from radlas.learn.parts import DRAWS, Part, assemble, parts
-from radlas.learn.stability import nogueira, resampled_risks, resamples, stability
+from radlas.learn.stability import bootstrap_samples, nogueira, resampled_risks, stability
 
 
 def rows_as(text: str) -> np.ndarray:
@@ -36,8 +36,8 @@ def test_of_sets_of_one_size_the_index_is_the_mean_of_kunchevas_over_pairs(sampl
     """Kuncheva 2007: what two sets share beyond chance, of what they could."""
     rng = np.random.default_rng(samples)
     drawn = np.stack([rng.permutation(20) < 6 for _ in range(samples)])
-    chance = 6 * 6 / 20
-    pairs = [((a & b).sum() - chance) / (6 - chance) for a, b in combinations(drawn, 2)]
+    rng = 6 * 6 / 20
+    pairs = [((a & b).sum() - rng) / (6 - rng) for a, b in combinations(drawn, 2)]
     assert nogueira(drawn)["index"] == pytest.approx(np.mean(pairs))
 
 
@@ -56,7 +56,8 @@ def test_the_interval_of_the_index_is_as_wide_as_the_jackknife_makes_it(alpha):
 def test_subjects_are_drawn_whole_inside_their_class_and_by_number():
     subjects, labels = np.repeat([f"s{i}" for i in range(10)], 2), np.repeat([0, 1], 10)
     first, second, again = (
-        next(resamples(subjects, labels, draws=range(n, n + 1), seed=1))[1] for n in (0, 1, 0)
+        next(bootstrap_samples(subjects, labels, draws=range(n, n + 1), seed=1))[1]
+        for n in (0, 1, 0)
     )
     np.testing.assert_array_equal(first, again)
     assert list(first) != list(second)
@@ -70,7 +71,12 @@ def test_a_sample_to_be_harmonised_holds_three_patients_of_every_centre():
     subjects, labels = np.array([f"s{i:02d}" for i in range(40)]), np.arange(40) % 2
     centres = np.where(np.arange(40) < 5, "small", np.where(np.arange(40) < 22, "large", "other"))
     free, bound = (
-        [rows for _, rows in resamples(subjects, labels, draws=range(60), seed=1, centres=wish)]
+        [
+            rows
+            for _, rows in bootstrap_samples(
+                subjects, labels, draws=range(60), seed=1, centres=wish
+            )
+        ]
         for wish in (None, centres)
     )
     held = [len(set(rows[rows < 5])) >= 3 for rows in free]
@@ -84,7 +90,7 @@ def test_a_centre_of_two_cannot_be_resampled():
     subjects, labels = np.array([f"s{i}" for i in range(8)]), np.arange(8) % 2
     centres = np.array(list("aabbbbbb"))
     with pytest.raises(StudyError, match="fewer than 3 patients of a centre"):
-        next(resamples(subjects, labels, draws=range(1), seed=1, centres=centres))
+        next(bootstrap_samples(subjects, labels, draws=range(1), seed=1, centres=centres))
 
 
 def test_a_signature_is_held_against_the_fits():

@@ -25,8 +25,8 @@ def disc(shape, centre, radius):
 
 def noise(shape, seed=0, level=10.0):
     """Magnitude of complex noise, as MR air is: Rayleigh."""
-    chance = np.random.default_rng(seed)
-    return np.hypot(*chance.normal(0, level, size=(2, *shape)))
+    rng = np.random.default_rng(seed)
+    return np.hypot(*rng.normal(0, level, size=(2, *shape)))
 
 
 def limb(size=90, radius=32):
@@ -154,8 +154,8 @@ def test_ten_real_patients_have_their_tumours_inside_and_some_air_outside(real_d
 
 @pytest.mark.parametrize("spacing", [(0.8, 0.8, 5.0), (0.5, 1.3, 3.0), (4.0, 4.0, 4.0)])
 def test_the_closing_is_that_of_itk(spacing):
-    chance = np.random.default_rng(3)
-    mask = ndimage.gaussian_filter(chance.normal(size=(3, 60, 50)), (0, 2, 2)) > 0.05
+    rng = np.random.default_rng(3)
+    mask = ndimage.gaussian_filter(rng.normal(size=(3, 60, 50)), (0, 2, 2)) > 0.05
     radius = [max(1, round(body.CLOSING_MM / edge)) for edge in spacing[:2]]
     image = SimpleITK.GetImageFromArray(mask.astype(np.uint8))
     closed = SimpleITK.BinaryMorphologicalClosing(image, [*radius, 0], SimpleITK.sitkBall)
@@ -165,8 +165,8 @@ def test_the_closing_is_that_of_itk(spacing):
 
 
 def test_the_threshold_is_that_of_itk():
-    chance = np.random.default_rng(4)
-    parts = [chance.normal(mean, 0.2, size=4_000) for mean in (-4.0, -2.0, -0.5)]
+    rng = np.random.default_rng(4)
+    parts = [rng.normal(mean, 0.2, size=4_000) for mean in (-4.0, -2.0, -0.5)]
     levels = np.concatenate(parts).astype(np.float32).reshape(2, 60, 100)
     otsu = SimpleITK.OtsuMultipleThresholdsImageFilter()
     otsu.SetNumberOfThresholds(2)
@@ -184,6 +184,6 @@ def test_the_threshold_is_that_of_itk():
 )
 def test_no_image_is_without_a_body_though_it_holds_specks_alone(seed, shape, share, pixel):
     """Thinner than the smoothing, none of them is left above the threshold."""
-    chance = np.random.default_rng(seed)
-    specks = np.where(chance.random(shape) < share, 100.0, 0).astype(np.float32)
+    rng = np.random.default_rng(seed)
+    specks = np.where(rng.random(shape) < share, 100.0, 0).astype(np.float32)
     assert body_mask(specks, (pixel, pixel, 4.0)).any()

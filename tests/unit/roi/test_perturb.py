@@ -50,8 +50,8 @@ def tumour_in_noise(spacing=(3.0, 1.0, 1.0), seed=0):
 
 
 def draw(mask, voxels, spacing, seed=0, volume_mm3=100.0):
-    chance = np.random.default_rng(seed)
-    return redraw(mask, voxels, spacing, volume_mm3=volume_mm3, chance=chance)
+    rng = np.random.default_rng(seed)
+    return redraw(mask, voxels, spacing, volume_mm3=volume_mm3, rng=rng)
 
 
 @given(angles, shifts, spacings)
@@ -177,8 +177,8 @@ def test_growing_takes_what_a_search_for_the_nearest_voxel_finds(spacing, mm):
 @settings(max_examples=40)
 @given(st.integers(0, 2**32), st.floats(0.6, 5), spacings)
 def test_shrinking_a_mask_is_growing_what_is_not_the_mask(seed, mm, spacing):
-    chance = np.random.default_rng(seed)
-    mask = ndimage.gaussian_filter(chance.normal(size=(8, 20, 22)), 2) > 0
+    rng = np.random.default_rng(seed)
+    mask = ndimage.gaussian_filter(rng.normal(size=(8, 20, 22)), 2) > 0
     assume(not mask.all() and not resize(~mask, spacing, mm=mm).all())
     np.testing.assert_array_equal(resize(mask, spacing, mm=-mm), ~resize(~mask, spacing, mm=mm))
 
@@ -347,11 +347,11 @@ def test_a_mask_that_fills_the_image_has_no_contour_to_draw():
 @settings(max_examples=60)
 @given(st.integers(0, 2**32), spacings, st.floats(0.5, 2.5))
 def test_every_drawn_mask_keeps_a_voxel_its_shape_and_its_type(seed, spacing, level):
-    chance = np.random.default_rng(seed)
-    rough = ndimage.gaussian_filter(chance.normal(size=(5, 18, 20)), 1)
+    rng = np.random.default_rng(seed)
+    rough = ndimage.gaussian_filter(rng.normal(size=(5, 18, 20)), 1)
     mask = rough > level * rough.std()
     assume(mask.any())
-    voxels = chance.normal(size=mask.shape).astype(np.float32)
+    voxels = rng.normal(size=mask.shape).astype(np.float32)
     drawn = draw(mask, voxels, spacing, seed=seed)
     assert drawn.any()
     assert (drawn.shape, drawn.dtype) == (mask.shape, np.dtype(bool))

@@ -13,15 +13,15 @@ from radlas.roi.ranks import Ranked
 @st.composite
 def values(draw):
     """Of one to a few thousand numbers, with ties, zeros and far magnitudes among them."""
-    chance = np.random.default_rng(draw(st.integers(0, 10**6)))
+    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
     size = draw(st.integers(1, 3_000))
     kind = draw(st.sampled_from(["noise", "tied", "one", "far", "air"]))
     drawn = {
-        "noise": chance.random(size) * 900,
-        "tied": chance.integers(0, 4, size),
+        "noise": rng.random(size) * 900,
+        "tied": rng.integers(0, 4, size),
         "one": np.full(size, 7.25),
-        "far": np.exp(chance.normal(0, 20, size)),
-        "air": np.where(chance.random(size) < 0.6, 0.0, chance.random(size)),
+        "far": np.exp(rng.normal(0, 20, size)),
+        "air": np.where(rng.random(size) < 0.6, 0.0, rng.random(size)),
     }
     return drawn[kind].astype(np.float32)
 

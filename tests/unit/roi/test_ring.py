@@ -35,11 +35,11 @@ def ellipsoid(shape, spacing, radii):
 
 def somewhere(radii, spacing, seed):
     """An ellipsoid tilted and placed at random between the voxels, with 17 mm around it."""
-    chance = np.random.default_rng(seed)
-    turn = Rotation.random(random_state=chance).as_matrix()
+    rng = np.random.default_rng(seed)
+    turn = Rotation.random(random_state=rng).as_matrix()
     half = np.sqrt(((turn * radii) ** 2).sum(axis=1)) + 17
     shape = 2 * np.ceil(half / spacing).astype(int) + 1
-    grid = centres(shape, spacing, chance.random(3) - 0.5)
+    grid = centres(shape, spacing, rng.random(3) - 0.5)
     scaled = np.stack([axis.ravel() for axis in grid], axis=1) @ turn / radii
     return ((scaled**2).sum(axis=1) <= 1).reshape(shape)
 
@@ -197,10 +197,10 @@ def test_a_lumpy_tumours_ring_is_where_a_search_for_the_nearest_surface_point_fi
     inner, outer, alike
 ):
     """The oracle knows the shape itself, as 60,000 points, and not only its voxels."""
-    chance = np.random.default_rng(11)
-    ways = chance.normal(size=(8, 3))
+    rng = np.random.default_rng(11)
+    ways = rng.normal(size=(8, 3))
     ways /= np.linalg.norm(ways, axis=1, keepdims=True)
-    size, pace = chance.normal(size=8) * 0.05, chance.uniform(1.5, 4, size=8)
+    size, pace = rng.normal(size=8) * 0.05, rng.uniform(1.5, 4, size=8)
 
     def radius(towards):
         return 22 * (1 + np.cos(pace * (towards @ ways.T) + np.arange(8)) @ size)
@@ -238,8 +238,8 @@ def test_no_edge_moves_by_more_than_half_a_pixel(spacing):
 
 
 def blobs(seed, shape, share):
-    chance = np.random.default_rng(seed)
-    mask = chance.random(shape) < share
+    rng = np.random.default_rng(seed)
+    mask = rng.random(shape) < share
     mask[2, 6, 6] = True
     return mask
 
@@ -247,10 +247,10 @@ def blobs(seed, shape, share):
 @settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 4), st.floats(0.5, 6))
 def test_no_voxel_of_a_ring_is_tumour_air_or_excluded(seed, inner, width):
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     shape, spacing = (5, 14, 13), (3.0, 1.0, 1.0)
     tumour = blobs(seed, shape, 0.02)
-    body, other = (chance.random(shape) < share for share in (0.7, 0.2))
+    body, other = (rng.random(shape) < share for share in (0.7, 0.2))
     found = make(tumour, spacing, inner, inner + width, body=body, exclude=[other])
     assert not (found.mask & (tumour | ~body | other)).any()
     assert 0 <= found.achieved_width <= width + np.hypot(1, 1) / 2 + 1e-3

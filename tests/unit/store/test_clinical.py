@@ -16,13 +16,13 @@ from .conftest import here
 @here
 def test_of_many_tables_the_newest_records_say_what_each_told_last(store):
     """Parts are read in no order; and every revision is a row with a digest of its own."""
-    chance = random.Random(0)  # noqa: S311 - records, not secrets
+    rng = random.Random(0)  # noqa: S311 - records, not secrets
     told = {subject: {"grade": None, "age_years": None} for subject in "stu"}
     changes = Counter[str]()
     for table in range(8):
         given = [
             {"subject_id": subject, "centre": "c1"}
-            | {"grade": chance.choice(["1", "2", None]), "age_years": chance.choice([40.0, None])}
+            | {"grade": rng.choice(["1", "2", None]), "age_years": rng.choice([40.0, None])}
             for subject in told
         ]
         for row in given:

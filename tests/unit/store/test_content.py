@@ -41,11 +41,11 @@ def rows_of(values):
 
 
 @given(ROWS, st.randoms())
-def test_a_rows_digest_does_not_depend_on_its_neighbours_or_its_place(values, chance):
+def test_a_rows_digest_does_not_depend_on_its_neighbours_or_its_place(values, rng):
     rows = rows_of(values)
     alone = [digests([row])[0] for row in rows]
     order = list(range(len(rows)))
-    chance.shuffle(order)
+    rng.shuffle(order)
     assert digests([rows[i] for i in order]) == [alone[i] for i in order]
 
 

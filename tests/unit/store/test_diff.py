@@ -17,19 +17,19 @@ KEY = ("feature_set", "case_id", "roi", "image_type", "perturbation")
 
 def rows_of(seed: int, lacking: str) -> pa.Table:
     """Some of forty rows; one of a key in both has the other digest if anything differs."""
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     rows = [
         {
             **dict.fromkeys(KEY, "k"),
             "case_id": f"ä{i:02d}",
             "perturbation": None if i % 2 else "",
-            "one": chance.choice([0.0, 1.0, None]),
-            "above": chance.choice([0.0, 1.0]),
-            "vector": [0.5, float(chance.integers(2))],
+            "one": rng.choice([0.0, 1.0, None]),
+            "above": rng.choice([0.0, 1.0]),
+            "vector": [0.5, float(rng.integers(2))],
             "run_id": str(seed),
         }
         for i in range(40)
-        if chance.random() < 0.8
+        if rng.random() < 0.8
     ]
     for row in rows:
         row.pop(lacking)

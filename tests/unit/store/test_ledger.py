@@ -136,23 +136,23 @@ def test_only_what_stands_under_a_reason_is_released_by_it(store):
 
 def ledger_of(count, cases, seed=0):
     """Rows of many runs, some at one time, in no order."""
-    chance = random.Random(seed)  # noqa: S311 - rows, not secrets
+    rng = random.Random(seed)  # noqa: S311 - rows, not secrets
     now = datetime(2026, 1, 1, tzinfo=UTC)
     for n in range(count):
-        stage, case = chance.choice(["ingest", "extract"]), chance.randrange(cases)
+        stage, case = rng.choice(["ingest", "extract"]), rng.randrange(cases)
         yield {
             "run_id": f"run{n % 7}-{n}",
-            "task_key": f"{stage}-{case}-{chance.randrange(2)}",
+            "task_key": f"{stage}-{case}-{rng.randrange(2)}",
             "stage": stage,
             "centre": f"c{case % 3}",
             "case_id": f"{case:06}",
-            "feature_set": "" if stage == "ingest" else f"set-{chance.randrange(2)}",
-            "attempt": chance.randrange(2),
-            "state": chance.choice(["ok", "quarantined", "failed", "released"]),
-            "reason": chance.choice(["", "empty_mask"]),
+            "feature_set": "" if stage == "ingest" else f"set-{rng.randrange(2)}",
+            "attempt": rng.randrange(2),
+            "state": rng.choice(["ok", "quarantined", "failed", "released"]),
+            "reason": rng.choice(["", "empty_mask"]),
             "message": "",
-            "seconds": float(chance.randrange(4)),
-            "recorded_at": now + timedelta(seconds=chance.randrange(20)),
+            "seconds": float(rng.randrange(4)),
+            "recorded_at": now + timedelta(seconds=rng.randrange(20)),
         }
 
 

@@ -22,15 +22,15 @@ FEATURES = ("firstorder_Mean", "shape_Sphericity")
 @pytest.fixture
 def lake(store):
     """Of ten cases some rows of either kind, with holes, and what was appended; in no order."""
-    chance = np.random.default_rng(0)
-    cases = [f"c{n}" for n in chance.permutation(10)]
+    rng = np.random.default_rng(0)
+    cases = [f"c{n}" for n in rng.permutation(10)]
     delta.append(store, "cases", [case_row(case) for case in cases], run_id="r")
     kinds = itertools.product(cases, ["tumour", "ring"], ["original", "wavelet"], ["", "rot+4"])
     radiomics = [
-        feature_row(case, roi, kind, perturbation=change or chance.choice(["", None]))
-        | {name: chance.normal() for name in FEATURES if chance.random() < 0.7}
+        feature_row(case, roi, kind, perturbation=change or rng.choice(["", None]))
+        | {name: rng.normal() for name in FEATURES if rng.random() < 0.7}
         for case, roi, kind, change in kinds
-        if chance.random() < 0.7
+        if rng.random() < 0.7
     ]
     for row in radiomics:
         if (row["roi"], row["image_type"]) == ("ring", "wavelet"):
@@ -38,13 +38,13 @@ def lake(store):
     deep = [
         feature_row(case, "whole", feature_set="d-1", layer=layer, vector=vector)
         for case, layer in itertools.product(cases, ["layer3", "layer4"])
-        for vector in [[0.5, float(chance.integers(9))] if chance.random() < 0.7 else None]
-        if chance.random() < 0.8
+        for vector in [[0.5, float(rng.integers(9))] if rng.random() < 0.7 else None]
+        if rng.random() < 0.8
     ]
     for row in deep:
         del row["image_type"]
     for name, rows in (("radiomics", radiomics), ("deep", deep)):
-        chance.shuffle(rows)
+        rng.shuffle(rows)
         delta.append(store, name, rows[::2], run_id="r")
         delta.append(store, name, rows[1::2], run_id="r")
     return store, sorted(cases), radiomics, deep

@@ -353,10 +353,10 @@ def test_whatever_an_image_type_is_called_the_wide_view_says_what_the_rows_say(f
 
 def test_every_column_of_the_wide_view_is_there_and_none_is_an_aggregate_of_its_own(tmp_path):
     """Of 4,000 cases it took 11 GB and two minutes, and it is how features leave for R."""
-    store, chance = init_store(tmp_path / "s"), np.random.default_rng(0)
+    store, rng = init_store(tmp_path / "s"), np.random.default_rng(0)
     names, cases = [f"firstorder_X{n}" for n in range(20)], [f"c{n:03}" for n in range(60)]
     delta.append(store, "cases", [case_row(case) for case in cases], run_id="r")
-    values = chance.normal(size=(12, len(cases), len(names)))
+    values = rng.normal(size=(12, len(cases), len(names)))
     for kind, matrix in enumerate(values):
         rows = [
             feature_row(case, image_type=f"k{kind:02}", **dict(zip(names, row, strict=True)))

@@ -41,7 +41,7 @@ _OF_DAMAGE = (EOFError, RuntimeError, pickle.UnpicklingError, LookupError, TypeE
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingSettings:
     """How a network is trained.
 
     Attributes:
@@ -79,7 +79,7 @@ class Trainer:
         ConfigError: There are fewer patients than a step needs, or a crop is larger than an image.
     """
 
-    def __init__(self, images: Array, training: Training, device: str = "cpu") -> None:
+    def __init__(self, images: Array, training: TrainingSettings, device: str = "cpu") -> None:
         check(images.shape, training)
         self.step, self.last = 0, list[tuple[float, float]]()
         self._images, self._training, self._device = images, training, device
@@ -190,7 +190,7 @@ class Trainer:
         return float(loss.detach()), share
 
 
-def views(images: Array, training: Training, step: int) -> NDArray[np.float32]:
+def views(images: Array, training: TrainingSettings, step: int) -> NDArray[np.float32]:
     """Two crops of each patient of a step, changed as scanners change them.
 
     Each has a place, a side and a brightness of its own: what stays is the tissue.
@@ -202,8 +202,8 @@ def views(images: Array, training: Training, step: int) -> NDArray[np.float32]:
     order = np.random.default_rng([training.seed, step // per_round]).permutation(len(images))
     start = (step % per_round) * training.batch
     chosen = order[start : start + training.batch]
-    chance = np.random.default_rng([training.seed, step, 1])
-    found = [_view(images[patient], training.crop, chance) for _ in range(2) for patient in chosen]
+    rng = np.random.default_rng([training.seed, step, 1])
+    found = [_view(images[patient], training.crop, rng) for _ in range(2) for patient in chosen]
     return np.stack(found)
 
 
@@ -226,18 +226,18 @@ def nt_xent(found: Tensor, temperature: float) -> tuple[Tensor, float]:
     return functional.cross_entropy(alike, right), float(share)
 
 
-def _view(image: Array, crop: tuple[int, ...], chance: np.random.Generator) -> NDArray[np.float32]:
-    starts = [int(chance.integers(n - m + 1)) for n, m in zip(image.shape, crop, strict=True)]
+def _view(image: Array, crop: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float32]:
+    starts = [int(rng.integers(n - m + 1)) for n, m in zip(image.shape, crop, strict=True)]
     part = image[tuple(slice(a, a + m) for a, m in zip(starts, crop, strict=True))]
     part = part.astype(np.float32)
-    if chance.random() < 0.5:
+    if rng.random() < 0.5:
         part = part[..., ::-1]
-    gain, offset = chance.uniform(0.8, 1.25), chance.normal(0, 0.1)
-    noise = chance.normal(0, 0.05, part.shape)
+    gain, offset = rng.uniform(0.8, 1.25), rng.normal(0, 0.1)
+    noise = rng.normal(0, 0.05, part.shape)
     return (part * gain + offset + noise).astype(np.float32)
 
 
-def _untaught(training: Training, device: str) -> ResNet18:
+def _untaught(training: TrainingSettings, device: str) -> ResNet18:
     network = random_network(training.variant, training.seed)
     # On a processor it trains slower in the layout that is faster on a GPU.
     return network if device == "cpu" else on_device(network, device)
@@ -260,7 +260,7 @@ def _check_loss(loss: float, step: int) -> None:
         )
 
 
-def check(shape: tuple[int, ...], training: Training) -> None:
+def check(shape: tuple[int, ...], training: TrainingSettings) -> None:
     """Refuse images that a step cannot be made of.
 
     Args:

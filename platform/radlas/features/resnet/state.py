@@ -44,13 +44,13 @@ def random_state(variant: Variant, seed: int) -> dict[str, Array]:
 
     Source: He et al., "Delving Deep into Rectifiers", ICCV 2015.
     """
-    chance = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     found: dict[str, Array] = {}
     for name, shape in shapes(FORMS[variant]).items():
         kind = name.rpartition(".")[2]
         if len(shape) > 1:
             fan_out = shape[0] * np.prod(shape[2:])
-            found[name] = chance.standard_normal(shape, np.float32)
+            found[name] = rng.standard_normal(shape, np.float32)
             found[name] *= np.float32(np.sqrt(2 / fan_out))
         elif kind == UNUSED:
             found[name] = np.array(0)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from radlas.errors import StudyError
-from radlas.learn.settings import Outcome
+from radlas.learn.settings import OutcomeMapping
 from radlas.store.clinical import newest_records
 from radlas.store.layout import Store
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def tell_grades(
-    store: Store, outcome: Outcome | None, met: Set[str]
+    store: Store, outcome: OutcomeMapping | None, met: Set[str]
 ) -> tuple[list[str], dict[str, Any]]:
     """Grades by centre; with a mapping, the class table, and the mapping is kept in the store.
 
@@ -62,7 +62,7 @@ def tell_grades(
     return lines, facts
 
 
-def keep_mapping(store: Store, outcome: Outcome) -> str:
+def keep_mapping(store: Store, outcome: OutcomeMapping) -> str:
     """Write a mapping once under its digest; its place in the store."""
     name = f"labels/{outcome.digest()[:12]}.json"
     text = json.dumps(outcome.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
@@ -72,7 +72,7 @@ def keep_mapping(store: Store, outcome: Outcome) -> str:
 
 
 def _classes(
-    records: list[dict[str, Any]], outcome: Outcome, met: Set[str]
+    records: list[dict[str, Any]], outcome: OutcomeMapping, met: Set[str]
 ) -> Sequence[ClassTable]:
     import pandas as pd  # noqa: PLC0415 - who ingests without a mapping need not wait
 

@@ -145,8 +145,8 @@ def resamples(count: int, draws: int, seed: int) -> Iterator[NDArray[np.int64]]:
 
     All at once they would be as many numbers as rows times draws; the numbers are the same.
     """
-    chance = np.random.default_rng(seed)
-    return (chance.integers(0, count, size=count) for _ in range(draws))
+    rng = np.random.default_rng(seed)
+    return (rng.integers(0, count, size=count) for _ in range(draws))
 
 
 def _left_out(truth: Floats, value: Floats, statistic: Statistic) -> Floats:

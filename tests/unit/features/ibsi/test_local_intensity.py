@@ -35,9 +35,9 @@ def test_the_ball_has_one_cubic_centimetre():
 
 @pytest.mark.parametrize("spacing", [SPACING, (6.5, 0.9, 0.9), (1.0, 1.3, 8.0), (20, 20, 20)])
 def test_sums_of_rows_give_the_means_of_balls(spacing):
-    chance = np.random.default_rng(5)
-    image = np.round(chance.normal(size=(5, 9, 11)), 1)  # the highest voxel is not alone
-    mask = chance.random(image.shape) < 0.3
+    rng = np.random.default_rng(5)
+    image = np.round(rng.normal(size=(5, 9, 11)), 1)  # the highest voxel is not alone
+    mask = rng.random(image.shape) < 0.3
     mask[0, 0, 0] = True
     assert peaks(mask, image, spacing) == pytest.approx(by_distance(mask, image, spacing))
 

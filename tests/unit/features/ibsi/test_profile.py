@@ -295,9 +295,9 @@ def test_resampling_a_straight_slope_gives_the_slope():
 )
 def test_half_way_between_voxels_nothing_depends_on_where_the_patient_lay(seed, factors, spacing):
     """There the last digit of a place chooses the nearest voxel, and rounds a mean up or down."""
-    chance, shape = np.random.default_rng(seed), (5, 6, 7)
-    voxels = chance.integers(0, 50, shape)
-    origin, turn = tuple(chance.uniform(-300, 300, 3)), Rotation.random(random_state=seed)
+    rng, shape = np.random.default_rng(seed), (5, 6, 7)
+    voxels = rng.integers(0, 50, shape)
+    origin, turn = tuple(rng.uniform(-300, 300, 3)), Rotation.random(random_state=seed)
     straight, lain = (
         make_geometry(shape, spacing=spacing, origin=corner, direction=direction)
         for corner, direction in (((0, 0, 0), np.eye(3)), (origin, turn.as_matrix()))

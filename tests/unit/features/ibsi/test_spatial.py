@@ -57,8 +57,8 @@ def test_equal_voxels_and_a_single_one_have_neither(value):
 
 
 def test_gain_offset_and_unit_of_length_leave_no_trace():
-    chance = np.random.default_rng(3)
-    mask, image = chance.random((6, 7, 8)) < 0.6, chance.normal(size=(6, 7, 8))
+    rng = np.random.default_rng(3)
+    mask, image = rng.random((6, 7, 8)) < 0.6, rng.normal(size=(6, 7, 8))
     here = spatial_association(mask, image, spacing_zyx=SPACING)
     there = spatial_association(
         mask, 70 - 3 * image, spacing_zyx=tuple(10 * edge for edge in SPACING)

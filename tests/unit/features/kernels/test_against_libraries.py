@@ -202,9 +202,9 @@ def test_order_statistics_are_those_of_the_sorted_values(values):
 @pytest.mark.parametrize("spread", [0.5, 3.0, 30.0])
 def test_the_second_eigenvalue_is_lapacks(ranks, spread):
     """Nearly independent, smooth and nearly parted pairs, as grey levels make them."""
-    chance = np.random.default_rng(ranks)
+    rng = np.random.default_rng(ranks)
     apart = np.abs(np.subtract.outer(np.arange(ranks), np.arange(ranks)))
-    pairs = chance.random((3, ranks, ranks)) * np.exp(-apart / spread)
+    pairs = rng.random((3, ranks, ranks)) * np.exp(-apart / spread)
     pairs = pairs + pairs.transpose(0, 2, 1)
     pairs /= pairs.sum(axis=(1, 2), keepdims=True)
     values, errors = second_eigenvalues(pairs)

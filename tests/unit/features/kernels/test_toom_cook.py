@@ -18,8 +18,8 @@ POINTS = st.lists(
 @given(POINTS, st.data())
 def test_any_points_give_the_convolution(points, data):
     taps = data.draw(st.integers(1, len(points)))
-    chance = np.random.default_rng(0)
-    weights, inputs = chance.normal(size=taps), chance.normal(size=len(points) + 1)
+    rng = np.random.default_rng(0)
+    weights, inputs = rng.normal(size=taps), rng.normal(size=len(points) + 1)
     made = transforms(points, taps)
     products = (made.of_taps @ weights) * (made.of_inputs @ inputs)
     outputs = len(inputs) - taps + 1
