@@ -157,11 +157,13 @@ def _head(
     Raises:
         StudyError: The model takes no deep features of the region.
     """
-    line = None
+    transform = None
     if model.harmonises:
         rows = rows_of(store, target, study, (str(study.external_centre),))
-        (line,) = model.lines(as_fitted(rows.X, model, rows.people), rows.people["centre"]).values()
-    weights, bias = deep_head(model, region=region, line=line)
+        (transform,) = model.centre_transforms(
+            as_fitted(rows.X, model, rows.people), rows.people["centre"]
+        ).values()
+    weights, bias = deep_head(model, region=region, transform=transform)
     return tuple(weights.tolist()), bias
 
 

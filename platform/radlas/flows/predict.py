@@ -127,6 +127,6 @@ def _pages(
         return []
     from radlas.flows.pages.patient_page import Asked, write_page  # noqa: PLC0415 - of figures and maps
 
-    lines = known.model.lines(chosen.X, chosen.people["centre"])
-    asked = Asked(store, known.card, known.model, known.label, lines, config.weights)
+    transforms = known.model.centre_transforms(chosen.X, chosen.people["centre"])
+    asked = Asked(store, known.card, known.model, known.label, transforms, config.weights)
     return [f"  page: {write_page(asked, row, config.out)}" for row in rows]

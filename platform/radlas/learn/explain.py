@@ -178,7 +178,7 @@ def deep_head(
     region: str | None = None,
     layer: str | None = None,
     width: int = 512,
-    line: pd.DataFrame | None = None,
+    transform: pd.DataFrame | None = None,
 ) -> tuple[NDArray[np.float64], float]:
     """The model's deep part as a linear head on raw deep features.
 
@@ -190,20 +190,21 @@ def deep_head(
         region: Whose features, as ``whole``; needed if the model takes those of several.
         layer: Which layer; needed if the model takes several.
         width: Length of the layer's feature vector.
-        line: Of a model that harmonises: what it does to the centre, one of ``model.lines``.
+        transform: Of a model that harmonises: what it does to the centre, one of
+            ``model.centre_transforms``.
 
     Returns:
         Weights, shape ``(width,)``, zero where a feature was not selected, and the bias.
 
     Raises:
         StudyError: The model has no deep columns, those of several, or more than ``width``; or it
-            harmonises, and no line says how.
+            harmonises, and no ``transform`` says how.
     """
-    if model.harmonises and line is None:
+    if model.harmonises and transform is None:
         raise StudyError(
             "the model harmonises: its head is another for every centre",
             f"model {model.model}",
-            "pass the centre's `line`, one of `model.lines`",
+            "pass the centre's `transform`, one of `model.centre_transforms`",
         )
     parsed = {name: parse_column(name) for name in model.columns}
     there = deep_parts(model)
@@ -223,7 +224,9 @@ def deep_head(
             continue
         if int(column.feature) >= width:
             raise StudyError(f"deep feature {row.feature} lies beyond the width {width}")
-        factor, offset = (1.0, 0.0) if line is None else line.loc[row.feature, ["factor", "offset"]]
+        factor, offset = (
+            (1.0, 0.0) if transform is None else transform.loc[row.feature, ["factor", "offset"]]
+        )
         weights[int(column.feature)] = row.native_weight * factor
         bias -= row.native_weight * (row.mean - offset)
     return weights, float(bias)

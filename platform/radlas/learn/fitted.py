@@ -102,7 +102,7 @@ class FittedModel:
         frame = self.inputs(X, centres)
         return pd.Series(self.pipeline.predict_proba(frame)[:, 1], X.index, name="risk")
 
-    def lines(self, X: pd.DataFrame, centres: ArrayLike) -> dict[str, pd.DataFrame]:
+    def centre_transforms(self, X: pd.DataFrame, centres: ArrayLike) -> dict[str, pd.DataFrame]:
         """What harmonising does to raw values of every centre of these rows.
 
         Returns:
@@ -117,7 +117,9 @@ class FittedModel:
         arriving = self._arriving(self.inputs(X, centres))
         return {
             centre: pd.DataFrame({"factor": factor, "offset": offset}, index=arriving.columns)
-            for centre, (factor, offset) in self.pipeline["harmonise"].lines(arriving).items()
+            for centre, (factor, offset) in self.pipeline["harmonise"]
+            .centre_transforms(arriving)
+            .items()
         }
 
     def harmonised_rows(self, X: pd.DataFrame, centres: ArrayLike) -> pd.DataFrame:

@@ -91,9 +91,9 @@ class Harmoniser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         values = validate_data(
             self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False
         )
-        return self._moved(values, where, self.lines(X))
+        return self._moved(values, where, self.centre_transforms(X))
 
-    def lines(self, X: pd.DataFrame) -> dict[str, tuple[Floats, Floats]]:
+    def centre_transforms(self, X: pd.DataFrame) -> dict[str, tuple[Floats, Floats]]:
         """For every centre of the rows, ``factor`` and ``offset`` of each feature.
 
         Raises:
@@ -107,8 +107,8 @@ class Harmoniser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         }
 
     def _known(self) -> dict[str, tuple[Floats, Floats]]:
-        lines = zip(self.centres_, self.factor_, self.offset_, strict=True)
-        return {str(name): (factor, offset) for name, factor, offset in lines}
+        found = zip(self.centres_, self.factor_, self.offset_, strict=True)
+        return {str(name): (factor, offset) for name, factor, offset in found}
 
     def _unseen(self, name: str, rows: Floats) -> tuple[Floats, Floats]:
         if self.on_unseen == "error":
@@ -126,8 +126,8 @@ class Harmoniser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
             return self._line(rows, Common(self.mean_, self.scale_))
         ones, zeros = np.ones(rows.shape[1]), np.zeros(rows.shape[1])
         if self.method == "per_centre_z":
-            line = 1 / self.raw_scale_, -self.raw_mean_ / self.raw_scale_
-            return np.where(self.touched_, line[0], ones), np.where(self.touched_, line[1], zeros)
+            raw = 1 / self.raw_scale_, -self.raw_mean_ / self.raw_scale_
+            return np.where(self.touched_, raw[0], ones), np.where(self.touched_, raw[1], zeros)
         return ones, zeros
 
     def _line(self, rows: Floats, common: Common) -> tuple[Floats, Floats]:
@@ -150,10 +150,10 @@ class Harmoniser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         return np.where(self.touched_, factor, 1.0), np.where(self.touched_, offset, 0.0)
 
     def _moved(
-        self, values: Floats, where: NDArray[np.str_], lines: dict[str, tuple[Floats, Floats]]
+        self, values: Floats, where: NDArray[np.str_], transforms: dict[str, tuple[Floats, Floats]]
     ) -> Floats:
         moved = np.empty_like(values)
-        for name, (factor, offset) in lines.items():
+        for name, (factor, offset) in transforms.items():
             rows = where == name
             moved[rows] = values[rows] * factor + offset
         return moved

@@ -55,7 +55,7 @@ def test_the_signature_reproduces_the_models_logit(fitted, cohort, external):
 def test_a_model_that_does_not_harmonise_leaves_out_every_centre_and_moves_none(fitted, cohort):
     assert [row["centre"] for row in fitted.centres] == ["centre1", "tcia"]
     assert all(row["auc"]["auc"] > 0.5 for row in fitted.centres)
-    assert fitted.lines(cohort.X, cohort.centres) == {}
+    assert fitted.centre_transforms(cohort.X, cohort.centres) == {}
 
 
 def test_native_weights_give_the_same_score_from_raw_values(fitted, cohort):

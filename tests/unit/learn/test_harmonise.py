@@ -61,7 +61,7 @@ def test_a_column_that_is_one_value_in_a_centre_is_not_stretched_there(method):
     X = rows(n=91)
     X.loc[X.index.get_level_values("centre") == "a", NAMES[0]] = 0.1
     step = Harmoniser(method).fit(X)
-    factor, offset = step.lines(X)["a"]
+    factor, offset = step.centre_transforms(X)["a"]
     where = X.index.get_level_values("centre").to_numpy().astype(str)
     size = spread_within(X[NAMES].to_numpy(), where)[0]  # as it is in the other centres
     assert factor[0] == (1 if method == "combat" else 1 / size)

@@ -107,8 +107,8 @@ def test_an_external_centre_needs_a_policy_for_it(protocol):
 
 def test_the_deep_head_of_a_centre_is_the_models_deep_part_on_raw_features(model, external):
     """What a map is made of explains the score that harmonising leads to."""
-    (line,) = model.lines(external.X, np.full(60, "centre2")).values()
-    weights, bias = deep_head(model, width=30, line=line)
+    (line,) = model.centre_transforms(external.X, np.full(60, "centre2")).values()
+    weights, bias = deep_head(model, width=30, transform=line)
     raw = external.X[[f"whole__layer4__{i:03d}" for i in range(30)]].to_numpy()
     seen = model.harmonised_rows(external.X, np.full(60, "centre2"))
     deep = model.signature[model.signature["block"] == "deep"].set_index("feature")

@@ -34,13 +34,13 @@ _CENTRE = {
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What pages are made of, beside their rows; ``lines`` by centre, as ``model.lines``."""
+    """What pages are made of, beside their rows; ``transforms`` as ``model.centre_transforms``."""
 
     store: Store
     card: Document
     model: FittedModel
     label: str
-    lines: dict[str, pd.DataFrame]
+    transforms: dict[str, pd.DataFrame]
     weights: Path | None
 
 
@@ -96,14 +96,14 @@ def _centre_note(study: StudyConfig, row: dict[str, Any]) -> str:
 
 def _map(asked: Asked, row: dict[str, Any]) -> tuple[dict[str, Any] | None, Any, str]:
     """The Grad-CAM of one case with its slice, or why there is none."""
-    store, line = asked.store, asked.lines.get(row["centre"])
+    store, transform = asked.store, asked.transforms.get(row["centre"])
     parts = scored_parts(asked.model)
     if not parts:
         return None, None, f"There is no map: {NO_PART}."
     region, layer = parts[0]
     try:
         extractor = model_extractor(store, asked.card, asked.weights, region)
-        head = deep_head(asked.model, region=region, line=line)
+        head = deep_head(asked.model, region=region, transform=transform)
         found = case_map(
             store, row["case_id"], head, extractor, region=region, layer=layer, sanity=False
         )
