@@ -35,16 +35,16 @@ class OpenStore:
 
     Args:
         store: The store.
-        frozen: The snapshot to see; None for everything as it stands now.
+        pinned: The snapshot to see; None for everything as it stands now.
     """
 
-    def __init__(self, store: Store, frozen: Snapshot | None = None) -> None:
-        self.store, self.frozen = store, frozen
+    def __init__(self, store: Store, pinned: Snapshot | None = None) -> None:
+        self.store, self.pinned = store, pinned
 
     def __repr__(self) -> str:
-        if self.frozen is None:
+        if self.pinned is None:
             return f"<radlas store {self.store.place}, live>"
-        return f"<radlas store {self.store.place}, {self.frozen.label}>"
+        return f"<radlas store {self.store.place}, {self.pinned.label}>"
 
     def snapshots(self) -> list[str]:
         """Labels of all snapshots, ``name@number``."""
@@ -118,14 +118,14 @@ class OpenStore:
                 row is of the ROI, image type, feature set and perturbation that were asked for.
         """
         _check_form(to, (*get_args(Form), "numpy"))
-        if feature_sets is None and self.frozen is None:
+        if feature_sets is None and self.pinned is None:
             raise ConfigError(
                 "a live store may hold several recipes",
                 str(self.store.place),
                 "open a snapshot, or name the feature_sets",
             )
         asked = (feature_sets,) if isinstance(feature_sets, str) else feature_sets
-        chosen = tuple(asked if asked is not None else self.frozen.feature_sets)  # type: ignore[union-attr]  # shown above
+        chosen = tuple(asked if asked is not None else self.pinned.feature_sets)  # type: ignore[union-attr]  # shown above
         with self._connect() as connection:
             which: Any = {"deep": False if perturbation else deep, "perturbation": perturbation}
             check_asked(connection, chosen, roi, image_type, **which)
@@ -158,17 +158,17 @@ class OpenStore:
         from radlas.flows.study.dataset import load_dataset  # noqa: PLC0415 - of pandas and sklearn
         from radlas.learn.study import StudyConfig  # noqa: PLC0415 - the same
 
-        if self.frozen is None:
+        if self.pinned is None:
             where, hint = str(self.store.place), "open a snapshot"
             raise ConfigError("a live store changes under a study", where, hint)
         if isinstance(study, Mapping):
             protocol = StudyConfig.parse(study)
         else:
             protocol = StudyConfig.read(Path(study))
-        return load_dataset(self.store, self.frozen, protocol, protocol.training_centres)
+        return load_dataset(self.store, self.pinned, protocol, protocol.training_centres)
 
     def missing(self, *, to: Form = "pandas") -> Any:
-        """What cases lack of the rows that others have, or hold undefined, each with its reason."""
+        """Rows that cases lack and others have, or with undefined values, each with its reason."""
         sql = "select * from missing order by feature_set, roi, image_type, case_id"
         return self.query(sql, to=to)
 
@@ -191,7 +191,7 @@ class OpenStore:
     def as_described(
         self, case_id: str, feature_set: str
     ) -> tuple[Volume, dict[str, NDArray[np.bool_]]]:
-        """The image and the ROIs that a feature set's rows of ``original`` are of, rings included.
+        """The image and the ROIs that a feature set's rows of ``original`` were computed from.
 
         They are made again from the stored case and the recipe, and held against the digests of the
         masks that were described. To look at them, or to compute from them what is not here.
@@ -215,8 +215,8 @@ class OpenStore:
         return as_described(self.store, case_id, feature_set)
 
     def _connect(self, memory: str = "") -> Any:
-        if self.frozen:
-            return open_snapshot(self.store, self.frozen, memory=memory)
+        if self.pinned:
+            return open_snapshot(self.store, self.pinned, memory=memory)
         return connect(self.store, memory=memory)
 
 

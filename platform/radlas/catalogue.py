@@ -37,9 +37,9 @@ class Feature(NamedTuple):
 FAMILIES: dict[str, str] = {
     "shape": "size and form of the ROI, from its mesh and its voxels",
     "firstorder": "the distribution of intensities, whatever their places",
-    "glcm": "grey levels of neighbours: co-occurrence, mean over 13 directions",
+    "glcm": "grey levels of neighbours: co-occurrence, merged over directions",
     "gldm": "how many neighbours of a voxel have its grey level: dependence",
-    "glrlm": "lengths of runs of one grey level, mean over 13 directions",
+    "glrlm": "lengths of runs of one grey level, merged over directions",
     "glszm": "sizes of connected zones of one grey level",
     "ngtdm": "difference of a voxel from the mean of its neighbours",
     "histogram": "the distribution of grey levels, whatever their places",
@@ -68,7 +68,7 @@ VoxelVolume | mm3 | YEKZ | Number of voxels times the volume of one.
 firstorder
 10Percentile | 1 | QG58 | Intensity below which a tenth of the voxels lie.
 90Percentile | 1 | 8DWT | Intensity below which nine tenths of the voxels lie.
-Energy | 1 | N8CA | Sum of squared intensities, after the declared shift.
+Energy | 1 | N8CA | Sum of squared intensities, after adding `voxelArrayShift`.
 Entropy | 1 | TLU2 | Entropy of the histogram of grey levels [bit].
 InterquartileRange | 1 | SALO | Third minus first quartile of intensities.
 Kurtosis | 1 | IPH6 | Fourth central moment over the squared variance. | 3 is subtracted in profile ibsi, not in profile pyradiomics
@@ -79,7 +79,7 @@ Median | 1 | Y12H | Median intensity.
 Minimum | 1 | 1GSF | Lowest intensity.
 Range | 1 | 2OJQ | Highest minus lowest intensity.
 RobustMeanAbsoluteDeviation | 1 | 1128 | Mean distance from the mean among the middle four fifths of voxels.
-RootMeanSquared | 1 | 5ZWQ | Square root of the mean squared intensity, after the declared shift.
+RootMeanSquared | 1 | 5ZWQ | Square root of the mean squared intensity, after adding `voxelArrayShift`.
 Skewness | 1 | KE2A | Third central moment over the variance to the power of 1.5.
 TotalEnergy | mm3 | | Energy times the volume of a voxel.
 Uniformity | 1 | BJ5W | Sum of squared shares of the grey levels.
@@ -112,7 +112,7 @@ SumSquares | 1 | UR99 | Variance of the levels over pairs.
 gldm
 DependenceEntropy | 1 | FCBV | Entropy of level and dependence together [bit].
 DependenceNonUniformity | 1 | Z87G | Sum over dependences of squared counts, over the number of voxels.
-DependenceNonUniformityNormalized | 1 | OKJI | The same with shares in place of counts.
+DependenceNonUniformityNormalized | 1 | OKJI | Sum over dependences of the squared share of voxels.
 DependenceVariance | 1 | DNX2 | Variance of the dependences.
 GrayLevelNonUniformity | 1 | FP8K | Sum over levels of squared counts, over the number of voxels.
 GrayLevelVariance | 1 | 1PFV | Variance of the levels.
@@ -126,7 +126,7 @@ SmallDependenceHighGrayLevelEmphasis | 1 | JA6D | Mean of squared level over squ
 SmallDependenceLowGrayLevelEmphasis | 1 | EQ3F | Mean of one over squared dependence and squared level.
 glrlm
 GrayLevelNonUniformity | 1 | R5YN | Sum over levels of squared counts of runs, over the number of runs.
-GrayLevelNonUniformityNormalized | 1 | OVBL | The same with shares in place of counts.
+GrayLevelNonUniformityNormalized | 1 | OVBL | Sum over levels of the squared share of runs.
 GrayLevelVariance | 1 | 8CE5 | Variance of the levels over runs.
 HighGrayLevelRunEmphasis | 1 | G3QZ | Mean squared level over runs.
 LongRunEmphasis | 1 | W4KF | Mean squared length of runs.
@@ -135,7 +135,7 @@ LongRunLowGrayLevelEmphasis | 1 | IVPO | Mean of squared length over squared lev
 LowGrayLevelRunEmphasis | 1 | V3SW | Mean of one over the squared level over runs.
 RunEntropy | 1 | HJ9O | Entropy of level and length together [bit].
 RunLengthNonUniformity | 1 | W92Y | Sum over lengths of squared counts of runs, over the number of runs.
-RunLengthNonUniformityNormalized | 1 | IC23 | The same with shares in place of counts.
+RunLengthNonUniformityNormalized | 1 | IC23 | Sum over lengths of the squared share of runs.
 RunPercentage | 1 | 9ZK5 | Number of runs over the number of voxels.
 RunVariance | 1 | SXLW | Variance of the lengths.
 ShortRunEmphasis | 1 | 22OV | Mean of one over the squared length.
@@ -143,7 +143,7 @@ ShortRunHighGrayLevelEmphasis | 1 | GD3A | Mean of squared level over squared le
 ShortRunLowGrayLevelEmphasis | 1 | HTZT | Mean of one over squared length and squared level.
 glszm
 GrayLevelNonUniformity | 1 | JNSA | Sum over levels of squared counts of zones, over the number of zones.
-GrayLevelNonUniformityNormalized | 1 | Y1RO | The same with shares in place of counts.
+GrayLevelNonUniformityNormalized | 1 | Y1RO | Sum over levels of the squared share of zones.
 GrayLevelVariance | 1 | BYLV | Variance of the levels over zones.
 HighGrayLevelZoneEmphasis | 1 | 5GN9 | Mean squared level over zones.
 LargeAreaEmphasis | 1 | 48P8 | Mean squared size of zones.
@@ -151,7 +151,7 @@ LargeAreaHighGrayLevelEmphasis | 1 | J17V | Mean of squared size times squared l
 LargeAreaLowGrayLevelEmphasis | 1 | YH51 | Mean of squared size over squared level.
 LowGrayLevelZoneEmphasis | 1 | XMSY | Mean of one over the squared level over zones.
 SizeZoneNonUniformity | 1 | 4JP3 | Sum over sizes of squared counts of zones, over the number of zones.
-SizeZoneNonUniformityNormalized | 1 | VB3A | The same with shares in place of counts.
+SizeZoneNonUniformityNormalized | 1 | VB3A | Sum over sizes of the squared share of zones.
 SmallAreaEmphasis | 1 | 5QRC | Mean of one over the squared size.
 SmallAreaHighGrayLevelEmphasis | 1 | HW1V | Mean of squared level over squared size.
 SmallAreaLowGrayLevelEmphasis | 1 | 5RAI | Mean of one over squared size and squared level.
@@ -160,7 +160,7 @@ ZonePercentage | 1 | P30P | Number of zones over the number of voxels.
 ZoneVariance | 1 | 3NSA | Variance of the sizes.
 ngtdm
 Busyness | 1 | NQ30 | Change between a voxel and its neighbours, against the spread of the levels.
-Coarseness | 1 | QCDE | One over the mean difference of voxels from their neighbours.
+Coarseness | 1 | QCDE | One over the sum over levels of share times summed differences from neighbours.
 Complexity | 1 | HDEZ | Differences of all pairs of levels, weighted by their differences from neighbours.
 Contrast | 1 | 65HE | Spread of the levels times the mean difference from neighbours.
 Strength | 1 | 1X9X | Squared differences of all pairs of levels, against the differences from neighbours.
@@ -174,7 +174,7 @@ AreaDensityConvexHull | 1 | 7T7F | Area of the mesh over that of its convex hull
 AreaDensityEllipsoid | 1 | RDD2 | Area of the mesh over that of the ellipsoid with the principal axes as its axes. | by the manual's series, which is not that ellipsoid's true area
 Asphericity | 1 | 25C7 | Area of the mesh over that of a ball of the same volume, less 1.
 CentreOfMassShift | mm | KLMA | Distance of the centre of mass of the intensities from the centre of the voxels.
-Compactness1 | 1 | SKGS | Volume of the mesh over the square root of pi and the area to the power of 1.5.
+Compactness1 | 1 | SKGS | Volume of the mesh over the square root of pi times the area to the power of 1.5.
 Compactness2 | 1 | BQWJ | Sphericity to the power of 3.
 GearyC | 1 | NPT7 | Squared differences of all pairs of voxels, weighted by one over their distance, against the variance.
 IntegratedIntensity | mm3 | 99N0 | Mean intensity times the volume of the mesh.
@@ -225,7 +225,7 @@ GlobalPeak | 1 | 0F91 | Highest mean intensity of a ball of 1 cm3 around a voxel
 LocalPeak | 1 | VJGA | Mean intensity of the ball of 1 cm3 around the brightest voxel of the ROI.
 gldzm
 GrayLevelNonUniformity | 1 | VFT7 | Sum over levels of squared counts of zones, over the number of zones.
-GrayLevelNonUniformityNormalized | 1 | 7HP3 | The same with shares in place of counts.
+GrayLevelNonUniformityNormalized | 1 | 7HP3 | Sum over levels of the squared share of zones.
 GrayLevelVariance | 1 | QK93 | Variance of the levels over zones.
 HighGrayLevelZoneEmphasis | 1 | K26C | Mean squared level over zones.
 LargeDistanceEmphasis | 1 | MB4I | Mean squared distance of zones from the edge.
@@ -237,7 +237,7 @@ SmallDistanceHighGrayLevelEmphasis | 1 | DKNJ | Mean of squared level over squar
 SmallDistanceLowGrayLevelEmphasis | 1 | RUVG | Mean of one over squared distance and squared level.
 ZoneDistanceEntropy | 1 | GBDU | Entropy of level and distance together [bit].
 ZoneDistanceNonUniformity | 1 | V294 | Sum over distances of squared counts of zones, over the number of zones.
-ZoneDistanceNonUniformityNormalized | 1 | IATH | The same with shares in place of counts.
+ZoneDistanceNonUniformityNormalized | 1 | IATH | Sum over distances of the squared share of zones.
 ZoneDistanceVariance | 1 | 7WT1 | Variance of the distances.
 ZonePercentage | 1 | VIWW | Number of zones over the number of voxels.
 """

@@ -33,7 +33,7 @@ C = TypeVar("C", bound=StoreConfig)
 USAGE = 2  # exit code for wrong use or configuration
 _SHOWN = 200  # rows of a plan on a terminal
 _AGAIN = "run the same command again: what was finished is stored"
-UNSENT = "first see that what you send names no patient and no file of one"
+UNSENT = "before you send it, check that it names no patient and no patient's file"
 DEFECT = 70  # exit code for a bug: sysexits' EX_SOFTWARE
 INTERRUPTED = 130  # exit code after Ctrl-C, as shells give it
 
@@ -53,7 +53,9 @@ def make_engine(spec: str) -> Engine:
         return DaskEngine(workers=int(number) if number else None)
     if spec.startswith(("tcp://", "tls://", "ws://")):
         return DaskEngine(spec)
-    raise ConfigError(f"no engine {spec!r}", hint="serial, local, local:4 or tcp://host:port")
+    raise ConfigError(
+        f"no engine {spec!r}", hint="serial, local, local:4, tcp://host:port or tls://host:port"
+    )
 
 
 def execute(

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Mapping
 from typing import ClassVar, Self
 
-_LACKS = "a store needs a file system with locks and hard links: Lustre has locks by -o flock"
+_LACKS = "a store needs a file system with locks and hard links; mount Lustre with -o flock"
 _MORE_FILES = "let more files be open, as by ulimit -n 4096"
 # What to try, by the number of what the system refused.
 _REMEDIES: Mapping[int, str] = {

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from radlas.reasons import data_error
 
 Affine = NDArray[np.float64]
-THICK = 1.5  # of other edges: a voxel so much longer along one axis belongs to slices across it
+THICK = 1.5  # times the other edges: an edge so long lies across the slices
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,9 +184,9 @@ def world_to_index(geometry: Geometry, points: NDArray[np.float64]) -> NDArray[n
 
 
 def steady(ratio: float) -> float:
-    """A ratio of lengths without the digits that files round and oblique axes leave.
+    """A ratio of lengths, rounded to 0.001, to be compared or cut to a whole number.
 
-    Before it is cut to a whole number or compared, or these choose: the same exam has one number of
+    Headers round spacings, and oblique axes add noise in the last digits: so an exam has as many
     voxels however the patient lay, and as DICOM and as NIfTI.
 
     Examples:

@@ -1,4 +1,4 @@
-"""What flows through the house: volumes, ROIs, feature rows, outcomes. Frozen, no behaviour."""
+"""The types that all rooms exchange: volumes, ROIs, feature rows, outcomes. Frozen, no logic."""
 
 from __future__ import annotations
 

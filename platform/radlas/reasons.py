@@ -1,7 +1,7 @@
 """Every reason for which a case is quarantined: what it means and what to do.
 
 A ``DataError`` names one of these codes; its hint is the remedy unless the place that raises it
-knows better. The table in docs/quarantine.md and the tests are made from this one.
+knows better. The table in docs/quarantine.md repeats this one by hand; a test compares them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Reason(NamedTuple):
 
 REASONS: dict[str, Reason] = {
     "unreadable_file": Reason(
-        "a file cannot be parsed as the format it claims, or lacks what names it",
+        "a file cannot be parsed as its format, or lacks the identifiers that name it",
         "copy the file again from its source and compare sizes",
     ),
     "truncated_pixels": Reason(
@@ -32,7 +32,7 @@ REASONS: dict[str, Reason] = {
         "export the series from the archive's original, uncompressed or lossless",
     ),
     "unsupported_format": Reason(
-        "a file that may hold an exam and is not opened: an archive of another kind, or a pair",
+        "a file that may hold an exam is of a format that is not opened, or split into two files",
         "unpack the archive; convert the image to NIfTI, NRRD or MHA in one file",
     ),
     "unknown_encoding": Reason(
@@ -56,7 +56,7 @@ REASONS: dict[str, Reason] = {
         "export the series again, with every slice",
     ),
     "slices_absent": Reason(
-        "the mask's file, or a part of the series, tells of slices that are not in the source",
+        "the headers or the mask name slices that are not in the source",
         "export the series again, with every slice",
     ),
     "duplicate_slices": Reason(
@@ -88,7 +88,7 @@ REASONS: dict[str, Reason] = {
         "export the series without annotations",
     ),
     "identity_conflict": Reason(
-        "identifiers do not match people: several patients under one name, or one under several",
+        "identifiers conflict: one patient has several, or several patients share one",
         "find out whose it is, and export it again under one patient",
     ),
     "too_few_slices": Reason(
@@ -173,7 +173,7 @@ REASONS: dict[str, Reason] = {
     ),
     "case_conflict": Reason(
         "the store or the source holds this image already, with other voxels or masks",
-        "keep one copy in the source; a changed exam goes into a new store, as features stay",
+        "keep one copy in the source; a changed exam needs a new store: features never change",
     ),
     "roi_too_small": Reason(
         "the ROI is too small or flat for the features asked for",
@@ -185,11 +185,11 @@ REASONS: dict[str, Reason] = {
     ),
     "undefined_feature": Reason(
         "some features of a row are not defined for its voxels, as a ratio to zero",
-        "nothing: they are NULL, and the rest of the row stands",
+        "nothing to do: they are NULL, and the other values of the row are valid",
     ),
     "no_neighbours": Reason(
         "no two voxels of the ROI are neighbours, so it has no texture",
-        "check the mask: single voxels or lines are no tissue; the rest of the row stands",
+        "check the mask: single voxels or lines are no tissue; the other values are valid",
     ),
     "too_many_levels": Reason(
         "the intensities of an ROI span more grey levels than texture can be made of",
@@ -197,7 +197,7 @@ REASONS: dict[str, Reason] = {
     ),
     "perturbation_undefined": Reason(
         "a perturbed ROI would vanish or leave the image, or there is no noise to add",
-        "nothing: the unperturbed rows stand; use smaller steps if many cases say so",
+        "nothing to do: the unperturbed rows are valid; use smaller steps if many cases say so",
     ),
     "flat_image": Reason(
         "all voxels of the image are equal inside the body",
@@ -205,7 +205,7 @@ REASONS: dict[str, Reason] = {
     ),
     "not_finite": Reason(
         "the image holds NaN or infinite voxels",
-        "write the image again; name the converter that made it",
+        "write the image again; the software that wrote it is at fault",
     ),
 }
 

@@ -1,8 +1,8 @@
 """What plug-ins promise, as checks that their makers run in tests of their own.
 
 For an extractor of another package a test is one line, ``check_extractor(Mine(Mine.Settings()))``.
-What shows in one answer is held at every run, too. That the same case has the same answer twice,
-on any worker and whatever the type of its pixels, shows here alone.
+What shows in a single answer is checked at every run, too. That a case has the same answer twice,
+on any worker, and for any type of pixels, is checked here alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a number and what it counts are said together."""
+"""Counts with their noun: ``1 case``, ``2 cases``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def counted(number: int, one: str, many: str = "") -> str:
 
     Args:
         number: How many there are.
-        one: What they are, of one.
+        one: The noun in the singular.
         many: Of any other number, where an s is not enough.
     """
     return f"{number} {one if number == 1 else many or one + 's'}"
@@ -21,6 +21,6 @@ def tallied(counts: Mapping[str, int], one: str) -> tuple[str, ...]:
 
     Args:
         counts: How many there are of which it is true.
-        one: What they are, of one.
+        one: The noun in the singular.
     """
     return tuple(f"{counted(number, one)}: {what}" for what, number in counts.items() if number)

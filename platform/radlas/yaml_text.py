@@ -11,7 +11,7 @@ import yaml
 from radlas.errors import ConfigError
 
 _LARGEST = 1_000_000  # values in a file, beyond which its aliases make a bomb of it
-_LINES = "a file of lines as `key: value`, like those in jobs/, is wanted; check the indents there"
+_LINES = "write lines as `key: value`, like the files in jobs/, and check the indentation"
 _TEXT = "save it as text in UTF-8, or check the path"
 
 

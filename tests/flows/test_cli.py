@@ -199,7 +199,7 @@ def test_a_damaged_volume_is_found_and_the_exit_code_is_one(own_store):
 def test_an_unknown_engine_is_refused_with_the_known_ones(study_store, recipe):
     said = radlas("extract", "--store", study_store, "--config", recipe, "--engine", "spark")
     assert said.code == 2
-    assert "serial, local, local:4 or tcp://host:port" in said.err
+    assert "serial, local, local:4, tcp://host:port or tls://host:port" in said.err
 
 
 def test_a_second_writer_is_refused_and_readers_go_on(study_store, recipe):

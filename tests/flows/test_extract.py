@@ -45,7 +45,7 @@ def test_rings_are_told_with_what_was_kept_of_them(study_store):
 def test_the_arrays_that_were_described_can_be_had_again(study_store):
     """Scaled image, square pixels and the ring: what the rows say is true of them."""
     frozen = package.open(study_store).snapshot("first")
-    (described,) = (name for name in frozen.frozen.feature_sets if name.startswith("pyradiomics"))
+    (described,) = (name for name in frozen.pinned.feature_sets if name.startswith("pyradiomics"))
     X = frozen.matrix(feature_sets=described)
     case_id = X.index[0]
     volume, masks = frozen.as_described(case_id, described)
@@ -60,7 +60,7 @@ def test_the_arrays_that_were_described_can_be_had_again(study_store):
 def test_arrays_that_were_never_described_are_not_shown(study_store, monkeypatch):
     frozen = package.open(study_store).snapshot("first")
     case_id = frozen.query("select min(case_id) from cases").iloc[0, 0]
-    described, deep = frozen.frozen.feature_sets
+    described, deep = frozen.pinned.feature_sets
     with pytest.raises(package.RadlasError, match="'deep' does not show what it describes"):
         frozen.as_described(case_id, deep)
     with pytest.raises(package.RadlasError, match="no feature set 'p-9'"):

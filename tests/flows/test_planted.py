@@ -245,11 +245,11 @@ def test_a_gate_warns_or_refuses_as_it_is_told_to(store):
     words = ("snapshot", "create", "gated", "--store", store.place, "--min-cases", EACH + 1)
     refused = radlas(*words, "--refuse", "cases_per_centre")
     assert refused.code == 2
-    assert f"cases_per_centre (cases of a centre): {EACH} at " in refused.err
+    assert f"cases_per_centre (number of cases of a centre): {EACH} at " in refused.err
     assert "gated" not in radlas("snapshot", "list", "--store", store.place).out
     warned = radlas(*words)
     assert warned.code == 0
-    assert f"  warning: cases_per_centre (cases of a centre): {EACH} at " in warned.out
+    assert f"  warning: cases_per_centre (number of cases of a centre): {EACH} at " in warned.out
     assert "'nonsense'" in radlas(*words, "--refuse", "nonsense").err
     enough = ("snapshot", "create", "enough", "--store", store.place, "--min-cases", EACH)
     assert "warning: cases_per_centre" not in radlas(*enough).out

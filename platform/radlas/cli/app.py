@@ -77,11 +77,11 @@ StoreOption = Annotated[
 ]
 InsteadOption = Annotated[
     str | None,
-    typer.Option("--store", envvar="RADLAS_STORE", help="Instead of the YAML's `store`."),
+    typer.Option("--store", envvar="RADLAS_STORE", help="Store to use instead of the YAML's."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the same as JSON.")]
 EngineOption = Annotated[
-    str, typer.Option(help="serial, local, local:4 (processes) or tcp://host:port.")
+    str, typer.Option(help="serial, local, local:4 (processes), tcp:// or tls://host:port.")
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Print the plan, do nothing.")]
 ToleratedOption = Annotated[
@@ -101,7 +101,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _frame(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Feature store and study platform for multicentre MRI radiomics."""

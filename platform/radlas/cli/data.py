@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def init(
     store: Annotated[str, typer.Argument(help="Folder to make, or s3://bucket/prefix.")],
-    key: Annotated[Path | None, typer.Option(help="Site key to copy; else one is drawn.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Site key to copy; else one is made.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make an empty store, and its site key beside it."""
@@ -35,7 +35,7 @@ def init(
         made = init_store(store, key)
         lines = (
             f"made store {made.place}",
-            f"  site key: {made.key_path}: keep it safe and apart; who has it can tell who is who",
+            f"  site key: {made.key_path}: keep it safe and apart: it links patients to pseudonyms",
             f"next: radlas ingest SOURCE --store {quote(str(made.place))} --centre NAME",
         )
         data = {"store": str(made.place), "store_id": made.store_id, "key": str(made.key_path)}
@@ -77,8 +77,8 @@ def ingest_(
     store: StoreOption,
     centre: Annotated[str, typer.Option(help="Name of the hospital or collection.")],
     importer: Annotated[str, typer.Option(help="dicom, tcia-sts, nifti or table.")] = "dicom",
-    rois: Annotated[Path | None, typer.Option(help="YAML: ROI to name patterns.")] = None,
-    sequence: Annotated[str | None, typer.Option(help="Keep only T2FS, STIR or T1.")] = None,
+    rois: Annotated[Path | None, typer.Option(help="YAML: name patterns of each ROI.")] = None,
+    sequence: Annotated[str | None, typer.Option(help="Keep only T2FS, STIR, T1 or other.")] = None,
     label: Annotated[
         list[str] | None,
         typer.Option(help="Voxel value of the ROI in mask files: 255; or tumour=1, repeated."),

@@ -136,7 +136,7 @@ def _redo(flow: Flow[Any, Any], config: StoreConfig, engine: str) -> Report:
 def whois(
     asked: Annotated[
         str,
-        typer.Argument(help="First digits of a case or subject; or a patient as the source says."),
+        typer.Argument(help="First digits of a case or subject id, or the hospital's patient id."),
     ],
     store: StoreOption,
     as_json: JsonOption = False,
@@ -159,7 +159,7 @@ def whois(
 
 
 def verify(store: StoreOption, as_json: JsonOption = False) -> None:
-    """Read all that is stored again, and hold it to its digests.
+    """Compare everything that is stored with its digests.
 
     Volumes, masks, files of the lake and snapshots.
     """

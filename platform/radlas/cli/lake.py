@@ -126,10 +126,10 @@ def sql(store: StoreOption, snapshot: SnapshotOption = None, memory: MemoryOptio
 def compact_(
     store: StoreOption,
     many: Annotated[
-        int, typer.Option(min=1, help="Parts of a partition that are few enough.")
+        int, typer.Option(min=1, help="Merge partitions of more files than this.")
     ] = MANY,
     keep_hours: Annotated[
-        int, typer.Option(min=1, help="Replaced files and orphans stay so long [h].")
+        int, typer.Option(min=1, help="Keep replaced and orphaned files for so many hours.")
     ] = RETENTION_HOURS,
     as_json: JsonOption = False,
 ) -> None:
@@ -163,7 +163,7 @@ def export_(
     out: Annotated[Path, typer.Argument(help="Folder to make, or a file that ends in .zip.")],
     store: StoreOption,
     features_only: Annotated[
-        bool, typer.Option("--features-only", help="Say that you know: images stay here.")
+        bool, typer.Option("--features-only", help="Required: you know that images stay here.")
     ] = False,
     snapshot: SnapshotOption = None,
     as_json: JsonOption = False,

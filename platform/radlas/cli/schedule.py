@@ -30,18 +30,20 @@ def register(app: typer.Typer) -> None:
 
 def schedule_(
     config: Annotated[Path, typer.Argument(help="YAML of `radlas retrain`.")],
-    every: Annotated[str, typer.Option(help="30m, 6h, 1d or 2w, from begin to begin.")],
-    at: Annotated[str, typer.Option(help="HH:MM on this machine's clock [begin now].")] = "",
-    rounds: Annotated[int | None, typer.Option(min=1, help="End after so many [never].")] = None,
+    every: Annotated[str, typer.Option(help="30m, 6h, 1d or 2w, from start to start.")],
+    at: Annotated[str, typer.Option(help="HH:MM on this machine's clock [start now].")] = "",
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many rounds [never].")
+    ] = None,
     store: InsteadOption = None,
     engine: EngineOption = "local",
     as_json: JsonOption = False,
 ) -> None:
-    """Call `radlas retrain CONFIG --once` again and again. For where no cron or systemd does it.
+    """Run `radlas retrain --once` at intervals.
 
-    A round that fails is told, and the next one comes all the same; one that was missed is not
-    caught up. SIGTERM ends the round that runs, and then this. Exit code: the highest of all
-    rounds. With --json one line for each.
+    Where neither cron nor systemd does it. A round that fails is told, and the next one comes all
+    the same; one that was missed is not caught up. SIGTERM ends the round that runs, and then this.
+    Exit code: the highest of all rounds. With --json one line for each.
     """
 
     def action() -> int:

@@ -40,7 +40,7 @@ def create(
     cohort: Annotated[str, typer.Option(help="SQL with a column case_id; else all cases.")] = "",
     feature_set: Annotated[list[str] | None, typer.Option(help="Repeatable; else all.")] = None,
     max_null_rate: Annotated[
-        float, typer.Option(min=0, max=1, help="Undefined values a column may hold.")
+        float, typer.Option(min=0, max=1, help="Largest share of undefined values of a column.")
     ] = _USUAL.max_null_rate,
     min_cases: Annotated[
         int, typer.Option(min=0, help="Cases that every centre must have.")

@@ -52,10 +52,10 @@ def stability_(
     store: StoreOption,
     snapshot: Annotated[str, typer.Option(help="NAME or NAME@N.")],
     readers: Annotated[
-        str, typer.Option(help="Feature sets of different readers, by comma [perturbed copies].")
+        str, typer.Option(help="Feature sets, one per reader, comma-separated [perturbed copies].")
     ] = "",
     form: Annotated[str, typer.Option(help="ICC(A,1), ICC(C,1) or ICC(1,1).")] = "ICC(A,1)",
-    threshold: Annotated[float, typer.Option(help="Least lower 95 % bound.")] = 0.75,
+    threshold: Annotated[float, typer.Option(help="Least lower 95 % bound of the ICC.")] = 0.75,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:

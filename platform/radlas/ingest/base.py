@@ -19,7 +19,8 @@ class IngestRules(Config):
     """How a source is read: which series, which names, which labels."""
 
     sequence: str | None = Field(
-        default=None, description="Keep only series of this class: T2FS, T1, STIR. None keeps all."
+        default=None,
+        description="Keep only series of this class: T2FS, STIR, T1, other. None keeps all.",
     )
     roi_map: Mapping[str, tuple[str, ...]] = Field(
         default_factory=dict,
@@ -185,11 +186,11 @@ class Importer(Protocol):
     def find(self, source: Path, rules: IngestRules) -> Scan:
         """Everything in the source, sorted, so that the same files give the same plan.
 
+        Return no ``Refusal`` for a file that cannot be reached: a refusal is final. Tell of it in
+        ``notes`` and ``unreached``, and leave out exams that it may belong to until the next scan.
+
         Raises:
             ConfigError: The source does not exist or holds nothing this importer can read.
-
-        A file that cannot be reached is no refusal, which would be settled: a note tells of it, and
-        what it leaves uncertain is left out until the next scan.
         """
 
     def read(self, exam: Exam, rules: IngestRules) -> ExamData:

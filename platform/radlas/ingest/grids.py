@@ -1,4 +1,4 @@
-"""Small steps between array order and patient space, shared by every reader. Pure."""
+"""Checks that all readers share: voxels are finite and differ, an affine is a sound grid. Pure."""
 
 from __future__ import annotations
 

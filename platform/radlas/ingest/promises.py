@@ -72,7 +72,7 @@ def _fault_of_image(volume: Volume) -> str:
 def _fault_of(roi: Roi, volume: Volume) -> str:
     if not (ROI_NAME.fullmatch(roi.name) and _READER.fullmatch(roi.reader)):
         what = "a ROI's name is not small letters, digits and single `_`"
-        return f"{what}, or its reader's over 8 letters"
+        return f"{what}, or its reader is not at most 8 letters and digits"
     if roi.mask.shape != volume.voxels.shape:
         return f"the mask of {roi.name} has shape {roi.mask.shape}, its image {volume.voxels.shape}"
     if roi.mask.dtype != bool:

@@ -25,7 +25,7 @@ class Place(Protocol):
 
     @property
     def near(self) -> Path:
-        """The folder that ``local`` gives files of."""
+        """The local folder below which ``local`` returns files."""
 
     def read(self, name: str) -> bytes:
         """A file's bytes; FileNotFoundError if there is none."""

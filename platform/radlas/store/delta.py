@@ -217,7 +217,7 @@ def schema_of(log: DeltaTable, table: Table) -> Any:
 
 
 def refuse_infinite(rows: Any) -> None:
-    """Hold rows to it that what is undefined is NULL: one NaN makes the mean of a column NaN.
+    """Refuse NaN and infinity: undefined is NULL, and one NaN makes the mean of a column NaN.
 
     Raises:
         StoreError: A number is NaN or infinite, also in a list of them.

@@ -24,10 +24,10 @@ Gate = Literal[
 MEANINGS: dict[Gate, str] = {
     "unique_keys": "rows whose key is there twice",
     "finite": "NaN or infinity in a column of features",
-    "expected_rows": "rows that cases lack, of those that others of their feature set have",
+    "expected_rows": "rows that some cases lack and others of their feature set have",
     "null_rate": "share of undefined values in a column",
     "constant": "a column with one value in all cases",
-    "cases_per_centre": "cases of a centre",
+    "cases_per_centre": "number of cases of a centre",
 }
 _EXAMPLES = 10
 
@@ -90,7 +90,7 @@ def refuse(report: Mapping[str, Any]) -> None:
     if told:
         raise StoreError(
             "the snapshot does not pass its gates: " + "; ".join(told),
-            hint="exclude what is meant by --cohort, or look: radlas status, radlas verify",
+            hint="exclude these cases by --cohort, or look: radlas status, radlas verify",
             reason="gates",
         )
 

@@ -1,8 +1,7 @@
 """Volumes as OME-Zarr 0.5 with an exact affine: staged, fsynced, renamed, verified.
 
-A missing chunk reads as zeros
-in Zarr, so a whole image is held against the digest in the commit record, and a part of one against
-the size of its file and the checksums of the chunks.
+A missing chunk reads as zeros in Zarr, so a whole image is checked against the digest in the commit
+record, and a part of one against the size of its file and the checksums of the chunks.
 """
 
 from __future__ import annotations

@@ -97,7 +97,9 @@ def test_names_of_people_are_printed_as_they_are(text):
 
 def test_who_finds_a_defect_is_told_to_look_for_names_before_it_is_sent(capsys):
     assert guarded(_bug) == 70
-    assert "see that what you send names no patient" in " ".join(capsys.readouterr().err.split())
+    assert "before you send it, check that it names no patient" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 def test_no_column_is_lost_to_another_of_its_name():

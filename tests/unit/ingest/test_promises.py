@@ -50,7 +50,7 @@ def test_what_is_as_promised_is_taken(fine):
         (exam(mask=MASK[1:]), "the mask of tumour has shape (3, 6, 5), its image (4, 6, 5)"),
         (exam(mask=MASK.astype(np.uint8)), "the mask of tumour is uint8, not bool"),
         (exam(name="my roi/x"), "a ROI's name is not small letters"),
-        (exam(reader="Dr. Eisenbarth"), "or its reader's over 8 letters"),
+        (exam(reader="Dr. Eisenbarth"), "or its reader is not at most 8 letters and digits"),
     ],
 )
 def test_a_broken_promise_is_the_importers_fault(wrong, told):

@@ -64,7 +64,9 @@ class IbsiSettings(CaseSettings):
         description="`original`, and IBSI 2's filters with their settings; several as a list.",
     )
     feature_classes: tuple[Family, ...] = Field(
-        default=FAMILIES, min_length=1, description="Families; the first two on original only."
+        default=FAMILIES,
+        min_length=1,
+        description="Families; shape and localintensity on original only.",
     )
     discretisation: Literal["fixed_width", "fixed_count", "none"] = Field(
         default="fixed_width", description="`none` takes intensities for grey levels as they are."

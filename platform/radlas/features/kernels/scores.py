@@ -18,7 +18,7 @@ def z_scores(a: NDArray[Any], mean: float, deviation: float, scale: float, out: 
         a: Shape ``(z, y, x)``.
         mean: What becomes 0.
         deviation: What becomes ``scale``, counted from the mean.
-        scale: As told.
+        scale: Of one ``deviation`` in ``out``.
         out: Written; same shape.
     """
     for z in range(a.shape[0]):

@@ -101,7 +101,7 @@ def _check_length(dataset: Dataset, name: str, frames: int, where: str) -> None:
         what = f"the pixel data holds {len(held)} of {expected} bytes"
         raise data_error("truncated_pixels", what, where)
     if len(held) - expected >= row:  # padding is shorter
-        what = f"the pixel data holds {len(held)} bytes, and size and depth speak of {expected}"
+        what = f"the pixel data holds {len(held)} bytes; its size and depth need {expected}"
         raise data_error("bad_pixels", what, where)
 
 

@@ -1,4 +1,4 @@
--- What cases lack of the rows that others of their feature set have, and values that are undefined.
+-- Rows that cases lack and others of their feature set have, and rows with undefined values.
 -- Grain:  feature_set, case_id, roi, image_type (unique; the layer, for embeddings).
 -- Reads:  cases, radiomics, deep, latest, as pinned by the open snapshot.
 -- Units:  none. has_row is true where the row is there and some of its values are NULL; `reason` is

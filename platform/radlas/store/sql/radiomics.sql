@@ -1,4 +1,4 @@
--- Radiomic features: one column per feature, a new filter is a new row.
+-- Radiomic features: one column per feature, one row per image type.
 -- Grain:  feature_set, case_id, roi, image_type, perturbation (unique; the last empty for none).
 -- Reads:  pinned.radiomics, the parts that the open snapshot names.
 -- Units:  see `radlas schemas export`; NULL means undefined, `reason` says why.
