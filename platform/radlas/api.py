@@ -173,7 +173,7 @@ class OpenStore:
         return self.query(sql, to=to)
 
     def volume(self, case_id: str) -> Volume:
-        """The image of a case on its own grid, held against its digest.
+        """The image of a case on its own grid, checked against its digest.
 
         Raises:
             StoreError: There is no such case, or it is damaged.
@@ -193,8 +193,8 @@ class OpenStore:
     ) -> tuple[Volume, dict[str, NDArray[np.bool_]]]:
         """The image and the ROIs that a feature set's rows of ``original`` were computed from.
 
-        They are made again from the stored case and the recipe, and held against the digests of the
-        masks that were described. To look at them, or to compute from them what is not here.
+        They are made again from the stored case and the recipe, and checked against the digests of
+        the masks that were described. To look at them, or to compute from them what is not here.
 
         Args:
             case_id: The case.

@@ -143,7 +143,7 @@ def diff(old: Label, new: Label, store: StoreOption, as_json: JsonOption = False
 
 
 def verify(label: Label, store: StoreOption, as_json: JsonOption = False) -> None:
-    """Read every pinned row again, and hold it to its digest.
+    """Read every pinned row again, and check it against its digest.
 
     Exit code 1 if anything has changed.
     """

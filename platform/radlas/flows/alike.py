@@ -12,7 +12,7 @@ _SHOWN = 12  # signs of a version, or of a digest
 
 
 def check_alike(found: Mapping[str, str], wanted: Mapping[str, str], made: str) -> None:
-    """Hold a worker's versions against those of the plan.
+    """Check a worker's versions against those of the plan.
 
     Args:
         found: Name to version, here.

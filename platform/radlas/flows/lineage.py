@@ -1,4 +1,4 @@
-"""Lineage: from a number of a report back to voxels, every link held against what it claims.
+"""Lineage: from a number of a report back to voxels, every link checked against what it claims.
 
 A report's figures are made of risks; a risk is what a locked model says of a row of the training
 matrix; that row is made of rows of a snapshot, which carry digests of themselves, of the voxels and

@@ -1,6 +1,6 @@
 """What a snapshot must hold to be frozen, and what is said of it: gates, and a report on them.
 
-DuckDB counts, in one pass over the rows; pandera holds the counts against the declared limits, all
+DuckDB counts, in one pass over the rows; pandera checks the counts against the declared limits, all
 of them, so that the report names every gate that fails and not the first.
 """
 
@@ -51,7 +51,7 @@ class Counts(NamedTuple):
 
 
 def examine(connection: duckdb.DuckDBPyConnection, gates: Gates) -> dict[str, Any]:
-    """Hold what a connection sees against the gates.
+    """Check what a connection sees against the gates.
 
     Args:
         connection: The snapshot to be.

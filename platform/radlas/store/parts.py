@@ -105,7 +105,7 @@ def _misfit(table: Table, rows: Any, columns: Sequence[str] | None) -> str:
 
 
 def verify_part(place: Place, table: Table, path: str) -> None:
-    """Hold a part's bytes against its name.
+    """Check a part's bytes against its name.
 
     Raises:
         StoreError: It is missing, or a byte has changed.

@@ -42,7 +42,7 @@ def create_snapshot(
         name: Letters, digits, dashes.
         cohort_sql: Query with a column ``case_id``; empty for all cases.
         feature_sets: Names to include; empty for all.
-        gates: Limits to hold it against; None for the usual ones.
+        gates: Limits to check it against; None for the usual ones.
 
     Returns:
         The snapshot, and whether it is new: unchanged content gives the newest one back.
@@ -107,7 +107,7 @@ def open_snapshot(
 
 
 def verify_snapshot(store: Store, snapshot: Snapshot, whole: set[str] | None = None) -> None:
-    """Read every byte of the pinned parts again, and hold the rows against the frozen digests.
+    """Read every byte of the pinned parts again, and check the rows against the frozen digests.
 
     Args:
         store: The store.

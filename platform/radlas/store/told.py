@@ -1,4 +1,4 @@
-"""What the tables tell of every case: to hold volumes against, stored ones and those to come."""
+"""What the tables tell of every case: to check volumes against, stored ones and those to come."""
 
 from __future__ import annotations
 

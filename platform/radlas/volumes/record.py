@@ -107,7 +107,7 @@ def load_record(place: Place, folder: str, case_id: str) -> Record:
 
 
 def check_files(place: Place, folder: str, case_id: str, record: Record) -> None:
-    """Hold every file of a case against its record, to the byte.
+    """Check every file of a case against its record, to the byte.
 
     Raises:
         StoreError: A file is missing, was changed, or was added; names all of them.
@@ -123,7 +123,7 @@ def check_files(place: Place, folder: str, case_id: str, record: Record) -> None
 
 
 def check_size(place: Place, folder: str, case_id: str, record: Record, name: str) -> None:
-    """Hold one file's size against the record: cheap, and enough before a read with checksums.
+    """Check one file's size against the record: cheap, and enough before a read with checksums.
 
     Raises:
         StoreError: The file is missing or of another size.
@@ -135,7 +135,7 @@ def check_size(place: Place, folder: str, case_id: str, record: Record, name: st
 
 
 def check_bytes(place: Place, folder: str, case_id: str, record: Record, name: str) -> None:
-    """Hold one small file against the record: what it says decides how others are read.
+    """Check one small file against the record: what it says decides how others are read.
 
     Raises:
         StoreError: The file is missing or was changed.

@@ -105,7 +105,7 @@ def read_record(place: Place, case_id: str) -> dict[str, Any]:
 
 
 def read_volume(place: Place, case_id: str) -> Volume:
-    """The image of a case, held against its digest.
+    """The image of a case, checked against its digest.
 
     Raises:
         StoreError: The case is missing, its voxels changed, or its geometry contradicts itself.
@@ -148,7 +148,7 @@ def read_mask(place: Place, case_id: str, key: str, box: Box) -> NDArray[np.bool
 
 
 def read_rois(place: Place, case_id: str) -> tuple[Roi, ...]:
-    """All drawn ROIs of a case, by name and reader, held against their digests.
+    """All drawn ROIs of a case, by name and reader, checked against their digests.
 
     Raises:
         StoreError: A mask is missing or has changed.
@@ -185,7 +185,7 @@ def input_digests(record: Mapping[str, Any]) -> list[Any]:
 
 
 def verify_case(place: Place, case_id: str) -> tuple[Mapping[str, Any], Geometry]:
-    """Read everything of a case and hold it against its commit record, to the byte.
+    """Read everything of a case and check it against its commit record, to the byte.
 
     Returns:
         What the record says of the content, and the grid.

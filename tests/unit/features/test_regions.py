@@ -94,5 +94,5 @@ def test_what_is_thinner_than_a_cell_is_not_told_and_a_tall_cell_is_said(cell, r
 def test_without_a_tumour_there_are_no_regions():
     geometry = make_geometry(SHAPE, spacing=(1, 1, 1), origin=(0, 0, 0), direction=np.eye(3))
     anatomy = Anatomy(np.ones(SHAPE, bool), None, geometry)
-    with pytest.raises(DataError, match="a map is held against the tumour"):
+    with pytest.raises(DataError, match="a map is compared with the tumour"):
         regions_on(anatomy, input_grid(geometry, None, size=SHAPE, spacing=None))

@@ -118,7 +118,7 @@ def test_a_series_beyond_memory_is_refused_before_it_is_decoded(tmp_path, monkey
 
 
 def test_copies_beyond_memory_end_no_scan(tmp_path, monkeypatch):
-    """They are decoded to be held against each other, in the process that scans all patients."""
+    """They are decoded to be checked against each other, in the process that scans all patients."""
     monkeypatch.setattr(room, "memory", lambda: 8 << 30)
     series = huge_slices()
     series.write(tmp_path / "one")

@@ -323,7 +323,7 @@ def test_the_kind_of_a_banner_is_read_from_its_words(brief: dict[str, Any]):
 
 
 def test_the_digest_on_the_page_is_that_of_the_evidence(page: str):
-    """A reader can hold the page against the `results.json` beside it."""
+    """A reader can check the page against the `results.json` beside it."""
     assert by_id(parse(page), "digest").text == digest_of(make_evidence())
 
 

@@ -1,6 +1,6 @@
 """One pass over the voxels of an ROI that counts for every texture matrix at once.
 
-Each voxel is held against the neighbours before it. What is counted:
+Each voxel is compared with the neighbours before it. What is counted:
 
 * a pair of different levels, in the table of its direction;
 * in the same table, how far a run of equal levels has come. As many voxels stand at place ``k`` of

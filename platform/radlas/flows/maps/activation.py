@@ -61,7 +61,7 @@ def case_map(
         Numbers for the report; ``slice``, an npz file for the montage; ``nifti``, the whole map.
 
     Raises:
-        DataError: ``ambiguous_roi``: several readers drew the tumour that the map is held against,
+        DataError: ``ambiguous_roi``: several readers drew the tumour a map is compared with,
             and the features' recipe names none.
     """
     volume = read_volume(store.place, case_id)

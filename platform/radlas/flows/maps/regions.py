@@ -54,7 +54,7 @@ def regions_on(anatomy: Anatomy, grid: Geometry) -> Regions:
         DataError: ``no_tumour``.
     """
     if anatomy.tumour is None:
-        raise data_error("no_tumour", "a map is held against the tumour")
+        raise data_error("no_tumour", "a map is compared with the tumour")
     spacing, tumour, body = anatomy.geometry.spacing_zyx, anatomy.tumour, anatomy.body
     made = {TUMOUR: tumour, BODY: body}
     for inner, outer in (*RINGS_MM, SHOWN_MM):

@@ -1,4 +1,4 @@
-"""The contours of an RTSTRUCT as they stand in the file, held against what it says of them."""
+"""The contours of an RTSTRUCT as they stand in the file, checked against what it says of them."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def check_references(
     slices: Sequence[int],
     drawings: str = "contours",
 ) -> None:
-    """Hold the images that contours, or a segment's frames, name against those they lie on.
+    """Check the images that contours, or a segment's frames, name against those they lie on.
 
     Args:
         named: What each drawing of one ROI names; empty if it does not say.

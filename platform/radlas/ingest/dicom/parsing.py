@@ -19,7 +19,7 @@ from pydicom.valuerep import VR
 from radlas.ingest.reach import is_unreachable, nameless
 from radlas.reasons import data_error
 
-# What a header holds is held against our own rules; pydicom would warn of it with the value.
+# What a header holds is checked against our own rules; pydicom would warn of it with the value.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 

@@ -1,4 +1,4 @@
-"""The stored bytes of the frames that are wanted, held against the header of their file."""
+"""The stored bytes of the frames that are wanted, checked against the header of their file."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def unused_bits(values: NDArray[Any], stored: int) -> int:
 
 
 def _check_streams(dataset: Dataset, streams: Collection[bytes], where: str) -> None:
-    """Hold streams against the header. JPEG knows no sign: which bit is it, both must say alike."""
+    """Check streams against the header. JPEG knows no sign: which bit it is, both must say."""
     if loss := next(filter(None, map(stream_loss, streams)), ""):
         raise data_error("lossy_pixels", f"{loss}, under a lossless encoding", where)
     size = int(dataset.Rows), int(dataset.Columns)

@@ -16,7 +16,7 @@ Mask = NDArray[np.bool_]
 # Along no edge between centres: a shift by as much in x as in y leaves diagonals where they are.
 _TIE = np.array([1e-6, 0.618e-6])
 _NEAR = 0.01  # outlines that run nearer than this touch, and do not cross
-_ROWS = 256  # edges of one outline that are held against all of the other at once
+_ROWS = 256  # edges of one outline that are compared with all of the other at once
 
 
 def fill_polygon(points: Points, shape: tuple[int, int]) -> Mask:

@@ -40,7 +40,7 @@ def rasterise(
     Args:
         contours: One ROI's contours, drawn on planes of the image in any orientation.
         geometry: Grid of the image.
-        planes: Slices of every image of the series, to hold references against.
+        planes: Slices of every image of the series, to check references against.
 
     Returns:
         Mask of shape ``(z, y, x)``; sorted flags out of ``ambiguous_contours``,

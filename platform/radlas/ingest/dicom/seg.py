@@ -46,7 +46,7 @@ def read_segments(
         geometry: Grid of the image.
         roi_map: Resolved map of names.
         bounds: How far the segments may lie off the image.
-        planes: Slices of every image of the series, to hold references against.
+        planes: Slices of every image of the series, to check references against.
 
     Raises:
         DataError: ``unreadable_file``; ``ambiguous_roi``: two segments carry one number;

@@ -1,4 +1,4 @@
-"""One NIfTI file as voxels on an LPS grid, by nibabel, with its header held against itself.
+"""One NIfTI file as voxels on an LPS grid, by nibabel, with its header checked against itself.
 
 ITK reads a zero spacing as 1, NaN voxels as 0, and one of two affines that disagree, without a
 word. Here such files are refused.

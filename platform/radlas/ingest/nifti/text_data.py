@@ -1,4 +1,4 @@
-"""Voxels of NRRD and MHA files held against the bytes that they came from.
+"""Voxels of NRRD and MHA files checked against the bytes that they came from.
 
 ITK reads a damaged compressed MHA as zeros or as what was in memory, verifies no checksum of a
 NRRD, and passes over bytes behind the voxels that the header speaks of, all without a word.

@@ -85,7 +85,7 @@ def _plain(text: str) -> tuple[str | float, ...]:
 
 
 def check_header(header: TextHeader) -> tuple[str, ...]:
-    """Hold a NRRD or MHA header against what a volume needs; its flags.
+    """Check a NRRD or MHA header against what a volume needs; its flags.
 
     Raises:
         DataError: ``missing_geometry``: no spacing; ``bad_geometry``: another unit than millimetres
