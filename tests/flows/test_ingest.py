@@ -434,6 +434,22 @@ def test_a_lost_volume_comes_back_from_the_exam_it_was_made_of_and_from_no_other
     assert radlas("verify", "--store", store).code == 0
 
 
+@pytest.mark.parametrize("verb", ["ingest", "retry"])
+def test_a_case_that_lost_its_mask_for_a_day_stands_as_stored_again(one_pair, verb):
+    """Its files are those that were stored; what was said of them in between is over."""
+    folder, store, again = one_pair
+    mask, away = folder / "x_tumour.nii.gz", folder.parent / "mask"
+    mask.rename(away)
+    assert radlas(*again, "--json").data["reasons"] == {"no_mask": 1}
+    away.rename(mask)
+    retry = ("retry", "--store", store, "--reason", "no_mask", "--engine", "serial")
+    assert radlas(*(again if verb == "ingest" else retry)).code == 0
+    told = radlas("status", "--store", store, "--json").data
+    assert (told["stages"]["ingest"], told["trouble"]) == ({"ok": 1}, [])
+    assert radlas(*again, "--json").data["settled_before"] == 1
+    assert radlas("verify", "--store", store).code == 0
+
+
 def test_a_retry_whose_source_is_gone_says_what_to_type(hospital, tmp_path):
     """And what it says can be typed: folders are called as people like, with blanks and more."""
     hospital = hospital.rename(tmp_path / "Dr. O'Hara's $(exams)")

@@ -63,7 +63,8 @@ def unsettled(
         store: The store.
         stage: ``ingest`` or ``extract``.
         tasks: All that were asked for.
-        is_there: False if what an ``ok`` task made was lost since: it is done again.
+        is_there: False if what an ``ok`` task made was lost since, or its case ended otherwise by
+            another task: it is done again.
     """
     known = standings(store, stage, {task.key for task in tasks})
 

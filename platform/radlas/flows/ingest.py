@@ -41,13 +41,14 @@ from radlas.reasons import data_error
 from radlas.store import delta
 from radlas.store.clinical import newest_records, revisions
 from radlas.store.layout import Store, open_store
-from radlas.store.ledger import Recorder, standings
+from radlas.store.ledger import Recorder, case_standings, standings
 from radlas.store.sources import note_source
 from radlas.store.told import told_cases, told_centres, told_patients
 from radlas.volumes.zarr import is_committed, roi_key, write_case
 from radlas.words import counted
 
 IngestDone = Done[IngestTask, Mapping[str, tuple[Row, ...]]]
+_ILL = ("quarantined", "failed", "released")
 _IMAGE_OF = ["case_id", "subject_id", "centre", "voxel_digest"]
 
 
@@ -136,9 +137,14 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
         patients=told_patients(store),
     )
     tasks = [new_task(exam, rules) for exam in scan.exams]
-    open_tasks, known = unsettled(
-        store, "ingest", tasks, is_there=lambda task: is_committed(store.place, task.case_id)
-    )
+    # What was stored, missed its mask for a day and is whole again: said once more, or the case
+    # would stand as it was on that day for good.
+    ended_ill = {one.case_id for one in case_standings(store, stage="ingest", states=_ILL)}
+
+    def stands(task: IngestTask) -> bool:
+        return task.case_id not in ended_ill and is_committed(store.place, task.case_id)
+
+    open_tasks, known = unsettled(store, "ingest", tasks, is_there=stands)
     refusals = [refused(config.centre, key, refusal) for refusal in scan.refusals]
     asked = {*(task.key for task in tasks), *(outcome.key for outcome in refusals)}
     seen = standings(store, "ingest", asked)
