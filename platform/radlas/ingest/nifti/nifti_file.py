@@ -7,12 +7,14 @@ word. Here such files are refused.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
 from nibabel.openers import ImageOpener
+from nibabel.quaternions import mat2quat
 from nibabel.spatialimages import HeaderDataError, ImageDataError
 from numpy.typing import NDArray
 
@@ -29,6 +31,7 @@ logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _OTHER_UNITS = {1: "metres", 3: "micrometres"}  # of the lowest three bits of xyzt_units
 _AGREE_VOXELS = 0.1  # qform and sform may differ by rounding, not by more
+_ROUNDED = 2 * float(np.finfo(np.float32).eps)  # of a quaternion's numbers, as they are stored
 _DAMAGED = (
     nibabel.filebasedimages.ImageFileError,
     HeaderDataError,
@@ -113,11 +116,33 @@ def _geometry(header: Any, shape: tuple[int, int, int]) -> Geometry:
         if np.abs(stretch - 1).max() > 0.01:
             what = f"pixdim states {_told(spacing)} mm and {name} {_told(grid.spacing)}"
             raise data_error("ambiguous_geometry", what)
+    if len(grids) > 1 and _turned_alike(header, grids[0]):
+        grids[1] = replace(grids[1], affine=grids[1].affine.copy())
+        grids[1].affine[:3, :3] = grids[0].direction * np.array(grids[1].spacing)
     off = worst_corner_displacement(grids[0], grids[-1])
     if off > _AGREE_VOXELS * min(grids[0].spacing):
         what = f"qform and sform place the corners of the image {off:.2f} mm apart"
         raise data_error("ambiguous_geometry", what)
     return grids[0]
+
+
+def _turned_alike(header: Any, sform: Geometry) -> bool:
+    """True if the qform turns as the sform does, to the last digits that it is stored with.
+
+    Of a quaternion's four numbers a header leaves out the first, the root of what the others leave
+    of 1. After half a turn, as of most axial images, that is next to nothing: the last digit of
+    the others then turns the image by a thousandth, tenths of a millimetre at its corners.
+    """
+    axes = _RAS_TO_LPS[:3, :3] @ sform.direction
+    side = np.sign(np.linalg.det(axes))
+    if side != (-1 if header["pixdim"][0] < 0 else 1):
+        return False
+    first, *rest = mat2quat(axes * [1, 1, side])  # type: ignore[no-untyped-call]
+    stored = [float(header[f"quatern_{letter}"]) for letter in "bcd"]
+    off = np.abs(np.subtract(rest, stored)).max()
+    if first < np.sqrt(_ROUNDED):  # by half a turn to one side or to the other
+        off = min(off, np.abs(np.add(rest, stored)).max())
+    return bool(off < _ROUNDED)
 
 
 def _lps(stated: tuple[Affine, int], shape: tuple[int, int, int]) -> Geometry:

@@ -13,6 +13,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK
+from scipy.spatial.transform import Rotation
 from tests.storing import stored_otherwise
 
 from radlas.errors import ConfigError, DataError
@@ -420,6 +421,45 @@ def test_a_file_without_a_code_for_its_place_is_flagged(qform, sform, tmp_path):
 
 
 NAN, INF = float("nan"), float("inf")
+
+
+def half_turned(tilt: float, about: int) -> np.ndarray:
+    """RAS affine of a wide axial image that is half turned, then tilted [rad] about one axis."""
+    turn = Rotation.from_rotvec(np.eye(3)[about] * tilt).as_matrix()
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ np.diag([-0.43, -0.43, 4.0])
+    affine[:3, 3] = (110.0, 110.0, -30.0)
+    return affine
+
+
+def stated_twice(path: Path, qform: np.ndarray, sform: np.ndarray) -> Path:
+    image = nibabel.Nifti1Image(np.zeros((512, 512, 2), np.uint8), sform)
+    image.set_qform(qform, code=1)
+    image.set_sform(sform, code=1)
+    nibabel.save(image, path)
+    return path
+
+
+def test_a_half_turn_is_one_turn_though_a_quaternion_rounds_it(tmp_path):
+    """One affine, told in both ways: the first number of the quaternion is lost in the last digits.
+
+    The image lies where the sform says, which is stored as it is.
+    """
+    tilts = np.random.default_rng(0).normal(0, 1e-3, 60)
+    for about, tilt in enumerate(tilts):
+        affine = half_turned(tilt, about % 3)
+        geometry = read_nifti(stated_twice(tmp_path / "x.nii", affine, affine))[1]
+        meant = np.diag([-1, -1, 1, 1]) @ affine
+        np.testing.assert_allclose(geometry.affine, meant, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("about", range(3))
+@pytest.mark.parametrize("tilt", [0.0, 0.3])
+def test_two_turns_that_numbers_can_tell_apart_are_two(tilt, about, tmp_path):
+    turned = half_turned(tilt + 0.003, about), half_turned(tilt, about)
+    with pytest.raises(DataError) as met:
+        read_nifti(stated_twice(tmp_path / "x.nii", *turned))
+    assert met.value.reason == "ambiguous_geometry"
 
 
 @pytest.mark.parametrize(
