@@ -42,7 +42,11 @@ def told(found: Mapping[float, int]) -> str:
 
 
 def labelled_voxels(
-    values: NDArray[np.generic], label: int | None, found: Mapping[float, int]
+    values: NDArray[np.generic],
+    label: int | None,
+    found: Mapping[float, int],
+    *,
+    named: bool = False,
 ) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     """Voxels that hold the label; none, if the mask holds nothing but zeros.
 
@@ -50,6 +54,8 @@ def labelled_voxels(
         values: Of a mask file, shape ``(z, y, x)``.
         label: The declared value; None if none is: then 1 means inside, and any other is refused.
         found: Inventory of ``values``.
+        named: True if the label stands for one ROI of several: the only other value may be another,
+            and is not proposed.
 
     Returns:
         Mask, and the flag ``other_labels`` if a declared label is not the only one.
@@ -64,7 +70,7 @@ def labelled_voxels(
         raise data_error("label_undeclared", f"the mask holds the values {told(found)}")
     if others and not inside.any():
         only = others[0] if len(others) == 1 and others[0].is_integer() else None
-        fits = only is not None and 1 <= only < _LARGEST_LABEL
+        fits = only is not None and 1 <= only < _LARGEST_LABEL and not named
         hint = f"`--label {only:.0f}` is the only other value" if fits else ""
         raise data_error(
             "label_missing", f"no voxel is {label or 1}; it holds {told(found)}", hint=hint

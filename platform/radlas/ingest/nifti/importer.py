@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -24,7 +25,8 @@ from radlas.ingest.nifti.names import name_mask
 from radlas.ingest.nifti.scan import scan_files
 from radlas.ingest.placing import Bounds, place_on_image
 from radlas.ingest.reach import reaching
-from radlas.ingest.roi_names import resolve_roi_map
+from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map
+from radlas.model import TUMOUR
 from radlas.reasons import data_error
 
 _PHANTOM_FILE = "phantom.json"
@@ -55,8 +57,9 @@ class NiftiImporter:
         if min(len(voxels), len(image.voxels)) < 2:
             raise data_error("too_few_slices", "1 slice")
         volume = checked_volume(voxels, geometry)
+        roi_map = resolve_roi_map(rules.names, rules.labels)
         drawn = [one for ref in exam.masks for one in _drawings(ref, exam.subject, geometry, rules)]
-        rois = rois_of(drawn, resolve_roi_map(rules.names, rules.labels), rules.minimum_voxels)
+        rois = rois_of(_present(drawn, roi_map), roi_map, rules.minimum_voxels)
         phantom = beside_phantom(exam.images[0])
         facts = image_facts(image.metadata, beside_phantom=phantom)
         flags = (*image.flags, *turned, *image_flags(volume.voxels))
@@ -101,7 +104,10 @@ class _MaskFile:
         return mask.voxels, mask.geometry, mask.metadata, inventory(mask.voxels)
 
     def drawings(self, name: str) -> list[Drawn]:
-        """The file's ROI under its own name, or one for each label that is declared and there."""
+        """The file's ROI under its own name, or one for each label that is declared.
+
+        Those of labels that the file does not hold are hollow.
+        """
         labels = tuple((roi, value) for roi, value in self._rules.labels.items() if roi != ANY)
         if not labels and name_of(self.ref).lower().endswith(".seg.nrrd"):
             labels = embedded_labels(self._content[2])
@@ -110,17 +116,31 @@ class _MaskFile:
             return [Drawn(name, "image", hollow=False, place=partial(self._place, own))]
         found = self._content[3]
         return [
-            Drawn(roi, "image", hollow=False, place=partial(self._place, value))
+            Drawn(
+                roi,
+                "image",
+                hollow=float(value) not in found,
+                place=partial(self._place, value, named=True),
+            )
             for roi, value in labels
-            if float(value) in found
         ]
 
-    def _place(self, label: int | None) -> Placed:
+    def _place(self, label: int | None, *, named: bool = False) -> Placed:
         values, grid, _, found = self._content
-        inside, flags = labelled_voxels(values, label, found)
+        inside, flags = labelled_voxels(values, label, found, named=named)
         bounds = Bounds(self._rules.snap_voxels, self._rules.resample_mm)
         placed = place_on_image(inside, grid, self._geometry, bounds)
         return replace(placed, flags=(*placed.flags, *flags), values=told(found))
+
+
+def _present(drawn: Sequence[Drawn], roi_map: RoiMap) -> list[Drawn]:
+    """Drawings without those of labels that no file holds, but where no tumour would be left.
+
+    There placing them says what the files hold instead.
+    """
+    tumours = [one for one in drawn if (match_name(one.name, roi_map) or ("",))[0] == TUMOUR]
+    missed = tumours if all(one.hollow for one in tumours) else []
+    return [one for one in drawn if not one.hollow or one in missed]
 
 
 def _drawings(ref: FileRef, subject: str, geometry: Geometry, rules: IngestRules) -> list[Drawn]:

@@ -341,6 +341,39 @@ def test_declared_labels_are_rois_of_their_own(tmp_path):
     np.testing.assert_array_equal(rois[1].mask, both == 1)
 
 
+@pytest.mark.parametrize(
+    ("value", "reason", "told"),
+    [(0, "empty_mask", "holds no voxel"), (2, "label_missing", "no voxel is 1; it holds 0=")],
+)
+@pytest.mark.parametrize("by", ["study", "file"])
+def test_a_declared_tumour_that_is_not_there_is_told_by_what_is(by, value, reason, told, tmp_path):
+    """No name is missing in the map; and an edema is not proposed as the tumour."""
+    write(tmp_path / "P1_image.nrrd")
+    labels = {"tumour": 1, "edema": 2}
+    if by == "study":
+        write(tmp_path / "P1_mask.nrrd", MASK * value)
+    else:
+        image = SimpleITK.ReadImage(str(write(tmp_path / "P1_a.seg.nrrd", MASK * value)))
+        for at, (name, number) in enumerate(labels.items()):
+            image.SetMetaData(f"Segment{at}_Name", name)
+            image.SetMetaData(f"Segment{at}_LabelValue", str(number))
+        SimpleITK.WriteImage(image, str(tmp_path / "P1_a.seg.nrrd"))
+    with pytest.raises(DataError) as caught:
+        read_one(tmp_path, IngestRules(labels=labels if by == "study" else {}))
+    assert caught.value.reason == reason
+    assert told in caught.value.what
+    assert "--label 2" not in caught.value.hint
+
+
+def test_labels_beside_a_drawn_tumour_may_be_absent(tmp_path):
+    """A file of another region holds none of them, and is no fault."""
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P1_mask.mha", MASK)
+    write(tmp_path / "P1_muscle.mha", MASK * 9)
+    (roi,) = read_one(tmp_path, IngestRules(labels={"tumour": 1, "edema": 2})).rois
+    assert (roi.name, roi.flags) == ("tumour", ())
+
+
 def test_an_empty_mask_is_empty_and_not_mislabelled(tmp_path):
     write(tmp_path / "P1_image.mha")
     write(tmp_path / "P1_mask.mha", MASK * 0)
