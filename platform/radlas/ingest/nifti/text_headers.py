@@ -92,7 +92,7 @@ def check_header(header: TextHeader) -> tuple[str, ...]:
             or a negative spacing; ``ambiguous_geometry``: a fact stands there twice, differently;
             ``bad_rescale``: stored values are not intensities;
             ``unsupported_format``: the voxels lie in another file, which no fingerprint covers;
-            ``unknown_encoding``: they are packed in a way that ITK does not unpack.
+            ``unknown_encoding``: they are packed or written in a way that ITK does not read.
     """
     nrrd, fields = header.nrrd, header.fields
     local = {"data file": "", "datafile": ""} if nrrd else {"elementdatafile": "local"}
@@ -136,9 +136,18 @@ def _check_meta(fields: Mapping[str, str]) -> tuple[str, ...]:
     shift = _number(fields.get("elementtointensityfunctionoffset", "0"))
     if (slope, shift) != (1.0, 0.0):
         raise data_error("bad_rescale", f"the MHA header states slope {slope:g}, offset {shift:g}")
+    order = ("binarydatabyteordermsb", "elementbyteordermsb")
+    if not _says_yes(fields, "binarydata", "true") and any(_says_yes(fields, k) for k in order):
+        what = "the MHA voxels are written as text, and the header states an order of their bytes"
+        hint = "write the file again with binary voxels"  # ITK swaps the bytes of what it parsed
+        raise data_error("unknown_encoding", what, hint=hint)
     placed = fields.keys() & {"offset", "position", "origin"}
     turned = fields.keys() & {"transformmatrix", "rotation", "orientation"}
     return () if placed and turned else (NO_ORIENTATION,)
+
+
+def _says_yes(fields: Mapping[str, str], key: str, unsaid: str = "false") -> bool:
+    return fields.get(key, unsaid)[:1].lower() in {"t", "1"}
 
 
 def _number(text: str) -> float:

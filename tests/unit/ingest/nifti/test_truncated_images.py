@@ -139,6 +139,22 @@ def test_an_mha_that_itk_reads_in_its_own_way_is_refused(images, old, new):
     assert caught.value.reason == "bad_pixels"
 
 
+@pytest.mark.parametrize("order", [b"ElementByteOrderMSB", b"BinaryDataByteOrderMSB"])
+def test_an_mha_of_text_has_no_order_of_bytes(images, order):
+    """ITK turns the bytes of numbers around that it has just read as words."""
+    folder, voxels = images
+    head = (folder / "x.mha").read_bytes().partition(b"LOCAL\n")[0]
+    assert b"BinaryDataByteOrderMSB = False" in head
+    head = head.replace(b"BinaryData = True", b"BinaryData = False")
+    words = b"LOCAL\n" + " ".join(map(str, voxels.ravel())).encode() + b"\n"
+    path = folder / "text.mha"
+    np.testing.assert_array_equal(read_image(changed(path, head + words)).voxels, voxels)
+    head = head.replace(b"BinaryDataByteOrderMSB = False", order + b" = True")
+    with pytest.raises(DataError, match="written as text") as caught:
+        read_image(changed(path, head + words))
+    assert caught.value.reason == "unknown_encoding"
+
+
 @pytest.mark.parametrize(
     ("name", "again", "what"),
     [
