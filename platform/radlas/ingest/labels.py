@@ -36,9 +36,16 @@ def inventory(values: NDArray[np.generic]) -> dict[float, int]:
 
 def told(found: Mapping[float, int]) -> str:
     """The inventory as text: ``0=9000 1=120``, cut after six values."""
-    shown = " ".join(f"{value:g}={count}" for value, count in list(found.items())[:_SHOWN])
+    shown = " ".join(f"{_plain(value)}={count}" for value, count in list(found.items())[:_SHOWN])
     more = len(found) - _SHOWN
     return f"{shown} and {more} more values" if more > 0 else shown
+
+
+def _plain(value: float) -> str:
+    """A value in few digits, but in as many as tell it from another whole number."""
+    text = f"{value:g}"
+    rounded_to_whole = float(text) != value and float(text).is_integer()
+    return f"{value:.9g}" if rounded_to_whole else text
 
 
 def labelled_voxels(

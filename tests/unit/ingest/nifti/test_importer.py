@@ -304,6 +304,17 @@ def test_another_label_is_refused_with_what_is_there_and_what_to_type(tmp_path):
     np.testing.assert_array_equal(read_one(tmp_path, rules).rois[0].mask, MASK > 0)
 
 
+@pytest.mark.parametrize(
+    ("value", "told"), [(0.9999999, "0.999999881"), (1_000_001, "1000001"), (0.1, "0.1")]
+)
+def test_a_value_is_not_told_as_a_whole_number_that_it_is_not(value, told, tmp_path):
+    """It reads "no voxel is 1" otherwise, and behind it, that so many are."""
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P1_mask.mha", MASK * np.float32(value))
+    with pytest.raises(DataError, match=f"no voxel is 1; it holds 0=.* {told}={MASK.sum()}\n"):
+        read_one(tmp_path)
+
+
 def test_several_labels_need_a_declaration_and_only_the_declared_is_inside(tmp_path):
     both = MASK.copy()
     both[0, :3] = 2
