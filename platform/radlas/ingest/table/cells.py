@@ -20,6 +20,7 @@ from radlas.ingest.files import name_of, open_file
 _BEGINNING = 10  # lines that tell the separator
 _WIDEST = 1_000  # columns of a sheet that keep their place: a format may reach to the 16,384th
 _LONGEST = 1 << 20  # rows that a sheet can have
+UNCOMPUTED = "="  # stands for a formula whose value the file does not hold
 Cells = Sequence[Sequence[Any]]
 # What openpyxl and csv answer to damaged files; a list, so that bugs of ours are not hidden.
 _TABLE_ERRORS = (
@@ -68,32 +69,45 @@ def is_workbook(ref: FileRef) -> bool:
 def _sheets(data: bytes) -> list[Cells]:
     import openpyxl  # noqa: PLC0415 - no worker that reads images waits for it
 
-    book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
+    books = [
+        openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=values)
+        for values in (True, False)  # of a cell either its value is read, or its formula
+    ]
     try:
-        return [_sheet(sheet) for sheet in book.worksheets]
+        pairs = zip(*(book.worksheets for book in books), strict=True)
+        return [_sheet(*pair) for pair in pairs]
     finally:
-        book.close()
+        for book in books:
+            book.close()
 
 
-def _sheet(sheet: Any) -> Cells:
-    sheet.reset_dimensions()  # what the file says of its size may be older than its rows
-    rows = [_filled(row) for row in sheet.iter_rows(max_row=_LONGEST)]
+def _sheet(values: Any, formulas: Any) -> Cells:
+    for sheet in (values, formulas):
+        sheet.reset_dimensions()  # what the file says of its size may be older than its rows
+    both = zip(*(sheet.iter_rows(max_row=_LONGEST) for sheet in (values, formulas)), strict=True)
+    rows = [_filled(list(zip(*pair, strict=True))) for pair in both]
     width = max(map(len, rows), default=0)
     return [row + [None] * (width - len(row)) for row in rows]
 
 
-def _filled(row: Sequence[Any]) -> list[Any]:
+def _filled(row: Sequence[tuple[Any, Any]]) -> list[Any]:
     """A row's cells to the last that holds anything; of those far out no more than there are."""
-    cells = [_shown(cell) for cell in row[:_WIDEST]]
-    cells += [_shown(cell) for cell in row[_WIDEST:] if cell.value is not None]
+    cells = [_shown(*pair) for pair in row[:_WIDEST]]
+    cells += [cell for pair in row[_WIDEST:] if (cell := _shown(*pair)) is not None]
     while cells and cells[-1] is None:
         cells.pop()
     return cells
 
 
-def _shown(cell: Any) -> Any:
-    """What a person sees: 7 where a file holds 7.0, and 007 where the cell's format says so."""
+def _shown(cell: Any, formula: Any) -> Any:
+    """What a person sees: 7 where a file holds 7.0, and 007 where the cell's format says so.
+
+    A program that writes formulas and computes none leaves a number out, where a spreadsheet sees
+    one. A text that came out empty is no such number.
+    """
     value = cell.value
+    if value is None and cell.data_type == "n" and formula.data_type == "f":
+        return UNCOMPUTED
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and re.fullmatch("00+", str(cell.number_format)):

@@ -15,8 +15,9 @@ from radlas.ingest.clinical_words import (
     normal_sex,
     site_of,
 )
-from radlas.ingest.table.cells import Cells
+from radlas.ingest.table.cells import UNCOMPUTED, Cells
 from radlas.model import Row
+from radlas.words import counted
 
 _ALIASES: dict[str, tuple[str, ...]] = {
     "subject": ("patient id", "patientid", "subject id", "subject", "case id", "patient"),
@@ -63,7 +64,8 @@ def raw_rows(cells: Cells, where: str) -> list[dict[str, str]]:
     Raises:
         ConfigError: No header is known; a row holds more cells than the header, as after a comma
             that nobody quoted: what stands behind it would be read under the next header; columns
-            of one name differ, as the grades of a biopsy and of a resection; or M may be a woman.
+            of one name differ, as the grades of a biopsy and of a resection; a formula stands there
+            without its value; or M may be a woman.
     """
     start = header_row(cells)
     if start is None:
@@ -78,6 +80,9 @@ def raw_rows(cells: Cells, where: str) -> list[dict[str, str]]:
     raw = [
         {field: _cell(row, index) for field, index in columns.items()} for row in cells[start + 1 :]
     ]
+    if empty := sum(row[field] == UNCOMPUTED for row in raw for field in row):
+        what = f"{counted(empty, 'cell')} of known columns with a formula and without its value"
+        raise ConfigError(what, where, "open the table in a spreadsheet program and save it there")
     _check_twins(cells[start], cells[start + 1 :], columns, where)
     _check_sexes({row.get("sex", "").lower() for row in raw}, where)
     return raw

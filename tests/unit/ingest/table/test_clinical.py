@@ -187,6 +187,29 @@ def test_rows_beyond_the_size_that_a_workbook_states_are_read(tmp_path):
     assert [row["grade"] for row in found] == ["1", "2", "3"]
 
 
+def test_a_formula_that_nobody_computed_is_no_empty_cell(tmp_path):
+    """As libraries write it; what a spreadsheet computed is read, an empty text among it."""
+    path = tmp_path / "t.xlsx"
+    book = openpyxl.Workbook()
+    for row in (["Patient ID", "Grade", "Age"], ["A1", '="G"&2', '=IF(B2="","",70)']):
+        book.active.append(row)
+    book.save(path)
+    with pytest.raises(ConfigError, match="2 cells of known columns with a formula and without"):
+        TABLE.find(path, IngestRules())
+    found = find_records([FileRef(path)])
+    assert found.rows == ()
+    assert "a spreadsheet program" in found.notes[0]
+    book.active["B2"] = "G2"
+    book.save(path)
+    as_saved = tmp_path / "saved.xlsx"
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(as_saved, "w") as saved:
+        for name in whole.namelist():
+            text = whole.read(name).replace(b'<c r="C2">', b'<c r="C2" t="str">')
+            saved.writestr(name, text)
+    (row,) = TABLE.find(as_saved, IngestRules()).clinical
+    assert (row["grade"], row["age_years"]) == ("g2", None)
+
+
 def test_a_format_far_out_in_a_sheet_makes_no_cells_on_the_way(tmp_path):
     """In every row of a few megabytes it made a billion of them, and the scan ended for memory."""
     path = tmp_path / "t.xlsx"
