@@ -6,7 +6,10 @@ import math
 import re
 
 OLDEST = 90.0  # who is older is so rare that the age may name the patient
-_NOTHING = {"", "n/a", "na", "nan", "none", "null", "-", "--", "?", "unknown", "not available"}
+_NOTHING = {
+    *("", "n/a", "#n/a", "n.a.", "na", "nan", "none", "null", "-", "--", "?"),
+    *("unknown", "not known", "not available"),
+}
 _SEX = {
     **dict.fromkeys(("m", "male", "man", "männlich", "maennlich", "homme", "masculin"), "M"),
     **dict.fromkeys(("f", "female", "woman", "w", "weiblich", "femme", "féminin", "feminin"), "F"),

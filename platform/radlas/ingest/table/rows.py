@@ -14,6 +14,7 @@ from radlas.ingest.clinical_words import (
     normal_histology,
     normal_sex,
     site_of,
+    tidy,
 )
 from radlas.ingest.table.cells import UNCOMPUTED, Cells
 from radlas.model import Row
@@ -59,7 +60,7 @@ def records_of(cells: Cells, where: str) -> list[Row]:
 
 
 def raw_rows(cells: Cells, where: str) -> list[dict[str, str]]:
-    """Known cells of every row below the headers.
+    """Known cells of every row below the headers; no subject where it says N/A.
 
     Raises:
         ConfigError: No header is known; a row holds more cells than the header, as after a comma
@@ -83,6 +84,9 @@ def raw_rows(cells: Cells, where: str) -> list[dict[str, str]]:
     if empty := sum(row[field] == UNCOMPUTED for row in raw for field in row):
         what = f"{counted(empty, 'cell')} of known columns with a formula and without its value"
         raise ConfigError(what, where, "open the table in a spreadsheet program and save it there")
+    for told in raw:
+        if not tidy(told["subject"]):  # as #N/A, where a spreadsheet looked in vain
+            told["subject"] = ""
     _check_twins(cells[start], cells[start + 1 :], columns, where)
     _check_sexes({row.get("sex", "").lower() for row in raw}, where)
     return raw

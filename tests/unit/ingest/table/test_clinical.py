@@ -79,9 +79,10 @@ def test_a_side_in_its_own_column_wins():
     assert site_of("thigh", "R")[0] == "right"
 
 
-@pytest.mark.parametrize("text", ["", "N/A", "--", "unknown", "  n/a "])
+@pytest.mark.parametrize("text", ["", "N/A", "--", "unknown", "  n/a ", "#N/A", "n.a."])
 def test_nothing_is_none_in_every_spelling(text):
     assert tidy(text) == ""
+    assert normal_histology(text) is None
 
 
 @pytest.mark.parametrize(
@@ -457,14 +458,15 @@ def test_the_first_sheet_with_known_headers_is_read_and_further_ones_are_told(tm
 
 
 def test_values_in_a_row_of_nobody_are_told(tmp_path):
-    """As below a cell that is merged over two rows, or behind a formula that nobody computed."""
-    (tmp_path / "t.csv").write_text("subject,age,grade\na,61,2\n,61,3\n,,a remark\n")
+    """As below a cell that is merged over two rows, or where a formula looked up #N/A."""
+    rows = "subject,age,grade\na,61,2\n#N/A,61,3\n#N/A,62,2\n,61,3\n,,a remark\n"
+    (tmp_path / "t.csv").write_text(rows)
     for notes in (
         TABLE.find(tmp_path, IngestRules()).notes,
         find_records(list_files(tmp_path).files).notes,
     ):
         (note,) = notes
-        assert note.startswith("1 row: with values and without a patient, ignored")
+        assert note.startswith("3 rows: with values and without a patient, ignored")
 
 
 def test_a_sheet_of_a_broken_chart_is_no_defect_of_ours(tmp_path):
