@@ -116,13 +116,14 @@ def site_of(text: str, side: str = "") -> tuple[str | None, str | None, str | No
         ('right', 'parascapular', 'trunk')
     """
     words = _words(tidy(text))
-    sides = [_SIDES[word] for word in [side.strip().lower(), *words] if word in _SIDES]
+    sides = {_SIDES[word] for word in words if word in _SIDES}
+    told = next(iter(sides)) if len(sides) == 1 else None  # of both sides it is neither
     known = [word for word in words if word in _REGION_WORDS]
     unknown = "other" if set(words) - _SIDES.keys() else None
     # `upper` and `lower` name a limb only where no other word does: a lower back is trunk.
     groups = sorted((word in _HALVES, index) for index, word in enumerate(known))
     group = next((_GROUP_OF[known[at]] for _, at in groups if known[at] in _GROUP_OF), None)
-    return next(iter(sides), None), " ".join(known) or unknown, group
+    return _SIDES.get(side.strip().lower(), told), " ".join(known) or unknown, group
 
 
 def tidy(text: str) -> str:

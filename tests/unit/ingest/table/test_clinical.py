@@ -67,6 +67,7 @@ def test_a_row_becomes_the_columns_of_the_clinical_table():
         ("somewhere near dr smith", (None, "other", None)),
         ("left thigh, mrn 123456", ("left", "thigh", "lower limb")),
         ("lower back", (None, "lower back", "trunk")),
+        ("thigh, left and right", (None, "thigh", "lower limb")),
         ("upper extremity", (None, "upper extremity", "upper limb")),
         ("N/A", (None, None, None)),
     ],
@@ -77,6 +78,8 @@ def test_sites_are_side_region_and_group(text, site):
 
 def test_a_side_in_its_own_column_wins():
     assert site_of("thigh", "R")[0] == "right"
+    assert site_of("left thigh", "R")[0] == "right"
+    assert site_of("left thigh", "?")[0] == "left"
 
 
 @pytest.mark.parametrize("text", ["", "N/A", "--", "unknown", "  n/a ", "#N/A", "n.a."])
