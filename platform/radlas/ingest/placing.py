@@ -142,8 +142,14 @@ def _resample(
         )
         raise data_error("mask_off_grid", what, hint=hint)
     to_mask = (np.linalg.inv(affine) @ geometry.affine)[[2, 1, 0, 3]][:, [2, 1, 0, 3]]
+    # By voxels: else what lies beyond the centres of the outermost ones counts as outside.
     placed = ndimage.affine_transform(
-        mask.astype(np.uint8), to_mask[:3, :3], to_mask[:3, 3], geometry.shape, order=0
+        mask.astype(np.uint8),
+        to_mask[:3, :3],
+        to_mask[:3, 3],
+        geometry.shape,
+        order=0,
+        mode="grid-constant",
     ).astype(bool)
     return _checked(Placed(placed, ("resampled",), offset.mm, offset.voxels), mask)
 

@@ -101,6 +101,29 @@ def test_resampling_agrees_with_itk():
     assert ours.sum() > 1000
 
 
+@pytest.mark.parametrize("axis", "xyz")
+@pytest.mark.parametrize("shift", [-0.3, 0.3])
+def test_a_mask_that_reaches_the_edge_of_its_grid_keeps_its_outermost_voxels(shift, axis):
+    """A tumour that the first or the last slice cuts: a third of a voxel is no slice less."""
+    mask = np.random.default_rng(0).random(GRID.shape) < 0.5
+    other = shifted(GRID, **{axis: shift})
+    placed = place_on_image(mask, other, GRID, LOOSE)
+    assert placed.flags == ("resampled",)
+    np.testing.assert_array_equal(placed.mask, mask)
+    np.testing.assert_array_equal(placed.mask, by_itk(mask, other, GRID))
+
+
+def test_a_coarse_mask_covers_all_fine_voxels_of_its_outermost_ones():
+    z, y, x = GRID.shape
+    affine = GRID.affine.copy()
+    affine[:3, :2] *= 2
+    affine[:3, 3] += GRID.affine[:3, :2] @ [0.5, 0.5]
+    coarse = Geometry((z, y // 2, x // 2), affine)
+    mask = np.random.default_rng(0).random(coarse.shape) < 0.5
+    placed = place_on_image(mask, coarse, GRID, LOOSE)
+    np.testing.assert_array_equal(placed.mask, mask.repeat(2, axis=1).repeat(2, axis=2))
+
+
 def by_itk(mask: np.ndarray, grid_: Geometry, target: Geometry) -> np.ndarray:
     images = []
     for geometry, values in ((grid_, mask), (target, np.zeros(target.shape))):
