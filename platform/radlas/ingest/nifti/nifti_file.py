@@ -117,8 +117,9 @@ def _geometry(header: Any, shape: tuple[int, int, int]) -> Geometry:
             what = f"pixdim states {_told(spacing)} mm and {name} {_told(grid.spacing)}"
             raise data_error("ambiguous_geometry", what)
     if len(grids) > 1 and _turned_alike(header, grids[0]):
-        grids[1] = replace(grids[1], affine=grids[1].affine.copy())
-        grids[1].affine[:3, :3] = grids[0].direction * np.array(grids[1].spacing)
+        affine = grids[1].affine.copy()
+        affine[:3, :3] = grids[0].direction * np.array(grids[1].spacing)
+        grids[1] = replace(grids[1], affine=affine)
     off = worst_corner_displacement(grids[0], grids[-1])
     if off > _AGREE_VOXELS * min(grids[0].spacing):
         what = f"qform and sform place the corners of the image {off:.2f} mm apart"
