@@ -24,7 +24,7 @@ from radlas.volumes.zarr import read_rois, read_volume, roi_key
 if TYPE_CHECKING:
     from radlas.flows.study.dataset import Dataset
 
-Form = Literal["pandas", "polars", "arrow"]
+TableType = Literal["pandas", "polars", "arrow"]
 
 
 class OpenStore:
@@ -63,7 +63,7 @@ class OpenStore:
         sql: str,
         params: Sequence[Any] | Mapping[str, Any] = (),
         *,
-        to: Form = "pandas",
+        to: TableType = "pandas",
         memory: str = "",
     ) -> Any:
         """The answer to one SELECT over the views.
@@ -78,7 +78,7 @@ class OpenStore:
             ConfigError: The SQL is wrong, or wants more than to read the store; or polars is not
                 installed.
         """
-        _check_form(to, get_args(Form))
+        _check_form(to, get_args(TableType))
         if isinstance(params, str):  # a text is a sequence, of its letters
             params = (params,)
         with self._connect(memory) as connection:
@@ -92,7 +92,7 @@ class OpenStore:
         deep: bool | None = None,
         feature_sets: str | Sequence[str] | None = None,
         perturbation: str = "",
-        to: Form | Literal["numpy"] = "pandas",
+        to: TableType | Literal["numpy"] = "pandas",
     ) -> Any:
         """Features: one row per case, columns ``roi__image_type__feature``.
 
@@ -117,7 +117,7 @@ class OpenStore:
             ConfigError: A live store holds no single answer to "all": name the feature sets. Or no
                 row is of the ROI, image type, feature set and perturbation that were asked for.
         """
-        _check_form(to, (*get_args(Form), "numpy"))
+        _check_form(to, (*get_args(TableType), "numpy"))
         if feature_sets is None and self.pinned is None:
             raise ConfigError(
                 "a live store may hold several recipes",
@@ -167,7 +167,7 @@ class OpenStore:
             protocol = StudyConfig.read(Path(study))
         return load_dataset(self.store, self.pinned, protocol, protocol.training_centres)
 
-    def missing(self, *, to: Form = "pandas") -> Any:
+    def missing(self, *, to: TableType = "pandas") -> Any:
         """Rows that cases lack and others have, or with undefined values, each with its reason."""
         sql = "select * from missing order by feature_set, roi, image_type, case_id"
         return self.query(sql, to=to)

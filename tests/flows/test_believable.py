@@ -17,7 +17,7 @@ from radlas.flows.study.protocol import cost_line
 from radlas.flows.study.sensitivity import against
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import open_store
-from radlas.store.masks import load_mask
+from radlas.store.stable_features import load_stable_features
 
 from .conftest import radlas
 
@@ -275,7 +275,7 @@ def test_a_mask_of_stable_features_is_made_of_training_patients_and_used(perturb
     assert said.code == 0, said.err
     again = radlas("stability", study, *words, "--threshold", 0.5, "--json")
     assert again.data == said.data
-    mask = load_mask(open_store(store), said.data["mask"])
+    mask = load_stable_features(open_store(store), said.data["mask"])
     assert mask["centres"] == ["centre-a", "centre-b"]
     assert all("shuffled" not in part["raters"] for part in mask["parts"])
     assert 0 < said.data["stable"] < said.data["rated"]

@@ -23,9 +23,9 @@ from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store import delta
 from radlas.store.layout import init_store
-from radlas.store.masks import load_mask
 from radlas.store.recipes import save_recipe
 from radlas.store.snapshots import create_snapshot
+from radlas.store.stable_features import load_stable_features
 
 from .conftest import radlas
 
@@ -261,7 +261,7 @@ def test_what_readers_do_not_agree_on_is_refused(store, study):
     said = radlas(*words, "--readers", "r-1,r-2", "--json")
     assert said.code == 0, said.err
     assert (said.data["stable"], said.data["rated"]) == (3, 4)
-    mask = load_mask(store, said.data["mask"])
+    mask = load_stable_features(store, said.data["mask"])
     assert mask["refused"] == ["tumour__original__glcm_Contrast"]
     assert mask["parts"][0]["raters"] == ["r-1", "r-2"]
     assert mask["parts"][0]["subjects"] == 2 * EACH

@@ -40,10 +40,10 @@ from radlas.model import Row
 from radlas.reasons import data_error
 from radlas.store import delta
 from radlas.store.clinical import newest_records, revisions
+from radlas.store.known import known_cases, known_centres, known_patients
 from radlas.store.layout import Store, open_store
 from radlas.store.ledger import Recorder, case_standings, standings
 from radlas.store.sources import note_source
-from radlas.store.told import told_cases, told_centres, told_patients
 from radlas.volumes.zarr import is_committed, roi_key, write_case
 from radlas.words import counted
 
@@ -125,7 +125,7 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     """
     store, rules, outcome = open_store(config.store), config.rules(), config.outcome()
     key = store.key()
-    _check_spelling(config.centre, told_centres(store))
+    _check_spelling(config.centre, known_centres(store))
     scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
     pseudonyms = partial(pseudonym, key, "subject", config.centre)
     new_task = partial(
@@ -133,8 +133,8 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
         place=store.place,
         centre=config.centre,
         key=key,
-        told=told_cases(store),
-        patients=told_patients(store),
+        told=known_cases(store),
+        patients=known_patients(store),
     )
     tasks = [new_task(exam, rules) for exam in scan.exams]
     # What was stored, missed its mask for a day and is whole again: said once more, or the case

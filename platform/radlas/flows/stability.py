@@ -24,9 +24,9 @@ from radlas.learn.statistics.icc import Form, icc
 from radlas.learn.study import StudyConfig
 from radlas.store.frozen import Snapshot, load_snapshot
 from radlas.store.layout import open_store
-from radlas.store.masks import save_mask
 from radlas.store.matrix import feature_matrix
 from radlas.store.snapshots import open_snapshot
+from radlas.store.stable_features import save_stable_features
 
 
 class StabilityConfig(StoreConfig):
@@ -147,7 +147,7 @@ def commit(
         "parts": parts,
         "refused": sorted(set(rated) - stable),
     }
-    digest = save_mask(open_store(config.store), mask)
+    digest = save_stable_features(open_store(config.store), mask)
     lines = [
         f"stability: {len(stable)} of {len(rated)} features are stable: {config.form} with a lower"
         f" bound of {config.threshold:g} or more",

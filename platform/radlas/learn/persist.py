@@ -17,8 +17,8 @@ from radlas.errors import RadlasError, StoreError, remedy
 from radlas.forms import TEXT
 from radlas.learn.evaluate import internal
 from radlas.learn.fitted import FittedModel
+from radlas.learn.forms import FITTED
 from radlas.learn.pipeline import signature_table
-from radlas.learn.shapes import FITTED
 from radlas.places.documents import damaged, document, parsed
 from radlas.places.folder import Folder
 

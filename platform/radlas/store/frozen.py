@@ -14,8 +14,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from radlas.errors import ConfigError, StoreError
 from radlas.forms import misfit
 from radlas.places.documents import damaged, documents, held
+from radlas.store.forms import SNAPSHOT
 from radlas.store.layout import Store
-from radlas.store.shapes import SNAPSHOT
 
 _FOLDER = "snapshots"
 

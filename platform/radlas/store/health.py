@@ -16,16 +16,16 @@ from radlas.errors import StoreError, refused
 from radlas.model import Row
 from radlas.store import delta
 from radlas.store.frozen import load_snapshot, snapshot_labels
+from radlas.store.known import known_cases
 from radlas.store.layout import Store
 from radlas.store.ledger import case_counts
 from radlas.store.log import check_log
 from radlas.store.parts import part_name, verify_part
 from radlas.store.recipes import list_recipes, load_recipe
 from radlas.store.snapshots import verify_snapshot
-from radlas.store.told import told_cases
 from radlas.store.travel import merged_cases
 from radlas.tables import TABLES
-from radlas.volumes.record import Told
+from radlas.volumes.record import KnownCase
 from radlas.volumes.zarr import verify_case
 
 
@@ -86,7 +86,7 @@ def verify(store: Store) -> list[str]:
     whole: set[str] = set()
     with _noted(damage):
         elsewhere = merged_cases(store)
-        told = told_cases(store)
+        told = known_cases(store)
         for case_id in sorted(told.keys() - elsewhere):
             with _noted(damage):
                 _check_case(store, case_id, told[case_id])
@@ -118,7 +118,7 @@ def _noted(damage: list[str]) -> Iterator[None]:
         damage.append(str(refused(error)))
 
 
-def _check_case(store: Store, case_id: str, told: Told) -> None:
+def _check_case(store: Store, case_id: str, told: KnownCase) -> None:
     content, geometry = verify_case(store.place, case_id)
     untold = content["masks"].keys() - told.masks.keys()
     if untold or told.contradictions(content, geometry):

@@ -12,8 +12,8 @@ from typing import Any
 from radlas.errors import ConfigError, StoreError
 from radlas.forms import Form
 from radlas.places.documents import Document, document, parsed
+from radlas.store.forms import REGISTRY
 from radlas.store.layout import Store
-from radlas.store.shapes import REGISTRY
 
 CARD = "version.json"
 VALIDATION, EXPLANATION, DECISION = "validation.json", "explanation.json", "decision.json"

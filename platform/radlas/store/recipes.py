@@ -12,8 +12,8 @@ from radlas.digests import canonical_json
 from radlas.errors import ConfigError, StoreError
 from radlas.features.base import identity
 from radlas.places.documents import document, documents
+from radlas.store.forms import RECIPE
 from radlas.store.layout import Store
-from radlas.store.shapes import RECIPE
 
 _FOLDER = "feature_sets"
 

@@ -26,12 +26,12 @@ from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.content import key_digests
 from radlas.store.exported import opened, refuse_bucket, refuse_damage, stored_rows, tell_contents
+from radlas.store.forms import MERGE
 from radlas.store.frozen import Snapshot, save_snapshot
 from radlas.store.layout import Store, open_store, write_head
 from radlas.store.pretraining import carry_notes, check_notes, digests_of
 from radlas.store.query import connect
 from radlas.store.recipes import list_recipes, load_recipe, refuse_others, save_recipe
-from radlas.store.shapes import MERGE
 from radlas.store.snapshots import open_snapshot
 from radlas.tables import ROW_DIGEST, TABLES
 from radlas.volumes.zarr import is_committed

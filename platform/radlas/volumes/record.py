@@ -45,7 +45,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Told:
+class KnownCase:
     """What the tables tell of a case.
 
     Attributes:

@@ -23,8 +23,8 @@ from radlas.reasons import data_error
 from radlas.volumes.attributes import committed_geometry
 from radlas.volumes.record import (
     COMMIT,
+    KnownCase,
     Record,
-    Told,
     check_bytes,
     check_files,
     check_size,
@@ -53,7 +53,12 @@ def array_name(roi: str, reader: str) -> str:
 
 
 def write_case(
-    place: Place, case_id: str, volume: Volume, rois: Sequence[Roi], *, known: Told | None = None
+    place: Place,
+    case_id: str,
+    volume: Volume,
+    rois: Sequence[Roi],
+    *,
+    known: KnownCase | None = None,
 ) -> dict[str, Any]:
     """Store one case so that it is either whole or absent.
 

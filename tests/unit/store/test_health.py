@@ -9,10 +9,10 @@ from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
 from radlas.store import delta
 from radlas.store.health import status, verify
+from radlas.store.known import known_cases
 from radlas.store.recipes import save_recipe
 from radlas.store.snapshots import create_snapshot
-from radlas.store.told import told_cases
-from radlas.volumes.record import Told
+from radlas.volumes.record import KnownCase
 from radlas.volumes.zarr import write_case
 
 from .conftest import case_row, feature_row, here, overwrite, part_names
@@ -107,9 +107,9 @@ def test_what_tables_tell_of_a_case_is_its_voxels_drawn_masks_and_spacing(store)
         mask | {"reader": "", "feature_set": "p-1", "mask_digest": "3"},
     ]
     delta.append(store, "rois", masks, run_id="r")
-    assert told_cases(store) == {
-        "a": Told("v", {"tumour@r1": "1", "tumour": "2"}, (0.5, 0.6, 3.0)),
-        "b": Told("v", {}),
+    assert known_cases(store) == {
+        "a": KnownCase("v", {"tumour@r1": "1", "tumour": "2"}, (0.5, 0.6, 3.0)),
+        "b": KnownCase("v", {}),
     }
 
 

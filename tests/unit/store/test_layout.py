@@ -13,11 +13,11 @@ from radlas.errors import ConfigError, StoreError
 from radlas.store import layout
 from radlas.store.frozen import load_snapshot, read_snapshots
 from radlas.store.layout import init_store, open_store
-from radlas.store.masks import load_mask
 from radlas.store.models import read_alias, versions
 from radlas.store.pretraining import pretraining_of
 from radlas.store.recipes import list_recipes, load_recipe, save_recipe, twins
 from radlas.store.snapshots import create_snapshot
+from radlas.store.stable_features import load_stable_features
 from radlas.store.travel import merged_cases
 
 from .conftest import here
@@ -127,7 +127,7 @@ def test_a_damaged_head_is_named_and_is_no_defect(store, text):
     ("name", "read"),
     [
         ("feature_sets/p.json", lambda store: load_recipe(store, "p")),
-        ("stable_features/p.json", lambda store: load_mask(store, "p")),
+        ("stable_features/p.json", lambda store: load_stable_features(store, "p")),
         ("merges/p.json", merged_cases),
         ("models/p/champion.json", lambda store: read_alias(store, "p")),
         ("snapshots/p@1.json", lambda store: load_snapshot(store, "p")),

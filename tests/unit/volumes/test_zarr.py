@@ -25,7 +25,7 @@ from radlas.places.folder import Folder
 from radlas.places.objects import Objects
 from radlas.places.place import open_place
 from radlas.volumes.chunks import image_chunks, image_shard
-from radlas.volumes.record import Told
+from radlas.volumes.record import KnownCase
 from radlas.volumes.zarr import (
     is_committed,
     read_box,
@@ -184,7 +184,7 @@ def test_a_geometry_that_is_none_is_damage(old, new, place):
 def test_what_the_tables_speak_of_is_not_replaced(place, tmp_path, long_ago):
     volume, rois = sample()
     content = write_case(place, CASE, volume, rois)
-    known = Told(content["image"], content["masks"], volume.geometry.spacing)
+    known = KnownCase(content["image"], content["masks"], volume.geometry.spacing)
     with long_ago():
         place.clear(NAME, tmp_path / "nothing")
     wider = Geometry(volume.geometry.shape, volume.geometry.affine @ np.diag([2.0, 2.0, 1.0, 1.0]))

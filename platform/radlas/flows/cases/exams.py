@@ -12,13 +12,13 @@ from radlas.ingest.deidentify import coarse, study_day
 from radlas.ingest.issuers import is_number
 from radlas.model import Outcome, Row
 from radlas.places.place import Place
-from radlas.store.told import ToldPatient
-from radlas.volumes.record import Told
+from radlas.store.known import KnownPatient
+from radlas.volumes.record import KnownCase
 
 # A subject's secret clock starts on any of so many days. Of a mere century of them, days near its
 # ends would tell the dates near the ends of an archive.
 _CLOCKS = 2**40
-_UNTOLD = ToldPatient()
+_UNKNOWN = KnownPatient()
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class IngestTask:
     rules: IngestRules
     study_day: int | None = None
     source: str = ""  # keyed digest of the files' identities
-    known: Told | None = None  # what the tables speak of, if they know the case
-    patient: ToldPatient = _UNTOLD  # what the subject's stored exams say of them
+    known: KnownCase | None = None  # what the tables speak of, if they know the case
+    patient: KnownPatient = _UNKNOWN  # what the subject's stored exams say of them
     issuer: frozenset[str] = frozenset()  # keyed digests of what names it
     feature_set: str = ""
 
@@ -47,8 +47,8 @@ def make_task(
     place: Place,
     centre: str,
     key: bytes,
-    told: Mapping[str, Told],
-    patients: Mapping[str, ToldPatient],
+    told: Mapping[str, KnownCase],
+    patients: Mapping[str, KnownPatient],
 ) -> IngestTask:
     """The task that reads an exam.
 
@@ -76,7 +76,7 @@ def make_task(
         study_day=study_day(exam.study_date, clock),
         source=pseudonym(key, "source", exam.fingerprint),
         known=told.get(case_id),
-        patient=patients.get(subject_id, _UNTOLD),
+        patient=patients.get(subject_id, _UNKNOWN),
         issuer=frozenset(_issuer_digest(key, centre, name) for name in exam.issuer),
     )
 

@@ -10,8 +10,8 @@ from radlas.learn.design import labels
 from radlas.learn.study import StudyConfig
 from radlas.store.frozen import Snapshot
 from radlas.store.layout import Store
-from radlas.store.masks import load_mask
 from radlas.store.snapshots import open_snapshot
+from radlas.store.stable_features import load_stable_features
 from radlas.words import counted
 
 _NAMED = 6  # cases in a message
@@ -110,7 +110,7 @@ def _unstable(store: Store, study: StudyConfig, columns: Any) -> list[str]:
     """
     if study.stability.mask is None:
         return []
-    mask = load_mask(store, study.stability.mask)
+    mask = load_stable_features(store, study.stability.mask)
     others = sorted(set(mask["centres"]) - set(study.training_centres))
     if others:
         raise StudyError(

@@ -51,7 +51,7 @@ class Outline:
 
     name: str
     contours: list[Contour]
-    frame: str
+    frame_of_reference: str
 
 
 def read_contours(dataset: Dataset) -> list[Outline]:

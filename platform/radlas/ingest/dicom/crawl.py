@@ -13,7 +13,7 @@ from radlas.ingest.base import FileRef, Refusal
 from radlas.ingest.dicom.damage import Damaged
 from radlas.ingest.dicom.elements import read_beginning
 from radlas.ingest.dicom.header_records import ImageFile, MaskFile
-from radlas.ingest.dicom.headers import Shared, describe
+from radlas.ingest.dicom.headers import Interner, describe
 from radlas.ingest.dicom.parsing import parsing
 from radlas.ingest.files import Listing, home_of, name_of, open_each, place_of
 from radlas.ingest.fingerprints import fingerprint, joint_fingerprint
@@ -49,7 +49,7 @@ def crawl(listing: Listing) -> Crawl:
     like the images beside it.
     """
     found: dict[str, list[Any]] = defaultdict(list)
-    shared = Shared()
+    intern = Interner()
     told: dict[FileRef, Damaged] = {}
     for ref, stream in open_each(listing.files):
         if isinstance(stream, OSError):
@@ -57,7 +57,7 @@ def crawl(listing: Listing) -> Crawl:
         elif isinstance(stream, DataError):
             found["bad"].append((ref, stream))
         else:
-            kind, items = _sort(ref, stream, shared)
+            kind, items = _sort(ref, stream, intern)
             found[kind] += items
             if kind == "bad":
                 told[ref] = _owner(ref, stream)
@@ -97,14 +97,14 @@ def _in_turn(file: ImageFile) -> tuple[str, str, int]:
     return file.instance, str(file.ref), file.frame
 
 
-def _sort(ref: FileRef, stream: BinaryIO, shared: Shared) -> tuple[str, Sequence[Any]]:
+def _sort(ref: FileRef, stream: BinaryIO, intern: Interner) -> tuple[str, Sequence[Any]]:
     """What kind of file it is, and what is kept of it."""
     try:
         with parsing("a file"):
             head = stream.read(132)
             if not _looks_like_dicom(ref, head):
                 return "stranger" if any(head) else "hollow", [ref]
-            header = describe(ref, stream, shared)
+            header = describe(ref, stream, intern)
     except DataError as error:
         return "bad", [(ref, error)]
     except OSError:

@@ -24,7 +24,7 @@ def may_be_enhanced(file: ImageFile, sop_class: str) -> bool:
 
 
 def as_frames(
-    file: ImageFile, stream: BinaryIO, shared: Callable[[Any], Any]
+    file: ImageFile, stream: BinaryIO, intern: Callable[[Any], Any]
 ) -> tuple[ImageFile, ...]:
     """One record for each frame; the file's own where not every frame says where it lies.
 
@@ -33,7 +33,7 @@ def as_frames(
     Args:
         file: As its top level describes it.
         stream: The file; it is left anywhere.
-        shared: Keeps equal values once.
+        intern: Keeps equal values once.
     """
     stream.seek(0)
     try:
@@ -42,7 +42,7 @@ def as_frames(
                 stream, stop_before_pixels=True, force=True, specific_tags=_DESCRIBED
             )
             frames = frame_headers(dataset)
-            found = tuple(_frame(file, one, index, shared) for index, one in enumerate(frames, 1))
+            found = tuple(_frame(file, one, index, intern) for index, one in enumerate(frames, 1))
     except DataError:
         return (file,)
     placed = all(one.position and one.orientation for one in found)
@@ -50,10 +50,10 @@ def as_frames(
 
 
 def _frame(
-    file: ImageFile, said: Mapping[str, Any], number: int, shared: Callable[[Any], Any]
+    file: ImageFile, said: Mapping[str, Any], number: int, intern: Callable[[Any], Any]
 ) -> ImageFile:
     times = {
-        name: shared(safe_number(_first(said[keyword])))
+        name: intern(safe_number(_first(said[keyword])))
         for name, keyword in (
             ("echo_ms", "EchoTime"),
             ("repetition_ms", "RepetitionTime"),
@@ -67,14 +67,14 @@ def _frame(
     alone = file.frames == 1
     return replace(
         file,
-        shape=shared((1, *file.shape[1:])),
+        shape=intern((1, *file.shape[1:])),
         frame=0 if alone else number,
         position=_floats(said, "ImagePositionPatient"),
-        orientation=shared(_floats(said, "ImageOrientationPatient")),
-        pixel_spacing=shared(_floats(said, "PixelSpacing")),
-        image_type=shared(_types(said) or file.image_type),
-        acquisition=shared(str(said.get("AcquisitionNumber", file.acquisition))),
-        phase=shared(str(said.get("TemporalPositionIdentifier", file.phase))),
+        orientation=intern(_floats(said, "ImageOrientationPatient")),
+        pixel_spacing=intern(_floats(said, "PixelSpacing")),
+        image_type=intern(_types(said) or file.image_type),
+        acquisition=intern(str(said.get("AcquisitionNumber", file.acquisition))),
+        phase=intern(str(said.get("TemporalPositionIdentifier", file.phase))),
         order=int(order) if order is not None else file.order if alone else None,
         fat_option=file.fat_option or said.get("SpectrallySelectedSuppression") == "FAT",
         **times,

@@ -34,7 +34,7 @@ _FAT_OPTIONS = {"FS", "SFS", "FATSAT"}
 T = TypeVar("T")
 
 
-class Shared:
+class Interner:
     """Values that many files have in common, kept once: a scan holds a record of every file."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ class Shared:
 
 
 def describe(
-    ref: FileRef, stream: BinaryIO, shared: Shared
+    ref: FileRef, stream: BinaryIO, intern: Interner
 ) -> tuple[ImageFile, ...] | MaskFile | None:
     """What the header says; None for DICOM files that are neither image nor mask.
 
@@ -68,18 +68,18 @@ def describe(
         return mask_file(ref, size, stream, head)
     sides = head.short("Rows"), head.short("Columns")
     if all(sides):
-        file = _image_file(ref, size, head, shared)
+        file = _image_file(ref, size, head, intern)
         if may_be_enhanced(file, head.text("SOPClassUID")):
-            return as_frames(file, stream, shared)
+            return as_frames(file, stream, intern)
         return (file,)
     if any(sides) or "ImageStorage" in UID(head.text("SOPClassUID")).keyword:
         raise InvalidDicomError("an image of no size: its header is cut or damaged")
     return None
 
 
-def _image_file(ref: FileRef, size: int, head: Elements, shared: Shared) -> ImageFile:
+def _image_file(ref: FileRef, size: int, head: Elements, intern: Interner) -> ImageFile:
     def text(keyword: str) -> str:
-        return shared(head.text(keyword))
+        return intern(head.text(keyword))
 
     frames = int(head.number("NumberOfFrames") or 1)
     return ImageFile(
@@ -88,30 +88,30 @@ def _image_file(ref: FileRef, size: int, head: Elements, shared: Shared) -> Imag
         instance=head.text("SOPInstanceUID"),
         series=text("SeriesInstanceUID"),
         study=text("StudyInstanceUID"),
-        subject=shared(subject_told(head)),
+        subject=intern(subject_told(head)),
         study_date=text("StudyDate"),
         frame_of_reference=text("FrameOfReferenceUID"),
-        modality=shared(head.text("Modality").upper()),
+        modality=intern(head.text("Modality").upper()),
         description=text("SeriesDescription"),
         number=int(safe_number(head.number("SeriesNumber")) or 0),
-        image_type=shared(head.texts("ImageType")),
-        shape=shared((frames, head.short("Rows"), head.short("Columns"))),
+        image_type=intern(head.texts("ImageType")),
+        shape=intern((frames, head.short("Rows"), head.short("Columns"))),
         frames=frames,
-        part=shared(_part(head)),
-        pixel_spacing=shared(head.floats("PixelSpacing")),
-        orientation=shared(head.floats("ImageOrientationPatient")),
+        part=intern(_part(head)),
+        pixel_spacing=intern(head.floats("PixelSpacing")),
+        orientation=intern(head.floats("ImageOrientationPatient")),
         position=head.floats("ImagePositionPatient"),
         echo=text("EchoNumbers"),
         acquisition=text("AcquisitionNumber"),
         phase=text("TemporalPositionIdentifier"),
-        times=shared(tuple(map(text, ("TriggerTime", "AcquisitionTime", "ContentTime")))),
-        b_value=shared(head.double("DiffusionBValue")),
-        repetition_ms=shared(safe_number(head.number("RepetitionTime"))),
-        echo_ms=shared(safe_number(head.number("EchoTime"))),
-        inversion_ms=shared(safe_number(head.number("InversionTime"))),
-        stated_step=shared(safe_number(head.number("SpacingBetweenSlices"))),
+        times=intern(tuple(map(text, ("TriggerTime", "AcquisitionTime", "ContentTime")))),
+        b_value=intern(head.double("DiffusionBValue")),
+        repetition_ms=intern(safe_number(head.number("RepetitionTime"))),
+        echo_ms=intern(safe_number(head.number("EchoTime"))),
+        inversion_ms=intern(safe_number(head.number("InversionTime"))),
+        stated_step=intern(safe_number(head.number("SpacingBetweenSlices"))),
         order=_whole(head.number("InstanceNumber")),
-        person=shared(person_told(head)),
+        person=intern(person_told(head)),
         stated_images=int(safe_number(head.number("ImagesInAcquisition")) or 0),
         fat_option=not _FAT_OPTIONS.isdisjoint(head.texts("ScanOptions")),
         burned_in=head.text("BurnedInAnnotation").upper() == "YES",

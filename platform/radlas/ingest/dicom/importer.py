@@ -87,6 +87,6 @@ def _contoured(roi: Outline, series: SeriesData, planes: Planes) -> Drawn:
 
 def _rasterised(roi: Outline, series: SeriesData, planes: Planes) -> Placed:
     frame = str(series.header.get("FrameOfReferenceUID") or "").strip()
-    if roi.frame and frame and roi.frame != frame:
+    if roi.frame_of_reference and frame and roi.frame_of_reference != frame:
         raise data_error("frame_conflict", "the ROI was drawn in another frame than the image's")
     return Placed(*rasterise(roi.contours, series.volume.geometry, planes))

@@ -35,8 +35,8 @@ from radlas.ingest.dicom.pixel_data import (
     fitted,
     of_frames,
 )
+from radlas.ingest.memory import check_memory
 from radlas.ingest.reach import on_disk
-from radlas.ingest.room import check_room
 from radlas.reasons import data_error
 
 _LOSSLESS = {JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, RLELossless}
@@ -128,7 +128,7 @@ def decode(dataset: Dataset) -> NDArray[Any]:
         Whatever they raise on damaged files: see ``parsing``.
     """
     frames, size = int(dataset.get("NumberOfFrames") or 1), int(dataset.Rows) * int(dataset.Columns)
-    check_room(frames * size * -(-int(dataset.BitsAllocated) // 8), "pixels")
+    check_memory(frames * size * -(-int(dataset.BitsAllocated) // 8), "pixels")
     by_itk = dataset.file_meta.TransferSyntaxUID in _BY_ITK
     pixels: NDArray[Any] = decode_by_itk(dataset) if by_itk else dataset.pixel_array
     return pixels
@@ -195,36 +195,36 @@ def check_syntax(dataset: Dataset, where: str = "") -> None:
 def rescale(
     slices: Sequence[NDArray[Any]],
     slopes: Sequence[float | None],
-    shifts: Sequence[float | None],
+    intercepts: Sequence[float | None],
 ) -> list[NDArray[Any]]:
     """Apply each slice's own slope and intercept; whole numbers stay whole.
 
     Args:
         slices: Stored values, shape ``(y, x)`` each.
         slopes: None where a slice states none.
-        shifts: None where a slice states none.
+        intercepts: None where a slice states none.
 
     Raises:
         DataError: ``bad_rescale``: a slope is zero, a number is not finite, or some slices state
             what others leave out.
     """
-    slopes, shifts = _stated(slopes, 1.0), _stated(shifts, 0.0)
-    if not (np.isfinite([*slopes, *shifts]).all() and all(slopes)):
-        what = f"slopes {min(slopes):g} to {max(slopes):g}, intercepts {min(shifts):g}"
-        raise data_error("bad_rescale", f"{what} to {max(shifts):g}")
+    slopes, intercepts = _stated(slopes, 1.0), _stated(intercepts, 0.0)
+    if not (np.isfinite([*slopes, *intercepts]).all() and all(slopes)):
+        what = f"slopes {min(slopes):g} to {max(slopes):g}, intercepts {min(intercepts):g}"
+        raise data_error("bad_rescale", f"{what} to {max(intercepts):g}")
     whole = all(one.dtype.kind in "iu" for one in slices)
-    if whole and set(slopes) == {1.0} and set(shifts) == {0.0}:
+    if whole and set(slopes) == {1.0} and set(intercepts) == {0.0}:
         return list(slices)
-    if whole and set(slopes) == {1.0} and all(shift.is_integer() for shift in shifts):
-        highest = max(abs(shift) for shift in shifts) + max(
+    if whole and set(slopes) == {1.0} and all(intercept.is_integer() for intercept in intercepts):
+        highest = max(abs(intercept) for intercept in intercepts) + max(
             np.abs(_ends(one)).max() for one in slices
         )
         if highest <= _LARGEST:
-            pairs = zip(slices, shifts, strict=True)
-            return [one.astype(np.int32) + np.int32(shift) for one, shift in pairs]
-    triples = zip(slices, slopes, shifts, strict=True)
+            pairs = zip(slices, intercepts, strict=True)
+            return [one.astype(np.int32) + np.int32(intercept) for one, intercept in pairs]
+    triples = zip(slices, slopes, intercepts, strict=True)
     with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
-        return [(one * np.float64(slope) + shift).astype("f4") for one, slope, shift in triples]
+        return [(one * np.float64(slope) + added).astype("f4") for one, slope, added in triples]
 
 
 def _stated(numbers: Sequence[float | None], default: float) -> list[float]:

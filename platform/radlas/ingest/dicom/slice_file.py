@@ -60,9 +60,9 @@ class SliceHead:
         orientation: ImageOrientationPatient.
         spacing: PixelSpacing: between rows, between columns [mm].
         size: Rows and columns.
-        frame: FrameOfReferenceUID.
+        frame_of_reference: FrameOfReferenceUID.
         slope: RescaleSlope; None if it is missing, NaN if it is no number.
-        shift: RescaleIntercept, likewise.
+        intercept: RescaleIntercept, likewise.
         instance: SOPInstanceUID of its file.
     """
 
@@ -70,9 +70,9 @@ class SliceHead:
     orientation: tuple[float, ...]
     spacing: tuple[float, ...]
     size: tuple[int, int]
-    frame: str
+    frame_of_reference: str
     slope: float | None
-    shift: float | None
+    intercept: float | None
     instance: str = ""
 
 
@@ -161,7 +161,7 @@ def plain_pixels(elements: Elements) -> NDArray[Any] | None:
 def head_of_elements(elements: Elements) -> SliceHead:
     """The head of a file read without pydicom."""
     position, orientation, spacing = map(elements.floats, _VECTORS)
-    slope, shift = elements.floats("RescaleSlope"), elements.floats("RescaleIntercept")
+    slope, intercept = elements.floats("RescaleSlope"), elements.floats("RescaleIntercept")
     return SliceHead(
         position,
         orientation,
@@ -169,7 +169,7 @@ def head_of_elements(elements: Elements) -> SliceHead:
         (elements.short("Rows"), elements.short("Columns")),
         elements.text("FrameOfReferenceUID"),
         _only(slope),
-        _only(shift),
+        _only(intercept),
         elements.text("SOPInstanceUID"),
     )
 

@@ -33,14 +33,14 @@ class SliceHeaders:
         orientations: ImageOrientationPatient, shape ``(slice, 6)``.
         spacings: PixelSpacing: between rows, between columns; shape ``(slice, 2)`` [mm].
         sizes: Rows and columns of each slice.
-        frames: FrameOfReferenceUID of each slice; empty where it is missing.
+        frames_of_reference: FrameOfReferenceUID of each slice; empty where it is missing.
     """
 
     positions: NDArray[np.float64]
     orientations: NDArray[np.float64]
     spacings: NDArray[np.float64]
     sizes: Sequence[tuple[int, int]]
-    frames: Sequence[str]
+    frames_of_reference: Sequence[str]
 
 
 def plan_stack(headers: SliceHeaders) -> tuple[Geometry, list[int]]:
@@ -129,7 +129,7 @@ def _check_alike(headers: SliceHeaders) -> None:
     sizes = set(headers.sizes)
     if len(sizes) > 1:
         raise data_error("mixed_slices", f"{len(sizes)} slice sizes: {sorted(sizes)}")
-    frames = len(set(headers.frames) - {""})
+    frames = len(set(headers.frames_of_reference) - {""})
     if frames > 1:
         raise data_error("mixed_slices", f"slices name {frames} frames of reference")
     turn = float(np.abs(headers.orientations - headers.orientations[0]).max())

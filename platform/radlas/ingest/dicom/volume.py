@@ -32,7 +32,7 @@ from radlas.ingest.dicom.slice_file import SliceFile, SliceHead, read_slice
 from radlas.ingest.dicom.stack import SliceHeaders, plan_stack
 from radlas.ingest.files import open_each
 from radlas.ingest.grids import checked_volume
-from radlas.ingest.room import check_room
+from radlas.ingest.memory import check_memory
 from radlas.model import Volume
 from radlas.reasons import data_error
 
@@ -74,7 +74,7 @@ def read_series(refs: Sequence[FileRef]) -> SeriesData:
     with parsing("the functional groups of a multi-frame file"):
         check_one_contrast([(file.enhanced, at) for file, at in frames if file.enhanced])
     geometry, order = plan_slices([file.heads[index] for file, index in frames])
-    check_room(math.prod(geometry.shape) * _VOXEL, "a series")
+    check_memory(math.prod(geometry.shape) * _VOXEL, "a series")
     ordered = [frames[place] for place in order]
     return SeriesData(
         _volume(_pixels(ordered), [file.heads[index] for file, index in ordered], geometry),
@@ -95,7 +95,7 @@ def plan_slices(heads: Sequence[SliceHead]) -> tuple[Geometry, list[int]]:
             _vectors("ImageOrientationPatient", [head.orientation for head in heads], 6),
             _vectors("PixelSpacing", [head.spacing for head in heads], 2),
             [head.size for head in heads],
-            [head.frame for head in heads],
+            [head.frame_of_reference for head in heads],
         )
     )
 
@@ -139,7 +139,7 @@ def _names(file: SliceFile, index: int) -> Iterator[tuple[str, int]]:
 def _volume(
     pixels: Sequence[NDArray[Any]], heads: Sequence[SliceHead], geometry: Geometry
 ) -> Volume:
-    slices = rescale(pixels, [head.slope for head in heads], [head.shift for head in heads])
+    slices = rescale(pixels, [head.slope for head in heads], [head.intercept for head in heads])
     return checked_volume(np.stack(slices), geometry)
 
 

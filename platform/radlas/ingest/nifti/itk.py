@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from radlas.geometry import Geometry, make_geometry
 from radlas.ingest.base import FileRef
 from radlas.ingest.files import name_of, open_file
+from radlas.ingest.memory import check_memory
 from radlas.ingest.nifti.nifti_file import read_nifti
 from radlas.ingest.nifti.text_data import check_data
 from radlas.ingest.nifti.text_headers import ONE_IMAGE, check_header, read_header
 from radlas.ingest.reach import on_disk, reaching
-from radlas.ingest.room import check_room
 from radlas.reasons import data_error
 from radlas.words import counted
 
@@ -79,7 +79,7 @@ def _read_by_itk(
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
-        check_room(_promised(reader), "an image")
+        check_memory(_promised(reader), "an image")
         image = reader.Execute()
     except RuntimeError as error:
         _check_reachable(path)  # ITK tells a lost file and a damaged one alike

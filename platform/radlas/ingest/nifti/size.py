@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from radlas.ingest.room import check_room
+from radlas.ingest.memory import check_memory
 from radlas.reasons import data_error
 
 _BLOCK = 1 << 20
@@ -69,7 +69,7 @@ def _measure(stream: BinaryIO) -> tuple[int, int, int]:
     """
     head = stream.read(540)
     promised, row = _promised(head)
-    check_room(promised, "an image")
+    check_memory(promised, "an image")
     found = len(head)
     while (found - promised < row or row <= 0) and (block := stream.read(_BLOCK)):
         found += len(block)

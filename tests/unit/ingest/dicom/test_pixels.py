@@ -130,7 +130,7 @@ def test_frames_are_the_same_however_they_are_cut_to_fragments(encoding, count, 
 @pytest.mark.parametrize("encoding", ["plain", "RLE"])
 def test_more_frames_than_are_counted_are_refused(encoding):
     dataset = frames_of(np.zeros((5, 8, 7), "u2"), encoding)
-    with pytest.raises(DataError, match="speaks of|depth need") as caught:
+    with pytest.raises(DataError, match=r"speaks of|depth need") as caught:
         read_frames(dataset, 4, [0])
     assert caught.value.reason == "bad_pixels"
 

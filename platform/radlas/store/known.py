@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from radlas.model import Row
 from radlas.store import delta
 from radlas.store.layout import Store
-from radlas.volumes.record import Told
+from radlas.volumes.record import KnownCase
 from radlas.volumes.zarr import array_name
 
 _SPACING = ("spacing_x_mm", "spacing_y_mm", "spacing_z_mm")
 
 
-def told_cases(store: Store) -> dict[str, Told]:
+def known_cases(store: Store) -> dict[str, KnownCase]:
     """What the tables say of every case's voxels, drawn masks and spacing, by case."""
     # Cases first: an ingest beside this commits them after their masks.
     rows = delta.read(store, "cases", ["case_id", "voxel_digest", *_SPACING]).to_pylist()
@@ -24,13 +24,13 @@ def told_cases(store: Store) -> dict[str, Told]:
         if not row["feature_set"]:
             masks[row["case_id"]][array_name(row["roi"], row["reader"])] = row["mask_digest"]
     return {
-        row["case_id"]: Told(row["voxel_digest"], masks[row["case_id"]], _spacing(row))
+        row["case_id"]: KnownCase(row["voxel_digest"], masks[row["case_id"]], _spacing(row))
         for row in rows
     }
 
 
 @dataclass(frozen=True)
-class ToldPatient:
+class KnownPatient:
     """What the headers of a subject's stored exams say of them.
 
     Attributes:
@@ -42,17 +42,17 @@ class ToldPatient:
     issuers: frozenset[str] = frozenset()
 
 
-def told_patients(store: Store) -> dict[str, ToldPatient]:
+def known_patients(store: Store) -> dict[str, KnownPatient]:
     """What the tables say of every subject with an exam."""
     sexes: dict[str, set[str]] = defaultdict(set)
     issuers: dict[str, set[str]] = defaultdict(set)
     for row in delta.read(store, "cases", ["subject_id", "sex", "issuer"]).to_pylist():
         sexes[row["subject_id"]] |= {row["sex"]} & {"F", "M"}
         issuers[row["subject_id"]] |= set((row["issuer"] or "").split(",")) - {""}
-    return {one: ToldPatient(frozenset(sexes[one]), frozenset(issuers[one])) for one in sexes}
+    return {one: KnownPatient(frozenset(sexes[one]), frozenset(issuers[one])) for one in sexes}
 
 
-def told_centres(store: Store) -> set[str]:
+def known_centres(store: Store) -> set[str]:
     """Centres that have a case or a clinical record."""
     tables = (delta.read(store, name, ["centre"]) for name in ("cases", "clinical"))
     return {centre for table in tables for centre in table.column("centre").to_pylist()}

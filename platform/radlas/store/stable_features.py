@@ -10,14 +10,14 @@ from typing import Any
 from radlas.digests import digest_of
 from radlas.errors import ConfigError
 from radlas.places.documents import damaged, document
+from radlas.store.forms import MASK
 from radlas.store.layout import Store
-from radlas.store.shapes import MASK
 
 _FOLDER = "stable_features"
 _DIGITS = 16
 
 
-def save_mask(store: Store, mask: Mapping[str, Any]) -> str:
+def save_stable_features(store: Store, mask: Mapping[str, Any]) -> str:
     """Store a mask, or find it stored; returns its digest."""
     digest = digest_of(dict(mask))[:_DIGITS]
     with suppress(FileExistsError):
@@ -26,7 +26,7 @@ def save_mask(store: Store, mask: Mapping[str, Any]) -> str:
     return digest
 
 
-def load_mask(store: Store, digest: str) -> dict[str, Any]:
+def load_stable_features(store: Store, digest: str) -> dict[str, Any]:
     """The mask of a digest.
 
     Raises:

@@ -22,7 +22,7 @@ from radlas.forms import (
     misfit,
     one_of,
 )
-from radlas.learn.shapes import AREA, COMPARED, JUDGED, LABEL, TRAINED
+from radlas.learn.forms import AREA, COMPARED, JUDGED, LABEL, TRAINED
 from radlas.tables import TABLES
 
 MASK = {"centres": [TEXT], "refused": [TEXT]}

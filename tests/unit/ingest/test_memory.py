@@ -14,12 +14,13 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import RLELossless
 
 from radlas.errors import DataError, WorkerError
-from radlas.ingest import IMPORTERS, room
+from radlas.ingest import IMPORTERS
+from radlas.ingest import memory as module
 from radlas.ingest.base import FileRef, IngestRules
 from radlas.ingest.dicom.pixels import decode
 from radlas.ingest.dicom.volume import read_series
+from radlas.ingest.memory import check_memory, memory
 from radlas.ingest.nifti.itk import read_image
-from radlas.ingest.room import check_room, memory
 
 from .dicom.corpus import make_series
 from .dicom.odd_enhanced import enhanced_of
@@ -110,7 +111,7 @@ def huge_slices():
 
 
 def test_a_series_beyond_memory_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(room, "memory", lambda: 8 << 30)
+    monkeypatch.setattr(module, "memory", lambda: 8 << 30)
     huge_slices().write(tmp_path)
     with pytest.raises(WorkerError, match=r"a series of 103\.1 GB") as caught:
         read_series([FileRef(path) for path in sorted(tmp_path.iterdir())])
@@ -119,7 +120,7 @@ def test_a_series_beyond_memory_is_refused_before_it_is_decoded(tmp_path, monkey
 
 def test_copies_beyond_memory_end_no_scan(tmp_path, monkeypatch):
     """They are decoded to be checked against each other, in the process that scans all patients."""
-    monkeypatch.setattr(room, "memory", lambda: 8 << 30)
+    monkeypatch.setattr(module, "memory", lambda: 8 << 30)
     series = huge_slices()
     series.write(tmp_path / "one")
     for dataset in series.datasets:
@@ -133,7 +134,7 @@ def test_copies_beyond_memory_end_no_scan(tmp_path, monkeypatch):
 
 
 def test_a_segmentation_beyond_memory_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(room, "memory", lambda: 1 << 30)
+    monkeypatch.setattr(module, "memory", lambda: 1 << 30)
     made = enhanced_of(deepcopy(make_series().datasets))
     made.compress(RLELossless, generate_instance_uid=False)
     streams = list(generate_frames(made.PixelData, number_of_frames=6))
@@ -144,10 +145,10 @@ def test_a_segmentation_beyond_memory_is_refused(tmp_path, monkeypatch):
 
 
 def test_what_every_machine_holds_is_not_asked_for(monkeypatch):
-    monkeypatch.setattr(room, "memory", lambda: 0)
-    check_room(64 << 20, "an image")
+    monkeypatch.setattr(module, "memory", lambda: 0)
+    check_memory(64 << 20, "an image")
     with pytest.raises(WorkerError):
-        check_room((64 << 20) + 1, "an image")
+        check_memory((64 << 20) + 1, "an image")
 
 
 def test_a_container_has_what_it_was_given(tmp_path, monkeypatch):
@@ -158,6 +159,6 @@ def test_a_container_has_what_it_was_given(tmp_path, monkeypatch):
     (group.parent / "memory.max").write_text("123456\n")
     told = tmp_path / "cgroup"
     told.write_text("0::/slurm/job_7/step_0\n")
-    monkeypatch.setattr(room, "_GROUPS", tmp_path)
-    monkeypatch.setattr(room, "_OWN_GROUPS", told)
+    monkeypatch.setattr(module, "_GROUPS", tmp_path)
+    monkeypatch.setattr(module, "_OWN_GROUPS", told)
     assert memory() == 123456 < whole

@@ -19,7 +19,7 @@ _GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _LIMITS = ("memory.max", "memory.limit_in_bytes")  # of control groups, and of old ones
 
 
-def check_room(size: int, what: str) -> None:
+def check_memory(size: int, what: str) -> None:
     """Refuse what takes more memory than there is, before any of it is taken.
 
     Args:
