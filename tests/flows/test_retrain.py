@@ -118,6 +118,19 @@ def test_small_losses_may_not_add_up(own_store, study_file):
     assert "against version 7 on 60 subjects" in decision["why"]
 
 
+def test_a_version_of_the_champions_own_curve_is_not_worse(own_store, study_file):
+    """Fitted on more patients, a signature of one feature ranks the external ones as before."""
+    store, study = open_store(own_store), StudyConfig.read(study_file)
+    risks = rows(0.2)
+    planted(store, 7, "dlr", dlr=risks)
+    planted(store, 8, "dlr", dlr=[{**one, "risk": 0.9 * one["risk"]} for one in risks])
+    move_alias(store, "tiny", 7, "planted")
+    decision = decide(store, study, 8, 0.03)
+    assert decision["decision"] == "promote", decision["why"]
+    assert "by +0.000 (+0.000 to +0.000) against version 7 on 60 subjects;" in decision["why"]
+    assert decide(store, study, 8, 0)["decision"] == "keep"
+
+
 def test_a_champion_that_was_taken_back_is_no_measure_any_more(own_store, study_file):
     """What it reached may have been the reason."""
     store, study = open_store(own_store), StudyConfig.read(study_file)

@@ -117,9 +117,9 @@ def _match(store: Store, study: StudyConfig, number: int, champion: int, margin:
         )
         return Match(None, why, compared)
     found = paired(new["label"], new["risk"], old["risk"], alpha=study.alpha)
-    if found.interval is None:
+    if found.interval is None and found.difference != 0:
         return Match(None, found.note, compared)
-    low, high = found.interval
+    low, high = found.interval or (0.0, 0.0)  # one curve twice: the difference has no variance
     why = (
         f"external AUC changes by {found.difference:+.3f} ({low:+.3f} to {high:+.3f}) against"
         f" version {champion}{_of_whom(compared)}; the lower bound must exceed {-margin:+.3f}"
