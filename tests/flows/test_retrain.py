@@ -206,7 +206,8 @@ def test_no_round_promotes_unopposed_because_who_was_champion_is_lost(own_store,
 
 def test_who_was_taken_back_by_hand_is_not_promoted_again_by_the_next_round(own_store, config):
     store = open_store(own_store)
-    assert one_round(config).data["decision"] == "promote"
+    first = one_round(config).data
+    assert (first["decision"], first["stands"]["version"]) == ("promote", 1)
     move_alias(store, "tiny", 7, "by hand")
     assert one_round(config).code == 0
     assert [entry["version"] for entry in champions(store, "tiny")] == [1, 7]
@@ -221,6 +222,7 @@ def test_who_stands_by_hand_stands_for_the_reason_of_that_person(own_store, conf
     move_alias(open_store(own_store), "tiny", 7, "by hand")
     said = radlas("retrain", config, "--once", "--engine", "serial")
     assert "tiny@7 stands: by hand\n" in said.out
+    assert one_round(config).data["stands"] == {"version": 7, "why": "by hand"}
 
 
 def test_of_two_rounds_at_once_the_first_one_decides(own_store, config, monkeypatch):

@@ -83,9 +83,11 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
         with writing(store, PROMOTING):
             decision = keep_first(store, study.name, number, DECISION, decision)
     if decision:
-        line = f"retrain: nothing new; {_standing(store, study.name, decision)}"
+        stands = _standing(store, study.name, decision)
+        line = f"retrain: nothing new; {_told(study.name, stands)}"
         told = (f"  !! {warning}" for warning in warnings)
-        return Report((line, *told), {"new": False, **decision, "warnings": warnings})
+        data = {"new": False, **decision, "stands": stands, "warnings": warnings}
+        return Report((line, *told), data)
     model = {"store": config.store, "model": f"{study.name}@{number}"}
     steps = [
         trained,
@@ -101,8 +103,10 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
             decision = keep_first(store, study.name, number, DECISION, decision)
         _follow(store, study.name, decision)
     lines = [line for step in steps for line in step.lines]
-    lines.append(f"retrain: {decision['decision']}; {_standing(store, study.name, decision)}")
-    return Report(tuple(lines), {"new": True, **decision, "warnings": warnings})
+    stands = _standing(store, study.name, decision)
+    lines.append(f"retrain: {decision['decision']}; {_told(study.name, stands)}")
+    data = {"new": True, **decision, "stands": stands, "warnings": warnings}
+    return Report(tuple(lines), data)
 
 
 def _finish(store: Store, name: str) -> None:
@@ -143,15 +147,19 @@ def _undone(store: Store, name: str, decision: dict[str, Any]) -> bool:
     return bool(decision["decision"] == "promote") and len(champions(store, name)) == before
 
 
-def _standing(store: Store, name: str, decision: dict[str, Any]) -> str:
-    """The champion as it is now, and why: a person may have put another in its place since."""
+def _standing(store: Store, name: str, decision: dict[str, Any]) -> dict[str, Any]:
+    """The champion as it is now, ``version why``: a person may have put another in its place."""
     past = champions(store, name)
     if not past:  # a decision is there, and nobody stands
         raise _lost(store, name)
     now = past[-1]
     # Counted, not dated: machines whose clocks differ decide and promote.
     last = decision.get("promotions") == len(past)
-    return f"{name}@{now['version']} stands: {decision['why'] if last else now['why']}"
+    return {"version": now["version"], "why": decision["why"] if last else now["why"]}
+
+
+def _told(name: str, stands: dict[str, Any]) -> str:
+    return f"{name}@{stands['version']} stands: {stands['why']}"
 
 
 def _twin(store: Store, study: StudyConfig, number: int) -> int | None:
