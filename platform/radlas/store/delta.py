@@ -132,16 +132,21 @@ class Appender:
         if not given.num_rows:
             return 0
         refuse_infinite(given)
-        keys = key_digests(table.key, given)
-        return commit(self._store, table, lambda log: self._append(log, table, given, keys))
+        keys, tried = key_digests(table.key, given), set[str]()
+        return commit(self._store, table, lambda log: self._append(log, table, given, keys, tried))
 
-    def _append(self, log: DeltaTable, table: Table, given: Any, keys: NDArray[np.bytes_]) -> int:
+    def _append(
+        self, log: DeltaTable, table: Table, given: Any, keys: NDArray[np.bytes_], tried: set[str]
+    ) -> int:
+        """One try; ``tried`` are parts of those before: there, if only the answer was lost."""
+        made = sum(part.rows for part in parts_of(log, table) if part.path in tried) if tried else 0
         new = self._unseen(log, table, given, keys)
         if not len(new):
-            return 0
+            return made
         schema = _widened(self._store, log, table, given)
         rows = given.take(new)
         written = write_parts(self._store.place, table, rows)
+        tried.update(part.path for part in written)
         actions = [added(part) for part in written]
         write_log(self._store, log, table, schema, actions, metadata={"run_id": self._run_id})
         return len(new)

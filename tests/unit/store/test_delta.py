@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from deltalake.exceptions import CommitFailedError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.no_room import no_room
@@ -139,6 +140,22 @@ def test_a_crash_before_the_commit_is_invisible_and_harmless(filled, monkeypatch
     assert delta.read(filled, "radiomics").num_rows == 3
     assert delta.append(filled, "radiomics", [feature_row("d")], run_id="r") == 1
     assert delta.read(filled, "radiomics").num_rows == 4
+
+
+def test_rows_whose_commit_was_made_and_its_answer_lost_are_told_as_new(filled, monkeypatch):
+    """A server does it and says 500; asked again, it says that the version is there."""
+    write = delta.write_log
+
+    def lost(*given, **named):
+        monkeypatch.setattr(delta, "write_log", write)
+        write(*given, **named)
+        raise CommitFailedError("the version is there already")
+
+    monkeypatch.setattr(delta, "write_log", lost)
+    rows = [feature_row("a"), feature_row("d"), feature_row("e")]
+    assert delta.append(filled, "radiomics", rows, run_id="r") == 2
+    assert delta.append(filled, "radiomics", rows, run_id="r") == 0
+    assert delta.read(filled, "radiomics").num_rows == 5
 
 
 @settings(max_examples=30)
