@@ -101,6 +101,31 @@ def test_a_case_the_device_fails_on_costs_its_neighbours_nothing(study_store, mo
     assert calls == [4, 1, 1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (lambda found: [found[0], *found], "2 descriptions of 1 case"),
+        (lambda found: found[1:], "0 descriptions of 1 case"),
+        (iter, "list_iterator, not list"),
+    ],
+)
+def test_no_case_gets_the_rows_of_another_when_their_number_is_wrong(
+    study_store, monkeypatch, broken, told
+):
+    tasks = plan(extraction(study_store)).gpu_tasks[:3]
+    describe = DeepExtractor.describe_prepared
+
+    def miscounted(self, cases):
+        return broken(describe(self, cases))
+
+    monkeypatch.setattr(DeepExtractor, "describe_prepared", miscounted)
+    found = work_many(Bundle(tasks))
+    assert [done.result for done in found] == [None, None, None]
+    for done in found:
+        assert done.error.what == f"`describe_prepared` returned {told}"
+        assert done.error.hint.startswith("a defect of the extractor")
+
+
 class CrashingEngine(SerialEngine):
     """Loses every call with several tasks, as a GPU does that falls off its bus."""
 

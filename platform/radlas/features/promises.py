@@ -9,6 +9,7 @@ from radlas.errors import WorkerError
 from radlas.features.base import DEFECT
 from radlas.model import Description, FeatureRow
 from radlas.tables import DEEP, RADIOMICS_FACTS
+from radlas.words import counted
 
 # A part of the lake without one of these is taken for damaged, with all that others put beside it.
 _ROW_TEXTS = ("reason", "perturbation")
@@ -33,6 +34,28 @@ def check_description(description: Any, table: str) -> Description:
         raise WorkerError(fault, hint=DEFECT, reason="bug")
     kept: Description = description
     return kept
+
+
+def check_together(described: Any, cases: int) -> list[Description]:
+    """Refuse what ``describe_prepared`` should not have returned; its rows are checked apart.
+
+    Answers are told apart by their order alone: were there one more or one less, a case would have
+    another's rows.
+
+    Args:
+        described: What it returned.
+        cases: How many cases it was given.
+
+    Raises:
+        WorkerError: It is no list, or not of one description for each case.
+    """
+    if not isinstance(described, tuple | list):
+        fault = f"`describe_prepared` returned {type(described).__name__}, not list"
+        raise WorkerError(fault, hint=DEFECT, reason="bug")
+    if len(described) != cases:
+        told = f"{counted(len(described), 'description')} of {counted(cases, 'case')}"
+        raise WorkerError(f"`describe_prepared` returned {told}", hint=DEFECT, reason="bug")
+    return list(described)
 
 
 def _faults(description: Any, table: str) -> Iterator[str]:

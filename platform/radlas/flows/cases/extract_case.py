@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from radlas.digests import digest_of
@@ -18,7 +18,7 @@ from radlas.engine.base import Bundle, Done, measure
 from radlas.errors import ConfigError, DataError, StoreError, WorkerError
 from radlas.features import EXTRACTORS
 from radlas.features.base import Extractor, PreparingExtractor, make_extractor
-from radlas.features.promises import check_description
+from radlas.features.promises import check_description, check_together
 from radlas.flows.alike import ALIKE, OTHER, check_alike
 from radlas.flows.cases.drawn import drawn_rois
 from radlas.model import Description, FeatureRow, Roi, Row, Volume
@@ -100,7 +100,7 @@ def _described(
     """Outcomes of cases that are ready, described together; the time is shared among them."""
     ready = [done for done in group if done.error is None]
     inputs = [done.result for done in ready]
-    together: Done[Any, list[Description]] = measure(extractor.describe_prepared, inputs)
+    together: Done[Any, list[Description]] = measure(partial(_together, extractor), inputs)
     if isinstance(together.error, WorkerError) and together.error.reason == "device":
         raise together.error  # of no case: another process may try them all
     if together.error is not None and len(ready) > 1:  # whose fault it is shows one by one
@@ -115,6 +115,10 @@ def _described(
             yield replace(done, result=rows, seconds=seconds, peak_rss_mib=together.peak_rss_mib)
         else:
             yield replace(done, result=None, error=done.error or together.error)
+
+
+def _together(extractor: Any, cases: Sequence[Any]) -> list[Description]:
+    return check_together(extractor.describe_prepared(cases), len(cases))
 
 
 @lru_cache(maxsize=8)
