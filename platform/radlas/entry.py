@@ -9,7 +9,7 @@ import os
 import select
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -68,7 +68,8 @@ def execute(
 ) -> int:
     """Run a flow, print its report, return the exit code: 0 done, 1 too many troubled cases."""
     if dry_run:
-        plan = flow.plan(config)
+        with apart():
+            plan = flow.plan(config)
         if plan.listing is not None and not as_json:
             _print_listing(plan.listing)
         return show(_planned(flow.name, plan), as_json=as_json)
@@ -79,9 +80,18 @@ def perform(flow: Flow[C, Any], config: C, *, engine: str = "local") -> Report:
     """Run a flow on an engine, with progress; its report."""
     watched = WatchedEngine(make_engine(engine), flow.name)
     try:
-        return flow(config, engine=watched)
+        with apart():
+            return flow(config, engine=watched)
     finally:
         watched.close()
+
+
+def apart() -> AbstractContextManager[object]:
+    """What plug-ins print meanwhile goes to stderr, as from a worker: it is no part of the report.
+
+    It is stdout as Python knows it that is turned, not the file: a page may go to ``/dev/stdout``.
+    """
+    return redirect_stdout(sys.stderr)
 
 
 def show(report: Report, *, as_json: bool) -> int:

@@ -216,6 +216,32 @@ def test_a_toy_extractor_is_one_class_and_one_line(own_store, tmp_path, monkeypa
     assert X.notna().all().all()
 
 
+class Talkative(Toy):
+    """One that tells what it does."""
+
+    label = "talkative"
+
+    def __init__(self, settings):
+        super().__init__(settings)
+        print("made")
+
+    def describe(self, volume, rois):
+        print("described")
+        return super().describe(volume, rois)
+
+
+def test_what_an_extractor_prints_is_no_part_of_the_report(own_store, tmp_path, monkeypatch):
+    """Whoever reads the report as JSON would else find something before it."""
+    monkeypatch.setitem(EXTRACTORS._places, "toy", f"{__name__}:Talkative")
+    path = tmp_path / "toy.yaml"
+    path.write_text("extractors: {toy: {}}")
+    words = ("extract", "--store", own_store, "--config", path, "--engine", "serial", "--json")
+    planned = radlas(*words, "--dry-run")
+    assert (planned.data["tasks"], planned.err.count("made\n")) == (18, 1)
+    said = radlas(*words)
+    assert (said.data["ok"], said.err.count("described\n")) == (18, 18)
+
+
 def test_the_matrix_of_a_snapshot_can_be_narrowed(study_store):
     frozen = package.open(study_store).snapshot("first")
     X = frozen.matrix(roi="ring_0_10", image_type="original")

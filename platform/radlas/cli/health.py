@@ -15,7 +15,7 @@ import typer
 
 from radlas.cli.app import DryRunOption, EngineOption, JsonOption, StoreOption
 from radlas.config import Config
-from radlas.entry import USAGE, guarded, perform, show
+from radlas.entry import USAGE, apart, guarded, perform, show
 from radlas.errors import ConfigError
 from radlas.flows.base import Flow, Report, StoreConfig
 from radlas.reasons import REASONS
@@ -88,7 +88,8 @@ def retry(
 
     def action() -> int:
         opened = open_store(store)
-        planned = plan_retry(opened, reason)
+        with apart():
+            planned = plan_retry(opened, reason)
         lines = [
             f"{counted(one.tasks, 'task')} of {one.stage} {one.centre or one.feature_set}: "
             + (
@@ -184,7 +185,8 @@ def doctor(
 
     if compile_:
         checks.compile_loops()
-    found = checks.examine()
+    with apart():
+        found = checks.examine()
     lines = [f"{'ok ' if one.ok else 'BAD'} {one.name}: {one.detail}" for one in found]
     data = {"checks": [one._asdict() for one in found]}
     code = int(not all(one.ok for one in found))
