@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from radlas.errors import ConfigError, DataError
 from radlas.features.resnet.extractor import DeepExtractor, round_significant
@@ -55,6 +56,15 @@ def test_gain_and_offset_of_the_scanner_do_not_move_the_features():
     volume = limb()
     louder = Volume(volume.voxels * 5 + 100, volume.geometry)
     np.testing.assert_allclose(vector(volume), vector(louder), rtol=1e-3, atol=1e-3)
+
+
+def test_one_and_two_threads_give_the_same_digits():
+    """A serial run has as many as the machine, a worker one: the rows they store are the same."""
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads, "blas"):
+            found.append([vector(limb(), size=(16, 96, 96), seed=seed) for seed in range(3)])
+    np.testing.assert_array_equal(*found)
 
 
 def test_the_seed_is_part_of_the_answer_and_of_the_name():

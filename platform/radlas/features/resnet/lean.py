@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # ships no types
 
 from radlas.features.kernels import stem, strided_stem
 from radlas.features.resnet.checkpoint import State
@@ -26,6 +27,9 @@ _STEMS: dict[int, Any] = {1: stem, strided_stem.STRIDE: strided_stem}  # by thei
 class LeanNetwork:
     """A network that only infers, one image at a time, so that no answer depends on a batch.
 
+    BLAS has one thread, as in a worker: with more it sums in other orders, and a serial run would
+    store other last digits than a cluster.
+
     Args:
         form: Of the network.
         state: Its tensors by name, as ``ResNet18`` names them.
@@ -35,6 +39,7 @@ class LeanNetwork:
         scratch, first = Scratch(), _folded(state, "conv1", "bn1")
         tiled = _TiledStem(first, form.stem_stride[0], scratch) if _tiled(form) else None
         self._stem: Any = tiled or _Stem(first, form)
+        self._blas = ThreadpoolController().select(user_api="blas")
         self._blocks = [(one.name, _LeanBlock(one, state, scratch)) for one in form.blocks()]
 
     def run(self, image: Array, *, until: str = "layer4") -> Array:
@@ -47,11 +52,12 @@ class LeanNetwork:
         Returns:
             Shape ``(z, y, x, channel)``.
         """
-        values: Array = self._stem(image)
         wanted = STAGES[1 : STAGES.index(until) + 1]
-        for name, block in self._blocks:
-            if name.startswith(wanted):
-                values = block(values)
+        with self._blas.limit(limits=1):
+            values: Array = self._stem(image)
+            for name, block in self._blocks:
+                if name.startswith(wanted):
+                    values = block(values)
         return values.copy()  # its place is used again
 
     def features(self, image: Array) -> Array:
