@@ -123,8 +123,9 @@ class DaskEngine:
 
     def _leave(self, client: Client) -> None:
         if self._cluster is None and client.status in {"running", "connecting"}:
-            # If it is being looked for, that ends first. One that is gone has no workers.
-            with suppress(OSError, TimeoutError, RuntimeError):
+            # If it is being looked for, that ends first. One that is gone has no workers; one that
+            # was started anew in its place knows no plugin of ours.
+            with suppress(OSError, TimeoutError, RuntimeError, ValueError):
                 client.unregister_worker_plugin(self._plugin)
         client.close()
 

@@ -88,6 +88,29 @@ def test_a_scheduler_that_is_lost_is_told_as_that_whenever_it_goes(when, caplog)
     assert "CancelledError" not in caplog.text  # of a search that was broken off
 
 
+def test_a_scheduler_that_was_started_anew_in_the_place_of_one_is_left_in_peace():
+    """It was never told what the first one was, and that is no defect of the run that leaves."""
+    with cluster(daemon=False) as (address, (scheduler, _)):
+        engine = DaskEngine(address)
+        list(engine.map(poison.work, [1]))
+        client = engine._client
+        client._timeout = 60  # for so long it is looked for [s]
+        scheduler.kill()
+        scheduler.wait()
+        anew = subprocess.Popen(
+            scheduler.args, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        try:
+            for wanted in ("connecting", "running"):
+                while client.status != wanted:
+                    time.sleep(0.02)
+            engine.close()
+        finally:
+            anew.terminate()
+            anew.wait(10)
+    assert client.status == "closed"
+
+
 def test_a_gpus_work_goes_to_the_workers_that_have_it_and_see_it_alone(monkeypatch):
     """Named here, not there: what a worker is labelled for needs no GPU to be seen."""
     monkeypatch.setattr("radlas.engine.local.gpus", lambda: ["0", "1"])
