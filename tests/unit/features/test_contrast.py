@@ -99,7 +99,9 @@ def test_a_damaged_checkpoint_is_told_and_a_full_disk_leaves_none(images, tmp_pa
     state = {**trainer._state(), "step": 1, "last": [(1.0, 0.5)]}
     changes = [{"network": 7}, {"step": "x"}, {"step": 10**6}, {"last": []}, {"last": [1]}]
     others = [[], {}, *(state | change for change in changes)]
-    for torn in (b"", b"PK\x03\x04 and no more", *map(saved, others)):
+    turned = bytearray(saved(state))  # some bits of some tensor, which torch would read as they are
+    turned[len(turned) // 2] ^= 1
+    for torn in (b"", b"PK\x03\x04 and no more", bytes(turned), *map(saved, others)):
         path.write_bytes(torn)
         with pytest.raises(ConfigError, match="this checkpoint is damaged"):
             trainer.load(path)

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import math
 import pickle
+import zipfile
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +39,16 @@ from radlas.places.stages import whole
 Array = NDArray[np.floating[Any]]
 _LAST = 50  # steps that figures are means of
 _AHEAD = 4  # steps whose crops are prepared at once
-_OF_DAMAGE = (EOFError, RuntimeError, pickle.UnpicklingError, LookupError, TypeError, ValueError)
+_OF_DAMAGE = (
+    EOFError,
+    RuntimeError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    zlib.error,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -123,6 +134,7 @@ class Trainer:
             ConfigError: It is damaged.
         """
         try:
+            _check_sums(path)
             state = torch.load(path, map_location="cpu", weights_only=True)
             self._resume(state)
         except torch.OutOfMemoryError:
@@ -250,6 +262,18 @@ def _projection(seed: int) -> nn.Sequential:
         return nn.Sequential(
             nn.Linear(FEATURES, FEATURES), nn.ReLU(), nn.Linear(FEATURES, 128, bias=False)
         )
+
+
+def _check_sums(path: Path) -> None:
+    """Hold what a checkpoint holds to its sums: torch writes them, and does not look at them.
+
+    Raises:
+        ValueError: A part is not what was written.
+        zipfile.BadZipFile: It is no archive of torch's.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if part := archive.testzip():
+            raise ValueError(f"{part} is not what was written")
 
 
 def _check_loss(loss: float, step: int) -> None:
