@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -125,7 +125,7 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write a checkpoint that is whole or not there."""
         with whole(path) as temporary, temporary.open("wb") as file:
-            torch.save(self._state(), file)  # by the file's name, it would hide a full disk
+            _write(self._state(), file)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.
@@ -262,6 +262,20 @@ def _projection(seed: int) -> nn.Sequential:
         return nn.Sequential(
             nn.Linear(FEATURES, FEATURES), nn.ReLU(), nn.Linear(FEATURES, 128, bias=False)
         )
+
+
+def _write(state: Mapping[str, Any], file: BinaryIO) -> None:
+    """Torch writes to an open file, not by its name: else it would hide a full disk.
+
+    Raises:
+        OSError: The disk is full. Torch then complains of what it could not end, and that hides it.
+    """
+    try:
+        torch.save(state, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def _check_sums(path: Path) -> None:
