@@ -12,16 +12,13 @@ Source: Chen et al., "A Simple Framework for Contrastive Learning of Visual Repr
 from __future__ import annotations
 
 import math
-import pickle
-import zipfile
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,22 +30,12 @@ from radlas.errors import ConfigError
 from radlas.features.resnet.exact import exactly
 from radlas.features.resnet.form import FEATURES, Variant
 from radlas.features.resnet.network import ResNet18
+from radlas.features.resnet.progress import OF_DAMAGE, read_progress, write_progress
 from radlas.features.resnet.weights import on_device, random_network
-from radlas.places.stages import whole
 
 Array = NDArray[np.floating[Any]]
 _LAST = 50  # steps that figures are means of
 _AHEAD = 4  # steps whose crops are prepared at once
-_OF_DAMAGE = (
-    EOFError,
-    RuntimeError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-    zlib.error,
-    LookupError,
-    TypeError,
-    ValueError,
-)
 
 
 @dataclass(frozen=True)
@@ -124,8 +111,7 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint that is whole or not there."""
-        with whole(path) as temporary, temporary.open("wb") as file:
-            _write(self._state(), file)
+        write_progress(self._state(), path)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.
@@ -134,12 +120,10 @@ class Trainer:
             ConfigError: It is damaged.
         """
         try:
-            _check_sums(path)
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            self._resume(state)
+            self._resume(read_progress(path))
         except torch.OutOfMemoryError:
             raise
-        except _OF_DAMAGE as error:
+        except OF_DAMAGE as error:
             hint = "remove it: its run starts anew"
             raise ConfigError("this checkpoint is damaged", str(path), hint) from error
 
@@ -262,32 +246,6 @@ def _projection(seed: int) -> nn.Sequential:
         return nn.Sequential(
             nn.Linear(FEATURES, FEATURES), nn.ReLU(), nn.Linear(FEATURES, 128, bias=False)
         )
-
-
-def _write(state: Mapping[str, Any], file: BinaryIO) -> None:
-    """Torch writes to an open file, not by its name: else it would hide a full disk.
-
-    Raises:
-        OSError: The disk is full. Torch then complains of what it could not end, and that hides it.
-    """
-    try:
-        torch.save(state, file)
-    except RuntimeError as error:
-        if isinstance(error.__context__, OSError):
-            raise error.__context__ from None
-        raise
-
-
-def _check_sums(path: Path) -> None:
-    """Hold what a checkpoint holds to its sums: torch writes them, and does not look at them.
-
-    Raises:
-        ValueError: A part is not what was written.
-        zipfile.BadZipFile: It is no archive of torch's.
-    """
-    with zipfile.ZipFile(path) as archive:
-        if part := archive.testzip():
-            raise ValueError(f"{part} is not what was written")
 
 
 def _check_loss(loss: float, step: int) -> None:
