@@ -20,7 +20,7 @@ from tests.unit.ingest.odd import save
 
 from radlas.digests import digest_of
 from radlas.flows.ingest import IngestConfig
-from radlas.ingest import room
+from radlas.ingest import memory
 from radlas.store import delta
 from radlas.store.layout import open_store
 from radlas.store.sources import read_sources
@@ -178,7 +178,7 @@ def test_an_image_beyond_memory_fails_by_itself_and_is_tried_on_a_larger_machine
     radlas("init", store)
     write_pair(folder, "large", image=np.arange(40 << 20, dtype=np.int16).reshape(640, 256, 256))
     words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
-    monkeypatch.setattr(room, "memory", lambda: 100_000_000)
+    monkeypatch.setattr(memory, "memory", lambda: 100_000_000)
     said = radlas("ingest", folder, *words, "--json")
     assert (said.code, said.data["failed"], said.data["reasons"]) == (1, 1, {"memory": 1})
     (case,) = said.data["cases"]

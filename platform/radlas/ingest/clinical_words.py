@@ -10,6 +10,8 @@ _NOTHING = {
     *("", "n/a", "#n/a", "n.a.", "na", "nan", "none", "null", "-", "--", "?"),
     *("unknown", "not known", "not available"),
 }
+_PER_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}  # of DICOM's age strings
+_YEARS = re.compile(r"([\d.]+) ?(?:y|yrs?|years?|jahre?|ans|años|anni|jaar)")
 _SEX = {
     **dict.fromkeys(("m", "male", "man", "männlich", "maennlich", "homme", "masculin"), "M"),
     **dict.fromkeys(("f", "female", "woman", "w", "weiblich", "femme", "féminin", "feminin"), "F"),
@@ -68,12 +70,28 @@ def normal_sex(text: str) -> str | None:
 
 
 def normal_age(text: str) -> float | None:
-    """Years from 0 to 120, a decimal comma allowed, ages above 89 as 90 [a]; else None."""
-    try:
-        years = float(text.strip().replace(",", "."))
-    except ValueError:
-        return None
+    """Years from 0 to 120, ages above 89 as 90 [a]; else None.
+
+    With a decimal comma, with their unit, or as a DICOM age string, too.
+
+    Examples:
+        >>> normal_age("61,5"), normal_age("63 years"), normal_age("018M"), normal_age("18 months")
+        (61.5, 63.0, 1.5, None)
+    """
+    told = text.strip().lower().replace(",", ".")
+    years = age_string(text)
+    if years is None:
+        try:
+            years = float(match[1] if (match := _YEARS.fullmatch(told)) else told)
+        except ValueError:
+            return None
     return min(years, OLDEST) if math.isfinite(years) and 0 <= years <= 120 else None
+
+
+def age_string(text: str) -> float | None:
+    """Years of a DICOM age string, as ``017Y`` or ``008M`` [a]; else None."""
+    match = re.fullmatch(r"(\d{1,3})([DWMY])", text.strip())
+    return int(match[1]) / _PER_YEAR[match[2]] if match else None
 
 
 def normal_grade(text: str) -> str | None:

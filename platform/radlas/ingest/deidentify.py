@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from radlas.ingest.clinical_words import OLDEST
+from radlas.ingest.clinical_words import OLDEST, age_string
 
 PHANTOM = "RADLAS PHANTOM"
 # What a header may tell of the scan and of the patient: columns of the table ``cases``.
@@ -21,7 +21,6 @@ _FACTS = (
 )
 _LONGEST_TEXT = 48
 _DIGITS_OF_A_DATE = 6  # no model needs so many in one word; dates and record numbers do
-_AGE_UNITS = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}
 
 
 def image_facts(metadata: Mapping[str, str], *, beside_phantom: bool) -> dict[str, Any]:
@@ -108,7 +107,5 @@ def safe_sex(value: Any) -> str | None:
 
 def safe_age(value: Any) -> float | None:
     """Years of a DICOM age string (``017Y``, ``008M``); above 89 all are 90 [a]."""
-    match = re.fullmatch(r"\s*(\d{1,3})([DWMY])\s*", str(value or ""))
-    if not match:
-        return None
-    return min(int(match[1]) / _AGE_UNITS[match[2]], OLDEST)
+    years = age_string(str(value or ""))
+    return None if years is None else min(years, OLDEST)

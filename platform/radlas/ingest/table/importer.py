@@ -11,7 +11,14 @@ from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
 from radlas.ingest.clinical_words import normal_age, normal_grade, normal_sex, tidy
 from radlas.ingest.files import Listing, list_files, name_of
 from radlas.ingest.table.cells import Cells, is_workbook, read_tables
-from radlas.ingest.table.rows import header_row, merge, raw_rows, records_of, rival_columns
+from radlas.ingest.table.rows import (
+    header_row,
+    merge,
+    raw_rows,
+    records_of,
+    rival_columns,
+    unread_columns,
+)
 from radlas.model import Row
 from radlas.words import tallied
 
@@ -143,7 +150,8 @@ def _lost_notes(lost: int, broken: int = 0) -> tuple[str, ...]:
 def _missing_notes(tables: Sequence[_Table]) -> tuple[str, ...]:
     """What was not read, and a study must know.
 
-    Values beyond the vocabulary, rival columns, rows of nobody, and sheets behind the first.
+    Values beyond the vocabulary, rival columns and unread ones, rows of nobody, and sheets behind
+    the first.
     """
     found = [row for table in tables for row in raw_rows(table.cells, "")]
     rows = [row for row in found if row["subject"]]
@@ -162,6 +170,7 @@ def _missing_notes(tables: Sequence[_Table]) -> tuple[str, ...]:
         *tallied(counts, "row"),
         *tallied(sheets, "sheet"),
         *dict.fromkeys(rival_columns(table.cells for table in tables)),
+        *unread_columns([table.cells for table in tables], _READERS),
         *((note,) * bool(told)),
     )
 

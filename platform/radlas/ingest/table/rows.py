@@ -37,6 +37,7 @@ _ALIASES: dict[str, tuple[str, ...]] = {
     "laterality": ("laterality", "side"),
     "site_group": ("site group",),
 }
+_FLOAT = re.compile(r"\d+\.0")  # how programs write whole numbers beside an empty cell
 _OTHER_UNIT = r"months?|weeks?|days?|monaten?|wochen|tagen?|mois|jours|mese|meses|d[ií]as"
 _REMARK = rf"[(\[](?!\s*(?:in )?(?:{_OTHER_UNIT})\s*[)\]]).*?[)\]]|[_\-/.]"
 
@@ -84,9 +85,12 @@ def raw_rows(cells: Cells, where: str) -> list[dict[str, str]]:
     if empty := sum(row[field] == UNCOMPUTED for row in raw for field in row):
         what = f"{counted(empty, 'cell')} of known columns with a formula and without its value"
         raise ConfigError(what, where, "open the table in a spreadsheet program and save it there")
+    floats = all(_FLOAT.fullmatch(row["subject"]) for row in raw if tidy(row["subject"]))
     for told in raw:
         if not tidy(told["subject"]):  # as #N/A, where a spreadsheet looked in vain
             told["subject"] = ""
+        if floats:
+            told["subject"] = told["subject"].removesuffix(".0")
     _check_twins(cells[start], cells[start + 1 :], columns, where)
     _check_sexes({row.get("sex", "").lower() for row in raw}, where)
     return raw
@@ -187,6 +191,20 @@ def _plain(title: Any) -> str:
 def _cell(row: Sequence[Any], index: int) -> str:
     value = row[index] if index < len(row) else None
     return "" if value is None else str(value).strip()
+
+
+def unread_columns(tables: Sequence[Cells], wanted: Iterable[str]) -> Iterable[str]:
+    """Fields that no table has a column of, where there are columns that nobody reads, in words."""
+    headers = [cells[header_row(cells) or 0] for cells in tables]
+    found = {field for titles in headers for field in _columns(titles)}
+    known = {alias for aliases in _ALIASES.values() for alias in aliases}
+    unread = sum(bool(_plain(one)) and _plain(one) not in known for row in headers for one in row)
+    absent = [field for field in wanted if field not in found]
+    if absent and unread:
+        yield (
+            f"no column is known to be {' or '.join(absent)}, and {counted(unread, 'column')} not"
+            " read: rename those that hold it"
+        )
 
 
 def rival_columns(tables: Iterable[Cells]) -> Iterable[str]:

@@ -27,7 +27,7 @@ from radlas.ingest.clinical_words import (
 )
 from radlas.ingest.files import list_files
 from radlas.ingest.table.cells import read_tables
-from radlas.ingest.table.importer import find_records
+from radlas.ingest.table.importer import TableImporter, find_records
 from radlas.ingest.table.rows import normalise
 from radlas.phantom import dicom_seg, nifti
 from radlas.phantom.subjects import plan_subjects
@@ -105,6 +105,26 @@ def test_words_for_the_sexes(words, sex):
     [("0", 0), ("0.5", 0.5), ("61,5", 61.5), ("89.9", 89.9), ("90", 90), ("91", 90), ("120", 90)],
 )
 def test_ages_are_years_and_the_oldest_are_not_told_apart(text, years):
+    assert normal_age(text) == years
+
+
+@pytest.mark.parametrize(
+    ("text", "years"),
+    [
+        ("063Y", 63),
+        ("63 years", 63),
+        ("63Jahre", 63),
+        ("61,5 ans", 61.5),
+        ("95 y", 90),
+        ("018M", 1.5),
+        ("18 months", None),
+        ("years", None),
+        ("6.1.5 years", None),
+        ("121 years", None),
+    ],
+)
+def test_an_age_may_name_its_unit(text, years):
+    """As years, or as DICOM writes it; of other units nothing is guessed."""
     assert normal_age(text) == years
 
 
@@ -330,6 +350,35 @@ def test_columns_of_one_name_that_differ_are_refused():
         with pytest.raises(ConfigError, match="2 columns of different values are named 'grade'"):
             normalise([header, *rows])
     assert [row["grade"] for row in normalise([header, ["a", 1, 1], ["b", 3, 3]])] == ["1", "3"]
+
+
+@pytest.mark.parametrize(
+    ("identifiers", "read"),
+    [
+        (["7.0", "42.0", ""], ["42", "7"]),  # beside an empty cell a program writes floats
+        (["7.0", "42"], ["42", "7.0"]),  # somebody's own names
+        (["7.0", "P42.0"], ["7.0", "P42.0"]),
+        (["7.5", "42.0"], ["42.0", "7.5"]),
+    ],
+)
+def test_identifiers_that_were_written_as_floats_are_whole_numbers(identifiers, read):
+    cells = [["Subject", "Age"], *([one, number] for number, one in enumerate(identifiers, 40))]
+    assert [row["subject"] for row in normalise(cells)] == read
+
+
+def test_that_no_column_is_known_to_be_the_grade_is_told(tmp_path):
+    """Its patients would only be counted as without one; no header is quoted."""
+    table = tmp_path / "clinic.csv"
+    table.write_text("Subject,Sex,Grading,Alter\n1,F,G2,61\n")
+    said = (
+        "no column is known to be grade or age, and 2 columns not read: rename those that hold it"
+    )
+    assert TableImporter().find(table, IngestRules()).notes == (said,)
+    (tmp_path / "ages.csv").write_text("Subject,Age\n1,61\n")
+    (note,) = TableImporter().find(tmp_path, IngestRules()).notes
+    assert note.startswith("no column is known to be grade, and 2 columns")
+    (tmp_path / "grades.csv").write_text("Subject,Grade\n1,G2\n")
+    assert not TableImporter().find(tmp_path, IngestRules()).notes
 
 
 def test_of_rival_columns_the_one_that_is_read_is_told(tmp_path):
