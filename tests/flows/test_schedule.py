@@ -81,29 +81,38 @@ def test_a_log_without_room_ends_no_rounds_and_is_told_with_the_next(tmp_path, c
     assert capsys.readouterr().err.splitlines() == ["schedule: stdout: File too large"] * 2
 
 
-@pytest.mark.parametrize(("every", "at", "longest"), [("6h", "", 6), ("1d", "02:30", 24)])
-def test_a_clock_that_is_put_back_by_a_month_keeps_no_round_waiting(
-    monkeypatch, every, at, longest
-):
-    now, slept = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp(), 0.0
-    begun: list[float] = []
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that only sleep moves, or a jump; `begun` holds when rounds began: told, and slept."""
+    made = SimpleNamespace(now=0.0, slept=0.0, begun=[], jump=lambda before, after: 0.0)
 
     def sleep(seconds):
-        nonlocal now, slept
-        slept += seconds
-        wrong = slept - seconds < 7 * 3600 <= slept
-        now += seconds - wrong * timedelta(days=30).total_seconds()
+        made.slept += seconds
+        made.now += seconds + made.jump(made.slept - seconds, made.slept)
 
     class Clock(datetime):
         @classmethod
         def now(cls, tz=None):
-            return cls.fromtimestamp(now, tz)
+            return cls.fromtimestamp(made.now, tz)
+
+    def say(*_, **__):
+        made.begun.append((made.now, made.slept))
 
     monkeypatch.setattr(schedule, "datetime", Clock)
-    monkeypatch.setattr(schedule, "time", SimpleNamespace(time=lambda: now, sleep=sleep))
-    monkeypatch.setattr(schedule, "_say", lambda *_, **__: begun.append(slept / 3600))
+    monkeypatch.setattr(schedule, "time", SimpleNamespace(time=lambda: made.now, sleep=sleep))
+    monkeypatch.setattr(schedule, "_say", say)
     monkeypatch.setattr(schedule, "_round", lambda *_, **__: {"exit_code": 0})
+    return made
+
+
+@pytest.mark.parametrize(("every", "at", "longest"), [("6h", "", 6), ("1d", "02:30", 24)])
+def test_a_clock_that_is_put_back_by_a_month_keeps_no_round_waiting(clock, every, at, longest):
+    def put_back(before, after):
+        return -timedelta(days=30).total_seconds() if before < 7 * 3600 <= after else 0.0
+
+    clock.now, clock.jump = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp(), put_back
     schedule._repeat(parse_schedule(every, at), [], 4, schedule._Stop(), as_json=True)
+    begun = [slept / 3600 for _, slept in clock.begun]
     waits = [later - before for before, later in itertools.pairwise([0.0, *begun])]
     assert max(waits) <= longest + 0.01, begun
     assert min(waits[1:]) > 0, "nor is one begun twice"
@@ -121,25 +130,11 @@ def berlin():
 @pytest.mark.usefixtures("berlin")
 @pytest.mark.parametrize("night", [datetime(2026, 3, 28, 23), datetime(2026, 10, 24, 22)])
 @pytest.mark.parametrize(("every", "at"), [("30m", ""), ("1d", "02:30")])
-def test_clocks_that_are_put_on_or_back_take_and_give_no_round(monkeypatch, night, every, at):
+def test_clocks_that_are_put_on_or_back_take_and_give_no_round(clock, night, every, at):
     """In the nights of the two changes, every half hour; or about them, once a day."""
-    now = night.replace(tzinfo=UTC).timestamp()
-    begun: list[float] = []
-
-    def sleep(seconds):
-        nonlocal now
-        now += seconds
-
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz=None):
-            return cls.fromtimestamp(now, tz)
-
-    monkeypatch.setattr(schedule, "datetime", Clock)
-    monkeypatch.setattr(schedule, "time", SimpleNamespace(time=lambda: now, sleep=sleep))
-    monkeypatch.setattr(schedule, "_say", lambda *_, **__: begun.append(now))
-    monkeypatch.setattr(schedule, "_round", lambda *_, **__: {"exit_code": 0})
+    clock.now = night.replace(tzinfo=UTC).timestamp()
     schedule._repeat(parse_schedule(every, at), [], 15, schedule._Stop(), as_json=True)
+    begun = [now for now, _ in clock.begun]
     if at:
         days = [datetime.fromtimestamp(one).toordinal() for one in begun]
         assert days == list(range(days[0], days[0] + 15))
