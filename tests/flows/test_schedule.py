@@ -83,7 +83,7 @@ def test_a_log_without_room_ends_no_rounds_and_is_told_with_the_next(tmp_path, c
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that only sleep moves, or a jump; `begun` holds when rounds began: told, and slept."""
+    """A clock that only sleep moves, or a jump; `begun` holds when rounds began: told and slept."""
     made = SimpleNamespace(now=0.0, slept=0.0, begun=[], jump=lambda before, after: 0.0)
 
     def sleep(seconds):
