@@ -257,7 +257,7 @@ def test_retraining_promotes_once_writes_why_and_then_has_nothing_to_do(
     ("gain", "verdict", "why"),
     [
         (-0.5, "keep", "the lower bound must exceed -0.030"),
-        (0.0, "keep", ""),
+        (0.0, "promote", "+0.000 (+0.000 to +0.000) against version 7"),
         (0.2, "promote", "the lower bound must exceed -0.030"),
     ],
 )
