@@ -46,7 +46,7 @@ def failed(device: str, error: RuntimeError) -> WorkerError:
     return WorkerError(
         "the GPU cannot be used: " + str(error).partition("\n")[0],
         device,
-        "`nvidia-smi` tells who uses it, and in which mode; CUDA_VISIBLE_DEVICES= (empty): none",
+        "`nvidia-smi` tells who uses it, and in which mode; an empty CUDA_VISIBLE_DEVICES hides it",
         "device",
     )
 
