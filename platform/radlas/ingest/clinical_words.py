@@ -11,6 +11,7 @@ _NOTHING = {
     *("unknown", "not known", "not available"),
 }
 _PER_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}  # of DICOM's age strings
+_LONG_AGE = len("045M")
 _YEARS = re.compile(r"([\d.]+) ?(?:y|yrs?|years?|jahre?|ans|años|anni|jaar)")
 _SEX = {
     **dict.fromkeys(("m", "male", "man", "männlich", "maennlich", "homme", "masculin"), "M"),
@@ -72,14 +73,15 @@ def normal_sex(text: str) -> str | None:
 def normal_age(text: str) -> float | None:
     """Years from 0 to 120, ages above 89 as 90 [a]; else None.
 
-    With a decimal comma, with their unit, or as a DICOM age string, too.
+    With a decimal comma, with their unit, or as a DICOM age string of three digits, too: ``45M`` is
+    a man of 45 to many.
 
     Examples:
-        >>> normal_age("61,5"), normal_age("63 years"), normal_age("018M"), normal_age("18 months")
+        >>> normal_age("61,5"), normal_age("63 years"), normal_age("018M"), normal_age("45M")
         (61.5, 63.0, 1.5, None)
     """
     told = text.strip().lower().replace(",", ".")
-    years = age_string(text)
+    years = age_string(text) if len(told) == _LONG_AGE else None
     if years is None:
         try:
             years = float(match[1] if (match := _YEARS.fullmatch(told)) else told)

@@ -118,13 +118,15 @@ def test_ages_are_years_and_the_oldest_are_not_told_apart(text, years):
         ("95 y", 90),
         ("018M", 1.5),
         ("18 months", None),
+        ("45M", None),
+        ("63Y", 63),
         ("years", None),
         ("6.1.5 years", None),
         ("121 years", None),
     ],
 )
 def test_an_age_may_name_its_unit(text, years):
-    """As years, or as DICOM writes it; of other units nothing is guessed."""
+    """As years, or as DICOM writes it; of other units, and of a man of 45, nothing is guessed."""
     assert normal_age(text) == years
 
 
