@@ -68,6 +68,8 @@ def is_workbook(ref: FileRef) -> bool:
 
 def _sheets(data: bytes) -> list[Cells]:
     import openpyxl  # noqa: PLC0415 - no worker that reads images waits for it
+    from openpyxl.formula.tokenizer import TokenizerError  # noqa: PLC0415 - the same
+    from openpyxl.formula.translate import TranslatorError  # noqa: PLC0415 - the same
 
     books = [
         openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=values)
@@ -76,6 +78,8 @@ def _sheets(data: bytes) -> list[Cells]:
     try:
         pairs = zip(*(book.worksheets for book in books), strict=True)
         return [_sheet(*pair) for pair in pairs]
+    except (TokenizerError, TranslatorError) as error:
+        raise ValueError("a formula that cells share is damaged") from error
     finally:
         for book in books:
             book.close()

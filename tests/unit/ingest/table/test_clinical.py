@@ -236,6 +236,25 @@ def test_a_formula_that_nobody_computed_is_no_empty_cell(tmp_path):
     assert (row["grade"], row["age_years"]) == ("g2", None)
 
 
+def test_a_formula_that_cells_share_and_nobody_can_parse_is_no_defect_of_ours(tmp_path):
+    """It ended the scan of a whole source, though the sheet was nobody's clinical table."""
+    book = openpyxl.Workbook()
+    for row in (["Patient ID", "Grade"], ["A1", 1], ["A2", 2]):
+        book.active.append(row)
+    book.save(tmp_path / "whole.xlsx")
+    shared = b'><f t="shared" si="0" ref="B2:B3">Grades[a\'[b]</f><v>'
+    with (
+        zipfile.ZipFile(tmp_path / "whole.xlsx") as whole,
+        zipfile.ZipFile(tmp_path / "t.xlsx", "w") as odd,
+    ):
+        for name in whole.namelist():
+            text = re.sub(rb'(<c r="B[23]" t="n")><v>', rb"\1" + shared, whole.read(name))
+            odd.writestr(name, text)
+    with pytest.raises(ConfigError, match="not readable as a table"):
+        TABLE.find(tmp_path / "t.xlsx", IngestRules())
+    assert find_records([FileRef(tmp_path / "t.xlsx")]).rows == ()
+
+
 def test_a_format_far_out_in_a_sheet_makes_no_cells_on_the_way(tmp_path):
     """In every row of a few megabytes it made a billion of them, and the scan ended for memory."""
     path = tmp_path / "t.xlsx"
