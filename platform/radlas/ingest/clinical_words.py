@@ -10,6 +10,7 @@ _NOTHING = {
     *("", "n/a", "#n/a", "n.a.", "na", "nan", "none", "null", "-", "--", "?"),
     *("unknown", "not known", "not available"),
 }
+_ERRORS = {"#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!"}  # of a spreadsheet
 _PER_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}  # of DICOM's age strings
 _LONG_AGE = len("045M")
 _YEARS = re.compile(r"([\d.]+) ?(?:y|yrs?|years?|jahre?|ans|años|anni|jaar)")
@@ -112,7 +113,7 @@ def normal_grade(text: str) -> str | None:
 def normal_histology(text: str) -> str | None:
     """The histological type, lower case, in one spelling; ``other`` beyond the vocabulary."""
     plain = tidy(text)
-    if not plain:
+    if not plain or is_error(text):
         return None
     return plain if set(_words(plain)) <= _HISTOLOGY_WORDS else "other"
 
@@ -135,7 +136,7 @@ def site_of(text: str, side: str = "") -> tuple[str | None, str | None, str | No
         >>> site_of("right parascapusular")
         ('right', 'parascapular', 'trunk')
     """
-    words = _words(tidy(text))
+    words = [] if is_error(text) else _words(tidy(text))
     sides = {_SIDES[word] for word in words if word in _SIDES}
     told = next(iter(sides)) if len(sides) == 1 else None  # of both sides it is neither
     known = [word for word in words if word in _REGION_WORDS]
@@ -144,6 +145,11 @@ def site_of(text: str, side: str = "") -> tuple[str | None, str | None, str | No
     groups = sorted((word in _HALVES, index) for index, word in enumerate(known))
     group = next((_GROUP_OF[known[at]] for _, at in groups if known[at] in _GROUP_OF), None)
     return _SIDES.get(side.strip().lower(), told), " ".join(known) or unknown, group
+
+
+def is_error(text: str) -> bool:
+    """Whether a spreadsheet says that its formula failed, as ``#REF!``; ``#N/A`` is none."""
+    return text.strip().lower() in _ERRORS
 
 
 def tidy(text: str) -> str:

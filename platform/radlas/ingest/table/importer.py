@@ -8,7 +8,13 @@ from typing import Any, NamedTuple
 
 from radlas.errors import ConfigError, DataError
 from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
-from radlas.ingest.clinical_words import normal_age, normal_grade, normal_sex, tidy
+from radlas.ingest.clinical_words import (
+    normal_age,
+    normal_grade,
+    normal_histology,
+    normal_sex,
+    tidy,
+)
 from radlas.ingest.files import Listing, list_files, name_of
 from radlas.ingest.table.cells import Cells, is_workbook, read_tables
 from radlas.ingest.table.rows import (
@@ -162,7 +168,7 @@ def _missing_notes(tables: Sequence[_Table]) -> tuple[str, ...]:
     sheets = {"with a patient column behind the first one, ignored": sum(t.others for t in tables)}
     lost = {
         field: sum(bool(tidy(cell := row.get(field, ""))) and read(cell) is None for row in rows)
-        for field, read in _READERS.items()
+        for field, read in (_READERS | {"histology": normal_histology}).items()
     }
     told = ", ".join(f"{number} of {field}" for field, number in lost.items() if number)
     note = f"values beyond the vocabulary are missing: {told}; clean these columns"

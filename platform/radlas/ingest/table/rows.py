@@ -8,6 +8,7 @@ from typing import Any
 
 from radlas.errors import ConfigError
 from radlas.ingest.clinical_words import (
+    is_error,
     normal_age,
     normal_grade,
     normal_group,
@@ -61,7 +62,7 @@ def records_of(cells: Cells, where: str) -> list[Row]:
 
 
 def raw_rows(cells: Cells, where: str) -> list[dict[str, str]]:
-    """Known cells of every row below the headers; no subject where it says N/A.
+    """Known cells of every row below the headers; no subject where it is N/A or a failed formula.
 
     Raises:
         ConfigError: No header is known; a row holds more cells than the header, as after a comma
@@ -87,7 +88,7 @@ def raw_rows(cells: Cells, where: str) -> list[dict[str, str]]:
         raise ConfigError(what, where, "open the table in a spreadsheet program and save it there")
     floats = all(_FLOAT.fullmatch(row["subject"]) for row in raw if tidy(row["subject"]))
     for told in raw:
-        if not tidy(told["subject"]):  # as #N/A, where a spreadsheet looked in vain
+        if not tidy(told["subject"]) or is_error(told["subject"]):  # as #N/A: it looked in vain
             told["subject"] = ""
         if floats:
             told["subject"] = told["subject"].removesuffix(".0")

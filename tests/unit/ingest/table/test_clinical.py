@@ -542,6 +542,18 @@ def test_values_in_a_row_of_nobody_are_told(tmp_path):
         assert note.startswith("3 rows: with values and without a patient, ignored")
 
 
+@pytest.mark.parametrize("error", ["#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"])
+def test_a_formula_that_failed_is_no_patient_and_no_histology(tmp_path, error):
+    """Two patients called so refused the whole table, and their histology was `other`."""
+    rows = f"subject,grade,histology,site\na,2,{error},{error}\n{error},3,x,x\n{error},2,x,x\n"
+    (tmp_path / "t.csv").write_text(rows)
+    scan = TABLE.find(tmp_path, IngestRules())
+    (row,) = scan.clinical
+    assert (row["subject"], row["histology"], row["region"]) == ("a", None, None)
+    assert any("1 of histology" in note for note in scan.notes)
+    assert any(note.startswith("2 rows: with values and without a patient") for note in scan.notes)
+
+
 def test_a_sheet_of_a_broken_chart_is_no_defect_of_ours(tmp_path):
     book = openpyxl.Workbook()
     book.create_chartsheet("chart", 0)
