@@ -76,7 +76,11 @@ class StudyConfig(Config):
         default=False,
         description="Keep cases that lack a whole block, with the training medians in its place.",
     )
-    minimum_per_class: int = Field(default=10, ge=2, description="With fewer nothing is estimated.")
+    minimum_per_class: int = Field(
+        default=10,
+        ge=2,
+        description="Of subgroups, and of versions compared, with fewer nothing is estimated.",
+    )
     seed: int = Field(default=0, ge=0, description="Of folds, resampling and shuffles.")
     alpha: float = Field(
         default=0.05,
