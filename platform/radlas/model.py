@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from radlas.geometry import Geometry
 
-State = Literal["ok", "quarantined", "failed", "released"]
+State = Literal["ok", "quarantined", "failed", "released", "mended"]
 Row = dict[str, Any]
 TUMOUR = "tumour"
 EDEMA = "edema"
@@ -104,7 +104,8 @@ class Outcome:
     Attributes:
         key: Digest of what was asked: inputs and settings.
         stage: ``ingest`` or ``extract``.
-        state: ``ok``, ``quarantined`` (the data's fault) or ``failed`` (ours).
+        state: ``ok``, ``quarantined`` (the data's fault) or ``failed`` (ours);
+            ``released`` until it is done again; ``mended`` if it was a refusal that is over.
         reason: Code of ``radlas.reasons``, or of the failure; empty if ok.
         message: What happened, where, what to try.
         feature_set: What was extracted; empty for ingest.

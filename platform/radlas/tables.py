@@ -289,7 +289,12 @@ OUTCOMES = Table(
         _text("case_id", "Case, or pseudonym of the source if there is no case.", nullable=False),
         _text("feature_set", "What was extracted; empty for ingest.", nullable=False),
         _count("attempt", "1 for the first try of the run."),
-        _text("state", "ok, quarantined, failed, or released by `retry`.", nullable=False),
+        _text(
+            "state",
+            "ok, quarantined, failed, released by `retry`, or mended: refused alone by a scan, and"
+            " part of an exam by a later one.",
+            nullable=False,
+        ),
         _text("reason", "Reason code; empty if ok.", nullable=False),
         _text("message", "What happened and what to try.", nullable=False),
         _number("seconds", "Wall time.", "s"),

@@ -450,6 +450,75 @@ def test_a_case_that_lost_its_mask_for_a_day_stands_as_stored_again(one_pair, ve
     assert radlas("verify", "--store", store).code == 0
 
 
+def refused_alone(cohort, tmp_path, centre, what):
+    """A centre of which something is refused under a name of its own; how to mend that."""
+    source, away = tmp_path / "source", tmp_path / "away"
+    shutil.copytree(cohort / centre, source)
+    if what == "unreadable_file":
+        slice_ = source / "B-0001" / "T2FS" / "1-10.dcm"
+        held = slice_.read_bytes()
+        slice_.write_bytes(held[:300])
+        return source, lambda: slice_.write_bytes(held)
+    image = {"centre-b": "B-0001/T2FS", "centre-c": "images/C0001_image.nii.gz"}[centre]
+    shutil.move(source / image, away)
+    return source, lambda: shutil.move(away, source / image)
+
+
+@pytest.mark.parametrize("verb", ["ingest", "retry"])
+@pytest.mark.parametrize(
+    ("centre", "what"),
+    [("centre-b", "no_image"), ("centre-b", "unreadable_file"), ("centre-c", "no_image")],
+)
+def test_what_was_refused_alone_is_over_once_an_exam_has_it(verb, centre, what, cohort, tmp_path):
+    """A mask without its image and a damaged slice are no cases: nothing else would end them."""
+    source, mend = refused_alone(cohort, tmp_path, centre, what)
+    store = tmp_path / "store"
+    radlas("init", store)
+    words = ("--store", store, "--centre", centre, "--importer", SOURCES[centre])
+    again = ("ingest", source, *words, "--engine", "serial")
+    assert what in radlas(*again, "--json").data["reasons"]
+    mend()
+    retry = ("retry", "--store", store, "--reason", what, "--engine", "serial")
+    said = radlas(*(again if verb == "ingest" else retry))
+    assert (said.code, "of earlier runs ended: what was refused is read now" in said.out) == (0, 1)
+    told = radlas("status", "--store", store, "--json").data
+    cases = told["cases"][centre]
+    assert (told["stages"]["ingest"], told["trouble"]) == ({"ok": cases}, [])
+    assert "0 not stored" in radlas("qc", "--store", store, "--out", tmp_path / "qc.html").out
+    if what == "unreadable_file":  # the same damage once more is told once more
+        slice_ = source / "B-0001" / "T2FS" / "1-10.dcm"
+        slice_.write_bytes(slice_.read_bytes()[:300])
+        radlas(*again)
+        states = radlas("status", "--store", store, "--json").data["trouble"]
+        assert "unreadable_file" in {one["reason"] for one in states}
+
+
+def test_a_subject_without_the_wanted_sequence_is_over_once_another_is_wanted(cohort, tmp_path):
+    store = tmp_path / "store"
+    radlas("init", store)
+    words = ("--store", store, "--centre", "a", "--importer", "tcia-sts", "--engine", "serial")
+    ingest_ = ("ingest", cohort / "centre-a", *words, "--json")
+    assert radlas(*ingest_, "--sequence", "STIR").data["reasons"] == {"no_sequence": 5}
+    for sequence, states in ((), {"ok": 5}), (("--sequence", "STIR"), {"ok": 5, "quarantined": 5}):
+        radlas(*ingest_, *sequence)
+        assert radlas("status", "--store", store, "--json").data["stages"]["ingest"] == states
+    assert radlas(*ingest_).data["settled_before"] == 5
+    assert radlas("status", "--store", store, "--json").data["stages"]["ingest"] == {"ok": 5}
+
+
+def test_a_damaged_file_of_one_export_is_not_over_by_its_namesake_of_another(cohort, tmp_path):
+    store = tmp_path / "store"
+    radlas("init", store)
+    first, _ = refused_alone(cohort, tmp_path, "centre-b", "unreadable_file")
+    second = tmp_path / "second"
+    shutil.copytree(cohort / "centre-b", second)
+    for source in (first, second):
+        words = ("--store", store, "--centre", "b", "--engine", "serial")
+        radlas("ingest", source, *words)
+    (told,) = radlas("status", "--store", store, "--json").data["trouble"]
+    assert told["reason"] == "unreadable_file"
+
+
 def test_a_retry_whose_source_is_gone_says_what_to_type(hospital, tmp_path):
     """And what it says can be typed: folders are called as people like, with blanks and more."""
     hospital = hospital.rename(tmp_path / "Dr. O'Hara's $(exams)")

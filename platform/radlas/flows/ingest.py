@@ -26,6 +26,7 @@ from radlas.flows.cases.listing import (
     twin_lines,
     twins,
 )
+from radlas.flows.cases.mended import mended, only_source
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import ExamData, IngestRules, Scan
 from radlas.ingest.checks import roi_facts
@@ -36,7 +37,7 @@ from radlas.ingest.promises import hold_to_promises
 from radlas.ingest.roi_names import RoiMap, read_roi_map
 from radlas.ingest.sequences import sequence_class
 from radlas.learn.settings import OutcomeMapping
-from radlas.model import Row
+from radlas.model import Outcome, Row
 from radlas.reasons import data_error
 from radlas.store import delta
 from radlas.store.clinical import newest_records, revisions
@@ -49,6 +50,7 @@ from radlas.words import counted
 
 IngestDone = Done[IngestTask, Mapping[str, tuple[Row, ...]]]
 _ILL = ("quarantined", "failed", "released")
+_OPEN = ("released", "mended")  # what was refused so is refused anew
 _IMAGE_OF = ["case_id", "subject_id", "centre", "voxel_digest"]
 
 
@@ -108,11 +110,13 @@ class _Scanned:
 
     Attributes:
         unreached: Files and folders that could not be reached.
+        mended: What ends the refusals of earlier runs that are over.
     """
 
     records: tuple[Row, ...]
     outcome: OutcomeMapping | None
     unreached: int
+    mended: tuple[Outcome, ...]
 
 
 def plan(config: IngestConfig) -> Plan[IngestTask]:
@@ -139,7 +143,8 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     tasks = [new_task(exam, rules) for exam in scan.exams]
     # What was stored, missed its mask for a day and is whole again: said once more, or the case
     # would stand as it was on that day for good.
-    ended_ill = {one.case_id for one in case_standings(store, stage="ingest", states=_ILL)}
+    ill = case_standings(store, stage="ingest", states=_ILL)
+    ended_ill = {one.case_id for one in ill}
 
     def stands(task: IngestTask) -> bool:
         return task.case_id not in ended_ill and is_committed(store.place, task.case_id)
@@ -148,7 +153,7 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     refusals = [refused(config.centre, key, refusal) for refusal in scan.refusals]
     asked = {*(task.key for task in tasks), *(outcome.key for outcome in refusals)}
     seen = standings(store, "ingest", asked)
-    new = tuple(o for o in refusals if o.key not in seen or seen[o.key].state == "released")
+    new = tuple(o for o in refusals if o.key not in seen or seen[o.key].state in _OPEN)
     if len(refusals) > len(new):
         known["quarantined"] = known.get("quarantined", 0) + len(refusals) - len(new)
     settled = {task.exam.fingerprint: seen[task.key].state for task in tasks if task.key in seen}
@@ -168,6 +173,12 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
             tuple(clinical_row(config.centre, key, record) for record in scan.clinical),
             outcome,
             scan.unreached,
+            mended(
+                scan,
+                ill,
+                partial(pseudonym, key, "case", config.centre),
+                only_source(store, config.centre, config.source),
+            ),
         ),
         listing=list_scan(scan, settled, pseudonyms, cost=cost),
     )
@@ -240,10 +251,11 @@ def commit(
     Recorder(store).append("clinical", new)
     held = map(_as_planned, done)
     report = commit_batches(store, "ingest", plan, held, tolerated=config.tolerated)
+    Recorder(store).record(clinical.mended)  # now that the exams stand in their place
     shared = twins(delta.read(store, "cases", _IMAGE_OF).to_pylist(), config.centre)
     troubled = sum(report.data[name] for name in ("quarantined", "failed")) + clinical.unreached
     report = Report(
-        (*report.lines, *twin_lines(shared), *noted),
+        (*report.lines, *_over(clinical.mended), *twin_lines(shared), *noted),
         {**report.data, "unreached": clinical.unreached, "shared_images": shared},
         exit_code=int(troubled > config.tolerated),
     )
@@ -259,6 +271,11 @@ def commit(
     counts = {"clinical": len(clinical.records), "clinical_new": len(new), "clinical_met": met}
     data = {**report.data, **counts, **facts}
     return Report((*report.lines, line, *told), data, report.exit_code)
+
+
+def _over(refusals: tuple[Outcome, ...]) -> list[str]:
+    told = counted(len(refusals), "refusal")
+    return [f"  {told} of earlier runs ended: what was refused is read now"] if refusals else []
 
 
 def _check_spelling(centre: str, known: set[str]) -> None:

@@ -51,6 +51,9 @@ class IngestRules(Config):
         return RoiMap(self.roi_map, self.readers)
 
 
+NO_SEQUENCE = "no sequence"  # names what is refused of a subject without a series that is wanted
+
+
 @dataclass(frozen=True)
 class FileRef:
     """One file: plain, or a member of a zip archive.
@@ -88,6 +91,7 @@ class Exam:
         study_date: ``YYYYMMDD`` as in the headers, or empty; stored only as a day on the
             subject's own clock.
         flags: What a careful reader should know of the series: ``fewer_than_stated``.
+        parts: Subjects and series under which a scan refuses its masks while the image is missing.
         issuer: Names and numbers of who gave the subject's identifier, if headers tell; stored as
             keyed digests alone.
     """
@@ -104,6 +108,7 @@ class Exam:
     study_date: str = ""
     flags: tuple[str, ...] = ()
     issuer: tuple[str, ...] = ()
+    parts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

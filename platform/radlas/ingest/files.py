@@ -61,14 +61,21 @@ def list_files(source: Path) -> Listing:
     Raises:
         ConfigError: The source does not exist or cannot be reached, or is a file but no zip.
     """
-    # Workers may run in another folder; and a patient may be called as the source, but not "..".
-    source = source.resolve() if ".." in source.parts else source.absolute()
+    source = rooted(source)
     if source.is_file():
         _check_zip(source)
         return _open_archives(source, [FileRef(source)], [])
     if not source.is_dir():
         raise ConfigError("no such folder", str(source), "check the path of the source")
     return _open_archives(source, *_walk(source))
+
+
+def rooted(source: Path) -> Path:
+    """Where a source lies, for workers that run in another folder.
+
+    A patient may be called as the source, but not "..".
+    """
+    return source.resolve() if ".." in source.parts else source.absolute()
 
 
 def inside(member: str) -> PurePosixPath:

@@ -67,6 +67,7 @@ def case_standings(
     """The newest outcome of every case in every stage and feature set.
 
     A case that was quarantined under one ROI map and arrived under the next is one case, and ok.
+    What is mended was no case, and stands nowhere.
 
     Args:
         store: The store.
@@ -77,7 +78,7 @@ def case_standings(
     table = delta.read(store, "outcomes", [*_NAMES, *_ORDER], at)
     if stage is not None:
         table = table.filter(pc.equal(table.column("stage"), stage))
-    table = _newest(table, _CASE)
+    table = _standing(table)
     if states is not None:
         asked = pa.array(sorted(states), pa.string())
         table = table.filter(pc.is_in(table.column("state"), value_set=asked))
@@ -87,7 +88,7 @@ def case_standings(
 def case_counts(store: Store) -> list[Row]:
     """How many cases stand alike: ``stage``, ``centre``, ``state``, ``reason`` and ``cases``."""
     columns = dict.fromkeys((*_CASE, *_COUNTED, *_ORDER))
-    table = _newest(delta.read(store, "outcomes", list(columns)), _CASE)
+    table = _standing(delta.read(store, "outcomes", list(columns)))
     table = table.append_column("place", pa.array(np.arange(table.num_rows)))
     made = [("place", "count"), ("place", "min")]
     found = table.group_by(list(_COUNTED)).aggregate(made).sort_by("place_min")
@@ -105,6 +106,12 @@ def _newest(table: Any, key: Sequence[str]) -> Any:
     keyed = table.select(list(key)).append_column("place", pa.array(place))
     found = keyed.group_by(list(key)).aggregate([("place", "min"), ("place", "max")])
     return table.take(order.take(found.sort_by("place_min").column("place_max")))
+
+
+def _standing(table: Any) -> Any:
+    """The last row of each case, but for refusals that are over."""
+    newest = _newest(table, _CASE)
+    return newest.filter(pc.not_equal(newest.column("state"), "mended"))
 
 
 def _listed(table: Any) -> list[Standing]:
@@ -185,6 +192,19 @@ def release(store: Store, reason: str) -> int:
     ]
     Recorder(store).record(outcomes)
     return len(outcomes)
+
+
+def mend(standing: Standing) -> Outcome:
+    """The outcome that ends a refusal: what a scan could not take alone is part of an exam now."""
+    return Outcome(
+        standing.key,
+        standing.stage,
+        standing.centre,
+        standing.case_id,
+        "mended",
+        reason=standing.reason,
+        message=f"{_WAS}{as_it_ended(standing).state}",
+    )
 
 
 def _row(outcome: Outcome) -> Row:

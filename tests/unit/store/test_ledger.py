@@ -13,7 +13,7 @@ from radlas.flows import extract, ingest
 from radlas.model import Outcome
 from radlas.store import binding, delta, ledger, query
 from radlas.store.health import status
-from radlas.store.ledger import Recorder, as_it_ended, case_standings, release, standings
+from radlas.store.ledger import Recorder, as_it_ended, case_standings, mend, release, standings
 
 from .conftest import case_row, here
 
@@ -113,6 +113,17 @@ def test_a_case_that_was_released_and_not_done_again_ended_as_it_did(store, stat
         "empty_mask",
     )
     assert as_it_ended(before) == before
+
+
+def test_a_refusal_that_is_over_stands_nowhere_and_comes_back_if_it_is_told_again(store):
+    refused = ended("quarantined", reason="no_image")
+    Recorder(store).record([refused])
+    (one,) = case_standings(store)
+    Recorder(store).record([mend(one)])
+    assert (case_standings(store), status(store)["stages"]) == ([], {})
+    assert standings(store)["k"].state == "mended"
+    Recorder(store).record([refused])
+    assert [one.state for one in case_standings(store)] == ["quarantined"]
 
 
 @here

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from radlas.errors import DataError
-from radlas.ingest.base import Exam, LeftOut, Refusal
+from radlas.ingest.base import NO_SEQUENCE, Exam, LeftOut, Refusal
 from radlas.ingest.dicom.choosing import choose
 from radlas.ingest.dicom.header_records import MaskFile
 from radlas.ingest.dicom.linking import Link
@@ -158,6 +158,7 @@ class _Desk:
             study_date=series.first.study_date,
             flags=self.flags.get(series.key, ()),
             issuer=tuple(sorted({name for file in series.files for name in file.person.issuer})),
+            parts=tuple((link.mask.subject, link.mask.instance) for link in links),
         )
 
 
@@ -203,7 +204,7 @@ def _nothing_wanted(subject: str, series: Sequence[ImageSeries], sequence: str |
     error = data_error("no_sequence", f"no {sequence or 'MR'} series; there are {shown}")
     identity = joint_fingerprint(name for one in series for name in one.identities)
     files = sum(len(one.refs) for one in series)
-    return Sorted(refusals=(Refusal(subject, "no sequence", error, identity, files=files),))
+    return Sorted(refusals=(Refusal(subject, NO_SEQUENCE, error, identity, files=files),))
 
 
 def _refusal(series: ImageSeries, error: DataError) -> Refusal:

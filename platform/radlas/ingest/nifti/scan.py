@@ -66,7 +66,7 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
     scans = [
         Scan(refusals=_refuse(own, error, contents))
         if (error := _doubt(own, own_masks.get(one, []), odd.get(one, "")))
-        else _scan_subject(own, bound, sequence, contents)
+        else _scan_subject(own, bound, sequence, contents, listing.source)
         for one, own in sorted(own_images.items())
     ]
     orphans = [stray for stray in strays if match_name(stray.name, roi_map)]
@@ -203,11 +203,12 @@ def _scan_subject(
     bound: Mapping[NamedImage, Sequence[NamedMask]],
     sequence: str | None,
     contents: Mapping[FileRef, str],
+    source: Path,
 ) -> Scan:
     masked = [image for image in images if bound[image]]
     bare = [image for image in images if not bound[image]]
     choices = choose_images(masked, sequence)
-    exams = tuple(_exam(one, bound[one.image], contents) for one in choices if one.wanted)
+    exams = tuple(_exam(one, bound[one.image], contents, source) for one in choices if one.wanted)
     missing = [] if exams else [one.image for one in choose_images(bare, sequence) if one.wanted]
     refused = set(missing)
     unmasked = [image for image in bare if image not in refused]
@@ -221,7 +222,9 @@ def _scan_subject(
     )
 
 
-def _exam(choice: Choice, masks: Sequence[NamedMask], contents: Mapping[FileRef, str]) -> Exam:
+def _exam(
+    choice: Choice, masks: Sequence[NamedMask], contents: Mapping[FileRef, str], source: Path
+) -> Exam:
     refs = [choice.image.ref, *(mask.ref for mask in masks)]
     # The name says which ROI a mask is: files that trade their names are another exam.
     drawn = [f"{mask.name}:{contents[mask.ref]}" for mask in masks]
@@ -235,6 +238,7 @@ def _exam(choice: Choice, masks: Sequence[NamedMask], contents: Mapping[FileRef,
         rule=f"{choice.why}; mask by file name",
         fingerprint=joint_fingerprint([contents[choice.image.ref], *drawn]),
         size=sum(ref.size for ref in refs),
+        parts=tuple((name_orphan(one.ref).subject, place_of(one.ref, source)) for one in masks),
     )
 
 

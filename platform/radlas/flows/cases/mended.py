@@ -1,0 +1,61 @@
+"""Refusals that are over: what a scan could not take alone is part of an exam by a later one.
+
+They stand under names of their own: a mask that lacks its image, a file that cannot be read, a
+subject without a series that is wanted. No exam comes under those names, so none would end them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from radlas.errors import StoreError
+from radlas.ingest.base import NO_SEQUENCE, Exam, FileRef, Scan
+from radlas.ingest.files import place_of, rooted
+from radlas.ingest.sequences import OTHER, STIR, T1, T2FS
+from radlas.model import Outcome
+from radlas.store.layout import Store
+from radlas.store.ledger import Standing, mend
+from radlas.store.sources import read_sources
+
+_SERIES = {T2FS, STIR, T1, OTHER}  # masks are refused under a modality
+
+
+def mended(
+    scan: Scan, ill: Sequence[Standing], named: Callable[[str, str], str], source: Path | None
+) -> tuple[Outcome, ...]:
+    """What ends the refusals that a scan has an answer to.
+
+    Args:
+        scan: Of the source.
+        ill: Cases that stand refused.
+        named: The case id of a subject and a series.
+        source: Where the exams lie; None if a file's place in it tells no source from another.
+    """
+    if not ill:
+        return ()
+    found = {named(*name) for exam in scan.exams for name in _refused_as(exam, source)}
+    found |= {named(one.subject, NO_SEQUENCE) for one in scan.refusals if one.sequence in _SERIES}
+    found -= {named(one.subject, one.series) for one in scan.refusals}
+    return tuple(mend(one) for one in ill if one.case_id in found)
+
+
+def only_source(store: Store, centre: str, source: Path) -> Path | None:
+    """The source, if a centre's exams were read from no other: exports call their files alike."""
+    try:
+        noted = read_sources(store)
+    except (OSError, StoreError):  # told when this one is noted
+        return None
+    images = [one for one in noted if one.get("importer") != "table"]
+    others = {one.get("source") for one in images if one.get("centre") == centre}
+    return None if others - {str(source.absolute())} else source
+
+
+def _refused_as(exam: Exam, source: Path | None) -> Iterator[tuple[str, str]]:
+    """Subjects and series under which an exam's parts may have been refused."""
+    yield exam.subject, NO_SEQUENCE
+    yield from exam.parts
+    if source is not None:
+        for ref in {*exam.images, *exam.masks}:
+            yield "", place_of(ref, rooted(source))
+            yield "", place_of(FileRef(ref.path), rooted(source))  # the archive that it is in
