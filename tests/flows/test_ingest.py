@@ -550,6 +550,25 @@ def test_a_retry_whose_source_is_gone_says_what_to_type(hospital, tmp_path):
     assert "--reason label_missing" not in told, "there is nothing left to release"
 
 
+def test_a_retry_by_hand_reads_a_source_as_it_was_read(hospital, tmp_path):
+    """Under other rules the whole centre would be read anew, and what was stored be refused."""
+    roi_map = tmp_path / "my map.yaml"
+    roi_map.write_text("tumour: {patterns: [tumour]}\n")
+    store = tmp_path / "store"
+    radlas("init", store)
+    words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
+    rules = ("--label", "tumour=1", "--resample-masks", "1.5", "--rois", roi_map, "--tolerated", 9)
+    first = radlas("ingest", hospital, *words, *rules, "--json").data
+    (reason, *_) = first["reasons"]
+    moved = hospital.rename(tmp_path / "moved")
+    said = radlas("retry", "--store", store, "--reason", reason, "--engine", "serial")
+    (told,) = (line for line in said.out.splitlines() if "out of reach, by hand: " in line)
+    command = shlex.split(told.partition("by hand: ")[2].replace(str(hospital), str(moved)))
+    again = radlas(*command[1:], "--engine", "serial", "--json")
+    assert (again.code, again.data["ok"]) == (0, first["ok"])
+    assert again.data["settled_before"] == first["inputs"] - first["reasons"][reason]
+
+
 def test_a_damaged_list_of_sources_stops_no_ingest_and_says_what_to_do(hospital, tmp_path):
     store, book = tmp_path / "store", tmp_path / "store.sources.json"
     radlas("init", store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from shlex import quote
 from typing import Any
@@ -13,7 +14,7 @@ from radlas.features.base import feature_set_name, make_extractor
 from radlas.flows.base import Flow, StoreConfig
 from radlas.flows.cases.noted import noted_ingests
 from radlas.flows.extract import ExtractConfig, extract
-from radlas.flows.ingest import ingest
+from radlas.flows.ingest import IngestConfig, ingest
 from radlas.store.layout import Store
 from radlas.store.ledger import case_standings, in_trouble
 from radlas.store.recipes import load_recipe
@@ -68,8 +69,19 @@ def _ingest(store: Store, centre: str, tasks: int) -> Redo:
     importer = configs[-1].importer if configs else "IMPORTER"
     source = quote(str(configs[-1].source)) if configs else "SOURCE"
     where = f"--importer {importer} --store {quote(str(store.place))}"
-    command = f"radlas ingest {source} --centre {quote(centre)} {where}"
+    options = "".join(f" {word}" for word in _options(configs[-1])) if configs else ""
+    command = f"radlas ingest {source} --centre {quote(centre)} {where}{options}"
     return Redo("ingest", centre, "", tasks, command, runs)
+
+
+def _options(config: IngestConfig) -> Iterator[str]:
+    """As it was read: under other rules every case is another task, and may be refused."""
+    given = config.model_dump(mode="json", exclude={"store", "source", "centre", "importer"})
+    for name, value in given.items():
+        if value != IngestConfig.model_fields[name].default:
+            option = f"--{name.replace('_', '-')}"
+            for one in value if isinstance(value, list) else [value]:
+                yield f"{option} {quote(str(one))}"
 
 
 def _extract(store: Store, feature_set: str, tasks: int) -> Redo:
