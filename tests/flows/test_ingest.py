@@ -569,6 +569,23 @@ def test_a_retry_by_hand_reads_a_source_as_it_was_read(hospital, tmp_path):
     assert again.data["settled_before"] == first["inputs"] - first["reasons"][reason]
 
 
+def test_a_retry_from_another_folder_finds_all_files_that_the_ingest_named(
+    one_pair, tmp_path, monkeypatch
+):
+    _, store, again = one_pair
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here" / "map.yaml").write_text("tumour: {patterns: [mass]}\n")
+    (tmp_path / "here" / "grades.yaml").write_text("positive: [high]\nnegative: [low]\n")
+    named = ("--rois", "map.yaml", "--grades", "grades.yaml")
+    assert radlas(*again, *named, "--json").data["reasons"] == {"no_tumour": 1}
+    (tmp_path / "here" / "map.yaml").write_text("tumour: {patterns: [tumour]}\n")
+    monkeypatch.chdir(tmp_path)
+    said = radlas("retry", "--store", store, "--reason", "no_tumour", "--engine", "serial")
+    assert (said.code, "did not run" in said.out) == (0, False)
+    assert radlas("status", "--store", store, "--json").data["stages"]["ingest"] == {"ok": 1}
+
+
 def test_a_damaged_list_of_sources_stops_no_ingest_and_says_what_to_do(hospital, tmp_path):
     store, book = tmp_path / "store", tmp_path / "store.sources.json"
     radlas("init", store)

@@ -303,8 +303,8 @@ def _label(text: str) -> tuple[str, int]:
 
 def _note_source(store: Store, config: IngestConfig) -> list[str]:
     values = config.model_dump(mode="json", exclude={"store"})
-    values |= {"source": str(config.source.absolute())}
-    values |= {"rois": str(config.rois.absolute()) if config.rois else None}
+    paths = {"source": config.source, "rois": config.rois, "grades": config.grades}
+    values |= {name: str(path.absolute()) for name, path in paths.items() if path}
     try:
         note_source(store, values)
     except (OSError, StoreError) as error:  # the exams are stored all the same
