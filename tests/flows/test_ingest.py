@@ -617,6 +617,22 @@ def test_a_source_that_was_emptied_stands_in_nobodys_way(hospital, tmp_path):
     assert "1 quarantined" in again.out
 
 
+def test_who_cannot_be_found_for_a_file_that_is_gone_is_told_the_file(one_pair, tmp_path):
+    """Not that the digits are of nobody: the exam lies where it lay."""
+    _, store, again = one_pair
+    roi_map = tmp_path / "map.yaml"
+    roi_map.write_text("tumour: {patterns: [tumour]}\n")
+    radlas(*again, "--rois", roi_map)
+    (row,) = delta.read(open_store(store), "cases", ["case_id"]).to_pylist()
+    whois = ("whois", row["case_id"][:8], "--store", store)
+    roi_map.rename(tmp_path / "other.yaml")
+    told = radlas(*whois)
+    assert (told.code, "1 more cannot be read: no such file" in told.err) == (2, True)
+    assert str(roi_map) in told.err
+    assert radlas(*again).code == 0  # as the message says: it notes how a source is read
+    assert radlas(*whois).code == 0
+
+
 def test_the_hospital_can_tell_which_exam_a_case_is_and_nobody_else(hospital, tmp_path):
     store = tmp_path / "store"
     radlas("init", store)

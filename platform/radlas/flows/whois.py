@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from radlas.digests import pseudonym
@@ -54,19 +53,32 @@ def who_is(store: Store, asked: str) -> tuple[Identity, ...]:
     if not reachable:
         hint = "run `radlas ingest` again where the sources are; it notes where they lie"
         raise ConfigError(f"none of {len(noted)} sources can be reached", str(store.place), hint)
-    found = [
-        one
-        for config in reachable
-        for one in _identities(config, key)
-        if asked and (asked == one.subject or _begins(asked, one.pseudonym, one.subject_id))
-    ]
+    found: list[Identity] = []
+    unread: list[ConfigError] = []
+    for config in reachable:
+        try:
+            told = _identities(config, key)
+        except ConfigError as error:  # emptied since: the exam may lie in another source
+            unread.append(error)
+            continue
+        found += [
+            one
+            for one in told
+            if asked and (asked == one.subject or _begins(asked, one.pseudonym, one.subject_id))
+        ]
+    if not found and unread:
+        read = counted(len(reachable) - len(unread), "source")
+        what = f"no exam of {read} is {asked!r}, and {len(unread)} more cannot be read"
+        what += f": {unread[0].what}"
+        hint = "put that back, or run `radlas ingest` again: it notes how a source is read"
+        raise ConfigError(what, unread[0].where, hint)
     if not found:
         hint = (
             f"name at least {_LEAST_DIGITS} digits of a case or subject, as messages and tables"
             " show them, or a patient exactly as the source does"
         )
-        told = counted(len(reachable), "reachable source")
-        raise ConfigError(f"no exam of {told} is {asked!r}", hint=hint)
+        sources = counted(len(reachable), "reachable source")
+        raise ConfigError(f"no exam of {sources} is {asked!r}", hint=hint)
     return tuple(found)
 
 
@@ -74,14 +86,18 @@ def _begins(digits: str, *pseudonyms: str) -> bool:
     return len(digits) >= _LEAST_DIGITS and any(one.startswith(digits) for one in pseudonyms)
 
 
-def _identities(config: IngestConfig, key: bytes) -> Iterator[Identity]:
-    try:
-        scan: Scan = IMPORTERS[config.importer]().find(config.source, config.rules())
-    except ConfigError:  # emptied since: the exam may lie in another source
-        return
+def _identities(config: IngestConfig, key: bytes) -> list[Identity]:
+    scan: Scan = IMPORTERS[config.importer]().find(config.source, config.rules())
     exams = [(one.subject, one.series, str(one.images[0].path)) for one in scan.exams]
     refused = [(one.subject, one.series, str(config.source)) for one in scan.refusals]
-    for subject, series, place in (*exams, *refused):
-        case = pseudonym(key, "case", config.centre, subject, series)
-        person = pseudonym(key, "subject", config.centre, subject)
-        yield Identity(case, person, config.centre, subject, series, place)
+    return [
+        Identity(
+            pseudonym(key, "case", config.centre, subject, series),
+            pseudonym(key, "subject", config.centre, subject),
+            config.centre,
+            subject,
+            series,
+            place,
+        )
+        for subject, series, place in (*exams, *refused)
+    ]
