@@ -69,7 +69,7 @@ def test_a_case_that_cannot_be_read_costs_its_bundle_nothing(study_store):
     lost = replace(good[1], case_id="0" * 32)
     found = work_many(Bundle((good[0], lost, *good[2:])))
     assert [done.error is None for done in found] == [True, False, True, True]
-    assert "no such case" in str(found[1].error)
+    assert "no volume of this case" in str(found[1].error)
 
 
 def test_a_case_the_device_fails_on_costs_its_neighbours_nothing(study_store, monkeypatch):

@@ -586,6 +586,19 @@ def test_a_retry_from_another_folder_finds_all_files_that_the_ingest_named(
     assert radlas("status", "--store", store, "--json").data["stages"]["ingest"] == {"ok": 1}
 
 
+def test_a_volume_that_is_lost_is_told_as_that_and_its_remedy_works(one_pair):
+    """The tables know the case, so that there is none such is not so."""
+    _, store, again = one_pair
+    (row,) = delta.read(open_store(store), "cases", ["case_id"]).to_pylist()
+    shutil.rmtree(store / "volumes" / row["case_id"][:2])
+    told = radlas("verify", "--store", store)
+    assert (told.code, "no volume of this case is here" in told.out) == (1, True)
+    query = shlex.split(told.out.rpartition("if it is one of: ")[2])
+    assert row["case_id"] in radlas(*query[1:], "--store", store).out
+    assert radlas(*again).code == 0  # as the message says
+    assert radlas("verify", "--store", store).code == 0
+
+
 def test_a_damaged_list_of_sources_stops_no_ingest_and_says_what_to_do(hospital, tmp_path):
     store, book = tmp_path / "store", tmp_path / "store.sources.json"
     radlas("init", store)

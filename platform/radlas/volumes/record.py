@@ -93,7 +93,9 @@ def load_record(place: Place, folder: str, case_id: str) -> Record:
     try:
         told = place.read(f"{folder}/{COMMIT}")
     except FileNotFoundError:
-        raise StoreError("no such case", f"case {case_id}", "list cases: radlas query") from None
+        hint = "restore its folder from a backup, or ingest the exam again, if it is one of: "
+        hint += "radlas query 'select case_id from cases'"  # tables are not seen from here
+        raise StoreError("no volume of this case is here", f"case {case_id}", hint) from None
     try:
         text = told.decode()
         sealed = from_json(text)

@@ -36,7 +36,7 @@ def test_a_changed_byte_is_told_once_whether_a_snapshot_stands_on_it_or_not(lake
     data = bytearray(lake.place.read(name))
     data[60] ^= 1
     overwrite(lake, name, bytes(data))
-    damage = [one for one in verify(lake) if "no such case" not in one]
+    damage = [one for one in verify(lake) if "no volume of this case" not in one]
     assert [one.splitlines()[0] for one in damage] == ["a part holds other bytes than were written"]
     assert name in damage[0]
 
@@ -87,7 +87,7 @@ def test_a_part_is_read_once_however_many_snapshots_stand_on_it(filled, monkeypa
     monkeypatch.setattr(
         kind, "sha256", lambda place, name: (read.append(name), sha256(place, name))[1]
     )
-    assert all("no such case" in one for one in verify(filled))  # rows alone were made
+    assert all("no volume of this case" in one for one in verify(filled))  # rows alone were made
     parts = [name for name in read if name.startswith("lake/")]
     assert len(parts) == len(set(parts)) > 0
 

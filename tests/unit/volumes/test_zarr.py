@@ -289,7 +289,7 @@ def test_a_write_that_ended_before_its_record_is_no_case_and_is_done_again(bucke
     place = open_place(bucket)
     place.create(f"{NAME}/image/c/0/0/0", b"half of an image")
     place.create(f"{NAME}/masks/old/c/0/0/0", b"a mask that is no more")
-    with pytest.raises(StoreError, match="no such case"):
+    with pytest.raises(StoreError, match="no volume of this case"):
         read_volume(place, CASE)
     with pytest.raises(StoreError, match="another run is storing this case just now") as caught:
         write_case(place, CASE, *sample())
