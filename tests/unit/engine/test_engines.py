@@ -317,8 +317,8 @@ def test_a_run_that_was_stopped_for_long_goes_on():
         "engine.close()\n"
     )
     alive = {**os.environ, "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "1s"}
-    with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=alive
+    with subprocess.Popen(  # unbuffered: `communicate` does not see what `readline` read ahead
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, bufsize=0, env=alive
     ) as run:
         first = run.stdout.readline()
         os.kill(run.pid, signal.SIGSTOP)
@@ -328,7 +328,7 @@ def test_a_run_that_was_stopped_for_long_goes_on():
             said, _ = run.communicate(timeout=30)
         finally:
             run.kill()
-    assert first + said == "None\n" * 20
+    assert first + said == b"None\n" * 20
 
 
 def test_engines_of_one_program_may_end_in_any_order(tmp_path):
