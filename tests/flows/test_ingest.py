@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -11,6 +12,7 @@ import sys
 import time
 import zipfile
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +23,8 @@ from tests.unit.ingest.odd import save
 from radlas.digests import digest_of
 from radlas.flows.ingest import IngestConfig
 from radlas.ingest import memory
+from radlas.ingest.nifti.importer import NiftiImporter
+from radlas.ingest.nifti.scan import scan_files
 from radlas.store import delta
 from radlas.store.layout import open_store
 from radlas.store.sources import read_sources
@@ -517,6 +521,31 @@ def test_a_damaged_file_of_one_export_is_not_over_by_its_namesake_of_another(coh
         radlas("ingest", source, *words)
     (told,) = radlas("status", "--store", store, "--json").data["trouble"]
     assert told["reason"] == "unreadable_file"
+
+
+def test_an_importer_may_read_a_list_of_files_that_lie_elsewhere(one_pair, tmp_path, monkeypatch):
+    """Such files have no place in the source: a refusal under one is nothing that they end."""
+    folder, _, again = one_pair
+    listed = tmp_path / "list.txt"
+    listed.write_text(str(folder))
+    monkeypatch.setattr(
+        NiftiImporter, "find", lambda _, source, rules: scan_files(Path(source.read_text()), rules)
+    )
+    image, away = folder / "x_image.nii.gz", folder.parent / "image"
+    write_pair(folder, "y")
+    image.rename(away)
+    ingest_ = ("ingest", listed, *("d" if word == "c" else word for word in again[2:]))
+    assert radlas(*ingest_, "--json").data["reasons"] == {"no_image": 1}
+    away.rename(image)
+    said = radlas(*ingest_)
+    assert (said.code, "1 refusal of earlier runs ended" in said.out) == (0, True)
+
+
+def test_a_source_that_was_noted_as_none_stops_no_ingest(one_pair, tmp_path):
+    _, _, again = one_pair
+    book = tmp_path / "store.sources.json"
+    book.write_text(json.dumps([*json.loads(book.read_text()), {"centre": "c", "source": ["x"]}]))
+    assert radlas(*again).code == 0
 
 
 def test_a_retry_whose_source_is_gone_says_what_to_type(hospital, tmp_path):

@@ -47,15 +47,18 @@ def only_source(store: Store, centre: str, source: Path) -> Path | None:
     except (OSError, StoreError):  # told when this one is noted
         return None
     images = [one for one in noted if one.get("importer") != "table"]
-    others = {one.get("source") for one in images if one.get("centre") == centre}
-    return None if others - {str(source.absolute())} else source
+    read = [one.get("source") for one in images if one.get("centre") == centre]
+    return source if all(one == str(source.absolute()) for one in read) else None
 
 
 def _refused_as(exam: Exam, source: Path | None) -> Iterator[tuple[str, str]]:
     """Subjects and series under which an exam's parts may have been refused."""
     yield exam.subject, NO_SEQUENCE
     yield from exam.parts
-    if source is not None:
-        for ref in {*exam.images, *exam.masks}:
-            yield "", place_of(ref, rooted(source))
-            yield "", place_of(FileRef(ref.path), rooted(source))  # the archive that it is in
+    if source is None:
+        return
+    root = rooted(source)
+    for ref in {*exam.images, *exam.masks}:
+        if ref.path.is_relative_to(root):  # not so if the source is a list of files elsewhere
+            yield "", place_of(ref, root)
+            yield "", place_of(FileRef(ref.path), root)  # the archive that it is in
