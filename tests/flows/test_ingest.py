@@ -523,6 +523,20 @@ def test_a_damaged_file_of_one_export_is_not_over_by_its_namesake_of_another(coh
     assert told["reason"] == "unreadable_file"
 
 
+def test_a_damage_is_told_again_that_was_told_before_another_and_mended(cohort, tmp_path):
+    """A file that is sent for hours is cut elsewhere each time: one case, and many tasks."""
+    source, mend = refused_alone(cohort, tmp_path, "centre-b", "unreadable_file")
+    store, slice_ = tmp_path / "store", source / "B-0001" / "T2FS" / "1-10.dcm"
+    radlas("init", store)
+    again = ("ingest", source, "--store", store, "--centre", "b", "--engine", "serial")
+    for cut in (300, 250, None, 300):
+        mend()
+        slice_.write_bytes(slice_.read_bytes()[:cut])
+        radlas(*again)
+        trouble = radlas("status", "--store", store, "--json").data["trouble"]
+        assert ("unreadable_file" in {one["reason"] for one in trouble}) == bool(cut), cut
+
+
 def test_an_importer_may_read_a_list_of_files_that_lie_elsewhere(one_pair, tmp_path, monkeypatch):
     """Such files have no place in the source: a refusal under one is nothing that they end."""
     folder, _, again = one_pair

@@ -50,7 +50,6 @@ from radlas.words import counted
 
 IngestDone = Done[IngestTask, Mapping[str, tuple[Row, ...]]]
 _ILL = ("quarantined", "failed", "released")
-_OPEN = ("released", "mended")  # what was refused so is refused anew
 _IMAGE_OF = ["case_id", "subject_id", "centre", "voxel_digest"]
 
 
@@ -143,8 +142,12 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     tasks = [new_task(exam, rules) for exam in scan.exams]
     # What was stored, missed its mask for a day and is whole again: said once more, or the case
     # would stand as it was on that day for good.
-    ill = case_standings(store, stage="ingest", states=_ILL)
+    ended = case_standings(store, stage="ingest", states=(*_ILL, "mended"))
+    ill = [one for one in ended if one.state in _ILL]
     ended_ill = {one.case_id for one in ill}
+    only = only_source(store, config.centre, config.source)
+    # What is mended is refused anew, under whichever of its tasks.
+    anew = {one.case_id for one in ended if one.state in {"released", "mended"}}
 
     def stands(task: IngestTask) -> bool:
         return task.case_id not in ended_ill and is_committed(store.place, task.case_id)
@@ -153,7 +156,11 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     refusals = [refused(config.centre, key, refusal) for refusal in scan.refusals]
     asked = {*(task.key for task in tasks), *(outcome.key for outcome in refusals)}
     seen = standings(store, "ingest", asked)
-    new = tuple(o for o in refusals if o.key not in seen or seen[o.key].state in _OPEN)
+
+    def is_new(one: Outcome) -> bool:
+        return one.case_id in anew or one.key not in seen or seen[one.key].state == "released"
+
+    new = tuple(one for one in refusals if is_new(one))
     if len(refusals) > len(new):
         known["quarantined"] = known.get("quarantined", 0) + len(refusals) - len(new)
     settled = {task.exam.fingerprint: seen[task.key].state for task in tasks if task.key in seen}
@@ -173,12 +180,7 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
             tuple(clinical_row(config.centre, key, record) for record in scan.clinical),
             outcome,
             scan.unreached,
-            mended(
-                scan,
-                ill,
-                partial(pseudonym, key, "case", config.centre),
-                only_source(store, config.centre, config.source),
-            ),
+            mended(scan, ill, partial(pseudonym, key, "case", config.centre), only),
         ),
         listing=list_scan(scan, settled, pseudonyms, cost=cost),
     )

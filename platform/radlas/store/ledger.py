@@ -67,7 +67,7 @@ def case_standings(
     """The newest outcome of every case in every stage and feature set.
 
     A case that was quarantined under one ROI map and arrived under the next is one case, and ok.
-    What is mended was no case, and stands nowhere.
+    What is mended was no case, and stands nowhere: it is told only if ``states`` name it.
 
     Args:
         store: The store.
@@ -78,11 +78,10 @@ def case_standings(
     table = delta.read(store, "outcomes", [*_NAMES, *_ORDER], at)
     if stage is not None:
         table = table.filter(pc.equal(table.column("stage"), stage))
-    table = _standing(table)
-    if states is not None:
-        asked = pa.array(sorted(states), pa.string())
-        table = table.filter(pc.is_in(table.column("state"), value_set=asked))
-    return _listed(table)
+    if states is None:
+        return _listed(_standing(table))
+    table, asked = _newest(table, _CASE), pa.array(sorted(states), pa.string())
+    return _listed(table.filter(pc.is_in(table.column("state"), value_set=asked)))
 
 
 def case_counts(store: Store) -> list[Row]:
