@@ -537,6 +537,26 @@ def test_a_damage_is_told_again_that_was_told_before_another_and_mended(cohort, 
         assert ("unreadable_file" in {one["reason"] for one in trouble}) == bool(cut), cut
 
 
+def test_what_two_sources_see_otherwise_is_told_once_and_rereading_them_writes_nothing(
+    one_pair, tmp_path
+):
+    """The mask alone in one export, with its image in the other: read each night, in any order."""
+    folder, store, again = one_pair
+    other = tmp_path / "other"
+    other.mkdir()
+    write_pair(other, "y")
+    shutil.copy(folder / "x_tumour.nii.gz", other)
+    elsewhere = ("ingest", other, *again[2:])
+    assert radlas(*elsewhere, "--json").data["reasons"] == {"no_image": 1}
+    radlas(*again)
+    before = delta.read(open_store(store), "outcomes", ["task_key"]).num_rows
+    for words in (elsewhere, again, elsewhere):
+        radlas(*words)
+        told = radlas("status", "--store", store, "--json").data
+        assert (told["stages"]["ingest"], told["trouble"]) == ({"ok": 2}, [])
+    assert delta.read(open_store(store), "outcomes", ["task_key"]).num_rows == before
+
+
 def test_an_importer_may_read_a_list_of_files_that_lie_elsewhere(one_pair, tmp_path, monkeypatch):
     """Such files have no place in the source: a refusal under one is nothing that they end."""
     folder, _, again = one_pair

@@ -146,8 +146,10 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     ill = [one for one in ended if one.state in _ILL]
     ended_ill = {one.case_id for one in ill}
     only = only_source(store, config.centre, config.source)
-    # What is mended is refused anew, under whichever of its tasks.
-    anew = {one.case_id for one in ended if one.state in {"released", "mended"}}
+    # Under whichever of its tasks what is mended is refused; of several sources one may lack for
+    # good what another has, and each would end what the other tells, every night.
+    again = {"released", "mended"} if only else {"released"}
+    anew = {one.case_id for one in ended if one.state in again}
 
     def stands(task: IngestTask) -> bool:
         return task.case_id not in ended_ill and is_committed(store.place, task.case_id)
