@@ -621,6 +621,7 @@ def test_a_retry_by_hand_reads_a_source_as_it_was_read(hospital, tmp_path):
     radlas("init", store)
     words = ("--store", store, "--centre", "c", "--importer", "nifti", "--engine", "serial")
     rules = ("--label", "tumour=1", "--resample-masks", "1.5", "--rois", roi_map, "--tolerated", 9)
+    rules += ("--minimum-voxels", 2)
     first = radlas("ingest", hospital, *words, *rules, "--json").data
     (reason, *_) = first["reasons"]
     moved = hospital.rename(tmp_path / "moved")
@@ -630,6 +631,13 @@ def test_a_retry_by_hand_reads_a_source_as_it_was_read(hospital, tmp_path):
     again = radlas(*command[1:], "--engine", "serial", "--json")
     assert (again.code, again.data["ok"]) == (0, first["ok"])
     assert again.data["settled_before"] == first["inputs"] - first["reasons"][reason]
+
+
+def test_whatever_an_ingest_may_be_told_is_an_option_of_the_verb():
+    """A retry by hand is typed so, also where a job's file said it first."""
+    told = radlas("ingest", "--help").out
+    names = IngestConfig.model_fields.keys() - {"source"}
+    assert [one for one in sorted(names) if f"--{one.replace('_', '-')}" not in told] == []
 
 
 def test_a_retry_from_another_folder_finds_all_files_that_the_ingest_named(

@@ -87,6 +87,9 @@ def ingest_(
         float,
         typer.Option(min=0, help="Resample masks that are displaced by up to this [mm]."),
     ] = 0.0,
+    minimum_voxels: Annotated[
+        int, typer.Option(min=1, help="Refuse ROIs of fewer voxels than this.")
+    ] = 1,
     grades: Annotated[
         Path | None, typer.Option(help="YAML: which grades are positive, negative, excluded.")
     ] = None,
@@ -109,6 +112,7 @@ def ingest_(
             "sequence": sequence,
             "label": tuple(label or ()),
             "resample_masks": resample_masks,
+            "minimum_voxels": minimum_voxels,
             "grades": grades,
             "tolerated": tolerated,
         }
