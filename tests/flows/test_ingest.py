@@ -633,6 +633,25 @@ def test_a_retry_by_hand_reads_a_source_as_it_was_read(hospital, tmp_path):
     assert again.data["settled_before"] == first["inputs"] - first["reasons"][reason]
 
 
+def test_a_table_that_a_centre_sent_is_no_source_of_its_exams(one_pair, tmp_path):
+    """Read again it does no case again; and no exam lies in it, whatever has become of it."""
+    folder, store, again = one_pair
+    table = tmp_path / "table.csv"
+    table.write_text("patient id,grade\nx,low\n")
+    words = ("--store", store, "--centre", "c", "--importer", "table", "--engine", "serial")
+    assert radlas("ingest", table, *words).code == 0
+    (folder / "x_tumour.nii.gz").rename(tmp_path / "mask")
+    assert radlas(*again, "--json").data["reasons"] == {"no_mask": 1}
+    radlas("ingest", table, *words)
+    moved = folder.rename(tmp_path / "moved")
+    said = radlas("retry", "--store", store, "--reason", "no_mask", "--engine", "serial", "--json")
+    (redo,) = said.data["redo"]
+    assert (redo["runs"], shlex.split(redo["command"])[2]) == (0, str(folder))
+    moved.rename(folder)
+    table.write_text("nothing\n")
+    assert "of 1 reachable source is" in radlas("whois", "nobody", "--store", store).err
+
+
 def test_whatever_an_ingest_may_be_told_is_an_option_of_the_verb():
     """A retry by hand is typed so, also where a job's file said it first."""
     told = radlas("ingest", "--help").out

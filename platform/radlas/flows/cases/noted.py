@@ -9,7 +9,9 @@ from radlas.store.sources import read_sources
 
 
 def noted_ingests(store: Store) -> list[IngestConfig]:
-    """All noted ingests that this version can do again, oldest first, reachable or not.
+    """All noted ingests of exams that this version can do again, oldest first, reachable or not.
+
+    A table of patients holds no exam.
 
     Raises:
         StoreError: The book is damaged.
@@ -20,4 +22,4 @@ def noted_ingests(store: Store) -> list[IngestConfig]:
             configs.append(IngestConfig.parse({**one, "store": str(store.place)}, "sources"))
         except ConfigError:  # of an older version: must not stand in the way of the others
             continue
-    return configs
+    return [one for one in configs if one.importer != "table"]
