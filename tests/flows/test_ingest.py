@@ -506,7 +506,9 @@ def test_a_subject_without_the_wanted_sequence_is_over_once_another_is_wanted(co
     for sequence, states in ((), {"ok": 5}), (("--sequence", "STIR"), {"ok": 5, "quarantined": 5}):
         radlas(*ingest_, *sequence)
         assert radlas("status", "--store", store, "--json").data["stages"]["ingest"] == states
-    assert radlas(*ingest_).data["settled_before"] == 5
+    for over in (5, 0):
+        data = radlas(*ingest_).data
+        assert (data["settled_before"], data["mended"]) == (5, over)
     assert radlas("status", "--store", store, "--json").data["stages"]["ingest"] == {"ok": 5}
 
 

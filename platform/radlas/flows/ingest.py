@@ -260,7 +260,12 @@ def commit(
     troubled = sum(report.data[name] for name in ("quarantined", "failed")) + clinical.unreached
     report = Report(
         (*report.lines, *_over(clinical.mended), *twin_lines(shared), *noted),
-        {**report.data, "unreached": clinical.unreached, "shared_images": shared},
+        {
+            **report.data,
+            "unreached": clinical.unreached,
+            "mended": len(clinical.mended),
+            "shared_images": shared,
+        },
         exit_code=int(troubled > config.tolerated),
     )
     if not clinical.records:
