@@ -654,6 +654,21 @@ def test_a_table_that_a_centre_sent_is_no_source_of_its_exams(one_pair, tmp_path
     assert "of 1 reachable source is" in radlas("whois", "nobody", "--store", store).err
 
 
+def test_a_retry_names_the_source_out_of_reach_beside_those_that_it_reads(one_pair, tmp_path):
+    """What stands refused may lie there: that all went well would not be so."""
+    folder, store, again = one_pair
+    (tmp_path / "other").mkdir()
+    write_pair(tmp_path / "other", "y")
+    (tmp_path / "other" / "y_tumour.nii.gz").unlink()
+    assert radlas("ingest", tmp_path / "other", *again[2:], "--json").data["quarantined"] == 1
+    (tmp_path / "other").rename(tmp_path / "gone")
+    said = radlas("retry", "--store", store, "--reason", "no_mask", "--dry-run")
+    line = said.out.splitlines()[0]
+    assert line.startswith("1 task of ingest c: 1 run; out of reach, by hand: ")
+    assert shlex.split(line.partition("by hand: ")[2])[2] == str(tmp_path / "other")
+    assert str(folder) not in line
+
+
 def test_whatever_an_ingest_may_be_told_is_an_option_of_the_verb():
     """A retry by hand is typed so, also where a job's file said it first."""
     told = radlas("ingest", "--help").out

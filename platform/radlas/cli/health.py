@@ -92,11 +92,7 @@ def retry(
             planned = plan_retry(opened, reason)
         lines = [
             f"{counted(one.tasks, 'task')} of {one.stage} {one.centre or one.feature_set}: "
-            + (
-                counted(len(one.runs), "run")
-                if one.runs
-                else f"out of reach, by hand: {one.command}"
-            )
+            + one.ways
             for one in planned
         ]
         redo = [
@@ -107,6 +103,7 @@ def retry(
                 "tasks": one.tasks,
                 "runs": len(one.runs),
                 "command": one.command,
+                "by_hand": one.by_hand,
             }
             for one in planned
         ]

@@ -18,6 +18,7 @@ from radlas.flows.ingest import IngestConfig, ingest
 from radlas.store.layout import Store
 from radlas.store.ledger import case_standings, in_trouble
 from radlas.store.recipes import load_recipe
+from radlas.words import counted
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Redo:
         tasks: How many.
         command: What does it, as one would type it; a source that is noted may be out of reach.
         runs: The flow and its configuration, one for each source; empty if nobody noted them.
+        by_hand: Commands for what is out of reach.
     """
 
     stage: str
@@ -39,6 +41,14 @@ class Redo:
     tasks: int
     command: str
     runs: tuple[tuple[Flow[Any, Any], StoreConfig], ...]
+    by_hand: tuple[str, ...]
+
+    @property
+    def ways(self) -> str:
+        """By how many runs it is done again, and what is to be typed beside them."""
+        runs = [counted(len(self.runs), "run")] if self.runs else []
+        typed = (f"out of reach, by hand: {command}" for command in self.by_hand)
+        return "; ".join((*runs, *typed))
 
 
 def plan_retry(store: Store, reason: str) -> tuple[Redo, ...]:
@@ -65,13 +75,17 @@ def plan_retry(store: Store, reason: str) -> tuple[Redo, ...]:
 
 def _ingest(store: Store, centre: str, tasks: int) -> Redo:
     configs = [one for one in noted_ingests(store) if one.centre == centre]
-    runs = tuple((ingest, config) for config in configs if config.source.exists())
-    importer = configs[-1].importer if configs else "IMPORTER"
-    source = quote(str(configs[-1].source)) if configs else "SOURCE"
+    runs = tuple((ingest, one) for one in configs if one.source.exists())
+    command = _command(store, centre, configs[-1] if configs else None)
+    lost = tuple(_command(store, centre, one) for one in configs if not one.source.exists())
+    return Redo("ingest", centre, "", tasks, command, runs, lost if configs else (command,))
+
+
+def _command(store: Store, centre: str, config: IngestConfig | None) -> str:
+    source, importer = (str(config.source), config.importer) if config else ("SOURCE", "IMPORTER")
     where = f"--importer {importer} --store {quote(str(store.place))}"
-    options = "".join(f" {word}" for word in _options(configs[-1])) if configs else ""
-    command = f"radlas ingest {source} --centre {quote(centre)} {where}{options}"
-    return Redo("ingest", centre, "", tasks, command, runs)
+    options = "".join(f" {word}" for word in _options(config)) if config else ""
+    return f"radlas ingest {quote(source)} --centre {quote(centre)} {where}{options}"
 
 
 def _options(config: IngestConfig) -> Iterator[str]:
@@ -93,4 +107,4 @@ def _extract(store: Store, feature_set: str, tasks: int) -> Redo:
     config = ExtractConfig.parse({"store": str(store.place), "extractors": settings}, feature_set)
     command = f"radlas extract --config RECIPE.yaml --store {quote(str(store.place))}"
     runs = ((extract, config),) if whole else ()
-    return Redo("extract", "", feature_set, tasks, command, runs)
+    return Redo("extract", "", feature_set, tasks, command, runs, () if whole else (command,))
