@@ -512,7 +512,11 @@ def test_a_subject_without_the_wanted_sequence_is_over_once_another_is_wanted(co
     assert radlas("status", "--store", store, "--json").data["stages"]["ingest"] == {"ok": 5}
 
 
-def test_a_damaged_file_of_one_export_is_not_over_by_its_namesake_of_another(cohort, tmp_path):
+@pytest.mark.parametrize("book", ["noted", "lost"])
+def test_a_damaged_file_of_one_export_is_not_over_by_its_namesake_of_another(
+    book, cohort, tmp_path
+):
+    """Nor when the list of sources was damaged, and moved away as its message says."""
     store = tmp_path / "store"
     radlas("init", store)
     first, _ = refused_alone(cohort, tmp_path, "centre-b", "unreadable_file")
@@ -521,6 +525,8 @@ def test_a_damaged_file_of_one_export_is_not_over_by_its_namesake_of_another(coh
     for source in (first, second):
         words = ("--store", store, "--centre", "b", "--engine", "serial")
         radlas("ingest", source, *words)
+        if book == "lost":
+            (tmp_path / "store.sources.json").unlink()
     (told,) = radlas("status", "--store", store, "--json").data["trouble"]
     assert told["reason"] == "unreadable_file"
 

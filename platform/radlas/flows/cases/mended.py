@@ -41,14 +41,17 @@ def mended(
 
 
 def only_source(store: Store, centre: str, source: Path) -> Path | None:
-    """The source, if a centre's exams were read from no other: exports call their files alike."""
+    """The source, if a centre's exams were read from no other: exports call their files alike.
+
+    A list that knows not even this one was lost, and tells nothing of others.
+    """
     try:
         noted = read_sources(store)
     except (OSError, StoreError):  # told when this one is noted
         return None
     images = [one for one in noted if one.get("importer") != "table"]
     read = [one.get("source") for one in images if one.get("centre") == centre]
-    return source if all(one == str(source.absolute()) for one in read) else None
+    return source if read and all(one == str(source.absolute()) for one in read) else None
 
 
 def _refused_as(exam: Exam, source: Path | None) -> Iterator[tuple[str, str]]:
