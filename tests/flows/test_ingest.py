@@ -755,6 +755,14 @@ def test_who_cannot_be_found_for_a_file_that_is_gone_is_told_the_file(one_pair, 
     told = radlas(*whois)
     assert (told.code, "1 more cannot be read: no such file" in told.err) == (2, True)
     assert str(roi_map) in told.err
+    emptied = tmp_path / "emptied"  # noted before: it may be empty for good
+    emptied.mkdir()
+    book = tmp_path / "store.sources.json"
+    (noted,) = json.loads(book.read_text())
+    book.write_text(json.dumps([noted | {"source": str(emptied), "rois": None}, noted]))
+    told = radlas(*whois)
+    assert "2 more cannot be read" in told.err
+    assert all(str(one) in told.err for one in (emptied, roi_map))
     assert radlas(*again).code == 0  # as the message says: it notes how a source is read
     assert radlas(*whois).code == 0
 

@@ -69,9 +69,9 @@ def who_is(store: Store, asked: str) -> tuple[Identity, ...]:
     if not found and unread:
         read = counted(len(reachable) - len(unread), "source")
         what = f"no exam of {read} is {asked!r}, and {len(unread)} more cannot be read"
-        what += f": {unread[0].what}"
-        hint = "put that back, or run `radlas ingest` again: it notes how a source is read"
-        raise ConfigError(what, unread[0].where, hint)
+        what += f": {'; '.join(dict.fromkeys(one.what for one in unread))}"
+        hint = "put back what is lost, or run `radlas ingest` again: it notes how a source is read"
+        raise ConfigError(what, ", ".join(one.where for one in unread if one.where), hint)
     if not found:
         hint = (
             f"name at least {_LEAST_DIGITS} digits of a case or subject, as messages and tables"
