@@ -292,7 +292,7 @@ OUTCOMES = Table(
         _text(
             "state",
             "ok, quarantined, failed, released by `retry`, or mended: refused alone by a scan, and"
-            " part of an exam by a later one.",
+            " sound by a later one.",
             nullable=False,
         ),
         _text("reason", "Reason code; empty if ok.", nullable=False),

@@ -497,6 +497,21 @@ def test_what_was_refused_alone_is_over_once_an_exam_has_it(verb, centre, what, 
         assert "unreadable_file" in {one["reason"] for one in states}
 
 
+def test_a_damaged_file_of_a_series_that_nobody_wants_is_over_once_it_is_whole(cohort, tmp_path):
+    """Most files of an archive are of such series: no exam ever has them."""
+    source, store = tmp_path / "source", tmp_path / "store"
+    shutil.copytree(cohort / "centre-a", source)
+    slice_ = min(source.glob("**/*AXT1*/*.dcm"))
+    held = slice_.read_bytes()
+    radlas("init", store)
+    words = ("--store", store, "--centre", "a", "--importer", "tcia-sts", "--engine", "serial")
+    for content, trouble in ((held[:300], ["unreadable_file"]), (held, [])):
+        slice_.write_bytes(content)
+        radlas("ingest", source, *words)
+        told = radlas("status", "--store", store, "--json").data["trouble"]
+        assert [one["reason"] for one in told] == trouble
+
+
 def test_a_subject_without_the_wanted_sequence_is_over_once_another_is_wanted(cohort, tmp_path):
     store = tmp_path / "store"
     radlas("init", store)

@@ -160,6 +160,7 @@ class Scan:
     Attributes:
         unreached: Files, archives and folders that could not be reached: perhaps whole patients.
         called_alike: Pairs of subjects of which headers say that they are one patient.
+        read: Images and masks, whatever became of them: a file that was refused once is sound now.
     """
 
     exams: tuple[Exam, ...] = ()
@@ -169,6 +170,7 @@ class Scan:
     notes: tuple[str, ...] = ()
     unreached: int = 0
     called_alike: tuple[tuple[str, str], ...] = ()
+    read: tuple[FileRef, ...] = ()
 
 
 @dataclass(frozen=True)

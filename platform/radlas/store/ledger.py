@@ -194,7 +194,7 @@ def release(store: Store, reason: str) -> int:
 
 
 def mend(standing: Standing) -> Outcome:
-    """The outcome that ends a refusal: what a scan could not take alone is part of an exam now."""
+    """The outcome that ends a refusal: what a scan could not take alone is sound now."""
     return Outcome(
         standing.key,
         standing.stage,

@@ -1,4 +1,4 @@
-"""Refusals that are over: what a scan could not take alone is part of an exam by a later one.
+"""Refusals that are over: what a scan could not take alone is sound by a later one.
 
 They stand under names of their own: a mask that lacks its image, a file that cannot be read, a
 subject without a series that is wanted. No exam comes under those names, so none would end them.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from radlas.errors import StoreError
-from radlas.ingest.base import NO_SEQUENCE, Exam, FileRef, Scan
+from radlas.ingest.base import NO_SEQUENCE, FileRef, Scan
 from radlas.ingest.files import place_of, rooted
 from radlas.ingest.sequences import OTHER, STIR, T1, T2FS
 from radlas.model import Outcome
@@ -34,8 +34,7 @@ def mended(
     """
     if not ill:
         return ()
-    found = {named(*name) for exam in scan.exams for name in _refused_as(exam, source)}
-    found |= {named(one.subject, NO_SEQUENCE) for one in scan.refusals if one.sequence in _SERIES}
+    found = {named(*name) for name in _sound(scan, source)}
     found -= {named(one.subject, one.series) for one in scan.refusals}
     return tuple(mend(one) for one in ill if one.case_id in found)
 
@@ -54,14 +53,15 @@ def only_source(store: Store, centre: str, source: Path) -> Path | None:
     return source if read and all(one == str(source.absolute()) for one in read) else None
 
 
-def _refused_as(exam: Exam, source: Path | None) -> Iterator[tuple[str, str]]:
-    """Subjects and series under which an exam's parts may have been refused."""
-    yield exam.subject, NO_SEQUENCE
-    yield from exam.parts
+def _sound(scan: Scan, source: Path | None) -> Iterator[tuple[str, str]]:
+    """Subjects and series under which a scan would have refused what it can take."""
+    for exam in scan.exams:
+        yield exam.subject, NO_SEQUENCE
+        yield from exam.parts
+    yield from ((one.subject, NO_SEQUENCE) for one in scan.refusals if one.sequence in _SERIES)
     if source is None:
         return
     root = rooted(source)
-    for ref in {*exam.images, *exam.masks}:
+    for ref in {*scan.read, *(FileRef(ref.path) for ref in scan.read)}:  # archives, too
         if ref.path.is_relative_to(root):  # not so if the source is a list of files elsewhere
             yield "", place_of(ref, root)
-            yield "", place_of(FileRef(ref.path), root)  # the archive that it is in

@@ -53,6 +53,7 @@ def scan_dicom(
     masks = list({mask.identity: mask for mask in reversed(headers.masks)}.values())[::-1]
     there, kept = ({file.ref for file in files} for files in (headers.images, images))
     copies = len(there) + len(headers.masks) - len(kept) - len(masks) - len(lost)
+    refs = [*(file.ref for file in headers.images), *(mask.ref for mask in headers.masks)]
     series = group_series(images, spellings)
     links = link_masks(masks, series, roi_map)
     parts = sort_out(series, links, sequence=sequence, importer=importer)
@@ -65,6 +66,7 @@ def scan_dicom(
         notes=(*_notes(listing, headers, copies, masks, roi_map), *records.notes),
         unreached=records.lost,
         called_alike=called_alike(series),
+        read=tuple(dict.fromkeys(refs)),
     )
     certain = hold_back(scan, [*headers.unreachable, *lost], folders=True)
     return settle_twins(refuse_doubtful(certain, doubtful(headers.damaged, series, links)))

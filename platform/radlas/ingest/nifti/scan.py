@@ -60,6 +60,7 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
         raise _nothing_found(source, listing)
     masks, strays = _masks(refs, images, listing.source)
     contents, lost = _contents(refs, listing.unreachable)
+    read = set(refs).difference(lost)
     own_images, own_masks = _by_subject(images, contents), _by_subject(masks, contents)
     odd = odd_subjects(images, listing.source)
     bound = _bind(own_images, own_masks)
@@ -95,6 +96,7 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
         clinical=records.rows,
         notes=(*_notes(counts, unknown), *records.notes),
         unreached=records.lost,
+        read=tuple(ref for ref in refs if ref in read),
     )
     return settle_twins(hold_back(scan, lost, folders=False))
 
