@@ -284,7 +284,7 @@ def commit(
 
 def _over(refusals: tuple[Outcome, ...]) -> list[str]:
     told = counted(len(refusals), "refusal")
-    return [f"  {told} of earlier runs ended: what was refused is read now"] if refusals else []
+    return [f"  {told} of earlier runs ended: what they told is no longer so"] if refusals else []
 
 
 def _check_spelling(centre: str, known: set[str]) -> None:
