@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -12,10 +11,10 @@ import pyarrow.compute as pc
 from pydantic import Field, NonNegativeInt
 
 from radlas.digests import pseudonym
-from radlas.engine.base import Done
-from radlas.errors import ConfigError, DataError, StoreError, WorkerError
+from radlas.errors import ConfigError, DataError, StoreError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches, unsettled
+from radlas.flows.cases.earlier import earlier_ingests
 from radlas.flows.cases.exams import IngestTask, case_row, clinical_row, make_task, refused
 from radlas.flows.cases.grades import tell_grades
 from radlas.flows.cases.listing import (
@@ -26,30 +25,24 @@ from radlas.flows.cases.listing import (
     twin_lines,
     twins,
 )
-from radlas.flows.cases.mended import mended, only_source
+from radlas.flows.cases.reading import IngestDone, as_planned, read_exam
 from radlas.ingest import IMPORTERS
-from radlas.ingest.base import ExamData, IngestRules, Scan
+from radlas.ingest.base import IngestRules, Scan
 from radlas.ingest.checks import roi_facts
-from radlas.ingest.files import was_changed
-from radlas.ingest.issuers import two_issuers
 from radlas.ingest.labels import ANY
-from radlas.ingest.promises import hold_to_promises
 from radlas.ingest.roi_names import RoiMap, read_roi_map
 from radlas.ingest.sequences import sequence_class
 from radlas.learn.settings import OutcomeMapping
 from radlas.model import Outcome, Row
-from radlas.reasons import data_error
 from radlas.store import delta
 from radlas.store.clinical import newest_records, revisions
 from radlas.store.known import known_cases, known_centres, known_patients
 from radlas.store.layout import Store, open_store
-from radlas.store.ledger import Recorder, case_standings, standings
+from radlas.store.ledger import Recorder, standings
 from radlas.store.sources import note_source
-from radlas.volumes.zarr import is_committed, roi_key, write_case
+from radlas.volumes.zarr import is_committed, write_case
 from radlas.words import counted
 
-IngestDone = Done[IngestTask, Mapping[str, tuple[Row, ...]]]
-_ILL = ("quarantined", "failed", "released")
 _IMAGE_OF = ["case_id", "subject_id", "centre", "voxel_digest"]
 
 
@@ -140,37 +133,25 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
         patients=known_patients(store),
     )
     tasks = [new_task(exam, rules) for exam in scan.exams]
-    # What was stored, missed its mask for a day and is whole again: said once more, or the case
-    # would stand as it was on that day for good.
-    ended = case_standings(store, stage="ingest", states=(*_ILL, "mended"))
-    ill = [one for one in ended if one.state in _ILL]
-    ended_ill = {one.case_id for one in ill}
-    only = only_source(store, config.centre, config.source)
-    # Under whichever of its tasks what is mended is refused; of several sources one may lack for
-    # good what another has, and each would end what the other tells, every night.
-    again = {"released", "mended"} if only else {"released"}
-    anew = {one.case_id for one in ended if one.state in again}
+    earlier = earlier_ingests(store, config.centre, config.source)
 
     def stands(task: IngestTask) -> bool:
-        return task.case_id not in ended_ill and is_committed(store.place, task.case_id)
+        # What was stored, missed its mask for a day and is whole again is said once more, or the
+        # case would stand as it was on that day for good.
+        return task.case_id not in earlier.ill and is_committed(store.place, task.case_id)
 
     open_tasks, known = unsettled(store, "ingest", tasks, is_there=stands)
     refusals = [refused(config.centre, key, refusal) for refusal in scan.refusals]
     asked = {*(task.key for task in tasks), *(outcome.key for outcome in refusals)}
     seen = standings(store, "ingest", asked)
-
-    def is_new(one: Outcome) -> bool:
-        return one.case_id in anew or one.key not in seen or seen[one.key].state == "released"
-
-    new = tuple(one for one in refusals if is_new(one))
+    new = tuple(one for one in refusals if earlier.is_new(one, seen))
     if len(refusals) > len(new):
         known["quarantined"] = known.get("quarantined", 0) + len(refusals) - len(new)
-    settled = {task.exam.fingerprint: seen[task.key].state for task in tasks if task.key in seen}
-    settled = {name: state for name, state in settled.items() if state in {"ok", "quarantined"}}
-    for task in open_tasks:
-        settled.pop(task.exam.fingerprint, None)
+    undecided = {*(task.key for task in open_tasks), *(outcome.key for outcome in new)}
+    done_before = (task for task in tasks if task.key not in undecided)
+    settled = {task.exam.fingerprint: seen[task.key].state for task in done_before}
     pairs = zip(scan.refusals, refusals, strict=True)
-    settled |= {refusal.fingerprint: "quarantined" for refusal, o in pairs if o not in new}
+    settled |= {one.fingerprint: "quarantined" for one, o in pairs if o.key not in undecided}
     size = sum(task.exam.size for task in open_tasks)
     cost = estimate(size, _history(store)) if open_tasks else ""
     return Plan(
@@ -182,7 +163,7 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
             tuple(clinical_row(config.centre, key, record) for record in scan.clinical),
             outcome,
             scan.unreached,
-            mended(scan, ill, partial(pseudonym, key, "case", config.centre), only),
+            earlier.mended(scan, partial(pseudonym, key, "case", config.centre)),
         ),
         listing=list_scan(scan, settled, pseudonyms, cost=cost),
     )
@@ -196,10 +177,7 @@ def work(task: IngestTask) -> dict[str, tuple[Row, ...]]:
         WorkerError: A file cannot be reached, or the importer breaks its promises.
     """
     try:
-        data = _read(task)
-        hold_to_promises(data, task.exam.importer)
-        _check_readers(data)
-        _check_patient(task, data)
+        data = read_exam(task)
         commit_record = write_case(
             task.place, task.case_id, data.volume, data.rois, known=task.known
         )
@@ -214,33 +192,6 @@ def work(task: IngestTask) -> dict[str, tuple[Row, ...]]:
     }
 
 
-def _read(task: IngestTask) -> ExamData:
-    try:
-        data: ExamData = IMPORTERS[task.exam.importer]().read(task.exam, task.rules)
-    except OSError as error:
-        told = os.strerror(error.errno) if error.errno else type(error).__name__
-        what = f"a file of the source cannot be read: {told}"  # its own text may hold names
-        hint = "check the source, its mount and its permissions, then run again"
-        raise WorkerError(what, f"case {task.case_id[:8]}", hint, "os_error") from error
-    except WorkerError as error:  # as of too little memory for it
-        raise error.at(f"case {task.case_id[:8]}") from error
-    return data
-
-
-def _as_planned(done: IngestDone) -> IngestDone:
-    """What was refused while its files changed is planned again, and not settled.
-
-    A transfer writes a file anew with what was there before: that would stay refused for good.
-    """
-    refs = (*done.task.exam.images, *done.task.exam.masks)
-    if not isinstance(done.error, DataError) or not any(map(was_changed, refs)):
-        return done
-    what = f"a file was changed while it was read; as it was then: {done.error.what}"
-    hint = "run again when nothing writes to the source any more"
-    where = f"case {done.task.case_id[:8]}"
-    return replace(done, error=WorkerError(what, where, hint, "source_changed"))
-
-
 def commit(
     config: IngestConfig,
     plan: Plan[IngestTask],
@@ -253,7 +204,7 @@ def commit(
     clinical: _Scanned = plan.extra
     new = revisions(newest_records(store), clinical.records)
     Recorder(store).append("clinical", new)
-    held = map(_as_planned, done)
+    held = map(as_planned, done)
     report = commit_batches(store, "ingest", plan, held, tolerated=config.tolerated)
     Recorder(store).record(clinical.mended)  # now that the exams stand in their place
     shared = twins(delta.read(store, "cases", _IMAGE_OF).to_pylist(), config.centre)
@@ -330,28 +281,6 @@ def _history(store: Store) -> list[tuple[int, float]]:
     read = pc.and_(pc.equal(ended.column("stage"), "ingest"), pc.equal(ended.column("state"), "ok"))
     ended = ended.filter(read).select(["case_id", "seconds"]).to_pylist()
     return [(known[row["case_id"]], row["seconds"]) for row in ended if row["case_id"] in known]
-
-
-def _check_readers(data: ExamData) -> None:
-    keys = [roi_key(roi) for roi in data.rois]
-    doubled = sorted({key for key in keys if keys.count(key) > 1})
-    if doubled:
-        raise data_error("ambiguous_roi", f"several masks are named {', '.join(doubled)}")
-
-
-def _check_patient(task: IngestTask, data: ExamData) -> None:
-    """One scan sees two people in its own headers; what came before, the store alone knows."""
-    sex = data.facts.get("sex")
-    if sex in {"F", "M"} and task.patient.sexes - {sex}:
-        fact = "sex"
-    elif two_issuers(task.issuer, task.patient.issuers):
-        fact = "issuer of the identifier"
-    else:
-        return
-    what = f"its header states another {fact} than those of this patient's stored exams"
-    hint = "find out whose each exam is: one of another patient goes in under another --centre,"
-    hint += " and `radlas snapshot create --cohort` leaves a stored one out"
-    raise data_error("identity_conflict", what, hint=hint)
 
 
 ingest = Flow("ingest", IngestConfig, plan, work, commit)
