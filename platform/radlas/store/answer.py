@@ -6,13 +6,15 @@ import json
 from collections.abc import Callable, Sequence, Set
 from decimal import Decimal
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pandas as pd
 import pyarrow as pa
 
 from radlas.store.binding import quoted
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _AS_TEXT = {"interval", "time with time zone", "bit", "bignum", "union", "uhugeint"}
 NESTED = {"list", "array", "struct", "map"}
@@ -142,7 +144,7 @@ def _odd(kind: Any, odd: Set[str]) -> bool:
 
 def _beyond(column: pd.Series) -> bool:
     """Whether a moment lies beyond the years that Python has; infinity is one, to pandas."""
-    if not pd.api.types.is_datetime64_any_dtype(column):
+    if column.dtype.kind != "M":
         return False
     years = column.dt.year
     return bool(((years < 1) | (years > 9999)).any())

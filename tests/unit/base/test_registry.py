@@ -116,6 +116,14 @@ def test_importing_the_package_imports_neither_torch_nor_radiomics_nor_dask():
     assert not {"torch", "radiomics", "distributed", "sklearn"} & set(out.stdout.split())
 
 
+def test_the_command_line_begins_without_libraries_that_its_verb_may_not_need():
+    """Each verb imports its flow when it is called: help and status wait for none."""
+    code = "import sys, radlas.cli; print(*sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"pandas", "scipy", "sklearn", "numba", "SimpleITK", "distributed", "torch"}
+    assert not heavy & set(out.stdout.split())
+
+
 def test_features_of_a_network_need_torch_for_nothing_where_there_is_no_gpu():
     """It takes a second and a half, and a quarter of a gigabyte, of every worker."""
     code = (
