@@ -5,9 +5,11 @@ Run: make bench. The GPU's part is skipped visibly where there is none.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +23,7 @@ import pytest
 import torch
 from tests.bench import made_device
 from tests.bench.lakes import multiply
+from tests.bench.plain_loop import SIZE, plain_loop
 from tests.flows.conftest import ingest_all, radlas
 
 from radlas.engine.base import GPU_BATCH
@@ -39,7 +42,6 @@ from radlas.store.layout import open_store
 from radlas.volumes.zarr import read_rois, read_volume
 
 SUBJECTS = 24
-SIZE = (48, 224, 224)
 gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU on this machine")
 
 
@@ -55,24 +57,6 @@ def seconds(action: Callable[[], object]) -> float:
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
-
-
-def plain_loop(store, variant: str) -> dict[str, np.ndarray]:
-    """Case by case: read, prepare, ``model(x)`` in float32, append a row."""
-    opened, network = open_store(str(store)), random_network(variant, 0).requires_grad_(False)
-    extractor = DeepExtractor(DeepExtractor.Settings.parse({"variant": variant, "size": SIZE}))
-    rows, found = [], {}
-    for case in delta.read(opened, "cases", ["case_id", "centre", "subject_id"]).to_pylist():
-        rois = {roi.name: roi for roi in read_rois(opened.place, case["case_id"])}
-        prepared = extractor.prepare(read_volume(opened.place, case["case_id"]), rois)
-        with torch.inference_mode():
-            image = torch.from_numpy(prepared.inputs["whole"].voxels)[None, None]
-            vector = network(image)[0].numpy()
-        found[case["case_id"]] = vector
-        rows.append({**case, "roi": "whole", "layer": "layer4", "vector": vector.tolist()})
-        rows[-1] |= {"feature_set": f"plain-{variant}", "reason": "", "input_digest": ""}
-    delta.append(opened, "deep", rows, run_id="plain")
-    return found
 
 
 @pytest.fixture
@@ -115,6 +99,30 @@ def test_zarr_to_rows_against_a_plain_loop(study, tell, variant, times):
     )
     assert error < (1e-3 if torch.cuda.is_available() else 1e-4)
     assert not plan(first).gpu_tasks + plan(again).gpu_tasks
+
+
+def test_two_programs_from_their_start_to_their_end(store, tell, tmp_path):
+    """As a person waits for them: libraries loaded, a network made, workers started."""
+    config = tmp_path / "deep.yaml"
+    loop = [sys.executable, "-m", "tests.bench.plain_loop", str(store), "medicalnet"]
+    ours = [sys.executable, "-m", "radlas", "extract", "--store", str(store)]
+
+    def extracted(seed: int) -> float:
+        recipe = {"extractors": {"deep": {"size": list(SIZE), "seed": seed}}}
+        config.write_text(json.dumps(recipe))
+        return seconds(lambda: subprocess.run([*ours, "--config", str(config)], check=True))
+
+    pairs = [
+        (seconds(lambda: subprocess.run(loop, check=True)), extracted(seed)) for seed in range(5)
+    ]
+    tell(
+        f"deep features of {SUBJECTS} cases, medicalnet, {SIZE}, by two programs, of {len(pairs)}",
+        {
+            "ours [s]": float(np.median([took for _, took in pairs])),
+            "plain loop [s]": float(np.median([plain for plain, _ in pairs])),
+            "plain / ours": float(np.median([plain / took for plain, took in pairs])),
+        },
+    )
 
 
 def asked(store, **settings: object) -> ExtractConfig:
