@@ -44,9 +44,16 @@ def execute(path, store):
     before = state_of(store)
     notebook = nbformat.read(path, as_version=4)
     where = {"metadata": {"path": str(path.parent)}}
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        timeout=120,
+        resources=where,
+        coalesce_streams=True,  # the kernel may send a line that is printed in two parts
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RADLAS_STORE", str(store))
-        NotebookClient(notebook, kernel_name="python3", timeout=120, resources=where).execute()
+        client.execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     data = [output.get("data", {}) for output in outputs]
     texts = [output.get("text", "") for output in outputs] + [d.get("text/plain", "") for d in data]
