@@ -34,12 +34,13 @@ class Feature(NamedTuple):
         return self.name.partition("_")[0]
 
 
+_DIRECTIONS = "mean over directions, in profile ibsi as `aggregation` says"
 FAMILIES: dict[str, str] = {
     "shape": "size and form of the ROI, from its mesh and its voxels",
     "firstorder": "the distribution of intensities, whatever their places",
-    "glcm": "grey levels of neighbours: co-occurrence, merged over directions",
+    "glcm": f"grey levels of neighbours: co-occurrence; {_DIRECTIONS}",
     "gldm": "how many neighbours of a voxel have its grey level: dependence",
-    "glrlm": "lengths of runs of one grey level, merged over directions",
+    "glrlm": f"lengths of runs of one grey level; {_DIRECTIONS}",
     "glszm": "sizes of connected zones of one grey level",
     "ngtdm": "difference of a voxel from the mean of its neighbours",
     "histogram": "the distribution of grey levels, whatever their places",
