@@ -67,45 +67,73 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
             "set external_centre",
         )
     _finish(store, study.name)
+    trained = train(_training(config, store), engine=engine)
+    number = int(trained.data["version"])
+    known = _decided_before(store, study, number, config.margin)
+    judged = [] if known else _judge(config, f"{study.name}@{number}", engine)
+    decision = known or _settle(store, study, number, config.margin)
+    return _report(store, study.name, decision, trained, judged)
+
+
+def _training(config: RetrainConfig, store: Store) -> TrainConfig:
+    """The study on a snapshot of what is stored now."""
     with writing(store, "retrain", alone=True):
         snapshot, _ = create_snapshot(
             store, config.snapshot, cohort_sql=config.cohort, feature_sets=config.feature_sets
         )
     values = {"store": config.store, "study": config.study, "snapshot": snapshot.label}
-    trained = train(TrainConfig.parse(values), engine=engine)
-    number = int(trained.data["version"])
-    decision: dict[str, Any] | None = find_beside(store, study.name, number, DECISION)
-    warnings = trained.data["warnings"]
-    if decision is None and (twin := _twin(store, study, number)):
-        why = f"models and external rows are those of version {twin}"
-        decision = facts_of(store, study.name, number, config.margin)
-        decision |= {"decision": "keep", "why": why}
-        with writing(store, PROMOTING):
-            decision = keep_first(store, study.name, number, DECISION, decision)
-    if decision:
-        stands = _standing(store, study.name, decision)
-        line = f"retrain: nothing new; {_told(study.name, stands)}"
-        told = (f"  !! {warning}" for warning in warnings)
-        data = {"new": False, **decision, "stands": stands, "warnings": warnings}
-        return Report((line, *told), data)
-    model = {"store": config.store, "model": f"{study.name}@{number}"}
-    steps = [
-        trained,
-        validate(ModelConfig.parse(model)),
-        explain(ExplainConfig.parse({**model, "weights": config.weights}), engine=engine),
-        report(ReportConfig.parse(model)),
+    return TrainConfig.parse(values)
+
+
+def _decided_before(
+    store: Store, study: StudyConfig, number: int, margin: float
+) -> dict[str, Any] | None:
+    """What an earlier round decided on this version, or on one that is no other."""
+    found: dict[str, Any] | None = find_beside(store, study.name, number, DECISION)
+    if found or not (twin := _twin(store, study, number)):
+        return found
+    why = f"models and external rows are those of version {twin}"
+    facts = facts_of(store, study.name, number, margin)
+    with writing(store, PROMOTING):
+        return keep_first(
+            store, study.name, number, DECISION, facts | {"decision": "keep", "why": why}
+        )
+
+
+def _judge(config: RetrainConfig, model: str, engine: Engine) -> list[Report]:
+    """Validate, explain and report a version."""
+    values = {"store": config.store, "model": model}
+    return [
+        validate(ModelConfig.parse(values)),
+        explain(ExplainConfig.parse({**values, "weights": config.weights}), engine=engine),
+        report(ReportConfig.parse(values)),
     ]
+
+
+def _settle(store: Store, study: StudyConfig, number: int, margin: float) -> dict[str, Any]:
+    """Decide on a version, and do it."""
     with writing(store, PROMOTING):
         # Another round may have decided on this version meanwhile: one decision, once.
-        decision = find_beside(store, study.name, number, DECISION)
+        decision: dict[str, Any] | None = find_beside(store, study.name, number, DECISION)
         if decision is None:
-            decision = decide(store, study, number, config.margin)
+            decision = decide(store, study, number, margin)
             decision = keep_first(store, study.name, number, DECISION, decision)
         _follow(store, study.name, decision)
-    lines = [line for step in steps for line in step.lines]
-    stands = _standing(store, study.name, decision)
-    lines.append(f"retrain: {decision['decision']}; {_told(study.name, stands)}")
-    data = {"new": True, **decision, "stands": stands, "warnings": warnings}
+    return decision
+
+
+def _report(
+    store: Store, name: str, decision: dict[str, Any], trained: Report, judged: list[Report]
+) -> Report:
+    """What the round did; without a judgement there was nothing new."""
+    stands, warnings = _standing(store, name, decision), trained.data["warnings"]
+    told = f"{name}@{stands['version']} stands: {stands['why']}"
+    if judged:
+        lines = [line for step in (trained, *judged) for line in step.lines]
+        lines.append(f"retrain: {decision['decision']}; {told}")
+    else:
+        lines = [f"retrain: nothing new; {told}", *(f"  !! {warning}" for warning in warnings)]
+    data = {"new": bool(judged), **decision, "stands": stands, "warnings": warnings}
     return Report(tuple(lines), data)
 
 
@@ -156,10 +184,6 @@ def _standing(store: Store, name: str, decision: dict[str, Any]) -> dict[str, An
     # Counted, not dated: machines whose clocks differ decide and promote.
     last = decision.get("promotions") == len(past)
     return {"version": now["version"], "why": decision["why"] if last else now["why"]}
-
-
-def _told(name: str, stands: dict[str, Any]) -> str:
-    return f"{name}@{stands['version']} stands: {stands['why']}"
 
 
 def _twin(store: Store, study: StudyConfig, number: int) -> int | None:
