@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from pydantic import Field, NonNegativeInt
 from radlas.digests import pseudonym
 from radlas.errors import ConfigError, DataError, StoreError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
-from radlas.flows.batch import commit_batches, unsettled
+from radlas.flows.batch import commit_batches
 from radlas.flows.cases.earlier import earlier_ingests
 from radlas.flows.cases.exams import IngestTask, case_row, clinical_row, make_task, refused
 from radlas.flows.cases.grades import tell_grades
@@ -26,8 +26,9 @@ from radlas.flows.cases.listing import (
     twins,
 )
 from radlas.flows.cases.reading import IngestDone, as_planned, read_exam
+from radlas.flows.cases.undone import undone
 from radlas.ingest import IMPORTERS
-from radlas.ingest.base import IngestRules, Scan
+from radlas.ingest.base import Exam, IngestRules, Scan
 from radlas.ingest.checks import roi_facts
 from radlas.ingest.labels import ANY
 from radlas.ingest.roi_names import RoiMap, read_roi_map
@@ -38,9 +39,9 @@ from radlas.store import delta
 from radlas.store.clinical import newest_records, revisions
 from radlas.store.known import known_cases, known_centres, known_patients
 from radlas.store.layout import Store, open_store
-from radlas.store.ledger import Recorder, standings
+from radlas.store.ledger import Recorder
 from radlas.store.sources import note_source
-from radlas.volumes.zarr import is_committed, write_case
+from radlas.volumes.zarr import write_case
 from radlas.words import counted
 
 _IMAGE_OF = ["case_id", "subject_id", "centre", "voxel_digest"]
@@ -123,50 +124,39 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     key = store.key()
     _check_spelling(config.centre, known_centres(store))
     scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
-    pseudonyms = partial(pseudonym, key, "subject", config.centre)
-    new_task = partial(
-        make_task,
-        place=store.place,
-        centre=config.centre,
-        key=key,
-        told=known_cases(store),
-        patients=known_patients(store),
-    )
-    tasks = [new_task(exam, rules) for exam in scan.exams]
+    refusals = [(one, refused(config.centre, key, one)) for one in scan.refusals]
     earlier = earlier_ingests(store, config.centre, config.source)
-
-    def stands(task: IngestTask) -> bool:
-        # What was stored, missed its mask for a day and is whole again is said once more, or the
-        # case would stand as it was on that day for good.
-        return task.case_id not in earlier.ill and is_committed(store.place, task.case_id)
-
-    open_tasks, known = unsettled(store, "ingest", tasks, is_there=stands)
-    refusals = [refused(config.centre, key, refusal) for refusal in scan.refusals]
-    asked = {*(task.key for task in tasks), *(outcome.key for outcome in refusals)}
-    seen = standings(store, "ingest", asked)
-    new = tuple(one for one in refusals if earlier.is_new(one, seen))
-    if len(refusals) > len(new):
-        known["quarantined"] = known.get("quarantined", 0) + len(refusals) - len(new)
-    undecided = {*(task.key for task in open_tasks), *(outcome.key for outcome in new)}
-    done_before = (task for task in tasks if task.key not in undecided)
-    settled = {task.exam.fingerprint: seen[task.key].state for task in done_before}
-    pairs = zip(scan.refusals, refusals, strict=True)
-    settled |= {one.fingerprint: "quarantined" for one, o in pairs if o.key not in undecided}
-    size = sum(task.exam.size for task in open_tasks)
-    cost = estimate(size, _history(store)) if open_tasks else ""
+    left = undone(store, _tasks(store, config.centre, scan.exams, rules), refusals, earlier)
+    subject, case = (partial(pseudonym, key, kind, config.centre) for kind in ("subject", "case"))
+    size = sum(task.exam.size for task in left.tasks)
+    cost = estimate(size, _history(store)) if left.tasks else ""
     return Plan(
-        tasks=open_tasks,
-        refused=new,
-        known=known,
-        notes=(*scan.notes, *left_out_lines(scan), *namesake_lines(scan, pseudonyms)),
+        tasks=left.tasks,
+        refused=left.refusals,
+        known=left.known,
+        notes=(*scan.notes, *left_out_lines(scan), *namesake_lines(scan, subject)),
         extra=_Scanned(
             tuple(clinical_row(config.centre, key, record) for record in scan.clinical),
             outcome,
             scan.unreached,
-            earlier.mended(scan, partial(pseudonym, key, "case", config.centre)),
+            earlier.mended(scan, case),
         ),
-        listing=list_scan(scan, settled, pseudonyms, cost=cost),
+        listing=list_scan(scan, left.settled, subject, cost=cost),
     )
+
+
+def _tasks(
+    store: Store, centre: str, exams: Sequence[Exam], rules: IngestRules
+) -> list[IngestTask]:
+    new_task = partial(
+        make_task,
+        place=store.place,
+        centre=centre,
+        key=store.key(),
+        told=known_cases(store),
+        patients=known_patients(store),
+    )
+    return [new_task(exam, rules) for exam in exams]
 
 
 def work(task: IngestTask) -> dict[str, tuple[Row, ...]]:
@@ -219,16 +209,21 @@ def commit(
         },
         exit_code=int(troubled > config.tolerated),
     )
-    if not clinical.records:
+    return _with_clinical(store, config.centre, clinical, len(new), report)
+
+
+def _with_clinical(store: Store, centre: str, found: _Scanned, new: int, report: Report) -> Report:
+    """What the clinical records of a source add to the report."""
+    if not found.records:
         return report
     known = set(delta.read(store, "cases", ["subject_id"]).column("subject_id").to_pylist())
-    told, facts = tell_grades(store, clinical.outcome, known)
-    met = sum(record["subject_id"] in known for record in clinical.records)
-    records = counted(len(clinical.records), "clinical record")
-    line = f"  {records} of centre {config.centre}, {len(new)} new; {met} of patients with an exam"
+    told, facts = tell_grades(store, found.outcome, known)
+    met = sum(record["subject_id"] in known for record in found.records)
+    records = counted(len(found.records), "clinical record")
+    line = f"  {records} of centre {centre}, {new} new; {met} of patients with an exam"
     if not met:
         line += ": if those are stored, see that --centre and the identifiers are theirs"
-    counts = {"clinical": len(clinical.records), "clinical_new": len(new), "clinical_met": met}
+    counts = {"clinical": len(found.records), "clinical_new": new, "clinical_met": met}
     data = {**report.data, **counts, **facts}
     return Report((*report.lines, line, *told), data, report.exit_code)
 
