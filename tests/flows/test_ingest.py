@@ -691,6 +691,33 @@ def test_a_retry_names_the_source_out_of_reach_beside_those_that_it_reads(one_pa
     assert str(folder) not in line
 
 
+def test_a_source_that_was_read_for_two_sequences_is_known_by_both(tmp_path):
+    """Each reads other cases: the second must not take the first one's from whois and retry."""
+    source, store = tmp_path / "source", tmp_path / "store"
+    radlas("init", store)
+    for number, (description, drawn) in enumerate({"AX T2 FS": "mass", "AX T1": "GTV"}.items()):
+        series = make_series(description=description, seed=number).write(source / description)
+        save(tumour_on(series, drawn), source / description / "RS")
+    roi_map = tmp_path / "map.yaml"
+    roi_map.write_text("tumour: {patterns: [GTV]}\n")
+    words = ("--store", store, "--centre", "c", "--rois", roi_map, "--engine", "serial")
+    said = radlas("ingest", source, *words, "--sequence", "T2FS", "--json")
+    (case,) = (one["case_id"] for one in said.data["cases"])
+    assert radlas("ingest", source, *words, "--sequence", "T1", "--json").data["ok"] == 1
+    told = radlas("whois", case[:8], "--store", store, "--json")
+    assert [one["pseudonym"] for one in told.data["found"]] == [case]
+    roi_map.write_text("tumour: {patterns: [GTV, mass]}\n")
+    said = radlas("retry", "--store", store, "--reason", "no_tumour", "--engine", "serial")
+    assert "1 task of ingest c: 2 runs" in said.out
+    assert radlas("status", "--store", store, "--json").data["stages"]["ingest"] == {"ok": 2}
+
+
+def test_an_exam_that_is_found_by_two_ways_of_reading_is_told_once(one_pair):
+    _, store, again = one_pair
+    radlas(*again, "--sequence", "T1")
+    assert len(radlas("whois", "x", "--store", store, "--json").data["found"]) == 1
+
+
 def test_whatever_an_ingest_may_be_told_is_an_option_of_the_verb():
     """A retry by hand is typed so, also where a job's file said it first."""
     told = radlas("ingest", "--help").out

@@ -79,7 +79,7 @@ def who_is(store: Store, asked: str) -> tuple[Identity, ...]:
         )
         sources = counted(len(reachable), "reachable source")
         raise ConfigError(f"no exam of {sources} is {asked!r}", hint=hint)
-    return tuple(found)
+    return tuple(dict.fromkeys(found))  # of a source that was read in two ways
 
 
 def _begins(digits: str, *pseudonyms: str) -> bool:

@@ -27,6 +27,9 @@ def book_path(store: Store) -> Path:
 def note_source(store: Store, ingest: Mapping[str, Any]) -> None:
     """Remember how a source was read; others may do the same meanwhile.
 
+    It takes the place of an earlier note of the same exams, as after a change of the map of names.
+    By another importer or of another sequence they are others: their cases are known by both notes.
+
     Args:
         store: The store.
         ingest: Resolved configuration of the ingest, as JSON values, without the store.
@@ -38,7 +41,7 @@ def note_source(store: Store, ingest: Mapping[str, Any]) -> None:
     # The lock is on a file of its own: the book itself is another file after each note.
     with path.with_suffix(".lock").open("a", encoding="utf-8") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
-        known = [one for one in read_sources(store) if _place(one) != _place(ingest)]
+        known = [one for one in read_sources(store) if _exams(one) != _exams(ingest)]
         partial = path.with_suffix(".partial")
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -70,5 +73,7 @@ def _damaged(path: Path, why: str) -> StoreError:
     return StoreError(what, str(path), "move it away; the next ingest of each source notes it anew")
 
 
-def _place(ingest: Mapping[str, Any]) -> str:
-    return canonical_json([ingest.get("centre"), ingest.get("source")])
+def _exams(ingest: Mapping[str, Any]) -> str:
+    """Which exams an ingest reads."""
+    names = ("centre", "source", "importer", "sequence")
+    return canonical_json([ingest.get(name) for name in names])

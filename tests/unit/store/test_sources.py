@@ -31,3 +31,14 @@ def test_ingests_at_once_take_no_source_from_each_other(store):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda ingest: note_source(store, ingest), ingests))
     assert sorted(read_sources(store), key=str) == sorted(ingests, key=str)
+
+
+def test_a_note_takes_the_place_of_one_of_the_same_exams_alone(store):
+    """Those of another sequence, or by another importer, are other exams of the same folder."""
+    first = {"centre": "c", "source": "/data", "importer": "dicom", "sequence": "T2FS"}
+    others = [first | {"sequence": "T1"}, first | {"importer": "nifti"}, first | {"centre": "d"}]
+    for one in (first, *others):
+        note_source(store, one | {"minimum_voxels": 1})
+    note_source(store, first | {"minimum_voxels": 2})
+    told = [one | {"minimum_voxels": 1} for one in others]
+    assert read_sources(store) == [*told, first | {"minimum_voxels": 2}]
