@@ -30,7 +30,7 @@ from radlas.flows.cases.undone import undone
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Exam, IngestRules, Scan
 from radlas.ingest.checks import roi_facts
-from radlas.ingest.labels import ANY
+from radlas.ingest.labels import declared_labels
 from radlas.ingest.roi_names import RoiMap, read_roi_map
 from radlas.ingest.sequences import sequence_class
 from radlas.learn.settings import OutcomeMapping
@@ -84,7 +84,7 @@ class IngestConfig(StoreConfig):
         roi_map = read_roi_map(self.rois) if self.rois else RoiMap({})
         values = {
             "sequence": sequence_class(self.sequence) if self.sequence else None,
-            "labels": dict(_label(text) for text in self.label),
+            "labels": declared_labels(self.label),
             "resample_mm": self.resample_masks,
             "minimum_voxels": self.minimum_voxels,
             "roi_map": roi_map.patterns,
@@ -246,14 +246,6 @@ def _check_spelling(centre: str, known: set[str]) -> None:
 
 def _spelt(centre: str) -> str:
     return centre.casefold().replace("_", "-")
-
-
-def _label(text: str) -> tuple[str, int]:
-    roi, equals, value = text.rpartition("=")
-    if not value.strip().isdigit() or (equals and not roi.strip()):
-        hint = "`--label 255`, or one for each ROI: `--label tumour=1 --label edema=2`"
-        raise ConfigError(f"{text!r} is no label", "label", hint)
-    return roi.strip() or ANY, int(value)
 
 
 def _note_source(store: Store, config: IngestConfig) -> list[str]:

@@ -3,17 +3,43 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from radlas.errors import ConfigError
 from radlas.reasons import data_error
 
 ANY = ""  # the key of a label that holds for every mask file, whatever ROI it is
 _SHOWN = 6
 _LARGEST_LABEL = 2**31
 _COUNTABLE = 1 << 16
+
+
+def declared_labels(texts: Iterable[str]) -> dict[str, int]:
+    """Labels as they are typed: ``255`` for every mask file, or one for each ROI, ``tumour=1``.
+
+    Raises:
+        ConfigError: A text is none, or of two labels one would not count.
+    """
+    labels = [_declared(text) for text in texts]
+    names = Counter(roi for roi, _ in labels)
+    twice = next((roi for roi, number in names.items() if number > 1), None)
+    if twice is not None or (ANY in names and len(names) > 1):
+        said = f"two values of {twice}" if twice else "a value of every mask file, and another one"
+        hint = "declare one for all files, or one for each ROI; values that mean one ROI must be"
+        raise ConfigError(f"labels state {said}", "label", f"{hint} one in the files")
+    return dict(labels)
+
+
+def _declared(text: str) -> tuple[str, int]:
+    roi, equals, value = text.rpartition("=")
+    if not value.strip().isdecimal() or int(value) < 1 or (equals and not roi.strip()):
+        hint = "a whole number above 0: `--label 255`, or `--label tumour=1 --label edema=2`"
+        raise ConfigError(f"{text!r} is no label", "label", hint)
+    return roi.strip() or ANY, int(value)
 
 
 def inventory(values: NDArray[np.generic]) -> dict[float, int]:

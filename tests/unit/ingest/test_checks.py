@@ -7,9 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from radlas.errors import DataError
+from radlas.errors import ConfigError, DataError
 from radlas.ingest.checks import check_rois, image_flags
-from radlas.ingest.labels import inventory
+from radlas.ingest.labels import ANY, declared_labels, inventory
 from radlas.ingest.masks import Drawn, Placed, rois_of
 from radlas.ingest.roi_names import DEFAULT_ROI_MAP
 from radlas.model import Roi
@@ -89,3 +89,33 @@ def test_an_empty_drawing_beside_one_of_the_same_roi_is_none():
         (roi,) = rois_of(both, DEFAULT_ROI_MAP, 1)
         np.testing.assert_array_equal(roi.mask, mask)
         assert roi.flags == ("resampled",)
+
+
+def test_labels_are_one_for_all_files_or_one_for_each_roi():
+    assert declared_labels([]) == {}
+    assert declared_labels(["255"]) == {ANY: 255}
+    assert declared_labels(["tumour = 1", "edema=1"]) == {"tumour": 1, "edema": 1}
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    {
+        ("tumour=1", "tumour=4"): "labels state two values of tumour",
+        ("1", "2"): "labels state a value of every mask file, and another one",
+        ("255", "edema=2"): "labels state a value of every mask file, and another one",
+    }.items(),
+)
+def test_of_two_labels_none_is_lost_without_a_word(labels, said):
+    """The last of them was taken: of a tumour whose core has another value the core alone."""
+    for given in (labels, labels[::-1]):
+        with pytest.raises(ConfigError, match=said) as told:
+            declared_labels(given)
+    assert "one for all files, or one for each ROI" in told.value.hint
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "x", "=1", "tumour=", "tumour=²", ""])
+def test_what_is_no_label_is_told_as_it_was_typed(text):
+    with pytest.raises(ConfigError, match="is no label") as told:
+        declared_labels([text])
+    assert repr(text) in told.value.what
+    assert "a whole number above 0" in told.value.hint
