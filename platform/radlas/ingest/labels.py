@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ ANY = ""  # the key of a label that holds for every mask file, whatever ROI it i
 _SHOWN = 6
 _LARGEST_LABEL = 2**31
 _COUNTABLE = 1 << 16
+_KIND, _KIND_BEFORE = "Segmentation_SourceRepresentation", "Segmentation_MasterRepresentation"
+_BINARY = "Binary labelmap"
 
 
 def declared_labels(texts: Iterable[str]) -> dict[str, int]:
@@ -111,15 +114,47 @@ def labelled_voxels(
     return inside, ("other_labels",) if others else ()
 
 
-def embedded_labels(metadata: Mapping[str, str]) -> tuple[tuple[str, int], ...]:
-    """Names and values that a ``.seg.nrrd`` declares by itself: ``Segment0_Name`` and so on.
+class Segment(NamedTuple):
+    """A region that a ``.seg.nrrd`` declares by itself, and the layer that it lies in."""
+
+    name: str
+    value: int
+    layer: int
+
+
+def segments(metadata: Mapping[str, str], layers: int) -> tuple[Segment, ...]:
+    """What ``Segment0_Name``, ``Segment0_LabelValue`` and ``Segment0_Layer`` declare, and so on.
 
     Two segments may carry one name; both count, and whoever makes ROIs of them refuses the pair.
+
+    Args:
+        metadata: Text fields of the file.
+        layers: How many it has. Programs that tell none write a layer for each segment, in order.
+
+    Raises:
+        DataError: ``bad_pixels``: a segment has no number as its value, or no layer of the file;
+            ``label_undeclared``: there are several layers and no segments, or voxels are fractions.
     """
-    names = {
-        m[1]: text
-        for key, text in metadata.items()
-        if (m := re.fullmatch(r"(Segment\d+)_Name", key))
-    }
-    values = {segment: metadata.get(f"{segment}_LabelValue", "1").strip() for segment in names}
-    return tuple((names[one], int(value)) for one, value in values.items() if value.isdigit())
+    kind = metadata.get(_KIND, metadata.get(_KIND_BEFORE, _BINARY))
+    if kind != _BINARY:
+        hint = "in 3D Slicer, export the segmentation as a binary labelmap"
+        raise data_error("label_undeclared", "the mask is no binary labelmap", hint=hint)
+    numbers = [m[1] for key in metadata if (m := re.fullmatch(r"Segment(\d+)_Name", key))]
+    if layers > 1 and not numbers:
+        raise data_error("label_undeclared", f"the mask has {layers} layers and names no segment")
+    return tuple(_segment(metadata, number, layers) for number in sorted(numbers, key=int))
+
+
+def _segment(metadata: Mapping[str, str], number: str, layers: int) -> Segment:
+    name, value, layer = (
+        metadata.get(f"Segment{number}_{what}", unsaid).strip()
+        for what, unsaid in {"Name": "", "LabelValue": "1", "Layer": _layer(number, layers)}.items()
+    )
+    if not (value.isdecimal() and layer.isdecimal() and int(layer) < layers):
+        what = f"segment {number} states no value or layer that a file of {layers} layers can have"
+        raise data_error("bad_pixels", what, hint="save the segmentation again in 3D Slicer")
+    return Segment(name, int(value), int(layer))
+
+
+def _layer(number: str, layers: int) -> str:
+    return number if layers > 1 else "0"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import ZipFile
 
 import numpy as np
@@ -16,12 +17,11 @@ from radlas.geometry import Geometry, slices_first
 from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
 from radlas.ingest.checks import image_flags
 from radlas.ingest.deidentify import image_facts
-from radlas.ingest.files import name_of
 from radlas.ingest.grids import checked_volume
-from radlas.ingest.labels import ANY, embedded_labels, inventory, labelled_voxels, told
+from radlas.ingest.labels import ANY, Segment, inventory, labelled_voxels, segments, told
 from radlas.ingest.masks import Drawn, Placed, rois_of
-from radlas.ingest.nifti.itk import read_image
-from radlas.ingest.nifti.names import name_mask
+from radlas.ingest.nifti.itk import read_image, read_mask
+from radlas.ingest.nifti.names import is_slicers, name_mask
 from radlas.ingest.nifti.scan import scan_files
 from radlas.ingest.placing import Bounds, place_on_image
 from radlas.ingest.reach import reaching
@@ -83,6 +83,21 @@ def beside_phantom(ref: FileRef) -> bool:
             return any(name.split("/")[-1] == _PHANTOM_FILE for name in archive.namelist())
 
 
+class _Layers(NamedTuple):
+    """A mask file as read.
+
+    Attributes:
+        voxels: Shape ``(layer, z, y, x)``.
+        segments: What the file declares by itself.
+        found: Inventory of each layer.
+    """
+
+    voxels: NDArray[np.generic]
+    grid: Geometry
+    segments: tuple[Segment, ...]
+    found: tuple[dict[float, int], ...]
+
+
 class _MaskFile:
     """One mask file, read when it is first needed.
 
@@ -93,43 +108,48 @@ class _MaskFile:
     """
 
     def __init__(self, ref: FileRef, geometry: Geometry, rules: IngestRules) -> None:
-        self.ref, self._geometry, self._rules = ref, geometry, rules
+        self._ref, self._geometry, self._rules = ref, geometry, rules
+        self._is_slicers = is_slicers(ref)
 
     @cached_property
-    def _content(self) -> tuple[NDArray[np.generic], Geometry, dict[str, str], dict[float, int]]:
+    def _content(self) -> _Layers:
         try:
-            mask = read_image(self.ref)
+            mask = read_mask(self._ref)
+            declared = segments(mask.metadata, len(mask.voxels)) if self._is_slicers else ()
         except DataError as error:
             raise error.at("mask") from error
-        return mask.voxels, mask.geometry, mask.metadata, inventory(mask.voxels)
+        found = tuple(map(inventory, mask.voxels))
+        return _Layers(mask.voxels, mask.geometry, declared, found)
 
     def drawings(self, name: str) -> list[Drawn]:
         """The file's ROI under its own name, or one for each label that is declared.
 
-        Those of labels that the file does not hold are hollow.
+        Those of labels that the file does not hold are hollow. Which of several layers a study's
+        label would mean nobody says: there the file's own declaration counts.
         """
-        labels = tuple((roi, value) for roi, value in self._rules.labels.items() if roi != ANY)
-        if not labels and name_of(self.ref).lower().endswith(".seg.nrrd"):
-            labels = embedded_labels(self._content[2])
+        labels = [Segment(*one, 0) for one in self._rules.labels.items() if one[0] != ANY]
+        if self._is_slicers and (not labels or len(self._content.voxels) > 1):
+            labels = list(self._content.segments)
         if not labels:
             own = self._rules.labels.get(ANY)
             return [Drawn(name, "image", hollow=False, place=partial(self._place, own))]
-        found = self._content[3]
+        found = self._content.found
         return [
             Drawn(
-                roi,
+                one.name,
                 "image",
-                hollow=float(value) not in found,
-                place=partial(self._place, value, named=True),
+                hollow=float(one.value) not in found[one.layer],
+                place=partial(self._place, one.value, one.layer, named=True),
             )
-            for roi, value in labels
+            for one in labels
         ]
 
-    def _place(self, label: int | None, *, named: bool = False) -> Placed:
-        values, grid, _, found = self._content
+    def _place(self, label: int | None, layer: int = 0, *, named: bool = False) -> Placed:
+        content = self._content
+        values, found = content.voxels[layer], content.found[layer]
         inside, flags = labelled_voxels(values, label, found, named=named)
         bounds = Bounds(self._rules.snap_voxels, self._rules.resample_mm)
-        placed = place_on_image(inside, grid, self._geometry, bounds)
+        placed = place_on_image(inside, content.grid, self._geometry, bounds)
         return replace(placed, flags=(*placed.flags, *flags), values=told(found))
 
 

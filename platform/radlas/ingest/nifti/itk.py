@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from radlas.geometry import Geometry, make_geometry
 from radlas.ingest.base import FileRef
 from radlas.ingest.files import name_of, open_file
 from radlas.ingest.memory import check_memory
+from radlas.ingest.nifti.names import is_slicers
 from radlas.ingest.nifti.nifti_file import read_nifti
 from radlas.ingest.nifti.text_data import check_data
 from radlas.ingest.nifti.text_headers import ONE_IMAGE, check_header, read_header
@@ -29,6 +31,7 @@ from radlas.words import counted
 _FINEST, _WIDEST = 0.01, 3000.0
 _BLOCK = 1 << 20
 _MOST_BITS = 64  # of a number
+_Read = tuple[NDArray[Any], Geometry, dict[str, str], tuple[str, ...]]  # voxels to flags
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,7 @@ class ImageContent:
     """An image file as read.
 
     Attributes:
-        voxels: Shape ``(z, y, x)``; float64 as float32.
+        voxels: Shape ``(z, y, x)``, of a mask ``(layer, z, y, x)``; float64 as float32.
         geometry: In LPS [mm].
         metadata: Text fields.
         flags: ``no_orientation``: the file does not say where it lies in the patient.
@@ -60,8 +63,27 @@ def read_image(ref: FileRef) -> ImageContent:
         WorkerError: ``memory``: it is too large for this machine.
         OSError: The file cannot be reached; names no path.
     """
+    return _read(ref, read_nifti if _is_nifti(ref) else _read_by_itk)
+
+
+def read_mask(ref: FileRef) -> ImageContent:
+    """The same of a mask, in layers: one, but for segments that overlap in a ``.seg.nrrd``.
+
+    Raises:
+        DataError, WorkerError, OSError: See ``read_image``.
+
+    Source:
+        3D Slicer, developer guide, "Segmentation labelmap file format (.seg.nrrd)".
+    """
+    slicers = is_slicers(ref)
+    content = _read(ref, partial(_read_by_itk, layered=True)) if slicers else read_image(ref)
+    found = content.voxels  # layers lie within each voxel
+    layers = found[None] if found.ndim == 3 else np.ascontiguousarray(np.moveaxis(found, -1, 0))
+    return replace(content, voxels=layers)
+
+
+def _read(ref: FileRef, read: Callable[[Path], _Read]) -> ImageContent:
     with _on_disk(ref) as path, reaching():
-        read = read_nifti if _is_nifti(ref) else _read_by_itk
         voxels, geometry, metadata, flags = read(path)
     _check_plausible(geometry)
     if voxels.dtype == np.float64:
@@ -69,9 +91,7 @@ def read_image(ref: FileRef) -> ImageContent:
     return ImageContent(voxels, geometry, metadata, flags)
 
 
-def _read_by_itk(
-    path: Path,
-) -> tuple[NDArray[Any], Geometry, dict[str, str], tuple[str, ...]]:
+def _read_by_itk(path: Path, *, layered: bool = False) -> _Read:
     header = read_header(path)
     flags = check_header(header)
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # type: ignore[no-untyped-call]  # they hold paths
@@ -87,7 +107,9 @@ def _read_by_itk(
         if "orthonormal" in str(error):
             raise data_error("bad_geometry", "axes are not orthonormal") from None
         raise data_error("unreadable_file", "NRRD or MHA file cannot be parsed") from None
-    voxels, grid = SimpleITK.GetArrayFromImage(image), _grid(image)
+    kinds = header.fields.get("kinds", "").split()
+    grid = _grid(image, layered=layered and kinds[:1] == ["list"])
+    voxels = SimpleITK.GetArrayFromImage(image)
     check_data(path, header, voxels)
     return voxels, grid, _metadata(image), flags
 
@@ -106,9 +128,9 @@ def _check_reachable(path: Path) -> None:
             pass
 
 
-def _grid(image: Any) -> Geometry:
+def _grid(image: Any, *, layered: bool) -> Geometry:
     dimension, values = image.GetDimension(), image.GetNumberOfComponentsPerPixel()
-    if dimension != 3 or values != 1:
+    if dimension != 3 or (values != 1 and not layered):
         what = f"{dimension} dimensions and {counted(values, 'value')} per voxel, not 3 and 1"
         raise data_error("not_grey", what, hint=ONE_IMAGE)
     x, y, z = image.GetSize()

@@ -94,6 +94,11 @@ def stem_of(ref: FileRef) -> str | None:
     return match[1] if match else None
 
 
+def is_slicers(ref: FileRef) -> bool:
+    """True for a ``.seg.nrrd`` of 3D Slicer, whose segments carry names of their own."""
+    return name_of(ref).lower().endswith(".seg.nrrd")
+
+
 def name_image(ref: FileRef, source: Path | None = None) -> NamedImage | None:
     """What the name says, None if it names no image.
 

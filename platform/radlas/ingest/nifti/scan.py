@@ -23,6 +23,7 @@ from radlas.ingest.nifti.folders import subject_folder
 from radlas.ingest.nifti.names import (
     NamedImage,
     NamedMask,
+    is_slicers,
     name_image,
     name_mask,
     name_orphan,
@@ -84,7 +85,8 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
         ),
         "in the source twice, of which one copy is used": len(images) + len(masks) - kept,
     }
-    unknown = {mask.name for mask in masks if not match_name(mask.name, roi_map)}
+    by_file = [mask.name for mask in masks if not is_slicers(mask.ref)]
+    unknown = {name for name in by_file if not match_name(name, roi_map)}
     scan = Scan(
         exams=tuple(exam for scan in scans for exam in scan.exams),
         refusals=(

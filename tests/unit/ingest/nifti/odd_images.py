@@ -53,6 +53,29 @@ def write(path: Path, voxels: np.ndarray, geometry: Geometry = GRID, **meta: str
     SimpleITK.WriteImage(image, str(path))
 
 
+def write_layers(
+    path: Path, layers: list[np.ndarray], *lost: str, **segments: tuple[int, int]
+) -> None:
+    """A NRRD of layers by hand; segments are named, with their value and layer, but for `lost`."""
+    *axes, origin = ["(" + ",".join(map(repr, row)) + ")" for row in GRID.affine.T[:, :3].tolist()]
+    z, y, x = GRID.shape
+    fields = [
+        "NRRD0004",
+        "type: unsigned char",
+        "dimension: 4",
+        "space: left-posterior-superior",
+        f"sizes: {len(layers)} {x} {y} {z}",
+        f"space directions: none {' '.join(axes)}",
+        "kinds: list domain domain domain",
+        "encoding: raw",
+        f"space origin: {origin}",
+    ]
+    for at, (name, (value, layer)) in enumerate(segments.items()):
+        told = {"Name": name, "LabelValue": value, "Layer": layer}
+        fields += [f"Segment{at}_{key}:={told[key]}" for key in told if key not in lost]
+    path.write_bytes("\n".join([*fields, "", ""]).encode() + np.stack(layers, axis=-1).tobytes())
+
+
 def moved(geometry: Geometry, matrix: Any) -> Geometry:
     return replace(geometry, affine=np.asarray(matrix, dtype=float) @ geometry.affine)
 
@@ -95,6 +118,39 @@ def segments_that_name_themselves(folder, voxels):
     meta = {"Segment0_Name": "Tumor", "Segment0_LabelValue": "3", "Segment0_Layer": "0"}
     write(folder / "P1_image.nrrd", voxels)
     write(folder / "P1_masks.seg.nrrd", MASK * 3, **meta)
+
+
+@files(EXACT)
+def segments_that_overlap(folder, voxels):
+    """An oedema around the tumour, in a layer of its own, as 3D Slicer writes them."""
+    around = np.ones_like(MASK)
+    write(folder / "P1_image.nrrd", voxels)
+    write_layers(folder / "P1_masks.seg.nrrd", [around, MASK * 2], edema=(1, 0), tumour=(2, 1))
+
+
+@files("label_undeclared")
+def layers_without_names(folder, voxels):
+    write(folder / "P1_image.nrrd", voxels)
+    write_layers(folder / "P1_masks.seg.nrrd", [MASK, MASK])
+
+
+@files("bad_pixels")
+def segment_in_a_layer_that_is_not_there(folder, voxels):
+    write(folder / "P1_image.nrrd", voxels)
+    write_layers(folder / "P1_masks.seg.nrrd", [MASK, MASK], edema=(1, 0), tumour=(1, 2))
+
+
+@files("label_undeclared")
+def segment_of_fractions(folder, voxels):
+    meta = {"Segment0_Name": "tumour", "Segmentation_SourceRepresentation": "Fractional labelmap"}
+    write(folder / "P1_image.nrrd", voxels)
+    write(folder / "P1_masks.seg.nrrd", MASK, **meta)
+
+
+@files("not_grey")
+def layers_in_a_file_that_is_not_slicers(folder, voxels):
+    write(folder / "P1_image.nrrd", voxels)
+    write_layers(folder / "P1_tumour.nrrd", [MASK, MASK], edema=(1, 0), tumour=(1, 1))
 
 
 @files(EXACT)

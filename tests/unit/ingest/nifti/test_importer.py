@@ -20,6 +20,7 @@ from radlas.errors import ConfigError, DataError
 from radlas.geometry import make_geometry, worst_corner_displacement
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Exam, FileRef, IngestRules
+from radlas.ingest.labels import ANY
 from radlas.ingest.nifti.itk import read_image
 from radlas.ingest.nifti.names import NamedMask, name_image, name_mask
 from radlas.ingest.nifti.nifti_file import read_nifti
@@ -28,6 +29,7 @@ from radlas.ingest.roi_names import DEFAULT_ROI_MAP
 from radlas.model import Roi, Volume
 
 from ..dicom.corpus import grid, inside_ellipse
+from .odd_images import write_layers
 
 NIFTI = IMPORTERS["nifti"]()
 RULES = IngestRules()
@@ -350,6 +352,65 @@ def test_declared_labels_are_rois_of_their_own(tmp_path):
     assert [roi.name for roi in rois] == ["edema", "tumour"]
     np.testing.assert_array_equal(rois[0].mask, both == 2)
     np.testing.assert_array_equal(rois[1].mask, both == 1)
+
+
+def test_segments_that_overlap_are_each_whole(tmp_path):
+    """Also if the study declares values, which do not say of which layer."""
+    around = np.zeros_like(MASK)
+    around[1:5, 5:45, 5:35] = 1
+    write(tmp_path / "P1_image.nrrd")
+    write_layers(tmp_path / "P1_a.seg.nrrd", [around, MASK * 3], tumour=(3, 1), edema=(1, 0))
+    for rules in (RULES, IngestRules(labels={"tumour": 1}), IngestRules(labels={ANY: 255})):
+        edema, tumour = read_one(tmp_path, rules).rois
+        np.testing.assert_array_equal(edema.mask, around == 1)
+        np.testing.assert_array_equal(tumour.mask, MASK == 1)
+        held = np.count_nonzero(MASK)
+        assert tumour.values == f"0={MASK.size - held} 3={held}"
+        assert edema.flags == tumour.flags == ()
+
+
+def test_segments_without_layers_lie_in_one_each(tmp_path):
+    """So wrote 3D Slicer before it knew layers; the value of each was 1."""
+    others, lost = np.ones_like(MASK) - MASK, ("LabelValue", "Layer")
+    write(tmp_path / "P1_image.nrrd")
+    path = tmp_path / "P1_a.seg.nrrd"
+    write_layers(path, [MASK, others], *lost, tumour=(1, 0), edema=(1, 1))
+    edema, tumour = read_one(tmp_path).rois
+    np.testing.assert_array_equal(tumour.mask, MASK == 1)
+    np.testing.assert_array_equal(edema.mask, MASK == 0)
+
+
+def test_of_masks_that_are_named_by_their_files_alone_a_name_may_be_unknown(tmp_path):
+    """Segments carry names of their own, which are not known before they are read."""
+    write(tmp_path / "P1_image.nrrd")
+    write_layers(tmp_path / "P1_Segmentation.seg.nrrd", [MASK, MASK], tumour=(1, 0), edema=(1, 1))
+    assert NIFTI.find(tmp_path, RULES).notes == ()
+    write(tmp_path / "P1_bone.nrrd", MASK)
+    assert NIFTI.find(tmp_path, RULES).notes == ("mask names that the ROI map does not know: bone",)
+
+
+@pytest.mark.parametrize("key", ["SourceRepresentation", "MasterRepresentation"])
+@pytest.mark.parametrize("rules", [RULES, IngestRules(labels={"tumour": 1})])
+def test_fractions_are_no_mask_whatever_value_is_declared(key, rules, tmp_path):
+    write(tmp_path / "P1_image.nrrd")
+    image = SimpleITK.ReadImage(str(write(tmp_path / "P1_a.seg.nrrd", MASK)))
+    image.SetMetaData("Segment0_Name", "tumour")
+    image.SetMetaData(f"Segmentation_{key}", "Fractional labelmap")
+    SimpleITK.WriteImage(image, str(tmp_path / "P1_a.seg.nrrd"))
+    with pytest.raises(DataError, match="no binary labelmap") as caught:
+        read_one(tmp_path, rules)
+    assert (caught.value.reason, caught.value.where) == ("label_undeclared", "mask")
+
+
+@pytest.mark.parametrize("declared", [("x", 0), (1, "x"), (1, 2)])
+def test_a_segment_that_cannot_be_found_is_told_by_its_number(declared, tmp_path):
+    """By no name: it may be a person's."""
+    write(tmp_path / "P1_image.nrrd")
+    write_layers(tmp_path / "P1_a.seg.nrrd", [MASK, MASK], tumour=(1, 0), Jane_Doe=declared)
+    with pytest.raises(DataError, match="segment 1 states no value or layer") as caught:
+        read_one(tmp_path)
+    assert "Jane" not in str(caught.value)
+    assert "save the segmentation again" in caught.value.hint
 
 
 @pytest.mark.parametrize(
