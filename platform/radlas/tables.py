@@ -85,7 +85,10 @@ CASES = Table(
         CASE,
         CENTRE,
         SUBJECT,
-        _text("importer", "Importer that read it: dicom, tcia-sts, nifti, or a plug-in's."),
+        _text(
+            "importer",
+            "Importer that read it, as dicom, dicom-masks, tcia-sts or nifti.",
+        ),
         _text("sequence", "Sequence class: T2FS, STIR, T1 or other."),
         _text("series_rule", "Why this series was chosen among the subject's."),
         Column("synthetic", "bool", "True for phantom data: never a patient's result."),

@@ -11,7 +11,13 @@ from radlas.ingest import IMPORTERS
 from radlas.phantom import PhantomConfig, write_cohort
 from radlas.testing import check_importer
 
-PLACES = {"tcia-sts": "centre-a", "dicom": "centre-b", "nifti": "centre-c", "table": "centre-c"}
+PLACES = {
+    "tcia-sts": "centre-a",
+    "dicom": "centre-b",
+    "dicom-masks": "centre-b",
+    "nifti": "centre-c",
+    "table": "centre-c",
+}
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,9 @@ def ingest_(
     source: Annotated[Path, typer.Argument(help="Folder or zip archive of one centre.")],
     store: StoreOption,
     centre: Annotated[str, typer.Option(help="Name of the hospital or collection.")],
-    importer: Annotated[str, typer.Option(help="dicom, tcia-sts, nifti or table.")] = "dicom",
+    importer: Annotated[
+        str, typer.Option(help="dicom, dicom-masks, tcia-sts, nifti, table.")
+    ] = "dicom",
     rois: Annotated[Path | None, typer.Option(help="YAML: name patterns of each ROI.")] = None,
     sequence: Annotated[str | None, typer.Option(help="Keep only T2FS, STIR, T1 or other.")] = None,
     label: Annotated[

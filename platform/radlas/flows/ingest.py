@@ -56,7 +56,9 @@ class IngestConfig(StoreConfig):
         max_length=64,  # it names folders
         description="Name of the hospital or collection: letters, digits, - and _, without blanks.",
     )
-    importer: str = Field(default="dicom", description="dicom, tcia-sts, nifti or table.")
+    importer: str = Field(
+        default="dicom", description="dicom, dicom-masks, tcia-sts, nifti, table."
+    )
     rois: Path | None = Field(default=None, description="YAML: ROI to a list of name patterns.")
     sequence: str | None = Field(default=None, description="Keep only T2FS, STIR or T1 series.")
     label: tuple[str, ...] = Field(

@@ -6,6 +6,7 @@ IMPORTERS = Registry(
     IMPORTER_GROUP,
     {
         "dicom": "radlas.ingest.dicom.importer:DicomImporter",
+        "dicom-masks": "radlas.ingest.mixed.importer:DicomMasksImporter",
         "nifti": "radlas.ingest.nifti.importer:NiftiImporter",
         "table": "radlas.ingest.table.importer:TableImporter",
         "tcia-sts": "radlas.ingest.dicom.tcia_sts:TciaStsImporter",

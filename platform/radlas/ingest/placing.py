@@ -65,6 +65,12 @@ def place_on_image(mask: Mask, grid: Geometry, geometry: Geometry, bounds: Bound
     return _resample(mask, grid.affine, geometry, field_offset(grid, geometry), bounds)
 
 
+def lies_on(grid: Geometry, geometry: Geometry, snap_voxels: float) -> bool:
+    """True if ``place_on_image`` would move nothing, whichever axis comes first in each."""
+    offset = lattice_offset(grid.shape, grid.affine, geometry)
+    return offset is not None and offset.voxels <= snap_voxels and _inside(grid, geometry)
+
+
 def place_voxels(mask: Mask, affine: Affine, geometry: Geometry, bounds: Bounds) -> Placed:
     """Put a mask on a grid that holds its voxel centres: moved, flipped, permuted, clipped.
 

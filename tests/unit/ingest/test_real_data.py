@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import zipfile
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK
 
@@ -36,6 +40,28 @@ def test_a_patient_is_the_same_by_dicom_and_by_nifti(patient, real_data, record_
     record_property("dice", agreement)
     assert agreement >= 0.98
     assert tumour.flags == ()
+
+
+@pytest.mark.parametrize("patient", PATIENTS[:3])
+def test_a_mask_file_of_other_software_is_found_by_its_name_and_lies_on_the_dicom(
+    patient, real_data, tmp_path
+):
+    """Beside the images of three patients, without their structure sets."""
+    for one in PATIENTS[:3]:
+        with zipfile.ZipFile(real_data / "sts-t1" / f"STS_{one}_dicom.zip") as archive:
+            archive.extractall(tmp_path / one)
+    for path in filter(Path.is_file, tmp_path.rglob("*")):
+        if pydicom.dcmread(path, stop_before_pixels=True).Modality != "MR":
+            path.unlink()
+    mask = tmp_path / "masks" / f"STS_{patient}_mask.nii.gz"
+    mask.parent.mkdir()
+    shutil.copy(real_data / "sts-t1" / mask.name, mask)
+    both = IMPORTERS["dicom-masks"]()
+    (exam,) = both.find(tmp_path, IngestRules()).exams
+    assert (exam.subject, exam.masks[0].path) == (f"STS_{patient}", mask)
+    (tumour,) = both.read(exam, IngestRules()).rois
+    drawn = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(mask)))
+    np.testing.assert_array_equal(tumour.mask, drawn > 0)
 
 
 def test_the_folder_of_nifti_files_gives_the_ten_patients(real_data):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -22,7 +22,8 @@ from radlas.ingest.dicom.volume import SeriesData, read_series
 from radlas.ingest.files import open_file
 from radlas.ingest.masks import Drawn, Placed, rois_of
 from radlas.ingest.placing import Bounds
-from radlas.ingest.roi_names import RoiMap, resolve_roi_map
+from radlas.ingest.roi_names import resolve_roi_map
+from radlas.model import Roi
 from radlas.reasons import data_error
 
 
@@ -53,29 +54,41 @@ class DicomImporter:
             OSError: A file cannot be reached; names no path.
         """
         series = read_series(exam.images)
-        roi_map = resolve_roi_map(rules.names)
-        bounds = Bounds(rules.snap_voxels, rules.resample_mm)
-        drawn = [one for ref in exam.masks for one in _read_masks(ref, series, roi_map, bounds)]
-        rois = rois_of(drawn, roi_map, rules.minimum_voxels)
+        rois = self.rois(exam.masks, series, rules)
         voxels = series.volume.voxels
         flags = (*image_flags(voxels), *padding_flags(voxels, series.header))
         with parsing("a header"):  # values are decoded when they are asked for
             facts = dicom_facts(series.header)
         return ExamData(series.volume, rois, facts, flags)
 
+    def rois(
+        self, refs: tuple[FileRef, ...], series: SeriesData, rules: IngestRules
+    ) -> tuple[Roi, ...]:
+        """The ROIs of a series' mask files, on its grid.
 
-def _read_masks(ref: FileRef, series: SeriesData, roi_map: RoiMap, bounds: Bounds) -> list[Drawn]:
-    with open_file(ref) as stream:
-        content = io.BytesIO(stream.read())
-    with parsing("a mask file"):
-        dataset = pydicom.dcmread(content, force=True)
-        if dataset.get("Modality") == "RTSTRUCT":
-            drawn = read_contours(dataset)
-            known = names_any((one.images for roi in drawn for one in roi.contours), series.planes)
-            planes = series.planes if known else {}
-            return [_contoured(roi, series, planes) for roi in drawn]
-    content.seek(0)
-    return read_segments(content, series.volume.geometry, roi_map, bounds, series.planes)
+        Raises:
+            DataError: They do not lie on it, or none is the tumour.
+        """
+        drawn = [one for ref in refs for one in self.drawings(ref, series, rules)]
+        return rois_of(drawn, resolve_roi_map(rules.names), rules.minimum_voxels)
+
+    def drawings(self, ref: FileRef, series: SeriesData, rules: IngestRules) -> list[Drawn]:
+        """What a RTSTRUCT or SEG holds."""
+        with open_file(ref) as stream:
+            content = io.BytesIO(stream.read())
+        with parsing("a mask file"):
+            dataset = pydicom.dcmread(content, force=True)
+            if dataset.get("Modality") == "RTSTRUCT":
+                return _outlines(read_contours(dataset), series)
+        content.seek(0)
+        roi_map, bounds = resolve_roi_map(rules.names), Bounds(rules.snap_voxels, rules.resample_mm)
+        return read_segments(content, series.volume.geometry, roi_map, bounds, series.planes)
+
+
+def _outlines(drawn: Sequence[Outline], series: SeriesData) -> list[Drawn]:
+    known = names_any((one.images for roi in drawn for one in roi.contours), series.planes)
+    planes = series.planes if known else {}
+    return [_contoured(roi, series, planes) for roi in drawn]
 
 
 def _contoured(roi: Outline, series: SeriesData, planes: Planes) -> Drawn:

@@ -27,10 +27,11 @@ class Link:
     Attributes:
         series: Key of the image series, None if it is not in the source or not told.
         told_by: ``series UID``, ``image UIDs``, ``frame of reference`` or ``description``; of
-            rivals one of the latter two, or nothing.
+            rivals one of the latter two, or nothing. Of files outside DICOM see ``mask_images``.
         rivals: Keys of images between which nothing in the mask decides.
         absent: Slices of its series that the mask names and the source lacks.
-        fault: Why the mask cannot be taken for the series it names; None if it can.
+        fault: Why the mask cannot be taken for the series it names, or for any; None if it can.
+        remedy: What makes one of rivals its own; empty for what does so in DICOM.
     """
 
     mask: MaskFile
@@ -39,6 +40,7 @@ class Link:
     rivals: tuple[str, ...] = ()
     absent: int = 0
     fault: DataError | None = None
+    remedy: str = ""
 
 
 def link_masks(

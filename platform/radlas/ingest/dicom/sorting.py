@@ -235,7 +235,9 @@ def _orphans(links: Sequence[Link], exams: Iterable[Exam]) -> Sorted:
     done = Sorted()
     for link in links:
         mask = link.mask
-        if link.rivals:
+        if link.fault:
+            done += Sorted(refusals=(_refused_mask(mask, link.fault),))
+        elif link.rivals:
             done += Sorted(refusals=(_ambiguous(link),))
         elif mask.subject in served:
             told = mask.series or mask.instances
@@ -250,7 +252,7 @@ def _orphans(links: Sequence[Link], exams: Iterable[Exam]) -> Sorted:
 def _ambiguous(link: Link) -> Refusal:
     by = f" by its {link.told_by}, and names none" if link.told_by else ""
     what = f"{link.mask.modality} that may belong to any of {len(link.rivals)} images{by}"
-    hint = _NAMELESS if by else ""
+    hint = link.remedy or (_NAMELESS if by else "")
     return _refused_mask(link.mask, data_error("ambiguous_series", what, hint=hint))
 
 

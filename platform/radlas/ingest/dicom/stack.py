@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from radlas.errors import DataError
 from radlas.geometry import Geometry, make_geometry
+from radlas.ingest.dicom.header_records import ImageFile
+from radlas.ingest.dicom.strays import is_placed
 from radlas.reasons import data_error
 
 _REGULAR = 0.01  # neighbours' distances may differ by this share of the mean
@@ -71,6 +73,23 @@ def plan_stack(headers: SliceHeaders) -> tuple[Geometry, list[int]]:
     geometry = grid(positions[0], step)
     _check_straight(geometry, positions)
     return geometry, order
+
+
+def grid_of(slices: Sequence[ImageFile]) -> Geometry | None:
+    """The grid of a series by the headers of a scan, None if they are no planes of one."""
+    if any(one.shape[0] > 1 or not is_placed(one) for one in slices):
+        return None
+    headers = SliceHeaders(
+        positions=np.array([one.position for one in slices]),
+        orientations=np.array([one.orientation for one in slices]),
+        spacings=np.array([one.pixel_spacing for one in slices]),
+        sizes=[one.shape[1:] for one in slices],
+        frames_of_reference=[one.frame_of_reference for one in slices],
+    )
+    try:
+        return plan_stack(headers)[0]
+    except DataError:
+        return None
 
 
 def _check_one_stack(

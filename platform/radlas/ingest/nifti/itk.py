@@ -82,6 +82,25 @@ def read_mask(ref: FileRef) -> ImageContent:
     return replace(content, voxels=layers)
 
 
+def read_grid(ref: FileRef) -> Geometry:
+    """The grid of a file by its header alone, not checked as that of what is read.
+
+    Raises:
+        DataError: ``unreadable_file``, ``not_grey`` or ``bad_geometry``.
+        OSError: The file cannot be reached; names no path.
+    """
+    with _on_disk(ref) as path, reaching(), _parsed(path):
+        reader = _reader(path)
+        reader.ReadImageInformation()
+    size, rank = reader.GetSize(), reader.GetDimension()
+    if rank < 3 or any(edge > 1 for edge in size[3:]):
+        raise data_error("not_grey", f"{rank} dimensions, not 3", hint=ONE_IMAGE)
+    x, y, z = size[:3]
+    axes = np.array(reader.GetDirection()).reshape(rank, rank)[:3, :3]
+    spacing, origin = reader.GetSpacing()[:3], reader.GetOrigin()[:3]
+    return make_geometry((z, y, x), spacing=spacing, origin=origin, direction=axes)
+
+
 def _read(ref: FileRef, read: Callable[[Path], _Read]) -> ImageContent:
     with _on_disk(ref) as path, reaching():
         voxels, geometry, metadata, flags = read(path)
@@ -94,24 +113,35 @@ def _read(ref: FileRef, read: Callable[[Path], _Read]) -> ImageContent:
 def _read_by_itk(path: Path, *, layered: bool = False) -> _Read:
     header = read_header(path)
     flags = check_header(header)
-    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # type: ignore[no-untyped-call]  # they hold paths
-    reader: Any = SimpleITK.ImageFileReader()  # type: ignore[no-untyped-call]
-    reader.SetFileName(str(path))
-    try:
+    with _parsed(path):
+        reader = _reader(path)
         reader.ReadImageInformation()
         check_memory(_promised(reader), "an image")
         image = reader.Execute()
+    kinds = header.fields.get("kinds", "").split()
+    grid = _grid(image, layered=layered and kinds[:1] == ["list"])
+    voxels = SimpleITK.GetArrayFromImage(image)
+    check_data(path, header, voxels)
+    return voxels, grid, _metadata(image), flags
+
+
+def _reader(path: Path) -> Any:
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)  # type: ignore[no-untyped-call]  # they hold paths
+    reader: Any = SimpleITK.ImageFileReader()  # type: ignore[no-untyped-call]
+    reader.SetFileName(str(path))
+    return reader
+
+
+@contextmanager
+def _parsed(path: Path) -> Iterator[None]:
+    try:
+        yield
     except RuntimeError as error:
         _check_reachable(path)  # ITK tells a lost file and a damaged one alike
         # The text of ITK's error holds the path, and the path may hold a name.
         if "orthonormal" in str(error):
             raise data_error("bad_geometry", "axes are not orthonormal") from None
         raise data_error("unreadable_file", "NRRD or MHA file cannot be parsed") from None
-    kinds = header.fields.get("kinds", "").split()
-    grid = _grid(image, layered=layered and kinds[:1] == ["list"])
-    voxels = SimpleITK.GetArrayFromImage(image)
-    check_data(path, header, voxels)
-    return voxels, grid, _metadata(image), flags
 
 
 def _promised(reader: Any) -> int:

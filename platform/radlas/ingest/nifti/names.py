@@ -94,6 +94,11 @@ def stem_of(ref: FileRef) -> str | None:
     return match[1] if match else None
 
 
+def plain_stem(ref: FileRef) -> str:
+    """The same without the ``.seg`` that 3D Slicer writes."""
+    return re.sub(r"\.seg$", "", stem_of(ref) or "", flags=re.IGNORECASE)
+
+
 def is_slicers(ref: FileRef) -> bool:
     """True for a ``.seg.nrrd`` of 3D Slicer, whose segments carry names of their own."""
     return name_of(ref).lower().endswith(".seg.nrrd")
@@ -119,7 +124,7 @@ def name_mask(
     ref: FileRef, subjects: Collection[str], source: Path | None = None
 ) -> NamedMask | None:
     """What the name says, given the subjects that have images; None for other subjects' files."""
-    stem = re.sub(r"\.seg$", "", stem_of(ref) or "", flags=re.IGNORECASE)  # as 3D Slicer writes
+    stem = plain_stem(ref)
     bids = read_bids(stem)
     if bids and bids.subject in subjects:
         return _mask(ref, bids.subject, bids.what, bids.entities)

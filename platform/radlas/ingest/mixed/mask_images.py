@@ -1,0 +1,162 @@
+"""Masks that were drawn outside DICOM, beside DICOM images: whose they are, and of which image.
+
+Such a file carries no identifiers. It is given to the patient whose images lie with it, in its
+folder or the nearest one above that holds any; where those are of several patients, to the one that
+its name or folder tells. Of the patient's series that one counts which the file's name or folder
+states, or on whose grid it lies. Where that leaves several, none does: nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from radlas.errors import DataError
+from radlas.geometry import Geometry
+from radlas.ingest.base import FileRef, IngestRules
+from radlas.ingest.dicom.choosing import choose
+from radlas.ingest.dicom.header_records import MaskFile
+from radlas.ingest.dicom.linking import Link
+from radlas.ingest.dicom.people import Person
+from radlas.ingest.dicom.series import ImageSeries
+from radlas.ingest.dicom.stack import grid_of
+from radlas.ingest.dicom.strangers import MaskImages
+from radlas.ingest.files import place_of
+from radlas.ingest.fingerprints import fingerprints
+from radlas.ingest.mixed.company import Company, Place
+from radlas.ingest.nifti.folders import IMAGE_WORD, kind_of
+from radlas.ingest.nifti.itk import read_grid
+from radlas.ingest.nifti.names import is_slicers, name_image, plain_stem, splits, stem_of
+from radlas.ingest.placing import lies_on
+from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map
+from radlas.ingest.sequences import OTHER, classify
+from radlas.reasons import data_error
+from radlas.words import counted
+
+_KIND = "mask file"
+_WHOSE = "put it into the folder of its patient's images, or name it <PatientID>_<what>"
+_WHICH = "put it into the folder of the series it was drawn on, or name that as in t2fs_tumour"
+
+
+def link_mask_images(
+    files: Sequence[FileRef],
+    series: Sequence[ImageSeries],
+    rules: IngestRules,
+    *,
+    sequence: str | None,
+    source: Path,
+) -> MaskImages:
+    """Find masks among files that are no DICOM, and link each to its series: see ``FindMasks``."""
+    roi_map = resolve_roi_map(rules.names, rules.labels)
+    found = [ref for ref in files if stem_of(ref) and not name_image(ref)]
+    # Whatever values are declared: converted images lie here too, and hold those values somewhere.
+    contents = fingerprints(ref for ref in found if _may_be_mask(ref, roi_map))
+    company = Company(series, source)
+    choice = partial(_choose, sequence=sequence, snap=rules.snap_voxels)
+
+    def link(ref: FileRef, content: str) -> Link:
+        place = company.of(ref)
+        stated = _stated(ref, place.said_by, drawn_name(ref, roi_map))
+        return _link(_mask(ref, place.subject, content, source), place, stated, choice)
+
+    return MaskImages(
+        tuple(link(ref, text) for ref, text in contents.items() if isinstance(text, str)),
+        tuple(drawn_name(ref, roi_map) for ref in found if ref not in contents),
+        tuple(ref for ref, text in contents.items() if isinstance(text, OSError)),
+    )
+
+
+def drawn_name(ref: FileRef, roi_map: RoiMap) -> str:
+    """The name of a mask file's ROI: the longest end of the file's name that the map knows."""
+    stem = plain_stem(ref)
+    ends = [stem, *(end for _, end in splits(stem))]
+    return next((end for end in ends if _is_known(end, roi_map)), ends[-1])
+
+
+def _may_be_mask(ref: FileRef, roi_map: RoiMap) -> bool:
+    """True for a file that is named after a ROI, or holds segments with names of their own."""
+    return is_slicers(ref) or _is_known(drawn_name(ref, roi_map), roi_map)
+
+
+def _is_known(name: str, roi_map: RoiMap) -> bool:
+    try:
+        return match_name(name, roi_map) is not None
+    except DataError:  # it means two ROIs: said when it is read
+        return True
+
+
+def _mask(ref: FileRef, subject: str, content: str, source: Path) -> MaskFile:
+    return MaskFile(
+        ref=ref,
+        size=ref.size,
+        content=content,
+        instance=place_of(ref, source),
+        study="",
+        subject=subject,
+        person=Person(),
+        modality=_KIND,
+        description="",
+        frames_of_reference=frozenset(),
+        listed={},
+        drawn=frozenset(),
+        drawn_by={},
+        frames=frozenset(),
+        names=(),
+    )
+
+
+def _stated(ref: FileRef, patient: str, name: str) -> str:
+    """The sequence that a file's name states before its ROI's, or else its folder."""
+    begin = plain_stem(ref).removesuffix(name).removeprefix(patient).strip("_")
+    word = re.fullmatch(rf"(?:.+_)?{IMAGE_WORD}", begin, re.IGNORECASE | re.DOTALL)
+    return classify(word[1] if word else kind_of(ref))[0]
+
+
+def _link(mask: MaskFile, place: Place, stated: str, choose_one: Callable[..., Link]) -> Link:
+    if not place.subject:
+        whom = counted(len(place.owners), "patient")
+        what = f"a mask file that lies with the images of {whom}, and names none of them"
+        return Link(mask, None, fault=data_error("no_image", what, hint=_WHOSE))
+    own = [one for one in place.series if _may_be_drawn_on(one)]
+    fit = [one for one in own if stated in {OTHER, one.sequence}]
+    if not fit:
+        what = f"no MR series{'' if stated == OTHER else f' of the class {stated}'} lies with it"
+        return Link(mask, None, fault=data_error("no_image", f"a mask file, and {what}"))
+    by_folder = len(own) == len(place.owners) == 1
+    link = choose_one(mask, fit, "folder" if by_folder else "file name")
+    if link.series and place.said not in {"", place.subject}:
+        what = "a mask file lies with the images of one patient and is named after another"
+        return Link(mask, link.series, fault=data_error("identity_conflict", what))
+    return link
+
+
+def _may_be_drawn_on(series: ImageSeries) -> bool:
+    first = series.first
+    return first.modality == "MR" and series.slices > 1 and "LOCALIZER" not in first.image_type
+
+
+def _choose(
+    mask: MaskFile, series: Sequence[ImageSeries], alone: str, *, sequence: str | None, snap: float
+) -> Link:
+    """The one series that is left, by the first of these signs that leaves one."""
+    if len(series) == 1:
+        return Link(mask, series[0].key, alone)
+    try:
+        grid = read_grid(mask.ref)
+    except DataError as error:
+        return Link(mask, None, fault=error.at("mask"))
+    on_grid = [one for one in series if _lies_on(grid, one, snap)]
+    if len(on_grid) == 1:
+        return Link(mask, on_grid[0].key, "grid")
+    wanted = [one.series for one in choose(on_grid or series, sequence) if one.wanted]
+    if len(wanted) == 1:
+        return Link(mask, wanted[0].key, "grid and sequence" if on_grid else "sequence")
+    rivals = tuple(one.key for one in on_grid or series)
+    return Link(mask, None, "grid" if on_grid else "folder", rivals, remedy=_WHICH)
+
+
+def _lies_on(grid: Geometry, series: ImageSeries, snap: float) -> bool:
+    own = grid_of(series.files)
+    return own is not None and lies_on(grid, own, snap)
