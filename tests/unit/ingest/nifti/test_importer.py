@@ -389,6 +389,21 @@ def test_of_masks_that_are_named_by_their_files_alone_a_name_may_be_unknown(tmp_
     assert NIFTI.find(tmp_path, RULES).notes == ("mask names that the ROI map does not know: bone",)
 
 
+def test_segments_of_one_layer_need_not_say_so_and_a_study_may_declare_others(tmp_path):
+    both = MASK.copy()
+    both[0] = 2
+    write(tmp_path / "P1_image.nrrd")
+    image = SimpleITK.ReadImage(str(write(tmp_path / "P1_a.seg.nrrd", both)))
+    for at, (name, value) in enumerate({"edema": "1", "tumour": "2"}.items()):
+        image.SetMetaData(f"Segment{at}_Name", name)
+        image.SetMetaData(f"Segment{at}_LabelValue", value)
+    SimpleITK.WriteImage(image, str(tmp_path / "P1_a.seg.nrrd"))
+    for rules, tumour in ((RULES, 2), (IngestRules(labels={"tumour": 1, "edema": 2}), 1)):
+        rois = {roi.name: roi.mask for roi in read_one(tmp_path, rules).rois}
+        np.testing.assert_array_equal(rois["tumour"], both == tumour)
+        np.testing.assert_array_equal(rois["edema"], both == 3 - tumour)
+
+
 @pytest.mark.parametrize("key", ["SourceRepresentation", "MasterRepresentation"])
 @pytest.mark.parametrize("rules", [RULES, IngestRules(labels={"tumour": 1})])
 def test_fractions_are_no_mask_whatever_value_is_declared(key, rules, tmp_path):
@@ -400,6 +415,7 @@ def test_fractions_are_no_mask_whatever_value_is_declared(key, rules, tmp_path):
     with pytest.raises(DataError, match="no binary labelmap") as caught:
         read_one(tmp_path, rules)
     assert (caught.value.reason, caught.value.where) == ("label_undeclared", "mask")
+    assert "export the segmentation as a binary labelmap" in caught.value.hint
 
 
 @pytest.mark.parametrize("declared", [("x", 0), (1, "x"), (1, 2)])
