@@ -9,7 +9,7 @@ from radlas.report import rivals
 from radlas.report.check import kind_of
 from radlas.report.evidence.cohort import Banner
 from radlas.report.evidence.page import Evidence, External
-from radlas.report.evidence.validation import NOT_IMPUTED, WITHIN, CentreTold
+from radlas.report.evidence.validation import NOT_IMPUTED, WITHIN, CentreTold, Interval
 from radlas.words import counted
 
 FEW = 5  # per class, below which DeLong's interval covers less than it says
@@ -77,11 +77,18 @@ def _few_patients(external: External) -> str:
     smaller = _smaller_class(external)
     if smaller >= EVENTS_FOR_CALIBRATION:
         return ""
-    wide = "the interval of the AUC is too narrow" if smaller < FEW else "intervals are wide"
     return (
         f"The smaller class of the external centre holds {counted(smaller, 'patient')}:"
-        f" {wide} and calibration cannot be judged."
+        f" {_width(external['auc'], smaller)}calibration cannot be judged."
     )
+
+
+def _width(auc: Interval, smaller: int) -> str:
+    """What few patients do to the interval of the AUC, if it has one: an exact one errs safely."""
+    if auc["low"] is None:
+        return ""
+    narrow = smaller < FEW and auc.get("method", "").startswith("DeLong")
+    return f"{'the interval of the AUC is too narrow' if narrow else 'intervals are wide'} and "
 
 
 def _chance(external: External) -> str:

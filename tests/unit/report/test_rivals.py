@@ -86,6 +86,16 @@ def test_so_few_patients_that_the_interval_covers_too_little_are_told(brief, pos
     assert f"{words} and calibration cannot be judged" in said(brief)
 
 
+def test_no_interval_is_called_too_narrow_that_is_not_there_or_is_exact(brief):
+    """An exact bound is never too narrow, and of one class there is none."""
+    external = brief["models"]["DLR"]["external"]
+    external |= {"n": 40, "positives": 3}
+    external["auc"] = {"estimate": 1.0, "low": 0.292, "high": 1.0, "method": "Clopper-Pearson"}
+    assert "holds 3 patients: intervals are wide and calibration cannot be judged" in said(brief)
+    external |= {"n": 3, "auc": {"estimate": None, "low": None, "high": None, "note": "one class"}}
+    assert "holds 0 patients: calibration cannot be judged." in said(brief)
+
+
 @pytest.mark.parametrize(("imputed", "beyond"), [(24, 0), (1, 12), (0, 13)])
 def test_patients_of_whom_the_model_saw_little_are_told(brief, imputed, beyond):
     """A centre that lacks a column is judged on medians: 24 of 24 without a word, once."""
