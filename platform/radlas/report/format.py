@@ -213,6 +213,16 @@ def shorten(text: str, length: int = 46) -> str:
     return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
 
 
+def begun(words: str) -> str:
+    """Words as they begin a sentence or a row: names and abbreviations among them stay.
+
+    Examples:
+        >>> begun("the DICOM series"), begun("IDH wild-type"), begun("")
+        ('The DICOM series', 'IDH wild-type', '')
+    """
+    return words[:1].upper() + words[1:]
+
+
 def two_lines(name: str, length: int = 44) -> str:
     """A feature's name for an axis: a long one is broken before its last part."""
     text = feature(name)

@@ -34,6 +34,7 @@ def environment() -> Environment:
         "methods": fmt.methods,
         "feature": fmt.feature,
         "short": fmt.short_id,
+        "begun": fmt.begun,
         "settings": fmt.settings,
     }
     return made

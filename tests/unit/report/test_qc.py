@@ -188,6 +188,13 @@ def test_cases_that_are_not_stored_are_grouped_with_what_to_do():
     assert page.count('<div class="scroll" role="region" tabindex="0" aria-label="Cases not') == 2
 
 
+def test_what_a_reason_means_keeps_its_abbreviations():
+    """RAS taken for LPS is what its reader looks for, not ras."""
+    page = render_qc([], [Trouble("a", "", "quarantined", "mask_flipped", "")], synthetic=False)
+    assert "The mask lies on the image only if" in page
+    assert "RAS taken for LPS." in page
+
+
 def test_who_has_no_picture_has_a_row_with_his_remarks_and_nothing_else():
     """A page of 4,400 pictures was 80 MB: those that want a look least are told in words."""
     listed = [replace(a_card(n, ROI | {"components": n}), thumbnail=None) for n in (1, 2)]

@@ -163,6 +163,16 @@ def test_hostile_names_are_shown_and_never_obeyed():
     assert any(evil[:12] in text.words() for text in root.all("text"))
 
 
+def test_names_of_classes_and_of_sites_keep_their_capitals(brief: dict[str, Any]):
+    """HER2 is not Her2; a row begins with a capital all the same."""
+    brief["outcome"] |= {"positive": "HER2-positive", "negative": "not IDH-mutant"}
+    brief["balance"] = [{"characteristic": "site: L5 or S1", "smd": 0.1}]
+    root = parse(render(brief))
+    heads = {one.words().strip() for one in by_id(root, "classes").all("th")}
+    assert {"HER2-positive", "Not IDH-mutant"} <= heads
+    assert "Site: L5 or S1" in by_id(root, "patients").words()
+
+
 @pytest.mark.parametrize(
     ("key", "empty", "words"),
     [
