@@ -93,11 +93,17 @@ def test_limits_speak_of_no_centre_that_is_not_there():
 def test_why_a_section_is_empty_is_the_study_s_own_reason():
     alone = STUDY.model_copy(update={"external_centre": None})
     found = {"comparisons": [], "subgroups": [], "sensitivity": {}, "honesty": {}, "cam": None}
+    found["models"] = {"m": {"external": None}}
     assert _missing(alone, None, {}, found)["external"] == "The study names no external centre."
     assert _missing(STUDY, None, {}, found)["subgroups"] == "radlas validate was not run"
     assert _missing(STUDY, {}, {}, found)["comparisons"] == "The study has one model."
     assert "subgroups" not in _missing(STUDY, {}, {}, found | {"subgroups": ["rows"]})
     assert _missing(STUDY, None, {}, found)["honesty"] == "The study declares none."
+    assert "decisions" not in _missing(STUDY, None, {}, found)
+    judged = found | {"models": {"m": {"external": {"n": 8}}}}
+    assert _missing(STUDY, {}, {}, judged)["decisions"] == "All external patients are of one class."
+    judged["models"]["m"]["external"] |= {"decision": "curve"}
+    assert "decisions" not in _missing(STUDY, {}, {}, judged)
     fitted = {"rows": ["volume"], "missing": {}}
     assert "honesty" not in _missing(STUDY, None, {}, found | {"honesty": fitted})
 

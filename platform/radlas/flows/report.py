@@ -256,6 +256,9 @@ def _missing(
         missing["comparisons"] = "The study has one model."
     if validated is not None and not found["subgroups"]:
         missing["subgroups"] = "The study declares none."
+    outside = [one["external"] for one in found["models"].values() if one["external"]]
+    if outside and not any("decision" in one for one in outside):
+        missing["decisions"] = "All external patients are of one class."
     if not any(found["honesty"].values()):
         missing["honesty"] = "The study declares none."
     if not any(found["sensitivity"].values()):

@@ -17,7 +17,7 @@ from radlas.report.render import compose, render
 from radlas.report.thumbnail import make_thumbnail
 
 from .fixture import case_id, interval, make_image
-from .reader import parse
+from .reader import by_id, parse
 
 
 def curve(band: bool = True) -> dict[str, Any]:
@@ -356,6 +356,24 @@ def test_a_variant_that_was_fitted_is_not_said_to_be_none_where_it_cannot_be_jud
     assert "no ring could not be judged on the external centre: 20 rows of the new centre." in page
     assert "no ring could not be fitted" not in page
     assert "one centre could not be fitted" in page
+
+
+def test_a_difference_that_cannot_be_estimated_is_not_said_to_be_of_others(believable):
+    """A control is judged on the same patients; with one of a class nothing is known of it."""
+    why = "not estimable: fewer than two rows in a class"
+    for row in believable["honesty"]["rows"]:
+        row["difference"] = {"estimate": None, "low": None, "high": None, "note": why}
+    section = by_id(parse(render(believable)), "honesty").words()
+    assert why in section
+    assert "not paired" not in section
+
+
+def test_resamples_that_chose_nothing_have_no_shares(believable):
+    believable["stability"]["blocks"] = dict.fromkeys(believable["stability"]["blocks"], 0.0)
+    believable["stability"]["families"] = {}
+    section = by_id(parse(render(believable)), "stability").words()
+    assert "No resample chose a feature." in section
+    assert "by family" not in section
 
 
 def test_a_result_that_hangs_on_one_choice_is_warned_of(believable):

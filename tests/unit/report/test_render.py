@@ -163,6 +163,18 @@ def test_hostile_names_are_shown_and_never_obeyed():
     assert any(evil[:12] in text.words() for text in root.all("text"))
 
 
+def test_a_validation_on_one_class_is_not_told_as_none(brief: dict[str, Any]):
+    """Decision curves need both classes: what is absent is these, not the validation."""
+    brief["missing"] = {"decisions": "All external patients are of one class."}
+    said = by_id(parse(render(brief)), "decisions").words()
+    assert "All external patients are of one class." in said
+    assert "no model was validated" not in said
+    for model in brief["models"].values():
+        model["external"] = None
+    brief["missing"] = {"external": "radlas validate was not run"}
+    assert "radlas validate was not run" in by_id(parse(render(brief)), "decisions").words()
+
+
 def test_names_of_classes_and_of_sites_keep_their_capitals(brief: dict[str, Any]):
     """HER2 is not Her2; a row begins with a capital all the same."""
     brief["outcome"] |= {"positive": "HER2-positive", "negative": "not IDH-mutant"}
