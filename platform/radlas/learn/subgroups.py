@@ -116,6 +116,8 @@ def interaction(y: ArrayLike, score: ArrayLike, groups: ArrayLike) -> Json:
     nothing = {"statistic": None, "df": max(0, len(names) - 1), "p": None}
     if len(names) < 2:
         return {**nothing, "note": "one group only"}
+    if any(np.ptp(value[level == name]) == 0 for name in names):
+        return {**nothing, "note": "not estimable: the scores of a group are all the same"}
     dummies = np.stack([level == name for name in names[1:]], axis=1).astype(np.float64)
     alike = np.column_stack([np.ones(len(value)), value, dummies])
     apart = np.column_stack([alike, dummies * value[:, None]])

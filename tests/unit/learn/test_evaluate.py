@@ -247,6 +247,16 @@ def test_alike_is_shown_and_not_assumed(clinical):
     assert narrow["detectable"] == pytest.approx(2.801585 * narrow["error"], rel=1e-6)
 
 
+def test_one_score_for_all_is_not_called_separation():
+    """A signature without a feature separates nobody: its scores have no slope to compare."""
+    groups = ["a"] * 4 + ["b"] * 4
+    told = interaction([0, 1] * 4, [0.3] * 8, groups)
+    assert told["p"] is None
+    assert told["note"] == "not estimable: the scores of a group are all the same"
+    separated = interaction([0, 0, 1, 1] * 2, [0.1, 0.2, 0.3, 0.4] * 2, groups)
+    assert separated["note"] == "not estimable: a group's classes are separated or missing"
+
+
 def test_one_level_has_no_interaction():
     found = interaction([0, 1, 0, 1], [0.1, 0.4, 0.5, 0.2], ["a"] * 4)
     assert (found["p"], found["note"]) == (None, "one group only")
