@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import radlas as package
 from radlas.engine.base import Done
@@ -102,6 +103,22 @@ def test_a_second_validation_is_no_second_look(study_store):
     first = radlas("validate", "tiny", "--store", study_store, "--json").data
     assert first["look"] == 1
     assert radlas("validate", "tiny", "--store", study_store, "--json").data["look"] == 1
+
+
+def test_no_model_is_called_as_what_verbs_keep_beside_the_models(study_store, study_file):
+    """Its folder would stand where the validation belongs, and every later look would fail at it."""
+    values = yaml.safe_load(study_file.read_text())
+    made = {path.name for path in version_of(study_store).iterdir()}
+    models = {name for name in made if (version_of(study_store) / name / "model.json").exists()}
+    kept = {"validation.json", "report.html", "figures", "cam", "version.json"}
+    assert kept <= made - models
+    for name in made - models | {"decision.json", "explanation-whole-layer3.json"}:
+        named = values | {"models": {name: ["tumour"]}, "primary": name, "sensitivity": {}}
+        with pytest.raises(ConfigError, match=f"model {name} is named as a file beside the models"):
+            StudyConfig.parse(named)
+    for name in ("dlr v1.2", "camera", "Größe"):
+        named = values | {"models": {name: ["tumour"]}, "primary": name, "sensitivity": {}}
+        assert StudyConfig.parse(named).primary == name
 
 
 def test_the_report_is_one_file_that_says_what_it_is(study_store):

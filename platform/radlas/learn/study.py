@@ -22,6 +22,9 @@ from radlas.learn.settings import (
 
 _LONGEST = 240  # of a name that folders are called by [bytes]
 SLUG = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{_LONGEST - 1}}}")
+_FOLDER = re.compile(r"[^./\0][^/\0]*", re.DOTALL)  # a model is a folder of its version
+# What verbs keep there beside the models.
+_KEPT = re.compile(r".+\.(json|html)|figures|cam(-.+-layer\d)?")
 CONTROL, VARIANT = "control-", "variant-"  # how names of honesty models and of variants begin
 Control = Literal["volume", "clinical", "centre", "random_weights", "permuted", "shuffled"]
 CONTROLS: tuple[Control, ...] = get_args(Control)
@@ -174,14 +177,11 @@ def _essence(study: StudyConfig) -> dict[str, Any]:
 def _disagreements(study: StudyConfig) -> list[str]:
     problems = []
     for model, blocks in study.models.items():
-        long = len(model.encode()) > _LONGEST
-        problems += [f"model {model} is named by more than {_LONGEST} bytes"] if long else []
+        problems += _misnamed(model)
         problems += [f"model {model} has no blocks"] if not blocks else []
         problems += [f"model {model} names a block twice"] if len(set(blocks)) < len(blocks) else []
         unknown = [block for block in blocks if block not in study.blocks]
         problems += [f"model {model} uses unknown blocks: {', '.join(unknown)}"] if unknown else []
-        reserved = model.startswith((CONTROL, VARIANT))
-        problems += [f"model {model} is named like a control or a variant"] if reserved else []
     if study.primary not in study.models:
         problems.append(
             f"primary model {study.primary} is not among the models {', '.join(study.models)}"
@@ -197,3 +197,14 @@ def _disagreements(study: StudyConfig) -> list[str]:
     if len(set(study.training_centres)) < len(study.training_centres):
         problems.append("a training centre is named twice")
     return problems
+
+
+def _misnamed(model: str) -> list[str]:
+    """Why a version can hold no model of this name, as each is a folder there."""
+    told = {
+        f"model {model!r} is not named as a folder can be": not _FOLDER.fullmatch(model),
+        f"model {model} is named by more than {_LONGEST} bytes": len(model.encode()) > _LONGEST,
+        f"model {model} is named as a file beside the models is": _KEPT.fullmatch(model),
+        f"model {model} is named like a control or a variant": model.startswith((CONTROL, VARIANT)),
+    }
+    return [problem for problem, holds in told.items() if holds]

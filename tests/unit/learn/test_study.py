@@ -40,6 +40,9 @@ def test_declared_values_are_compared_without_case(protocol: dict[str, Any]):
         ({"name": "My Study"}, "a-z, 0-9"),
         ({"name": "x" * 241}, "no more than 240"),  # else told when all is fitted
         ({"models": {"ä" * 121: ["tumour"]}}, "is named by more than 240 bytes"),
+        ({"models": {"": ["tumour"]}}, "model '' is not named as a folder can be"),
+        ({"models": {"..": ["tumour"]}}, "model '..' is not named as a folder can be"),
+        ({"models": {"a/b": ["tumour"]}}, "model 'a/b' is not named as a folder can be"),
         ({"seeed": 1}, "unknown key `seeed`"),
     ],
 )
