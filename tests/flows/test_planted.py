@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from radlas.learn.parts import Part
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store import delta
-from radlas.store.layout import init_store
+from radlas.store.layout import init_store, open_store
 from radlas.store.recipes import save_recipe
 from radlas.store.snapshots import create_snapshot
 from radlas.store.stable_features import load_stable_features
@@ -289,6 +290,32 @@ def test_readers_who_cannot_be_compared_are_refused(store, study, readers, messa
     said = radlas(*words, "--readers", readers)
     assert said.code == 2
     assert message in said.err
+
+
+def test_no_mask_is_made_of_a_centre_that_is_not_there(store, study, tmp_path):
+    """Else half of the patients, or none, would be said to be those of the study."""
+    other = tmp_path / "study.yaml"
+    other.write_text(
+        study.read_text().replace("training_centres: [a, b]", "training_centres: [a, B]")
+    )
+    words = ("--store", store.place, "--snapshot", "first", "--readers", "r-1,r-2")
+    said = radlas("stability", other, *words)
+    assert said.code == 2
+    assert "no case of centre B" in said.err
+    assert "its centres: a, b, c" in said.err
+
+
+def test_two_exams_of_a_patient_are_not_rated_as_two_subjects(store, study, tmp_path):
+    shutil.copytree(str(store.place), tmp_path / "store")
+    own = open_store(str(tmp_path / "store"))
+    now = {"run_id": "r", "recorded_at": datetime.now(UTC)}
+    again = {"case_id": "f" * 32, "centre": "a", "subject_id": "s-a0", "voxel_digest": "v"}
+    delta.append(own, "cases", [{**again, **now, "synthetic": False}], run_id="r")
+    create_snapshot(own, "twice")
+    words = ("--store", own.place, "--snapshot", "twice", "--readers", "r-1,r-2")
+    said = radlas("stability", study, *words)
+    assert said.code == 2
+    assert "several cases of 1 subject" in said.err
 
 
 @pytest.mark.parametrize(

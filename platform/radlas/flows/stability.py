@@ -19,6 +19,7 @@ from radlas.errors import ConfigError, StudyError
 from radlas.features.chains import SHUFFLED
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.study.blocks import block_sets
+from radlas.flows.study.dataset import check_centres, load_people
 from radlas.flows.train import fitted_or_raise
 from radlas.learn.statistics.icc import Form, icc
 from radlas.learn.study import StudyConfig
@@ -63,11 +64,13 @@ def plan(config: StabilityConfig) -> Plan[StabilityTask]:
 
     Raises:
         ConfigError: A feature set is not in the snapshot.
-        StudyError: No recipe of the study has perturbed copies, or there is one reader.
+        StudyError: No recipe of the study has perturbed copies, or there is one reader; a training
+            centre has no case, or a subject has several: each would be rated as a patient.
     """
     store, study = open_store(config.store), StudyConfig.read(config.study)
     snapshot = load_snapshot(store, config.snapshot)
     centres = study.training_centres
+    check_centres(load_people(store, snapshot), centres, snapshot)
     if config.readers:
         _check_readers(config.readers, snapshot)
         task = StabilityTask(

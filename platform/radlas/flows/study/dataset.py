@@ -86,6 +86,21 @@ def labelled(
         StudyError: A centre is not in the snapshot, a value has no declared class, or no case is
             left.
     """
+    check_centres(people, centres, snapshot)
+    people = people[people["centre"].isin(centres)]
+    by_subject = labels(people.reset_index(), study.outcome)
+    people = people[people["subject_id"].isin(by_subject.index)]
+    if people.empty:
+        raise StudyError("no labelled case is left", f"centres {', '.join(centres)}")
+    return people, people["subject_id"].map(by_subject).rename("label")
+
+
+def check_centres(people: Any, centres: tuple[str, ...], snapshot: Snapshot) -> None:
+    """Hold the centres that a protocol names to those of a snapshot.
+
+    Raises:
+        StudyError: One is not there.
+    """
     missing = set(centres) - set(people["centre"])
     if missing:
         raise StudyError(
@@ -93,12 +108,6 @@ def labelled(
             f"snapshot {snapshot.label}",
             f"its centres: {', '.join(sorted(set(people['centre'])))}",
         )
-    people = people[people["centre"].isin(centres)]
-    by_subject = labels(people.reset_index(), study.outcome)
-    people = people[people["subject_id"].isin(by_subject.index)]
-    if people.empty:
-        raise StudyError("no labelled case is left", f"centres {', '.join(centres)}")
-    return people, people["subject_id"].map(by_subject).rename("label")
 
 
 def _unstable(store: Store, study: StudyConfig, columns: Any) -> list[str]:
