@@ -377,6 +377,23 @@ def test_a_plan_says_that_a_centre_is_too_small_to_validate_on(study_file, polic
     assert lines[-1].startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("positive", "negative", "warned"), [(8, 0, 1), (9, 3, 1), (4, 4, 0), (0, 0, 0)]
+)
+def test_a_plan_says_that_the_external_centre_can_hardly_tell_an_auc(
+    study_file, positive, negative, warned
+):
+    """Else the one look at it is spent before anybody knows."""
+    rows = [
+        {"centre": "centre-a", "positive": 20, "negative": 20, "excluded": 0},
+        {"centre": "centre-c", "positive": positive, "negative": negative, "excluded": 0},
+    ]
+    lines = support_lines(study_support(StudyConfig.read(study_file), rows, {"dlr": 10}))
+    told = [line for line in lines if line.startswith("  ! external: ")]
+    assert len(told) == warned
+    assert all(f"{positive + negative} subjects, of one class fewer than 4" in one for one in told)
+
+
 @pytest.mark.parametrize("each", [4, 6, 10, 20, 60])
 def test_a_plan_promises_no_difference_that_cannot_be(study_file, each):
     """Of four patients of each class a difference of AUC below 1.01 was to be missed."""

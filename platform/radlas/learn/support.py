@@ -11,6 +11,7 @@ SHRINKAGE = 0.9  # least acceptable: coefficients lose at most a tenth elsewhere
 POWER = 0.8
 EXPLAINED = (0.15, 0.5)  # shares of what can be explained: little known, and a strong signal
 AREAS = (0.7, 0.8, 0.9)
+FEWEST = 4  # of a class, from which two halves of the patients can be compared
 
 
 def auc_spread(area: float, positives: int, negatives: int) -> float:
@@ -84,7 +85,7 @@ def external_support(positives: int, negatives: int, *, alpha: float = 0.05) -> 
         ``auc detectable``, the smallest difference of AUC between two equal halves that would be
         seen four times out of five. ``auc`` and ``halves`` are empty where a class is too small.
     """
-    if min(positives, negatives) < 4:
+    if min(positives, negatives) < FEWEST:
         return {"n": positives + negatives, "auc": [], "halves": []}
     z = float(stats.norm.isf(alpha / 2))
     half = positives // 2, negatives // 2

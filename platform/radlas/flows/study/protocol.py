@@ -8,7 +8,7 @@ from typing import Any
 from radlas.errors import StudyError
 from radlas.flows.study.controls import MEANING, Controls
 from radlas.learn.study import CONTROL, VARIANT, StudyConfig
-from radlas.learn.support import external_support, training_support
+from radlas.learn.support import FEWEST, external_support, training_support
 from radlas.report.format import fixed
 from radlas.words import counted
 
@@ -80,6 +80,11 @@ def support_lines(support: Json) -> list[str]:
         for model, share in training["per_candidate"].items()
         if share is not None
     ]
+    if external["n"] and not external["auc"]:
+        lines.append(
+            f"  ! external: {counted(external['n'], 'subject')}, of one class fewer than {FEWEST}:"
+            " how exactly they will tell an AUC, if at all, cannot be said"
+        )
     for area, half in zip(external["auc"][1:2], external["halves"][1:2], strict=True):
         seen = half["detectable"]  # no two AUCs are farther apart than this one is from 0
         below = "any difference" if seen > area["auc"] else f"a difference below {seen:.2f}"
