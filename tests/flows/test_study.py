@@ -106,7 +106,7 @@ def test_a_second_validation_is_no_second_look(study_store):
 
 
 def test_no_model_is_called_as_what_verbs_keep_beside_the_models(study_store, study_file):
-    """Its folder would stand where the validation belongs, and every later look would fail at it."""
+    """Its folder would stand where the validation belongs: every later look would fail at it."""
     values = yaml.safe_load(study_file.read_text())
     made = {path.name for path in version_of(study_store).iterdir()}
     models = {name for name in made if (version_of(study_store) / name / "model.json").exists()}

@@ -11,6 +11,8 @@ from radlas.flows.maps.activation import in_words
 from radlas.flows.pages import evidence, evidence_origin
 from radlas.flows.report import _missing, _scored
 from radlas.flows.train import _told
+from radlas.flows.validate import _told as _validated
+from radlas.learn.statistics.delong import auc
 
 from .test_balance import STUDY
 
@@ -137,3 +139,8 @@ def test_what_the_maps_cannot_tell_is_told_with_the_number_of_cases():
     cam = {"cell_mm": [1.0, 1.0, 1.0], "layer": "layer4", "region": "whole", "comparison": []}
     said = in_words(cam | {"cases": [{"note": one} for one in notes], "sanity": []}, "here")
     assert said[-2:] == ["  2 cases: fine: ring_0_5", "  1 case: fine: ring_0_5, ring_5_10"]
+
+
+def test_what_a_validation_cannot_estimate_is_said_once():
+    found = {"auc": auc([1, 1], [0.4, 0.6]).as_dict(), "decision": {}}
+    assert _validated("m", found) == "  m: AUC not estimable: 2 positives, 0 negatives"

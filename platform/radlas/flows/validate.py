@@ -177,7 +177,7 @@ def commit(
 def _told(name: str, found: dict[str, Any]) -> str:
     area, decision = found["auc"], found["decision"]
     if area["auc"] is None:
-        return f"  {name}: AUC not estimable ({area['note']})"
+        return f"  {name}: AUC {area['note']}"
     bounds, _ = auc_interval(area)
     told = "{} to {}".format(*map(fixed, bounds)) if bounds else area["note"]
     f1 = "none" if decision["f1"] is None else fixed(decision["f1"])

@@ -228,3 +228,7 @@ def test_unpaired_intervals_cover_the_truth_as_often_as_they_say():
     draws = [rng.normal(size=(2, 40)) + y for _ in range(300)]
     rejected = np.mean([unpaired(y, a, y, b).p < 0.05 for a, b in draws])
     assert 0.02 <= rejected <= 0.08
+
+
+def test_a_class_that_is_not_there_is_counted_in_words():
+    assert auc([1], [0.4]).note == "not estimable: 1 positive, 0 negatives"

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from radlas.errors import StudyError
+from radlas.words import counted
 
 FEW = 5  # of a class, from which DeLong's interval covers about as often as it says
 Interval = tuple[float, float]
@@ -87,7 +88,8 @@ def auc(y: ArrayLike, score: ArrayLike, *, alpha: float = 0.05) -> AucEstimate:
     label, value = checked(y, score)
     m, n = int(label.sum()), int((~label).sum())
     if min(m, n) == 0:
-        return AucEstimate(None, m, n, note=f"not estimable: {m} positives, {n} negatives")
+        counts = f"{counted(m, 'positive')}, {counted(n, 'negative')}"
+        return AucEstimate(None, m, n, note=f"not estimable: {counts}")
     (area,), positives, negatives = _placements(label, value[None, :])
     if area in (0.0, 1.0):
         bound = float((alpha / 2) ** (1 / min(m, n)))
