@@ -57,9 +57,18 @@ def _clinical_blocks(evidence: Mapping[str, Any]) -> set[str]:
     return {name for name, block in blocks.items() if block.get("clinical")}
 
 
+def _centres(evidence: Mapping[str, Any]) -> int:
+    """Of how many centres patients are analysed: one whose labels are all excluded is none."""
+    return sum(row["positive"] + row["negative"] > 0 for row in evidence["classes"])
+
+
 def _fitted(evidence: Mapping[str, Any], controls: set[str]) -> bool:
     rows = evidence["honesty"]["rows"] if "honesty" in evidence else []
     return any(row["control"] in controls for row in rows)
+
+
+def _grouped(evidence: Mapping[str, Any]) -> bool:
+    return any(row["auc"] for row in evidence["subgroups"])
 
 
 def _mask(evidence: Mapping[str, Any]) -> bool:
@@ -68,7 +77,12 @@ def _mask(evidence: Mapping[str, Any]) -> bool:
 
 PROOFS: dict[str, Proof] = {
     "acquisition": Proof("acquisition", lambda e: bool(e["acquisition"]), "no header facts"),
+    "balance": Proof("patients", lambda e: bool(e.get("balance")), "no external patients"),
+    "by_group": Proof(
+        "subgroups", lambda e: _external(e) and _grouped(e), "no group was estimated"
+    ),
     "calibration": Proof("calibration", _calibrated, "it could not be estimated outside"),
+    "centres": Proof("classes", lambda e: _centres(e) > 1, "patients of one centre"),
     "checklists": Proof("checklists", lambda e: True, ""),
     "classes": Proof("classes", lambda e: bool(e["classes"]), "no classes"),
     "clinical": Proof("models", _clinical, "no clinical predictor or control"),
@@ -80,9 +94,6 @@ PROOFS: dict[str, Proof] = {
     ),
     "external": Proof("models", _external, "not validated outside"),
     "flow": Proof("cases", lambda e: bool(e["flow"]["inputs"]), "the ledger holds no case"),
-    "honesty": Proof(
-        "honesty", lambda e: bool(e.get("honesty", {}).get("rows")), "no control was fitted"
-    ),
     "limits": Proof("limits", lambda e: bool(e["limits"]), "none stated"),
     "mask": Proof("signature", _mask, "no mask of stable features: radlas stability makes one"),
     "patients": Proof("patients", lambda e: bool(e["table1"]), "patients are not described"),
@@ -92,11 +103,14 @@ PROOFS: dict[str, Proof] = {
     "signature": Proof(
         "signature", lambda e: bool(e["models"][e["primary"]]["signature"]), "it is empty"
     ),
+    "simple": Proof(
+        "honesty",
+        lambda e: _fitted(e, {"volume", "clinical"}),
+        "neither the volume nor the clinical record alone was fitted",
+    ),
     "splits": Proof("provenance", lambda e: bool(e["study"].get("splits")), "no splits declared"),
     "stability": Proof("stability", lambda e: bool(e.get("stability")), "nothing was resampled"),
-    "subgroups": Proof(
-        "subgroups", lambda e: any(row["auc"] for row in e["subgroups"]), "none was estimated"
-    ),
+    "subgroups": Proof("subgroups", _grouped, "none was estimated"),
     "support": Proof("support", lambda e: bool(e.get("support")), "not told"),
     "threshold": Proof("confusion", _external, "not validated outside"),
     "without_radiomics": Proof("honesty", _without_radiomics, "no model of clinical records alone"),

@@ -16,7 +16,7 @@ from radlas.report.patient import render_patient
 from radlas.report.render import compose, render
 from radlas.report.thumbnail import make_thumbnail
 
-from .fixture import case_id, interval, make_image
+from .fixture import case_id, interval, make_image, make_subgroups
 from .reader import by_id, parse
 
 
@@ -224,6 +224,35 @@ def test_an_item_without_its_artefact_is_not_met(brief):
     assert (before["27"]["state"], after["27"]["state"]) == ("evidence", "not met")
     assert after["27"]["why"] == "not validated outside"
     assert after["3"]["state"] == "needs author"
+
+
+@pytest.mark.parametrize(
+    ("checklist", "number", "without", "why"),
+    [
+        ("METRICS", "4", {"classes": 1}, "patients of one centre"),
+        ("METRICS", "25", {"honesty": 0}, "neither the volume nor the clinical record alone"),
+        ("TRIPOD+AI", "16", {"balance": 0}, "no external patients"),
+        ("TRIPOD+AI", "23", {"subgroups": 0}, "no group was estimated"),
+    ],
+)
+def test_what_no_part_of_the_page_shows_is_no_evidence(believable, checklist, number, without, why):
+    """One centre is not several, and labels permuted once are no classical model."""
+    volume, permuted = control("volume", 0.6), control("permuted", 0.5)
+    believable["honesty"] = {"rows": [permuted, volume], "missing": {}}
+    believable["balance"] = [{"characteristic": "age", "smd": 0.1}]
+    believable["subgroups"] = make_subgroups()
+    ((part, kept),) = without.items()
+    rows = believable["honesty"]["rows"][:1] if part == "honesty" else believable[part][:kept]
+    less = {**believable, part: {"rows": rows, "missing": {}} if part == "honesty" else rows}
+
+    def found(evidence):
+        lists = {one["name"]: one["items"] for one in checklists.fill(evidence)}
+        (item,) = (item for item in lists[checklist] if item["number"] == number)
+        return item
+
+    assert found(believable)["state"] == "evidence"
+    assert found(less)["state"] == "not met"
+    assert why in found(less)["why"]
 
 
 @pytest.fixture
