@@ -26,7 +26,7 @@ from radlas.store import delta
 from radlas.store.layout import init_store, open_store
 from radlas.store.recipes import save_recipe
 from radlas.store.snapshots import create_snapshot
-from radlas.store.stable_features import load_stable_features
+from radlas.store.stable_features import load_stable_features, save_stable_features
 
 from .conftest import radlas
 
@@ -268,6 +268,31 @@ def test_what_readers_do_not_agree_on_is_refused(store, study):
     assert mask["parts"][0]["subjects"] == 2 * EACH
     swapped = radlas(*words, "--readers", "r-2, r-1")
     assert f"r-2, r-1: 2 readers, of {2 * EACH} training subjects" in swapped.out
+
+
+def test_a_mask_that_says_nothing_of_a_feature_is_refused(store, study, tmp_path):
+    """A ROI that was taken up since, or another recipe: nobody knows whether it is stable."""
+    shutil.copytree(str(store.place), tmp_path / "store")
+    own, masked = open_store(str(tmp_path / "store")), tmp_path / "masked.yaml"
+    words = ("--store", own.place, "--snapshot", "first")
+    digest = radlas("stability", study, *words, "--readers", "r-1,r-2", "--json").data["mask"]
+    mask = load_stable_features(own, digest)
+    del mask["parts"][0]["features"]["tumour__original__firstorder_Mean"]
+    for found, told in (
+        (mask, "says nothing of 1 feature, as tumour__original__firstorder_Mean"),
+        (
+            {**mask, "refused": [f"tumour__original__{name}" for name in FEATURES]},
+            "the mask of stable features refuses every feature of block tumour",
+        ),
+    ):
+        other = save_stable_features(own, found)
+        text = study.read_text().replace("bootstraps: 5", f"bootstraps: 5, mask: {other}")
+        masked.write_text(text)
+        said = radlas("train", masked, *words, "--dry-run")
+        assert said.code == 2
+        assert told in said.err
+    masked.write_text(text.replace(other, digest))
+    assert radlas("train", masked, *words, "--dry-run").code == 0
 
 
 def test_readers_are_compared_by_as_many_subjects_as_all_of_them_drew(store, study):

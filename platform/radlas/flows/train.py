@@ -15,7 +15,7 @@ from radlas.flows.alike import check_alike
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.study.card import fitted_by, made_from, told_beside, told_of_models
 from radlas.flows.study.controls import Controls, find_controls, is_permuted, only, permuted
-from radlas.flows.study.dataset import Dataset, load_dataset, load_people
+from radlas.flows.study.dataset import Dataset, check_rated, load_dataset, load_people
 from radlas.flows.study.networks import check_pretraining, network_warnings, without_marks
 from radlas.flows.study.protocol import (
     class_lines,
@@ -86,6 +86,7 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     if number is not None:
         return Plan(known={"ok": len(study.models)}, notes=tuple(notes), extra=(card, number, {}))
     rows = load_dataset(store, snapshot, study, study.training_centres)  # refuses what cannot work
+    check_rated(store, study, rows.X.columns)
     candidates = {name: _candidates(rows, study, name) for name in study.models}
     card["support"] = support = study_support(study, card["classes"], candidates)
     lone = {name: only(controls.study, name) for name in controls.models}
@@ -132,6 +133,7 @@ def work(task: TrainTask) -> PartFit:
     store = open_store(task.store)
     snapshot = load_snapshot(store, task.snapshot)
     data = load_dataset(store, snapshot, task.study, task.study.training_centres)
+    check_rated(store, task.study, data.X.columns)
     rows = _training(data, task.study, task.model)
     if is_permuted(task.model):
         rows = permuted(rows, task.study.seed)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from radlas.errors import StudyError
 from radlas.flows.study.blocks import study_matrix
-from radlas.learn.design import labels
+from radlas.learn.design import block_columns, labels, parse_column
 from radlas.learn.study import StudyConfig
 from radlas.store.frozen import Snapshot
 from radlas.store.layout import Store
@@ -115,7 +115,8 @@ def _unstable(store: Store, study: StudyConfig, columns: Any) -> list[str]:
 
     Raises:
         ConfigError: There is no such mask.
-        StudyError: It was made of patients whom the study may not look at.
+        StudyError: It was made of patients whom the study may not look at, or leaves nothing of
+            a block.
     """
     if study.stability.mask is None:
         return []
@@ -128,7 +129,37 @@ def _unstable(store: Store, study: StudyConfig, columns: Any) -> list[str]:
             "make it of the training centres alone: radlas stability",
         )
     refused = set(mask["refused"])
+    for block in sorted({block for blocks in study.models.values() for block in blocks}):
+        own = block_columns(columns, study.blocks[block])
+        if own and refused.issuperset(own):
+            raise StudyError(
+                f"the mask of stable features refuses every feature of block {block}",
+                f"study {study.name}",
+                "leave the block or the mask out, or freeze one with a lower --threshold",
+            )
     return [name for name in columns if name in refused]
+
+
+def check_rated(store: Store, study: StudyConfig, columns: Any) -> None:
+    """Hold a mask of stable features to the radiomics that a study trains on.
+
+    What it did not rate, as of a ROI that the study took up since, is not known to be stable.
+
+    Raises:
+        StudyError: Some was not rated.
+    """
+    if study.stability.mask is None:
+        return
+    parts = load_stable_features(store, study.stability.mask)["parts"]
+    rated = {name for part in parts for name in part["features"]}
+    unrated = [name for name in columns if parse_column(name).family and name not in rated]
+    if unrated:
+        raise StudyError(
+            f"the mask of stable features says nothing of {counted(len(unrated), 'feature')},"
+            f" as {unrated[0]}",
+            f"study {study.name}, mask {study.stability.mask}",
+            "make a mask of all that the study takes: radlas stability",
+        )
 
 
 def _check_independent(header: Any, where: str) -> None:
