@@ -7,10 +7,13 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from radlas.errors import ConfigError, StudyError
+from radlas.flows.explain import _validated as _needed
 from radlas.flows.maps.activation import in_words
 from radlas.flows.pages import evidence, evidence_origin
 from radlas.flows.report import _missing, _scored
 from radlas.flows.train import _told
+from radlas.flows.validate import ModelTask
 from radlas.flows.validate import _told as _validated
 from radlas.learn.statistics.delong import auc
 
@@ -144,3 +147,13 @@ def test_what_the_maps_cannot_tell_is_told_with_the_number_of_cases():
 def test_what_a_validation_cannot_estimate_is_said_once():
     found = {"auc": auc([1, 1], [0.4, 0.6]).as_dict(), "decision": {}}
     assert _validated("m", found) == "  m: AUC not estimable: 2 positives, 0 negatives"
+
+
+def test_who_has_no_external_centre_is_not_sent_to_validate(monkeypatch):
+    """Which would refuse as well."""
+    monkeypatch.setattr("radlas.flows.explain.find_beside", lambda *_: None)
+    alone = STUDY.model_copy(update={"external_centre": None})
+    with pytest.raises(StudyError, match="the study names no external centre"):
+        _needed(None, ModelTask("s", "m", 1), alone)
+    with pytest.raises(ConfigError, match="not validated yet"):
+        _needed(None, ModelTask("s", "m", 1), STUDY)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeInt
 
 from radlas.engine.base import Done
-from radlas.errors import ConfigError, DataError, StoreError
+from radlas.errors import ConfigError, DataError, StoreError, StudyError
 from radlas.flows.base import Flow, Plan, Report
 from radlas.flows.maps.activation import in_words
 from radlas.flows.maps.explain_case import ExplainTask, rows_of, work
@@ -84,7 +84,7 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
 
     Raises:
         ConfigError: The version was not validated: its external cases may not be looked at yet.
-        StudyError: The model takes no deep features of the region.
+        StudyError: The model takes no deep features of the region, or there is no external centre.
     """
     store, target = open_store(config.store), model_task(config)
     study = study_of(read_card(store, target.name, target.number))
@@ -99,7 +99,7 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
         return Plan(known={"ok": 1}, extra=Asked(target, file, folder))
     # with more maps than before, what they tell together is told anew, and the rest with it
     shap = () if known and file != EXPLANATION else (_task(config, target),)
-    rows = _validated(store, target)["models"][study.primary]["predictions"]
+    rows = _validated(store, target, study)["models"][study.primary]["predictions"]
     elsewhere = merged_cases(store)
     chosen = spread([row for row in rows if row["case"] not in elsewhere] if deep else [], wanted)
     absent = {row["case"]: AWAY for row in rows if row["case"] in elsewhere} if wanted != 0 else {}
@@ -108,12 +108,15 @@ def plan(config: ExplainConfig) -> Plan[ExplainTask]:
     return Plan(tasks=shap, gpu_tasks=maps, extra=asked)
 
 
-def _validated(store: Store, target: ModelTask) -> dict[str, Any]:
+def _validated(store: Store, target: ModelTask, study: StudyConfig) -> dict[str, Any]:
     found = find_beside(store, target.name, target.number, VALIDATION)
-    if found is None:
-        where = f"{target.name}@{target.number}"
-        raise ConfigError("not validated yet", where, "radlas validate first")
-    return found
+    if found is not None:
+        return found
+    where = f"{target.name}@{target.number}"
+    if study.external_centre is None:
+        what = "the study names no external centre, and its cases are those that are explained"
+        raise StudyError(what, where, "set external_centre and train again")
+    raise ConfigError("not validated yet", where, "radlas validate first")
 
 
 def _task(config: ExplainConfig, target: ModelTask) -> ExplainTask:
