@@ -255,6 +255,10 @@ def test_retraining_promotes_once_writes_why_and_then_has_nothing_to_do(
     said = radlas("retrain", config, "--once", "--engine", "serial").out
     assert "nothing new" in said
     assert "!! the deep features of" in said
+    assert "decided with a margin" not in said
+    config.write_text(config.read_text() + "margin: 0.2\n")
+    said = radlas("retrain", config, "--once", "--engine", "serial").out
+    assert "! decided with a margin of 0.03: 0.2 is for the next version" in said
     store = open_store(own_store)
     person = delta.read(store, "clinical").to_pylist()[0]
     changed = person | {"revision": person["revision"] + 1, "histology": "said again"}

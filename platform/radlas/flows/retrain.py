@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     known = _decided_before(store, study, number, config.margin)
     judged = [] if known else _judge(config, f"{study.name}@{number}", engine)
     decision = known or _settle(store, study, number, config.margin)
-    return _report(store, study.name, decision, trained, judged)
+    lines = [line for step in (trained, *judged) for line in step.lines] if judged else []
+    warnings = trained.data["warnings"]
+    return _report(store, study.name, config.margin, decision, lines, warnings)
 
 
 def _training(config: RetrainConfig, store: Store) -> TrainConfig:
@@ -123,18 +126,30 @@ def _settle(store: Store, study: StudyConfig, number: int, margin: float) -> dic
 
 
 def _report(
-    store: Store, name: str, decision: dict[str, Any], trained: Report, judged: list[Report]
+    store: Store,
+    name: str,
+    margin: float,
+    decision: dict[str, Any],
+    steps: Sequence[str],
+    warnings: Sequence[str],
 ) -> Report:
-    """What the round did; without a judgement there was nothing new."""
-    stands, warnings = _standing(store, name, decision), trained.data["warnings"]
+    """What the round did; without a word of its steps there was nothing new."""
+    stands = _standing(store, name, decision)
     told = f"{name}@{stands['version']} stands: {stands['why']}"
-    if judged:
-        lines = [line for step in (trained, *judged) for line in step.lines]
-        lines.append(f"retrain: {decision['decision']}; {told}")
+    if steps:
+        lines = [*steps, f"retrain: {decision['decision']}; {told}"]
     else:
-        lines = [f"retrain: nothing new; {told}", *(f"  !! {warning}" for warning in warnings)]
-    data = {"new": bool(judged), **decision, "stands": stands, "warnings": warnings}
+        lines = [f"retrain: nothing new; {told}", *_other_margin(decision, margin)]
+        lines += [f"  !! {warning}" for warning in warnings]
+    data = {"new": bool(steps), **decision, "stands": stands, "warnings": warnings}
     return Report(tuple(lines), data)
+
+
+def _other_margin(decision: dict[str, Any], margin: float) -> list[str]:
+    """A margin that was changed since a decision decided nothing."""
+    used = decision.get("margin", margin)  # decisions of earlier days do not say
+    later = f"{margin:g} is for the next version"
+    return [f"  ! decided with a margin of {used:g}: {later}"] if used != margin else []
 
 
 def _finish(store: Store, name: str) -> None:
