@@ -99,3 +99,20 @@ def test_a_block_that_names_no_feature_set_takes_the_only_one(store):
     named = study({"inside": {"roi": "tumour", "feature_set": "p-3"}})
     with pytest.raises(StudyError, match="there are p-1, p-2"):
         block_sets(store, ["p-1", "p-2"], named)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"roi": "tumor"}, "its ROIs are: ring_0_10, tumour"),
+        ({"roi": "tumour", "image_types": ["log-9"]}, "its image types or layers are: original"),
+        ({"roi": "tumour", "families": ["glcmm"]}, "its families are: firstorder"),
+        ({"roi": "tumour", "features": ["glcm_Idn"]}, "its features are: firstorder_Mean"),
+    ],
+)
+def test_a_block_that_selects_nothing_is_told_what_there_is(store, asked, told):
+    """Of the feature set, not of what the other blocks have selected from it."""
+    with pytest.raises(StudyError, match="block other selects nothing") as caught:
+        matrix(store, study({"other": asked | {"feature_set": "p-1"}}))
+    assert caught.value.hint == told
+    assert caught.value.where.endswith("feature set p-1")

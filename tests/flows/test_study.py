@@ -309,12 +309,16 @@ def test_only_a_challenger_that_is_shown_not_to_be_worse_is_promoted(
     [
         (("[low, g1, g2, intermediate]", "[low]"), "g1"),
         (("external_centre: centre-c", "external_centre: centre-x"), "centre-x"),
-        (("roi: ring_0_10", "roi: ring_0_20"), "no column belongs to the block"),
+        (("roi: ring_0_10", "roi: ring_0_20"), "block ring selects nothing"),
         (("primary: dlr", "primary: drl"), "primary model drl is not among"),
         (("c: [0.2,", "near_constant: 0.01, c: [0.2,"), "of model intratumoral varies over"),
         (("folds: 2,", "folds: 30,"), "cannot fill 30 outer folds"),
         (("name: tiny", "nmae: tiny"), "unknown key `nmae`"),
         (("{age_years: [60]", "{age: [60]"), "subgroup 'age' is not a clinical column"),
+        (
+            ("sex: null", "sex: [1]"),
+            "subgroup 'sex' has cut points, and no value of it is a number",
+        ),
         (("{folds: 99}", "{folds: 3}, outcome: {negative: [g1]}"), "does not declare"),
         (("dlr: [tumour, ring, deep]", "dlr: [tumour, ring]"), "changes nothing of the primary"),
     ],

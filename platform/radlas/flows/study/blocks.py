@@ -18,6 +18,8 @@ from radlas.store.layout import Store
 from radlas.store.matrix import feature_matrix
 from radlas.store.recipes import load_recipe
 
+_NAMED = 30  # of what a feature set holds, in a message
+
 
 def study_matrix(
     connection: duckdb.DuckDBPyConnection,
@@ -44,8 +46,8 @@ def study_matrix(
         these rows are left out, so that other rows cannot decide what a model sees.
 
     Raises:
-        StudyError: A block has no single feature set, two blocks take the same column from
-            different ones, or cases lack a whole block: they were not extracted.
+        StudyError: A block has no single feature set or selects nothing of it, two blocks take the
+            same column from different ones, or cases lack a whole block: they were not extracted.
     """
     sets = block_sets(store, available, study)
     sources = {(name, study.blocks[block].perturbation) for block, name in sets.items()}
@@ -60,6 +62,8 @@ def study_matrix(
     for block, feature_set in sets.items():
         frame = frames[feature_set, study.blocks[block].perturbation]
         columns = block_columns(frame.columns, study.blocks[block])
+        if not columns and not alone:
+            raise _no_column(frame.columns, study, block, feature_set)
         part = frame[list(columns)]
         _check_extracted(part, block, feature_set, study, people["centre"])
         parts.append(part[[name for name in columns if name not in owner]])
@@ -118,6 +122,26 @@ def _clinical(study: StudyConfig) -> list[tuple[str, ...]]:
     lists = [study.blocks[name].clinical for name in sorted(used)]
     variables = sorted({variable for one in lists if one for variable in one})
     return [tuple(variables)] if variables else []
+
+
+def _no_column(columns: Any, study: StudyConfig, block: str, feature_set: str) -> StudyError:
+    """That a block selects nothing, with what there would be instead of what it asks for."""
+    wanted, there = study.blocks[block], [parse_column(name) for name in columns]
+    asked = (
+        ("ROIs", (wanted.roi,) if wanted.roi else None, {one.roi for one in there}),
+        ("image types or layers", wanted.image_types, {one.image_type for one in there}),
+        ("families", wanted.families, {one.family for one in there} - {""}),
+        ("features", wanted.features, {one.feature for one in there}),
+    )
+    unmet = [(kind, has) for kind, names, has in asked if names and not has.intersection(names)]
+    kind, has = unmet[0] if unmet else ("columns", set(columns))
+    listed = sorted(has)
+    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
+    return StudyError(
+        f"block {block} selects nothing",
+        f"study {study.name}, feature set {feature_set}",
+        f"its {kind} are: {', '.join(listed[:_NAMED])}{more}",
+    )
 
 
 def _check_extracted(

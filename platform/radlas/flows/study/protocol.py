@@ -32,7 +32,11 @@ def class_lines(study: StudyConfig, classes: Sequence[Mapping[str, Any]]) -> lis
             f" {row['excluded']} excluded"
         )
     if study.external_centre and not any(r["centre"] == study.external_centre for r in classes):
-        raise StudyError(f"no case of the external centre {study.external_centre}", study.name)
+        raise StudyError(
+            f"no case of the external centre {study.external_centre}",
+            study.name,
+            "freeze a snapshot that holds it, or correct external_centre",
+        )
     return [*lines, *_unvalidated(study, classes)]
 
 

@@ -15,9 +15,11 @@ from radlas.flows.study.dataset import Dataset, load_dataset
 from radlas.flows.study.networks import null_sets
 from radlas.flows.study.published import load_model
 from radlas.learn.applicability import beyond, signature_names
+from radlas.learn.clinical import in_words
 from radlas.learn.design import class_tables
 from radlas.learn.evaluate import evaluate
 from radlas.learn.fitted import FittedModel
+from radlas.learn.settings import MISSING
 from radlas.learn.statistics.delong import auc, paired
 from radlas.learn.study import VARIANT, StudyConfig
 from radlas.report.evidence.validation import NOT_IMPUTED, WITHIN
@@ -60,6 +62,8 @@ def check_variants(
             f"study {study.name}",
             f"columns are: {', '.join(map(str, people.columns))}",
         )
+    for name, cuts in study.subgroups.items():
+        _check_cuts(people[name], name, cuts, study)
     found = set(sets)
     for name, protocol in variants(study).items():
         try:
@@ -75,6 +79,21 @@ def check_variants(
             )
         found |= taken
     return sorted(found)
+
+
+def _check_cuts(
+    values: pd.Series, name: str, cuts: Sequence[float] | None, study: StudyConfig
+) -> None:
+    """Else every patient would be told as one of whom the value is missing."""
+    texts = in_words(values)
+    known = texts[texts != MISSING]
+    if cuts is not None and len(known) and pd.to_numeric(known, errors="coerce").isna().all():
+        raise StudyError(
+            f"subgroup {name!r} has cut points, and no value of it is a number,"
+            f" as {known.iloc[0]!r}",
+            f"study {study.name}",
+            f"{name}: null takes its values as they are",
+        )
 
 
 def changes(study: StudyConfig) -> dict[str, str]:
