@@ -96,10 +96,14 @@ def test_a_case_without_a_block_takes_no_prediction_from_others(study_store, wit
     without_ring(lost)
     said = radlas("predict", "tiny", lost, other, "--store", study_store, "--json")
     assert (said.code, said.data["rows"]) == (1, alone)
-    told = [{"case_id": lost, "centre": "centre-c", "block": "ring"}]
-    assert said.data["refused"] == told
+    (recipe,) = (
+        s for s in read_card(open_store(study_store), "tiny", 1)["feature_sets"] if "py" in s
+    )
+    told = {"case_id": lost, "centre": "centre-c", "block": "ring", "feature_set": recipe}
+    assert said.data["refused"] == [told]
     said = radlas("predict", "tiny", lost, other, "--store", study_store)
     assert f"case {lost[:8]} (centre-c): not predicted, no value of block ring" in said.out
+    assert f"run radlas extract by the recipe of {recipe}, which" in said.out
 
 
 def test_first_digits_mean_the_one_case_that_has_them():

@@ -28,6 +28,7 @@ class PredictionCases(NamedTuple):
         people: ``subject_id``, ``centre`` and the clinical columns.
         lacking: Case to the block it has no value of; asked for or not, it is in no row.
         asked: All that were asked for, with their ``people``.
+        sets: Block to the feature set that the model was trained on: rows of another are no use.
     """
 
     cases: list[str]
@@ -35,6 +36,7 @@ class PredictionCases(NamedTuple):
     people: pd.DataFrame
     lacking: Mapping[str, str]
     asked: pd.DataFrame
+    sets: Mapping[str, str]
 
 
 def gather_cases(
@@ -66,13 +68,14 @@ def gather_cases(
         there = people.loc[_with_others(model, people, asked, described)]
         found = study_matrix(live, store, available, lenient, there, alone=True)
         X = as_fitted(found, model, there)
-    lacking = _lacking(X, model, study)
+    lacking, sets = _lacking(X, model, study), block_sets(store, available, study)
     cases = [case for case in asked if case not in lacking]
     if not cases:
         told = ", ".join(f"{case[:8]} of block {lacking[case]}" for case in asked)
-        raise StudyError(f"no value of block: {told}", f"model {model.model}", "run radlas extract")
+        hint = _extract(sets, *(lacking[case] for case in asked))
+        raise StudyError(f"no value of block: {told}", f"model {model.model}", hint)
     kept = ~X.index.isin(list(lacking))
-    return PredictionCases(cases, X[kept], there[kept], lacking, people.loc[asked])
+    return PredictionCases(cases, X[kept], there[kept], lacking, people.loc[asked], sets)
 
 
 def trained_on(
@@ -106,11 +109,12 @@ def trained_on(
 
 
 def refused_cases(chosen: PredictionCases) -> list[dict[str, str]]:
-    """Cases that were asked for and cannot be predicted: ``case_id centre block``."""
+    """Cases that were asked for and cannot be predicted: ``case_id centre block feature_set``."""
     return [
-        {"case_id": str(case), "centre": str(centre), "block": chosen.lacking[case]}
+        {"case_id": str(case), "centre": str(centre), "block": block}
+        | {"feature_set": chosen.sets[block]}
         for case, centre in chosen.asked["centre"].items()
-        if case in chosen.lacking
+        if (block := chosen.lacking.get(str(case)))
     ]
 
 
@@ -118,7 +122,7 @@ def left_out_lines(chosen: PredictionCases) -> list[str]:
     """The same for a person, and whom nobody asked for and nothing was adapted by."""
     lines = [
         f"  case {one['case_id'][:8]} ({one['centre']}): not predicted, no value of block"
-        f" {one['block']}: run radlas extract"
+        f" {one['block']}: {_extract(chosen.sets, one['block'])}"
         for one in refused_cases(chosen)
     ]
     others = sorted(set(chosen.lacking) - set(chosen.asked.index))
@@ -128,6 +132,12 @@ def left_out_lines(chosen: PredictionCases) -> list[str]:
             f" adapted by {', '.join(case[:8] for case in others)}"
         )
     return lines
+
+
+def _extract(sets: Mapping[str, str], *blocks: str) -> str:
+    """What to try: rows of another recipe, extracted since, are none that the model knows."""
+    names = " and of ".join(sorted({sets[block] for block in blocks}))
+    return f"run radlas extract by the recipe of {names}, which radlas features show tells"
 
 
 def _with_others(
