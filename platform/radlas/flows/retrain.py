@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,9 +72,16 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
     known = _decided_before(store, study, number, config.margin)
     judged = [] if known else _judge(config, f"{study.name}@{number}", engine)
     decision = known or _settle(store, study, number, config.margin)
-    lines = [line for step in (trained, *judged) for line in step.lines] if judged else []
-    warnings = trained.data["warnings"]
-    return _report(store, study.name, config.margin, decision, lines, warnings)
+    stands, warnings = _standing(store, study.name, decision), trained.data["warnings"]
+    told = f"{study.name}@{stands['version']} stands: {stands['why']}"
+    if known:
+        lines = [f"retrain: nothing new; {told}", *_other_margin(known, config.margin)]
+        lines += [f"  !! {warning}" for warning in warnings]
+    else:
+        lines = [line for step in (trained, *judged) for line in step.lines]
+        lines.append(f"retrain: {decision['decision']}; {told}")
+    data = {"new": not known, **decision, "stands": stands, "warnings": warnings}
+    return Report(tuple(lines), data)
 
 
 def _training(config: RetrainConfig, store: Store) -> TrainConfig:
@@ -123,26 +129,6 @@ def _settle(store: Store, study: StudyConfig, number: int, margin: float) -> dic
             decision = keep_first(store, study.name, number, DECISION, decision)
         _follow(store, study.name, decision)
     return decision
-
-
-def _report(
-    store: Store,
-    name: str,
-    margin: float,
-    decision: dict[str, Any],
-    steps: Sequence[str],
-    warnings: Sequence[str],
-) -> Report:
-    """What the round did; without a word of its steps there was nothing new."""
-    stands = _standing(store, name, decision)
-    told = f"{name}@{stands['version']} stands: {stands['why']}"
-    if steps:
-        lines = [*steps, f"retrain: {decision['decision']}; {told}"]
-    else:
-        lines = [f"retrain: nothing new; {told}", *_other_margin(decision, margin)]
-        lines += [f"  !! {warning}" for warning in warnings]
-    data = {"new": bool(steps), **decision, "stands": stands, "warnings": warnings}
-    return Report(tuple(lines), data)
 
 
 def _other_margin(decision: dict[str, Any], margin: float) -> list[str]:
