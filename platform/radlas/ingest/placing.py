@@ -81,11 +81,14 @@ def place_voxels(mask: Mask, affine: Affine, geometry: Geometry, bounds: Bounds)
         bounds: How far it may lie off.
 
     Raises:
-        DataError: ``mask_off_grid``, with millimetres and voxels; ``mask_outside``.
+        DataError: ``mask_off_grid``, with the millimetres, of voxels that are not the image's their
+            size, under whatever bound; ``mask_outside``.
     """
     offset = lattice_offset(mask.shape, affine, geometry)
     if offset is None:
-        raise data_error("mask_off_grid", "the mask's voxels have another size or direction")
+        own, theirs = (_edges(one) for one in (affine, geometry.affine))
+        what = f"the mask's voxels, of {own} mm, are others than the image's, of {theirs} mm,"
+        raise data_error("mask_off_grid", f"{what} or turned against them")
     return _place(mask, affine, geometry, offset, bounds)
 
 
@@ -195,6 +198,10 @@ def _offset(gaps: NDArray[np.float64], geometry: Geometry) -> Offset:
     """From displacements in voxels, shape ``(corner, 3)``."""
     mm = np.linalg.norm(gaps @ geometry.affine[:3, :3].T, axis=1)
     return Offset(float(mm.max()), float(np.abs(gaps).max()))
+
+
+def _edges(affine: Affine) -> str:
+    return " x ".join(f"{edge:.3g}" for edge in np.linalg.norm(affine[:3, :3], axis=0))
 
 
 def _corners(shape: tuple[int, ...], margin: float) -> NDArray[np.float64]:

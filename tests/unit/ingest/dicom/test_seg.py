@@ -183,6 +183,20 @@ def moved(geometry: Geometry, millimetres: float) -> Geometry:
     return Geometry(geometry.shape, affine)
 
 
+@pytest.mark.parametrize("allowed", [0.0, 1.5])
+def test_a_seg_of_finer_pixels_is_refused_with_their_edges_whatever_is_allowed(allowed):
+    """As docs/ingest.md says: only mask files of other formats are resampled to another size."""
+    series, bounds = series_for_seg(), Bounds(0.1, allowed)
+    made = make_seg(series, {"Tumor": drawn_mask(series.geometry)})
+    measures = made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.PixelSpacing = [edge / 2 for edge in measures.PixelSpacing]
+    (found,) = read_segments(stream_of(made), series.geometry, DEFAULT_ROI_MAP, bounds)
+    told = "of 0.4 x 0.35 x 4 mm, are others than the image's, of 0.8 x 0.7 x 4 mm"
+    with pytest.raises(DataError, match=told) as caught:
+        found.place()
+    assert caught.value.reason == "mask_off_grid"
+
+
 def test_a_mask_a_hair_off_is_snapped_and_the_distance_kept():
     geometry = grid("oblique")
     mask = drawn_mask(geometry)
