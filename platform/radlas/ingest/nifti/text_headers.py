@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +22,13 @@ _NAMED_SPACES = {
 }
 _MILLIMETRES = {"mm", "millimeter", "millimeters", "millimetre", "millimetres", "none", "?"}
 _LONGEST = 1 << 20  # no header is longer [bytes]
-# Facts that stand in a header once, under one of their keys: of several ITK takes the last.
+# Keys of one fact, which stands in a header once: of several ITK takes the last.
+_PLACES = dict.fromkeys(("offset", "position", "origin"), "origin")
+_TURNS = dict.fromkeys(("transformmatrix", "rotation", "orientation"), "orientation")
 _FACTS = {
-    **dict.fromkeys(("offset", "position", "origin", "space origin"), "origin"),
-    **dict.fromkeys(("transformmatrix", "rotation", "orientation"), "orientation"),
+    **_PLACES,
+    **_TURNS,
+    "space origin": "origin",
     **dict.fromkeys(("binarydatabyteordermsb", "elementbyteordermsb", "endian"), "order of bytes"),
     **dict.fromkeys(("elementspacing", "spacings"), "spacing"),
     **dict.fromkeys(("dimsize", "sizes"), "size"),
@@ -88,8 +91,9 @@ def check_header(header: TextHeader) -> tuple[str, ...]:
     """Check a NRRD or MHA header against what a volume needs; its flags.
 
     Raises:
-        DataError: ``missing_geometry``: no spacing; ``bad_geometry``: another unit than millimetres
-            or a negative spacing; ``ambiguous_geometry``: a fact stands there twice, differently;
+        DataError: ``missing_geometry``: no spacing, or none along an axis; ``bad_geometry``: a unit
+            other than millimetres, a negative spacing, or a place that is not made of numbers;
+            ``ambiguous_geometry``: a fact stands there twice, differently;
             ``bad_rescale``: stored values are not intensities;
             ``unsupported_format``: the voxels lie in another file, which no fingerprint covers;
             ``unknown_encoding``: they are packed or written in a way that ITK does not read.
@@ -108,12 +112,35 @@ def check_header(header: TextHeader) -> tuple[str, ...]:
 def _check_nrrd(fields: Mapping[str, str]) -> tuple[str, ...]:
     if not fields.keys() & {"space directions", "spacings"}:
         raise data_error("missing_geometry", "the NRRD header states no spacing")
+    if fields.get("dimension") == "3":  # of more, the axis of components has none
+        _check_axes(fields)
     if fields.get("encoding", "").lower() in {"bzip2", "bz2"}:
         hint = "write the file again with its voxels raw or packed by gzip"
         raise data_error("unknown_encoding", "the NRRD voxels are packed by bzip2", hint=hint)
     _check_units(fields.get("space units", fields.get("units", "")), "NRRD")
-    stated = fields.get("space", "").lower() in _NAMED_SPACES and "space origin" in fields
+    placed = "space origin" in fields and not _unsaid(fields["space origin"])
+    stated = fields.get("space", "").lower() in _NAMED_SPACES and placed
     return () if stated and "space directions" in fields else (NO_ORIENTATION,)
+
+
+def _check_axes(fields: Mapping[str, str]) -> None:
+    """ITK takes an edge that is ``nan``, or an axis that is ``none``, for 1 mm."""
+    edges = fields.get("spacings", "")
+    if _unsaid(f"{edges} {fields.get('space directions', '')}"):
+        what = "the NRRD header states no spacing along one of its axes"
+        raise data_error("missing_geometry", what)
+    _check_edges([_number(edge) for edge in edges.split()], "NRRD")
+
+
+def _unsaid(text: str) -> bool:
+    """True if something stands there that is no number: ``nan`` and ``none`` say that none is."""
+    return any(isinstance(one, str) for one in _plain(text))
+
+
+def _check_edges(edges: Sequence[float], kind: str) -> None:
+    if any(not edge > 0 for edge in edges):  # as numbers: a field of text may hold a name
+        said = " x ".join(f"{edge:g}" for edge in edges[:3])
+        raise data_error("bad_geometry", f"the {kind} header states a spacing of {said}")
 
 
 def _check_units(stated: str, kind: str) -> None:
@@ -128,10 +155,9 @@ def _check_meta(fields: Mapping[str, str]) -> tuple[str, ...]:
     spacing = fields.get("elementspacing", fields.get("elementsize"))
     if spacing is None:
         raise data_error("missing_geometry", "the MHA header states no spacing")
-    edges = [_number(edge) for edge in spacing.split()]
-    if any(not edge > 0 for edge in edges):  # as numbers: a field of text may hold a name
-        said = " x ".join(f"{edge:g}" for edge in edges[:3])
-        raise data_error("bad_geometry", f"the MHA header states a spacing of {said}")
+    _check_edges([_number(edge) for edge in spacing.split()], "MHA")
+    if fields.get("ndims") == "3":
+        _check_place(fields)
     slope = _number(fields.get("elementtointensityfunctionslope", "1"))
     shift = _number(fields.get("elementtointensityfunctionoffset", "0"))
     if (slope, shift) != (1.0, 0.0):
@@ -141,9 +167,19 @@ def _check_meta(fields: Mapping[str, str]) -> tuple[str, ...]:
         what = "the MHA voxels are written as text, and the header states an order of their bytes"
         hint = "write the file again with binary voxels"  # ITK swaps the bytes of what it parsed
         raise data_error("unknown_encoding", what, hint=hint)
-    placed = fields.keys() & {"offset", "position", "origin"}
-    turned = fields.keys() & {"transformmatrix", "rotation", "orientation"}
+    placed, turned = (fields.keys() & keys.keys() for keys in (_PLACES, _TURNS))
     return () if placed and turned else (NO_ORIENTATION,)
+
+
+def _check_place(fields: Mapping[str, str]) -> None:
+    """ITK takes what is no number, or is not there, for 0; and ``1,5`` for 1."""
+    for keys, count in ((_PLACES, 3), (_TURNS, 9)):
+        for key in fields.keys() & keys.keys():
+            numbers = [_number(one) for one in fields[key].split()][:count]
+            if len(numbers) < count or not all(map(math.isfinite, numbers)):
+                what = f"the {keys[key]} in the MHA header is not {count} numbers"
+                hint = "write the image again, its numbers apart by blanks, and with points"
+                raise data_error("bad_geometry", what, hint=hint)
 
 
 def _says_yes(fields: Mapping[str, str], key: str, unsaid: str = "false") -> bool:

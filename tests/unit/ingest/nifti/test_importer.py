@@ -664,6 +664,52 @@ def test_an_mha_without_its_place_or_its_axes_is_flagged(lost, tmp_path):
     assert read_image(FileRef(path)).flags == ("no_orientation",)
 
 
+def restated(path: Path, old: str, new: str) -> FileRef:
+    """A NRRD or MHA with another line in place of the one that begins so."""
+    head, _, rest = path.read_bytes().partition(old.encode())
+    path.write_bytes(head + new.encode() + rest[rest.index(b"\n") :])
+    return FileRef(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("spacings: 0.8 0.7 nan", "states no spacing along one of its axes"),
+        ("spacings: 0.8 0.7 -4", "states a spacing of 0.8 x 0.7 x -4"),
+        ("space directions: (0.8,0,0) (0,0.7,0) none", "no spacing along one of its axes"),
+        ("space directions: (0.8,0,0) (0,0.7,0) (nan,nan,nan)", "no spacing along one of its"),
+    ],
+)
+def test_an_edge_that_a_nrrd_does_not_state_is_not_made_up(line, told, tmp_path):
+    """ITK takes it for 1 mm."""
+    path = nrrd(tmp_path / "x.nrrd", "LPS", (1, 1, 1)).path
+    with pytest.raises(DataError, match=told) as caught:
+        read_image(restated(path, "space directions", line))
+    assert caught.value.reason == ("missing" if "no spacing" in told else "bad") + "_geometry"
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("Offset = 1,5 2,5 3,5", "the origin in the MHA header is not 3 numbers"),
+        ("Offset = 1 2", "the origin in the MHA header is not 3 numbers"),
+        ("TransformMatrix = 1 0 0 0 1 0 0 0 x", "the orientation in the MHA header is not 9"),
+    ],
+)
+def test_a_place_that_an_mha_does_not_state_in_numbers_is_not_made_up(line, told, tmp_path):
+    """ITK takes what it cannot read for 0, and a number with a comma for its first digits."""
+    path = write(tmp_path / "x.mha")
+    with pytest.raises(DataError, match=told) as caught:
+        read_image(restated(path, line.partition(" ")[0], line))
+    assert (caught.value.reason, "with points" in caught.value.hint) == ("bad_geometry", True)
+
+
+def test_a_nrrd_whose_place_is_none_is_flagged(tmp_path):
+    path = nrrd(tmp_path / "x.nrrd", "LPS", (1, 1, 1)).path
+    read = read_image(restated(path, "space origin", "space origin: none"))
+    assert read.flags == ("no_orientation",)
+
+
 @pytest.mark.parametrize("more", [(1,), (1, 1)])
 def test_dimensions_of_one_are_none(more, tmp_path):
     """As of a series in time with one moment."""
