@@ -9,6 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import dcmwrite
 
 from radlas import tables
 from radlas.digests import mask_digest
@@ -273,6 +276,25 @@ def test_who_is_typed_into_a_field_for_machines_is_not_stored():
     facts = dicom_facts(header)
     assert facts["manufacturer"] == "Philips Medical Systems"
     assert facts["scanner_model"] == "Ingenia 3.0T"
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_no_name_that_a_header_holds_is_stored_whoever_bears_it(implicit):
+    """Nor a patient's other identifiers, which a sequence holds today."""
+    header, other = Dataset(), Dataset()
+    header.ConsultingPhysicianName, other.PatientID = "Kowalski^Jan", "ABX77"
+    header.OtherPatientIDsSequence = [other]
+    header.add_new((0x0009, 0x0010), "LO", "private")
+    header.add_new((0x0009, 0x1001), "PN", "Nowak")
+    header.Manufacturer = "Siemens Kowalski"
+    header.ManufacturerModelName = "Avanto ABX77" if implicit else "Avanto ABX77 Nowak"
+    stream = DicomBytesIO()  # what was read is not yet decoded, and of implicit VR
+    dcmwrite(stream, header, implicit_vr=implicit, little_endian=True, force_encoding=True)
+    stream.seek(0)
+    read = read_dataset(stream, is_implicit_VR=implicit, is_little_endian=True)
+    for told in (header, read):
+        facts = dicom_facts(told)
+        assert (facts["manufacturer"], facts["scanner_model"]) == ("Siemens", "Avanto")
 
 
 @pytest.mark.parametrize(

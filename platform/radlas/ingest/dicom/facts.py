@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+from pydicom.valuerep import VR
 
 from radlas.ingest.deidentify import (
     PHANTOM,
@@ -26,11 +30,10 @@ _NUMBERS = {
     "flip_angle_deg": ("FlipAngle", 360),
 }
 _TEXTS = {"manufacturer": "Manufacturer", "scanner_model": "ManufacturerModelName"}
-# Whose words no text may repeat. Stations and institutions are often called like their scanner.
-_PEOPLE = tuple(
-    "PatientName PatientID OtherPatientIDs OtherPatientNames PatientBirthName"
-    " PatientMotherBirthName AccessionNumber ReferringPhysicianName PerformingPhysicianName"
-    " NameOfPhysiciansReadingStudy PhysiciansOfRecord RequestingPhysician OperatorsName".split()
+# Whose words no text may repeat, nor names. Stations and institutions are called like scanners.
+_IDENTIFIERS, _OTHERS = (
+    ("PatientID", "OtherPatientIDs", "AccessionNumber"),
+    "OtherPatientIDsSequence",
 )
 _MAKERS = frozenset(  # who is called so is not told by it
     "canon esaote ge general electric healthcare healthineers hitachi imaging medical philips"
@@ -60,15 +63,28 @@ def dicom_facts(dataset: Dataset) -> dict[str, Any]:
 
 
 def _words_of_people(dataset: Dataset) -> frozenset[str]:
-    """Words of the header's names and identifiers of persons."""
-    said = " ".join(_said(dataset, keyword) for keyword in _PEOPLE)
+    """Words of the header's names, whoever's they are, and identifiers of the patient."""
+    said = " ".join([*_names(dataset), *_identifiers(dataset)])
     return frozenset(word for word in words_of(said) if len(word) >= _SHORTEST_NAME) - _MAKERS
 
 
-def _said(dataset: Dataset, keyword: str) -> str:
+def _names(dataset: Dataset) -> Iterator[str]:
+    for tag in dataset.keys():  # noqa: SIM118 - iterating over the values would decode them
+        kind = dataset.get_item(tag).VR
+        if (kind or (dictionary_has_tag(tag) and dictionary_VR(tag))) == VR.PN:
+            yield _said(dataset, tag)
+
+
+def _identifiers(dataset: Dataset) -> Iterator[str]:
+    yield from (_said(dataset, keyword) for keyword in _IDENTIFIERS)
+    with suppress(*PARSE_ERRORS):
+        yield from (_said(item, "PatientID") for item in dataset.get(_OTHERS) or ())
+
+
+def _said(dataset: Dataset, key: str | BaseTag) -> str:
     """An element as text; what cannot be parsed is in the way of nothing else of the exam."""
     with suppress(*PARSE_ERRORS):
-        return str(getattr(dataset, keyword, ""))
+        return str(dataset[key].value)
     return ""
 
 
