@@ -718,6 +718,18 @@ def test_an_exam_that_is_found_by_two_ways_of_reading_is_told_once(one_pair):
     assert len(radlas("whois", "x", "--store", store, "--json").data["found"]) == 1
 
 
+def test_a_patient_is_known_in_either_spelling_of_unicode(one_pair):
+    """What is typed, and what a folder's disk keeps, may be composed otherwise."""
+    folder, store, again = one_pair
+    (folder / "Mu\u0308").mkdir()
+    write_pair(folder / "Mu\u0308", "")
+    for path in (folder / "Mu\u0308").iterdir():
+        path.rename(path.with_name(path.name.removeprefix("_")))
+    assert radlas(*again).code == 0
+    found = [radlas("whois", name, "--store", store, "--json") for name in ("M\xfc", "Mu\u0308")]
+    assert [len(told.data["found"]) for told in found] == [1, 1]
+
+
 def test_whatever_an_ingest_may_be_told_is_an_option_of_the_verb():
     """A retry by hand is typed so, also where a job's file said it first."""
     told = radlas("ingest", "--help").out

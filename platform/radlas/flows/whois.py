@@ -10,6 +10,7 @@ from radlas.flows.cases.noted import noted_ingests
 from radlas.flows.ingest import IngestConfig
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Scan
+from radlas.ingest.namesakes import one_spelling
 from radlas.store.layout import Store
 from radlas.words import counted
 
@@ -48,7 +49,7 @@ def who_is(store: Store, asked: str) -> tuple[Identity, ...]:
         ConfigError: No source was noted, none can be reached, or nothing matches.
         StoreError: The site key is missing.
     """
-    key, noted = store.key(), noted_ingests(store)
+    key, noted, asked = store.key(), noted_ingests(store), one_spelling(asked)
     reachable = [config for config in noted if config.source.exists()]
     if not reachable:
         hint = "run `radlas ingest` again where the sources are; it notes where they lie"

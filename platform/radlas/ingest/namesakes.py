@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
+
+
+def one_spelling(name: str) -> str:
+    r"""A name as Unicode composes it: a Mac writes ``ü`` as ``u`` and its dots.
+
+    Examples:
+        >>> one_spelling("Mu\u0308ller") == one_spelling("M\xfcller") == "M\xfcller"
+        True
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def namesakes(subjects: Iterable[str]) -> tuple[tuple[str, ...], ...]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from radlas.ingest.base import FileRef
 from radlas.ingest.dicom.enhanced import frame_name
 from radlas.ingest.dicom.people import Person
+from radlas.ingest.namesakes import one_spelling
 
 # What anonymisers write into every patient's identifier; one with a number tells patients apart.
 _NOBODY = re.compile(
@@ -24,7 +25,7 @@ def subject_of(patient: str, study: str, series: str) -> str:
     Without an identifier the study stands for the patient: never all under one name.
     """
     if not _NOBODY.fullmatch(patient):
-        return patient
+        return one_spelling(patient)
     return f"study {study}" if study else f"series {series}"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from radlas.ingest.base import FileRef
 from radlas.ingest.files import inside
+from radlas.ingest.namesakes import one_spelling
 
 GENERIC = {"image", "img", "volume", "mr", "mri"}
 _STATED = r"stir|flair|t1w?|t2w?[_-]?fs|fs[_-]?t2w?|t2w?"
@@ -34,12 +35,11 @@ IMAGE_WORD = rf"(?:(?:{_UNSTATED})[ _-](?={_STATED}))?({_UNSTATED}|{_STATED})(?:
 def folders_of(ref: FileRef, source: Path | None = None) -> tuple[str, ...]:
     """Folders and archives between the source, or the root, and the file, the outermost first."""
     path = ref.path.relative_to(source) if source and ref.path != source else ref.path
-    outer = path.parent.parts if source is None or ref.path != source else ()
-    if not ref.member:
-        return outer
-    here = (path.stem,) if ref.path != source else ()
-    within = tuple(part for part in inside(ref.member).parent.parts if part not in {"/", ".."})
-    return (*outer, *here, *within)
+    parts = [*path.parent.parts] if source is None or ref.path != source else []
+    if ref.member:
+        parts += [path.stem] if ref.path != source else []
+        parts += [part for part in inside(ref.member).parent.parts if part not in {"/", ".."}]
+    return tuple(map(one_spelling, parts))
 
 
 @lru_cache(maxsize=1024)
@@ -93,7 +93,7 @@ def subject_folder(ref: FileRef, source: Path | None = None) -> str:
     """The folder that names the subject."""
     folders = folders_of(ref, source)
     if not folders and source and ref.path != source and not sorts_by_kind(source.name):
-        return source.name
+        return one_spelling(source.name)
     patients = [folder for folder in folders if not sorts_by_kind(folder)]
     outermost = folders[-1] if _kind(folders_of(ref)[::-1]) and folders else ""  # see ``misnamed``
     return patients[-1] if patients else outermost

@@ -9,13 +9,13 @@ and a mask in ``T2FS`` is one of that image. Names of BIDS say the same in their
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from radlas.ingest.base import FileRef
 from radlas.ingest.files import name_of
+from radlas.ingest.namesakes import one_spelling
 from radlas.ingest.nifti.bids import belongs, read_bids
 from radlas.ingest.nifti.folders import (
     GENERIC,
@@ -89,8 +89,7 @@ class NamedMask:
 
 def stem_of(ref: FileRef) -> str | None:
     """The file's name without its ending, None if it is no NIfTI, NRRD or MHA file."""
-    name = unicodedata.normalize("NFC", name_of(ref))  # one spelling for one name
-    match = re.fullmatch(rf"(.+?){_ENDINGS}", name, re.IGNORECASE | re.DOTALL)
+    match = re.fullmatch(rf"(.+?){_ENDINGS}", one_spelling(name_of(ref)), re.IGNORECASE | re.DOTALL)
     return match[1] if match else None
 
 

@@ -149,7 +149,7 @@ def _nested(images: Collection[NamedImage], source: Path) -> set[str]:
     """
     places = {(folder_of_subject(one.ref, one.subject), one.subject) for one in images}
     outer = {place for place, _ in places} & {one for place, _ in places for one in _above(place)}
-    patients = outer - {tuple(part for part in source.parts if not sorts_by_kind(part))}
+    patients = outer - {patient_folders(FileRef(source / "image"))}
     return {
         subject
         for place, subject in places

@@ -17,6 +17,7 @@ from radlas.ingest.clinical_words import (
     site_of,
     tidy,
 )
+from radlas.ingest.namesakes import one_spelling
 from radlas.ingest.table.cells import UNCOMPUTED, Cells
 from radlas.model import Row
 from radlas.words import counted
@@ -191,7 +192,7 @@ def _plain(title: Any) -> str:
 
 def _cell(row: Sequence[Any], index: int) -> str:
     value = row[index] if index < len(row) else None
-    return "" if value is None else str(value).strip()
+    return "" if value is None else one_spelling(str(value).strip())
 
 
 def unread_columns(tables: Sequence[Cells], wanted: Iterable[str]) -> Iterable[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import unicodedata
 import zipfile
 from collections import Counter
 from copy import deepcopy
@@ -614,6 +615,18 @@ def test_identifiers_in_a_script_that_is_not_theirs_stay_apart(tmp_path):
             path.write_bytes(path.read_bytes().replace(b"ISO_IR 100", b"ISO_IR 192"))
     scan = DICOM.find(tmp_path, IngestRules())
     assert [exam.subject for exam in scan.exams] == ["M\xe4ller", "M\xfcller"]
+
+
+def test_an_identifier_in_either_spelling_of_unicode_is_one_patients(tmp_path):
+    for form in ("NFC", "NFD"):
+        patient, script = unicodedata.normalize(form, "M\xfcller"), "ISO_IR 192"
+        series = make_series(patient=patient, tags={"SpecificCharacterSet": script})
+        series.write(tmp_path / form)
+        structures = tumour_on(series)
+        structures.SpecificCharacterSet = script
+        write(structures, tmp_path / form / "RS")
+    scan = DICOM.find(tmp_path, IngestRules())
+    assert [exam.subject for exam in scan.exams] == ["M\xfcller"] * 2
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,20 @@ def test_a_name_in_either_spelling_of_unicode_names_one_case(form, tmp_path):
     assert (exam.subject, exam.series) == ("Mü", "Mü/Mü_image")
 
 
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_a_folder_in_either_spelling_of_unicode_names_one_patient(forms, tmp_path):
+    """As a disk of a Mac spells it, which a network drive hands on: image, mask and table agree."""
+    image, mask = (unicodedata.normalize(form, "Mü") for form in forms)
+    write(tmp_path / "images" / image / "image.mha")
+    write(tmp_path / "masks" / mask / "mask.mha", MASK)
+    (tmp_path / "t.csv").write_text(f"patient id,grade\n{mask},high\n", encoding="utf-8")
+    scan = NIFTI.find(tmp_path, RULES)
+    assert [(exam.subject, exam.series) for exam in scan.exams] == [("Mü", "Mü/image")]
+    assert [record["subject"] for record in scan.clinical] == ["Mü"]
+    scan = NIFTI.find(tmp_path / "images" / image, RULES)
+    assert {one.subject for one in scan.refusals} == {"Mü"}, "a folder alone is its patient as well"
+
+
 def test_an_exam_copied_twice_into_the_source_counts_once(tmp_path):
     for folder in ("a", "b"):
         write(tmp_path / folder / "P1_image.mha")
