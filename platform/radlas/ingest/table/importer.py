@@ -47,9 +47,7 @@ class TableImporter:
         listing = _listing(source)
         refs = [ref for ref in listing.files if is_table(name_of(ref))]
         if not refs or not source.exists():
-            raise ConfigError(
-                "no table here", str(source), "name a .xlsx or .csv file, or a folder"
-            )
+            raise _no_table(source)
         places = [f"table {at} of {len(refs)}, by name" for at in range(1, len(refs) + 1)]
         tables, lost = [], len(listing.unreachable)
         for ref, where in zip(refs, places, strict=True):
@@ -143,7 +141,14 @@ def _table(ref: FileRef, where: str = "") -> _Table:
 def _listing(source: Path) -> Listing:
     if is_table(source.name):
         return Listing(source, (FileRef(source.absolute()),))
+    if source.is_file() and source.suffix.lower() != ".zip":
+        raise _no_table(source)
     return list_files(source)
+
+
+def _no_table(source: Path) -> ConfigError:
+    hint = "name a .xlsx or .csv file, or a folder; save a table of another kind as one of them"
+    return ConfigError("no table here", str(source), hint)
 
 
 def _lost_notes(lost: int, broken: int = 0) -> tuple[str, ...]:

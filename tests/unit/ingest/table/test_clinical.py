@@ -290,6 +290,15 @@ def test_a_damaged_table_asked_for_by_name_is_refused(tmp_path):
         TABLE.find(tmp_path / "absent.csv", IngestRules())
 
 
+@pytest.mark.parametrize("name", ["patients.xls", "patients.txt", "patients.ods"])
+def test_a_table_of_another_kind_says_as_what_to_save_it(name, tmp_path):
+    """And not to name the folder above, where there would be no table either."""
+    (tmp_path / name).write_text("patient id,grade\nP1,high\n")
+    with pytest.raises(ConfigError, match="no table here") as told:
+        TABLE.find(tmp_path / name, IngestRules())
+    assert "save a table of another kind as one of them" in told.value.hint
+
+
 def test_a_table_holds_no_exam():
     exam = Exam("table", "", "", (), (), "", "", "")
     with pytest.raises(ConfigError):
