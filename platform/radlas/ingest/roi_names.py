@@ -72,10 +72,10 @@ _SAFE_WORDS = frozenset(_WORDS.split())
 
 
 class _Names(Config):
-    """One ROI's names in a map file."""
+    """One ROI's names in a map file, each a text or a list of them."""
 
-    patterns: tuple[str, ...] = ()
-    aliases: tuple[str, ...] = ()
+    patterns: Any = ()
+    aliases: Any = ()
 
 
 def read_roi_map(path: Path) -> RoiMap:
@@ -87,18 +87,23 @@ def read_roi_map(path: Path) -> RoiMap:
         ConfigError: The file is missing, or is no such mapping.
     """
     values = read_yaml(path)
-    readers = {
-        str(reader): _texts(patterns, f"{path}, {RESERVED}")
-        for reader, patterns in (values.pop(RESERVED, None) or {}).items()
-    }
-    found = {}
-    for roi, names in values.items():
-        if isinstance(names, Mapping):
-            told = _Names.parse(names, f"{path}, {roi}")
-            found[roi] = (*told.patterns, *map(re.escape, told.aliases))
-        else:
-            found[roi] = _texts(names, f"{path}, {roi}")
+    readers = _readers(values.pop(RESERVED, None) or {}, f"{path}, {RESERVED}")
+    found = {str(roi): _patterns(names, f"{path}, {roi}") for roi, names in values.items()}
     return resolve_roi_map(RoiMap(found, readers), defaults=False)
+
+
+def _readers(told: Any, where: str) -> dict[str, tuple[str, ...]]:
+    if not isinstance(told, Mapping):
+        hint = "write it as {r1: ['_AB$'], r2: ['_CD$']}"
+        raise ConfigError("not a mapping of readers to patterns", where, hint)
+    return {str(reader): _texts(patterns, where) for reader, patterns in told.items()}
+
+
+def _patterns(names: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(names, Mapping):
+        return _texts(names, where)
+    told = _Names.parse(names, where)
+    return (*_texts(told.patterns, where), *map(re.escape, _texts(told.aliases, where)))
 
 
 def resolve_roi_map(own: RoiMap, labels: Iterable[str] = (), *, defaults: bool = True) -> RoiMap:
@@ -163,7 +168,7 @@ def _take_reader(name: str, readers: Mapping[str, tuple[str, ...]]) -> tuple[str
 def _texts(value: Any, where: str) -> tuple[str, ...]:
     if isinstance(value, str):
         return (value,)
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
         raise ConfigError("not a list of patterns", where, "write it as ['GTV.*', 'lesion ?1']")
     return tuple(value)
 

@@ -87,12 +87,25 @@ def test_a_map_file_holds_patterns_aliases_and_readers(tmp_path):
         ("tumour_: ['x']", "no ROI name"),
         ("tumour: ['(']", "no regular expression"),
         ("readers: {'Dr Smith': ['x']}", "no reader"),
+        ("readers: ['_AB$']", "not a mapping of readers to patterns"),
+        ("tumour: {aliases: 3}", "not a list"),
+        ("1: ['x']", "no ROI name"),
     ],
 )
 def test_a_wrong_map_file_is_refused_with_the_place(text, said, tmp_path):
     (tmp_path / "roi_map.yaml").write_text(text)
     with pytest.raises(ConfigError, match=said):
         read_roi_map(tmp_path / "roi_map.yaml")
+
+
+def test_one_name_alone_needs_no_list(tmp_path):
+    (tmp_path / "roi_map.yaml").write_text("tumour: {patterns: 'x.*', aliases: GTV (final)}")
+    roi_map = read_roi_map(tmp_path / "roi_map.yaml")
+    assert [match_name(one, roi_map) for one in ("xy", "gtv (final)", "GTV")] == [
+        ("tumour", ""),
+        ("tumour", ""),
+        None,
+    ]
 
 
 def test_the_map_that_is_shipped_is_the_one_that_is_built_in():
