@@ -190,14 +190,23 @@ def _is_nifti(ref: FileRef) -> bool:
 
 @contextmanager
 def _on_disk(ref: FileRef) -> Iterator[Path]:
-    """The file as a path: ITK reads no streams, so members of an archive are unpacked."""
-    if not ref.member:
-        with open_file(ref):  # says why, if it cannot be reached
-            pass
+    """The file as a path: ITK reads no streams, so members of an archive are unpacked.
+
+    Nor does it know a ``.MHA``, or nibabel a ``.Nii.gz``: a link in small letters leads there.
+    """
+    name = name_of(ref)
+    ending = ".nii.gz" if name.lower().endswith(".nii.gz") else Path(name).suffix.lower()
+    with open_file(ref) as stream:  # says why, if it cannot be reached
+        content = stream.read() if ref.member else b""
+    if not ref.member and name.endswith(ending):
         yield ref.path
         return
-    with open_file(ref) as stream:
-        content = stream.read()
-    ending = ".nii.gz" if ref.member.lower().endswith(".nii.gz") else Path(ref.member).suffix
-    with on_disk(f"image{ending.lower()}", lambda path: path.write_bytes(content)) as path:
+
+    def write(path: Path) -> None:
+        if ref.member:
+            path.write_bytes(content)
+        else:
+            path.symlink_to(ref.path.absolute())
+
+    with on_disk(f"image{ending}", write) as path:
         yield path

@@ -66,6 +66,17 @@ def test_every_format_comes_back_on_its_oblique_grid(ending, tmp_path):
     assert data.rois[0].misalignment_mm < 1e-3
 
 
+@pytest.mark.parametrize("ending", [".NII", ".Nii.gz", ".NII.GZ", ".NRRD", ".MHA"])
+def test_an_ending_may_be_in_any_letters(ending, tmp_path):
+    """As systems write it that know no small ones; the libraries know a few of them."""
+    for name, voxels in (("P1_image", VOXELS), ("P1_mask", MASK)):
+        write(tmp_path / f"{name}{ending.lower()}", voxels).rename(tmp_path / f"{name}{ending}")
+    data = read_one(tmp_path)
+    np.testing.assert_array_equal(data.volume.voxels, VOXELS)
+    np.testing.assert_allclose(data.volume.geometry.affine, GRID.affine, atol=1e-5)
+    np.testing.assert_array_equal(data.rois[0].mask, MASK > 0)
+
+
 @pytest.mark.parametrize("order", "<>")
 def test_what_was_read_is_held_whatever_becomes_of_the_file(order, tmp_path):
     """Voxels that are mapped follow the file, and a file that is cut ends the process."""
