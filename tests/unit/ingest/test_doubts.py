@@ -298,8 +298,22 @@ def test_an_empty_slice_without_a_telling_name_is_seen(named, content, tmp_path)
     assert [one.error.reason for one in scan.refusals] == ["unreadable_file"] * 2
 
 
+@pytest.mark.parametrize("named", ["IM{:04d}", "1.3.12.2.1107.{}", "MR.{}"])
+def test_what_a_failed_download_left_where_a_slice_should_be_is_seen(named, tmp_path):
+    """A page of the server that excuses itself: of another size, and no DICOM by its name."""
+    dicom_exam(tmp_path, named.format)
+    (tmp_path / named.format(5)).write_bytes(b"<html>504 Gateway Time-out</html>")
+    scan = DICOM.find(tmp_path, RULES)
+    assert scan.exams == ()
+    assert [one.error.reason for one in scan.refusals] == ["unreadable_file"] * 2
+    told = "a file numbered like an image that is no DICOM among the images of a series"
+    assert scan.refusals[0].error.what == told
+
+
 def test_foreign_files_beside_a_series_do_no_harm(tmp_path):
     dicom_exam(tmp_path)
+    (tmp_path / "README").write_bytes(b"2 series")
+    (tmp_path / "1-06.txt").write_bytes(b"remarks")
     (tmp_path / "notes.txt").write_bytes(b"")
     (tmp_path / "preview.jpg").write_bytes(b"\xff\xd8\xff")
     scan = DICOM.find(tmp_path, RULES)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
@@ -46,7 +47,8 @@ def crawl(listing: Listing) -> Crawl:
     """Read every header. A file that claims to be DICOM and is not readable becomes a refusal.
 
     So does a file of nothing but zeros, or of any content but the size of an image, that is called
-    like the images beside it.
+    like the images beside it; and one of any content and size whose name differs from theirs in its
+    numbers alone: where a slice should be, a failed download leaves the server's excuse.
     """
     found: dict[str, list[Any]] = defaultdict(list)
     intern = Interner()
@@ -81,16 +83,43 @@ def _like_images(
 ) -> list[tuple[FileRef, DataError]]:
     """Files that lie and are called like images and are none: slices that were damaged."""
     sizes: dict[Any, set[int]] = defaultdict(set)
-    for image in images:
+    names = set[Any]()
+    for image in images if refs else ():
         sizes[home_of(image.ref), _ending(image.ref)].add(image.size)
-    what = "an empty file" if hollow else "a file of an image's size that is no DICOM"
-    error = data_error("unreadable_file", f"{what} among the images of a series")
-    found = []
-    for ref in refs:
-        near = sizes.get((home_of(ref), _ending(ref)), set())
-        if near and (hollow or any(abs(ref.size - size) <= 0.01 * size for size in near)):
-            found.append((ref, error))
-    return found
+        names.add((home_of(image.ref), _numbered(image.ref)))
+    told = (
+        (
+            ref,
+            _likeness(
+                ref.size,
+                sizes.get((home_of(ref), _ending(ref)), set()),
+                is_numbered=(home_of(ref), _numbered(ref)) in names,
+                hollow=hollow,
+            ),
+        )
+        for ref in refs
+    )
+    return [
+        (ref, data_error("unreadable_file", f"{what} among the images of a series"))
+        for ref, what in told
+        if what
+    ]
+
+
+def _likeness(size: int, sizes: Collection[int], *, is_numbered: bool, hollow: bool) -> str:
+    """What a file is that is like the images beside it, in words; empty if it is not.
+
+    Args:
+        size: Of the file [bytes].
+        sizes: Of images beside it, with the ending of its name.
+        is_numbered: True if the name of one differs from its own in numbers alone.
+        hollow: True if it holds nothing.
+    """
+    if hollow:
+        return "an empty file" if sizes else ""
+    if any(abs(size - one) <= 0.01 * one for one in sizes):
+        return "a file of an image's size that is no DICOM"
+    return "a file numbered like an image that is no DICOM" if is_numbered else ""
 
 
 def _in_turn(file: ImageFile) -> tuple[str, str, int]:
@@ -134,6 +163,11 @@ def _ending(ref: FileRef) -> str:
     # Files are often named by their UID: the number behind its last dot is no ending.
     ending = PurePosixPath(name_of(ref)).suffix.lower()
     return "" if ending[1:].isdigit() else ending
+
+
+def _numbered(ref: FileRef) -> str:
+    """Its name, whatever numbers stand in it."""
+    return re.sub(r"\d+", "0", name_of(ref))
 
 
 def _refusal(ref: FileRef, listing: Listing, error: DataError) -> Refusal:
