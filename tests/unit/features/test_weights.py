@@ -198,6 +198,17 @@ def test_a_file_that_is_no_checkpoint_is_no_defect_of_ours(tmp_path, suffix, tex
         read_weights(path)
 
 
+def test_a_flipped_bit_in_a_checkpoint_is_found(tmp_path, checkpoint):
+    """Torch looks at no checksum: the network would be another one, with features of its own."""
+    content = bytearray(checkpoint.read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "flipped.pth").write_bytes(content)
+    assert torch.load(tmp_path / "flipped.pth", weights_only=True), "torch reads it"
+    with pytest.raises(ConfigError, match=r"data/\d+ in it does not agree with its") as told:
+        read_weights(tmp_path / "flipped.pth")
+    assert "is the file whole?" in str(told.value)
+
+
 def test_old_files_without_counts_of_training_are_whole(tmp_path):
     path, state = tmp_path / "old.pth", trained("monai").state_dict()
     kept = {name: tensor for name, tensor in state.items() if "num_batches" not in name}
