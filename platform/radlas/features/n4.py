@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
 
 from radlas.digests import digest_of, mask_digest, voxel_digest
+from radlas.errors import WorkerError, remedy
+from radlas.places.stages import whole
 from radlas.reasons import data_error
 
 Mask = NDArray[np.bool_]
@@ -41,20 +45,41 @@ def bias_field(
 
     Raises:
         DataError: ``image_too_small``.
+        WorkerError: The folder cannot be used, or a field that it keeps is damaged.
     """
     if cache is None:
         return _fit(voxels, body, spacing)
     recipe = [SHRINK, list(ITERATIONS), list(spacing), version("SimpleITK")]
-    key = digest_of([voxel_digest(voxels), mask_digest(body), recipe])
-    kept = cache / f"{key}.npy"
-    if kept.exists():
-        field: NDArray[np.float32] = np.load(kept, allow_pickle=False)
-        return field
-    field = _fit(voxels, body, spacing)
-    cache.mkdir(parents=True, exist_ok=True)
-    part = cache / f".{key}.{uuid.uuid4().hex}.npy"  # whole or absent, whoever else is at it
-    np.save(part, field, allow_pickle=False)
-    part.replace(kept)
+    kept = cache / f"{digest_of([voxel_digest(voxels), mask_digest(body), recipe])}.npz"
+    with _usable():
+        cache.mkdir(parents=True, exist_ok=True)
+        if kept.exists():
+            return _read(kept)
+        with whole(kept) as part:  # tried before the minutes that a fit takes
+            field = _fit(voxels, body, spacing)
+            np.savez(part, field=field)
+    return field
+
+
+@contextmanager
+def _usable() -> Iterator[None]:
+    """What the system refuses within is told of the setting: the case is not at fault."""
+    try:
+        yield
+    except OSError as error:
+        hint = remedy(error) or "name a folder that workers can write to"
+        what = f"the folder of bias fields cannot be used: {error.strerror or type(error).__name__}"
+        raise WorkerError(what, "`n4_cache`", f"{hint}; then run again", "os_error") from error
+
+
+def _read(kept: Path) -> NDArray[np.float32]:
+    """A field that was kept; its checksum is looked at."""
+    try:
+        with np.load(kept, allow_pickle=False) as file:
+            field: NDArray[np.float32] = file["field"]
+    except (BadZipFile, EOFError, KeyError, ValueError) as error:
+        what, hint = "a kept bias field is damaged", "remove that file; then run again"
+        raise WorkerError(what, f"`n4_cache`, {kept.name}", hint) from error
     return field
 
 

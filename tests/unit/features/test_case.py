@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from radlas.errors import ConfigError, DataError
+from radlas.errors import ConfigError, DataError, WorkerError
 from radlas.features.n4 import bias_field
 from radlas.features.preprocess import body_range
 from radlas.features.radiomics import RadiomicsExtractor
@@ -66,6 +68,43 @@ def test_a_kept_bias_field_is_used_again_and_changes_nothing(tmp_path):
     assert kept.stat().st_mtime_ns == stamp
     describe(limb(seed=1)[0], tumour, **settings)
     assert len(list((tmp_path / "fields").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:5000] + bytes([content[5000] ^ 1]) + content[5001:],
+        lambda content: b"no archive at all",
+    ],
+)
+def test_a_kept_bias_field_that_was_damaged_is_told_and_never_used(tmp_path, spoil):
+    """It divides every voxel: of a flipped bit nothing else would tell."""
+    volume, tumour, _ = limb(bias=0.3)
+    settings = {"n4": True, "n4_cache": str(tmp_path)}
+    describe(volume, tumour, **settings)
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(spoil(kept.read_bytes()))
+    with pytest.raises(WorkerError, match="a kept bias field is damaged") as told:
+        describe(volume, tumour, **settings)
+    assert told.value.where == f"`n4_cache`, {kept.name}"
+    assert "remove that file" in told.value.hint
+
+
+def test_a_folder_that_cannot_keep_bias_fields_is_told_before_any_is_computed(
+    tmp_path, monkeypatch
+):
+    """A fit takes up to minutes, and each case would spend them for nothing."""
+    monkeypatch.setattr("radlas.features.n4._fit", lambda *args: pytest.fail("it was computed"))
+    (tmp_path / "file").touch()
+    volume, tumour, _ = limb()
+    for place in (tmp_path / "file", tmp_path / "file" / "fields", Path("/proc/fields")):
+        with pytest.raises(WorkerError, match="folder of bias fields cannot be used: ") as told:
+            describe(volume, tumour, n4=True, n4_cache=str(place))
+        assert told.value.where == "`n4_cache`"
+        assert told.value.reason == "os_error"
+        assert str(place) not in str(told.value), "the ledger travels"
 
 
 def test_where_bias_fields_are_kept_does_not_name_the_feature_set(tmp_path):
