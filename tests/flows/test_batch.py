@@ -19,6 +19,7 @@ from radlas.flows.base import Plan, _checked
 from radlas.flows.cases.extract_case import ExtractTask
 from radlas.flows.cases.row_warnings import RowWarnings
 from radlas.flows.cases.storable import unstorable
+from radlas.model import Outcome
 from radlas.places.answers import unusable
 from radlas.store import delta
 from radlas.store.layout import init_store
@@ -71,6 +72,34 @@ def test_a_row_that_cannot_be_stored_costs_its_own_task_and_no_other(tmp_path, v
     assert told in case["message"]
     stored = delta.read(store, "radiomics", ["case_id", "firstorder_Mean"]).to_pylist()
     assert sorted(row["case_id"] for row in stored) == ["c1", "c2"]
+
+
+def warned(*rows):
+    """Of rows, each of a feature set, of an aggregation and with so many grey levels."""
+    seen = RowWarnings()
+    names = ("feature_set", "aggregation", "grey_levels")
+    told = tuple({"image_type": "original"} | dict(zip(names, row, strict=True)) for row in rows)
+    seen.look(Outcome("key", "extract", "a", "case", "ok", rows={"radiomics": told}))
+    return seen.warnings()
+
+
+def test_two_profiles_in_one_recipe_are_no_two_ways_of_one():
+    """Each aggregates as it was asked to: slices have nothing to do with it."""
+    assert not warned(("pyradiomics-1", "3d_average", 9), ("ibsi-2", "3d_merged", 9))
+
+
+def test_rows_are_warned_of_by_their_feature_set_and_whatever_makes_its_bins():
+    """Of several in a recipe it tells which; `bin_width` does nothing beside a fixed count."""
+    many, few, ways = warned(
+        ("pyradiomics-1", "3d_average", 3),
+        ("pyradiomics-1", "2.5d_average", 4),
+        ("ibsi-2", "3d_merged", 257),
+        ("ibsi-2", "3d_merged", 256),
+    )
+    assert "1 row of original in ibsi-2: more than 256 grey levels; choose other bins" in many
+    assert "1 row of original in pyradiomics-1: fewer than 4 grey levels; choose other bins" in few
+    assert "texture in pyradiomics-1 was aggregated in different ways" in ways
+    assert "(2.5d_average, 3d_average), by slice spacing" in ways
 
 
 @pytest.mark.parametrize("good", [[], [1.0, -2.5], [3, np.float32(1), 0.5], [3.4e38]])

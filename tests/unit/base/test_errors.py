@@ -69,6 +69,6 @@ def test_one_slice_and_one_voxel_are_told_in_the_singular():
     with pytest.raises(DataError, match="1 voxel, and at least 2 asked for"):
         check_rois([one], minimum_voxels=2)
     seen = RowWarnings()
-    row = {"image_type": "original", "grey_levels": 1}
+    row = {"feature_set": "it", "image_type": "original", "grey_levels": 1}
     seen.look(Outcome("key", "extract", "a", "case", "ok", rows={"radiomics": (row,)}))
-    assert "1 row of original: fewer than 4 grey levels" in seen.warnings()[0]
+    assert "1 row of original in it: fewer than 4 grey levels" in seen.warnings()[0]
