@@ -202,9 +202,16 @@ def _contradictions(store: Store, other: Store, name: str) -> list[str]:
 
 
 def _note(store: Store, other: Store, done: Mapping[str, Mapping[str, int]]) -> None:
-    """Keep whose cases these are: they have no volume here, and that is no damage."""
+    """Keep whose cases these are: they have no volume here, and that is no damage.
+
+    What was here before is not among them: its own rows come back to a site by way of another, and
+    a volume that is lost later would pass for one that is there.
+    """
     name = f"merges/{other.store_id}.json"
-    cases = delta.read(other, "cases", ["case_id"]).column("case_id").to_pylist()
+    theirs, ours = (
+        set(delta.read(one, "cases", ["case_id"]).column("case_id").to_pylist())
+        for one in (other, store)
+    )
 
     def noted(data: bytes | None) -> bytes:
         known = [] if data is None else parsed(store.place, name, data, MERGE)["cases"]
@@ -212,7 +219,7 @@ def _note(store: Store, other: Store, done: Mapping[str, Mapping[str, int]]) -> 
             "store_id": other.store_id,
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "rows": done,
-            "cases": sorted({*known, *cases}),
+            "cases": sorted({*known, *(theirs - ours)}),
         }
         return (json.dumps(note, indent=1) + "\n").encode()
 

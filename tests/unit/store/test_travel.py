@@ -171,6 +171,24 @@ def test_a_killed_merge_leaves_no_case_whose_image_seems_lost(hospital, centre, 
     assert merge(centre, tmp_path / "out")["radiomics"] == {"new": 3, "known": 0}
 
 
+@here
+def test_a_volume_is_missed_also_after_its_rows_came_back_by_way_of_another_site(
+    hospital, centre, tmp_path
+):
+    """Of what is merged nobody misses the image: a site's own cases are not to become such."""
+    export(hospital, tmp_path / "out")
+    merge(centre, tmp_path / "out")
+    export(centre, tmp_path / "back")
+    merge(hospital, tmp_path / "back")
+    assert merged_cases(hospital) == {"own"}, "the other site's"
+    lost = [one for one in health.verify(hospital) if "no volume of this case is here" in one]
+    assert len(lost) == 3
+    merge(hospital, tmp_path / "back")
+    assert merged_cases(hospital) == {"own"}, "nor by a second merge"
+    merge(centre, tmp_path / "out")
+    assert merged_cases(centre) == {"a", "b", "c"}, "and what came from there stays so"
+
+
 def test_rows_of_before_a_part_of_their_key_was_declared_are_known_again(tmp_path):
     """The store of an older radlas lacks the column; it reads as NULL, also where keys meet."""
     store = init_store(tmp_path / "older")
