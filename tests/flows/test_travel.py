@@ -37,7 +37,9 @@ def test_features_travel_and_images_stay(study_store, recipe, tmp_path):
         for store in (study_store, there)
     ]
     assert answers[0] == answers[1]
-    assert radlas("verify", "--store", there).code == 0
+    said = radlas("verify", "--store", there)
+    whole = "everything reads as it was committed; the images of 18 cases are not in it\n"
+    assert (said.code, said.out) == (0, whole), "nor does anybody take them for read"
     said = radlas("extract", "--store", there, "--config", recipe)
     assert said.code == 2
     assert "no case whose images are here" in said.err
@@ -119,6 +121,11 @@ def test_who_withdraws_is_in_no_byte_of_the_second_store(
             assert said.code == 0, said.out + said.err
         else:
             subprocess.run([tool, *words], check=True)
+    assert said.out == "everything reads as it was committed\n"
+    volume = next((second / "volumes").glob("*/*.zarr"))
+    volume.rename(tmp_path / "not copied")
+    assert radlas("verify", "--store", second, "--json").data == {"damage": [], "elsewhere": 1}
+    (tmp_path / "not copied").rename(volume)
     sources = tmp_path / "centre-a"
     shutil.copytree(cohort / "centre-a", sources, ignore=lambda *_: [who["subject"]])
     words = ("--centre", "centre-a", "--importer", "tcia-sts", "--store", second, "--dry-run")
