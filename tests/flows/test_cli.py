@@ -83,6 +83,27 @@ def test_a_missing_store_is_named_with_the_remedy_and_exit_code_two(words, tmp_p
     )
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("query", "select 1", "--snapshot", ""), "not a snapshot name: ''"),
+        (("export", "out", "--features-only", "--snapshot", ""), "not a snapshot name: ''"),
+        (("snapshot", "create", "x", "--cohort", ""), "--cohort is empty"),
+        (("schedule", "retrain.yaml", "--every", "1d", "--at", ""), "--at is empty"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_option_of_a_variable_that_is_not_set_does_not_mean_all(
+    words, told, study_store, tmp_path, monkeypatch
+):
+    """``--snapshot "$NAME"``: the answer would be of other rows, and everything would travel."""
+    monkeypatch.chdir(tmp_path)
+    said = radlas(*words, "--store", study_store)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"error: {told}")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_error_is_json_where_json_was_asked_for(tmp_path):
     said = radlas("status", "--store", tmp_path / "nowhere", "--json")
     assert said.code == 2

@@ -181,7 +181,7 @@ def export_(
                 "images are never exported", hint="add --features-only to export the rest"
             )
         opened = open_store(store)
-        frozen = load_snapshot(opened, snapshot) if snapshot else None
+        frozen = None if snapshot is None else load_snapshot(opened, snapshot)
         rows = export(opened, out, frozen)
         lines = [
             f"exported {out}",
@@ -217,7 +217,7 @@ def merge_(
 @contextmanager
 def _connected(store: str, snapshot: str | None, memory: str) -> Iterator[Any]:
     opened = open_store(store)
-    if snapshot:
+    if snapshot is not None:  # an empty name, of a variable that is not set, is none
         with open_snapshot(opened, load_snapshot(opened, snapshot), memory=memory) as connection:
             yield connection
     else:

@@ -18,6 +18,7 @@ import typer
 
 from radlas.cli.app import EngineOption, InsteadOption, JsonOption
 from radlas.entry import guarded
+from radlas.errors import ConfigError
 from radlas.flows.schedule import Schedule, parse_schedule
 
 _NAP = 30.0  # longest sleep [s]: a machine that was suspended looks at its clock soon after
@@ -31,7 +32,9 @@ def register(app: typer.Typer) -> None:
 def schedule_(
     config: Annotated[Path, typer.Argument(help="YAML of `radlas retrain`.")],
     every: Annotated[str, typer.Option(help="30m, 6h, 1d or 2w, from start to start.")],
-    at: Annotated[str, typer.Option(help="HH:MM on this machine's clock [start now].")] = "",
+    at: Annotated[
+        str | None, typer.Option(help="HH:MM on this machine's clock [start now].")
+    ] = None,
     rounds: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many rounds [never].")
     ] = None,
@@ -50,8 +53,10 @@ def schedule_(
         from radlas.flows.retrain import RetrainConfig
         from radlas.learn.study import StudyConfig
 
-        plan = parse_schedule(every, at)
-        read = RetrainConfig.read(config, {"store": store} if store else {})
+        if at == "":  # of a variable that is not set: it would start now
+            raise ConfigError("--at is empty", hint="as 02:30; to start now leave --at out")
+        plan = parse_schedule(every, at or "")
+        read = RetrainConfig.read(config, {} if store is None else {"store": store})
         StudyConfig.read(read.study)  # wrong today is wrong at night: say so while somebody looks
         words = ["retrain", str(config), "--once", "--store", read.store, "--engine", engine]
         with _stoppable() as stop:

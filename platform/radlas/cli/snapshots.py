@@ -11,7 +11,7 @@ import typer
 
 from radlas.cli.app import JsonOption, StoreOption
 from radlas.entry import guarded, show
-from radlas.errors import StoreError
+from radlas.errors import ConfigError, StoreError
 from radlas.flows.base import Report
 from radlas.store.diff import diff_snapshots
 from radlas.store.frozen import Snapshot, load_snapshot, read_snapshots
@@ -37,7 +37,9 @@ def register(app: typer.Typer) -> None:
 def create(
     name: Annotated[str, typer.Argument(help="Letters, digits, dashes.")],
     store: StoreOption,
-    cohort: Annotated[str, typer.Option(help="SQL with a column case_id; else all cases.")] = "",
+    cohort: Annotated[
+        str | None, typer.Option(help="SQL with a column case_id; else all cases.")
+    ] = None,
     feature_set: Annotated[list[str] | None, typer.Option(help="Repeatable; else all.")] = None,
     max_null_rate: Annotated[
         float, typer.Option(min=0, max=1, help="Largest share of undefined values of a column.")
@@ -58,6 +60,8 @@ def create(
     """
 
     def action() -> int:
+        if cohort == "":  # of a variable that is not set, or a file that is not there
+            raise ConfigError("--cohort is empty", hint="for all cases leave --cohort out")
         opened = open_store(store)
         gates = Gates.parse(
             {
@@ -71,7 +75,7 @@ def create(
             snapshot, new = create_snapshot(
                 opened,
                 name,
-                cohort_sql=cohort,
+                cohort_sql=cohort or "",
                 feature_sets=tuple(feature_set or ()),
                 gates=gates,
             )

@@ -185,7 +185,7 @@ def retrain_(
             )
         from radlas.flows.retrain import RetrainConfig, retrain
 
-        values = RetrainConfig.read(config, {"store": store} if store else {})
+        values = RetrainConfig.read(config, {} if store is None else {"store": store})
         watched = WatchedEngine(make_engine(engine), "retrain")
         try:
             return show(retrain(values, engine=watched), as_json=as_json)
