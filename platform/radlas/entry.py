@@ -49,7 +49,7 @@ def make_engine(spec: str) -> Engine:
         return SerialEngine()
     from radlas.engine.dask import DaskEngine  # noqa: PLC0415 - a second that most verbs never need
 
-    if kind == "local" and (not number or number.isdigit()):
+    if kind == "local" and (not number or number.isdecimal()):
         return DaskEngine(workers=int(number) if number else None)
     if spec.startswith(("tcp://", "tls://", "ws://")):
         return DaskEngine(spec)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from tests.no_room import no_room
 
 from radlas.cli import schedule
@@ -140,6 +141,29 @@ def test_clocks_that_are_put_on_or_back_take_and_give_no_round(clock, night, eve
         assert days == list(range(days[0], days[0] + 15))
     else:
         assert {later - before for before, later in itertools.pairwise(begun)} == {1800.0}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"engine": "lokal"}, "no engine 'lokal'"),
+        ({"engine": "local:²"}, "no engine 'local:²'"),
+        ({"snapshot": "every night"}, "not a snapshot name: 'every night'"),
+        ({"external_centre": None}, "the study names no external centre"),
+    ],
+)
+def test_what_every_round_would_refuse_is_said_before_anybody_waits(
+    config, study_file, tmp_path, wrong, told
+):
+    study = tmp_path / "study.yaml"
+    external = {name: None for name in wrong if name == "external_centre"}
+    study.write_text(yaml.safe_dump(yaml.safe_load(study_file.read_text()) | external))
+    snapshot, engine = wrong.get("snapshot", "night"), wrong.get("engine", "local")
+    config.write_text(f"store: {tmp_path}\nstudy: {study}\nsnapshot: {snapshot}\n")
+    said = radlas("schedule", config, "--every", "1d", "--rounds", 1, "--engine", engine)
+    assert said.code == 2
+    assert said.out == "", "no round was tried"
+    assert told in said.err
 
 
 def test_what_is_wrong_is_said_before_anybody_waits(config, tmp_path, monkeypatch):

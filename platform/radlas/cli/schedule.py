@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from radlas.cli.app import EngineOption, InsteadOption, JsonOption
-from radlas.entry import guarded
+from radlas.entry import guarded, make_engine
 from radlas.errors import ConfigError
 from radlas.flows.schedule import Schedule, parse_schedule
 
@@ -50,14 +50,14 @@ def schedule_(
     """
 
     def action() -> int:
-        from radlas.flows.retrain import RetrainConfig
-        from radlas.learn.study import StudyConfig
+        from radlas.flows.retrain import RetrainConfig, read_study
 
         if at == "":  # of a variable that is not set: it would start now
             raise ConfigError("--at is empty", hint="as 02:30; to start now leave --at out")
         plan = parse_schedule(every, at or "")
         read = RetrainConfig.read(config, {} if store is None else {"store": store})
-        StudyConfig.read(read.study)  # wrong today is wrong at night: say so while somebody looks
+        read_study(read)  # wrong today is wrong at night: say so while somebody looks
+        make_engine(engine)  # it starts nothing
         words = ["retrain", str(config), "--once", "--store", read.store, "--engine", engine]
         with _stoppable() as stop:
             return _repeat(plan, words, rounds, stop, as_json=as_json)

@@ -17,7 +17,7 @@ from radlas.flows.study.dataset import load_dataset
 from radlas.flows.train import TrainConfig, train
 from radlas.flows.validate import ModelConfig, validate
 from radlas.learn.study import StudyConfig
-from radlas.store.frozen import load_snapshot
+from radlas.store.frozen import check_name, load_snapshot
 from radlas.store.layout import Store, open_store
 from radlas.store.locks import writing
 from radlas.store.models import (
@@ -59,13 +59,7 @@ def retrain(config: RetrainConfig, *, engine: Engine | None = None) -> Report:
         StoreError: Earlier rounds have decided, and who is champion is lost.
     """
     engine = engine or SerialEngine()
-    store, study = open_store(config.store), StudyConfig.read(config.study)
-    if study.external_centre is None:
-        raise StudyError(
-            "the study names no external centre, and nothing else judges a challenger",
-            study.name,
-            "set external_centre",
-        )
+    store, study = open_store(config.store), read_study(config)
     _finish(store, study.name)
     trained = train(_training(config, store), engine=engine)
     number = int(trained.data["version"])
@@ -136,6 +130,24 @@ def _other_margin(decision: dict[str, Any], margin: float) -> list[str]:
     used = decision.get("margin", margin)  # decisions of earlier days do not say
     later = f"{margin:g} is for the next version"
     return [f"  ! decided with a margin of {used:g}: {later}"] if used != margin else []
+
+
+def read_study(config: RetrainConfig) -> StudyConfig:
+    """The study of every round; refuses what no round could end well with.
+
+    Raises:
+        ConfigError: No snapshot can be called so, or the study cannot be read.
+        StudyError: It names no external centre.
+    """
+    check_name(config.snapshot)
+    study = StudyConfig.read(config.study)
+    if study.external_centre is None:
+        raise StudyError(
+            "the study names no external centre, and nothing else judges a challenger",
+            study.name,
+            "set external_centre",
+        )
+    return study
 
 
 def _finish(store: Store, name: str) -> None:
