@@ -311,3 +311,29 @@ def test_it_keeps_what_importers_promise(tmp_path):
         one, _ = add_patient(tmp_path / patient, patient, "AX T2 FS", "AX T1")
         add_mask(tmp_path / "masks" / f"{patient}_tumour.seg.nrrd", one)
     check_importer(BOTH, tmp_path)
+
+
+def test_what_nobody_draws_on_is_no_candidate(tmp_path):
+    """Localisers, single slices and other modalities, though they lie on the same grid."""
+    (series,) = add_patient(tmp_path, "P1", geometry=grid())
+    others = {
+        "localiser": {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]},
+        "ct": {"Modality": "CT"},
+        "one": {},
+    }
+    for name, tags in others.items():
+        other = make_series(grid(), patient="P1", tags=tags, seed=len(name))
+        del other.datasets[1 if name == "one" else 99 :]
+        other.write(tmp_path / name)
+    add_mask(tmp_path / "tumour.nii.gz", series)
+    exam = only(tmp_path)
+    assert exam.series == series.datasets[0].SeriesInstanceUID
+    assert exam.rule.endswith("mask by folder")
+
+
+def test_segments_carry_names_of_their_own_whatever_their_file_is_called(tmp_path):
+    (series,) = add_patient(tmp_path, "P1")
+    mask, meta = drawn_on(series, 2), {"Segment0_Name": "GTV_Mass", "Segment0_LabelValue": "2"}
+    write(tmp_path / "Segmentation.seg.nrrd", mask, series.geometry, **meta)
+    (roi,) = BOTH.read(only(tmp_path), RULES).rois
+    np.testing.assert_array_equal(roi.mask, mask == 2)
