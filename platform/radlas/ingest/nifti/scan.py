@@ -54,14 +54,12 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
     listing = list_files(source)
     # A file out of reach still says by its name whose it is: that exam is held back.
     refs = [ref for ref in (*listing.files, *listing.unreachable) if stem_of(ref)]
-    named = [image for ref in refs if (image := name_image(ref, listing.source))]
-    subjects = {image.subject for image in named}
-    images = [image for image in named if not _is_mask(image, subjects, roi_map)]
+    images = _images(refs, listing.source, roi_map)
     if not images:
         raise _nothing_found(source, listing)
     masks, strays = _masks(refs, images, listing.source)
     contents, lost = _contents(refs, listing.unreachable)
-    read = set(refs).difference(lost)
+    there = set(refs).difference(lost)
     own_images, own_masks = _by_subject(images, contents), _by_subject(masks, contents)
     odd = odd_subjects(images, listing.source)
     bound = _bind(own_images, own_masks)
@@ -73,20 +71,17 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
     ]
     orphans = [stray for stray in strays if match_name(stray.name, roi_map)]
     records = find_records(listing.files)
-    kept = sum(map(len, own_images.values())) + sum(map(len, own_masks.values()))
+    kept, kept_masks = (sum(map(len, own.values())) for own in (own_images, own_masks))
     counts = {
-        "hidden, passed over": listing.hidden,
-        "no NIfTI, NRRD or MHA, ignored": sum(
-            not (stem_of(ref) or is_table(name_of(ref))) for ref in listing.files
-        ),
+        **_passed_over(listing),
         "named outside the grammar <subject>_<what>, ignored": len(strays) - len(orphans),
         "masks of another sequence, exam or folder than the subject's images, ignored": (
-            sum(map(len, own_masks.values())) - len(set(chain(*bound.values())))
+            kept_masks - len(set(chain(*bound.values())))
         ),
-        "in the source twice, of which one copy is used": len(images) + len(masks) - kept,
+        "in the source twice, of which one copy is used": (
+            len(images) + len(masks) - kept - kept_masks
+        ),
     }
-    by_file = [mask.name for mask in masks if not is_slicers(mask.ref)]
-    unknown = {name for name in by_file if not match_name(name, roi_map)}
     scan = Scan(
         exams=tuple(exam for scan in scans for exam in scan.exams),
         refusals=(
@@ -96,11 +91,22 @@ def scan_files(source: Path, rules: IngestRules) -> Scan:
         ),
         left_out=tuple(out for scan in scans for out in scan.left_out),
         clinical=records.rows,
-        notes=(*_notes(counts, unknown), *records.notes),
+        notes=(*tallied(counts, "file"), *_unknown_names(masks, roi_map), *records.notes),
         unreached=records.lost,
-        read=tuple(ref for ref in refs if ref in read),
+        read=tuple(ref for ref in refs if ref in there),
     )
     return settle_twins(hold_back(scan, lost, folders=False))
+
+
+def _images(refs: Iterable[FileRef], source: Path, roi_map: RoiMap) -> list[NamedImage]:
+    named = [image for ref in refs if (image := name_image(ref, source))]
+    subjects = {image.subject for image in named}
+    return [image for image in named if not _is_mask(image, subjects, roi_map)]
+
+
+def _passed_over(listing: Listing) -> dict[str, int]:
+    others = [ref for ref in listing.files if not (stem_of(ref) or is_table(name_of(ref)))]
+    return {"hidden, passed over": listing.hidden, "no NIfTI, NRRD or MHA, ignored": len(others)}
 
 
 def _masks(
@@ -271,10 +277,12 @@ def _left_out(image: NamedImage, why: str) -> LeftOut:
     return LeftOut(image.subject, _series(image), why, classify(image.told)[0])
 
 
-def _notes(counts: Mapping[str, int], unknown: Iterable[str]) -> tuple[str, ...]:
-    notes = tallied(counts, "file")
-    shown = ", ".join(safe_name(name) for name in sorted(unknown)[:20])
-    return (*notes, f"mask names that the ROI map does not know: {shown}") if shown else notes
+def _unknown_names(masks: Iterable[NamedMask], roi_map: RoiMap) -> tuple[str, ...]:
+    """Of masks that are named by their files alone."""
+    names = {mask.name for mask in masks if not is_slicers(mask.ref)}
+    unknown = sorted(name for name in names if not match_name(name, roi_map))
+    shown = ", ".join(safe_name(name) for name in unknown[:20])
+    return (f"mask names that the ROI map does not know: {shown}",) if shown else ()
 
 
 def _nothing_found(source: Path, listing: Listing) -> ConfigError:
