@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from radlas.ingest.base import FileRef
 from radlas.ingest.dicom.series import ImageSeries
-from radlas.ingest.nifti.folders import folders_of
+from radlas.ingest.nifti.folders import folders_of, sorts_by_kind
 from radlas.ingest.nifti.names import plain_stem, splits
 
 
@@ -19,18 +20,23 @@ class Place:
 
     Attributes:
         owners: Patients of the images in its folder, or in the nearest one above with any.
-        said: The patient whose identifier or folder its name begins with, or a folder of it is
-            called as; empty if there is none.
-        said_by: In which words of its name; empty if a folder says so.
+        said: Patients that its name and the folders below that one may mean, a set for each that
+            means any.
+        said_by: The identifier that its name begins with; empty if it begins with none.
         subject: Whose it is; empty if nothing tells.
         series: The patient's, in that folder.
     """
 
     owners: frozenset[str]
-    said: str
+    said: tuple[frozenset[str], ...]
     said_by: str
     subject: str
     series: Sequence[ImageSeries]
+
+    @property
+    def contradicts(self) -> bool:
+        """True if a name is another patient's than the images are."""
+        return any(self.subject not in whom for whom in self.said)
 
 
 class Company:
@@ -44,21 +50,29 @@ class Company:
     def __init__(self, series: Sequence[ImageSeries], source: Path) -> None:
         self._source = source
         self._below = _by_folder(series, source)
-        self._names = _names(series, self._below)
+        self._folders = _named_folders(self._below)
+        self._identifiers = _identifiers(series)
 
     def of(self, ref: FileRef) -> Place:
         """Where a file lies."""
         folders = folders_of(ref, self._source)
-        above = (folders[:depth] for depth in range(len(folders), -1, -1))
-        near = next((self._below[one] for one in above if one in self._below), ())
+        depths = range(len(folders), -1, -1)
+        depth = next((one for one in depths if folders[:one] in self._below), 0)
+        near = self._below.get(folders[:depth], ())
         owners = frozenset(one.first.subject for one in near)
         words = [begin for begin, _ in reversed(splits(plain_stem(ref)))]
-        said_by = next((word for word in words if _spelt(word) in self._names), "")
-        called = [said_by] if said_by else reversed(folders)
-        said = next((self._names[_spelt(one)] for one in called if _spelt(one) in self._names), "")
-        subject = next(iter(owners)) if len(owners) == 1 else said if said in owners else ""
+        word = next((one for one in words if self._called(one)), "")
+        said = tuple(filter(None, map(self._called, (word, *folders[depth:]))))
+        mine = owners if len(owners) == 1 else owners.intersection(*said) if said else frozenset()
+        subject = next(iter(mine)) if len(mine) == 1 else ""
+        said_by = word if subject and _spelt(word) == _spelt(subject) else ""
         own = [one for one in near if one.first.subject == subject]
         return Place(owners, said, said_by, subject, own)
+
+    def _called(self, name: str) -> frozenset[str]:
+        """Whom a name may mean: one's identifier may be the folder of another."""
+        alike = self._identifiers.get(_spelt(name), frozenset())
+        return (alike & {name} or alike) | self._folders.get(_spelt(name), frozenset())
 
 
 def _by_folder(
@@ -73,18 +87,34 @@ def _by_folder(
     return {folders: tuple(own.values()) for folders, own in found.items()}
 
 
-def _names(
-    series: Iterable[ImageSeries], below: Mapping[tuple[str, ...], Sequence[ImageSeries]]
-) -> dict[str, str]:
-    """What patients are called: by their identifiers, and by folders of theirs alone."""
-    called: dict[str, set[str]] = defaultdict(set)
-    for folders, own in below.items():
-        for folder in folders[-1:]:
-            called[_spelt(folder)].update(one.first.subject for one in own)
-    by_folder = {name: next(iter(whom)) for name, whom in called.items() if len(whom) == 1}
-    return by_folder | {_spelt(one.first.subject): one.first.subject for one in series}
+def _named_folders(
+    below: Mapping[tuple[str, ...], Sequence[ImageSeries]],
+) -> dict[str, frozenset[str]]:
+    """What patients are called by the outermost folders that are theirs alone.
+
+    Folders inside of those number series and visits, and would be the names of patients by chance.
+    """
+    owners = {at: frozenset(one.first.subject for one in own) for at, own in below.items()}
+    alone = {
+        folders: whom
+        for folders, whom in owners.items()
+        if folders and len(whom) == 1 and not sorts_by_kind(folders[-1])
+    }
+    called: dict[str, frozenset[str]] = defaultdict(frozenset)
+    for folders, whom in alone.items():
+        if not any(folders[:depth] in alone for depth in range(1, len(folders))):
+            called[_spelt(folders[-1])] |= whom
+    return {name: whom for name, whom in called.items() if len(whom) == 1}
+
+
+def _identifiers(series: Iterable[ImageSeries]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for one in series:
+        found[_spelt(one.first.subject)].add(one.first.subject)
+    return {name: frozenset(whom) for name, whom in found.items()}
 
 
 def _spelt(name: str) -> str:
-    """As ``same_patient`` compares: letter case and leading zeros change on the way."""
-    return name.casefold().lstrip("0") or name
+    """As ``same_patient`` compares: letter case, leading zeros and accents change on the way."""
+    name = unicodedata.normalize("NFC", name).casefold()
+    return name.lstrip("0") or name

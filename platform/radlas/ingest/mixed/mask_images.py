@@ -36,7 +36,8 @@ from radlas.reasons import data_error
 from radlas.words import counted
 
 _KIND = "mask file"
-_WHOSE = "put it into the folder of its patient's images, or name it <PatientID>_<what>"
+_INTO = "put it into the folder of its patient's images"
+_WHOSE = f"{_INTO}, or name it <PatientID>_<what>"
 _WHICH = "put it into the folder of the series it was drawn on, or name that as in t2fs_tumour"
 
 
@@ -116,9 +117,7 @@ def _stated(ref: FileRef, patient: str, name: str) -> str:
 
 def _link(mask: MaskFile, place: Place, stated: str, choose_one: Callable[..., Link]) -> Link:
     if not place.subject:
-        whom = counted(len(place.owners), "patient")
-        what = f"a mask file that lies with the images of {whom}, and names none of them"
-        return Link(mask, None, fault=data_error("no_image", what, hint=_WHOSE))
+        return Link(mask, None, fault=_nobodys(place))
     own = [one for one in place.series if _may_be_drawn_on(one)]
     fit = [one for one in own if stated in {OTHER, one.sequence}]
     if not fit:
@@ -126,10 +125,25 @@ def _link(mask: MaskFile, place: Place, stated: str, choose_one: Callable[..., L
         return Link(mask, None, fault=data_error("no_image", f"a mask file, and {what}"))
     by_folder = len(own) == len(place.owners) == 1
     link = choose_one(mask, fit, "folder" if by_folder else "file name")
-    if link.series and place.said not in {"", place.subject}:
+    if link.series and place.contradicts:
         what = "a mask file lies with the images of one patient and is named after another"
         return Link(mask, link.series, fault=data_error("identity_conflict", what))
     return link
+
+
+def _nobodys(place: Place) -> DataError:
+    if not place.owners:
+        return data_error("no_image", "a mask file, and no image lies with it")
+    if place.said and not frozenset.intersection(*place.said):
+        what = "the name of a mask file and the folders that it lies in are those of two patients"
+        return data_error("identity_conflict", what)
+    if any(len(whom & place.owners) > 1 for whom in place.said):
+        what = "a mask file whose name or folder may mean several patients: it is like the"
+        what += " identifiers of two, or the identifier of one and the folder of another"
+        return data_error("identity_conflict", what, hint=_INTO)
+    whom = counted(len(place.owners), "patient")
+    what = f"a mask file that lies with the images of {whom}, and names none of them"
+    return data_error("no_image", what, hint=_WHOSE)
 
 
 def _may_be_drawn_on(series: ImageSeries) -> bool:

@@ -116,6 +116,72 @@ def test_a_mask_named_after_another_patient_is_taken_for_nobodys(tmp_path):
     assert "named after another" in refused(tmp_path)["identity_conflict"].what
 
 
+def test_a_mask_named_after_one_patient_in_the_folder_of_another_is_nobodys(tmp_path):
+    """Also where the folder holds no images, but is called as theirs."""
+    for patient in ("P1", "P2"):
+        (series,) = add_patient(tmp_path / "images" / patient, patient)
+    add_mask(tmp_path / "masks" / "P1" / "P2_tumour.nii.gz", series)
+    assert "are those of two patients" in refused(tmp_path)["identity_conflict"].what
+
+
+def test_a_folder_inside_of_a_patients_names_nobody(tmp_path):
+    """The second patient alone has a fourth series."""
+    for patient, numbers in (("P1", "123"), ("P2", "1234")):
+        for number in numbers:
+            series = make_series(grid(spacing=(0.8, 0.7, 3.0 + int(number))), patient=patient)
+            series.write(tmp_path / "images" / patient / number)
+            if (patient, number) == ("P1", "3"):
+                drawn = series
+    add_mask(tmp_path / "masks" / "P1" / "4" / "tumour.nii.gz", drawn)
+    (exam,) = BOTH.find(tmp_path, RULES).exams
+    assert (exam.subject, exam.series) == ("P1", drawn.datasets[0].SeriesInstanceUID)
+
+
+def add_numbered(source):
+    """Folders that are numbered otherwise than the patients."""
+    for folder, patient in (("1", "17"), ("17", "1")):
+        (series,) = add_patient(source / "images" / folder, patient)
+    return series  # of patient 1
+
+
+def test_beside_the_images_a_folder_counts_by_what_lies_in_it(tmp_path):
+    add_mask(tmp_path / "images" / "17" / "tumour.nii.gz", add_numbered(tmp_path))
+    (exam,) = BOTH.find(tmp_path, RULES).exams
+    assert (exam.subject, exam.rule[-14:]) == ("1", "mask by folder")
+
+
+@pytest.mark.parametrize("name", ["17/tumour.nii.gz", "17_tumour.nii.gz"])
+def test_an_identifier_that_is_the_folder_of_another_names_nobody(name, tmp_path):
+    add_mask(tmp_path / "masks" / name, add_numbered(tmp_path))
+    error = refused(tmp_path)["identity_conflict"]
+    assert "may mean several patients" in error.what
+    assert error.hint == "put it into the folder of its patient's images"
+
+
+def test_of_identifiers_that_are_alike_the_one_counts_that_is_spelt_so(tmp_path):
+    for folder, patient in (("a", "7"), ("b", "007")):
+        (series,) = add_patient(tmp_path / "images" / folder, patient)
+    path = add_mask(tmp_path / "masks" / "7_tumour.nii.gz", series)
+    assert [one.subject for one in BOTH.find(tmp_path, RULES).exams] == ["7"]
+    path.rename(path.with_name("07_tumour.nii.gz"))
+    assert "may mean several patients" in refused(tmp_path)["identity_conflict"].what
+
+
+def test_a_folder_is_called_alike_in_either_spelling_of_its_letters(tmp_path):
+    """Disks and archives of macOS take an umlaut apart."""
+    for folder in ("Jo\u0308rg", "Bea"):
+        (series,) = add_patient(tmp_path / "images" / folder, f"x{folder[0]}")
+    add_mask(tmp_path / "masks" / "J\u00f6rg_tumour.nii.gz", series)
+    assert [one.subject for one in BOTH.find(tmp_path, RULES).exams] == ["xJ"]
+
+
+def test_a_mask_without_any_image_says_so(tmp_path):
+    tumour_on(make_series()).save_as(tmp_path / "RS", enforce_file_format=True)
+    add_mask(tmp_path / "tumour.nii.gz", make_series())
+    scan = BOTH.find(tmp_path, RULES)
+    assert "a mask file, and no image lies with it" in [one.error.what for one in scan.refusals]
+
+
 def test_of_several_series_the_one_counts_on_whose_grid_it_lies(tmp_path):
     """Also if the file is a box cut out of it."""
     one, two = add_patient(tmp_path, "P1", "AX T1", "AX T2 FS")
