@@ -17,7 +17,7 @@ from radlas.errors import DataError
 from radlas.geometry import Geometry
 from radlas.ingest.base import FileRef, IngestRules
 from radlas.ingest.dicom.choosing import choose
-from radlas.ingest.dicom.header_records import MaskFile
+from radlas.ingest.dicom.header_records import MaskFile, same_patient
 from radlas.ingest.dicom.linking import Link
 from radlas.ingest.dicom.people import Person
 from radlas.ingest.dicom.series import ImageSeries
@@ -26,18 +26,20 @@ from radlas.ingest.dicom.strangers import MaskImages
 from radlas.ingest.files import place_of
 from radlas.ingest.fingerprints import fingerprints
 from radlas.ingest.mixed.company import Company, Place
-from radlas.ingest.nifti.folders import IMAGE_WORD, kind_of
+from radlas.ingest.nifti.folders import STATED, folders_of, kind_of
 from radlas.ingest.nifti.itk import read_grid
 from radlas.ingest.nifti.names import is_slicers, name_image, plain_stem, splits, stem_of
 from radlas.ingest.placing import lies_on
 from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map
-from radlas.ingest.sequences import OTHER, classify
+from radlas.ingest.sequences import OTHER, T2FS, classify
 from radlas.reasons import data_error
 from radlas.words import counted
 
 _KIND = "mask file"
 _INTO = "put it into the folder of its patient's images"
 _WHOSE = f"{_INTO}, or name it <PatientID>_<what>"
+_SEQUENCES = re.compile(rf"(?<![^\W_])(?:{STATED})(?![^\W_])", re.IGNORECASE)
+_ANY_T2 = {"t2", "t2w"}  # with fat suppressed, or not
 _WHICH = "put it into the folder of the series it was drawn on, or name that as in t2fs_tumour"
 
 
@@ -51,20 +53,21 @@ def link_mask_images(
 ) -> MaskImages:
     """Find masks among files that are no DICOM, and link each to its series: see ``FindMasks``."""
     roi_map = resolve_roi_map(rules.names, rules.labels)
-    found = [ref for ref in files if stem_of(ref) and not name_image(ref)]
+    found = [ref for ref in files if stem_of(ref)]
     # Whatever values are declared: converted images lie here too, and hold those values somewhere.
     contents = fingerprints(ref for ref in found if _may_be_mask(ref, roi_map))
+    others = (ref for ref in found if ref not in contents)
     company = Company(series, source)
     choice = partial(_choose, sequence=sequence, snap=rules.snap_voxels)
 
     def link(ref: FileRef, content: str) -> Link:
         place = company.of(ref)
-        stated = _stated(ref, place.said_by, drawn_name(ref, roi_map))
-        return _link(_mask(ref, place.subject, content, source), place, stated, choice)
+        mask = _mask(ref, place.subject, content, source)
+        return _link(mask, place, _stated(ref, place, source), choice)
 
     return MaskImages(
         tuple(link(ref, text) for ref, text in contents.items() if isinstance(text, str)),
-        tuple(drawn_name(ref, roi_map) for ref in found if ref not in contents),
+        tuple(drawn_name(ref, roi_map) for ref in others if not name_image(ref)),
         tuple(ref for ref, text in contents.items() if isinstance(text, OSError)),
     )
 
@@ -108,20 +111,25 @@ def _mask(ref: FileRef, subject: str, content: str, source: Path) -> MaskFile:
     )
 
 
-def _stated(ref: FileRef, patient: str, name: str) -> str:
-    """The sequence that a file's name states before its ROI's, or else its folder."""
-    begin = plain_stem(ref).removesuffix(name).removeprefix(patient).strip("_")
-    word = re.fullmatch(rf"(?:.+_)?{IMAGE_WORD}", begin, re.IGNORECASE | re.DOTALL)
-    return classify(word[1] if word else kind_of(ref))[0]
+def _stated(ref: FileRef, place: Place, source: Path) -> frozenset[str]:
+    """Classes that a file's name states, or else its folder; none if neither does."""
+    own = [one for one in folders_of(ref, source)[-1:] if not same_patient(one, place.subject)]
+    texts = (plain_stem(ref).removeprefix(place.said_by), *own, kind_of(ref))
+    words = next((words for text in texts if (words := _SEQUENCES.findall(text))), [])
+    certain = {classify(word)[0] for word in words if word.lower() not in _ANY_T2}
+    return frozenset(certain or ({T2FS, OTHER} if words else ()))
 
 
-def _link(mask: MaskFile, place: Place, stated: str, choose_one: Callable[..., Link]) -> Link:
+def _link(
+    mask: MaskFile, place: Place, stated: frozenset[str], choose_one: Callable[..., Link]
+) -> Link:
     if not place.subject:
         return Link(mask, None, fault=_nobodys(place))
     own = [one for one in place.series if _may_be_drawn_on(one)]
-    fit = [one for one in own if stated in {OTHER, one.sequence}]
+    fit = [one for one in own if not stated or one.sequence in stated]
     if not fit:
-        what = f"no MR series{'' if stated == OTHER else f' of the class {stated}'} lies with it"
+        of_class = f" of the class {' or '.join(sorted(stated))}" if stated else ""
+        what = f"no MR series{of_class} lies with it"
         return Link(mask, None, fault=data_error("no_image", f"a mask file, and {what}"))
     by_folder = len(own) == len(place.owners) == 1
     link = choose_one(mask, fit, "folder" if by_folder else "file name")

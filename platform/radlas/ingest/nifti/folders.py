@@ -15,10 +15,11 @@ from radlas.ingest.files import inside
 from radlas.ingest.namesakes import one_spelling
 
 GENERIC = {"image", "img", "volume", "mr", "mri"}
-_STATED = r"stir|flair|t1w?|t2w?[_-]?fs|fs[_-]?t2w?|t2w?"
+#: Words that state a sequence.
+STATED = r"stir|flair|t1w?|t2w?[_-]?fs|fs[_-]?t2w?|t2w?"
 _UNSTATED = "image|img|volume|mri?"
 _GENERIC_FOLDERS = set("image images anat mask masks label labels seg rois".split())
-_KIND = rf"(?:MRI?[ _-])?({_UNSTATED}|{_STATED})"  # of folders
+_KIND = rf"(?:MRI?[ _-])?({_UNSTATED}|{STATED})"  # of folders
 # Likewise: a patient's folder may lie above, and hold several.
 _DATE = r"(?:19|20)\d\d(?P<dash>[-_.]?)[01]\d(?P=dash)[0-3]\d"
 _VISIT = (
@@ -29,7 +30,7 @@ _VISIT = (
 # Words that number patients in one source and visits in another: see ``base_of_exam``.
 _NUMBERED = r"(?:v|exam|mri?|scan|day)[ _-]?\d{1,2}"
 #: A word of an image, alone or with one that says nothing: ``t1``, ``image``, ``MR_T1_image``.
-IMAGE_WORD = rf"(?:(?:{_UNSTATED})[ _-](?={_STATED}))?({_UNSTATED}|{_STATED})(?:_(?:{_UNSTATED}))?"
+IMAGE_WORD = rf"(?:(?:{_UNSTATED})[ _-](?={STATED}))?({_UNSTATED}|{STATED})(?:_(?:{_UNSTATED}))?"
 
 
 def folders_of(ref: FileRef, source: Path | None = None) -> tuple[str, ...]:

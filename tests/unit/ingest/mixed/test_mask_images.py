@@ -215,6 +215,44 @@ def test_a_stated_sequence_tells_the_series(name, tmp_path):
     assert "no_mask" in refused(tmp_path, IngestRules(sequence="T2FS"))  # never given to another
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x/P1_T1_tumour.nii.gz",
+        "x/T1_tumour.nii.gz",
+        "GTV_Mass_MR_T1.nrrd",
+        "P1_tumour_T1.nii.gz",
+        "P1_T1.seg.nrrd",
+        "t1_reader1_tumour.nii.gz",
+        "AX_T1_SE/tumour.nii.gz",
+    ],
+)
+@pytest.mark.parametrize("folders", [("T1", "T2FS"), ("P1_T1", "P1_T2FS")])
+def test_a_stated_sequence_counts_wherever_it_stands(name, folders, tmp_path):
+    """Also if it is what the folder of the images is called, or behind the ROI as at the TCIA."""
+    first, second = (
+        make_series(grid(), description=description, seed=len(description))
+        for description in ("AX T1", "AX T2 FS")
+    )
+    first.write(tmp_path / "P1" / folders[0])
+    second.write(tmp_path / "P1" / folders[1])
+    add_mask(tmp_path / "P1" / name, first)
+    assert only(tmp_path).sequence == "T1"
+    assert "no_mask" in refused(tmp_path, IngestRules(sequence="T2FS"))
+
+
+@pytest.mark.parametrize(
+    ("word", "taken"), [("t2", ["T2FS"]), ("T2w", ["T2FS"]), ("flair", []), ("stir", [])]
+)
+def test_a_mask_of_a_t2_may_be_one_of_the_fat_suppressed_and_one_of_flair_is_not(
+    word, taken, tmp_path
+):
+    _, series = add_patient(tmp_path, "P1", "AX T1", "AX T2 FS", geometry=grid())
+    add_mask(tmp_path / f"{word}_tumour.nii.gz", series)
+    exams = BOTH.find(tmp_path, IngestRules(sequence="T2FS")).exams
+    assert [one.sequence for one in exams] == taken
+
+
 def test_a_patient_called_as_a_sequence_states_none(tmp_path):
     first, second = add_patient(tmp_path, "T1", "AX T1", "AX T2 FS", geometry=grid())
     add_mask(tmp_path / "T1_tumour.nii.gz", first)
