@@ -100,6 +100,7 @@ def test_a_case_without_a_block_takes_no_prediction_from_others(study_store, wit
         s for s in read_card(open_store(study_store), "tiny", 1)["feature_sets"] if "py" in s
     )
     told = {"case_id": lost, "centre": "centre-c", "block": "ring", "feature_set": recipe}
+    told["why"] = "no value of block ring"
     assert said.data["refused"] == [told]
     said = radlas("predict", "tiny", lost, other, "--store", study_store)
     assert f"case {lost[:8]} (centre-c): not predicted, no value of block ring" in said.out
@@ -120,7 +121,7 @@ def test_first_digits_mean_the_one_case_that_has_them():
 
 
 def test_a_case_without_a_block_is_left_out_of_what_a_new_centre_is_adapted_by(
-    study_store, without_ring
+    study_store, without_ring, monkeypatch
 ):
     """Nobody asked for it, and it cost those who were asked for their prediction."""
     lost, other, *more = outside(study_store)
@@ -130,6 +131,7 @@ def test_a_case_without_a_block_is_left_out_of_what_a_new_centre_is_adapted_by(
     step = SimpleNamespace(on_unseen="adapt", centres_=["centre-a", "centre-b"])
     model = replace(model, pipeline=SimpleNamespace(named_steps={"harmonise": step}))
     without_ring(lost)
+    monkeypatch.setattr("radlas.flows.study.prediction_cases._unharmonised", lambda *_: {})
     sets = read_card(store, "tiny", 1)["feature_sets"]
     found = gather_cases(store, sets, only(study, "dlr"), model, [other])
     assert (found.cases, sorted(found.X.index)) == ([other], sorted([other, *more]))

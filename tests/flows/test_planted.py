@@ -224,6 +224,30 @@ def test_a_patient_has_the_risk_that_validation_gave(brought, store):
         assert f"with the {len(risks)} cases of its centre" in radlas(*words).out
 
 
+def test_a_new_centre_of_too_few_takes_no_prediction_from_others(brought, store, tmp_path):
+    """One patient of a fourth hospital, and nobody of the third was told a risk."""
+    shutil.copytree(str(store.place), tmp_path / "store")
+    own = open_store(str(tmp_path / "store"))
+    now = {"run_id": "r", "recorded_at": datetime.now(UTC)}
+    alone = {"case_id": "f" * 32, "centre": "d", "subject_id": "s-d0", **now}
+    delta.append(own, "cases", [{**alone, "voxel_digest": "v", "synthetic": False}], run_id="r")
+    row = {"feature_set": "p-1", "roi": "tumour", "image_type": "original", "reason": ""}
+    values = dict.fromkeys(FEATURES, 1.0)
+    delta.append(own, "radiomics", [{**alone, **row, "input_digest": "x", **values}], run_id="r")
+    told = json.loads((brought / "validation.json").read_text())
+    first = told["models"]["mixed"]["predictions"][0]
+    words = ("predict", "brought", first["case"], "f" * 32, "--store", own.place)
+    said = radlas(*words, "--json")
+    assert said.code == 1, said.err
+    assert [row["risk"] for row in said.data["rows"]] == pytest.approx([first["risk"]])
+    (refused,) = said.data["refused"]
+    assert refused["why"] == "1 row of the new centre d, 5 are needed to adapt to it"
+    assert "case ffffffff (d): not predicted, 1 row of the new centre d" in radlas(*words).out
+    said = radlas("predict", "brought", "f" * 32, "--store", own.place)
+    assert said.code == 2
+    assert "nobody can be predicted: ffffffff: 1 row of the new centre d" in said.err
+
+
 def test_who_scores_by_no_network_gets_no_map_and_is_told_why(brought, store, tmp_path):
     """Maps of nothing would be black pictures, each of them the work of a second."""
     kept = brought / "explanation.json"

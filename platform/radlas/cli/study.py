@@ -128,7 +128,7 @@ def predict_(
 ) -> None:
     """Tell the risk of cases in the store, and what drove it. It also says what is unusual.
 
-    Exit code 1 if some of them have no value of a block that the model takes: they are named.
+    Exit code 1 if some of them cannot be told one: they are named, with the reason.
     """
 
     def action() -> int:

@@ -63,8 +63,8 @@ def predict(config: PredictConfig) -> Report:
 
     Raises:
         ConfigError: A case is unknown or ambiguous, or ``out`` is no folder.
-        StudyError: Every case lacks a whole block of the model's features. If only some do, they
-            are told and the exit code is 1.
+        StudyError: Every case lacks a whole block of the model's features, or is of a new centre
+            that cannot be harmonised. If only some do, they are told and the exit code is 1.
     """
     if config.out is not None:
         _make_folder(config.out)

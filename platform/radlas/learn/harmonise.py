@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from radlas.errors import StudyError
 from radlas.learn.combat import Common, common_of, effect_of, spread_within
+from radlas.words import counted
 
 Floats = NDArray[np.float64]
 CENTRE = "centre"  # level of the index that tells a row's centre
@@ -119,8 +120,8 @@ class Harmoniser(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type
         if self.on_unseen == "adapt":
             if len(rows) < self.minimum:
                 raise StudyError(
-                    f"{len(rows)} rows of the new centre {name}, {self.minimum} are needed to"
-                    " adapt to it",
+                    f"{counted(len(rows), 'row')} of the new centre {name},"
+                    f" {self.minimum} are needed to adapt to it",
                     hint="wait for more cases, or set harmonise.on_unseen: raw",
                 )
             return self._line(rows, Common(self.mean_, self.scale_))

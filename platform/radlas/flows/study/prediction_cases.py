@@ -18,6 +18,8 @@ from radlas.store.query import connect
 from radlas.store.recipes import load_recipe
 from radlas.words import counted
 
+_ADAPT = "wait for more cases of it, or train with another harmonise.on_unseen"
+
 
 class PredictionCases(NamedTuple):
     """Cases with their features, one row per case in ``X`` and ``people``.
@@ -27,6 +29,7 @@ class PredictionCases(NamedTuple):
         X: Raw features in the model's columns.
         people: ``subject_id``, ``centre`` and the clinical columns.
         lacking: Case to the block it has no value of; asked for or not, it is in no row.
+        strange: The same of cases whose centre is new and cannot be harmonised: case to reason.
         asked: All that were asked for, with their ``people``.
         sets: Block to the feature set that the model was trained on: rows of another are no use.
     """
@@ -35,6 +38,7 @@ class PredictionCases(NamedTuple):
     X: pd.DataFrame
     people: pd.DataFrame
     lacking: Mapping[str, str]
+    strange: Mapping[str, str]
     asked: pd.DataFrame
     sets: Mapping[str, str]
 
@@ -57,7 +61,8 @@ def gather_cases(
 
     Raises:
         ConfigError: A case is unknown or ambiguous.
-        StudyError: All cases that were asked for lack a whole block of the model's features.
+        StudyError: All cases that were asked for lack a whole block of the model's features, or
+            are of a new centre that cannot be harmonised.
     """
     lenient = study.model_copy(update={"impute_missing_blocks": True})  # looked at case by case
     with connect(store) as live:
@@ -66,16 +71,24 @@ def gather_cases(
         asked = list(dict.fromkeys(_case(known, one) for one in given))
         described = _described(live, store, available, study)
         there = people.loc[_with_others(model, people, asked, described)]
-        found = study_matrix(live, store, available, lenient, there, alone=True)
-        X = as_fitted(found, model, there)
-    lacking, sets = _lacking(X, model, study), block_sets(store, available, study)
-    cases = [case for case in asked if case not in lacking]
-    if not cases:
-        told = ", ".join(f"{case[:8]} of block {lacking[case]}" for case in asked)
-        hint = _extract(sets, *(lacking[case] for case in asked))
-        raise StudyError(f"no value of block: {told}", f"model {model.model}", hint)
-    kept = ~X.index.isin(list(lacking))
-    return PredictionCases(cases, X[kept], there[kept], lacking, people.loc[asked], sets)
+        matrix = study_matrix(live, store, available, lenient, there, alone=True)
+        X = as_fitted(matrix, model, there)
+    lacking = _lacking(X, model, study)
+    X = X[~X.index.isin(list(lacking))]
+    strange = _unharmonised(model, X, there["centre"].loc[X.index])
+    X = X[~X.index.isin(list(strange))]
+    found = PredictionCases(
+        cases=[case for case in asked if case not in lacking and case not in strange],
+        X=X,
+        people=there.loc[X.index],
+        lacking=lacking,
+        strange=strange,
+        asked=people.loc[asked],
+        sets=block_sets(store, available, study),
+    )
+    if not found.cases:
+        _refuse(found, model)
+    return found
 
 
 def trained_on(
@@ -108,23 +121,29 @@ def trained_on(
     return found
 
 
-def refused_cases(chosen: PredictionCases) -> list[dict[str, str]]:
-    """Cases that were asked for and cannot be predicted: ``case_id centre block feature_set``."""
-    return [
-        {"case_id": str(case), "centre": str(centre), "block": block}
-        | {"feature_set": chosen.sets[block]}
-        for case, centre in chosen.asked["centre"].items()
-        if (block := chosen.lacking.get(str(case)))
-    ]
+def refused_cases(chosen: PredictionCases) -> list[dict[str, str | None]]:
+    """Cases that were asked for and cannot be predicted: ``case_id centre block feature_set why``.
+
+    ``block`` and ``feature_set`` are ``None`` where it is not for a block.
+    """
+    refused = []
+    for case, centre in chosen.asked["centre"].items():
+        block, why = chosen.lacking.get(str(case)), chosen.strange.get(str(case))
+        if block or why:
+            told = why or f"no value of block {block}"
+            recipe = chosen.sets[block] if block else None
+            row = {"case_id": str(case), "centre": str(centre), "block": block}
+            refused.append(row | {"feature_set": recipe, "why": told})
+    return refused
 
 
 def left_out_lines(chosen: PredictionCases) -> list[str]:
     """The same for a person, and whom nobody asked for and nothing was adapted by."""
-    lines = [
-        f"  case {one['case_id'][:8]} ({one['centre']}): not predicted, no value of block"
-        f" {one['block']}: {_extract(chosen.sets, one['block'])}"
-        for one in refused_cases(chosen)
-    ]
+    lines = []
+    for one in refused_cases(chosen):
+        who, recipe = f"{str(one['case_id'])[:8]} ({one['centre']})", one["feature_set"]
+        hint = _extract([recipe]) if recipe else _ADAPT
+        lines.append(f"  case {who}: not predicted, {one['why']}: {hint}")
     others = sorted(set(chosen.lacking) - set(chosen.asked.index))
     if others:
         lines.append(
@@ -134,10 +153,37 @@ def left_out_lines(chosen: PredictionCases) -> list[str]:
     return lines
 
 
-def _extract(sets: Mapping[str, str], *blocks: str) -> str:
+def _refuse(chosen: PredictionCases, model: FittedModel) -> None:
+    """Tell that nobody who was asked for can be predicted, and why.
+
+    Raises:
+        StudyError: Always.
+    """
+    refused = refused_cases(chosen)
+    told = "; ".join(f"{str(one['case_id'])[:8]}: {one['why']}" for one in refused)
+    recipes = [one["feature_set"] for one in refused if one["feature_set"]]
+    hint = _extract(recipes) if recipes else _ADAPT
+    raise StudyError(f"nobody can be predicted: {told}", f"model {model.model}", hint)
+
+
+def _extract(recipes: Sequence[str]) -> str:
     """What to try: rows of another recipe, extracted since, are none that the model knows."""
-    names = " and of ".join(sorted({sets[block] for block in blocks}))
+    names = " and of ".join(sorted(set(recipes)))
     return f"run radlas extract by the recipe of {names}, which radlas features show tells"
+
+
+def _unharmonised(model: FittedModel, X: pd.DataFrame, centres: pd.Series) -> dict[str, str]:
+    """Cases of centres that are new to a harmoniser and that it does not take, with its reason."""
+    if not model.harmonises:
+        return {}
+    found: dict[str, str] = {}
+    for name in sorted(set(centres) - set(model.pipeline["harmonise"].centres_)):
+        rows = X[centres == name]
+        try:
+            model.centre_transforms(rows, [name] * len(rows))
+        except StudyError as error:
+            found |= dict.fromkeys(map(str, rows.index), error.what)
+    return found
 
 
 def _with_others(
