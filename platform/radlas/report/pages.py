@@ -8,6 +8,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from radlas.report import format as fmt
+from radlas.words import counted
 
 
 @cache
@@ -35,6 +36,7 @@ def environment() -> Environment:
         "feature": fmt.feature,
         "short": fmt.short_id,
         "begun": fmt.begun,
+        "counted": counted,
         "settings": fmt.settings,
     }
     return made

@@ -419,6 +419,20 @@ def test_what_harmonising_changes_is_shown_side_by_side(believable):
     assert table.index("0.710") < table.index("0.830")
 
 
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ("combat", "taken as it is."),
+        ("per_centre_z", "as if it were all training centres together."),
+    ],
+)
+def test_what_becomes_of_a_new_centre_is_told_as_it_is_done(believable, method, told):
+    """z-scores by the deviation of all training patients are not the values as they are."""
+    believable["study"]["harmonise"] = {"method": method, "on_unseen": "raw"}
+    words = " ".join(by_id(parse(render(believable)), "centres").words().split())
+    assert f"a centre that was not fitted is taken {told.removeprefix('taken ')}" in words
+
+
 def test_folds_that_chose_nothing_and_blocks_left_unused_are_warned_of(believable):
     said = " ".join(verdict.warnings(believable))
     assert "outer folds" not in said

@@ -175,6 +175,22 @@ def test_a_validation_on_one_class_is_not_told_as_none(brief: dict[str, Any]):
     assert "radlas validate was not run" in by_id(parse(render(brief)), "decisions").words()
 
 
+def test_of_one_row_feature_or_model_the_page_speaks_in_the_singular(brief: dict[str, Any]):
+    brief["flow"] |= {
+        "quarantined": 2,
+        "failed": 0,
+        "ok": 69,
+        "reasons": brief["flow"]["reasons"][:1],
+    }
+    brief["models"] = {"DLR": brief["models"]["DLR"], "Other": brief["models"]["Intratumoural"]}
+    brief["models"]["Other"]["signature"] = brief["models"]["Other"]["signature"][:1]
+    words = parse(render({**brief, "comparisons": [], "scored": 1})).words()
+    assert "and what to do (1 row)" in words
+    assert "Signature of Other (1 feature)" in words
+    assert "this look scored 1 model:" in words
+    assert not re.search(r"\b1 (rows|features|models)\b", words)
+
+
 def test_names_of_classes_and_of_sites_keep_their_capitals(brief: dict[str, Any]):
     """HER2 is not Her2; a row begins with a capital all the same."""
     brief["outcome"] |= {"positive": "HER2-positive", "negative": "not IDH-mutant"}
