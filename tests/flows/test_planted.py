@@ -248,6 +248,26 @@ def test_a_new_centre_of_too_few_takes_no_prediction_from_others(brought, store,
     assert "nobody can be predicted: ffffffff: 1 row of the new centre d" in said.err
 
 
+def test_a_plan_says_that_the_external_centre_was_not_extracted(store, study, tmp_path):
+    """It was told by `validate`, after an hour of training, and a snapshot is never mended."""
+    shutil.copytree(str(store.place), tmp_path / "store")
+    own, path = open_store(str(tmp_path / "store")), tmp_path / "study.yaml"
+    now = {"run_id": "r", "recorded_at": datetime.now(UTC)}
+    for number, grade in enumerate(["high", "low"] * 5):
+        who = {"centre": "e", "subject_id": f"s-e{number}", **now}
+        case = {"case_id": f"{number:032x}", "voxel_digest": f"v{number}", "synthetic": False}
+        delta.append(own, "cases", [{**who, **case}], run_id="r")
+        delta.append(own, "clinical", [{**who, "grade": grade, "revision": 1}], run_id="r")
+    create_snapshot(own, "wider")
+    words = ("train", path, "--store", own.place, "--snapshot", "wider", "--dry-run")
+    path.write_text(study.read_text().replace("external_centre: c", "external_centre: e"))
+    said = radlas(*words)
+    assert said.code == 0, said.err
+    assert "  ! 10 of 10 cases of the external centre e without block tumour (p-1): " in said.out
+    path.write_text(study.read_text())
+    assert "without block" not in radlas(*words).out
+
+
 def test_who_scores_by_no_network_gets_no_map_and_is_told_why(brought, store, tmp_path):
     """Maps of nothing would be black pictures, each of them the work of a second."""
     kept = brought / "explanation.json"

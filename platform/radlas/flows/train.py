@@ -26,7 +26,7 @@ from radlas.flows.study.protocol import (
     variant_lines,
 )
 from radlas.flows.study.sensitivity import changes, check_variants, variants
-from radlas.flows.study.unfit import unfit
+from radlas.flows.study.unfit import unextracted, unfit
 from radlas.learn.centre import centres_told
 from radlas.learn.evaluate import internal
 from radlas.learn.fit import fit_part
@@ -93,6 +93,7 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     controls = controls.without(unfit(store, snapshot, cases, lone))
     absent = unfit(store, snapshot, cases, variants(study))
     others = {name: one for name, one in variants(study).items() if name not in absent}
+    notes += unextracted(store, snapshot, cases, study)
     notes += [*support_lines(support), *control_lines(controls)]
     notes += variant_lines(changes(study), absent)
     asked = dict.fromkeys(controls.models, study) | others

@@ -1,4 +1,4 @@
-"""What stands beside a study's models and cannot be fitted, as far as keys and labels tell."""
+"""What cannot be fitted beside a study's models, or judged outside, as keys and labels tell."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from radlas.errors import ConfigError, StudyError
 from radlas.flows.study.blocks import block_sets
 from radlas.flows.study.dataset import labelled
 from radlas.learn.clinical import clinical_columns
+from radlas.learn.design import labels
 from radlas.learn.settings import Block
 from radlas.learn.study import StudyConfig
 from radlas.learn.training import check_counts
@@ -21,6 +22,7 @@ from radlas.store.frozen import Snapshot
 from radlas.store.layout import Store
 from radlas.store.matrix import check_asked
 from radlas.store.snapshots import open_snapshot
+from radlas.words import counted
 
 
 def unfit(
@@ -48,6 +50,35 @@ def unfit(
             except (StudyError, ConfigError) as error:
                 found[model] = error.what
     return found
+
+
+def unextracted(store: Store, snapshot: Snapshot, people: Any, study: StudyConfig) -> list[str]:
+    """Lines about external cases without a row of some block: `validate` would refuse, too late.
+
+    By keys: no value of them is read. Arguments as for ``unfit``.
+    """
+    outside = people[people["centre"] == study.external_centre]
+    cases = outside.index[outside["subject_id"].isin(_labelled(outside, study))]
+    if study.impute_missing_blocks or not len(cases):
+        return []
+    lines = []
+    with open_snapshot(store, snapshot) as connection:
+        for name, feature_set in block_sets(store, snapshot.feature_sets, study).items():
+            block = study.blocks[name]
+            sql = f"select distinct case_id from {block.table} where feature_set = ?"
+            asked = [feature_set, *([block.roi] if block.roi else [])]
+            rows = connection.sql(f"{sql}{' and roi = ?' * bool(block.roi)}", params=asked)
+            if absent := len(set(cases) - {case for (case,) in rows.fetchall()}):
+                lines.append(
+                    f"  ! {absent} of {counted(len(cases), 'case')} of the external centre"
+                    f" {study.external_centre} without block {name} ({feature_set}): what is"
+                    " trained on this snapshot cannot be validated; radlas extract, freeze again"
+                )
+    return lines
+
+
+def _labelled(people: Any, study: StudyConfig) -> Any:
+    return labels(people.reset_index(), study.outcome).index
 
 
 def _check_people(people: Any, snapshot: Snapshot, protocol: StudyConfig) -> None:
