@@ -15,6 +15,7 @@ from radlas.flows.report import _missing, _scored
 from radlas.flows.train import _told
 from radlas.flows.validate import ModelTask
 from radlas.flows.validate import _told as _validated
+from radlas.learn.settings import Stability
 from radlas.learn.statistics.delong import auc
 
 from .test_balance import STUDY
@@ -104,6 +105,9 @@ def test_why_a_section_is_empty_is_the_study_s_own_reason():
     assert _missing(STUDY, {}, {}, found)["comparisons"] == "The study has one model."
     assert "subgroups" not in _missing(STUDY, {}, {}, found | {"subgroups": ["rows"]})
     assert _missing(STUDY, None, {}, found)["honesty"] == "The study declares none."
+    assert "stability" not in _missing(STUDY, None, {}, found)
+    once = STUDY.model_copy(update={"stability": Stability(bootstraps=0)})
+    assert "asks for no resamples" in _missing(once, None, {}, found)["stability"]
     assert "decisions" not in _missing(STUDY, None, {}, found)
     judged = found | {"models": {"m": {"external": {"n": 8}}}}
     assert _missing(STUDY, {}, {}, judged)["decisions"] == "All external patients are of one class."

@@ -261,6 +261,8 @@ def _missing(
         missing["decisions"] = "All external patients are of one class."
     if not any(found["honesty"].values()):
         missing["honesty"] = "The study declares none."
+    if not study.stability.bootstraps:
+        missing["stability"] = "The study asks for no resamples (stability.bootstraps: 0)."
     if not any(found["sensitivity"].values()):
         missing["sensitivity"] = "The study declares none."
     mass = [one for case in (found["cam"] or {"cases": []})["cases"] for one in case["mass"]]

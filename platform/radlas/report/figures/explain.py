@@ -14,6 +14,7 @@ from radlas.report import format as fmt
 from radlas.report.evidence.explanation import Shap
 from radlas.report.figures import ground as base
 from radlas.report.figures.ground import Panel
+from radlas.words import counted
 
 _ROUNDING = 1e-9  # of a value: what varies by less has no direction
 TOP = 12  # features in a figure; the rest is summed, and said
@@ -73,8 +74,8 @@ def features(shap: Shap) -> Panel:
         "shap-features",
         "Strongest features",
         base.svg("shap-features", (7.4, 0.9 + 0.31 * len(top)), paint, f"Strongest: {words}."),
-        f"Mean absolute SHAP value of the {len(top)} strongest of {len(ranked)} features, coloured"
-        " by block.",
+        f"Mean absolute SHAP value of the {len(top)} strongest of"
+        f" {counted(len(ranked), 'feature')}, coloured by block.",
         ("Feature", "Block", "Mean |SHAP| [logit]"),
         tuple(
             (fmt.feature(one["feature"]), one["block"], fmt.significant(one["mean_abs"]))
