@@ -5,6 +5,7 @@ A table beside a figure tells the same numbers, and a reader looks at the figure
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -155,6 +156,20 @@ def test_calibration_curves_the_primarys_band_and_its_patients(axes_of, models):
         assert sum(heights.values()) == len(risks)
         for at, height in heights.items():
             assert height == sum(abs(risk - at) <= 1 / 80 for risk in risks)
+
+
+def test_a_primary_model_without_a_curve_keeps_its_patients_below_the_others(axes_of, models):
+    """One risk for all has no curve; those drawn below were another model's patients."""
+    flat = copy.deepcopy(models)
+    mine = flat[PRIMARY]["external"]
+    mine["curve"] = None
+    for row in mine["risks"]:
+        row["risk"] = 0.51
+    _, below = axes_of(validation.calibration, flat, PRIMARY)
+    for spikes in below.collections:
+        assert {float(one[0, 0]) for one in spikes.get_segments() if one[1, 1]} == {0.5125}
+    assert "It has one risk for all: no curve." in validation.calibration(flat, PRIMARY).caption
+    assert "no curve" not in validation.calibration(models, PRIMARY).caption
 
 
 def test_net_benefits_of_models_of_all_and_of_nobody(axes_of, models):

@@ -82,8 +82,8 @@ def calibration(models: Mapping[str, Model], primary: str) -> Panel | None:
         _curves(axes, {name: curve for name, (_, curve) in curves.items()}, primary)
         axes.set(ylim=(-0.02, 1.02), ylabel="share of events [1]")
         _legend_above(axes)
-        external = curves[primary][0] if primary in curves else next(iter(curves.values()))[0]
-        _spikes(below, external)
+        if told := models[primary]["external"]:
+            _spikes(below, told)
         below.set(xlim=(-0.02, 1.02), xlabel="predicted risk [1]")
 
     rows = _table({name: curve for name, (_, curve) in curves.items()})
@@ -99,7 +99,7 @@ def calibration(models: Mapping[str, Model], primary: str) -> Panel | None:
         base.svg("calibration", (7.4, 5.2), paint, f"Calibration curves. {words}."),
         "Smooth share of events against predicted risk, the primary model's with its 95 % band;"
         " on the dotted line they agree. Below, the primary model's patients: up with, down"
-        " without the event.",
+        f" without the event.{'' if primary in curves else ' It has one risk for all: no curve.'}",
         ("Model", "Risk [1]", "Share of events [1]", "95 % band [1]"),
         rows,
         "models.*.external.curve",
