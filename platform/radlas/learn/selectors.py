@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from radlas.compiled import kernel
 from radlas.errors import StudyError
 from radlas.learn.elimination import elimination_order
+from radlas.words import counted
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -44,7 +45,8 @@ class NearConstant(SelectorMixin, BaseEstimator):  # type: ignore[misc]  # sklea
         self.support_ = varying(values, self.share)
         if not self.support_.any():
             raise StudyError(
-                f"none of {values.shape[1]} columns varies over {values.shape[0]} training rows",
+                f"none of {counted(values.shape[1], 'column')} varies over"
+                f" {counted(values.shape[0], 'training row')}",
                 hint="look at the features: are the ROIs empty, or all images the same?",
             )
         return self
