@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from radlas.words import counted
+
 
 def pipeline_words(study: Mapping[str, Any]) -> str:
     """The steps of ``learn/pipeline.py`` in their order, with the numbers that this study sets.
@@ -26,7 +28,8 @@ def pipeline_words(study: Mapping[str, Any]) -> str:
         "z-scores",
         f"of columns whose |Spearman| is {selection['correlation']:g} or more only the first kept:"
         " blocks as declared, then by name",
-        f"recursive elimination by an L2 logistic model (C = {selection['rfe_c']:g}) to k columns",
+        f"recursive elimination by an L2 logistic model (C = {selection['rfe_c']:g}),"
+        f" {_at_once(selection.get('rfe_step', 1))} in each round, to k columns",
         _last(selection),
     ]
     rule = (
@@ -46,6 +49,12 @@ def pipeline_words(study: Mapping[str, Any]) -> str:
 def _harmonised(policy: Mapping[str, Any]) -> list[str]:
     method = policy.get("method", "none")
     return [] if method == "none" else [f"centres harmonised by {method}, without labels"]
+
+
+def _at_once(step: float) -> str:
+    if step < 1:
+        return f"{100 * step:g} % of the arriving columns"
+    return counted(int(step), "column")
 
 
 def _last(selection: Mapping[str, Any]) -> str:

@@ -52,6 +52,15 @@ def test_the_method_tells_the_steps_of_the_pipeline_in_their_order():
     assert "4 inner folds: the sparsest within one standard error" in words
 
 
+@pytest.mark.parametrize(
+    ("step", "told"),
+    [(1, ", 1 column in"), (5, ", 5 columns in"), (0.25, ", 25 % of the arriving columns in")],
+)
+def test_the_method_tells_how_many_columns_leave_at_once(step, told):
+    """Another number of them gives another ranking."""
+    assert f"(C = 0.1){told} each round, to k columns" in pipeline_words(protocol(rfe_step=step))
+
+
 def test_the_method_tells_the_settings_that_change_the_last_step():
     words = pipeline_words(protocol(lasso="linear", refit=2.0, one_standard_error=False))
     assert "a least-squares LASSO, and an L2 logistic model (C = 2) of what it chose" in words
