@@ -93,6 +93,8 @@ def test_limits_speak_of_no_centre_that_is_not_there():
     rows = {"classes": [{"positive": 900, "negative": 800, "role": "external"}]}
     first = evidence_origin.limits(STUDY, card, rows, 1, [])[0]
     assert "1700 labelled subjects" in first
+    one = {"classes": [{"positive": 1, "negative": 0, "role": "external"}]}
+    assert "with 1 labelled subject:" in evidence_origin.limits(STUDY, card, one, 1, [])[0]
     assert "wide" not in first
 
 

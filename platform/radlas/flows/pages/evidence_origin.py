@@ -110,7 +110,8 @@ def limits(
         outside = "No external centre: how the models do elsewhere is not known."
     else:
         outside = (
-            f"One external centre with {external} labelled subjects: another centre may differ."
+            f"One external centre with {counted(external, 'labelled subject')}: another centre may"
+            " differ."
         )
     said = [
         outside,
