@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from io import StringIO
@@ -23,7 +26,7 @@ from typer.testing import CliRunner
 
 from radlas.cli import app
 from radlas.cli.shell import Shell, SqlCompleter, columns_of
-from radlas.errors import Terminated
+from radlas.errors import ConfigError, Terminated
 from radlas.store import delta
 from radlas.store.layout import init_store, open_store
 from radlas.store.query import connect, run_sql
@@ -301,6 +304,26 @@ def test_a_moment_beyond_the_years_of_python_is_told_as_duckdb_does(tmp_path, ki
         rows = json.loads(said.stdout) if form == "json" else None
         row = rows[0] if rows else pd.read_csv(StringIO(said.stdout), dtype=str).iloc[0]
         assert row["x"] == row["told"]
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])  # with a locale, and without
+@pytest.mark.parametrize("words", [("query", "-"), ("sql",)])
+def test_sql_of_another_encoding_is_told_and_is_no_damage_of_the_store(tmp_path, words, errors):
+    init_store(str(tmp_path / "store"))
+    said = subprocess.run(
+        [sys.executable, "-m", "radlas", *words, "--store", str(tmp_path / "store")],
+        input="select 1 as Gefäß".encode("latin-1"),
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": f"utf-8:{errors}"},
+        check=False,
+    )
+    assert (said.returncode, said.stdout) == (2, b"")
+    assert said.stderr.startswith(b"error: no text, or none in UTF-8\n  in: stdin\n")
+
+
+def test_a_query_of_another_encoding_is_told_to_who_types_it(connection):
+    with pytest.raises(ConfigError, match="the query is no text in UTF-8"):
+        run_sql(connection, os.fsdecode("select 1 as Gefäß".encode("latin-1")))
 
 
 @pytest.mark.parametrize("comment", ["-- how many", "--", "--how many?", "--a=b"])

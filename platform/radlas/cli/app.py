@@ -92,6 +92,20 @@ ToleratedOption = Annotated[
 ]
 
 
+def piped() -> str:
+    """The text on stdin.
+
+    Raises:
+        ConfigError: It is not in UTF-8.
+    """
+    try:
+        text = sys.stdin.read()
+        text.encode()  # without a locale Python lets pass what is none, as halves of signs
+    except UnicodeError:
+        raise ConfigError("no text, or none in UTF-8", "stdin", "save the file in UTF-8") from None
+    return text
+
+
 def _version(asked: bool) -> None:
     if asked:
         typer.echo(f"radlas {__version__}")

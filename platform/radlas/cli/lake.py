@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from radlas.cli.app import JsonOption, StoreOption
+from radlas.cli.app import JsonOption, StoreOption, piped
 from radlas.entry import guarded, plain, printing, show
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
@@ -100,7 +100,7 @@ def query(
     def action() -> int:
         if as_json and format_ not in {Format.TABLE, Format.JSON}:
             raise ConfigError(f"--json and --format {format_} contradict", hint="give one of them")
-        text = sys.stdin.read() if sql == "-" else sql
+        text = piped() if sql == "-" else sql
         with _connected(store, snapshot, memory) as connection:
             _give(run_sql(connection, text), Format.JSON if as_json else format_, out)
         return 0
@@ -118,7 +118,7 @@ def sql(store: StoreOption, snapshot: SnapshotOption = None, memory: MemoryOptio
             if sys.stdin.isatty():
                 shell.talk(f"{PurePosixPath(store).name}{f' {snapshot}' if snapshot else ''}> ")
                 return 0
-            return shell.read(sys.stdin.read())
+            return shell.read(piped())
 
     raise typer.Exit(guarded(action))
 

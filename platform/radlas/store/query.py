@@ -24,6 +24,7 @@ _VALUES = (
 _PIVOT = "name them: PIVOT ... ON image_type IN ('original', 'wavelet-LLH') USING ..."
 _UNFILLED = ["Unexpected prepared parameter", "statement parameters", "Parameter argument/count"]
 _PART = ".parquet"
+_HALF = re.compile("[\ud800-\udfff]")  # of a sign: what Python makes of bytes that are no UTF-8
 _WRITES = re.compile(r"\benable_(logging|profil\w*)\b", re.IGNORECASE)  # from within a SELECT
 # These run a text as SQL, which may be put together so that no word above is seen in it; and what
 # it does outside of the store ends the process, inside DuckDB.
@@ -150,6 +151,8 @@ def run_sql(
     Raises:
         ConfigError: The SQL is wrong, or wants more than to read the store.
     """
+    if _HALF.search(sql):
+        raise ConfigError("the query is no text in UTF-8", hint="in a terminal or file of UTF-8")
     if told := _WRITES.search(sql):
         raise ConfigError(f"{told[0]} writes files", "query", _READS)
     if told := _RUNS.search(sql):
