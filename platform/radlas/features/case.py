@@ -18,7 +18,7 @@ from radlas.features.chains import Perturbation, expand
 from radlas.features.found import Found
 from radlas.features.n4 import bias_field
 from radlas.features.perturb import moved, noise_of, perturb, shuffle
-from radlas.features.preprocess import Prepared, one_itk_thread, prepare, with_masks
+from radlas.features.preprocess import Prepared, one_thread, prepare, with_masks
 from radlas.features.regions import make_rings, roi_rows
 from radlas.model import TUMOUR, Description, FeatureRow, Roi, Row, Volume
 from radlas.reasons import data_error
@@ -100,7 +100,7 @@ class CaseExtractor:
                 ``not_finite`` or ``flat_image``.
         """
         masks = {name: roi.mask for name, roi in rois.items()}
-        with one_itk_thread(), np.errstate(all="ignore"):  # undefined values are reported as such
+        with one_thread(), np.errstate(all="ignore"):  # undefined values are reported as such
             shared = _Shared(self._image)
             rows, facts = self._rows(volume, masks, shared)
             chains = expand(self.settings.perturbations) if self.settings.perturbations else ()
@@ -126,7 +126,7 @@ class CaseExtractor:
         Raises:
             DataError: As ``describe``, but for ROIs that are too small.
         """
-        with one_itk_thread(), np.errstate(all="ignore"):
+        with one_thread(), np.errstate(all="ignore"):
             masks = {name: roi.mask for name, roi in rois.items()}
             case, described, _ = self._prepared(volume, masks, _Shared(self._image))
         return case.volume, described

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # ships no types
 
 from radlas.features.kernels.scores import z_scores
 from radlas.features.slices import resample_slices
@@ -44,12 +45,17 @@ class Prepared:
 
 
 @contextmanager
-def one_itk_thread() -> Iterator[None]:
-    """SimpleITK on one thread, as a worker among many should be; restored afterwards."""
+def one_thread() -> Iterator[None]:
+    """SimpleITK and BLAS on one thread each, as a worker among many has them; restored afterwards.
+
+    Products that BLAS parts among threads differ in the last bit, and rows of one process would
+    from those of a worker.
+    """
     before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     try:
-        yield
+        with threadpool_limits(1, "blas"):
+            yield
     finally:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 

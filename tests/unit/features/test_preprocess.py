@@ -11,7 +11,7 @@ from radlas.errors import DataError
 from radlas.features.preprocess import (
     as_floats,
     body_z_score,
-    one_itk_thread,
+    one_thread,
     prepare,
     resample_mask,
 )
@@ -191,7 +191,7 @@ def test_the_number_of_itk_threads_is_restored_even_after_an_error():
     before = SimpleITK.ProcessObject.GetGlobalDefaultNumberOfThreads()
 
     def fail():
-        with one_itk_thread():
+        with one_thread():
             assert SimpleITK.ProcessObject.GetGlobalDefaultNumberOfThreads() == 1
             raise KeyError("inside")
 
