@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from radlas.ingest.base import FileRef
 from radlas.ingest.dicom.series import ImageSeries
+from radlas.ingest.namesakes import one_spelling
 from radlas.ingest.nifti.folders import folders_of, sorts_by_kind
 from radlas.ingest.nifti.names import plain_stem, splits
 
@@ -116,5 +116,5 @@ def _identifiers(series: Iterable[ImageSeries]) -> dict[str, frozenset[str]]:
 
 def _spelt(name: str) -> str:
     """As ``same_patient`` compares: letter case, leading zeros and accents change on the way."""
-    name = unicodedata.normalize("NFC", name).casefold()
+    name = one_spelling(name).casefold()
     return name.lstrip("0") or name

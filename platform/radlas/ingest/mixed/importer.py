@@ -36,6 +36,6 @@ class DicomMasksImporter(DicomImporter):
             if stem_of(ref) is None:
                 drawn += self.drawings(ref, series, rules)
             else:
-                mask = MaskImage(ref, series.volume.geometry, rules)
+                mask = MaskImage(ref, series.volume.geometry, rules, roi_map)
                 drawn += mask.drawings(drawn_name(ref, roi_map))
         return rois_of(present(drawn, roi_map), roi_map, rules.minimum_voxels)

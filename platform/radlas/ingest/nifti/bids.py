@@ -14,7 +14,8 @@ _TELLS_IMAGES_APART = set(
 )
 _TELLS_NOTHING = set("tracksys nuc voi stain mod hemi split recording chunk seg res den".split())
 _TELLS_MASKS_APART = ("label", "desc")
-_ANY_MASK = {"mask", "seg", "dseg", "roi", "label"}
+#: Names that say of a file that it is a mask, and not of what.
+ANY_MASK = {"mask", "seg", "dseg", "roi", "label"}
 
 
 class BidsName(NamedTuple):
@@ -40,7 +41,7 @@ def read_bids(stem: str) -> BidsName | None:
     told = {match[1]: match[2] for match in found.values()}
     words = [one for one in rest if one not in found]
     label = next((told[key] for key in _TELLS_MASKS_APART if key in told), "")
-    if words and words[-1].lower() in _ANY_MASK:
+    if words and words[-1].lower() in ANY_MASK:
         words[-1] = label or words[-1].lower().removeprefix("d")
     entities = frozenset(one for one in found if found[one][1] in _TELLS_IMAGES_APART)
     return BidsName(first, entities, "_".join(words))

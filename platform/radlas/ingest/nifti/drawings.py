@@ -15,6 +15,7 @@ from radlas.geometry import Geometry
 from radlas.ingest.base import FileRef, IngestRules
 from radlas.ingest.labels import ANY, Segment, inventory, labelled_voxels, segments, told
 from radlas.ingest.masks import Drawn, Placed
+from radlas.ingest.nifti.bids import ANY_MASK
 from radlas.ingest.nifti.itk import read_mask
 from radlas.ingest.nifti.names import is_slicers
 from radlas.ingest.placing import Bounds, place_on_image
@@ -44,10 +45,13 @@ class MaskImage:
         ref: The file.
         geometry: Grid of the image.
         rules: Labels, and how far the mask may lie off.
+        roi_map: Resolved map of names.
     """
 
-    def __init__(self, ref: FileRef, geometry: Geometry, rules: IngestRules) -> None:
-        self._ref, self._geometry, self._rules = ref, geometry, rules
+    def __init__(
+        self, ref: FileRef, geometry: Geometry, rules: IngestRules, roi_map: RoiMap
+    ) -> None:
+        self._ref, self._geometry, self._rules, self._roi_map = ref, geometry, rules, roi_map
         self._is_slicers = is_slicers(ref)
 
     @cached_property
@@ -61,14 +65,11 @@ class MaskImage:
         return _Layers(mask.voxels, mask.geometry, declared, found)
 
     def drawings(self, name: str) -> list[Drawn]:
-        """The file's ROI under its own name, or one for each label that is declared.
+        """The file's ROI under its own name, or one for each label that counts in it.
 
-        Those of labels that the file does not hold are hollow. Which of several layers a study's
-        label would mean nobody says: there the file's own declaration counts.
+        Those of labels that a file of several ROIs does not hold are hollow.
         """
-        labels = [Segment(*one, 0) for one in self._rules.labels.items() if one[0] != ANY]
-        if self._is_slicers and (not labels or len(self._content.voxels) > 1):
-            labels = list(self._content.segments)
+        labels, of_one = self._labels(name)
         if not labels:
             own = self._rules.labels.get(ANY)
             return [Drawn(name, "image", hollow=False, place=partial(self._place, own))]
@@ -77,11 +78,27 @@ class MaskImage:
             Drawn(
                 one.name,
                 "image",
-                hollow=float(one.value) not in found[one.layer],
+                hollow=float(one.value) not in found[one.layer] and not of_one,
                 place=partial(self._place, one.value, one.layer, named=True),
             )
             for one in labels
         ]
+
+    def _labels(self, name: str) -> tuple[Sequence[Segment], bool]:
+        """The labels that count in the file, and whether its name tells that it is of one ROI.
+
+        In an edema's file 1 is no tumour, whatever is declared for files of several ROIs; and none
+        counts in a file of a name that the map does not know. Which of several layers a study's
+        label would mean nobody says: there the file's own declaration counts.
+        """
+        declared = [Segment(*one, 0) for one in self._rules.labels.items() if one[0] != ANY]
+        if self._is_slicers:
+            own = not declared or len(self._content.voxels) > 1
+            return self._content.segments if own else declared, False
+        roi, _ = match_name(name, self._roi_map) or ("", "")
+        if roi == TUMOUR or name.lower() in ANY_MASK:
+            return declared, False
+        return [one for one in declared if one.name == roi], True
 
     def _place(self, label: int | None, layer: int = 0, *, named: bool = False) -> Placed:
         content = self._content

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from zipfile import ZipFile
 
-from radlas.geometry import Geometry, slices_first
+from radlas.geometry import slices_first
 from radlas.ingest.base import Exam, ExamData, FileRef, IngestRules, Scan
 from radlas.ingest.checks import image_flags
 from radlas.ingest.deidentify import image_facts
@@ -48,7 +48,11 @@ class NiftiImporter:
             raise data_error("too_few_slices", "1 slice")
         volume = checked_volume(voxels, geometry)
         roi_map = resolve_roi_map(rules.names, rules.labels)
-        drawn = [one for ref in exam.masks for one in _drawings(ref, exam.subject, geometry, rules)]
+        drawn: list[Drawn] = []
+        for ref in exam.masks:
+            named = name_mask(ref, [exam.subject])
+            mask = MaskImage(ref, geometry, rules, roi_map)
+            drawn += mask.drawings(named.name if named else "")
         rois = rois_of(present(drawn, roi_map), roi_map, rules.minimum_voxels)
         phantom = beside_phantom(exam.images[0])
         facts = image_facts(image.metadata, beside_phantom=phantom)
@@ -71,8 +75,3 @@ def beside_phantom(ref: FileRef) -> bool:
             return False
         with ZipFile(ref.path) as archive:
             return any(name.split("/")[-1] == _PHANTOM_FILE for name in archive.namelist())
-
-
-def _drawings(ref: FileRef, subject: str, geometry: Geometry, rules: IngestRules) -> list[Drawn]:
-    named = name_mask(ref, [subject])
-    return MaskImage(ref, geometry, rules).drawings(named.name if named else "")

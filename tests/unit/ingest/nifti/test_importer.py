@@ -478,6 +478,41 @@ def test_a_declared_tumour_that_is_not_there_is_told_by_what_is(by, value, reaso
     assert "--label 2" not in caught.value.hint
 
 
+@pytest.mark.parametrize("name", ["edema", "muscle"])
+@pytest.mark.parametrize("labels", [{"tumour": 1}, {"tumour": 1, "edema": 2}])
+def test_the_value_of_the_tumour_is_none_in_a_file_of_another_region(name, labels, tmp_path):
+    """Of a patient whose tumour's file is missing, the edema was stored as the tumour."""
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / f"P1_{name}.mha", MASK)
+    with pytest.raises(DataError, match=f"1 mask, named: {name}") as caught:
+        read_one(tmp_path, IngestRules(labels=labels))
+    assert caught.value.reason == "no_tumour"
+
+
+def test_a_file_of_one_roi_holds_it_by_its_own_label_or_by_one(tmp_path):
+    """A value that is declared for the tumour's files alone took the edema away without a word."""
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P1_tumour.mha", MASK * 255)
+    edema = np.roll(MASK, 2, axis=1)
+    for value, labels in ((1, {"tumour": 255}), (9, {"tumour": 255, "edema": 9})):
+        write(tmp_path / "P1_edema.mha", edema * value)
+        rois = read_one(tmp_path, IngestRules(labels=labels)).rois
+        assert [roi.name for roi in rois] == ["edema", "tumour"]
+        np.testing.assert_array_equal(rois[0].mask, edema > 0)
+        np.testing.assert_array_equal(rois[1].mask, MASK > 0)
+    with pytest.raises(DataError, match=r"no voxel is 2; it holds 0=.* 9=") as caught:
+        read_one(tmp_path, IngestRules(labels={"tumour": 255, "edema": 2}))
+    assert caught.value.reason == "label_missing"
+
+
+def test_a_mask_of_anything_holds_every_label_whatever_the_map_calls_the_tumour(tmp_path):
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P1_mask.mha", MASK * 3)
+    rules = IngestRules(labels={"tumour": 3}, roi_map={"tumour": ("sarcoma",)})
+    (roi,) = read_one(tmp_path, rules).rois
+    np.testing.assert_array_equal(roi.mask, MASK > 0)
+
+
 def test_labels_beside_a_drawn_tumour_may_be_absent(tmp_path):
     """A file of another region holds none of them, and is no fault."""
     write(tmp_path / "P1_image.mha")
