@@ -14,6 +14,9 @@ from radlas.model import TUMOUR, Roi
 from radlas.reasons import data_error
 
 Mask = NDArray[np.bool_]
+_ONE_NAME = (
+    "keep the drawing, or the revision of its file, that counts: no map tells one name apart"
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,8 @@ def _roi(target: Target, drawings: Sequence[tuple[Drawn, Placed]]) -> Roi:
         sizes = " and ".join(str(int(np.count_nonzero(drawing.mask))) for _, drawing in filled)
         names = " and ".join(sorted({repr(safe_name(drawing.name)) for drawing, _ in filled}))
         what = f"{len(filled)} drawings named {names} mean {target[0]}, of {sizes} voxels"
-        raise data_error("ambiguous_roi", what)
+        alike = len({drawing.name for drawing, _ in filled}) == 1
+        raise data_error("ambiguous_roi", what, hint=_ONE_NAME * alike)
     name, reader = target
     return Roi(
         name,

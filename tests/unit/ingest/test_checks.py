@@ -78,6 +78,16 @@ def test_an_roi_that_is_drawn_alike_under_two_names_is_one_and_says_so():
     with pytest.raises(DataError, match="mean tumour, of 18 and 19 voxels") as caught:
         rois_of([drawn("GTV_Mass", mask), drawn("Tumor", other)], DEFAULT_ROI_MAP, 1)
     assert caught.value.reason == "ambiguous_roi"
+    assert "make the ROI map more specific" in caught.value.hint
+
+
+def test_two_drawings_of_one_name_are_not_sent_to_the_map_which_cannot_tell_them_apart():
+    """As two revisions of one structure set."""
+    first, second = np.zeros((4, 6, 6), bool), np.zeros((4, 6, 6), bool)
+    first[1, 2:5, 1:4] = second[1, 2:5, 1:5] = True
+    with pytest.raises(DataError, match="2 drawings named 'GTV' mean tumour") as caught:
+        rois_of([drawn("GTV", first), drawn("GTV", second)], DEFAULT_ROI_MAP, 1)
+    assert caught.value.hint.startswith("keep the drawing, or the revision of its file, that count")
 
 
 def test_an_empty_drawing_beside_one_of_the_same_roi_is_none():
