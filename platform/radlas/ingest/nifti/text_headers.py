@@ -91,14 +91,18 @@ def check_header(header: TextHeader) -> tuple[str, ...]:
     """Check a NRRD or MHA header against what a volume needs; its flags.
 
     Raises:
-        DataError: ``missing_geometry``: no spacing, or none along an axis; ``bad_geometry``: a unit
-            other than millimetres, a negative spacing, or a place that is not made of numbers;
+        DataError: ``unreadable_file``: there is none; ``missing_geometry``: no spacing, or none
+            along an axis; ``bad_geometry``: a unit other than millimetres, a negative spacing, or a
+            place that is not made of numbers;
             ``ambiguous_geometry``: a fact stands there twice, differently;
             ``bad_rescale``: stored values are not intensities;
             ``unsupported_format``: the voxels lie in another file, which no fingerprint covers;
             ``unknown_encoding``: they are packed or written in a way that ITK does not read.
     """
     nrrd, fields = header.nrrd, header.fields
+    if not fields.keys() & ({"dimension", "sizes"} if nrrd else {"ndims", "dimsize"}):
+        what = f"no {'NRRD' if nrrd else 'MHA'} header: the file is empty, or of another kind"
+        raise data_error("unreadable_file", what)
     local = {"data file": "", "datafile": ""} if nrrd else {"elementdatafile": "local"}
     if any(fields.get(key, here).lower() != here for key, here in local.items()):
         what = f"a .{'nrrd' if nrrd else 'mha'} header, with its voxels in another file"

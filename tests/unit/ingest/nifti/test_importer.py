@@ -724,6 +724,19 @@ def test_an_mha_without_its_place_or_its_axes_is_flagged(lost, tmp_path):
     assert read_image(FileRef(path)).flags == ("no_orientation",)
 
 
+@pytest.mark.parametrize("ending", ["nrrd", "mha"])
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b\x08\0", b"<html>504</html>\n", bytes(4096)])
+def test_a_file_without_a_header_is_not_one_without_a_spacing(content, ending, tmp_path):
+    """As a transfer leaves it that broke off: to copy it again helps, another series does not."""
+    (tmp_path / f"x.{ending}").write_bytes(content)
+    with pytest.raises(DataError, match=f"no {ending.upper()} header: the file is empty") as caught:
+        read_image(FileRef(tmp_path / f"x.{ending}"))
+    assert (caught.value.reason, "copy the file again" in caught.value.hint) == (
+        "unreadable_file",
+        True,
+    )
+
+
 def restated(path: Path, old: str, new: str) -> FileRef:
     """A NRRD or MHA with another line in place of the one that begins so."""
     head, _, rest = path.read_bytes().partition(old.encode())
