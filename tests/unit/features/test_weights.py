@@ -281,6 +281,18 @@ def test_a_file_tells_which_variants_take_it(tmp_path, checkpoint):
         load_network("r3d_18", checkpoint)
 
 
+@pytest.mark.parametrize("lost", ["", "layer3.0.conv1.weight"])
+def test_a_recipe_is_refused_whose_file_does_not_fit_its_variant(tmp_path, checkpoint, lost):
+    """When it is planned: else each case fails, and its message takes the path to the ledger."""
+    state = dict(torch.load(checkpoint, weights_only=True)["state_dict"])
+    state.pop(f"module.{lost}", None)
+    torch.save(state, tmp_path / "one.pth")
+    variant, said = ("monai", f"1 missing ({lost})") if lost else ("r3d_18", "not for r3d_18")
+    settings = {"weights": tmp_path / "one.pth", "variant": variant}
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        DeepExtractor(DeepExtractor.Settings.parse(settings))
+
+
 def test_a_changed_value_changes_the_digest(checkpoint, tmp_path):
     state = torch.load(checkpoint, weights_only=True)["state_dict"]
     state["module.layer1.0.conv1.weight"][0, 0, 0, 0, 0] += 1e-3

@@ -29,7 +29,7 @@ from radlas.features.resnet.grid import (
     tumour_box,
 )
 from radlas.features.resnet.runner import Runner
-from radlas.features.resnet.state import DRAWN, weights_of
+from radlas.features.resnet.state import DRAWN, fitted, weights_of
 from radlas.model import TUMOUR, Description, FeatureRow, Roi, Volume
 from radlas.reasons import data_error
 from radlas.roi.facts import bounding_box
@@ -116,6 +116,8 @@ class DeepExtractor:
     def __init__(self, settings: DeepSettings) -> None:
         self.settings = settings
         weights = read_weights(settings.weights) if settings.weights else None
+        if weights and settings.weights:  # told when a run is planned, not by every case
+            fitted(settings.variant, weights, settings.weights)
         self.weights_digest = weights.digest if weights else ""
         self._note = weights.note if weights else {}
 
