@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +15,7 @@ from radlas.errors import ConfigError
 from radlas.yaml_text import read_yaml
 
 _WRONG_KEY = ("extra_forbidden", "missing")
+_BRANCH = re.compile(r"(literal|tuple|dict|list|json-or-python)\[.*\]")  # of a union, no key
 _SAID = {"string_pattern_mismatch": "not of the form that it must have"}
 
 
@@ -33,7 +35,7 @@ class Config(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             problems = error.errors()
-            what = "; ".join(_explain(problem) for problem in problems)
+            what = "; ".join(dict.fromkeys(_explain(problem) for problem in problems))
             raise ConfigError(what, where or cls.__name__, _hint(cls, problems)) from error
 
     @classmethod
@@ -55,7 +57,7 @@ def _hint(kind: type[Config], problems: Sequence[Mapping[str, Any]]) -> str:
     near: dict[str, None] = {}
     told: dict[str, None] = {}
     for problem in problems:
-        if problem["type"] not in _WRONG_KEY:
+        if problem["type"] not in _WRONG_KEY or _is_short(problem):
             told |= dict.fromkeys(_meaning(kind, problem["loc"]))
             continue
         *above, key = problem["loc"]
@@ -89,15 +91,20 @@ def _is_config(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Config)
 
 
+def _is_short(problem: Mapping[str, Any]) -> bool:
+    """Whether what is missing is a value of a list: its key is there."""
+    return problem["type"] == "missing" and isinstance(problem["loc"][-1], int)
+
+
 def _explain(problem: Mapping[str, Any]) -> str:
-    place = list(problem["loc"])
+    place = [step for step in problem["loc"] if not _BRANCH.fullmatch(str(step))]
     if place and (isinstance(place[-1], int) or place[-1] == "[key]"):  # what was got tells which
         place.pop()
     key = ".".join(map(str, place)) or "value"
     if problem["type"] == "extra_forbidden":
         return f"unknown key `{key}`"
     if problem["type"] == "missing":
-        return f"missing key `{key}`"
+        return f"`{key}`: too few values" if _is_short(problem) else f"missing key `{key}`"
     said = _SAID.get(problem["type"], str(problem["msg"]).removeprefix("Value error, "))
     if isinstance(problem["input"], Mapping):  # what is wrong is between its keys: it says which
         return f"`{key}`: {said}" if problem["loc"] else said

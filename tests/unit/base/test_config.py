@@ -1,5 +1,7 @@
 """Configurations: a misspelt key is an error that names it, and where it stands."""
 
+from typing import Literal
+
 import pytest
 from pydantic import Field
 
@@ -17,6 +19,9 @@ class Sample(Config):
     name: str = Field(default="x", pattern="^[a-z]+$", description="Small letters.")
     sides: tuple[int, ...] = ()
     within: Within | None = None
+    edges: tuple[float, float, float] = Field(default=(1, 1, 1), description="Along x, y, z [mm].")
+    mode: Literal["a", "b"] | Literal["auto"] = "auto"
+    pairs: tuple[int, int] | tuple[int, int, int] = (1, 1)
 
 
 def test_a_misspelt_key_is_named_with_the_file_and_the_known_keys(tmp_path):
@@ -26,7 +31,7 @@ def test_a_misspelt_key_is_named_with_the_file_and_the_known_keys(tmp_path):
         Sample.read(path)
     assert str(caught.value) == (
         f"missing key `width`; unknown key `widht`\n  in: {path}\n"
-        "  try: `width` for `widht`; known keys: width, name, sides, within"
+        "  try: `width` for `widht`; known keys: width, name, sides, within, edges, mode, pairs"
     )
 
 
@@ -58,6 +63,24 @@ def test_a_wrong_value_of_a_list_is_known_by_itself():
     """Who repeated an option on the command line numbered nothing."""
     with pytest.raises(ConfigError, match=r"^`sides`: Input should be .* \(got 'x'\)"):
         Sample.parse({"width": 1, "sides": [1, "x"]})
+
+
+def test_a_list_that_is_too_short_is_no_missing_key():
+    with pytest.raises(ConfigError) as caught:
+        Sample.parse({"width": 1, "edges": [1, 2]})
+    assert caught.value.what == "`edges`: too few values"
+    assert caught.value.hint == "`edges`: Along x, y, z [mm]."
+
+
+def test_of_what_may_be_of_two_kinds_the_key_is_named_and_not_the_kind():
+    """A person wrote no `kernels.tuple[literal['L3','E3'...`."""
+    with pytest.raises(ConfigError) as caught:
+        Sample.parse({"width": 1, "mode": "3d"})
+    told = "`mode`: Input should be 'a' or 'b' (got '3d'); `mode`: Input should be 'auto'"
+    assert caught.value.what == f"{told} (got '3d')"
+    with pytest.raises(ConfigError) as caught:
+        Sample.parse({"width": 1, "pairs": "x"})
+    assert caught.value.what == "`pairs`: Input should be a valid tuple (got 'x')"
 
 
 def test_what_is_no_yaml_is_told_by_line_and_column_and_quotes_nothing(tmp_path):
