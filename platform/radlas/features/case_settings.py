@@ -76,6 +76,8 @@ class CaseSettings(Config):
     @model_validator(mode="after")
     def _refuse_what_cannot_be_meant(self) -> Self:
         _check_rings(self.rings)
+        if not (self.rois or self.rings):
+            raise ValueError("neither `rois` nor `rings` names what is to be described")
         low, high = self.percentiles
         if not low < high <= 100:
             raise ValueError(f"`percentiles` {low:g} and {high:g} do not ascend within 0 to 100")

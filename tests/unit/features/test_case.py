@@ -160,6 +160,7 @@ def test_dark_voxels_are_left_out_of_a_ring_and_counted():
     ("settings", "message"),
     [
         ({"percentiles": [99, 1]}, "do not ascend"),
+        ({"rois": [], "rings": []}, "neither `rois` nor `rings` names what is to be described"),
         ({"ring_keeps": [5, 1]}, "the lowest intensity before the highest"),
         ({"bin_origin": 0, "bin_count": 8}, "leave `bin_origin` out"),
         ({"backend": "pyradiomics", "texture": "2d"}, "has no bin_origin and no texture"),
