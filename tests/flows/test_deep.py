@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gzip
 import io
+import itertools
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ import torch
 import yaml
 
 from radlas import open as open_store_for_reading
+from radlas.cli.weights import _Watch
 from radlas.digests import canonical_json
 from radlas.engine.base import Bundle, Done, SerialEngine, measure
 from radlas.errors import ConfigError, DataError, StudyError, WorkerError
@@ -704,3 +706,15 @@ def test_pretraining_runs_from_a_file(tmp_path, wanted):
     said = radlas("pretrain", path, "--steps", 1, "--json")
     assert said.code == 0
     assert said.data["steps"] == 1
+
+
+def test_progress_of_training_tells_no_time_before_it_knows_any(capsys, monkeypatch):
+    """After the first step it told that no second was left."""
+    ticks = itertools.count(0, 20)
+    monkeypatch.setattr("radlas.cli.weights.time.monotonic", lambda: next(ticks))
+    watch = _Watch(30)
+    for step in (1, 2):
+        watch(step, 1.5, 0.25)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "pretrain 1/30, loss 1.500, found 25%"
+    assert second == "pretrain 2/30, loss 1.500, found 25%, 560 s left"

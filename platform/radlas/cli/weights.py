@@ -102,13 +102,15 @@ class _Watch:
         if now - self._spoken < _SPEAK and step < self._total:
             return
         self._spoken = now
-        first, since = self._start
-        left = (self._total - step) * (now - since) / max(1, step - first)
-        print(
-            f"pretrain {step}/{self._total}, loss {loss:.3f}, found {share:.0%}, {left:.0f} s left",
-            file=sys.stderr,
-            flush=True,
-        )
+        told = f"pretrain {step}/{self._total}, loss {loss:.3f}, found {share:.0%}"
+        print(told + self._left(step, now), file=sys.stderr, flush=True)
+
+    def _left(self, step: int, now: float) -> str:
+        """After one step nobody knows how long the others take."""
+        first, since = self._start or (step, now)
+        if step == first:
+            return ""
+        return f", {(self._total - step) * (now - since) / (step - first):.0f} s left"
 
 
 def _told(file: Path) -> Report:
