@@ -16,7 +16,10 @@ from radlas.yaml_text import read_yaml
 
 _WRONG_KEY = ("extra_forbidden", "missing")
 _BRANCH = re.compile(r"(literal|tuple|dict|list|json-or-python)\[.*\]")  # of a union, no key
-_SAID = {"string_pattern_mismatch": "not of the form that it must have"}
+_SAID = {
+    "string_pattern_mismatch": "not of the form that it must have",
+    "tuple_type": "not a list, as [a, b]",  # who writes YAML knows no tuple
+}
 
 
 class Config(BaseModel):

@@ -59,6 +59,12 @@ def test_a_wrong_value_is_shown_as_it_was_given():
         Sample.parse({"width": -1})
 
 
+def test_what_should_be_a_list_is_not_told_to_be_a_tuple():
+    """Nobody writes one in YAML or on a command line."""
+    with pytest.raises(ConfigError, match=r"^`sides`: not a list, as \[a, b\] \(got 3\)"):
+        Sample.parse({"width": 1, "sides": 3})
+
+
 def test_a_wrong_value_of_a_list_is_known_by_itself():
     """Who repeated an option on the command line numbered nothing."""
     with pytest.raises(ConfigError, match=r"^`sides`: Input should be .* \(got 'x'\)"):
