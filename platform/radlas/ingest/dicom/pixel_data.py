@@ -72,7 +72,7 @@ def of_frames(dataset: Dataset, count: int, chosen: Sequence[int], where: str) -
     name = "".join(names) or "PixelData"
     held = dataset.get(name) or b""
     if dataset.file_meta.TransferSyntaxUID in NATIVE:
-        _check_length(dataset, name, count, where)
+        check_length(dataset, name, count, where)
         size = int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
         frames = [memoryview(held)[index * size : (index + 1) * size] for index in chosen]
         held = held if [*chosen] == [*range(count)] else b"".join(frames)
@@ -91,16 +91,27 @@ def of_frames(dataset: Dataset, count: int, chosen: Sequence[int], where: str) -
     return bare
 
 
-def _check_length(dataset: Dataset, name: str, frames: int, where: str) -> None:
+def check_length(dataset: Dataset, name: str, frames: int, where: str = "") -> None:
+    """Check uncompressed pixels against the header: of a wrong size all but the first are shifted.
+
+    Args:
+        dataset: The file.
+        name: Of the element that holds them.
+        frames: How many there are.
+        where: Told with what is wrong.
+
+    Raises:
+        DataError: ``truncated_pixels`` or ``bad_pixels``.
+    """
     held = dataset.get(name) or b""
     if held and dataset[name].is_undefined_length:
         raise data_error("bad_pixels", "compressed pixels under an uncompressed syntax", where)
-    row = int(dataset.Columns) * int(dataset.BitsAllocated) // 8
-    expected = frames * int(dataset.Rows) * row
+    row = int(dataset.Columns) * int(dataset.BitsAllocated)  # bits: a mask may have one for a voxel
+    expected = -(-frames * int(dataset.Rows) * row // 8)
     if len(held) < expected:
         what = f"the pixel data holds {len(held)} of {expected} bytes"
         raise data_error("truncated_pixels", what, where)
-    if len(held) - expected >= row:  # padding is shorter
+    if len(held) - expected >= max(2, row // 8):  # padding is shorter
         what = f"the pixel data holds {len(held)} bytes; its size and depth need {expected}"
         raise data_error("bad_pixels", what, where)
 

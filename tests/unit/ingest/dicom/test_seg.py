@@ -19,6 +19,8 @@ from radlas.ingest.roi_names import DEFAULT_ROI_MAP
 
 from .corpus import PLANES, grid, inside_ellipse, make_seg, make_series
 
+UPRIGHT = {"spacing": (0.8, 0.7, 4.0), "origin": (0.0, 0.0, 0.0), "direction": np.eye(3)}
+
 
 def drawn_mask(geometry, slices=(2, 3)):
     mask = np.zeros(geometry.shape, dtype=bool)
@@ -181,6 +183,30 @@ def moved(geometry: Geometry, millimetres: float) -> Geometry:
     affine = geometry.affine.copy()
     affine[0, 3] += millimetres
     return Geometry(geometry.shape, affine)
+
+
+@pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL", "LABELMAP"])
+@pytest.mark.parametrize(("side", "change"), [("Rows", -1), ("Columns", -2), ("Rows", 1)])
+def test_pixels_that_are_not_as_many_as_the_header_states_are_refused(side, change, kind):
+    """All slices but the first would be shifted by what is too much: voxels in a wrong place."""
+    series = series_for_seg()
+    made = make_seg(series, {"Tumor": drawn_mask(series.geometry)}, kind)
+    setattr(made, side, getattr(made, side) + change)
+    (found,) = read_segments(stream_of(made), series.geometry, DEFAULT_ROI_MAP, Bounds(0.1))
+    with pytest.raises(DataError, match="the pixel data holds") as caught:
+        found.place()
+    assert caught.value.reason == ("truncated_pixels" if change > 0 else "bad_pixels")
+
+
+@pytest.mark.parametrize("columns", [9, 11, 16])
+def test_bits_that_fill_up_the_last_byte_are_no_voxels(columns):
+    series = make_series(make_geometry((3, 7, columns), **UPRIGHT))
+    for dataset in series.datasets:
+        dataset.StudyDate, dataset.StudyTime = "20200101", "120000"
+    mask = np.random.default_rng(columns).random(series.geometry.shape) < 0.5
+    stream = stream_of(make_seg(series, {"Tumor": mask}))
+    (found,) = read_segments(stream, series.geometry, DEFAULT_ROI_MAP, Bounds(0.1))
+    np.testing.assert_array_equal(found.place().mask, mask)
 
 
 @pytest.mark.parametrize("allowed", [0.0, 1.5])
