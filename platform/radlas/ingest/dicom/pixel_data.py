@@ -17,7 +17,13 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from radlas.ingest.dicom.streams import depth_of, has_sign, size_of, stream_loss
+from radlas.ingest.dicom.streams import (
+    depth_of,
+    has_sign,
+    size_of,
+    stream_loss,
+    unpacked_size,
+)
 from radlas.reasons import data_error
 
 #: Encodings that compress nothing.
@@ -72,7 +78,7 @@ def of_frames(dataset: Dataset, count: int, chosen: Sequence[int], where: str) -
     name = "".join(names) or "PixelData"
     held = dataset.get(name) or b""
     if dataset.file_meta.TransferSyntaxUID in NATIVE:
-        check_length(dataset, name, count, where)
+        _check_length(dataset, name, count, where)
         size = int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
         frames = [memoryview(held)[index * size : (index + 1) * size] for index in chosen]
         held = held if [*chosen] == [*range(count)] else b"".join(frames)
@@ -91,18 +97,7 @@ def of_frames(dataset: Dataset, count: int, chosen: Sequence[int], where: str) -
     return bare
 
 
-def check_length(dataset: Dataset, name: str, frames: int, where: str = "") -> None:
-    """Check uncompressed pixels against the header: of a wrong size all but the first are shifted.
-
-    Args:
-        dataset: The file.
-        name: Of the element that holds them.
-        frames: How many there are.
-        where: Told with what is wrong.
-
-    Raises:
-        DataError: ``truncated_pixels`` or ``bad_pixels``.
-    """
+def _check_length(dataset: Dataset, name: str, frames: int, where: str) -> None:
     held = dataset.get(name) or b""
     if held and dataset[name].is_undefined_length:
         raise data_error("bad_pixels", "compressed pixels under an uncompressed syntax", where)
@@ -168,6 +163,11 @@ def _check_streams(dataset: Dataset, streams: Collection[bytes], where: str) -> 
     for rows, columns in {size_of(one) for one in streams} - {(0, 0), size}:
         what = f"{rows} x {columns} pixels in the stream, and {size[0]} x {size[1]} by the header"
         raise data_error("bad_pixels", what, where)
+    if dataset.file_meta.TransferSyntaxUID == RLELossless:
+        held, pixels = max(map(unpacked_size, streams), default=0), size[0] * size[1]
+        if held - pixels > 1:  # decoders cut off what is too much, and what is left is shifted
+            what = f"{held} pixels in the stream, and {pixels} by the header"
+            raise data_error("bad_pixels", what, where)
     stored, sign = int(dataset.BitsStored), dataset.PixelRepresentation == 1
     depths = {depth for depth in map(depth_of, streams) if depth and depth < stored}
     if sign and depths:

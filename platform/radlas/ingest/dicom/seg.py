@@ -21,7 +21,7 @@ from radlas.geometry import Affine, Geometry, world_to_index
 from radlas.ingest.dicom.contours import Planes, check_references, names_any
 from radlas.ingest.dicom.enhanced import referenced
 from radlas.ingest.dicom.parsing import parsing
-from radlas.ingest.dicom.pixel_data import NATIVE, check_length
+from radlas.ingest.dicom.pixel_data import of_frames
 from radlas.ingest.dicom.pixels import check_syntax, decode, read_dataset
 from radlas.ingest.masks import Drawn, Placed
 from radlas.ingest.placing import Bounds, Mask, place_voxels
@@ -155,9 +155,8 @@ class _Frames:
     @cached_property
     def _pixels(self) -> NDArray[Any]:
         check_syntax(self._file)
-        if self._file.file_meta.TransferSyntaxUID in NATIVE:
-            check_length(self._file, "PixelData", len(self._groups))
-        pixels = decode(self._file)
+        count = len(self._groups)
+        pixels = decode(of_frames(self._file, count, range(count), ""))
         return pixels[None] if pixels.ndim == 2 else pixels
 
     @property

@@ -14,6 +14,7 @@ _LOSSLESS_FRAMES = {0xC3, 0xC7, 0xCB, 0xCF}
 _FRAMES = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # the three are tables
 _SIZ = 0x51
 _SIZES = (5, 18)  # bytes that tell rows and columns: of SOF, of SIZ
+_NO_RUN, _MOST_SEGMENTS = 128, 15
 _DEPTH, _SIGN = 36, 0x80  # where SIZ has the first component's, and its bit for the sign
 
 
@@ -85,6 +86,26 @@ def size_of(stream: bytes) -> tuple[int, int]:
         return int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big")
     right, bottom, left, top = struct.unpack_from(">4I", body, 2)
     return bottom - top, right - left
+
+
+def unpacked_size(stream: bytes) -> int:
+    """Bytes that the first segment of a run-length encoded frame unpacks to (PS3.5, G.3).
+
+    None of a damaged one, which has no segments or too many.
+    """
+    count, at, following = struct.unpack_from("<3I", stream)
+    if not 0 < count <= _MOST_SEGMENTS:
+        return 0
+    end, size = following if count > 1 else len(stream), 0
+    while at < end:
+        head = stream[at]
+        if head < _NO_RUN:  # so many bytes as they are, and one more
+            size += min(head + 1, end - at - 1)
+            at += head + 2
+        else:
+            size += 0 if head == _NO_RUN else _NO_RUN * 2 + 1 - head
+            at += 1 if head == _NO_RUN else 2
+    return size
 
 
 def _frame_of(stream: bytes) -> bytes:

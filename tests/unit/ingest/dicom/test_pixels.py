@@ -29,6 +29,7 @@ from radlas.ingest.dicom.elements import Elements
 from radlas.ingest.dicom.losses import declared_loss, may_be_lossy
 from radlas.ingest.dicom.pixels import check_encoding, read_frames
 from radlas.ingest.dicom.slice_file import head_of, read_slice
+from radlas.ingest.dicom.streams import unpacked_size
 from radlas.ingest.dicom.walk import tag_of
 from radlas.ingest.nifti.itk import read_image
 
@@ -181,6 +182,29 @@ def test_a_stream_of_another_size_than_the_header_states_is_refused(size, encodi
     with pytest.raises(DataError, match=f"40 x 52 pixels in the stream, and {size[0]}") as caught:
         read_frames(dataset, 1, [0])
     assert caught.value.reason == "bad_pixels"
+
+
+@pytest.mark.parametrize("columns", [51, 50])
+def test_runs_of_more_pixels_than_the_header_states_are_refused(columns):
+    """Decoders cut off what is too much of each frame, and every row but the first is shifted."""
+    values = np.random.default_rng(0).integers(0, 4096, (2, 40, 52), "u2")
+    dataset = frames_of(values, "RLE")
+    np.testing.assert_array_equal(read_frames(dataset, 2, [0, 1]), values)
+    dataset.Columns = columns
+    told = f"2080 pixels in the stream, and {40 * columns} by the header"
+    with pytest.raises(DataError, match=told) as caught:
+        read_frames(dataset, 2, [0, 1])
+    assert caught.value.reason == "bad_pixels"
+
+
+_SHAPES = st.tuples(st.just(1), st.integers(1, 9), st.integers(1, 300))
+
+
+@given(hnp.arrays("u2", _SHAPES, elements=st.sampled_from([0, 1, 300, 301, 4095])))
+def test_the_size_of_runs_is_that_of_their_pixels(values):
+    """Whatever they hold: runs, none, and a byte that makes their number even."""
+    stream = next(generate_frames(frames_of(values, "RLE").PixelData, number_of_frames=1))
+    assert unpacked_size(stream) - values.size in {0, 1}
 
 
 def patched(encoding: str, marker: bytes, at: int, depth: int, centre: int) -> Dataset:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom.encaps import encapsulate
-from pydicom.uid import JPEGBaseline8Bit
+from pydicom.uid import JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
 from radlas.errors import DataError
 from radlas.geometry import Geometry, make_geometry
@@ -196,6 +196,18 @@ def test_pixels_that_are_not_as_many_as_the_header_states_are_refused(side, chan
     with pytest.raises(DataError, match="the pixel data holds") as caught:
         found.place()
     assert caught.value.reason == ("truncated_pixels" if change > 0 else "bad_pixels")
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, JPEGLSLossless])
+def test_compressed_segments_of_another_size_than_the_header_states_are_refused(syntax):
+    series = series_for_seg()
+    made = make_seg(series, {"Tumor": drawn_mask(series.geometry)}, "FRACTIONAL")
+    made.compress(syntax, generate_instance_uid=False)
+    made.Columns -= 2
+    (found,) = read_segments(stream_of(made), series.geometry, DEFAULT_ROI_MAP, Bounds(0.1))
+    with pytest.raises(DataError, match="pixels in the stream, and") as caught:
+        found.place()
+    assert caught.value.reason == "bad_pixels"
 
 
 @pytest.mark.parametrize("columns", [9, 11, 16])
