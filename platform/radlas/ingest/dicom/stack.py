@@ -92,6 +92,16 @@ def grid_of(slices: Sequence[ImageFile]) -> Geometry | None:
         return None
 
 
+def has_pixels_of(grid: Geometry, image: ImageFile) -> bool:
+    """True if two axes of a grid step from pixel to pixel of a slice, whichever way they go."""
+    if not is_placed(image):
+        return False
+    between_rows, between_columns = image.pixel_spacing
+    along = np.reshape(image.orientation, (2, 3)) * [[between_columns], [between_rows]]
+    gaps = np.abs(np.abs(grid.affine[:3, :3].T) - np.abs(along)[:, None]).max(axis=2)
+    return bool((gaps.min(axis=1) <= _SAME_PLACE).all())
+
+
 def _check_one_stack(
     positions: NDArray[np.float64], places: NDArray[np.float64], pixel: float
 ) -> None:

@@ -21,7 +21,7 @@ from radlas.ingest.dicom.header_records import MaskFile, same_patient
 from radlas.ingest.dicom.linking import Link
 from radlas.ingest.dicom.people import Person
 from radlas.ingest.dicom.series import ImageSeries
-from radlas.ingest.dicom.stack import grid_of
+from radlas.ingest.dicom.stack import grid_of, has_pixels_of
 from radlas.ingest.dicom.strangers import MaskImages
 from radlas.ingest.files import place_of
 from radlas.ingest.fingerprints import fingerprints
@@ -169,16 +169,28 @@ def _choose(
         grid = read_grid(mask.ref)
     except DataError as error:
         return Link(mask, None, fault=error.at("mask"))
-    on_grid = [one for one in series if _lies_on(grid, one, snap)]
+    on_grid = [one for one in series if _may_lie_on(grid, one, snap)]
     if len(on_grid) == 1:
         return Link(mask, on_grid[0].key, "grid")
-    wanted = [one.series for one in choose(on_grid or series, sequence) if one.wanted]
+    wanted = _asked_for(on_grid or series, sequence) if sequence else []
     if len(wanted) == 1:
         return Link(mask, wanted[0].key, "grid and sequence" if on_grid else "sequence")
     rivals = tuple(one.key for one in on_grid or series)
     return Link(mask, None, "grid" if on_grid else "folder", rivals, remedy=_WHICH)
 
 
-def _lies_on(grid: Geometry, series: ImageSeries, snap: float) -> bool:
+def _asked_for(series: Sequence[ImageSeries], sequence: str) -> list[ImageSeries]:
+    """Those of the kind that is chosen: also those that lose to a longer or earlier one.
+
+    That one was chosen says nothing of which was drawn on, as of a T1 before and after contrast.
+    """
+    kinds = {
+        (one.series.sequence, one.series.derived) for one in choose(series, sequence) if one.wanted
+    }
+    return [one for one in series if (one.sequence, one.derived) in kinds]
+
+
+def _may_lie_on(grid: Geometry, series: ImageSeries, snap: float) -> bool:
+    """Where slices are missing, say, pixels of one size and direction have to do."""
     own = grid_of(series.files)
-    return own is not None and lies_on(grid, own, snap)
+    return has_pixels_of(grid, series.first) if own is None else lies_on(grid, own, snap)

@@ -270,6 +270,38 @@ def test_of_series_on_one_grid_the_one_that_is_asked_for_counts_or_none(tmp_path
     assert exam.rule == "T2FS by description; mask by grid and sequence"
 
 
+@pytest.mark.parametrize("name", ["tumour.nii.gz", "t1_tumour.nii.gz"])
+def test_of_two_series_of_the_sequence_that_is_asked_for_none_is_taken(name, tmp_path):
+    """Before and after contrast: that the earlier one would be read tells not what was drawn on."""
+    for number, description in enumerate(["AX T1", "AX T1 +C", "AX T2 FS"]):
+        tags = {"SeriesNumber": number}
+        series = make_series(description=description, study="1.2.3", tags=tags, seed=number)
+        series.write(tmp_path / f"s{number}")
+    add_mask(tmp_path / name, series)
+    assert "any of" in refused(tmp_path, IngestRules(sequence="T1"))["ambiguous_series"].what
+
+
+@pytest.mark.parametrize("plane", ["axial", "oblique", "sagittal"])
+def test_a_series_that_lacks_a_slice_may_be_the_one_that_was_drawn_on(plane, tmp_path):
+    """Its neighbour on the same grid is not taken in its place."""
+    *_, series = add_patient(tmp_path, "P1", "AX T1", "AX T2 FS", geometry=grid(plane))
+    (tmp_path / "s1" / "IM0003").unlink()
+    add_mask(tmp_path / "tumour.nii.gz", series)
+    error = refused(tmp_path)["ambiguous_series"]
+    assert "any of 2 images by its grid" in error.what
+    with pytest.raises(DataError) as caught:
+        BOTH.read(only(tmp_path, IngestRules(sequence="T2FS")), RULES)
+    assert caught.value.reason == "slice_gap"
+
+
+def test_a_series_that_lacks_a_slice_on_other_pixels_was_not(tmp_path):
+    add_patient(tmp_path, "P1", geometry=grid(spacing=(0.9, 0.7, 4.0)))
+    (tmp_path / "s0" / "IM0003").unlink()
+    series = make_series(description="AX T1").write(tmp_path / "s1")
+    add_mask(tmp_path / "tumour.nii.gz", series)
+    assert only(tmp_path).rule == "T1 by description, native; mask by grid"
+
+
 def test_a_stated_sequence_that_is_not_there_is_told(tmp_path):
     (series,) = add_patient(tmp_path, "P1")
     add_mask(tmp_path / "P1_T1_tumour.nii.gz", series)
