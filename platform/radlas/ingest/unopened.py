@@ -30,6 +30,11 @@ def refuse_unopened(listing: Listing, *, pairs: bool = False) -> tuple[Refusal, 
     )
 
 
+def unopened(listing: Listing) -> list[FileRef]:
+    """Archives that cannot be opened, or that nobody opens here."""
+    return [ref for ref, _ in (*listing.broken, *_unopened(listing.files, pairs=False))]
+
+
 def _unopened(files: Iterable[FileRef], *, pairs: bool) -> Iterable[tuple[FileRef, DataError]]:
     for ref in files:
         name = name_of(ref)

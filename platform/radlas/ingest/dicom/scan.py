@@ -13,7 +13,7 @@ from radlas.ingest.dicom.identity import called_alike
 from radlas.ingest.dicom.linking import link_masks
 from radlas.ingest.dicom.series import group_series
 from radlas.ingest.dicom.sorting import sort_out
-from radlas.ingest.dicom.strangers import FindMasks, leave_alone
+from radlas.ingest.dicom.strangers import FindMasks, Images, leave_alone
 from radlas.ingest.dicom.telling import (
     counts,
     mask_images_told,
@@ -25,7 +25,7 @@ from radlas.ingest.files import list_files
 from radlas.ingest.roi_names import resolve_roi_map
 from radlas.ingest.sequences import sequence_class
 from radlas.ingest.table.importer import find_records
-from radlas.ingest.unopened import refuse_unopened
+from radlas.ingest.unopened import refuse_unopened, unopened
 
 
 def scan_dicom(
@@ -61,14 +61,18 @@ def scan_dicom(
     refs = [*(file.ref for file in headers.images), *(mask.ref for mask in headers.masks)]
     series = group_series(images, spellings)
     find = mask_images or leave_alone
-    drawn = find(headers.strangers, series, rules, sequence=sequence, source=listing.source)
-    links = (*link_masks(masks, series, roi_map), *drawn.links)
+    passed = [file for file in headers.images if file.ref not in kept]
+    subjects = {one.first.subject for one in series}
+    damaged = [one.ref for one in headers.damaged if one.patient not in subjects]
+    around = Images(series, passed, [*headers.unreachable, *damaged, *unopened(listing)])
+    drawn = find(headers.strangers, around, rules, sequence=sequence, source=listing.source)
+    links = (*link_masks(masks, series, roi_map), *drawn.links, *drawn.awaited)
     parts = sort_out(series, links, sequence=sequence, importer=importer)
     records = find_records(headers.strangers)
-    unopened = refuse_unopened(listing, pairs=mask_images is not None)
+    packed = refuse_unopened(listing, pairs=mask_images is not None)
     scan = Scan(
         exams=tuple(sorted(parts.exams, key=lambda exam: (exam.subject, exam.series))),
-        refusals=(*unopened, *headers.refusals, *parts.refusals),
+        refusals=(*packed, *headers.refusals, *parts.refusals),
         left_out=tuple(sorted(parts.left_out, key=lambda out: (out.subject, out.series))),
         clinical=records.rows,
         notes=(

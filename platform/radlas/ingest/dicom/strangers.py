@@ -8,8 +8,23 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from radlas.ingest.base import FileRef, IngestRules
+from radlas.ingest.dicom.header_records import ImageFile
 from radlas.ingest.dicom.linking import Link
 from radlas.ingest.dicom.series import ImageSeries
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a source, and where others may be.
+
+    Attributes:
+        copies: Files of images that lie elsewhere, too, and were passed over.
+        unread: Files, archives and folders that cannot be read now: perhaps of other patients.
+    """
+
+    series: Sequence[ImageSeries]
+    copies: Sequence[ImageFile]
+    unread: Sequence[FileRef]
 
 
 @dataclass(frozen=True)
@@ -19,12 +34,14 @@ class MaskImages:
     Attributes:
         links: One for each mask.
         unknown: Names of files that may be masks, which the map of names does not know.
-        lost: Masks that could not be reached.
+        lost: Of the files those that could not be reached.
+        awaited: For each mask out of reach, links to all series that it may belong to.
     """
 
     links: tuple[Link, ...] = ()
     unknown: tuple[str, ...] = ()
     lost: tuple[FileRef, ...] = ()
+    awaited: tuple[Link, ...] = ()
 
 
 class FindMasks(Protocol):
@@ -33,7 +50,7 @@ class FindMasks(Protocol):
     def __call__(
         self,
         files: Sequence[FileRef],
-        series: Sequence[ImageSeries],
+        images: Images,
         rules: IngestRules,
         *,
         sequence: str | None,
@@ -43,7 +60,7 @@ class FindMasks(Protocol):
 
         Args:
             files: Of the whole source.
-            series: Likewise.
+            images: Likewise.
             rules: Names of ROIs and labels.
             sequence: Class that is asked for; None for all.
             source: Folder or zip, absolute.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from radlas.ingest.base import FileRef
 from radlas.ingest.dicom.series import ImageSeries
+from radlas.ingest.dicom.strangers import Images
 from radlas.ingest.namesakes import one_spelling
 from radlas.ingest.nifti.folders import folders_of, sorts_by_kind
 from radlas.ingest.nifti.names import plain_stem, splits
@@ -25,6 +26,7 @@ class Place:
         said_by: The identifier that its name begins with; empty if it begins with none.
         subject: Whose it is; empty if nothing tells.
         series: The patient's, in that folder.
+        unread: True if files that cannot be read lie there, perhaps images of others.
     """
 
     owners: frozenset[str]
@@ -32,6 +34,7 @@ class Place:
     said_by: str
     subject: str
     series: Sequence[ImageSeries]
+    unread: bool
 
     @property
     def contradicts(self) -> bool:
@@ -43,31 +46,33 @@ class Company:
     """Images of a source by their folders.
 
     Args:
-        series: Of the whole source.
+        images: Of the whole source.
         source: Folder or zip, absolute.
     """
 
-    def __init__(self, series: Sequence[ImageSeries], source: Path) -> None:
+    def __init__(self, images: Images, source: Path) -> None:
         self._source = source
-        self._below = _by_folder(series, source)
+        self._below = _by_folder(images, source)
+        self._unread = _unread(images, source)
         self._folders = _named_folders(self._below)
-        self._identifiers = _identifiers(series)
+        self._identifiers = _identifiers(images.series)
 
     def of(self, ref: FileRef) -> Place:
         """Where a file lies."""
         folders = folders_of(ref, self._source)
         depths = range(len(folders), -1, -1)
         depth = next((one for one in depths if folders[:one] in self._below), 0)
-        near = self._below.get(folders[:depth], ())
+        near, unread = self._below.get(folders[:depth], ()), folders[:depth] in self._unread
         owners = frozenset(one.first.subject for one in near)
         words = [begin for begin, _ in reversed(splits(plain_stem(ref)))]
         word = next((one for one in words if self._called(one)), "")
         said = tuple(filter(None, map(self._called, (word, *folders[depth:]))))
-        mine = owners if len(owners) == 1 else owners.intersection(*said) if said else frozenset()
+        alone = len(owners) == 1 and not unread
+        mine = owners if alone else owners.intersection(*said) if said else frozenset()
         subject = next(iter(mine)) if len(mine) == 1 else ""
         said_by = word if subject and _spelt(word) == _spelt(subject) else ""
         own = [one for one in near if one.first.subject == subject]
-        return Place(owners, said, said_by, subject, own)
+        return Place(owners, said, said_by, subject, own, unread)
 
     def _called(self, name: str) -> frozenset[str]:
         """Whom a name may mean: one's identifier may be the folder of another."""
@@ -75,16 +80,30 @@ class Company:
         return (alike & {name} or alike) | self._folders.get(_spelt(name), frozenset())
 
 
-def _by_folder(
-    series: Iterable[ImageSeries], source: Path
-) -> dict[tuple[str, ...], tuple[ImageSeries, ...]]:
-    """Series by every folder that they lie in or below."""
+def _by_folder(images: Images, source: Path) -> dict[tuple[str, ...], tuple[ImageSeries, ...]]:
+    """Series by every folder that they, or copies of them, lie in or below."""
     found: dict[tuple[str, ...], dict[str, ImageSeries]] = defaultdict(dict)
-    for one in series:
+
+    def add(one: ImageSeries, folders: tuple[str, ...]) -> None:
+        for depth in range(len(folders) + 1):
+            found[folders[:depth]][f"{one.first.subject}/{one.key}"] = one
+
+    for one in images.series:
         for folders in {folders_of(file.ref, source) for file in one.files}:
-            for depth in range(len(folders) + 1):
-                found[folders[:depth]][f"{one.first.subject}/{one.key}"] = one
+            add(one, folders)
+    if images.copies:
+        kept = {(file.instance, file.frame): one for one in images.series for file in one.files}
+        for file in images.copies:
+            if one_of := kept.get((file.instance, file.frame)):
+                add(one_of, folders_of(file.ref, source))
     return {folders: tuple(own.values()) for folders, own in found.items()}
+
+
+def _unread(images: Images, source: Path) -> set[tuple[str, ...]]:
+    """Folders with what cannot be read in or below them; beside images it is one of those."""
+    homes = {folders_of(file.ref, source) for one in images.series for file in one.files}
+    lost = {folders_of(ref, source) for ref in images.unread} - homes
+    return {folders[:depth] for folders in lost for depth in range(len(folders) + 1)}
 
 
 def _named_folders(

@@ -22,9 +22,9 @@ from radlas.ingest.dicom.linking import Link
 from radlas.ingest.dicom.people import Person
 from radlas.ingest.dicom.series import ImageSeries
 from radlas.ingest.dicom.stack import grid_of, has_pixels_of
-from radlas.ingest.dicom.strangers import MaskImages
+from radlas.ingest.dicom.strangers import Images, MaskImages
 from radlas.ingest.files import place_of
-from radlas.ingest.fingerprints import fingerprints
+from radlas.ingest.fingerprints import fingerprints, name_fingerprint
 from radlas.ingest.mixed.company import Company, Place
 from radlas.ingest.nifti.folders import STATED, folders_of, kind_of
 from radlas.ingest.nifti.itk import read_grid
@@ -45,7 +45,7 @@ _WHICH = "put it into the folder of the series it was drawn on, or name that as 
 
 def link_mask_images(
     files: Sequence[FileRef],
-    series: Sequence[ImageSeries],
+    images: Images,
     rules: IngestRules,
     *,
     sequence: str | None,
@@ -57,7 +57,7 @@ def link_mask_images(
     # Whatever values are declared: converted images lie here too, and hold those values somewhere.
     contents = fingerprints(ref for ref in found if _may_be_mask(ref, roi_map))
     others = (ref for ref in found if ref not in contents)
-    company = Company(series, source)
+    company = Company(images, source)
     choice = partial(_choose, sequence=sequence, snap=rules.snap_voxels)
 
     def link(ref: FileRef, content: str) -> Link:
@@ -65,10 +65,18 @@ def link_mask_images(
         mask = _mask(ref, place.subject, content, source)
         return _link(mask, place, _stated(ref, place, source), choice)
 
+    def awaited(ref: FileRef) -> list[Link]:
+        place = company.of(ref)
+        mask = _mask(ref, place.subject, name_fingerprint(ref), source)
+        return [Link(mask, one.key, "file name") for one in place.series if _may_be_drawn_on(one)]
+
+    lost = tuple(ref for ref, text in contents.items() if isinstance(text, OSError))
+    unread = [ref for ref in images.unread if stem_of(ref) and _may_be_mask(ref, roi_map)]
     return MaskImages(
         tuple(link(ref, text) for ref, text in contents.items() if isinstance(text, str)),
         tuple(drawn_name(ref, roi_map) for ref in others if not name_image(ref)),
-        tuple(ref for ref, text in contents.items() if isinstance(text, OSError)),
+        lost,
+        tuple(one for ref in (*lost, *unread) for one in awaited(ref)),
     )
 
 
@@ -150,7 +158,8 @@ def _nobodys(place: Place) -> DataError:
         what += " identifiers of two, or the identifier of one and the folder of another"
         return data_error("identity_conflict", what, hint=_INTO)
     whom = counted(len(place.owners), "patient")
-    what = f"a mask file that lies with the images of {whom}, and names none of them"
+    beside = " and files that cannot be read" if place.unread else ""
+    what = f"a mask file that lies with the images of {whom}{beside}, and names none of them"
     return data_error("no_image", what, hint=_WHOSE)
 
 

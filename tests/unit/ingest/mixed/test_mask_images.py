@@ -433,6 +433,48 @@ def test_a_mask_out_of_reach_holds_back_what_it_may_belong_to(tmp_path):
     assert (scan.exams, scan.refusals, scan.unreached) == ((), (), 1)
 
 
+def test_a_mask_out_of_reach_holds_back_its_patient_wherever_it_lies(tmp_path):
+    """Without its edema the case would be stored for good."""
+    for patient in ("P1", "P2"):
+        (series,) = add_patient(tmp_path / "images" / patient, patient)
+        add_mask(tmp_path / "masks" / f"{patient}_tumour.nii.gz", series)
+    (tmp_path / "masks" / "P1_edema.nii.gz").symlink_to(tmp_path / "nowhere")
+    scan = BOTH.find(tmp_path, RULES)
+    assert [one.subject for one in scan.exams] == ["P2"]
+    assert [one.subject for one in scan.left_out] == ["P1"]
+    assert (scan.refusals, scan.unreached) == ((), 1)
+
+
+def test_a_mask_is_not_given_to_who_is_left_while_others_are_out_of_reach(tmp_path):
+    (series,) = add_patient(tmp_path / "B", "B")
+    (tmp_path / "A").symlink_to(tmp_path / "nowhere")
+    add_mask(tmp_path / "masks" / "A_tumour.nii.gz", series)
+    scan = BOTH.find(tmp_path, RULES)
+    assert (scan.exams, scan.refusals, scan.unreached) == ((), (), 1)
+    add_mask(tmp_path / "masks" / "B_tumour.nii.gz", series)  # this one says whose it is
+    (exam,) = BOTH.find(tmp_path, RULES).exams
+    assert [ref.path.name for ref in exam.masks] == ["B_tumour.nii.gz"]
+
+
+@pytest.mark.parametrize("name", ["A.zip", "A.7z", "A/IM0001.dcm"])
+def test_a_mask_is_not_given_to_who_is_left_while_others_cannot_be_read(name, tmp_path):
+    (series,) = add_patient(tmp_path / "B", "B")
+    add_mask(tmp_path / "A" / "tumour.nii.gz", series)
+    (tmp_path / name).write_bytes(b"PK\x03\x04 damaged" * 40)
+    error = refused(tmp_path)["no_image"]
+    assert "the images of 1 patient and files that cannot be read" in error.what
+
+
+def test_beside_a_copy_of_the_images_a_mask_is_their_patients(tmp_path):
+    """The folder above is not another patient's alone."""
+    series = make_series(patient="P1").write(tmp_path / "first" / "P1")
+    series.write(tmp_path / "second" / "a")
+    add_patient(tmp_path / "second" / "b", "P2")
+    add_mask(tmp_path / "second" / "a" / "tumour.nii.gz", series)
+    (exam,) = BOTH.find(tmp_path, RULES).exams
+    assert exam.subject == "P1"
+
+
 def test_a_header_in_two_files_is_refused(tmp_path):
     (series,) = add_patient(tmp_path, "P1")
     add_mask(tmp_path / "tumour.nii.gz", series)
