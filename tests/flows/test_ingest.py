@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import SimpleITK
 from tests.unit.ingest.dicom.corpus import make_series, tumour_on
+from tests.unit.ingest.nifti.odd_images import write
 from tests.unit.ingest.odd import save
 
 from radlas.digests import digest_of
@@ -511,6 +512,30 @@ def test_a_damaged_file_of_a_series_that_nobody_wants_is_over_once_it_is_whole(c
         radlas("ingest", source, *words)
         told = radlas("status", "--store", store, "--json").data["trouble"]
         assert [one["reason"] for one in told] == trouble
+
+
+def test_a_mask_file_of_nobody_is_over_once_it_is_called_as_its_refusal_says(tmp_path):
+    source, store = tmp_path / "source", tmp_path / "store"
+    for number, patient in enumerate(("P1", "P2")):
+        series = make_series(patient=patient, seed=number).write(source / patient)
+        mask = np.zeros(series.voxels.shape, np.uint8)
+        mask[2:4, 10:20, 12:30] = 1
+        path = source / f"{'P1' if patient == 'P1' else 'nobody'}_tumour.nii.gz"
+        write(path, mask, series.geometry)
+    radlas("init", store)
+    words = ("--store", store, "--centre", "h", "--importer", "dicom-masks", "--engine", "serial")
+    assert radlas("ingest", source, *words, "--json").data["reasons"] == {
+        "no_image": 1,
+        "no_mask": 1,
+    }
+    cases = delta.read(open_store(store), "outcomes", ["case_id", "reason"]).to_pylist()
+    lost = next(one["case_id"] for one in cases if one["reason"] == "no_image")
+    assert str(path) in radlas("whois", lost, "--store", store).out
+    path.rename(source / "P2_tumour.nii.gz")
+    assert radlas("ingest", source, *words, "--json").data["mended"] == 1
+    told = radlas("status", "--store", store, "--json").data
+    assert (told["stages"]["ingest"], told["trouble"]) == ({"ok": 2}, [])
+    assert radlas("ingest", source, *words, "--json").data["settled_before"] == 2
 
 
 def test_a_subject_without_the_wanted_sequence_is_over_once_another_is_wanted(cohort, tmp_path):

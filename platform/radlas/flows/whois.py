@@ -90,7 +90,8 @@ def _begins(digits: str, *pseudonyms: str) -> bool:
 def _identities(config: IngestConfig, key: bytes) -> list[Identity]:
     scan: Scan = IMPORTERS[config.importer]().find(config.source, config.rules())
     exams = [(one.subject, one.series, str(one.images[0].path)) for one in scan.exams]
-    refused = [(one.subject, one.series, str(config.source)) for one in scan.refusals]
+    source = str(config.source)
+    refused = [(one.subject, one.series, one.place or source) for one in scan.refusals]
     return [
         Identity(
             pseudonym(key, "case", config.centre, subject, series),

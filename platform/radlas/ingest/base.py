@@ -124,6 +124,7 @@ class Refusal:
         sequence: Class of the series, if it is one.
         files: How many it has.
         size: Of all its files [bytes].
+        place: Where it lies, if it is one file whose name does not say so; never stored.
     """
 
     subject: str
@@ -133,6 +134,7 @@ class Refusal:
     sequence: str = ""
     files: int = 1
     size: int = 0
+    place: str = ""
 
 
 @dataclass(frozen=True)

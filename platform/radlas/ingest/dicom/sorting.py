@@ -158,7 +158,11 @@ class _Desk:
             study_date=series.first.study_date,
             flags=self.flags.get(series.key, ()),
             issuer=tuple(sorted({name for file in series.files for name in file.person.issuer})),
-            parts=tuple((link.mask.subject, link.mask.instance) for link in links),
+            parts=tuple(
+                (subject, link.mask.instance)
+                for link in links
+                for subject in dict.fromkeys((link.mask.subject, ""))  # refused as nobody's before
+            ),
         )
 
 
@@ -268,5 +272,11 @@ def _no_image(mask: MaskFile) -> Refusal:
 def _refused_mask(mask: MaskFile, error: DataError) -> Refusal:
     identity = joint_fingerprint([mask.identity])
     return Refusal(
-        mask.subject, mask.instance, error, identity, sequence=mask.modality, size=mask.size
+        mask.subject,
+        mask.instance,
+        error,
+        identity,
+        sequence=mask.modality,
+        size=mask.size,
+        place=str(mask.ref.path / mask.ref.member),
     )

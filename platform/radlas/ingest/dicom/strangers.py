@@ -35,12 +35,14 @@ class MaskImages:
         links: One for each mask.
         unknown: Names of files that may be masks, which the map of names does not know.
         lost: Of the files those that could not be reached.
+        copies: How many of the masks were there twice, and are passed over.
         awaited: For each mask out of reach, links to all series that it may belong to.
     """
 
     links: tuple[Link, ...] = ()
     unknown: tuple[str, ...] = ()
     lost: tuple[FileRef, ...] = ()
+    copies: int = 0
     awaited: tuple[Link, ...] = ()
 
 

@@ -25,9 +25,9 @@ def counts(listing: Listing, headers: Crawl, copies: int, drawn: MaskImages) -> 
     others = sum(not is_table(name_of(ref)) for ref in headers.strangers)
     found = {
         "hidden, passed over": listing.hidden,
-        "no DICOM, ignored": others - len(drawn.links) - len(drawn.lost),
+        "no DICOM, ignored": others - len(drawn.links) - drawn.copies - len(drawn.lost),
         "DICOM, but neither image nor mask": headers.others,
-        "in the source twice, of which one copy is used": copies,
+        "in the source twice, of which one copy is used": copies + drawn.copies,
     }
     return tallied(found, "file")
 

@@ -23,7 +23,6 @@ from radlas.ingest.dicom.people import Person
 from radlas.ingest.dicom.series import ImageSeries
 from radlas.ingest.dicom.stack import grid_of, has_pixels_of
 from radlas.ingest.dicom.strangers import Images, MaskImages
-from radlas.ingest.files import place_of
 from radlas.ingest.fingerprints import fingerprints, name_fingerprint
 from radlas.ingest.mixed.company import Company, Place
 from radlas.ingest.nifti.folders import STATED, folders_of, kind_of
@@ -62,20 +61,23 @@ def link_mask_images(
 
     def link(ref: FileRef, content: str) -> Link:
         place = company.of(ref)
-        mask = _mask(ref, place.subject, content, source)
+        mask = _mask(ref, place.subject, content, drawn_name(ref, roi_map))
         return _link(mask, place, _stated(ref, place, source), choice)
 
     def awaited(ref: FileRef) -> list[Link]:
         place = company.of(ref)
-        mask = _mask(ref, place.subject, name_fingerprint(ref), source)
+        mask = _mask(ref, place.subject, name_fingerprint(ref), "")
         return [Link(mask, one.key, "file name") for one in place.series if _may_be_drawn_on(one)]
 
     lost = tuple(ref for ref, text in contents.items() if isinstance(text, OSError))
     unread = [ref for ref in images.unread if stem_of(ref) and _may_be_mask(ref, roi_map)]
+    links = [link(ref, text) for ref, text in contents.items() if isinstance(text, str)]
+    once = {(one.series, one.mask.subject, one.mask.identity): one for one in links[::-1]}
     return MaskImages(
-        tuple(link(ref, text) for ref, text in contents.items() if isinstance(text, str)),
+        tuple(once.values())[::-1],
         tuple(drawn_name(ref, roi_map) for ref in others if not name_image(ref)),
         lost,
+        len(links) - len(once),
         tuple(one for ref in (*lost, *unread) for one in awaited(ref)),
     )
 
@@ -99,12 +101,16 @@ def _is_known(name: str, roi_map: RoiMap) -> bool:
         return True
 
 
-def _mask(ref: FileRef, subject: str, content: str, source: Path) -> MaskFile:
+def _mask(ref: FileRef, subject: str, content: str, name: str) -> MaskFile:
+    """A mask that is the same wherever it lies: people are told to move it, or to call it so.
+
+    The name of its ROI is a part of what it holds.
+    """
     return MaskFile(
         ref=ref,
         size=ref.size,
-        content=content,
-        instance=place_of(ref, source),
+        content=f"{name}:{content}",
+        instance=content,
         study="",
         subject=subject,
         person=Person(),

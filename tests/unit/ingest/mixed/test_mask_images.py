@@ -400,6 +400,30 @@ def test_an_edited_mask_is_another_exam_and_its_time_is_none(tmp_path):
     assert only(tmp_path).fingerprint != before.fingerprint
 
 
+def test_a_mask_that_was_moved_is_the_same_and_one_of_another_name_is_not(tmp_path):
+    (series,) = add_patient(tmp_path, "P1")
+    path = add_mask(tmp_path / "P1_tumour.nrrd", series)
+    before = only(tmp_path).fingerprint
+    (tmp_path / "masks").mkdir()
+    path = path.rename(tmp_path / "masks" / "tumour.nrrd")
+    assert only(tmp_path).fingerprint == before
+    path.rename(tmp_path / "masks" / "tumour_reader2.nrrd")
+    assert only(tmp_path).fingerprint != before
+
+
+def test_of_two_copies_of_a_mask_one_is_used_or_refused(tmp_path):
+    for patient in ("P1", "P2"):
+        (series,) = add_patient(tmp_path / patient, patient)
+    for name in ("P2/tumour.nii.gz", "P2_tumour.nii.gz", "x_tumour.nii.gz", "y_tumour.nii.gz"):
+        add_mask(tmp_path / name, series)
+    scan = BOTH.find(tmp_path, RULES)
+    assert scan.notes == ("2 files: in the source twice, of which one copy is used",)
+    assert [one.error.reason for one in scan.refusals] == ["no_mask", "no_image"]
+    assert scan.refusals[1].place == str(tmp_path / "x_tumour.nii.gz")
+    (exam,) = scan.exams
+    assert BOTH.read(exam, RULES).rois[0].flags == ()
+
+
 def test_a_zip_is_the_folder_it_was_made_of(tmp_path):
     for patient in ("P1", "P2"):
         (series,) = add_patient(tmp_path / "x" / patient, patient)
@@ -411,6 +435,7 @@ def test_a_zip_is_the_folder_it_was_made_of(tmp_path):
     assert [one.subject for one in packed] == ["P1", "P2"]
     told = [[(e.subject, e.series, e.rule) for e in exams] for exams in (plain, packed)]
     assert told[0] == told[1]
+    assert [one.fingerprint for one in plain] == [one.fingerprint for one in packed]
     for one, other in zip(plain, packed, strict=True):
         np.testing.assert_array_equal(
             BOTH.read(one, RULES).rois[0].mask, BOTH.read(other, RULES).rois[0].mask
