@@ -104,6 +104,21 @@ def test_an_option_of_a_variable_that_is_not_set_does_not_mean_all(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("qc", "--centre", ""), "nothing of centre ''"),
+        (("ingest", ".", "--centre", "x", "--label", "²"), "'²' is no label"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_value_that_names_nothing_is_told_as_it_was_given(words, told, study_store, tmp_path):
+    out = ("--out", tmp_path / "qc.html") if words[0] == "qc" else ("--importer", "nifti")
+    said = radlas(*words, *out, "--store", study_store)
+    assert said.code == 2
+    assert told in said.err
+
+
 def test_an_error_is_json_where_json_was_asked_for(tmp_path):
     said = radlas("status", "--store", tmp_path / "nowhere", "--json")
     assert said.code == 2

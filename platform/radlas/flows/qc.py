@@ -80,7 +80,8 @@ def plan(config: QcConfig) -> Plan[QcTask]:
         if one.state != "ok" and config.centre in (None, one.centre)
     )
     if not cases and not trouble:
-        what = f"nothing of centre {config.centre}" if config.centre else "the store holds no case"
+        asked = config.centre
+        what = "the store holds no case" if asked is None else f"nothing of centre {asked!r}"
         raise ConfigError(
             what, str(config.store), "radlas ingest first; radlas status lists centres"
         )
