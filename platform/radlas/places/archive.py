@@ -44,7 +44,7 @@ def unpack(source: Path, folder: Path) -> None:
             free = shutil.disk_usage(folder).free
             if needed > free:
                 raise StoreError(
-                    f"unpacked it takes {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free in"
+                    f"unpacked it takes {needed / 1e6:.1f} MB, {free / 1e6:.1f} MB are free in"
                     f" {folder.parent}",
                     str(source),
                     "set TMPDIR to a larger disk; if so much cannot be in it, ask who made it",
