@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -77,6 +78,11 @@ def test_what_is_prepared_ahead_is_what_each_step_would_have_made(images):
     assert len(found) == 5
     for step, batch in enumerate(found, start=2):
         np.testing.assert_array_equal(batch, views(images, TRAINING, step))
+
+
+def test_a_seed_of_any_size_is_a_seed(images):
+    """Torch takes 64 bits, and a larger one ended as a defect."""
+    assert Trainer(images, replace(TRAINING, seed=1 << 70)).step == 0
 
 
 def test_too_few_patients_and_too_large_crops_are_refused(images):

@@ -242,7 +242,7 @@ def _untaught(training: TrainingSettings, device: str) -> ResNet18:
 def _projection(seed: int) -> nn.Sequential:
     """From features to what is compared; thrown away afterwards."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(seed % (1 << 64))  # it takes no more, and numpy takes any
         return nn.Sequential(
             nn.Linear(FEATURES, FEATURES), nn.ReLU(), nn.Linear(FEATURES, 128, bias=False)
         )
