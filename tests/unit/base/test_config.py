@@ -86,7 +86,7 @@ def test_of_what_may_be_of_two_kinds_the_key_is_named_and_not_the_kind():
     assert caught.value.what == f"{told} (got '3d')"
     with pytest.raises(ConfigError) as caught:
         Sample.parse({"width": 1, "pairs": "x"})
-    assert caught.value.what == "`pairs`: Input should be a valid tuple (got 'x')"
+    assert caught.value.what == "`pairs`: not a list, as [a, b] (got 'x')"
 
 
 def test_what_is_no_yaml_is_told_by_line_and_column_and_quotes_nothing(tmp_path):
