@@ -141,7 +141,8 @@ def _parsed(path: Path) -> Iterator[None]:
         # The text of ITK's error holds the path, and the path may hold a name.
         if "orthonormal" in str(error):
             raise data_error("bad_geometry", "axes are not orthonormal") from None
-        raise data_error("unreadable_file", "NRRD or MHA file cannot be parsed") from None
+        kind = "NIfTI" if path.name.lower().endswith((".nii", ".nii.gz")) else "NRRD or MHA"
+        raise data_error("unreadable_file", f"{kind} file cannot be parsed") from None
 
 
 def _promised(reader: Any) -> int:

@@ -309,10 +309,12 @@ def test_a_stated_sequence_that_is_not_there_is_told(tmp_path):
     assert error.what == "a mask file, and no MR series of the class T1 lies with it"
 
 
-def test_a_damaged_mask_among_several_series_is_told_as_such(tmp_path):
+@pytest.mark.parametrize(("ending", "kind"), [("nrrd", "NRRD or MHA"), ("nii.gz", "NIfTI")])
+def test_a_damaged_mask_among_several_series_is_told_as_such(ending, kind, tmp_path):
     add_patient(tmp_path, "P1", "AX T1", "AX T2 FS")
-    (tmp_path / "tumour.nrrd").write_bytes(b"NRRD0004\ntype: nothing\n\n")
-    assert refused(tmp_path)["unreadable_file"].where == "mask"
+    (tmp_path / f"tumour.{ending}").write_bytes(b"NRRD0004\ntype: nothing\n\n")
+    error = refused(tmp_path)["unreadable_file"]
+    assert (error.where, error.what) == ("mask", f"{kind} file cannot be parsed")
 
 
 def test_a_mask_on_another_grid_is_refused_with_the_millimetres(tmp_path):
