@@ -66,7 +66,9 @@ class Company:
         owners = frozenset(one.first.subject for one in near)
         words = [begin for begin, _ in reversed(splits(plain_stem(ref)))]
         word = next((one for one in words if self._called(one)), "")
-        said = tuple(filter(None, map(self._called, (word, *folders[depth:]))))
+        # Beside what cannot be read the folder's own name counts, too: what lies in it says less.
+        below = folders[max(0, depth - 1) if unread else depth :]
+        said = tuple(filter(None, map(self._called, (word, *below))))
         alone = len(owners) == 1 and not unread
         mine = owners if alone else owners.intersection(*said) if said else frozenset()
         subject = next(iter(mine)) if len(mine) == 1 else ""

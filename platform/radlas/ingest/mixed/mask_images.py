@@ -3,7 +3,8 @@
 Such a file carries no identifiers. It is given to the patient whose images lie with it, in its
 folder or the nearest one above that holds any; where those are, or may be, of several patients, to
 the one that its name or folder tells. Of the patient's series that one counts which the file's name
-or folder states, or on whose grid it lies. Where that leaves several, none does: nothing is guessed.
+or folder states, or on whose grid it lies. Where that leaves several, none does: nothing is
+guessed.
 """
 
 from __future__ import annotations

@@ -492,6 +492,15 @@ def test_a_mask_is_not_given_to_who_is_left_while_others_cannot_be_read(name, tm
     assert "the images of 1 patient and files that cannot be read" in error.what
 
 
+def test_in_a_folder_called_as_its_patient_an_archive_hides_nobody_else(tmp_path):
+    (series,) = add_patient(tmp_path / "P1" / "images", "P1")
+    add_mask(tmp_path / "P1" / "masks" / "tumour.nii.gz", series)
+    (tmp_path / "P1" / "notes.tar.gz").write_bytes(b"anything")
+    scan = BOTH.find(tmp_path, RULES)
+    assert [one.subject for one in scan.exams] == ["P1"]
+    assert [one.error.reason for one in scan.refusals] == ["unsupported_format"]
+
+
 def test_beside_a_copy_of_the_images_a_mask_is_their_patients(tmp_path):
     """The folder above is not another patient's alone."""
     series = make_series(patient="P1").write(tmp_path / "first" / "P1")
