@@ -57,8 +57,13 @@ class Company:
         self._folders = _named_folders(self._below)
         self._identifiers = _identifiers(images.series)
 
-    def of(self, ref: FileRef) -> Place:
-        """Where a file lies."""
+    def of(self, ref: FileRef, begin: str) -> Place:
+        """Where a file lies.
+
+        Args:
+            ref: The file.
+            begin: What of its name stands before that of its ROI.
+        """
         folders = folders_of(ref, self._source)
         depths = range(len(folders), -1, -1)
         depth = next((one for one in depths if folders[:one] in self._below), 0)
@@ -70,6 +75,9 @@ class Company:
         below = folders[max(0, depth - 1) if unread else depth :]
         said = tuple(filter(None, map(self._called, (word, *below))))
         alone = len(owners) == 1 and not unread
+        if not said and all(map(sorts_by_kind, folders[:depth])):
+            # Whose images are the only ones of a source need not be whom another name means.
+            alone &= all(map(sorts_by_kind, filter(None, (*begin.split("_"), *folders[depth:]))))
         mine = owners if alone else owners.intersection(*said) if said else frozenset()
         subject = next(iter(mine)) if len(mine) == 1 else ""
         said_by = word if subject and _spelt(word) == _spelt(subject) else ""

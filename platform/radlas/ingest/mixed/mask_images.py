@@ -61,12 +61,13 @@ def link_mask_images(
     choice = partial(_choose, sequence=sequence, snap=rules.snap_voxels)
 
     def link(ref: FileRef, content: str) -> Link:
-        place = company.of(ref)
-        mask = _mask(ref, place.subject, content, drawn_name(ref, roi_map))
+        name = drawn_name(ref, roi_map)
+        place = company.of(ref, plain_stem(ref).removesuffix(name))
+        mask = _mask(ref, place.subject, content, name)
         return _link(mask, place, _stated(ref, place, source), choice)
 
     def awaited(ref: FileRef) -> list[Link]:
-        place = company.of(ref)
+        place = company.of(ref, "")
         mask = _mask(ref, place.subject, name_fingerprint(ref), "")
         return [Link(mask, one.key, "file name") for one in place.series if _may_be_drawn_on(one)]
 

@@ -109,6 +109,26 @@ def test_among_several_patients_a_mask_without_a_name_is_nobodys(tmp_path):
     assert "<PatientID>_<what>" in error.hint
 
 
+@pytest.mark.parametrize(
+    "name", ["masks/P1_tumour.nrrd", "P1_seg.nii.gz", "masks/P1/tumour.mha", "P1_Segm.seg.nrrd"]
+)
+@pytest.mark.parametrize("images", ["P2", "images/P2", "images"])
+def test_a_patient_without_images_is_not_the_one_who_is_left(images, name, tmp_path):
+    """Their exam was not exported, and a grid may be equal."""
+    (series,) = add_patient(tmp_path / images, "P2")
+    add_mask(tmp_path / name, series)
+    error = refused(tmp_path)["no_image"]
+    assert "images of 1 patient, and names none of them" in error.what
+    assert "<PatientID>_<what>" in error.hint
+
+
+@pytest.mark.parametrize("name", ["masks/tumour.nrrd", "t2fs_seg.nii.gz", "labels/P2/GTV_Mass.mha"])
+def test_a_source_of_one_patient_needs_no_name(name, tmp_path):
+    (series,) = add_patient(tmp_path / "images", "P2")
+    add_mask(tmp_path / name, series)
+    assert only(tmp_path).subject == "P2"
+
+
 def test_a_mask_named_after_another_patient_is_taken_for_nobodys(tmp_path):
     for patient in ("P1", "P2"):
         (series,) = add_patient(tmp_path / patient, patient)
