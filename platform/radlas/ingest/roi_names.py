@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from radlas.config import Config
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, DataError
 from radlas.model import EDEMA, ROI_NAME, TUMOUR
 from radlas.reasons import data_error
 from radlas.words import counted
@@ -155,6 +155,14 @@ def match_name(name: str, roi_map: RoiMap) -> Target | None:
             "ambiguous_roi", f"{safe_name(name)!r} matches {' and '.join(sorted(found))}"
         )
     return next(iter(found.items()), None)
+
+
+def is_known(name: str, roi_map: RoiMap) -> bool:
+    """Whether a drawn name means a ROI, or several: that is said when its exam is read."""
+    try:
+        return match_name(name, roi_map) is not None
+    except DataError:
+        return True
 
 
 def _take_reader(name: str, readers: Mapping[str, tuple[str, ...]]) -> tuple[str, str]:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from radlas.errors import ConfigError, DataError
+from radlas.errors import ConfigError
 from radlas.ingest.base import FileRef
 from radlas.ingest.dicom.crawl import Crawl
 from radlas.ingest.dicom.header_records import MaskFile
 from radlas.ingest.dicom.strangers import MaskImages
 from radlas.ingest.files import Listing, name_of, told_endings
-from radlas.ingest.roi_names import RoiMap, match_name, safe_name
+from radlas.ingest.roi_names import RoiMap, is_known, safe_name
 from radlas.ingest.table.importer import is_table
 from radlas.ingest.unopened import UNPACK, refuse_unopened
 from radlas.words import tallied
@@ -42,16 +42,9 @@ def mask_images_told(files: Sequence[FileRef]) -> tuple[str, ...]:
 
 def unknown_names(masks: Sequence[MaskFile], drawn: MaskImages, roi_map: RoiMap) -> tuple[str, ...]:
     """What is drawn under names that the map of names does not know."""
-    names = {name for mask in masks for name in mask.names if not _known(name, roi_map)}
+    names = {name for mask in masks for name in mask.names if not is_known(name, roi_map)}
     shown = ", ".join(safe_name(name) for name in sorted(names.union(drawn.unknown))[:20])
     return (f"drawn names that the ROI map does not know: {shown}",) if shown else ()
-
-
-def _known(name: str, roi_map: RoiMap) -> bool:
-    try:
-        return match_name(name, roi_map) is not None
-    except DataError:  # known twice: the exam that holds it is refused when it is read
-        return True
 
 
 def nothing_found(source: Path, listing: Listing, headers: Crawl) -> ConfigError:

@@ -30,7 +30,7 @@ from radlas.ingest.nifti.folders import STATED, folders_of, kind_of
 from radlas.ingest.nifti.itk import read_grid
 from radlas.ingest.nifti.names import is_slicers, name_image, plain_stem, splits, stem_of
 from radlas.ingest.placing import lies_on
-from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map
+from radlas.ingest.roi_names import RoiMap, is_known, resolve_roi_map
 from radlas.ingest.sequences import OTHER, T2FS, classify
 from radlas.reasons import data_error
 from radlas.words import counted
@@ -88,19 +88,12 @@ def drawn_name(ref: FileRef, roi_map: RoiMap) -> str:
     """The name of a mask file's ROI: the longest end of the file's name that the map knows."""
     stem = plain_stem(ref)
     ends = [stem, *(end for _, end in splits(stem))]
-    return next((end for end in ends if _is_known(end, roi_map)), ends[-1])
+    return next((end for end in ends if is_known(end, roi_map)), ends[-1])
 
 
 def _may_be_mask(ref: FileRef, roi_map: RoiMap) -> bool:
     """True for a file that is named after a ROI, or holds segments with names of their own."""
-    return is_slicers(ref) or _is_known(drawn_name(ref, roi_map), roi_map)
-
-
-def _is_known(name: str, roi_map: RoiMap) -> bool:
-    try:
-        return match_name(name, roi_map) is not None
-    except DataError:  # it means two ROIs: said when it is read
-        return True
+    return is_slicers(ref) or is_known(drawn_name(ref, roi_map), roi_map)
 
 
 def _mask(ref: FileRef, subject: str, content: str, name: str) -> MaskFile:
