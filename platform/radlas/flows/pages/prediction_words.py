@@ -57,7 +57,7 @@ def _doubts(row: Mapping[str, Any]) -> Iterator[str]:
             " would differ"
         )
     if not row["known_centre"]:
-        yield "centre not seen in training: its scanner may shift the risk"
+        yield "centre not seen in training: its patients or its scanner may shift the risk"
 
 
 def _own(row: Mapping[str, Any]) -> str:
