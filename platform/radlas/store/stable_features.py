@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -34,11 +35,13 @@ def load_stable_features(store: Store, digest: str) -> dict[str, Any]:
         StoreError: It is not what its digest says.
     """
     name = f"{_FOLDER}/{digest}.json"
+    none = ConfigError(f"no mask {digest!r}", str(store.place), "radlas stability makes one")
+    if not re.fullmatch(rf"[0-9a-f]{{{_DIGITS}}}", digest):  # a path would lead elsewhere
+        raise none
     try:
         mask: dict[str, Any] = document(store.place, name, MASK)
     except FileNotFoundError:
-        where = str(store.place)
-        raise ConfigError(f"no mask {digest!r}", where, "radlas stability makes one") from None
+        raise none from None
     if digest_of(mask)[:_DIGITS] != digest:
         raise damaged(f"{store.place}/{name}", "the mask is not what its digest says")
     return mask
