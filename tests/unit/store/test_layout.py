@@ -22,6 +22,8 @@ from radlas.store.travel import merged_cases
 
 from .conftest import here
 
+DIGEST = "0123456789abcdef"
+
 
 def test_the_key_lies_beside_the_store_and_only_its_owner_reads_it(store, address, tmp_path):
     beside = tmp_path if address.startswith("/") else tmp_path / "home"
@@ -127,7 +129,7 @@ def test_a_damaged_head_is_named_and_is_no_defect(store, text):
     ("name", "read"),
     [
         ("feature_sets/p.json", lambda store: load_recipe(store, "p")),
-        ("stable_features/p.json", lambda store: load_stable_features(store, "p")),
+        (f"stable_features/{DIGEST}.json", lambda store: load_stable_features(store, DIGEST)),
         ("merges/p.json", merged_cases),
         ("models/p/champion.json", lambda store: read_alias(store, "p")),
         ("snapshots/p@1.json", lambda store: load_snapshot(store, "p")),
