@@ -52,7 +52,7 @@ def nothing_found(source: Path, listing: Listing, headers: Crawl) -> ConfigError
     listing = replace(listing, unreachable=headers.unreachable)
     found = told_endings(listing)
     images = any(ending in found for ending in _IMAGES)
-    hint = "try `--importer nifti`" if images else "name the folder above the DICOM files"
+    hint = "`--importer nifti`" if images else "name the folder above the DICOM files"
     if refuse_unopened(listing):
         hint = UNPACK
     if headers.unreachable:

@@ -289,7 +289,7 @@ def _nothing_found(source: Path, listing: Listing) -> ConfigError:
     found = told_endings(listing)
     hint = "name images <subject>_image.nii.gz and masks <subject>_mask.nii.gz"
     if ".dcm" in found:
-        hint = "try `--importer dicom`"
+        hint = "`--importer dicom`"
     elif refuse_unopened(listing):
         hint = UNPACK
     return ConfigError(f"no image by the naming rule here; found {found}", str(source), hint)
