@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_info  # type: ignore[import-untyped]  # shi
 
 from radlas.engine.base import this_machine
 from radlas.engine.gpus import gpus, shares_of
+from radlas.engine.memory import memory
 from radlas.engine.spawn import folder_left_alone
 from radlas.errors import ConfigError
 
@@ -87,10 +88,14 @@ def _filters_and_learning() -> None:
 
 
 def _cores() -> Check:
-    """As many as a local engine starts workers for."""
-    from radlas.engine.local import cores  # noqa: PLC0415 - Dask takes a second
+    """How many there are, and whether a local engine has the memory to use them all."""
+    from radlas.engine.local import cores, workers_there  # noqa: PLC0415 - Dask takes a second
 
-    return Check("cores", True, f"{cores()}")
+    there, workers, room = cores(), workers_there(), f"{memory() / 2**30:.1f} GiB of memory"
+    if workers == there:
+        return Check("cores", True, f"{there}; a local engine uses all, in {room}")
+    few = f"a local engine uses {workers}, as {room} hold no more; --engine local:{there} uses all"
+    return Check("cores", True, f"{there}; {few}")
 
 
 def _gpus() -> Check:

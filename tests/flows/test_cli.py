@@ -294,6 +294,18 @@ def raising(error):
     return fails
 
 
+def test_doctor_tells_that_memory_is_too_little_for_a_worker_on_every_core(monkeypatch):
+    monkeypatch.setattr("radlas.engine.local.cores", lambda: 16)
+    for module in ("radlas.engine.local", "radlas.doctor"):
+        monkeypatch.setattr(f"{module}.memory", lambda: 8 << 30)
+    (told,) = [one.detail for one in examine() if one.name == "cores"]
+    few = "a local engine uses 6, as 8.0 GiB of memory hold no more; --engine local:16 uses all"
+    assert told == f"16; {few}"
+    monkeypatch.setattr("radlas.engine.local.cores", lambda: 1)
+    (told,) = [one.detail for one in examine() if one.name == "cores"]
+    assert told == "1; a local engine uses all, in 8.0 GiB of memory"
+
+
 def test_doctor_tells_which_gpus_get_workers(monkeypatch):
     monkeypatch.setattr("radlas.doctor.gpus", lambda: ["0", "1"])
     monkeypatch.setattr("radlas.doctor.shares_of", lambda device: 1 + int(device))

@@ -42,7 +42,7 @@ class DaskEngine:
 
     Args:
         address: ``tcp://…`` of a running scheduler; None starts a cluster on this machine.
-        workers: Worker processes of a local cluster; None for one per core.
+        workers: Worker processes of a local cluster; None for one per core, as memory allows.
         timeout: Longest time for one task [s].
 
     Nothing is started before the first task, so a run with nothing to do costs nothing.

@@ -18,6 +18,7 @@ from dask.system import cpu_count
 from distributed import LocalCluster
 
 from radlas.engine.gpus import GPU_SHARES, gpus, shares_of
+from radlas.engine.memory import memory
 from radlas.errors import WorkerError, remedy
 from radlas.words import counted
 
@@ -30,6 +31,7 @@ _SETTINGS = {
     "distributed.admin.tick.interval": "500ms",
     "distributed.admin.system-monitor.interval": "5s",
 }
+_CHILD = 5 << 28  # what a worker's child takes of memory, half of it a network's filters [B]
 _CLOSE_TIMEOUT = 60  # who hears nothing meanwhile is not to wait for ever [s]
 Environments = Mapping[str, Mapping[str, str]]
 
@@ -40,12 +42,21 @@ def cores() -> int:
     return there
 
 
+def workers_there() -> int:
+    """How many start if nobody says how many: one per core, if there is memory for all of them.
+
+    Those for whom there is none would be killed by the system, and with them what they worked on.
+    """
+    return max(1, min(cores(), memory() // _CHILD))
+
+
 @contextmanager
 def local_cluster(workers: int | None) -> Iterator[tuple[LocalCluster, Environments]]:
     """Workers of this machine, while the context lasts; and what variables some give their child.
 
     Args:
-        workers: How many; None for one per core. Those of GPUs come on top.
+        workers: How many; None for those of ``workers_there``. Those of GPUs come
+            on top.
 
     Raises:
         WorkerError: This process is a worker's child.
@@ -55,7 +66,7 @@ def local_cluster(workers: int | None) -> Iterator[tuple[LocalCluster, Environme
         raise WorkerError("a process that starts as a worker ran the script again", hint=hint)
     with _quiet(), ExitStack() as until_the_end:
         with dask.config.set(_SETTINGS):
-            cluster = _start(workers or cores())
+            cluster = _start(workers or workers_there())
             until_the_end.callback(cluster.close, timeout=_CLOSE_TIMEOUT)
             environments = _with_gpus(cluster)
         yield cluster, environments

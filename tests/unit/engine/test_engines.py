@@ -28,7 +28,8 @@ from radlas.engine import dask, isolate
 from radlas.engine.base import SerialEngine
 from radlas.engine.dask import DaskEngine, _collect, _lookout
 from radlas.engine.isolate import Child, seal, unseal
-from radlas.engine.local import local_cluster
+from radlas.engine.local import local_cluster, workers_there
+from radlas.engine.memory import memory
 from radlas.errors import ConfigError, WorkerError
 
 
@@ -67,6 +68,29 @@ def test_a_container_gets_a_worker_per_core_of_its_share(monkeypatch):
     monkeypatch.setattr("dask.system._try_extract_cgroup_cpu_quota", lambda: (300_000, 100_000))
     with local_cluster(None) as (cluster, _):
         assert len(cluster.workers) == 3
+
+
+@pytest.mark.parametrize(("gib", "workers"), [(1, 1), (4, 3), (20, 16), (64, 16)])
+def test_no_more_workers_start_by_themselves_than_memory_holds(monkeypatch, gib, workers):
+    """A laptop of sixteen cores and as many gigabytes would have some of them killed."""
+    monkeypatch.setattr("radlas.engine.local.cores", lambda: 16)
+    monkeypatch.setattr("radlas.engine.local.memory", lambda: gib << 30)
+    assert workers_there() == workers
+    with local_cluster(None if gib < 20 else 4) as (cluster, _):
+        assert len(cluster.workers) == min(workers, 4)
+
+
+def test_a_container_has_the_memory_that_it_was_given(tmp_path, monkeypatch):
+    whole = memory()
+    group = tmp_path / "slurm" / "job_7" / "step_0"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("max\n")
+    (group.parent / "memory.max").write_text("123456\n")
+    told = tmp_path / "cgroup"
+    told.write_text("0::/slurm/job_7/step_0\n")
+    monkeypatch.setattr("radlas.engine.memory._GROUPS", tmp_path)
+    monkeypatch.setattr("radlas.engine.memory._OWN_GROUPS", told)
+    assert memory() == 123456 < whole
 
 
 def test_a_second_cluster_on_this_machine_is_in_nobodys_way(dask_engine):

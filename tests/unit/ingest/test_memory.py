@@ -19,7 +19,7 @@ from radlas.ingest import memory as module
 from radlas.ingest.base import FileRef, IngestRules
 from radlas.ingest.dicom.pixels import decode
 from radlas.ingest.dicom.volume import read_series
-from radlas.ingest.memory import check_memory, memory
+from radlas.ingest.memory import check_memory
 from radlas.ingest.nifti.itk import read_image
 
 from .dicom.corpus import make_series
@@ -111,7 +111,7 @@ def huge_slices():
 
 
 def test_a_series_beyond_memory_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "memory", lambda: 8 << 30)
+    monkeypatch.setattr(module, "of_this_process", lambda: 8 << 30)
     huge_slices().write(tmp_path)
     with pytest.raises(WorkerError, match=r"a series of 103\.1 GB") as caught:
         read_series([FileRef(path) for path in sorted(tmp_path.iterdir())])
@@ -120,7 +120,7 @@ def test_a_series_beyond_memory_is_refused_before_it_is_decoded(tmp_path, monkey
 
 def test_copies_beyond_memory_end_no_scan(tmp_path, monkeypatch):
     """They are decoded to be checked against each other, in the process that scans all patients."""
-    monkeypatch.setattr(module, "memory", lambda: 8 << 30)
+    monkeypatch.setattr(module, "of_this_process", lambda: 8 << 30)
     series = huge_slices()
     series.write(tmp_path / "one")
     for dataset in series.datasets:
@@ -134,7 +134,7 @@ def test_copies_beyond_memory_end_no_scan(tmp_path, monkeypatch):
 
 
 def test_a_segmentation_beyond_memory_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "memory", lambda: 1 << 30)
+    monkeypatch.setattr(module, "of_this_process", lambda: 1 << 30)
     made = enhanced_of(deepcopy(make_series().datasets))
     made.compress(RLELossless, generate_instance_uid=False)
     streams = list(generate_frames(made.PixelData, number_of_frames=6))
@@ -145,20 +145,7 @@ def test_a_segmentation_beyond_memory_is_refused(tmp_path, monkeypatch):
 
 
 def test_what_every_machine_holds_is_not_asked_for(monkeypatch):
-    monkeypatch.setattr(module, "memory", lambda: 0)
+    monkeypatch.setattr(module, "of_this_process", lambda: 0)
     check_memory(64 << 20, "an image")
     with pytest.raises(WorkerError):
         check_memory((64 << 20) + 1, "an image")
-
-
-def test_a_container_has_what_it_was_given(tmp_path, monkeypatch):
-    whole = memory()
-    group = tmp_path / "slurm" / "job_7" / "step_0"
-    group.mkdir(parents=True)
-    (group / "memory.max").write_text("max\n")
-    (group.parent / "memory.max").write_text("123456\n")
-    told = tmp_path / "cgroup"
-    told.write_text("0::/slurm/job_7/step_0\n")
-    monkeypatch.setattr(module, "_GROUPS", tmp_path)
-    monkeypatch.setattr(module, "_OWN_GROUPS", told)
-    assert memory() == 123456 < whole
