@@ -182,6 +182,18 @@ def test_a_study_without_controls_shows_no_empty_table_of_them(brief):
     assert why["honesty"] in page
 
 
+def test_the_page_tells_of_permuted_labels_where_they_are_and_that_their_folds_are_others(brief):
+    """They balance the labels as dealt, so they are not those of the models."""
+    row = control("permuted", 0.5)
+    words = " ".join(by_id(parse(render(with_control(brief, row))), "honesty").words().split())
+    assert "on the same folds, but for the one on permuted labels" in words
+    assert "permuted once" in words
+    row = control("volume", 0.5)
+    words = " ".join(by_id(parse(render(with_control(brief, row))), "honesty").words().split())
+    assert "on the same folds. A model that does not clearly beat them has" in words
+    assert "permuted" not in words
+
+
 def test_controls_that_could_not_be_fitted_are_named_where_none_could(brief):
     lost = {"volume": "no block of the tumour"}
     page, tables = compose({**brief, "honesty": {"rows": [], "missing": lost}})
