@@ -280,6 +280,14 @@ def test_captions_say_how_intervals_were_made(brief: dict[str, Any]):
     assert "95 % CI: of AUC DeLong. F1" in parse(render(brief)).words()
 
 
+def test_a_caption_says_how_intervals_were_made_though_nobody_is_positive(brief: dict[str, Any]):
+    """Of an external centre of one class sensitivity has no interval, and others have."""
+    for model in brief["models"].values():
+        none = {"estimate": None, "low": None, "high": None, "note": "no trials"}
+        model["external"]["sensitivity"] = none
+    assert "below each its 95 % CI (Wilson)" in parse(render(brief)).words()
+
+
 def test_numbers_that_cannot_be_estimated_are_said_never_drawn_as_nan(brief: dict[str, Any]):
     external = brief["models"]["DLR"]["external"]
     none = {"estimate": None, "low": None, "high": None}
