@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 
 from radlas.flows.study import challenge
 from radlas.flows.study.challenge import decide
+from radlas.learn.statistics.delong import paired
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import open_store
 from radlas.store.locks import writing
@@ -129,6 +131,25 @@ def test_a_version_of_the_champions_own_curve_is_not_worse(own_store, study_file
     assert decision["decision"] == "promote", decision["why"]
     assert "by +0.000 (+0.000 to +0.000) against version 7 on 60 subjects;" in decision["why"]
     assert decide(store, study, 8, 0)["decision"] == "keep"
+
+
+@pytest.mark.parametrize(("beside", "decided"), [(2e-5, "promote"), (-2e-5, "keep")])
+def test_a_lower_bound_just_beside_the_margin_does_not_look_like_it(
+    own_store, study_file, beside, decided
+):
+    """Else -0.026 would exceed -0.026, or would not, and a reader could not tell which."""
+    store, study = open_store(own_store), StudyConfig.read(study_file)
+    planted(store, 7, "dlr", dlr=(old := rows(0.2)))
+    planted(store, 8, "dlr", dlr=(new := rows(0.22)))
+    move_alias(store, "tiny", 7, "planted")
+    labels = [one["label"] for one in new]
+    low, _ = paired(labels, *([one["risk"] for one in risks] for risks in (new, old))).interval
+    decision = decide(store, study, 8, margin := beside - low)
+    assert decision["decision"] == decided
+    told, must = re.search(r"\((\S+) to .* must exceed (\S+)$", decision["why"]).groups()
+    assert (float(told) > float(must)) == (decided == "promote")
+    assert float(must) == pytest.approx(-margin, abs=5e-6)
+    assert decide(store, study, 8, 0)["why"].endswith("must exceed +0.000")
 
 
 def test_a_champion_that_was_taken_back_is_no_measure_any_more(own_store, study_file):

@@ -15,6 +15,7 @@ import pandas as pd
 
 from radlas.learn.statistics.delong import paired
 from radlas.learn.study import StudyConfig
+from radlas.report.format import digits_apart
 from radlas.store.layout import Store
 from radlas.store.models import (
     VALIDATION,
@@ -120,9 +121,12 @@ def _match(store: Store, study: StudyConfig, number: int, champion: int, margin:
     if found.interval is None and found.difference != 0:
         return Match(None, found.note, compared)
     low, high = found.interval or (0.0, 0.0)  # one curve twice: the difference has no variance
+    least = 0.0 - margin  # a margin of 0 is no minus 0
+    digits = digits_apart(low, least)
     why = (
-        f"external AUC changes by {found.difference:+.3f} ({low:+.3f} to {high:+.3f}) against"
-        f" version {champion}{_of_whom(compared)}; the lower bound must exceed {-margin:+.3f}"
+        f"external AUC changes by {found.difference:+.3f} ({low:+.{digits}f} to {high:+.3f})"
+        f" against version {champion}{_of_whom(compared)}; the lower bound must exceed"
+        f" {least:+.{digits}f}"
     )
     return Match(low > -margin, why, compared)
 
