@@ -13,13 +13,14 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from radlas.ingest.dicom.walk import (
@@ -138,7 +139,7 @@ def read_elements(stream: BinaryIO, keywords: tuple[str, ...], *, block: int = _
     for dataset in (getattr(header, "file_meta", None) or Dataset(), header):
         for tag in dataset.keys():  # noqa: SIM118 - iterating over the values would decode them
             raw = dataset.get_item(tag)
-            value = raw.value if isinstance(raw, RawDataElement) else str(raw.value).encode()
+            value = raw.value if isinstance(raw, RawDataElement) else _written(raw.value)
             found[int(tag)] = value or b""
     return Elements(found, little=header.original_encoding[1] is not False)
 
@@ -205,6 +206,11 @@ def _read_plain(stream: BinaryIO, wanted: Collection[int], size: int) -> dict[in
             if ends:  # inside an element
                 return None
             size *= 8
+
+
+def _written(value: Any) -> bytes:
+    """A value that pydicom decodes at once, as character sets, as it stood in the file."""
+    return "\\".join(map(str, value if isinstance(value, MultiValue) else [value])).encode()
 
 
 def _float(text: str) -> float:

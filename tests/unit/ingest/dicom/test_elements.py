@@ -134,6 +134,17 @@ def test_scripts_are_decoded_also_where_they_are_written_in_ascii_bytes(names, t
     assert head.text("SeriesDescription") == text
 
 
+@pytest.mark.parametrize(
+    "syntax",
+    [ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian],
+    ids=lambda uid: uid.keyword,
+)
+def test_an_identifier_of_several_character_sets_is_one_in_every_encoding(syntax):
+    """Else a patient whose exam is sent in two encodings is two."""
+    said = {"SpecificCharacterSet": ["", "ISO 2022 IR 149"], "PatientID": "환자 12"}
+    assert said_by_us(encoded(a_slice(**said), syntax))["PatientID"] == said["PatientID"]
+
+
 def test_a_head_longer_than_one_block_is_read_to_its_end():
     data = encoded(a_slice(ImageComments="x" * 9000, AdditionalPatientHistory="y" * 10_000))
     assert len(data) > 16_384
