@@ -139,6 +139,33 @@ def to_patient_axes(
     return Geometry((shape[0], shape[1], shape[2]), affine), turned
 
 
+def as_seen(
+    geometry: Geometry, *slices: NDArray[Any]
+) -> tuple[tuple[str, str], tuple[float, float], tuple[NDArray[Any], ...]]:
+    """Slices turned as radiologists look at them: from the feet, the front or the left side.
+
+    Args:
+        geometry: The volume's grid; slices follow each other along its first array axis.
+        *slices: Each of shape ``(y, x)``.
+
+    Returns:
+        Which side of the patient lies nearest to their left and to their top edge: ``R`` right,
+        ``A`` front (anterior), ``H`` head; the pixel edges across and down [mm]; the slices.
+    """
+    order = _along_patient(geometry)
+    patient = order.index(0), order.index(1)  # the axes along which columns and rows run
+    across, down = sorted(patient)
+    down_sign = -1 if down == 2 else 1  # heads are up
+    flips = (
+        -1 if down_sign * geometry.direction[down, order[down]] < 0 else 1,
+        -1 if geometry.direction[across, order[across]] < 0 else 1,
+    )
+    straight = patient == (across, down)
+    turned = tuple((one if straight else one.T)[:: flips[0], :: flips[1]] for one in slices)
+    edges = geometry.spacing[order[across]], geometry.spacing[order[down]]
+    return ("RAH"[across], "RAH"[down]), edges, turned
+
+
 def slices_first(geometry: Geometry, image: NDArray[Any]) -> tuple[Geometry, NDArray[Any]]:
     """An image whose slices lie along its first array axis: no voxel moves, none is made.
 

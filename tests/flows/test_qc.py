@@ -6,6 +6,8 @@ import re
 import shutil
 
 import numpy as np
+import pytest
+import SimpleITK
 from PIL import Image
 
 from radlas.flows import qc
@@ -34,9 +36,9 @@ def test_of_many_cases_the_worst_are_drawn_and_all_are_told(study_store, tmp_pat
     order = re.findall(r'id="case-(\w{8})"', (tmp_path / "all.html").read_text())
     read, drawn = list[str](), qc.case_thumbnail
 
-    def thumbnail(place, case_id, pixels):
+    def thumbnail(place, case_id, pixels, **seen):
         read.append(case_id[:8])
-        return drawn(place, case_id, pixels)
+        return drawn(place, case_id, pixels, **seen)
 
     monkeypatch.setattr(qc, "case_thumbnail", thumbnail)
     said = radlas(*words, "--out", tmp_path / "few.html", "--pictures", 5)
@@ -65,6 +67,63 @@ def test_a_damaged_volume_stands_first_and_the_others_are_shown(own_store, tmp_p
     page = (tmp_path / "qc.html").read_text()
     assert re.findall(r'id="case-(\w{8})"', page)[0] == case[:8]
     assert page.count("data:image/jpeg") == 17
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "LAS", "LPI", "PSR", "SLP"])
+def test_a_patient_is_seen_alike_however_the_file_runs_and_the_sides_are_named(
+    orientation, tmp_path
+):
+    """The picture of a file that runs to the right and the front lay on its head, and mirrored."""
+    pages = []
+    for turn in ("LPS", orientation):
+        store, source = tmp_path / f"{turn}-store", tmp_path / turn
+        source.mkdir()
+        for what, array in zip(("image", "mask"), lopsided(), strict=True):
+            image = SimpleITK.GetImageFromArray(array)
+            image.SetSpacing((1, 1, 4))
+            SimpleITK.WriteImage(
+                SimpleITK.DICOMOrient(image, turn), str(source / f"P1_{what}.nii.gz")
+            )
+        pages.append(page_of(source, store))
+    alike = r'href="data:[^"]+"|<path d="[^"]+"|<text [^>]*>\w|the patient[^"]+top"'
+    upright, turned = (re.findall(alike, page) for page in pages)
+    assert upright == turned
+    assert "the patient's right side is at the left, the front at the top\"" in upright[0]
+    assert [one[-1] for one in upright if one.startswith("<text")] == ["R", "A"]
+
+
+def test_no_side_is_named_where_the_file_does_not_say_how_the_patient_lay(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    for what, array in zip(("image", "mask"), lopsided(), strict=True):
+        path = source / f"P1_{what}.mha"
+        kind = {"int16": "MET_SHORT", "uint8": "MET_UCHAR"}[str(array.dtype)]
+        header = "ObjectType = Image\nNDims = 3\nDimSize = 24 20 6\nElementSpacing = 1 1 4\n"
+        path.write_bytes(f"{header}ElementType = {kind}\nElementDataFile = LOCAL\n".encode())
+        with path.open("ab") as file:
+            file.write(array.tobytes())
+    page = page_of(source, tmp_path / "store")
+    assert "does not say where the image lies" in page
+    assert "<text" not in page
+    assert "at the left" not in page
+
+
+def lopsided() -> tuple[np.ndarray, np.ndarray]:
+    """An image and a mask of shape (z, y, x) that no turn or mirror maps onto themselves."""
+    z, y, x = np.indices((6, 20, 24))
+    mask = (z == 2) & (y > 3) & (x > 2) & (2 * y + x < 30)
+    image = 20 * y + 3 * x + 100 * mask
+    return image.astype("int16"), mask.astype("uint8")
+
+
+def page_of(source, store) -> str:
+    assert radlas("init", store).code == 0
+    words = ("--store", store, "--engine", "serial")
+    said = radlas("ingest", source, *words, "--centre", "a", "--importer", "nifti")
+    assert said.code == 0, said.out
+    out = store.with_suffix(".html")
+    assert radlas("qc", *words, "--out", out).code == 0
+    return out.read_text()
 
 
 def test_a_browser_shows_the_page_and_fetches_nothing(study_store, tmp_path):

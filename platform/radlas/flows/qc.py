@@ -18,7 +18,7 @@ from radlas.model import TUMOUR, Row
 from radlas.places.place import Place
 from radlas.places.stages import whole
 from radlas.report.qc import Card, Trouble, render_qc, urgency
-from radlas.report.qc_concerns import concerns_of
+from radlas.report.qc_concerns import concerns_of, sided
 from radlas.report.thumbnail import Thumbnail
 from radlas.store import delta
 from radlas.store.layout import Store, open_store
@@ -55,6 +55,7 @@ class QcTask:
     place: Place
     case_id: str
     pixels: int
+    sided: bool
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,9 @@ def plan(config: QcConfig) -> Plan[QcTask]:
     drawn = _drawn_rois(store, config.centre) if here else {}
     cards = sorted((_card(row, drawn.get(row["case_id"], [])) for row in here), key=urgency)
     first = {card.case["case_id"]: card for card in cards[: config.pictures]}
-    tasks = tuple(QcTask(store.place, case, config.pixels) for case in first)
+    tasks = tuple(
+        QcTask(store.place, case, config.pixels, sided(card.case)) for case, card in first.items()
+    )
     listed = tuple(cards[config.pictures :])
     return Plan(tasks, extra=_Found(first, listed, trouble, len(cases) - len(here)))
 
@@ -121,7 +124,7 @@ def work(task: QcTask) -> Thumbnail:
     Raises:
         StoreError: The volume is damaged.
     """
-    return case_thumbnail(task.place, task.case_id, task.pixels)
+    return case_thumbnail(task.place, task.case_id, task.pixels, sided=task.sided)
 
 
 def commit(config: QcConfig, plan: Plan[QcTask], done: Iterator[Done[QcTask, Thumbnail]]) -> Report:

@@ -64,6 +64,15 @@ def concerns_of(case: Row, rois: Sequence[Row]) -> tuple[Concern, ...]:
     return tuple(sorted(found, key=lambda one: (-one.weight, one.text)))
 
 
+def sided(case: Row) -> bool:
+    """Whether the case's file says how the patient lay, so that sides have names.
+
+    Args:
+        case: Row of the table ``cases``.
+    """
+    return "no_orientation" not in _split(case.get("flags"))
+
+
 def _of_roi(roi: Row) -> list[Concern]:
     name = roi["roi"]
     found = [_flag(flag, f"{name}: ") for flag in _split(roi.get("flags"))]

@@ -30,6 +30,8 @@ class Thumbnail:
         outlines: ROI to an SVG path in those pixels; empty where the ROI is not on the slice.
         number: Of the slice, from 1.
         slices: In the volume.
+        sides: Of the patient, at the left and the top edge, as ``geometry.as_seen`` names them;
+            empty where that is not known.
     """
 
     picture: str
@@ -38,6 +40,7 @@ class Thumbnail:
     outlines: Mapping[str, str]
     number: int
     slices: int
+    sides: tuple[str, str] | tuple[()] = ()
 
 
 def outline_colours(rois: Iterable[str]) -> dict[str, str]:
@@ -58,6 +61,7 @@ def make_thumbnail(
     spacing: tuple[float, float],
     number: int,
     slices: int,
+    sides: tuple[str, str] | tuple[()] = (),
     longest: int = 256,
     quality: int = 82,
 ) -> Thumbnail:
@@ -69,6 +73,7 @@ def make_thumbnail(
         spacing: Between columns, between rows [mm].
         number: Of the slice, from 1.
         slices: In the volume.
+        sides: Of the patient, at the left and the top edge, if known.
         longest: Longest side of the picture [pixel].
         quality: Of the JPEG, 1 to 95.
     """
@@ -83,7 +88,8 @@ def make_thumbnail(
     coded = base64.b64encode(stream.getvalue()).decode("ascii")
     stretch = width / columns, height / rows
     outlines = {name: _path(mask, stretch) for name, mask in masks.items()}
-    return Thumbnail(f"data:image/jpeg;base64,{coded}", width, height, outlines, number, slices)
+    uri = f"data:image/jpeg;base64,{coded}"
+    return Thumbnail(uri, width, height, outlines, number, slices, sides)
 
 
 def _windowed(voxels: NDArray[np.generic]) -> NDArray[np.uint8]:

@@ -9,6 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from radlas.errors import DataError
 from radlas.geometry import (
+    Geometry,
+    as_seen,
     in_plane_grid,
     make_geometry,
     slices_first,
@@ -134,3 +136,21 @@ def test_a_sagittal_exam_turned_to_the_patients_axes_is_sagittal_again():
     turned, image = slices_first(geometry, values)
     assert turned.spacing_zyx == (4, 1, 1)
     np.testing.assert_array_equal(image, np.moveaxis(values, 2, 0))
+
+
+@given(geometries(), st.tuples(*[st.sampled_from([-1, 1])] * 3), st.permutations(range(3)))
+def test_a_slice_is_seen_with_the_named_sides_at_its_left_and_top(geometry, signs, order):
+    """However the grid runs, coordinates grow from the right, from the front and to the head."""
+    affine = geometry.affine.copy()
+    affine[:3, :3] = affine[:3, order] * signs
+    geometry = Geometry(geometry.shape, affine)
+    _, rows, columns = geometry.shape
+    y, x = np.indices((rows, columns)).reshape(2, -1)
+    places = affine @ np.stack([x, y, np.zeros(len(x)), np.ones(len(x))])
+    coordinates = [one.reshape(rows, columns) for one in places[:3]]
+    (left, top), (across, down), seen = as_seen(geometry, *coordinates)
+    assert (np.diff(seen["RAH".index(left)], axis=1) >= 0).all()
+    assert (np.diff(seen["RAH".index(top)], axis=0) * (-1 if top == "H" else 1) >= 0).all()
+    assert (left, top) in {("R", "A"), ("R", "H"), ("A", "H")}
+    steps = [np.sqrt(sum(np.diff(one, axis=axis)[0, 0] ** 2 for one in seen)) for axis in (1, 0)]
+    np.testing.assert_allclose(steps, (across, down))

@@ -13,7 +13,7 @@ from radlas.flows.study.dataset import load_people
 from radlas.learn.design import labels
 from radlas.learn.study import StudyConfig
 from radlas.model import Row
-from radlas.report.qc_concerns import Concern, concerns_of
+from radlas.report.qc_concerns import Concern, concerns_of, sided
 from radlas.report.thumbnail import Thumbnail
 from radlas.store.frozen import Snapshot
 from radlas.store.layout import Store
@@ -63,7 +63,13 @@ def gallery(
             row["note"] = "the image is at another site"
             continue
         try:
-            picture = case_thumbnail(store.place, row["case"], PIXELS, quality=QUALITY)
+            picture = case_thumbnail(
+                store.place,
+                row["case"],
+                PIXELS,
+                sided=sided(people.loc[row["case"]]),
+                quality=QUALITY,
+            )
         except RadlasError as error:  # one damaged volume takes no report away
             row["note"] = error.what
             continue

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from radlas.errors import StoreError
+from radlas.geometry import as_seen
 from radlas.model import TUMOUR
 from radlas.places.place import Place
 from radlas.report.thumbnail import Thumbnail, busiest_slice, make_thumbnail
 from radlas.volumes.zarr import read_box, read_rois, roi_key
 
 
-def case_thumbnail(place: Place, case_id: str, pixels: int, *, quality: int = 82) -> Thumbnail:
-    """The slice of a case with most of its tumour, with all outlines.
+def case_thumbnail(
+    place: Place, case_id: str, pixels: int, *, sided: bool, quality: int = 82
+) -> Thumbnail:
+    """The slice of a case with most of its tumour, with all outlines, seen as radiologists do.
 
     Args:
         place: Where the store lies.
         case_id: The case.
         pixels: Longest side of the picture.
+        sided: Whether it is known how the patient lay; else the slice is shown as it is stored.
         quality: Of the JPEG, 1 to 95.
 
     Raises:
@@ -28,13 +32,19 @@ def case_thumbnail(place: Place, case_id: str, pixels: int, *, quality: int = 82
     number, slices = busiest_slice(tumours[0]), len(tumours[0])
     whole = slice(None)
     volume = read_box(place, case_id, (slice(number, number + 1), whole, whole))
-    x, y, _ = volume.geometry.spacing
+    names = sorted(rois)
+    seen = (volume.voxels[0], *(rois[name][number] for name in names))
+    sides: tuple[str, str] | tuple[()] = ()
+    spacing = volume.geometry.spacing[:2]
+    if sided:
+        sides, spacing, seen = as_seen(volume.geometry, *seen)
     return make_thumbnail(
-        volume.voxels[0],
-        {name: mask[number] for name, mask in sorted(rois.items())},
-        spacing=(x, y),
+        seen[0],
+        dict(zip(names, seen[1:], strict=True)),
+        spacing=spacing,
         number=number + 1,
         slices=slices,
+        sides=sides,
         longest=pixels,
         quality=quality,
     )
