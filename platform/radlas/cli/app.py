@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from radlas.entry import guarded
+from radlas.entry import guarded, printing
 from radlas.errors import ConfigError
 from radlas.version import __version__
 
@@ -42,11 +42,13 @@ class _Commands(TyperGroup):
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **how: Any) -> Any:
         words = sys.argv[1:] if args is None else list(args)
-        if not _as_data(words):
-            return super().main(args, *rest, **how)
-        how["standalone_mode"] = False
+        as_json = _as_data(words)
 
         def action() -> int:
+            if not as_json:
+                with printing():  # of the help, which is no verb's
+                    return super(_Commands, self).main(args, *rest, **how) or 0
+            how["standalone_mode"] = False
             try:
                 code = super(_Commands, self).main(words, *rest, **how)
             except TyperException as error:
@@ -54,7 +56,7 @@ class _Commands(TyperGroup):
                 raise ConfigError(error.format_message(), "the command line", hint) from error
             return code or 0
 
-        sys.exit(guarded(action, as_json=True))
+        sys.exit(guarded(action, as_json=as_json))
 
 
 def _as_data(words: Sequence[str]) -> bool:

@@ -135,9 +135,10 @@ def qc_(
     as_json: JsonOption = False,
 ) -> None:
     """Write one page to look at every case. It shows slice, outlines, remarks; the worst first."""
-    from radlas.flows.qc import QcConfig, qc
 
     def action() -> int:
+        from radlas.flows.qc import QcConfig, qc
+
         values = {"store": store, "out": out, "centre": centre, "pictures": pictures}
         config = QcConfig.parse(values, "radlas qc")
         return execute(qc, config, engine=engine, as_json=as_json)

@@ -85,9 +85,10 @@ def retry(
     as_json: JsonOption = False,
 ) -> None:
     """Release what ended under a reason, and redo it. It says first what that redoes."""
-    from radlas.flows.retry import plan_retry
 
     def action() -> int:
+        from radlas.flows.retry import plan_retry
+
         opened = open_store(store)
         with apart():
             planned = plan_retry(opened, reason)
@@ -141,9 +142,10 @@ def whois(
     as_json: JsonOption = False,
 ) -> None:
     """Tell which exam a case is, or a patient's cases. It reads the sources, stores nothing."""
-    from radlas.flows.whois import who_is
 
     def action() -> int:
+        from radlas.flows.whois import who_is
+
         found = who_is(open_store(store), asked)
         lines = [
             f"case {one.pseudonym[:8]} of {one.centre}: patient {one.subject or '?'},"
@@ -187,16 +189,20 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Check that everything radlas needs is installed and works. It prints the remedy if not."""
-    from radlas import doctor as checks
 
-    if compile_:
-        checks.compile_loops()
-    with apart():
-        found = checks.examine()
-    lines = [f"{'ok ' if one.ok else 'BAD'} {one.name}: {one.detail}" for one in found]
-    data = {"checks": [one._asdict() for one in found]}
-    code = int(not all(one.ok for one in found))
-    raise typer.Exit(show(Report(tuple(lines), data, code), as_json=as_json))
+    def action() -> int:
+        from radlas import doctor as checks
+
+        if compile_:
+            checks.compile_loops()
+        with apart():
+            found = checks.examine()
+        lines = [f"{'ok ' if one.ok else 'BAD'} {one.name}: {one.detail}" for one in found]
+        data = {"checks": [one._asdict() for one in found]}
+        code = int(not all(one.ok for one in found))
+        return show(Report(tuple(lines), data, code), as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
 
 
 def schemas_export(

@@ -110,9 +110,10 @@ def query(
 
 def sql(store: StoreOption, snapshot: SnapshotOption = None, memory: MemoryOption = "") -> None:
     """Talk SQL to the store or a snapshot. Tab completes views and columns."""
-    from radlas.cli.shell import Shell
 
     def action() -> int:
+        from radlas.cli.shell import Shell
+
         with _connected(store, snapshot, memory) as connection:
             shell = Shell(connection, lambda relation, name: _give(relation, Format(name), None))
             if sys.stdin.isatty():

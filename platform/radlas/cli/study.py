@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
 from radlas.cli.app import DryRunOption, EngineOption, InsteadOption, JsonOption, StoreOption
-from radlas.config import Config
 from radlas.entry import execute, guarded, make_engine, show
 from radlas.errors import ConfigError
 from radlas.progress import WatchedEngine
@@ -78,9 +77,14 @@ def stability_(
 
 def validate_(model: Model, store: StoreOption, as_json: JsonOption = False) -> None:
     """Evaluate the locked models on the external centre, once. Every look is counted."""
-    from radlas.flows.validate import ModelConfig, validate
 
-    _on_model(validate, ModelConfig, {"store": store, "model": model}, "serial", as_json)
+    def action() -> int:
+        from radlas.flows.validate import ModelConfig, validate
+
+        config = ModelConfig.parse({"store": store, "model": model}, "radlas validate")
+        return execute(validate, config, engine="serial", as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
 
 
 def explain_(
@@ -98,11 +102,15 @@ def explain_(
     as_json: JsonOption = False,
 ) -> None:
     """SHAP of the primary model, and Grad-CAM of its deep part."""
-    from radlas.flows.explain import ExplainConfig, explain
 
-    values = {"store": store, "model": model, "maps": maps, "weights": weights}
-    values |= {"region": region, "layer": layer}
-    _on_model(explain, ExplainConfig, values, engine, as_json)
+    def action() -> int:
+        from radlas.flows.explain import ExplainConfig, explain
+
+        values = {"store": store, "model": model, "maps": maps, "weights": weights}
+        config = ExplainConfig.parse(values | {"region": region, "layer": layer}, "radlas explain")
+        return execute(explain, config, engine=engine, as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
 
 
 def report_(
@@ -112,10 +120,15 @@ def report_(
     as_json: JsonOption = False,
 ) -> None:
     """Write everything known of a model on one page. It opens without network."""
-    from radlas.flows.report import ReportConfig, report
 
-    values = {"store": store, "model": model, "out": out}
-    _on_model(report, ReportConfig, values, "serial", as_json)
+    def action() -> int:
+        from radlas.flows.report import ReportConfig, report
+
+        values = {"store": store, "model": model, "out": out}
+        config = ReportConfig.parse(values, "radlas report")
+        return execute(report, config, engine="serial", as_json=as_json)
+
+    raise typer.Exit(guarded(action, as_json=as_json))
 
 
 def predict_(
@@ -191,15 +204,5 @@ def retrain_(
             return show(retrain(values, engine=watched), as_json=as_json)
         finally:
             watched.close()
-
-    raise typer.Exit(guarded(action, as_json=as_json))
-
-
-def _on_model(
-    flow: Any, config: type[Config], values: dict[str, Any], engine: str, as_json: bool
-) -> None:
-    def action() -> int:
-        read = cast(Any, config.parse(values, f"radlas {flow.name}"))
-        return execute(flow, read, engine=engine, as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -31,16 +32,17 @@ class Wish:
 
 signal.signal({number:d}, {before})
 sys.meta_path.insert(0, Wish())
-sys.argv = ["radlas", "status", "--help"]
+sys.argv = ["radlas", *sys.argv[1:]]
 from radlas.__main__ import main
 main()
 """
+HELP = ("status", "--help")
 
 
-def wished(module: str, number: int, before: str = "signal.SIG_DFL"):
+def wished(module: str, number: int, before: str = "signal.SIG_DFL", words: Sequence[str] = HELP):
     """What came of a command that got a signal when it began to import a module."""
     code = WISHED.format(module=module, number=number, before=before)
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-c", code, *words]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
 
@@ -53,6 +55,45 @@ def test_a_command_that_has_not_begun_ends_with_one_line_and_the_signals_code(mo
     assert ended.stderr == (
         "error: interrupted before anything began\n  try: run the same command again\n"
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("words", "module"),
+    [
+        (("qc", "--store", "s"), "radlas.flows.qc"),
+        (("retry", "--store", "s", "--reason", "no_tumour"), "radlas.flows.retry"),
+        (("whois", "--store", "s", "0279"), "radlas.flows.whois"),
+        (("doctor",), "radlas.doctor"),
+        (("sql", "--store", "s"), "radlas.cli.shell"),
+        (("validate", "--store", "s", "m"), "radlas.flows.validate"),
+        (("explain", "--store", "s", "m"), "radlas.flows.explain"),
+        (("report", "--store", "s", "m"), "radlas.flows.report"),
+    ],
+)
+def test_a_verb_that_still_loads_its_flow_ends_with_a_message_and_the_signals_code(
+    words, module, number
+):
+    """Typer ends what nobody else catches as Ctrl-C does, and without a word."""
+    ended = wished(module, number, words=words)
+    assert ended.returncode == 128 + number
+    assert ended.stderr.startswith("error: interrupted\n  try: run the same command again")
+
+
+@pytest.mark.parametrize("word", ["doctor", "--help", "--version"])
+def test_what_needs_no_store_and_finds_no_room_for_its_answer_says_so(word):
+    """It was a traceback, and the exit code that of a machine that lacks something."""
+    code = "from radlas.cli import app; app()"
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        told = subprocess.run(
+            [sys.executable, "-c", code, word],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+        )
+    assert (told.returncode, told.stderr.splitlines()[0]) == (2, "error: No space left on device")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
