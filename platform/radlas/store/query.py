@@ -63,6 +63,9 @@ def connect(
         ConfigError: ``memory`` is no amount of memory.
         StoreError: A part of the lake is lost or damaged, as seen now or while it is read.
     """
+    # DuckDB would load it at the first value it is given, and a signal that came then was lost.
+    import pandas  # noqa: F401, PLC0415
+
     with (
         # For us alone: what DuckDB puts down there anybody on the machine might read.
         TemporaryDirectory(prefix="radlas-sql-", ignore_cleanup_errors=True) as private,

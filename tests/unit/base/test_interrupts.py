@@ -96,6 +96,15 @@ def test_what_needs_no_store_and_finds_no_room_for_its_answer_says_so(word):
     assert (told.returncode, told.stderr.splitlines()[0]) == (2, "error: No space left on device")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_pandas_is_loaded_is_heard(number, tmp_path):
+    """Where DuckDB loaded it, the signal was lost, and the query went on."""
+    store = init_store(tmp_path / "store").place
+    words = ("query", "--store", str(store), "select 1")
+    ended = wished("pandas.core.reshape.tile", number, "signal.default_int_handler", words)
+    assert (ended.returncode, ended.stdout) == (128 + number, "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_who_was_told_not_to_hear_a_signal_does_not(number):
     """As a script's command in the background of Ctrl-C, or under nohup of a closed terminal."""
