@@ -72,6 +72,9 @@ def as_rows(relation: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:
 
 def as_frame(relation: duckdb.DuckDBPyRelation) -> pd.DataFrame:
     """A frame of all rows, moments as in ``as_rows``."""
+    # DuckDB would load it, and a signal that came then was lost.
+    import pandas  # noqa: F401, PLC0415
+
     try:
         frame = relation.df()
         known = not any(_beyond(frame.iloc[:, place]) for place in range(frame.shape[1]))

@@ -42,7 +42,7 @@ def bind_tables(
     _without_bar(connection)
     connection.execute("create schema pinned")  # what views are made of: none of it is to be asked
     # What a query cannot hold goes there; else to the folder that somebody happens to stand in.
-    connection.execute("set temp_directory = ?", [str(spill)])
+    connection.execute(f"set temp_directory = {quoted(str(spill))}")
     bound: list[str] = []
     # The ledger is looked at first: what it tells of, while others write, is then in the tables.
     for table in sorted(TABLES.values(), key=lambda table: table.name != "outcomes"):
@@ -135,9 +135,9 @@ def restrict(
 def _list(
     connection: duckdb.DuckDBPyConnection, name: str, column: str, values: Sequence[str]
 ) -> None:
-    listed = "unnest(from_json(?, '[\"varchar\"]'))"  # a Python list is read value by value
-    sql = f"create table pinned.{name} as select {listed} {column}"
-    connection.execute(sql, [json.dumps(list(values))])
+    given = quoted(json.dumps(list(values)))
+    listed = f"unnest(from_json({given}, '[\"varchar\"]'))"
+    connection.execute(f"create table pinned.{name} as select {listed} {column}")
 
 
 def limit_memory(connection: duckdb.DuckDBPyConnection, memory: str) -> None:
@@ -147,7 +147,7 @@ def limit_memory(connection: duckdb.DuckDBPyConnection, memory: str) -> None:
         ConfigError: ``memory`` is no amount of memory.
     """
     try:
-        connection.execute("set memory_limit = ?", [memory])
+        connection.execute(f"set memory_limit = {quoted(memory)}")
     except duckdb.Error:
         raise ConfigError(f"no amount of memory: {memory!r}", hint="as 2GB or 512MB") from None
 
@@ -159,7 +159,7 @@ def confine(connection: duckdb.DuckDBPyConnection, bound: Sequence[str]) -> None
     its profile put down as a JSON file, in the place of one of Delta's. Parts' names are no JSON.
     """
     allowed = sorted({*bound, *map(_as_it_is, bound)})
-    connection.execute("set allowed_paths = ?", [allowed])
+    connection.execute(f"set allowed_paths = [{', '.join(map(quoted, allowed))}]")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
 

@@ -235,7 +235,8 @@ def removed(part: Part) -> RemoveAction:
 
 def parts_of(log: DeltaTable, table: Table) -> list[Part]:
     """Parts of the version that a log was opened at."""
-    actions = pa.table(log.get_add_actions(flatten=True)).to_pylist()
+    added = pa.RecordBatchReader.from_stream(log.get_add_actions(flatten=True))
+    actions = added.read_all().to_pylist()
     try:
         return [
             Part(

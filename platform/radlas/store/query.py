@@ -63,9 +63,6 @@ def connect(
         ConfigError: ``memory`` is no amount of memory.
         StoreError: A part of the lake is lost or damaged, as seen now or while it is read.
     """
-    # DuckDB would load it at the first value it is given, and a signal that came then was lost.
-    import pandas  # noqa: F401, PLC0415
-
     with (
         # For us alone: what DuckDB puts down there anybody on the machine might read.
         TemporaryDirectory(prefix="radlas-sql-", ignore_cleanup_errors=True) as private,
@@ -169,6 +166,8 @@ def run_sql(
             raise ConfigError(
                 "not one query", sql, "give one SELECT, WITH, DESCRIBE or SUMMARIZE statement"
             )
+        if params:  # as in ``as_frame``
+            import pandas  # noqa: F401, PLC0415
         given = dict(params) if isinstance(params, Mapping) else list(params)
         relation = connection.sql(sql, params=given)
         relation.execute()  # now, so that an error of a row is an error of the query

@@ -100,7 +100,7 @@ def test_what_needs_no_store_and_finds_no_room_for_its_answer_says_so(word):
 def test_a_signal_while_pandas_is_loaded_is_heard(number, tmp_path):
     """Where DuckDB loaded it, the signal was lost, and the query went on."""
     store = init_store(tmp_path / "store").place
-    words = ("query", "--store", str(store), "select 1")
+    words = ("query", "--store", str(store), "--format", "csv", "select 1")
     ended = wished("pandas.core.reshape.tile", number, "signal.default_int_handler", words)
     assert (ended.returncode, ended.stdout) == (128 + number, "")
 

@@ -14,6 +14,7 @@ from radlas.engine.base import measure
 from radlas.entry import guarded
 from radlas.errors import ConfigError
 from radlas.registry import Registry
+from radlas.store.layout import init_store
 
 
 def test_a_name_is_imported_on_first_use_only():
@@ -122,6 +123,22 @@ def test_the_command_line_begins_without_libraries_that_its_verb_may_not_need():
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"pandas", "scipy", "sklearn", "numba", "SimpleITK", "distributed", "torch"}
     assert not heavy & set(out.stdout.split())
+
+
+def test_an_answer_that_is_no_frame_waits_for_no_pandas(tmp_path):
+    """DuckDB loads it at the first value it is given: a third of what a short query takes."""
+    store = init_store(tmp_path / "store").place
+    code = (
+        "import sys\n"
+        "from radlas.store.layout import open_store\n"
+        "from radlas.store.query import connect, run_sql\n"
+        "with connect(open_store(sys.argv[1]), cohort=['a'], memory='1GB') as connection:\n"
+        "    print(run_sql(connection, 'select 40 + 2').fetchall())\n"
+        "print('pandas' in sys.modules)"
+    )
+    words = [sys.executable, "-c", code, str(store)]
+    out = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert out.stdout.splitlines() == ["[(42,)]", "False"]
 
 
 def test_features_of_a_network_need_torch_for_nothing_where_there_is_no_gpu():
