@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,8 @@ from radlas.geometry import Geometry
 from radlas.model import Roi, Volume
 from radlas.places.folder import Folder
 from radlas.volumes.zarr import input_digests, read_record, volume_name, write_case
+
+from .conftest import radlas
 
 
 def roi(name, reader):
@@ -51,6 +55,37 @@ def test_only_what_an_extractor_looks_at_has_to_be_of_one_reader():
         taken("radiomics", rois, rois=["tumour", "nodes"])
     with pytest.raises(DataError, match="several readers drew"):
         taken("radiomics", rois, ring_excludes=["nodes"])
+
+
+def test_what_the_named_reader_did_not_draw_is_told_by_the_plan(cohort, tmp_path):
+    """No row would miss it, and a ring that is to leave it out holds it."""
+    source, store, recipe = (tmp_path / name for name in ("source", "store", "recipe.yaml"))
+    source.mkdir()
+    names = {"image": ["image"], "tumour": ["tumour_AB", "tumour_CD"], "edema": ["edema"]}
+    here = sorted((cohort / "centre-c").rglob("*_edema.nii.gz"))[:2]
+    for patient in (path.name.partition("_")[0] for path in here):
+        for kind, copies in names.items():
+            (file,) = (cohort / "centre-c").rglob(f"{patient}_{kind}.nii.gz")
+            for name in copies:
+                shutil.copy(file, source / f"{patient}_{name}.nii.gz")
+    readers = tmp_path / "map.yaml"
+    readers.write_text("readers: {r1: '_AB$', r2: '_CD$'}\n")
+    assert radlas("init", store).code == 0
+    into = ("--store", store, "--engine", "serial")
+    how = ("--centre", "c", "--importer", "nifti", "--rois", readers)
+    told = radlas("ingest", source, *into, *how)
+    assert told.code == 0, told.out + told.err
+
+    def planned(settings):
+        recipe.write_text(f"extractors: {{radiomics: {{{settings}}}}}\n")
+        said = radlas("extract", *into, "--config", recipe, "--dry-run")
+        return [line for line in said.out.splitlines() if "passed over" in line]
+
+    missed = ["  !! edema of 2 cases is passed over: not drawn by reader r1"]
+    assert planned("reader: r1") == missed
+    assert planned("reader: r1, rois: [tumour], ring_excludes: [edema]") == missed
+    assert planned("reader: r1, rois: [tumour]") == []
+    assert planned("rois: [tumour]") == []
 
 
 def test_a_feature_set_made_before_a_reader_could_be_named_keeps_its_name():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -31,6 +32,7 @@ from radlas.store import delta
 from radlas.store.layout import Store, open_store
 from radlas.store.recipes import save_recipe, twins
 from radlas.store.travel import merged_cases
+from radlas.words import counted
 from radlas.yaml_text import read_yaml
 
 
@@ -83,6 +85,7 @@ def plan(config: ExtractConfig) -> Plan[ExtractTask]:
         )
         tasks += [_task(store.place, made_by, feature_set, case) for case in cases]
         notes += [*_announce(name, feature_set, extractor), *_not_drawn(store, extractor)]
+        notes += _drawn_by_others(store, extractor, {case["case_id"] for case in cases})
         notes += unsaid(store, recipes[feature_set])
         notes += [
             f"  {twin} is of the same recipe, named by an older radlas: its rows stay as they are"
@@ -180,6 +183,26 @@ def _not_drawn(store: Store, extractor: Any) -> list[str]:
         raise ConfigError(what, extractor.label, told)
     absent = sorted({*described, *getattr(extractor, "drawn", ())} - there)
     return [f"  !! no case has a ROI {name}; {told}" for name in absent]
+
+
+def _drawn_by_others(store: Store, extractor: Any, cases: Collection[str]) -> list[str]:
+    """ROIs that are there, but not of the reader whom a recipe names: nothing else tells of them.
+
+    A case of which that reader drew no tumour is told by its own outcome.
+    """
+    reader, wanted = getattr(extractor.settings, "reader", ""), getattr(extractor, "drawn", None)
+    if not reader:
+        return []
+    rows = delta.read(store, "rois", ["case_id", "roi", "reader", "feature_set"]).to_pylist()
+    rows = [row for row in rows if not row["feature_set"] and row["case_id"] in cases]
+    drawn = {(row["roi"], row["case_id"]) for row in rows}
+    own = {(row["roi"], row["case_id"]) for row in rows if row["reader"] == reader}
+    passed = Counter(roi for roi, _ in drawn - own if wanted is None or roi in wanted)
+    return [
+        f"  !! {name} of {counted(number, 'case')} is passed over: not drawn by reader {reader}"
+        for name, number in sorted(passed.items())
+        if name != TUMOUR
+    ]
 
 
 extract = Flow("extract", ExtractConfig, plan, work, commit, work_many=work_many)
