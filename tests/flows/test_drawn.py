@@ -39,6 +39,7 @@ def test_a_box_around_the_tumour_is_made_of_the_named_readers_outline(region):
     with pytest.raises(DataError, match="several readers drew the same ROI") as caught:
         taken("deep", regions=[region])
     assert caught.value.reason == "ambiguous_roi"
+    assert caught.value.hint == "`reader: r1` in the recipe; there are: r1, r2"
     with pytest.raises(DataError, match="no mask of reader r3"):
         taken("deep", regions=[region], reader="r3")
 

@@ -44,6 +44,10 @@ def by_name(
         raise data_error("no_tumour", f"no mask of reader {reader}")
     counts = Counter(roi.name for roi in of_reader)
     doubled = {name for name, number in counts.items() if number > 1}
-    if doubled & (set(wanted) if wanted is not None else doubled):
-        raise data_error("ambiguous_roi", "several readers drew the same ROI; name one: `reader`")
+    if asked := doubled & (set(wanted) if wanted is not None else doubled):
+        readers = sorted({roi.reader for roi in of_reader if roi.name in asked} - {""})
+        what, hint = "several readers drew the same ROI; name one: `reader`", ""
+        if readers:  # else they have no names yet, which the reason's remedy says
+            hint = f"`reader: {readers[0]}` in the recipe; there are: {', '.join(readers)}"
+        raise data_error("ambiguous_roi", what, hint=hint)
     return {roi.name: roi for roi in of_reader if roi.name not in doubled}
