@@ -23,6 +23,7 @@ sitk: Any = SimpleITK  # it ships no usable types
 
 SHRINK = 4  # in the slices; a bias field is smooth
 ITERATIONS = (50, 50, 50)  # by level of the spline
+RAISED = 0.003  # of the body's mean: it takes logarithms, and what is dark has none
 
 
 def bias_field(
@@ -44,12 +45,12 @@ def bias_field(
         cache: Folder of fields that were computed before; made if it is missing.
 
     Raises:
-        DataError: ``image_too_small``.
+        DataError: ``image_too_small``; ``flat_image``: the body is as dark as it gets.
         WorkerError: The folder cannot be used, or a field that it keeps is damaged.
     """
     if cache is None:
         return _fit(voxels, body, spacing)
-    recipe = [SHRINK, list(ITERATIONS), list(spacing), version("SimpleITK")]
+    recipe = [SHRINK, list(ITERATIONS), RAISED, list(spacing), version("SimpleITK")]
     kept = cache / f"{digest_of([voxel_digest(voxels), mask_digest(body), recipe])}.npz"
     with _usable():
         cache.mkdir(parents=True, exist_ok=True)
@@ -86,7 +87,12 @@ def _read(kept: Path) -> NDArray[np.float32]:
 def _fit(
     voxels: NDArray[Any], body: Mask, spacing: tuple[float, float, float]
 ) -> NDArray[np.float32]:
-    raised = voxels.astype(np.float32) - min(float(voxels.min()), 0.0) + 1.0  # it takes logarithms
+    raised = voxels.astype(np.float32) - np.float32(min(float(voxels.min()), 0.0))
+    mean = raised[body].mean(dtype=np.float64)
+    if not mean > 0:
+        raise data_error("flat_image", "no voxel of the body is brighter than the darkest")
+    # In units of the body's own brightness, so that a scanner's gain does not matter.
+    raised = (raised / mean + RAISED).astype(np.float32)
     image, mask = sitk.GetImageFromArray(raised), sitk.GetImageFromArray(body.astype(np.uint8))
     for one in (image, mask):
         one.SetSpacing(spacing)

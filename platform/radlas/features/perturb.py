@@ -72,20 +72,25 @@ def perturb(
 
 
 def shuffle(voxels: Image, masks: Masks, *, seed_key: str) -> Image:
-    """The image with the voxels inside each ROI dealt anew, ROI by ROI in order of their names.
+    """The image with the voxels of each part dealt anew: of those that lie in just the same ROIs.
 
-    First-order features of a ROI that stands alone stay what they were, texture is gone.
+    First-order features of every ROI stay what they were, texture is gone. An edema may hold the
+    tumour: dealt as a whole, it would make both equally bright.
 
     Args:
         voxels: Shape ``(z, y, x)``.
         masks: ROIs by name, same grid.
         seed_key: What the case is, as its digest.
     """
-    dealt = voxels.copy()
-    for name in sorted(masks):
-        inside = masks[name]
+    dealt, names = voxels.copy(), sorted(masks)
+    within = np.stack([masks[name] for name in names], axis=-1)
+    places = np.nonzero(within.any(axis=-1))
+    kinds, kind_of = np.unique(within[places], axis=0, return_inverse=True)
+    for number, kind in enumerate(kinds):
+        part = tuple(axis[kind_of == number] for axis in places)
+        name = "+".join(name for name, inside in zip(names, kind, strict=True) if inside)
         rng = _rng(seed_key, Perturbation(shuffle=True), name)
-        dealt[inside] = rng.permutation(dealt[inside])
+        dealt[part] = rng.permutation(dealt[part])
     return dealt
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from radlas.geometry import Geometry, steady, to_patient_axes
 from radlas.roi.holes import fill_holes
-from radlas.roi.margins import filled_margins, rim_of
+from radlas.roi.margins import filled_margins, measured_slices, rim_of
 from radlas.roi.planes import grow_rows, means_of_blocks, spread_blocks
 from radlas.roi.ranks import Ranked
 from radlas.roi.runs import find_runs, painted
@@ -59,7 +59,8 @@ def body_mask(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) 
     Otsu's thresholds part the logarithmic, smoothed intensities into three classes; the darkest
     is air. (With two, a bright tumour on fat-suppressed T2 takes the muscle for air.) The pieces
     of tissue that are at least a tenth of the largest are closed and their holes filled, slice by
-    slice. An image without dark voxels around, as one cropped to the tumour, is all body.
+    slice. An image without dark voxels around, as one cropped to the tumour, is all body. Slices of
+    one value were filled, not measured: they hold nothing of it, and are no air either.
 
     Args:
         voxels: Shape ``(z, y, x)``, arbitrary MR units.
@@ -68,6 +69,11 @@ def body_mask(voxels: NDArray[np.float32], spacing: tuple[float, float, float]) 
     Returns:
         Shape ``(z, y, x)``; never empty.
     """
+    measured = measured_slices(voxels)
+    if not measured.all():
+        body = np.zeros(voxels.shape, dtype=bool)
+        body[measured] = body_mask(voxels[measured], spacing)
+        return body
     factors = [max(1, int(steady(COARSE_MM / edge))) for edge in spacing[:2]]
     coarse, edges = _coarser(voxels, spacing, *factors)
     tissue = _tissue(coarse, edges)

@@ -1,4 +1,4 @@
-"""Pixels that a reconstruction filled with one value: margins, corners beyond a round field. Pure.
+"""What a reconstruction filled with one value: slices, margins, corners beyond a round field. Pure.
 
 They are darker than air and nobody measured them. Where they count as air, the noise around the
 body counts as body.
@@ -42,6 +42,20 @@ def filled_margins(voxels: NDArray[np.floating], width: int) -> Mask | None:
         return None
     near: Mask = ndimage.binary_dilation(filled, square, iterations=width)
     return None if near.all() else near
+
+
+def measured_slices(voxels: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Slices of more than one value; all of them if there is none, as in an image of a test.
+
+    Args:
+        voxels: Shape ``(z, y, x)``.
+
+    Returns:
+        Shape ``(z,)``.
+    """
+    flat = voxels.reshape(len(voxels), -1)
+    measured: NDArray[np.bool_] = flat.min(axis=1) < flat.max(axis=1)
+    return measured if measured.any() else np.ones_like(measured)
 
 
 def rim_of(pixels: Mask) -> Mask:

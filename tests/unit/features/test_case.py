@@ -47,6 +47,25 @@ def test_the_bias_field_found_is_the_one_put_in():
     assert np.log(field[body]).mean() == pytest.approx(0, abs=0.01)
 
 
+@pytest.mark.parametrize("gain", [1e-5, 0.01, 100.0])
+def test_the_bias_field_does_not_depend_on_the_scanners_gain(gain):
+    """Beside 1, which was added for the logarithm, a NIfTI file from 0 to 1 had next to none."""
+    volume, _, body = limb(bias=0.5)
+    fields = [
+        bias_field(volume.voxels * np.float32(factor), body, spacing=(1, 1, 3))
+        for factor in (1, gain)
+    ]
+    np.testing.assert_allclose(*fields, rtol=1e-3)
+
+
+def test_a_body_as_dark_as_it_gets_has_no_bias_field():
+    body = np.zeros((4, 32, 32), dtype=bool)
+    body[1:3, 8:24, 8:24] = True
+    with pytest.raises(DataError, match="brighter than the darkest") as caught:
+        bias_field(np.where(body, -5.0, 3.0), body, spacing=(1, 1, 3))
+    assert caught.value.reason == "flat_image"
+
+
 def test_correcting_the_bias_evens_out_the_tissue():
     volume, tumour, _ = limb(bias=0.5)
     names = "firstorder_10Percentile", "firstorder_90Percentile"

@@ -460,6 +460,25 @@ def test_shuffling_deals_the_voxels_of_a_roi_and_touches_no_other():
     assert not np.array_equal(dealt, shuffle(voxels, {"tumour": mask}, seed_key="b"))
 
 
+def test_shuffled_rois_that_overlap_keep_the_brightness_of_each():
+    """An edema may hold the tumour, and a ring lie in both: dealt whole, all became alike."""
+    rng = np.random.default_rng(0)
+    shape = (4, 16, 16)
+    masks = {name: np.zeros(shape, dtype=bool) for name in ("edema", "tumour", "ring", "apart")}
+    masks["edema"][:, 2:12, 2:12] = True
+    masks["tumour"][1:3, 4:9, 4:9] = True
+    masks["ring"][1:3, 3:15, 3:10] = True
+    masks["apart"][0, :, 13:] = True
+    voxels = rng.normal(size=shape) + 100 * masks["tumour"] + 10 * masks["edema"]
+    dealt = shuffle(voxels.astype(np.float32), masks, seed_key="a")
+    for mask in masks.values():
+        np.testing.assert_array_equal(
+            np.sort(dealt[mask]), np.sort(voxels[mask].astype(np.float32))
+        )
+    alone = shuffle(voxels.astype(np.float32), {"apart": masks["apart"]}, seed_key="a")
+    np.testing.assert_array_equal(dealt[masks["apart"]], alone[masks["apart"]])
+
+
 def test_the_shuffled_copy_is_one_chain_beside_the_others():
     names = [one.name for one in expand(PerturbationGrid(grow_mm=(-1, 0), shuffle=True))]
     assert names == ["grow-1", "shuffled"]

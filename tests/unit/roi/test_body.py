@@ -89,6 +89,20 @@ def test_margins_that_a_reconstruction_filled_do_not_make_air_a_body(margins, va
     assert dice(body_mask(filled, SPACING), body_mask(voxels, SPACING)) > 0.985
 
 
+@pytest.mark.parametrize("value", [0.0, -2000.0, 500.0])
+@pytest.mark.parametrize("margins", [False, FILLED["columns"]], ids=["alone", "columns"])
+def test_slices_that_were_filled_are_no_air_and_hold_no_body(margins, value):
+    """As padding makes them: else the noise around the body is its tissue, and moves every mean."""
+    signal = 300.0 * limb()[1]
+    voxels = np.hypot(signal + noise(signal.shape, 1), noise(signal.shape, 2)).astype(np.float32)
+    voxels = np.where(margins, np.float32(value), voxels)
+    filled = np.insert(voxels, [0, 0, 2, 4], np.float32(value), axis=0)
+    there = np.array([False, False, True, True, False, True, True, False])
+    found = body_mask(filled, SPACING)
+    assert not found[~there].any()
+    np.testing.assert_array_equal(found[there], body_mask(voxels, SPACING))
+
+
 def test_around_a_body_without_air_what_was_filled_is_the_air():
     voxels, body = limb()
     silent = np.where(body, voxels, np.float32(0))

@@ -21,8 +21,8 @@ Sizes = tuple[int, int, int]
 Edges = tuple[float, float, float]
 Axes = Literal["patient", "acquisition"]
 #: Goes up when values change though settings stay. 2: our own interpolation; 3: margins are no air,
-#: boxes have as many voxels whatever files round.
-METHODS = "3"
+#: boxes have as many voxels whatever files round. 4: slices of one value are no air.
+METHODS = "4"
 EDGE = 1e-6  # voxel; a sample on the image's edge is inside, however it was rounded
 
 
