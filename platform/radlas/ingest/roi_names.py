@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from radlas.config import Config
 from radlas.errors import ConfigError, DataError
+from radlas.ingest.namesakes import one_spelling
 from radlas.model import EDEMA, ROI_NAME, TUMOUR
 from radlas.reasons import data_error
 from radlas.words import counted
@@ -142,7 +143,7 @@ def match_name(name: str, roi_map: RoiMap) -> Target | None:
     Raises:
         DataError: ``ambiguous_roi``: patterns of several ROIs match.
     """
-    plain, reader = _take_reader(name.strip(), roi_map.readers)
+    plain, reader = _take_reader(one_spelling(name.strip()), roi_map.readers)
     found: dict[str, str] = {}
     for roi, patterns in roi_map.patterns.items():
         for pattern in patterns:
@@ -201,7 +202,7 @@ def assign_names(named: Sequence[tuple[T, str]], roi_map: RoiMap) -> list[tuple[
 
 def safe_name(name: str) -> str:
     """A drawn name fit to be stored: unknown words are shown by their length, as ``<6>``."""
-    parts = re.findall(r"[^\W\d_]+|\d+|[\W_]", name[:64])
+    parts = re.findall(r"[^\W\d_]+|\d+|[\W_]", one_spelling(name)[:64])
     return "".join(_safe_part(part) for part in parts)
 
 
@@ -213,7 +214,7 @@ def _safe_part(part: str) -> str:
 
 def _compile(pattern: str) -> re.Pattern[str]:
     try:
-        return re.compile(pattern, re.IGNORECASE)
+        return re.compile(one_spelling(pattern), re.IGNORECASE)
     except re.error as error:
         raise ConfigError(
             f"{pattern!r} is no regular expression: {error}", "roi_map", "escape ( ) + * ? with \\"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,16 @@ def test_the_default_map_reads_whole_names(name, target):
 def test_names_tell_rois_and_readers_and_unknown_ones_are_left_out():
     named = [(1, "GTV_reader1"), (2, "GTV_reader2"), (3, "muscle")]
     assert assign_names(named, DEFAULT_ROI_MAP) == [(1, ("tumour", "1")), (2, ("tumour", "2"))]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("said", ["NFC", "NFD"])
+def test_a_name_in_either_spelling_of_unicode_is_the_maps(form, said):
+    """A Mac writes ``ä`` as ``a`` and its dots, and nobody sees which of them a file holds."""
+    pattern = unicodedata.normalize(said, "l[äa]sion( münchen)?")
+    drawn = unicodedata.normalize(form, "Läsion München")
+    assert match_name(drawn, RoiMap({"tumour": (pattern,)})) == ("tumour", "")
+    assert safe_name(drawn) == "<6> <7>"
 
 
 def test_a_readers_pattern_is_no_part_of_the_name():
