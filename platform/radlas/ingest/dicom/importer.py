@@ -78,7 +78,7 @@ class DicomImporter:
             content = io.BytesIO(stream.read())
         with parsing("a mask file"):
             dataset = pydicom.dcmread(content, force=True)
-            if dataset.get("Modality") == "RTSTRUCT":
+            if str(dataset.get("Modality") or "").strip().upper() == "RTSTRUCT":
                 return _outlines(read_contours(dataset), series)
         content.seek(0)
         roi_map, bounds = resolve_roi_map(rules.names), Bounds(rules.snap_voxels, rules.resample_mm)

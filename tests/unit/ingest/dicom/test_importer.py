@@ -190,6 +190,15 @@ def test_a_subject_without_the_sequence_is_refused_with_what_there_is(tmp_path):
     assert refused.error.what == "no T2FS series; there are 1 x PT, 2 x T1, 1 x other"
 
 
+def test_what_a_file_is_may_be_written_in_any_case(tmp_path):
+    series = make_series(tags={"Modality": "mr"}).write(tmp_path)
+    structures = tumour_on(series)
+    structures.Modality = "rtstruct"
+    write(structures, tmp_path / "RS")
+    (exam,) = DICOM.find(tmp_path, IngestRules()).exams
+    assert DICOM.read(exam, IngestRules()).rois[0].name == "tumour"
+
+
 def test_a_screenshot_is_no_image_without_a_mask(tmp_path):
     """It is left out for what it is, with an exam beside it or not."""
     for patient, mask in (("P1", True), ("P2", False)):
