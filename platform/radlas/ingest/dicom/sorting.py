@@ -20,6 +20,7 @@ from radlas.words import counted
 _SCREENSHOT = "no position in the patient: a screenshot or secondary capture"
 _RIVAL = "a mask may belong to it or to another image"
 _NAMELESS = "export the mask again, with the references to its images"
+_DRAWN_ELSEWHERE = "draw on this series, or name the class that was drawn on with `--sequence`"
 _SPOILED = {"burned_in", "mosaic"}
 _MODALITIES = {"CT", "PT", "NM", "US", "CR", "DX", "MG", "XA", "SC", "OT"}
 
@@ -103,7 +104,11 @@ class _Desk:
             exams=tuple(self._exam(*pair) for pair in wanted if not self._fault(pair[0])),
             refusals=(
                 *(_refusal(one, fault) for one, _ in wanted if (fault := self._fault(one))),
-                *(_refusal(one, self._lack(one)) for one in lacking if not self._rivals(one)),
+                *(
+                    _refusal(one, self._lack(one, masked))
+                    for one in lacking
+                    if not self._rivals(one)
+                ),
             ),
             left_out=tuple(
                 _left_out(one, left_out[one.key]) for one in series if one.key in left_out
@@ -131,9 +136,13 @@ class _Desk:
         fault = self.faults.get(series.key)
         return REASONS[fault.reason].meaning if fault and fault.reason in _SPOILED else ""
 
-    def _lack(self, series: ImageSeries) -> DataError:
+    def _lack(self, series: ImageSeries, masked: Sequence[ImageSeries]) -> DataError:
         what = f"{series.sequence} series of {series.slices} slices"
-        return self.faults.get(series.key) or data_error("no_mask", what)
+        if masked:
+            kinds = " and ".join(sorted({one.sequence for one in masked}))
+            what = f"{what}; the masks of this subject lie on {kinds} series"
+        fault = self.faults.get(series.key)
+        return fault or data_error("no_mask", what, hint=_DRAWN_ELSEWHERE if masked else "")
 
     def _bare_reason(self, series: ImageSeries) -> str:
         why = "no contour or mask belongs to it"

@@ -199,6 +199,16 @@ def test_what_a_file_is_may_be_written_in_any_case(tmp_path):
     assert DICOM.read(exam, IngestRules()).rois[0].name == "tumour"
 
 
+def test_a_series_without_a_mask_says_on_which_class_the_subject_was_drawn(tmp_path):
+    """The file that the remedy asks for lies there: it was drawn on the other series."""
+    drawn = add_exam(tmp_path, description="AX T1")
+    add_exam(tmp_path, mask=False, study=drawn.datasets[0].StudyInstanceUID)
+    (error,) = (one.error for one in DICOM.find(tmp_path, T2FS).refusals)
+    assert error.reason == "no_mask"
+    assert error.what == "T2FS series of 6 slices; the masks of this subject lie on T1 series"
+    assert "--sequence" in error.hint
+
+
 def test_a_screenshot_is_no_image_without_a_mask(tmp_path):
     """It is left out for what it is, with an exam beside it or not."""
     for patient, mask in (("P1", True), ("P2", False)):
