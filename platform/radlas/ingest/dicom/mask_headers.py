@@ -26,6 +26,7 @@ _MASK_SEQUENCES = [
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
     "StructureSetLabel",
+    "PixelPaddingValue",
 ]
 # Where references to images stand: RTSTRUCT (PS3.3 C.8.8.5, C.8.8.6), SEG (C.12.4, C.7.6.16).
 _FRAMES = "ReferencedFrameOfReferenceSequence"
@@ -116,7 +117,13 @@ def _framed(items: Iterable[Dataset]) -> Iterator[str]:
 
 def _drawn_names(header: Dataset) -> tuple[str, ...]:
     rois = [_text(item, "ROIName") for item in header.get("StructureSetROISequence") or ()]
-    return (*rois, *(_text(item, "SegmentLabel") for item in header.get("SegmentSequence") or ()))
+    background = _text(header, "PixelPaddingValue")  # of a labelmap
+    segments = [
+        _text(item, "SegmentLabel")
+        for item in header.get("SegmentSequence") or ()
+        if not background or _text(item, "SegmentNumber") != background
+    ]
+    return (*rois, *segments)
 
 
 def subject_told(head: Elements) -> str:

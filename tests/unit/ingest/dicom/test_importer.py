@@ -209,6 +209,14 @@ def test_a_series_without_a_mask_says_on_which_class_the_subject_was_drawn(tmp_p
     assert "--sequence" in error.hint
 
 
+def test_the_background_of_a_labelmap_is_no_drawing_under_an_unknown_name(tmp_path):
+    series = make_series(tags={"StudyDate": "20200101", "StudyTime": "120000"}).write(tmp_path)
+    tumour = np.zeros(series.voxels.shape, bool)
+    tumour[2:4, 10:20, 10:20] = True
+    write(make_seg(series, {"Tumor": tumour}, "LABELMAP"), tmp_path / "seg")
+    assert DICOM.find(tmp_path, IngestRules()).notes == ()
+
+
 def test_a_screenshot_is_no_image_without_a_mask(tmp_path):
     """It is left out for what it is, with an exam beside it or not."""
     for patient, mask in (("P1", True), ("P2", False)):
