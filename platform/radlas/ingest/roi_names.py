@@ -26,6 +26,7 @@ _SUFFIX = (
     r"(?:[ _-](?:MR|CT|PT|PET))?(?:[ _-](?:T1|T2|T2FS|STIR))?"
     r"(?:[ _-]reader[ _-]?(?P<reader>[A-Za-z0-9]{1,8}))?"
 )
+_NOTHING_DRAWN = "nothing is drawn in the mask file: draw the tumour, or export it again"
 _READER = re.compile(r"[A-Za-z]?\d{1,3}|[A-Za-z]")
 
 RESERVED = "readers"
@@ -196,7 +197,8 @@ def assign_names(named: Sequence[tuple[T, str]], roi_map: RoiMap) -> list[tuple[
     found = [(one, target) for one, name in named if (target := match_name(name, roi_map))]
     if not any(target[0] == TUMOUR for _, target in found):
         seen = ", ".join(sorted({safe_name(name) for _, name in named})) or "none"
-        raise data_error("no_tumour", f"{counted(len(named), 'mask')}, named: {seen}")
+        what = f"{counted(len(named), 'mask')}, named: {seen}"
+        raise data_error("no_tumour", what, hint="" if named else _NOTHING_DRAWN)
     return found
 
 

@@ -217,6 +217,15 @@ def test_the_background_of_a_labelmap_is_no_drawing_under_an_unknown_name(tmp_pa
     assert DICOM.find(tmp_path, IngestRules()).notes == ()
 
 
+def test_a_structure_set_without_drawings_asks_for_one_and_not_for_a_name(tmp_path):
+    series = make_series().write(tmp_path)
+    write(make_rtstruct(series, {}), tmp_path / "RS")
+    (exam,) = DICOM.find(tmp_path, IngestRules()).exams
+    with pytest.raises(DataError, match="0 masks") as caught:
+        DICOM.read(exam, IngestRules())
+    assert (caught.value.reason, "draw the tumour" in caught.value.hint) == ("no_tumour", True)
+
+
 def test_a_screenshot_is_no_image_without_a_mask(tmp_path):
     """It is left out for what it is, with an exam beside it or not."""
     for patient, mask in (("P1", True), ("P2", False)):
