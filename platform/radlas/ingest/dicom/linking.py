@@ -18,6 +18,7 @@ from radlas.ingest.roi_names import RoiMap, match_name
 from radlas.ingest.sequences import OTHER, classify, names_derived
 from radlas.model import TUMOUR
 from radlas.reasons import data_error
+from radlas.words import counted
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,8 @@ def _fault(mask: MaskFile, series: ImageSeries, *, by_images: bool) -> DataError
         return conflict
     frames = mask.frames_of_reference
     if frames and image.frame_of_reference and image.frame_of_reference not in frames:
-        what = f"{mask.modality} names {len(frames)} frames of reference, none of them the image's"
+        named = counted(len(frames), "frame of reference", "frames of reference")
+        what = f"{mask.modality} names {named}, and not the image's"
         return data_error("frame_conflict", what)
     return None
 

@@ -226,6 +226,17 @@ def test_a_structure_set_without_drawings_asks_for_one_and_not_for_a_name(tmp_pa
     assert (caught.value.reason, "draw the tumour" in caught.value.hint) == ("no_tumour", True)
 
 
+def test_one_frame_of_reference_is_told_as_one(tmp_path):
+    series = make_series().write(tmp_path)
+    other = make_series(study=series.datasets[0].StudyInstanceUID)
+    for dataset in other.datasets:
+        dataset.SeriesInstanceUID = series.datasets[0].SeriesInstanceUID
+    write(tumour_on(other), tmp_path / "RS")
+    (refusal,) = DICOM.find(tmp_path, IngestRules()).refusals
+    assert refusal.error.reason == "frame_conflict"
+    assert refusal.error.what == "RTSTRUCT names 1 frame of reference, and not the image's"
+
+
 def test_a_screenshot_is_no_image_without_a_mask(tmp_path):
     """It is left out for what it is, with an exam beside it or not."""
     for patient, mask in (("P1", True), ("P2", False)):
