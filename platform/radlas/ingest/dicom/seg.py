@@ -31,6 +31,7 @@ from radlas.reasons import data_error
 _OFF_LATTICE = 0.1  # of a slice step: frames that lie farther off are not planes of the image
 _PARALLEL = 0.9  # cosine: frames that run along the image's slices, and not across them
 _HALF = 0.5  # fractional segments hold a voxel by half or more
+_KINDS = {"BINARY", "FRACTIONAL", "LABELMAP"}
 
 
 def read_segments(
@@ -51,7 +52,8 @@ def read_segments(
 
     Raises:
         DataError: ``unreadable_file``; ``ambiguous_roi``: two segments carry one number;
-            ``bad_pixels``: the file holds more or fewer frames or segments than it describes.
+            ``bad_pixels``: the file holds more or fewer frames or segments than it describes, or
+            values that its kind has not.
             Placing a segment raises ``mask_off_grid``, or ``contour_conflict``: its frames name
             other slices than they lie on.
     """
@@ -80,6 +82,22 @@ def _check_frames(dataset: Dataset) -> None:
     if count != described:
         what = f"a segmentation of {count} frames describes {described}"
         raise data_error("bad_pixels", what)
+
+
+def _kind_of(dataset: Dataset) -> str:
+    kind = str(dataset.SegmentationType).strip().upper()
+    if kind not in _KINDS:
+        what = "a segmentation that is said to be neither binary, nor fractional, nor a labelmap"
+        raise data_error("bad_pixels", what, "SEG")
+    return kind
+
+
+def _check_binary(pixels: NDArray[Any]) -> None:
+    """Refuse fractions or labels under the name of a binary one: any of them would be inside."""
+    most = pixels.max(initial=0)
+    if most > 1 and not np.isin(pixels, (0, most)).all():
+        what = f"a binary segmentation holds several values, up to {most}"
+        raise data_error("bad_pixels", what, "SEG")
 
 
 def _segments(dataset: Dataset) -> dict[int, Dataset]:
@@ -114,7 +132,7 @@ class _Frames:
     """
 
     def __init__(self, dataset: Dataset, known: frozenset[int]) -> None:
-        self._file, self._kind = dataset, str(dataset.SegmentationType)
+        self._file, self._kind = dataset, _kind_of(dataset)
         self._groups = list(dataset.PerFrameFunctionalGroupsSequence)
         self._shared = next(iter(dataset.get("SharedFunctionalGroupsSequence") or ()), Dataset())
         self._known = known
@@ -157,6 +175,8 @@ class _Frames:
         check_syntax(self._file)
         count = len(self._groups)
         pixels = decode(of_frames(self._file, count, range(count), ""))
+        if self._kind == "BINARY":
+            _check_binary(pixels)
         return pixels[None] if pixels.ndim == 2 else pixels
 
     @property

@@ -66,6 +66,44 @@ def test_every_type_of_segmentation_is_read(kind):
     assert [one.name for one in found] == list(masks)
 
 
+@pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL", "LABELMAP"])
+def test_a_type_in_lower_case_is_no_other_type(kind):
+    """Fractions that are not known as such would hold every voxel that they touch."""
+    series = series_for_seg()
+    tumour = drawn_mask(series.geometry)
+    made = make_seg(series, {"Tumor": tumour}, kind)
+    if kind == "FRACTIONAL":
+        made.PixelData = np.maximum(np.frombuffer(made.PixelData, np.uint8), 30).tobytes()
+    made.SegmentationType = kind.lower()
+    (found,) = read_segments(stream_of(made), series.geometry, DEFAULT_ROI_MAP, Bounds(0.1))
+    np.testing.assert_array_equal(found.place().mask, tumour)
+
+
+def test_a_type_that_is_none_is_refused():
+    made = make_seg(series := series_for_seg(), {"Tumor": drawn_mask(series.geometry)})
+    made.SegmentationType = "PROBABILITY"
+    with pytest.raises(DataError, match="neither binary, nor fractional") as caught:
+        read_segments(stream_of(made), series.geometry, DEFAULT_ROI_MAP, Bounds(0.1))
+    assert caught.value.reason == "bad_pixels"
+
+
+@pytest.mark.parametrize(
+    ("values", "fits"), [((0, 1), True), ((0, 255), True), ((0, 9, 255), False)]
+)
+def test_fractions_under_the_name_of_a_binary_type_are_refused(values, fits):
+    series = series_for_seg()
+    made = make_seg(series, {"Tumor": drawn_mask(series.geometry)}, "FRACTIONAL")
+    frame = np.resize(np.array(values, np.uint8), series.voxels.shape[1:])
+    made.PixelData, made.SegmentationType = frame.tobytes() * 2, "BINARY"
+    (found,) = read_segments(stream_of(made), series.geometry, DEFAULT_ROI_MAP, Bounds(0.1))
+    if fits:
+        np.testing.assert_array_equal(found.place().mask[2], frame > 0)
+        return
+    with pytest.raises(DataError, match="several values, up to 255") as caught:
+        found.place()
+    assert caught.value.reason == "bad_pixels"
+
+
 @pytest.mark.parametrize(
     ("full", "fractions"),
     [(255, [0, 127, 128, 255]), (100, [0, 49, 50, 100]), (2, [0, 1, 2, 2]), (1, [0, 1, 0, 1])],
