@@ -32,6 +32,7 @@ _OFF_LATTICE = 0.1  # of a slice step: frames that lie farther off are not plane
 _PARALLEL = 0.9  # cosine: frames that run along the image's slices, and not across them
 _HALF = 0.5  # fractional segments hold a voxel by half or more
 _KINDS = {"BINARY", "FRACTIONAL", "LABELMAP"}
+_AS_VOXELS = "export its segments as a DICOM-SEG of voxels, or as an RTSTRUCT"
 
 
 def read_segments(
@@ -53,12 +54,15 @@ def read_segments(
     Raises:
         DataError: ``unreadable_file``; ``ambiguous_roi``: two segments carry one number;
             ``bad_pixels``: the file holds more or fewer frames or segments than it describes, or
-            values that its kind has not.
+            values that its kind has not; ``unsupported_format``: it holds surfaces.
             Placing a segment raises ``mask_off_grid``, or ``contour_conflict``: its frames name
             other slices than they lie on.
     """
     with parsing("a segmentation"):
         dataset = read_dataset(stream)
+        if "SurfaceSequence" in dataset:
+            what = "a segmentation of surfaces, and not of voxels"
+            raise data_error("unsupported_format", what, "SEG", hint=_AS_VOXELS)
         _check_frames(dataset)
         segments = _segments(dataset)
         frames = _Frames(dataset, frozenset(segments))

@@ -8,6 +8,7 @@ import highdicom
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
@@ -102,6 +103,16 @@ def test_fractions_under_the_name_of_a_binary_type_are_refused(values, fits):
     with pytest.raises(DataError, match="several values, up to 255") as caught:
         found.place()
     assert caught.value.reason == "bad_pixels"
+
+
+def test_surfaces_are_no_damaged_voxels_and_the_message_says_what_to_export():
+    made = make_seg(series := series_for_seg(), {"Tumor": drawn_mask(series.geometry)})
+    made.SurfaceSequence = [Dataset()]
+    for keyword in ("PixelData", "NumberOfFrames", "PerFrameFunctionalGroupsSequence"):
+        delattr(made, keyword)
+    with pytest.raises(DataError, match="of surfaces") as caught:
+        read_segments(stream_of(made), series.geometry, DEFAULT_ROI_MAP, Bounds(0.1))
+    assert (caught.value.reason, "of voxels" in caught.value.hint) == ("unsupported_format", True)
 
 
 @pytest.mark.parametrize(
