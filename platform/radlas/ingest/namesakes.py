@@ -24,10 +24,11 @@ def namesakes(subjects: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     They have two pseudonyms. Which of them are one patient, only the hospital can tell.
 
     Examples:
-        >>> namesakes(["P 7", "p_7", "P77", "P7", "007", "7"])
-        (('007', '7'), ('P 7', 'p_7'))
+        >>> namesakes(["P 7", "p_7", "P77", "P7", "007", "7", "P-007"])
+        (('007', '7'), ('P 7', 'P-007', 'p_7'))
     """
     groups: dict[str, set[str]] = defaultdict(set)
     for one in subjects:
-        groups[re.sub(r"[\s_.-]+", "-", one.strip().casefold()).lstrip("0")].add(one)
+        plain = re.sub(r"[\s_.-]+", "-", one.strip().casefold()).lstrip("0")
+        groups[re.sub(r"(?<!\d)0+(?=\d)", "", plain)].add(one)
     return tuple(tuple(sorted(group)) for _, group in sorted(groups.items()) if len(group) > 1)
