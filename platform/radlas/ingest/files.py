@@ -220,8 +220,16 @@ def _each_file(source: Path, lost: list[Path]) -> Iterator[Path]:
             entered.add((here.st_dev, here.st_ino))
             folders.sort()
             below = (Path(folder, name) for name in folders)
-            tops += [path for path in below if path.is_symlink()]
+            tops += [path for path in below if _is_link(path)]
             yield from (Path(folder, name) for name in names)
+
+
+def _is_link(path: Path) -> bool:
+    """False of a path too long to be asked for: to walk it is what tells that it is lost."""
+    try:
+        return path.is_symlink()
+    except OSError:
+        return False
 
 
 def _hidden(parts: Iterable[str]) -> bool:

@@ -208,6 +208,18 @@ def test_a_file_that_opens_for_nobody_is_noted_and_stops_nothing(tmp_path, monke
     assert any("1 file or folder could not be reached" in note for note in scan.notes)
 
 
+def test_a_folder_of_too_long_a_path_is_noted_and_stops_nothing(tmp_path, monkeypatch):
+    """Shares of Windows hold deeper folders than this system can name."""
+    dicom_exam(tmp_path / "P1")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(18):
+        Path("x" * 250).mkdir()
+        monkeypatch.chdir("x" * 250)
+    scan = DICOM.find(tmp_path, RULES)
+    assert len(scan.exams) == 1
+    assert any("1 file or folder could not be reached" in note for note in scan.notes)
+
+
 def test_what_every_disk_keeps_for_itself_is_neither_read_nor_missed(tmp_path):
     nifti_exam(tmp_path)
     (tmp_path / "lost+found").mkdir()
