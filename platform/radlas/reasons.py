@@ -101,7 +101,7 @@ REASONS: dict[str, Reason] = {
     ),
     "bad_geometry": Reason(
         "spacing, origin or direction is zero, not finite or not orthonormal",
-        "write the image again from its DICOM source",
+        "export or convert the image again; a tool on the way rounded or rewrote its geometry",
     ),
     "ambiguous_geometry": Reason(
         "the file states its geometry twice, and differently",

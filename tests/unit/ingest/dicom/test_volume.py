@@ -143,6 +143,19 @@ def test_a_faulty_series_is_refused_under_its_reason(
     assert str(tmp_path) not in str(caught.value)
 
 
+def test_axes_that_were_rounded_are_not_sent_back_to_dicom(tmp_path):
+    """What is refused is DICOM already."""
+    series = make_series(grid("oblique"))
+    for dataset in series.datasets:
+        axes = map(float, dataset.ImageOrientationPatient)
+        dataset.ImageOrientationPatient = [round(one, 3) for one in axes]
+    with pytest.raises(DataError, match="off orthonormal") as caught:
+        read_back(series, tmp_path)
+    assert caught.value.reason == "bad_geometry"
+    assert "rounded" in caught.value.hint
+    assert "DICOM" not in caught.value.hint
+
+
 def test_two_stations_in_one_series_are_not_told_as_slices_sent_twice(tmp_path):
     """Each of the slices lies at a place of its own: there is no echo or phase to look for."""
     series = make_series()
