@@ -96,7 +96,7 @@ def read_frames(
             ``bad_pixels`` or ``unreadable_file``.
     """
     with parsing("the pixel data", where):
-        _fill_in(dataset)
+        fill_in(dataset)
         check_encoding(dataset, where)
         taken = chosen if can_be_cut(dataset) else range(count)
         pixels = fitted(dataset, decode(of_frames(dataset, count, taken, where)), where)
@@ -107,7 +107,7 @@ def read_frames(
     return frames if taken is chosen else frames[list(chosen)]
 
 
-def _fill_in(dataset: Dataset) -> None:
+def fill_in(dataset: Dataset) -> None:
     """What old files leave out and pydicom asks for: one grey value can be read in one way only."""
     grey = str(dataset.get("PhotometricInterpretation") or "MONOCHROME2")
     if dataset.get("SamplesPerPixel") in {None, 1} and grey.startswith("MONOCHROME"):

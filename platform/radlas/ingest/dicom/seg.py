@@ -22,7 +22,7 @@ from radlas.ingest.dicom.contours import Planes, check_references, names_any
 from radlas.ingest.dicom.enhanced import referenced
 from radlas.ingest.dicom.parsing import parsing
 from radlas.ingest.dicom.pixel_data import of_frames
-from radlas.ingest.dicom.pixels import check_syntax, decode, read_dataset
+from radlas.ingest.dicom.pixels import check_syntax, decode, fill_in, read_dataset
 from radlas.ingest.masks import Drawn, Placed
 from radlas.ingest.placing import Bounds, Mask, place_voxels
 from radlas.ingest.roi_names import RoiMap, match_name
@@ -176,6 +176,7 @@ class _Frames:
 
     @cached_property
     def _pixels(self) -> NDArray[Any]:
+        fill_in(self._file)
         check_syntax(self._file)
         count = len(self._groups)
         pixels = decode(of_frames(self._file, count, range(count), ""))

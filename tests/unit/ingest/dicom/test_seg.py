@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
+from pydicom.filewriter import dcmwrite
 from pydicom.uid import JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
 from radlas.errors import DataError
@@ -65,6 +66,19 @@ def test_every_type_of_segmentation_is_read(kind):
     for one in found:
         np.testing.assert_array_equal(one.place().mask, masks[one.name])
     assert [one.name for one in found] == list(masks)
+
+
+@pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL", "LABELMAP"])
+def test_segments_without_preamble_and_syntax_are_read_as_images_are(kind):
+    series = series_for_seg()
+    tumour = drawn_mask(series.geometry)
+    made, bare = make_seg(series, {"Tumor": tumour}, kind), Dataset()
+    bare.update(dict(made.items()))
+    stream = io.BytesIO()
+    dcmwrite(stream, bare, implicit_vr=True, little_endian=True)
+    stream.seek(0)
+    (found,) = read_segments(stream, series.geometry, DEFAULT_ROI_MAP, Bounds(0.1))
+    np.testing.assert_array_equal(found.place().mask, tumour)
 
 
 @pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL", "LABELMAP"])
