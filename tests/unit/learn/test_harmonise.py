@@ -120,6 +120,27 @@ def test_adapting_brings_a_new_scanner_to_the_training_rows():
     assert gap.abs().max() < 0.2 * before.abs().min()
 
 
+@pytest.mark.parametrize("method", ["combat", "per_centre_z"])
+def test_another_share_of_positives_is_taken_for_the_scanner(method):
+    """What the verdict says of a centre that is adapted to. Positives are higher everywhere."""
+    rng = np.random.default_rng(5)
+
+    def centre(name: str, share: float) -> tuple[pd.DataFrame, np.ndarray]:
+        label = np.arange(200) < 200 * share
+        values = pd.DataFrame(rng.normal(size=(200, 8)) + label[:, None], columns=NAMES)
+        return with_centres(values, np.full(200, name)), label
+
+    (one, here), (other, there) = centre("a", 0.5), centre("b", 0.5)
+    step = Harmoniser(method=method, on_unseen="adapt").set_output(transform="pandas")
+    pool, label = step.fit_transform(pd.concat([one, other])), np.concatenate([here, there])
+    for share, too_high in ((0.1, True), (0.9, False)):
+        X, new = centre("new", share)
+        moved = step.transform(X)
+        for kind in (True, False):
+            gap = moved[new == kind].to_numpy().mean() - pool[label == kind].to_numpy().mean()
+            assert (gap > 0.2) if too_high else (gap < -0.2)
+
+
 def test_too_few_rows_cannot_be_adapted_to():
     with pytest.raises(StudyError, match="5 rows of the new centre n, 20 are needed"):
         fitted(on_unseen="adapt").transform(rows(2, n=5, centres="n"))

@@ -106,9 +106,11 @@ def test_that_external_images_took_part_in_harmonising_is_warned_of(
     """Who comes alone has no centre whose distribution could be harmonised."""
     evidence["study"]["harmonise"] = policy
     evidence["models"]["DLR"]["external"]["n"] = 24
+    evidence["classes"][-1] |= {"positive": 6, "negative": 18}
     found = [one for one in verdict.warnings(evidence) if "not for one who comes alone" in one]
     assert len(found) == told
     assert all("of all 24 external patients" in one for one in found)
+    assert all("unlike that in training (58 %, here 25 %) is taken for" in one for one in found)
     for model in evidence["models"].values():
         model["external"] = None
     assert not any("comes alone" in one for one in verdict.warnings(evidence))
