@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from radlas import open as open_radlas
 from radlas.digests import digest_of
@@ -18,6 +19,7 @@ from radlas.errors import StudyError, WorkerError
 from radlas.flows.maps.montage import NO_PART
 from radlas.flows.pages.evidence_origin import limits
 from radlas.flows.pages.intervals import of_pair
+from radlas.flows.study.sensitivity import changes
 from radlas.flows.train import TrainConfig, TrainTask, _gathered, plan, work
 from radlas.learn.parts import Part
 from radlas.learn.persist import load
@@ -178,6 +180,23 @@ def test_what_one_variant_lacks_outside_takes_no_validation_away(brought, store)
     assert "  intratumoral: AUC " in said
     assert "  mixed: AUC " in said
     assert f"  variant-as_it_comes: AUC {variant['auc']['estimate']:.3f} (" in said
+
+
+def test_a_change_is_told_as_a_protocol_writes_it(study):
+    """`excluded = ` and `value = None` stood in the plan and on the page."""
+    values = yaml.safe_load(study.read_text())
+    values["threshold"] = {"rule": "sensitivity", "value": 0.9}
+    values["outcome"] |= {"excluded": ["g2"]}
+    values["sensitivity"] = {
+        "all": {"outcome": {"excluded": [], "negative": ["low", "g2"]}},
+        "best": {"threshold": {"rule": "youden", "value": None}},
+        "kept": {"impute_missing_blocks": True},
+    }
+    assert changes(StudyConfig.parse(values)) == {
+        "variant-all": "outcome.excluded = []; outcome.negative = low, g2",
+        "variant-best": "threshold.rule = youden; threshold.value = null",
+        "variant-kept": "impute_missing_blocks = true",
+    }
 
 
 def test_a_control_that_one_patient_takes_away_outside_is_told_with_the_reason(store, study):

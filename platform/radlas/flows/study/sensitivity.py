@@ -219,7 +219,14 @@ def _words(change: Mapping[str, Any], before: str = "") -> Iterator[str]:
     for key, value in change.items():
         if isinstance(value, Mapping):
             yield from _words(value, f"{before}{key}.")
-        elif isinstance(value, list):
-            yield f"{before}{key} = {', '.join(map(str, value))}"
         else:
-            yield f"{before}{key} = {str(value).lower() if isinstance(value, bool) else value}"
+            yield f"{before}{key} = {_as_written(value)}"
+
+
+def _as_written(value: Any) -> str:
+    """A value as a protocol writes it, the list of nothing among them."""
+    if isinstance(value, list):
+        return ", ".join(map(_as_written, value)) or "[]"
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
