@@ -170,6 +170,12 @@ def _empty(evidence: Evidence) -> str:
     if not empty:
         return ""
     told = f"In {empty} of {folds} outer folds the pipeline chose no feature at all"
+    if empty == folds and not training.get("tied"):
+        return (
+            f"{told}: out of fold a patient's risk is the share of positives among those of the"
+            " other folds, and the locked threshold lies among these shares: it is not a cut that"
+            " was chosen."
+        )
     if not training.get("tied"):
         return f"{told}: there every patient has the same risk."
     return (

@@ -457,6 +457,9 @@ def test_folds_that_chose_nothing_and_blocks_left_unused_are_warned_of(believabl
     assert "chose no feature of ring and deep: in use it is a model of tumour alone" in said
     primary["training"]["tied"] = True
     assert "the training share of positives" in " ".join(verdict.warnings(believable))
+    primary["training"] |= {"empty_folds": 50, "tied": False}
+    said = " ".join(verdict.warnings(believable))
+    assert "the locked threshold lies among these shares" in said, "folds differ by one patient"
 
 
 def test_the_steps_of_precision_enclose_the_average_precision(believable, monkeypatch):
