@@ -76,12 +76,19 @@ def _training_control(row: Control) -> str:
 def _rival(row: Control, reached: Interval) -> str:
     """A control that the primary model is not known to beat on the same patients.
 
-    By the paired difference, or where there is none, by the primary model's own interval.
+    By the paired difference, or where there is none, by the primary model's own interval. One of no
+    feature is beaten by whoever beats 0.5, and its AUC says nothing of what it was to stand for.
     """
     outside, gap = row["external"], row.get("difference")
     area = outside["estimate"] if outside else None
     if row["control"] not in _RIVALS or area is None or reached["estimate"] is None:
         return ""
+    if not row["features"]:
+        name, what = row["control"].replace("_", " "), _RIVALS[row["control"]]
+        return (
+            f"The control {name} chose no feature and gives every patient the same risk: what"
+            f" {what[0].lower()}{what[1:]} is worth was not shown."
+        )
     told = f"{_RIVALS[row['control']]} reaches an external AUC of {fmt.fixed(area)}"
     if area >= reached["estimate"]:
         beaten = False

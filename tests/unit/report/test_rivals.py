@@ -63,6 +63,16 @@ def test_the_difference_on_the_same_patients_decides_whether_a_control_is_beaten
         assert ("not shown that the primary model adds anything" not in found) == shown
 
 
+@pytest.mark.parametrize("reached", [0.45, 0.9])
+def test_a_control_of_no_feature_is_not_told_as_what_it_was_to_stand_for(brief, reached):
+    """The penalty left the volume out; ranked by it, patients may be told apart all the same."""
+    brief["models"]["DLR"]["external"]["auc"] |= {"estimate": reached, "low": 0.4, "high": 0.95}
+    found = said(beside(brief, control("volume", 0.5, features=0)))
+    assert "The control volume chose no feature and gives every patient the same risk:" in found
+    assert "what the tumour's volume alone is worth was not shown." in found
+    assert "alone reaches an external AUC" not in found
+
+
 def test_training_is_warned_of_before_anything_was_validated(brief):
     """A pipeline that leaks on permuted labels leaks whether or not somebody looked outside."""
     for model in brief["models"].values():
