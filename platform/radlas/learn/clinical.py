@@ -42,19 +42,21 @@ def clinical_features(people: pd.DataFrame, columns: Iterable[str]) -> pd.DataFr
             occurs only there is 0 for everybody here.
 
     Returns:
-        Frame of float64; NaN for a missing number.
+        Frame of float64; NaN for a missing number, and in all columns of a variable for who has a
+        value, or lacks one, as none of those patients does: of two sexes 0 would be the other one.
 
     Raises:
         StudyError: A variable is not in the records.
     """
-    found = {}
-    for name in columns:
-        _, variable, level = name.split("__", 2)
+    found, named = {}, {name: name.split("__", 2)[1:] for name in columns}
+    for name, (variable, level) in named.items():
         values = _values(people, variable)
         if level == VALUE:
             found[name] = pd.to_numeric(values, errors="coerce").astype(np.float64)
         else:
-            found[name] = (_levels(values) == level).astype(np.float64)
+            levels = _levels(values)
+            known = levels.isin([one for other, one in named.values() if other == variable])
+            found[name] = (levels == level).astype(np.float64).where(known)
     return pd.DataFrame(found, index=people.index)
 
 

@@ -50,8 +50,18 @@ def test_a_column_of_objects_that_are_not_all_numbers_has_levels(people, values)
 
 
 def test_a_level_that_nobody_has_here_is_0_and_not_missing(people):
-    found = clinical_features(people, ["clinical__sex__other"])
+    known = [f"clinical__sex__{level}" for level in ("F", "M", "missing", "other")]
+    found = clinical_features(people, known)
     assert found["clinical__sex__other"].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("value", [None, "unknown to all others"])
+def test_who_has_no_level_that_is_known_is_missing_and_not_of_the_other_one(people, value):
+    """Of F and M one column is kept, in which 0 says the other: that was told of no record, too."""
+    people.loc["c3", "sex"] = value
+    found = clinical_features(people, ["clinical__sex__F", "clinical__sex__M"])
+    assert found.loc[["c1", "c2"]].to_numpy().tolist() == [[1, 0], [0, 1]]
+    assert found.loc["c3"].isna().all()
 
 
 def test_a_level_that_is_a_number_is_no_deep_feature(people):

@@ -79,7 +79,8 @@ def as_fitted(X: Any, model: FittedModel, people: Any) -> Any:
     """Rows in the columns that a model was fitted on.
 
     What nobody here has is missing here, and the training medians' turn; but a clinical value that
-    does not occur here is known: nobody has it.
+    does not occur here is known: nobody has it. One that occurs here alone, no record among them,
+    is missing: the model knows no such patient.
     """
     frame = X.reindex(columns=list(model.columns))
     names = [name for name in model.columns if parse_column(name).clinical]
