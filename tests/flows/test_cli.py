@@ -148,6 +148,36 @@ def test_wrong_words_are_told_as_json_where_json_was_asked_for(words, monkeypatc
     assert said.data["error"]["try"]
 
 
+def test_the_store_of_a_recipe_is_taken_where_no_other_is_named(study_store, tmp_path, monkeypatch):
+    monkeypatch.delenv("RADLAS_STORE", raising=False)
+    recipe = Path(__file__).parents[2] / "jobs" / "quick.yaml"
+    text = recipe.read_text(encoding="utf-8").replace("demo/store", str(study_store))
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    words = ("extract", "--config", tmp_path / "mine.yaml", "--dry-run", "--engine", "serial")
+    said = radlas(*words)
+    assert said.code == 0, said.err
+    assert "extract would run 18 tasks" in said.out
+    other = radlas(*words, "--store", tmp_path / "nowhere")
+    assert "no store here\n  in: " + str(tmp_path / "nowhere") in other.err
+    monkeypatch.setenv("RADLAS_STORE", str(tmp_path / "elsewhere"))
+    assert "no store here\n  in: " + str(tmp_path / "elsewhere") in radlas(*words).err
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("extractors: {deep: {}}", "give --store, set RADLAS_STORE, or add `store:`"),
+        ("imageType: {Original: {}}", "give --store, or set RADLAS_STORE"),  # of PyRadiomics
+    ],
+)
+def test_a_recipe_for_no_store_says_where_one_is_named(text, remedy, tmp_path, monkeypatch):
+    monkeypatch.delenv("RADLAS_STORE", raising=False)
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    said = radlas("extract", "--config", tmp_path / "mine.yaml")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == f"error: no store is named\n  in: {tmp_path}/mine.yaml\n  try: {remedy}\n"
+
+
 def test_a_query_takes_json_as_all_verbs_do(study_store):
     here = ("query", "--store", study_store, "select count(*) n from cases")
     assert radlas(*here, "--json").out == radlas(*here, "--format", "json").out

@@ -8,11 +8,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from radlas.cli.app import DryRunOption, EngineOption, JsonOption, StoreOption, ToleratedOption
+from radlas.cli.app import (
+    DryRunOption,
+    EngineOption,
+    InsteadOption,
+    JsonOption,
+    StoreOption,
+    ToleratedOption,
+)
 from radlas.entry import execute, guarded, show
 from radlas.flows.base import Report
 from radlas.store.layout import init_store
@@ -147,8 +154,8 @@ def qc_(
 
 
 def extract_(
-    store: StoreOption,
     config: Annotated[Path, typer.Option(help="YAML: extractors and their settings.")],
+    store: InsteadOption = None,
     tolerated: Annotated[
         int | None,
         typer.Option(min=0, help="Quarantined or failed cases before the exit code is 1 [YAML's]."),
@@ -162,9 +169,8 @@ def extract_(
     def action() -> int:
         from radlas.flows.extract import ExtractConfig, extract
 
-        overrides: dict[str, Any] = {"store": store}
-        overrides |= {} if tolerated is None else {"tolerated": tolerated}
-        values = ExtractConfig.read(config, overrides)
+        given = {"store": store, "tolerated": tolerated}
+        values = ExtractConfig.read(config, {k: v for k, v in given.items() if v is not None})
         return execute(extract, values, engine=engine, dry_run=dry_run, as_json=as_json)
 
     raise typer.Exit(guarded(action, as_json=as_json))

@@ -51,12 +51,17 @@ class ExtractConfig(StoreConfig):
         """Read a recipe, or a PyRadiomics parameter file as it is.
 
         Raises:
-            ConfigError: The file is missing, is not a YAML mapping, or does not validate.
+            ConfigError: The file is missing, is not a YAML mapping, or does not validate; or
+                neither it nor ``overrides`` names the store.
         """
-        values = read_yaml(path)
-        if is_parameter_file(values):
+        values, remedy = read_yaml(path), "give --store, set RADLAS_STORE, or add `store:`"
+        if is_parameter_file(values):  # whose keys are PyRadiomics'
             values = {"extractors": {"radiomics": settings_of(values, str(path))}}
-        return cls.parse({**values, **(overrides or {})}, str(path))
+            remedy = "give --store, or set RADLAS_STORE"
+        values = {**values, **(overrides or {})}
+        if "store" not in values:
+            raise ConfigError("no store is named", str(path), remedy)
+        return cls.parse(values, str(path))
 
 
 def plan(config: ExtractConfig) -> Plan[ExtractTask]:
