@@ -271,3 +271,15 @@ def test_a_montage_shows_each_slice_its_map_and_its_outlines_in_mm(axes_of):
         assert np.ptp(bar.get_xdata()) == pytest.approx(20)
         truth = OUTCOME["positive" if case["label"] else "negative"]
         assert left.get_title().endswith(f": {truth}, risk {case['risk']:.2f}")
+
+
+def test_one_patients_map_has_colours_of_its_own_and_says_so():
+    """Each patient's page spans its own map: the strongest colour of two pages is not one value."""
+    evidence = make_evidence()
+    found, images = evidence["cam"], make_images(evidence)
+    assert "one colour scale for all patients" in cam.montage(found, images, OUTCOME).caption
+    first = found["cases"][0]["case_id"]
+    alone = cam.montage(found | {"cases": found["cases"][:1]}, {first: images[first]}, OUTCOME)
+    assert "the colours span this patient's map alone" in alone.caption
+    assert "all patients" not in alone.caption
+    assert "Grad-CAM overlays of 1 patient: " in alone.picture

@@ -18,6 +18,7 @@ from radlas.report.evidence.cohort import Outcome
 from radlas.report.evidence.explanation import Cam, CamCase, CamImage
 from radlas.report.figures import ground as base
 from radlas.report.figures.ground import Panel
+from radlas.words import counted
 
 SHOWN = 8  # patients in the montage: the page stays small enough to mail
 SCALE_BAR_MM = 20.0
@@ -51,14 +52,27 @@ def montage(cam: Cam, images: Mapping[str, CamImage], outcome: Outcome) -> Panel
     return Panel(
         "cam",
         "Where the deep part of the score comes from",
-        _picture(cases, images, paint, f"Grad-CAM overlays of {len(cases)} patients: {names}."),
-        "Left of each pair the slice, right the same slice under the map; one colour scale for all"
-        " patients. White, tumour; light blue dashed, peritumoral ring; bar, 2 cm. Interpolated"
-        f" from cells of {_cell(cam)} mm at {cam['layer']}: nothing smaller can be told apart."
-        + more,
+        _picture(
+            cases, images, paint, f"Grad-CAM overlays of {counted(len(cases), 'patient')}: {names}."
+        ),
+        f"{_colours(len(cases))} White, tumour; light blue dashed, peritumoral ring; bar, 2 cm."
+        f" Interpolated from cells of {_cell(cam)} mm at {cam['layer']}: nothing"
+        " smaller can be told apart." + more,
         ("Patient", "True class", "Risk [1]", "Note"),
         tuple(_case_row(case, outcome) for case in cam["cases"]),
         "cam.cases",
+    )
+
+
+def _colours(patients: int) -> str:
+    if patients == 1:
+        return (
+            "Left the slice, right the same slice under the map; the colours span this patient's"
+            " map alone, and tell nothing beside another page's."
+        )
+    return (
+        "Left of each pair the slice, right the same slice under the map; one colour scale for all"
+        " patients."
     )
 
 
