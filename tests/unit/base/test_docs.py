@@ -23,6 +23,7 @@ from radlas.errors import DataError
 from radlas.features import EXTRACTORS
 from radlas.features.base import feature_set_name, make_extractor
 from radlas.geometry import make_geometry
+from radlas.ingest import IMPORTERS
 from radlas.model import Roi, Volume
 from radlas.reasons import REASONS
 from radlas.registry import Registry
@@ -335,6 +336,12 @@ def test_every_link_into_the_tree_arrives(name):
         target = (ROOT / name).parent / link if link else ROOT / name
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), f"{link}#{anchor}"
+
+
+@pytest.mark.parametrize("name", ["jobs/ingest.yaml", "docs/ingest.md"])
+def test_every_importer_is_named_where_they_are_listed(name):
+    listed = [line for line in text_of(name).splitlines() if re.search(r"importer|^\|", line)]
+    assert set(IMPORTERS) <= set(re.findall(r"[\w-]+", "\n".join(listed)))
 
 
 def test_every_page_is_named_in_the_readme():
