@@ -41,6 +41,19 @@ def test_no_line_of_a_list_of_commands_is_cut_short(group):
     assert "..." not in said.out.replace("[ARGS]...", "")
 
 
+@pytest.mark.parametrize(
+    ("verb", "told"),
+    [
+        ("retrain", "--once .*Required: one round"),  # it was told as a choice, and refused without
+        ("pretrain", r"--out .*\[YAML's\]"),
+        ("pretrain", r"--steps .*\[YAML's\]"),
+        ("pretrain", "--store .*instead of the YAML's"),
+    ],
+)
+def test_an_option_says_whether_it_may_be_left_out_and_what_holds_then(verb, told):
+    assert re.search(told, " ".join(radlas(verb, "--help").out.split()))
+
+
 def test_every_verb_stands_under_one_heading_of_the_help():
     listed = [name for names in SECTIONS.values() for name in names.split()]
     assert sorted(listed) == sorted(get_command(app).commands)

@@ -185,7 +185,7 @@ def lineage_(
 def retrain_(
     config: Annotated[Path, typer.Argument(help="YAML: study, cohort, rule.")],
     store: InsteadOption = None,
-    once: Annotated[bool, typer.Option("--once", help="One round, then end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Required: one round, and no more.")] = False,
     engine: EngineOption = "local",
     as_json: JsonOption = False,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from radlas.cli.app import JsonOption
+from radlas.cli.app import InsteadOption, JsonOption
 from radlas.entry import guarded, show
 from radlas.flows.base import Report
 from radlas.words import counted
@@ -65,14 +65,11 @@ def import_(
 
 def pretrain_(
     config: Annotated[Path, typer.Argument(help="YAML, as jobs/pretrain.yaml.")],
-    out: Annotated[Path | None, typer.Option(help="The .safetensors file to make.")] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            "--store", envvar="RADLAS_STORE", help="Folder of the store, or s3://bucket/…."
-        ),
+    out: Annotated[
+        Path | None, typer.Option(help="The .safetensors file to make [YAML's].")
     ] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps in all.")] = None,
+    store: InsteadOption = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps in all [YAML's].")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train weights on training centres' images, without labels. A killed run goes on."""
