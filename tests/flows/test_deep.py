@@ -12,9 +12,11 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 import yaml
@@ -37,6 +39,7 @@ from radlas.flows.cases.pretraining import PretrainConfig
 from radlas.flows.extract import ExtractConfig, extract, plan
 from radlas.flows.maps import activation
 from radlas.flows.maps.activation import case_map, compare, model_extractor
+from radlas.flows.maps.slices import of_slice
 from radlas.flows.pretrain import pretrain
 from radlas.learn.explain import deep_head
 from radlas.learn.persist import load
@@ -222,6 +225,23 @@ def test_a_second_map_of_a_case_is_the_same(study_store):
     made = case_map(store, case_id, head, model_extractor(store, card, None, "whole"), **arguments)
     kept = model_folder(store, "tiny", 1) / "cam" / f"{case_id}.nii.gz"
     assert made["nifti"] == kept.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("flags", "sides"), [("padded", ("R", "A")), ("no_orientation,padded", ())]
+)
+def test_the_slice_of_a_map_names_sides_where_the_file_said_how_the_patient_lay(
+    flags, sides, study_store, monkeypatch
+):
+    store = open_store(str(study_store))
+    case_id = plan(extraction(study_store)).gpu_tasks[0].case_id
+    others = [{"case_id": "f" * 32, "centre": "a", "flags": "no_orientation"}]
+    rows = pa.Table.from_pylist([{**others[0], "case_id": case_id, "flags": flags}, *others])
+    monkeypatch.setattr(activation, "delta", SimpleNamespace(read=lambda *asked: rows))
+    made = DeepExtractor(DeepExtractor.Settings.parse({"size": (16, 32, 32)}))
+    options = {"region": "whole", "layer": "layer4", "sanity": False}
+    found = case_map(store, case_id, (np.ones(512), 0.0), made, **options)
+    assert of_slice(io.BytesIO(found["slice"]))["sides"] == sides
 
 
 def test_a_map_is_held_against_the_outline_of_the_recipes_reader(study_store, monkeypatch):

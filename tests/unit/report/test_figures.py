@@ -273,6 +273,19 @@ def test_a_montage_shows_each_slice_its_map_and_its_outlines_in_mm(axes_of):
         assert left.get_title().endswith(f": {truth}, risk {case['risk']:.2f}")
 
 
+def test_a_montage_names_the_patients_sides_where_they_are_known(axes_of):
+    evidence = make_evidence()
+    found, images = evidence["cam"], make_images(evidence)
+    first = found["cases"][0]["case_id"]
+    assert "the patient's" not in cam.montage(found, images, OUTCOME).caption
+    images[first]["sides"] = ("A", "H")
+    left, _, other, *_ = axes_of(cam.montage, found, images, OUTCOME)
+    at = {one.get_text(): one.get_position() for one in left.texts}
+    assert (at["A"], at["H"]) == ((0.02, 0.5), (0.5, 0.98))
+    assert [one.get_text() for one in other.texts] == ["2 cm"]
+    assert " A, H: the patient's front, head." in cam.montage(found, images, OUTCOME).caption
+
+
 def test_one_patients_map_has_colours_of_its_own_and_says_so():
     """Each patient's page spans its own map: the strongest colour of two pages is not one value."""
     evidence = make_evidence()

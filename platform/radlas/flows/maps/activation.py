@@ -10,6 +10,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from radlas.errors import ConfigError, StudyError
@@ -26,7 +27,9 @@ from radlas.learn.metrics import holm, rank_difference
 from radlas.model import TUMOUR
 from radlas.places.documents import Document
 from radlas.report.format import p_equals
+from radlas.report.qc_concerns import sided
 from radlas.roi.mass import SHIFTS, cam_mass
+from radlas.store import delta
 from radlas.store.layout import Store
 from radlas.store.recipes import load_recipe
 from radlas.volumes.zarr import read_rois, read_volume
@@ -92,9 +95,16 @@ def case_map(
         "cell_mm": list(cam.cell_mm),
         "layer": cam.layer,
         "sanity": [{"stage": stage, "correlation": value} for stage, value in checked],
-        "slice": as_slice(seen, cam.map, regions.masks),
+        "slice": as_slice(seen, cam.map, regions.masks, sided=_sided(store, case_id)),
         "nifti": as_nifti(cam.map, seen.geometry, _warning(store, extractor)),
     }
+
+
+def _sided(store: Store, case_id: str) -> bool:
+    """Whether the case's file said how the patient lay."""
+    cases = delta.read(store, "cases", ("case_id", "centre", "flags"))
+    found = cases.filter(pc.equal(cases.column("case_id"), case_id)).to_pylist()
+    return all(map(sided, found))
 
 
 def _warning(store: Store, extractor: Any) -> str:

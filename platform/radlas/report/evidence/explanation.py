@@ -121,7 +121,8 @@ class CamImage(TypedDict):
     """One slice of one patient; every array ``(y, x)``.
 
     ``image`` and ``map`` (>= 0) are real, ``tumour`` and ``ring`` bool; ``spacing_mm`` is
-    ``(y, x)``; ``scale_max`` is the map value drawn with the strongest colour.
+    ``(y, x)``; ``scale_max`` is the map value drawn with the strongest colour; ``sides`` are the
+    patient's at the left and the top edge, as ``geometry.as_seen`` names them, if known.
     """
 
     image: NDArray[Any]
@@ -130,3 +131,4 @@ class CamImage(TypedDict):
     ring: NDArray[Any]
     spacing_mm: tuple[float, float]
     scale_max: float
+    sides: NotRequired[tuple[str, ...]]

@@ -47,6 +47,7 @@ def montage(cam: Cam, images: Mapping[str, CamImage], outcome: Outcome) -> Panel
         _legend(figure)
 
     names = ", ".join(_title(case, outcome) for case in cases)
+    letters = {side for case in cases for side in images[case["case_id"]].get("sides", ())}
     left_out = len(cam["cases"]) - len(cases)
     more = f" {left_out} further patients are in the table only." if left_out else ""
     return Panel(
@@ -56,7 +57,7 @@ def montage(cam: Cam, images: Mapping[str, CamImage], outcome: Outcome) -> Panel
             cases, images, paint, f"Grad-CAM overlays of {counted(len(cases), 'patient')}: {names}."
         ),
         f"{_colours(len(cases))} White, tumour; light blue dashed, peritumoral ring; bar, 2 cm."
-        f" Interpolated from cells of {_cell(cam)} mm at {cam['layer']}: nothing"
+        f"{_sides(letters)} Interpolated from cells of {_cell(cam)} mm at {cam['layer']}: nothing"
         " smaller can be told apart." + more,
         ("Patient", "True class", "Risk [1]", "Note"),
         tuple(_case_row(case, outcome) for case in cam["cases"]),
@@ -74,6 +75,13 @@ def _colours(patients: int) -> str:
         "Left of each pair the slice, right the same slice under the map; one colour scale for all"
         " patients."
     )
+
+
+def _sides(letters: set[str]) -> str:
+    names = {"R": "right", "A": "front", "H": "head"}
+    found = [letter for letter in names if letter in letters]
+    told = ", ".join(names[letter] for letter in found)
+    return f" {', '.join(found)}: the patient's {told}." if found else ""
 
 
 def enrichment(cam: Cam, outcome: Outcome) -> Panel:
@@ -152,6 +160,7 @@ def _pair(pair: Any, case: CamCase, image: CamImage, scale: float, outcome: Outc
     for axes in pair:
         _contours(axes, image, extent)
     _scale_bar(pair[0], extent)
+    _letters(pair[0], image.get("sides", ()))
     pair[0].set_title(_title(case, outcome), size=7.5)
 
 
@@ -174,6 +183,15 @@ def _scale_bar(axes: Any, extent: tuple[float, ...]) -> None:
     line = {"color": "white", "lw": 2.5, "solid_capstyle": "butt"}
     axes.plot([left, left + SCALE_BAR_MM], [bottom, bottom], **line)
     axes.text(left, bottom - 0.03 * extent[2], "2 cm", color="white", size=7)
+
+
+def _letters(axes: Any, sides: Sequence[str]) -> None:
+    """The patient's sides at the left and the top edge."""
+    rim = [withStroke(linewidth=1.5, foreground="black")]
+    places = ((0.02, 0.5, "left", "center"), (0.5, 0.98, "center", "top"))
+    for side, (x, y, ha, va) in zip(sides, places, strict=False):
+        style = {"color": "white", "size": 8, "weight": "bold", "path_effects": rim}
+        axes.text(x, y, side, ha=ha, va=va, transform=axes.transAxes, **style)
 
 
 def _legend(figure: Figure) -> None:
