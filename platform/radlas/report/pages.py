@@ -6,6 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from radlas.report import format as fmt
 from radlas.words import counted
@@ -38,8 +39,16 @@ def environment() -> Environment:
         "begun": fmt.begun,
         "counted": counted,
         "settings": fmt.settings,
+        "coded": _coded,
     }
     return made
+
+
+def _coded(text: str) -> Markup:
+    """A text of ours with its words of code, which stand in backticks on a terminal, as such."""
+    forms = Markup("{}"), Markup("<code>{}</code>")
+    parts = enumerate(text.split("`"))
+    return Markup().join(forms[number % 2].format(part) for number, part in parts)
 
 
 @cache

@@ -201,6 +201,13 @@ def test_controls_that_could_not_be_fitted_are_named_where_none_could(brief):
     assert lost["volume"] in page
 
 
+def test_words_of_code_stand_as_code_on_the_page_and_nothing_else_does(brief):
+    lost = {"shuffled": "extracted without `{shuffle: true} & <b>`, as <i>said</i>"}
+    page, _ = compose({**brief, "honesty": {"rows": [], "missing": lost}})
+    code = "<code>{shuffle: true} &amp; &lt;b&gt;</code>"
+    assert f"extracted without {code}, as &lt;i&gt;said&lt;/i&gt;. " in page
+
+
 def test_nothing_is_warned_of_where_controls_end_at_chance(believable):
     said = " ".join(verdict.warnings(believable))
     for word in ("leaks", "learned may be the centre", "not stable", "told apart"):
