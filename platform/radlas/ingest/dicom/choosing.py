@@ -52,8 +52,8 @@ class _Kind:
 
     def rule(self, series: ImageSeries) -> str:
         first = f"{self.sequence} by {series.told_by}"
-        second = f", second choice: no native {self.asked} of this subject"
-        copy = ", derived copy: no native series of this subject"
+        second = f", second choice: no native {self.asked} of this subject can be taken"
+        copy = ", derived copy: no native series of this subject can be taken"
         return first + second * (self.sequence != self.asked) + copy * self.derived
 
 
@@ -68,7 +68,8 @@ def _judge_all(one: ImageSeries, series: Sequence[ImageSeries]) -> Verdict:
         return Verdict(one, wanted=True, why=f"{told}, native")
     if any(other.sequence == one.sequence and not other.derived for other in series):
         return Verdict(one, wanted=False, why=f"derived copy of a native {one.sequence} series")
-    return Verdict(one, wanted=True, why=f"{told}, derived: no native one of this subject")
+    why = f"{told}, derived: no native one of this subject can be taken"
+    return Verdict(one, wanted=True, why=why)
 
 
 def _one_per_study(series: Iterable[ImageSeries]) -> list[ImageSeries]:

@@ -293,6 +293,15 @@ def test_stir_is_the_second_choice_and_the_rule_says_so(tmp_path):
     assert "second choice" in exam.rule
 
 
+def test_beside_a_first_choice_without_a_mask_the_rule_says_what_that_lacks(tmp_path):
+    """It said that the subject had none; why it is left out is told of that one."""
+    drawn = add_exam(tmp_path, description="COR STIR")
+    add_exam(tmp_path, description="AX T2 FS", mask=False)
+    (exam,) = DICOM.find(tmp_path, T2FS).exams
+    assert exam.series == drawn.datasets[0].SeriesInstanceUID
+    assert "second choice: no native T2FS of this subject can be taken" in exam.rule
+
+
 @pytest.mark.parametrize("asked", ["T1", "STIR", "T2FS"])
 def test_only_for_a_fat_suppressed_image_there_is_a_second_choice(asked, tmp_path):
     others = {"T1": "AX T1", "STIR": "COR STIR", "T2FS": "AX T2 FS"}
