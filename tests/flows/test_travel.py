@@ -47,6 +47,33 @@ def test_features_travel_and_images_stay(study_store, recipe, tmp_path):
     assert (looked.code, looked.data["damaged"], looked.data["elsewhere"]) == (0, 0, 18)
 
 
+def test_status_tells_of_a_merge_that_was_killed_until_it_is_repeated(
+    study_store, tmp_path, monkeypatch
+):
+    """It said that no exam was in the store yet, and listed those of the merge below."""
+    words = ("--store", study_store, "--features-only")
+    assert radlas("export", tmp_path / "a.zip", *words).code == 0
+    there = tmp_path / "centre"
+    radlas("init", there)
+    append = delta.Appender.append
+
+    def killed(appender, name, rows):
+        if name == "radiomics":
+            raise KeyboardInterrupt
+        return append(appender, name, rows)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(delta.Appender, "append", killed)
+        assert radlas("merge", tmp_path / "a.zip", "--store", there).code == 130
+    said = radlas("status", "--store", there).out
+    theirs = open_store(study_store).store_id
+    assert f"a merge of store {theirs[:8]} has not ended" in said
+    assert "no exam in it yet" not in said
+    assert radlas("merge", tmp_path / "a.zip", "--store", there).code == 0
+    assert radlas("status", "--store", there, "--json").data["unfinished_merges"] == []
+    assert "has not ended" not in radlas("status", "--store", there).out
+
+
 def test_features_that_come_home_hide_no_image(own_store, recipe, tmp_path):
     """A case whose volume is here is here, whoever else sent its rows."""
     words = ("--store", own_store, "--features-only")

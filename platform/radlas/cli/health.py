@@ -49,7 +49,7 @@ def status(store: StoreOption, as_json: JsonOption = False) -> None:
 
 def _status_lines(data: dict[str, Any], store: str) -> Iterator[str]:
     yield f"store {data['store']}"
-    if not data["stages"]:
+    if not data["stages"] and not data["cases"]:
         command = f"radlas ingest SOURCE --store {quote(store)} --centre NAME"
         yield f"  no exam in it yet; next: {command}"
     for centre, number in data["cases"].items():
@@ -69,6 +69,9 @@ def _status_lines(data: dict[str, Any], store: str) -> Iterator[str]:
         else:
             command = f"radlas retry --store {quote(store)} --reason {quote(one['reason'])}"
             yield f"    after a remedy: {command}"
+    for store_id in data["unfinished_merges"]:
+        yield f"  a merge of store {store_id[:8]} has not ended: some of its rows may be lacking"
+        yield "    if none is running, run the same `radlas merge` again"
     for one in data["slowest"]:
         told = f"{one['seconds']:.1f} s, {one['peak_rss_mib']:.0f} MiB"
         what = one["feature_set"] or one["stage"]

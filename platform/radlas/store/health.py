@@ -23,7 +23,7 @@ from radlas.store.log import check_log
 from radlas.store.parts import part_name, verify_part
 from radlas.store.recipes import list_recipes, load_recipe
 from radlas.store.snapshots import verify_snapshot
-from radlas.store.travel import merged_cases
+from radlas.store.travel import merged_cases, unfinished_merges
 from radlas.tables import TABLES
 from radlas.volumes.record import KnownCase
 from radlas.volumes.zarr import verify_case
@@ -53,6 +53,7 @@ def status(store: Store) -> dict[str, Any]:
             {"stage": stage, "state": state, "reason": reason, "tasks": number}
             for (stage, state, reason), number in sorted(trouble.items())
         ],
+        "unfinished_merges": unfinished_merges(store),
         "slowest": _slowest(store),
         "feature_sets": list_recipes(store),
         "snapshots": snapshot_labels(store),

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -140,6 +140,12 @@ def merged_cases(store: Store) -> frozenset[str]:
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         here = list(threads.map(lambda case: is_committed(store.place, case), cases))
     return frozenset(case for case, there in zip(cases, here, strict=True) if not there)
+
+
+def unfinished_merges(store: Store) -> list[str]:
+    """Ids of the stores of which a merge began and has not come to its end."""
+    notes = {name: document(store.place, name, MERGE) for name in documents(store.place, "merges")}
+    return [PurePosixPath(name).stem for name, note in notes.items() if note.get("rows") == {}]
 
 
 def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int]:
