@@ -69,7 +69,7 @@ def test_an_empty_store_says_what_comes_first(tmp_path):
     for words, first in (
         (("snapshot", "create", "x"), "the store holds no case to freeze"),
         (("snapshot", "show", "x"), "there is none yet: radlas snapshot create"),
-        (("retry", "--reason", "x"), "nothing is in trouble"),
+        (("retry", "--reason", "x"), "nothing to release: no case is in trouble"),
     ):
         assert first in radlas(*words, "--store", store).err
 

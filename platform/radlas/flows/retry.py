@@ -61,7 +61,7 @@ def plan_retry(store: Store, reason: str) -> tuple[Redo, ...]:
     held = [one for one in troubled if one.reason == reason]
     if not held:
         reasons = ", ".join(sorted({one.reason for one in troubled}))
-        hint = f"there are: {reasons}" if reasons else "nothing is in trouble"
+        hint = f"there are: {reasons}" if reasons else "nothing to release: no case is in trouble"
         if waiting := len(case_standings(store, states={"released"})):
             hint += f"; {waiting} released tasks wait for the next run of ingest or extract"
         raise ConfigError(f"nothing stands under {reason!r}", str(store.place), hint)

@@ -36,8 +36,11 @@ def unpack(source: Path, folder: Path) -> None:
         folder: It is there, and may be removed with what came into it, should this fail.
 
     Raises:
-        StoreError: There is no room for what it says it holds, or it cannot be unpacked.
+        StoreError: It is not there, there is no room for what it says it holds, or it cannot be
+            unpacked.
     """
+    if not source.exists():
+        raise StoreError("no such file", str(source), "name a folder or zip of radlas export")
     try:
         with zipfile.ZipFile(source) as archive:
             needed = sum(member.file_size for member in archive.infolist())

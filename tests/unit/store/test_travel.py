@@ -376,6 +376,10 @@ def test_what_is_there_is_not_replaced_and_what_is_no_export_is_said(
     (tmp_path / "x.zip").write_bytes(b"no zip")
     with pytest.raises(StoreError, match="not an archive that can be unpacked: File is not a zip"):
         merge(centre, tmp_path / "x.zip")
+    with pytest.raises(
+        StoreError, match=r"no such file\n  in: .*y\.zip\n  try: name a folder or zip"
+    ):
+        merge(centre, tmp_path / "y.zip")
 
 
 @here
