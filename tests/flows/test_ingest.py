@@ -342,6 +342,25 @@ def one_pair(tmp_path):
     return folder, store, again
 
 
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_a_grade_that_the_mapping_lacks_is_told_before_anything_is_read(one_pair, tmp_path, dry):
+    """The run ended with the error in place of its report, and that named a file of the store."""
+    folder, store, again = one_pair
+    write_pair(folder, "y", image=OTHER_IMAGE)
+    grades = tmp_path / "grades.yaml"
+    grades.write_text("column: grade\npositive: [high]\nnegative: [low]\n")
+    (folder / "people.csv").write_text("subject,grade\nx,high\ny,fnclcc 3\n")
+    said = radlas(*again, "--grades", grades, *dry)
+    assert said.code == 2
+    assert "'fnclcc 3' of c: 1" in said.err
+    assert f"in: {grades}" in said.err
+    assert delta.read(open_store(store), "cases").num_rows == 1
+    assert delta.read(open_store(store), "clinical").num_rows == 0
+    assert not list(store.glob("labels/*"))
+    grades.write_text("column: grade\npositive: [high, fnclcc 3]\nnegative: [low]\n")
+    assert radlas(*again, "--grades", grades, *dry).code == 0
+
+
 def test_an_image_that_another_centre_brought_is_told_when_it_comes(one_pair, tmp_path):
     """Not first when a study is trained on both."""
     _, store, _ = one_pair

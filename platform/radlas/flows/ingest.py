@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 from pydantic import Field, NonNegativeInt
 
 from radlas.digests import pseudonym
-from radlas.errors import ConfigError, DataError, StoreError
+from radlas.errors import ConfigError, DataError, StoreError, StudyError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches
 from radlas.flows.cases.earlier import earlier_ingests
 from radlas.flows.cases.exams import IngestTask, case_row, clinical_row, make_task, refused
-from radlas.flows.cases.grades import tell_grades
+from radlas.flows.cases.grades import check_grades, tell_grades
 from radlas.flows.cases.listing import (
     estimate,
     left_out_lines,
@@ -121,11 +121,18 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
         ConfigError: The source is missing or holds nothing this importer can read, or the store
             spells the centre otherwise.
         StoreError: There is no store, or its site key is missing.
+        StudyError: `grades` does not declare a value that the store would hold.
     """
     store, rules, outcome = open_store(config.store), config.rules(), config.outcome()
     key = store.key()
     _check_spelling(config.centre, known_centres(store))
     scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
+    records = tuple(clinical_row(config.centre, key, record) for record in scan.clinical)
+    if outcome is not None and records:
+        try:
+            check_grades(store, records, outcome)
+        except StudyError as error:
+            raise error.at(str(config.grades)) from error
     refusals = [(one, refused(config.centre, key, one)) for one in scan.refusals]
     earlier = earlier_ingests(store, config.centre, config.source)
     left = undone(store, _tasks(store, config.centre, scan.exams, rules), refusals, earlier)
@@ -138,7 +145,7 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
         known=left.known,
         notes=(*scan.notes, *left_out_lines(scan), *namesake_lines(scan, subject)),
         extra=_Scanned(
-            tuple(clinical_row(config.centre, key, record) for record in scan.clinical),
+            records,
             outcome,
             scan.unreached,
             earlier.mended(scan, case),

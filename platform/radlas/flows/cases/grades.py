@@ -9,17 +9,38 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from radlas.errors import StudyError
 from radlas.learn.settings import OutcomeMapping
-from radlas.store.clinical import newest_records
+from radlas.model import Row
+from radlas.store.clinical import newest_records, revisions
 from radlas.store.layout import Store
+from radlas.tables import CLINICAL
 
 if TYPE_CHECKING:
     from radlas.learn.design import ClassTable
+
+
+def check_grades(store: Store, records: Iterable[Row], outcome: OutcomeMapping) -> None:
+    """See before anything is read that a mapping declares every grade the store would hold.
+
+    A run of hours would else end with that error in place of its report.
+
+    Args:
+        store: As it is.
+        records: Clinical records to be stored.
+        outcome: The declared mapping.
+
+    Raises:
+        StudyError: A value is not declared by the mapping.
+    """
+    known = newest_records(store)
+    new = {row["subject_id"]: row for row in revisions(known, records)}
+    empty = dict.fromkeys(column.name for column in CLINICAL.columns)
+    if told := [empty | row for row in (known | new).values()]:
+        _classes(told, outcome, set())
 
 
 def tell_grades(
@@ -36,17 +57,14 @@ def tell_grades(
         Lines for a person, and the same as data.
 
     Raises:
-        StudyError: A recorded value is not declared by the mapping.
+        StudyError: A value that came since ``check_grades`` is not declared by the mapping.
     """
     records = list(newest_records(store).values())
     lines, counts = _grades(records)
     facts: dict[str, Any] = {"grades": counts}
     if outcome is not None:
+        tables = _classes(records, outcome, met)
         path = keep_mapping(store, outcome)
-        try:
-            tables = _classes(records, outcome, met)
-        except StudyError as error:
-            raise error.at(path) from error
         facts |= {"classes": [table._asdict() for table in tables], "grade_map": path}
         lines.append(f"  classes by the mapping kept as {path}, of patients with a stored exam:")
         lines += [
