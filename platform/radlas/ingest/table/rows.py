@@ -175,9 +175,12 @@ def merge(rows: Iterable[Row]) -> tuple[Row, ...]:
         merged[row["subject"]] = {
             field: value if value is not None else row[field] for field, value in known.items()
         }
-        if any(row[field] not in {None, value} for field, value in merged[row["subject"]].items()):
+        told = merged[row["subject"]].items()
+        if differ := [field for field, value in told if row[field] not in {None, value}]:
+            number = [*merged].index(row["subject"]) + 1  # not called by name: it is a patient's
             raise ConfigError(
-                f"two rows of one subject differ (number {len(merged)} in the table)",
+                f"two rows of one subject, number {number} by first appearance, differ in"
+                f" {', '.join(differ)}",
                 "clinical table",
                 "keep one row per subject",
             )

@@ -181,6 +181,13 @@ def test_rows_of_one_subject_must_agree():
         normalise([HEADERS, row, [*row[:3], "Low", "x", "y"]])
 
 
+def test_of_rows_that_differ_the_subject_and_the_columns_are_told():
+    """The number of subjects read so far was told as that of the one whose rows differ."""
+    rows = [["a", "F", "high"], ["b", "M", "low"], ["c", "F", "low"], ["b", "F", "high"]]
+    with pytest.raises(ConfigError, match="number 2 by first appearance, differ in sex, grade"):
+        normalise([["subject", "sex", "grade"], *rows])
+
+
 def test_a_workbook_and_its_csv_twin_say_the_same(tmp_path):
     rows = [
         HEADERS,
@@ -479,8 +486,8 @@ def test_rows_of_one_subject_complete_one_another_and_may_not_differ(tmp_path):
     records, notes, _ = find_records(list_files(tmp_path).files)
     assert records == ()
     assert notes == (
-        "no clinical table was used: two rows of one subject differ (number 1 in the table);"
-        " keep one row per subject",
+        "no clinical table was used: two rows of one subject, number 1 by first appearance, differ"
+        " in sex; keep one row per subject",
     )
 
 
