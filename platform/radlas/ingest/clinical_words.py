@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+from contextlib import suppress
 
 OLDEST = 90.0  # who is older is so rare that the age may name the patient
 _NOTHING = {
@@ -13,7 +13,8 @@ _NOTHING = {
 _ERRORS = {"#ref!", "#value!", "#name?", "#div/0!", "#num!", "#null!"}  # of a spreadsheet
 _PER_YEAR = {"D": 365.25, "W": 365.25 / 7, "M": 12.0, "Y": 1.0}  # of DICOM's age strings
 _LONG_AGE = len("045M")
-_YEARS = re.compile(r"([\d.]+) ?(?:y|yrs?|years?|jahre?|ans|años|anni|jaar)")
+_YEARS = re.compile(r"([\d.]+)(?: ?(?:y|yrs?|years?|jahre?|ans|años|anni|jaar))?")
+_OLD = re.compile(r"> ?89|(?:>=|≥) ?90|90 ?\+")  # how tables without names tell it
 _SEX = {
     **dict.fromkeys(("m", "male", "man", "männlich", "maennlich", "homme", "masculin"), "M"),
     **dict.fromkeys(("f", "female", "woman", "w", "weiblich", "femme", "féminin", "feminin"), "F"),
@@ -74,8 +75,8 @@ def normal_sex(text: str) -> str | None:
 def normal_age(text: str) -> float | None:
     """Years from 0 to 120, ages above 89 as 90 [a]; else None.
 
-    With a decimal comma, with their unit, or as a DICOM age string of three digits, too: ``45M`` is
-    a man of 45 to many.
+    With a decimal comma, with their unit, as a DICOM age string of three digits, or as ``>89``,
+    too: ``45M`` is a man of 45 to many.
 
     Examples:
         >>> normal_age("61,5"), normal_age("63 years"), normal_age("018M"), normal_age("45M")
@@ -83,12 +84,12 @@ def normal_age(text: str) -> float | None:
     """
     told = text.strip().lower().replace(",", ".")
     years = age_string(text) if len(told) == _LONG_AGE else None
-    if years is None:
-        try:
-            years = float(match[1] if (match := _YEARS.fullmatch(told)) else told)
-        except ValueError:
-            return None
-    return min(years, OLDEST) if math.isfinite(years) and 0 <= years <= 120 else None
+    if _OLD.fullmatch(told):
+        years = OLDEST
+    if years is None and (match := _YEARS.fullmatch(told)):
+        with suppress(ValueError):  # as of 6.1.5
+            years = float(match[1])
+    return min(years, OLDEST) if years is not None and years <= 120 else None
 
 
 def age_string(text: str) -> float | None:

@@ -130,8 +130,19 @@ def test_an_age_may_name_its_unit(text, years):
     assert normal_age(text) == years
 
 
+@pytest.mark.parametrize("text", [">89", "> 89", ">=90", "≥ 90", "90+", " 90 + "])
+def test_who_is_told_to_be_older_than_89_is_stored_as_such(text):
+    """Tables without names write it so, and it is what is stored: it was missing."""
+    assert normal_age(text) == 90
+
+
 @pytest.mark.parametrize("text", ["-1", "-0.5", "120.5", "121", "nan", "inf", "young", ""])
 def test_impossible_ages_are_none(text):
+    assert normal_age(text) is None
+
+
+@pytest.mark.parametrize("text", ["6_3", "1e1", "+63", ".", ">63", "63+", "89+"])
+def test_what_is_a_number_to_a_program_alone_is_no_age(text):
     assert normal_age(text) is None
 
 
