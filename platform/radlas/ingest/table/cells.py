@@ -38,7 +38,7 @@ _TABLE_ERRORS = (
 
 
 def read_tables(ref: FileRef, where: str = "") -> list[Cells]:
-    """The sheets of a workbook; or a CSV file by each separator, the likeliest first.
+    """The sheets of a workbook, hidden ones last; or a CSV file by each separator, likeliest first.
 
     Args:
         ref: The file.
@@ -76,7 +76,8 @@ def _sheets(data: bytes) -> list[Cells]:
         for values in (True, False)  # of a cell either its value is read, or its formula
     ]
     try:
-        pairs = zip(*(book.worksheets for book in books), strict=True)
+        pairs = list(zip(*(book.worksheets for book in books), strict=True))
+        pairs.sort(key=lambda pair: pair[0].sheet_state != "visible")  # nobody looks at an old one
         return [_sheet(*pair) for pair in pairs]
     except (TokenizerError, TranslatorError) as error:
         raise ValueError("a formula that cells share is damaged") from error
@@ -141,6 +142,8 @@ def _separated(text: str, separator: str) -> Cells:
 def _text(data: bytes) -> str:
     if data[:2] in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}:  # "Unicode text" of a spreadsheet
         return data.decode("utf-16")
+    if b"\0" in data:  # such text without its mark, or no text: its headers would not be known
+        raise ValueError("a character that no text holds")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:  # what Western European spreadsheets save as CSV

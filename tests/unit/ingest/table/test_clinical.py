@@ -489,6 +489,14 @@ def test_a_table_is_read_in_the_encodings_of_spreadsheets(tmp_path, encoding):
     assert (record["subject"], record["sex"], record["age_years"]) == ("7", "F", 61)
 
 
+def test_a_table_of_16_bits_without_their_mark_is_told_as_unreadable(tmp_path):
+    """It was told to rename its headers, which are the known ones."""
+    (tmp_path / "t.csv").write_bytes("subject\tgrade\n7\thigh\n".encode("utf-16-le"))
+    with pytest.raises(ConfigError, match="not readable as a table") as caught:
+        TABLE.find(tmp_path, IngestRules())
+    assert "UTF-8" in caught.value.hint
+
+
 def test_rows_of_one_subject_complete_one_another_and_may_not_differ(tmp_path):
     (tmp_path / "t.csv").write_text("subject,sex,age\na,F,\na,,61\n")
     ((record,), _, _) = find_records(list_files(tmp_path).files)
@@ -555,6 +563,20 @@ def test_the_first_sheet_with_known_headers_is_read_and_further_ones_are_told(tm
     scan = TABLE.find(tmp_path, IngestRules())
     assert [(row["age_years"], row["grade"]) for row in scan.clinical] == [(61, None)]
     assert scan.notes == ("1 sheet: with a patient column behind the first one, ignored",)
+
+
+def test_a_hidden_sheet_is_not_read_before_one_that_a_person_sees(tmp_path):
+    """An older table that was hidden and stands first was read, and the visible one ignored."""
+    book = openpyxl.Workbook()
+    for sheet, grade in ((book.active, 1), (book.create_sheet("new"), 3)):
+        sheet.append(["Subject", "Grade", "Age", "Sex"])
+        sheet.append([7, grade, 61, "F"])
+    for state in ("hidden", "veryHidden"):
+        book.worksheets[0].sheet_state = state
+        book.save(tmp_path / "t.xlsx")
+        scan = TABLE.find(tmp_path, IngestRules())
+        assert [row["grade"] for row in scan.clinical] == ["3"]
+        assert scan.notes == ("1 sheet: with a patient column behind the first one, ignored",)
 
 
 def test_values_in_a_row_of_nobody_are_told(tmp_path):
