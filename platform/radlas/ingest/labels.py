@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,12 @@ ANY = ""  # the key of a label that holds for every mask file, whatever ROI it i
 _SHOWN = 6
 _LARGEST_LABEL = 2**31
 _COUNTABLE = 1 << 16
+# No label can be declared for what is no whole number above 0.
+_REWRITE = "write the mask again, with one whole number above 0 for each region"
+_ONLY = (
+    "`--label {}` is the only other value; it holds for all masks of a run: ingest those with"
+    " another from a folder of their own"
+)
 _KIND, _KIND_BEFORE = "Segmentation_SourceRepresentation", "Segmentation_MasterRepresentation"
 _BINARY = "Binary labelmap"
 
@@ -98,16 +105,19 @@ def labelled_voxels(
 
     Raises:
         DataError: ``label_missing``: there are other values, but not this one;
-            ``label_undeclared``: several values, or fractions, and no label was declared.
+            ``label_undeclared``: several values and no label was declared, or fractions beside it.
     """
     others = [value for value in found if value not in {0.0, float(label or 1)}]
     inside = np.asarray(values == (label or 1))
-    if label is None and others and (len(others) > 1 or 1.0 in found):
-        raise data_error("label_undeclared", f"the mask holds the values {told(found)}")
+    soft = any(math.isfinite(one) and one % 1 for one in others)  # its ones are a core at most
+    if (label is None and others and (len(others) > 1 or 1.0 in found)) or (soft and inside.any()):
+        hint = _REWRITE if soft else ""
+        raise data_error("label_undeclared", f"the mask holds the values {told(found)}", hint=hint)
     if others and not inside.any():
-        only = others[0] if len(others) == 1 and others[0].is_integer() else None
-        fits = only is not None and 1 <= only < _LARGEST_LABEL and not named
-        hint = f"`--label {only:.0f}` is the only other value" if fits else ""
+        labels = [one for one in others if one.is_integer() and 1 <= one < _LARGEST_LABEL]
+        hint = "" if labels else _REWRITE
+        if labels == others[:1] == others and not named:
+            hint = _ONLY.format(int(labels[0]))
         raise data_error(
             "label_missing", f"no voxel is {label or 1}; it holds {told(found)}", hint=hint
         )

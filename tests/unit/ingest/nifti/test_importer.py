@@ -368,6 +368,39 @@ def test_probabilities_are_no_labels_though_some_are_one(labels, tmp_path):
     assert caught.value.reason == "label_undeclared"
 
 
+@pytest.mark.parametrize("labels", [{}, {"": 1}, {"tumour": 1, "edema": 2}])
+def test_a_mask_with_soft_edges_is_refused_whatever_is_declared(labels, tmp_path):
+    """Under a declared 1 its core was stored as the tumour, and where none was, 1 was proposed."""
+    soft = MASK.astype(np.float32)
+    soft[:, :3] = 0.5
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P1_mask.mha", soft)
+    with pytest.raises(DataError, match=r"0\.5=\d+ 1=\d+") as caught:
+        read_one(tmp_path, IngestRules(labels=labels))
+    assert caught.value.reason == "label_undeclared"
+    assert "--label" not in caught.value.hint
+    assert "write the mask again" in caught.value.hint
+
+
+@pytest.mark.parametrize("value", [-1, 0.9999999])
+def test_what_no_label_can_name_is_to_be_written_again(value, tmp_path):
+    """It was to be named with `--label`, which takes whole numbers above 0."""
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P1_mask.mha", MASK * np.float32(value))
+    with pytest.raises(DataError) as caught:
+        read_one(tmp_path)
+    assert caught.value.reason == "label_missing"
+    assert caught.value.hint.startswith("write the mask again")
+
+
+def test_the_only_other_value_is_told_to_hold_for_all_masks_of_a_run(tmp_path):
+    """Exams whose masks hold 1 were stored already, and refused by the run that the hint led to."""
+    write(tmp_path / "P1_image.mha")
+    write(tmp_path / "P1_mask.mha", MASK * 255)
+    with pytest.raises(DataError, match="from a folder of their own"):
+        read_one(tmp_path)
+
+
 def test_declared_labels_are_rois_of_their_own(tmp_path):
     both = MASK.copy()
     both[0, :3] = 2
