@@ -106,8 +106,18 @@ def _read(ref: FileRef, read: Callable[[Path], _Read]) -> ImageContent:
         voxels, geometry, metadata, flags = read(path)
     _check_plausible(geometry)
     if voxels.dtype == np.float64:
-        voxels = voxels.astype(np.float32)
+        voxels = _of_32_bits(voxels)
     return ImageContent(voxels, geometry, metadata, flags)
+
+
+def _of_32_bits(voxels: NDArray[np.float64]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        rounded = voxels.astype(np.float32)
+    beyond = np.isinf(rounded) & np.isfinite(voxels)
+    if beyond.any():
+        worst = float(np.abs(voxels[beyond]).max())
+        raise data_error("bad_rescale", f"voxels reach {worst:.3g}, beyond what 32 bits hold")
+    return rounded
 
 
 def _read_by_itk(path: Path, *, layered: bool = False) -> _Read:

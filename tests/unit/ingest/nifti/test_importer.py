@@ -356,6 +356,16 @@ def test_several_labels_need_a_declaration_and_only_the_declared_is_inside(tmp_p
     assert roi.values == f"0={both.size - np.count_nonzero(both)} 1={MASK.sum()} 2=156"
 
 
+@pytest.mark.filterwarnings("error")
+def test_voxels_beyond_32_bits_are_told_as_such_and_not_as_infinite(tmp_path):
+    """The library's warning showed its path, and the file was said to hold infinite voxels."""
+    write(tmp_path / "P1_image.mha", VOXELS.astype(np.float64) * 1e300)
+    write(tmp_path / "P1_mask.mha", MASK)
+    with pytest.raises(DataError, match=r"voxels reach 7.99e\+302, beyond what 32") as caught:
+        read_one(tmp_path)
+    assert caught.value.reason == "bad_rescale"
+
+
 @pytest.mark.parametrize("labels", [{}, {"": 1}])
 def test_probabilities_are_no_labels_though_some_are_one(labels, tmp_path):
     """Whatever is declared: and a list of millions of values would take gigabytes."""
