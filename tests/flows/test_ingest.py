@@ -342,6 +342,19 @@ def one_pair(tmp_path):
     return folder, store, again
 
 
+def test_a_grade_that_a_later_table_leaves_out_stays_and_is_told(one_pair, tmp_path):
+    """The run said that the grade is missing, and models went on with the old one."""
+    _, store, _ = one_pair
+    table = tmp_path / "people.csv"
+    words = ("ingest", table, "--store", store, "--importer", "table", "--centre", "c")
+    table.write_text("subject,grade,age\nx,high,61\ny,low,50\n")
+    assert "stay" not in radlas(*words).out
+    table.write_text("subject,grade,age\nx,not clear,61\ny,low,50\n")
+    told = "stored values stay, where these records have none: 1 of grade;"
+    assert told in radlas(*words, "--dry-run").out
+    assert told in radlas(*words).out
+
+
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
 def test_a_grade_that_the_mapping_lacks_is_told_before_anything_is_read(one_pair, tmp_path, dry):
     """The run ended with the error in place of its report, and that named a file of the store."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,7 @@ from radlas.ingest.sequences import sequence_class
 from radlas.learn.settings import OutcomeMapping
 from radlas.model import Outcome, Row
 from radlas.store import delta
-from radlas.store.clinical import newest_records, revisions
+from radlas.store.clinical import kept, newest_records, revisions
 from radlas.store.known import known_cases, known_centres, known_patients
 from radlas.store.layout import Store, open_store
 from radlas.store.ledger import Recorder
@@ -143,7 +143,12 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
         tasks=left.tasks,
         refused=left.refusals,
         known=left.known,
-        notes=(*scan.notes, *left_out_lines(scan), *namesake_lines(scan, subject)),
+        notes=(
+            *scan.notes,
+            *left_out_lines(scan),
+            *namesake_lines(scan, subject),
+            *_kept_lines(kept(newest_records(store), records)),
+        ),
         extra=_Scanned(
             records,
             outcome,
@@ -235,6 +240,12 @@ def _with_clinical(store: Store, centre: str, found: _Scanned, new: int, report:
     counts = {"clinical": len(found.records), "clinical_new": new, "clinical_met": met}
     data = {**report.data, **counts, **facts}
     return Report((*report.lines, line, *told), data, report.exit_code)
+
+
+def _kept_lines(stays: Mapping[str, int]) -> list[str]:
+    told = ", ".join(f"{number} of {field}" for field, number in stays.items())
+    what = "stored values stay, where these records have none"
+    return [f"  {what}: {told}; no cell takes back what an earlier table told"] if told else []
 
 
 def _over(refusals: tuple[Outcome, ...]) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from radlas.model import Row
 from radlas.store import delta
@@ -36,3 +37,22 @@ def revisions(known: dict[str, Row], given: Iterable[Row]) -> list[Row]:
             newest[record["subject_id"]] = row
             new.append(row)
     return new
+
+
+def kept(known: Mapping[str, Row], given: Sequence[Row]) -> dict[str, int]:
+    """How many stored values stay where new records have none, by column. Pure.
+
+    Of columns that some new record fills: a table without a column says nothing of it.
+
+    Args:
+        known: Newest stored record by subject.
+        given: Records as for ``revisions``.
+    """
+    filled = {name for record in given for name, value in record.items() if value is not None}
+    stays = Counter(
+        name
+        for record in given
+        for name in filled - _NOT_CONTENT
+        if record[name] is None and known.get(record["subject_id"], {}).get(name) is not None
+    )
+    return dict(sorted(stays.items()))

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 
 from radlas.store import delta
-from radlas.store.clinical import newest_records, revisions
+from radlas.store.clinical import kept, newest_records, revisions
 from radlas.store.content import row_digests
 from radlas.tables import CLINICAL
 
@@ -37,3 +37,18 @@ def test_of_many_tables_the_newest_records_say_what_each_told_last(store):
     rows = delta.read(store, "clinical")
     assert rows.num_rows == changes.total() > 2 * len(told)
     assert rows.column("row_digest").to_pylist() == row_digests(CLINICAL, rows).to_pylist()
+
+
+def test_values_that_no_cell_takes_back_are_counted_where_the_table_has_their_column():
+    known = {
+        "s": {"subject_id": "s", "centre": "c", "grade": "high", "age_years": 61.0, "sex": "F"},
+        "t": {"subject_id": "t", "centre": "c", "grade": None, "age_years": 50.0, "sex": "M"},
+    }
+    record = {"centre": "c", "sex": None}
+    given = [
+        record | {"subject_id": "s", "grade": None, "age_years": None},
+        record | {"subject_id": "t", "grade": "low", "age_years": None},
+        record | {"subject_id": "u", "grade": None, "age_years": 40.0},
+    ]
+    assert kept(known, given) == {"age_years": 2, "grade": 1}
+    assert kept({}, given) == {}
