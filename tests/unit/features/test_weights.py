@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -140,6 +141,15 @@ def test_a_note_does_not_lend_its_name_to_other_weights(tmp_path, checkpoint):
     save_file(trained("medicalnet", 5).state_dict(), tmp_path / "other.safetensors", metadata)
     with pytest.raises(ConfigError, match="note in this file is of other weights"):
         read_weights(tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize("note", [{"source": "net.pth"}, {"source": "x", "untrained": False}, None])
+def test_a_note_that_tells_less_than_ours_is_none_of_ours(tmp_path, note):
+    """Whoever shows where weights come from could not say it."""
+    path = tmp_path / "foreign.safetensors"
+    save_file(trained("medicalnet").state_dict(), path, {"radlas": json.dumps(note)})
+    with pytest.raises(ConfigError, match="its note under 'radlas' is none of ours"):
+        read_weights(path)
 
 
 @pytest.mark.parametrize(

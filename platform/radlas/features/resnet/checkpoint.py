@@ -195,12 +195,16 @@ def _our_note(text: str) -> dict[str, Any]:
         ValueError: Somebody else wrote it.
     """
     note: dict[str, Any] = from_json(text)
-    wrong = misfit(note, NOTE)
-    made_here = {"objective", "steps", "subjects", "centres", "found", "chance"}
-    wanted = made_here if "subjects" in note else {"source"}
-    if wrong or (note and not wanted <= set(note)):
+    if misfit(note, NOTE) or not _is_complete(note):
         raise ValueError(f"its note under {_NOTE!r} is none of ours")
     return note
+
+
+def _is_complete(note: Mapping[str, Any]) -> bool:
+    """Whether it tells all that is told of weights, or nothing."""
+    made_here = {"objective", "steps", "subjects", "centres", "found", "chance"}
+    wanted = made_here if "subjects" in note else {"source", "source_sha256"}
+    return not note or wanted <= set(note)
 
 
 def _numbers(state: Mapping[str, Array | None], path: Path) -> dict[str, Array]:
