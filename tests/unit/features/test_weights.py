@@ -84,6 +84,18 @@ def scaled_at_once(network):
             module.weight.data.fill_(0.5)
 
 
+def seen_and_scaled(network):
+    """As residual branches that begin with a scale of zero, or a scale that somebody multiplied."""
+    seen_but_not_trained(network)
+    scaled_at_once(network)
+
+
+def of_zeros(network):
+    """It says the same of every image."""
+    for tensor in network.state_dict().values():
+        tensor.zero_()
+
+
 def hardly_trained(network):
     """Nobody would call one step of AdamW a training, but it moves every scale."""
     network.requires_grad_(True).train()
@@ -96,7 +108,8 @@ def hardly_trained(network):
 
 
 @pytest.mark.parametrize(
-    "disguise", [touched, seen_but_not_trained, scaled_at_once, hardly_trained]
+    "disguise",
+    [touched, seen_but_not_trained, scaled_at_once, seen_and_scaled, of_zeros, hardly_trained],
 )
 def test_random_weights_in_disguise_are_refused(tmp_path, disguise):
     network = random_network("medicalnet", 0).requires_grad_(False)
