@@ -31,6 +31,7 @@ from radlas.features.resnet import contrast, extractor
 from radlas.features.resnet.checkpoint import read_weights
 from radlas.features.resnet.extractor import DeepExtractor
 from radlas.features.resnet.weights import random_network
+from radlas.flows import explain as explaining
 from radlas.flows import pretrain as pretraining
 from radlas.flows.base import bundles
 from radlas.flows.cases import extract_case
@@ -652,6 +653,16 @@ def test_maps_of_another_layer_are_added_and_the_first_ones_stay(own_store):
     assert said.code == 2
     assert "takes no deep features of roi_box" in said.err
     assert "name one of: whole at layer4" in said.err
+
+
+def test_a_region_that_no_part_of_the_score_comes_from_is_not_mapped(own_store, monkeypatch):
+    """Its maps would all be zero, and be told as if nothing in the image spoke for the score."""
+    monkeypatch.setattr(explaining, "scored_parts", lambda model: [("ring_box", "layer4")])
+    words = ("explain", "tiny", "--store", own_store, "--layer", "layer3")
+    said = radlas(*words, "--region", "whole")
+    assert said.code == 2
+    assert "the signature holds no feature of whole" in said.err
+    assert "name one of: ring_box" in said.err
 
 
 def test_a_case_that_cannot_be_mapped_takes_nothing_from_the_others(own_store):

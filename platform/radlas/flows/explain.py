@@ -130,10 +130,21 @@ def _maps(
     study: StudyConfig,
     chosen: Sequence[Mapping[str, Any]],
 ) -> tuple[str, tuple[ExplainTask, ...]]:
-    """The region that is mapped, and a task for each case; that of the highest risk is checked."""
+    """The region that is mapped, and a task for each case; that of the highest risk is checked.
+
+    Raises:
+        StudyError: No part of the score comes from the region.
+    """
     model = load_model(store, target.name, target.number, study.primary)
-    region = config.region or scored_parts(model)[0][0]
+    scored = [name for name, _ in scored_parts(model)]
+    region = config.region or scored[0]
     head = _head(store, target, study, model, region)
+    if region not in scored:
+        raise StudyError(
+            f"the signature holds no feature of {region}, so no part of the score comes from it",
+            f"model {study.primary}",
+            f"name one of: {', '.join(scored)}",
+        )
     task = replace(_task(config, target), region=region, layer=config.layer, head=head)
     return region, tuple(
         replace(task, case_id=row["case"], sanity=not number)
