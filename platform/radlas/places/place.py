@@ -18,6 +18,7 @@ from radlas.places.folder import Folder
 
 SCHEME = "s3://"
 _SCHEMED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+")  # as RFC 3986 has it
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # of another name libraries die
 
 
 class Place(Protocol):
@@ -123,17 +124,32 @@ def plain_address(address: str | Path) -> str:
 
     Raises:
         ConfigError: It holds a backslash, which Delta would take for a folder's end; or it begins
-            with a scheme other than ``s3://``, and would be made as a folder called ``https:``.
+            with a scheme other than ``s3://``, and would be made as a folder called ``https:``; or
+            it names no bucket, or a prefix that a server could read otherwise.
     """
     text = str(address)
     if "\\" in text:
         raise ConfigError("a backslash in a store's address", text, "choose another name")
     if text.startswith(SCHEME):
-        return text.rstrip("/")
+        return _in_bucket(text)
     if scheme := _SCHEMED.match(text):
         what = f"a store is a folder or in a bucket; nothing is known of {scheme[0]}"
         raise ConfigError(what, text, f"a folder's path, or {SCHEME}bucket/prefix")
     return str(Path(text).absolute())
+
+
+def _in_bucket(text: str) -> str:
+    bucket, *parts = text.removeprefix(SCHEME).rstrip("/").split("/")
+    lack = "" if _BUCKET.fullmatch(bucket) else "no bucket's name stands in it"
+    if not all(parts) or {".", ".."} & set(parts):
+        lack = "a part of its prefix is empty, `.` or `..`"
+    if {"#", "?"} & set(text):  # where an address ends for Delta
+        lack = "it holds # or ?"
+    if not text.isprintable():
+        lack = "it holds a line's end, or another sign that cannot be seen"
+    if lack:
+        raise ConfigError(f"no address in a bucket: {lack}", repr(text), f"{SCHEME}bucket/prefix")
+    return f"{SCHEME}{'/'.join((bucket, *parts))}"
 
 
 Address = Annotated[str, BeforeValidator(plain_address)]

@@ -225,6 +225,30 @@ def test_an_address_of_another_scheme_is_no_folder_of_that_name(address, tmp_pat
     assert open_store(init_store(f"./{address.replace('://', ':/')}").place.root).store_id
 
 
+@pytest.mark.parametrize(
+    ("address", "lack"),
+    [
+        ("s3://", "no bucket's name"),
+        ("s3:///store", "no bucket's name"),
+        ("s3://my bucket/store", "no bucket's name"),
+        ("s3://bucket/a//b", "a part of its prefix is empty"),
+        ("s3://bucket/../b", "a part of its prefix is empty"),
+        ("s3://bucket/./b", "a part of its prefix is empty"),
+        ("s3://bucket/#a", "holds # or"),
+        ("s3://bucket/a?b", "holds # or"),
+        ("s3://bucket/a\nb", "a line's end"),
+    ],
+)
+def test_an_address_that_is_none_in_a_bucket_is_wrong_use(address, lack, tmp_path, monkeypatch):
+    """A library died of some, the log of a table lay elsewhere, and `s3://` was a folder `s3:`."""
+    monkeypatch.chdir(tmp_path)
+    for reach in (init_store, open_store):
+        with pytest.raises(ConfigError, match=lack) as caught:
+            reach(address)
+        assert "s3://bucket/prefix" in caught.value.hint
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("name", ["../x", "lake/../../x", "lake/..", "/x", "lake/\0"])
 def test_no_file_is_read_made_or_removed_outside_of_a_store(tmp_path, name):
     place, other = init_store(tmp_path / "s").place, tmp_path / "x"
