@@ -665,6 +665,37 @@ def test_a_region_that_no_part_of_the_score_comes_from_is_not_mapped(own_store, 
     assert "name one of: ring_box" in said.err
 
 
+def test_a_file_of_other_weights_is_told_in_words_that_fit_every_verb(
+    own_store, own_weights, tmp_path
+):
+    words = ("--store", own_store, "--weights", own_weights)
+    said = radlas("explain", "tiny", "--layer", "layer3", *words)
+    other = read_weights(own_weights).digest[:12]
+    told = f"the deep features were made with random weights, not with weights {other}"
+    assert told in said.err
+    assert "try: leave --weights out" in said.err
+    (case,) = radlas("query", "from cases limit 1", "--store", own_store, "--json").data
+    radlas("predict", "tiny", case["case_id"], *words, "--out", tmp_path / "pages")
+    (page,) = (tmp_path / "pages").glob("*.html")
+    assert f"There is no map: {told}; to try: leave --weights out." in page.read_text()
+
+
+def test_where_a_file_is_wanted_no_other_verb_is_named(study_store, monkeypatch):
+    """Predict wants it too, and shows the same words on a page."""
+    store = open_store(str(study_store))
+    card = read_card(store, "tiny", 1)
+    read = activation.load_recipe
+
+    def of_a_file(store, name):
+        recipe = read(store, name)
+        return recipe | {"versions": {**recipe["versions"], "weights": "3f" * 32}}
+
+    monkeypatch.setattr(activation, "load_recipe", of_a_file)
+    with pytest.raises(ConfigError, match="with weights 3f3f3f3f3f3f, not with random") as caught:
+        model_extractor(store, card, None, "whole")
+    assert caught.value.hint == "name their file by --weights"
+
+
 def test_a_case_that_cannot_be_mapped_takes_nothing_from_the_others(own_store):
     folder = own_store / "models" / "tiny" / "1"
     (folder / "explanation.json").unlink()

@@ -196,11 +196,7 @@ def model_extractor(store: Store, card: Document, weights: Path | None, region: 
     )
     wanted, given = made_with["versions"]["weights"], extractor.versions["weights"]
     if wanted != given:
-        raise ConfigError(
-            f"the deep features were made with weights {wanted[:12]}, not {given[:12]}",
-            f"model {card['study']['name']}",
-            "name the file: radlas explain --weights FILE",
-        )
+        raise _other_weights(wanted, given, f"model {card['study']['name']}")
     made, here = (_methods(one) for one in (made_with["versions"], extractor.versions))
     if made != here:
         raise StudyError(
@@ -209,6 +205,15 @@ def model_extractor(store: Store, card: Document, weights: Path | None, region: 
             "explain with the radlas that extracted, or extract and train again with this one",
         )
     return extractor
+
+
+def _other_weights(wanted: str, given: str, where: str) -> ConfigError:
+    drawn = "random"  # what a recipe without a file has in place of a digest
+    made, here = (
+        "random weights" if one == drawn else f"weights {one[:12]}" for one in (wanted, given)
+    )
+    hint = "leave --weights out" if wanted == drawn else "name their file by --weights"
+    return ConfigError(f"the deep features were made with {made}, not with {here}", where, hint)
 
 
 def _looked_at(regions: Any, region: str) -> bool:

@@ -108,7 +108,8 @@ def _map(asked: Asked, row: dict[str, Any]) -> tuple[dict[str, Any] | None, Any,
             store, row["case_id"], head, extractor, region=region, layer=layer, sanity=False
         )
     except RadlasError as error:  # the risk stands without a map
-        return None, None, f"There is no map: {error.what}. {error.hint}"
+        why = f"{error.what}; to try: {error.hint}" if error.hint else error.what
+        return None, None, f"There is no map: {why}."
     image = of_slice(io.BytesIO(found["slice"]))
     case = {"case_id": row["case_id"], "label": None, "risk": row["risk"], "mass": found["mass"]}
     cam = {
