@@ -355,6 +355,30 @@ def test_a_grade_that_a_later_table_leaves_out_stays_and_is_told(one_pair, tmp_p
     assert told in radlas(*words).out
 
 
+@pytest.mark.parametrize("first", ["images", "table"])
+def test_a_record_that_contradicts_the_header_of_its_exam_is_told(cohort, tmp_path, first):
+    """A table whose rows had slipped gave patients the grades of others, without a word."""
+    store, source, table = tmp_path / "store", tmp_path / "source", tmp_path / "people.csv"
+    shutil.copytree(cohort / "centre-b" / "B-0001", source / "B-0001")
+    radlas("init", store)
+    words = ("--store", store, "--centre", "b", "--engine", "serial")
+    images, people = ("ingest", source, *words), ("ingest", table, *words, "--importer", "table")
+    assert radlas(*images).code == 0
+    facts = delta.read(open_store(store), "cases").to_pylist()[0]
+    other = "F" if facts["sex"] == "M" else "M"
+    for sex, age, told in (
+        (facts["sex"], facts["age_years"] - 9, []),
+        (other, facts["age_years"], [facts["subject_id"]]),
+        (facts["sex"], facts["age_years"] - 11, [facts["subject_id"]]),
+    ):
+        table.write_text(f"patient_id,sex,age,grade\nB-0001,{sex},{age},high\n")
+        runs = (images, people) if first == "images" else (people, images)
+        for run in runs:
+            said = radlas(*run)
+        assert (f": {facts['subject_id'][:8]}: see that the rows" in said.out) == bool(told)
+        assert radlas(*run, "--json").data["contradicted"] == told
+
+
 @pytest.mark.parametrize("dry", [(), ("--dry-run",)])
 def test_a_grade_that_the_mapping_lacks_is_told_before_anything_is_read(one_pair, tmp_path, dry):
     """The run ended with the error in place of its report, and that named a file of the store."""

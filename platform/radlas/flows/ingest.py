@@ -14,6 +14,7 @@ from radlas.digests import pseudonym
 from radlas.errors import ConfigError, DataError, StoreError, StudyError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches
+from radlas.flows.cases.contradicted import COLUMNS, contradicted, contradicted_lines
 from radlas.flows.cases.earlier import earlier_ingests
 from radlas.flows.cases.exams import IngestTask, case_row, clinical_row, make_task, refused
 from radlas.flows.cases.grades import check_grades, tell_grades
@@ -212,14 +213,24 @@ def commit(
     report = commit_batches(store, "ingest", plan, held, tolerated=config.tolerated)
     Recorder(store).record(clinical.mended)  # now that the exams stand in their place
     shared = twins(delta.read(store, "cases", _IMAGE_OF).to_pylist(), config.centre)
+    strange = contradicted(
+        delta.read(store, "cases", COLUMNS).to_pylist(), newest_records(store), config.centre
+    )
     troubled = sum(report.data[name] for name in ("quarantined", "failed")) + clinical.unreached
     report = Report(
-        (*report.lines, *_over(clinical.mended), *twin_lines(shared), *noted),
+        (
+            *report.lines,
+            *_over(clinical.mended),
+            *twin_lines(shared),
+            *contradicted_lines(strange),
+            *noted,
+        ),
         {
             **report.data,
             "unreached": clinical.unreached,
             "mended": len(clinical.mended),
             "shared_images": shared,
+            "contradicted": strange,
         },
         exit_code=int(troubled > config.tolerated),
     )
