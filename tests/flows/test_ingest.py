@@ -304,7 +304,7 @@ def test_a_table_of_patients_without_exams_points_at_the_centre(tmp_path):
     radlas("init", store)
     words = ("--store", store, "--importer", "table", "--centre", "c", "--grades", grades)
     said = radlas("ingest", table, *words)
-    assert "1 clinical record of centre c, 1 new; 0 of patients with an exam: if those" in said.out
+    assert "1 clinical record of centre c, 1 new or changed; 0 of patients with an exam" in said.out
     assert radlas("ingest", table, *words, "--json").data["classes"] == []
 
 
@@ -340,6 +340,24 @@ def one_pair(tmp_path):
     again = ("ingest", folder, *words)
     assert radlas(*again).code == 0
     return folder, store, again
+
+
+def test_a_dry_run_tells_of_the_records_that_a_table_holds(one_pair, tmp_path):
+    """It listed nothing, and `would run 0 tasks` was all of a table that is not stored yet."""
+    folder, store, again = one_pair
+    table = tmp_path / "people.csv"
+    words = ("ingest", table, "--store", store, "--importer", "table", "--centre", "c")
+    table.write_text("subject,grade\nx,high\ny,low\n")
+    told = "2 clinical records to store, {} of them new or changed"
+    assert told.format(2) in radlas(*words, "--dry-run").out
+    assert "2 clinical records of centre c, 2 new or changed; 1 of" in radlas(*words).out
+    table.write_text("subject,grade\nx,high\ny,high\n")
+    assert told.format(1) in radlas(*words, "--dry-run").out
+    shutil.copy(table, folder)
+    write_pair(folder, "y", image=OTHER_IMAGE)
+    cost = radlas(*again, "--dry-run", "--json").data["cost"]
+    assert cost.startswith("0.0 MB to read: about ")
+    assert cost.endswith(f"; {told.format(1)}")
 
 
 def test_a_grade_that_a_later_table_leaves_out_stays_and_is_told(one_pair, tmp_path):

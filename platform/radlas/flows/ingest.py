@@ -129,9 +129,11 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     _check_spelling(config.centre, known_centres(store))
     scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
     records = tuple(clinical_row(config.centre, key, record) for record in scan.clinical)
+    told = newest_records(store)
+    new = revisions(told, records)
     if outcome is not None and records:
         try:
-            check_grades(store, records, outcome)
+            check_grades(told, new, outcome)
         except StudyError as error:
             raise error.at(str(config.grades)) from error
     refusals = [(one, refused(config.centre, key, one)) for one in scan.refusals]
@@ -139,7 +141,10 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     left = undone(store, _tasks(store, config.centre, scan.exams, rules), refusals, earlier)
     subject, case = (partial(pseudonym, key, kind, config.centre) for kind in ("subject", "case"))
     size = sum(task.exam.size for task in left.tasks)
-    cost = estimate(size, _history(store)) if left.tasks else ""
+    cost = [estimate(size, _history(store))] if left.tasks else []
+    if records:
+        number = counted(len(records), "clinical record")
+        cost += [f"{number} to store, {len(new)} of them new or changed"]
     return Plan(
         tasks=left.tasks,
         refused=left.refusals,
@@ -148,7 +153,7 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
             *scan.notes,
             *left_out_lines(scan),
             *namesake_lines(scan, subject),
-            *_kept_lines(kept(newest_records(store), records)),
+            *_kept_lines(kept(told, records)),
         ),
         extra=_Scanned(
             records,
@@ -156,7 +161,7 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
             scan.unreached,
             earlier.mended(scan, case),
         ),
-        listing=list_scan(scan, left.settled, subject, cost=cost),
+        listing=list_scan(scan, left.settled, subject, cost="; ".join(cost)),
     )
 
 
@@ -245,7 +250,7 @@ def _with_clinical(store: Store, centre: str, found: _Scanned, new: int, report:
     told, facts = tell_grades(store, found.outcome, known)
     met = sum(record["subject_id"] in known for record in found.records)
     records = counted(len(found.records), "clinical record")
-    line = f"  {records} of centre {centre}, {new} new; {met} of patients with an exam"
+    line = f"  {records} of centre {centre}, {new} new or changed; {met} of patients with an exam"
     if not met:
         line += ": if those are stored, see that --centre and the identifiers are theirs"
     counts = {"clinical": len(found.records), "clinical_new": new, "clinical_met": met}

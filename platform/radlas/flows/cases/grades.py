@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from radlas.learn.settings import OutcomeMapping
 from radlas.model import Row
-from radlas.store.clinical import newest_records, revisions
+from radlas.store.clinical import newest_records
 from radlas.store.layout import Store
 from radlas.tables import CLINICAL
 
@@ -23,24 +23,23 @@ if TYPE_CHECKING:
     from radlas.learn.design import ClassTable
 
 
-def check_grades(store: Store, records: Iterable[Row], outcome: OutcomeMapping) -> None:
+def check_grades(known: Mapping[str, Row], new: Iterable[Row], outcome: OutcomeMapping) -> None:
     """See before anything is read that a mapping declares every grade the store would hold.
 
     A run of hours would else end with that error in place of its report.
 
     Args:
-        store: As it is.
-        records: Clinical records to be stored.
+        known: Newest stored record by subject.
+        new: Revisions to be stored.
         outcome: The declared mapping.
 
     Raises:
         StudyError: A value is not declared by the mapping.
     """
-    known = newest_records(store)
-    new = {row["subject_id"]: row for row in revisions(known, records)}
     empty = dict.fromkeys(column.name for column in CLINICAL.columns)
-    if told := [empty | row for row in (known | new).values()]:
-        _classes(told, outcome, set())
+    newest = {**known, **{row["subject_id"]: row for row in new}}
+    if records := [empty | row for row in newest.values()]:
+        _classes(records, outcome, set())
 
 
 def tell_grades(
