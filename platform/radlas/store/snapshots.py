@@ -131,8 +131,8 @@ def verify_snapshot(store: Store, snapshot: Snapshot, whole: set[str] | None = N
                 f"the log of {table} names other parts than were frozen", where, restore
             )
     whole = set() if whole is None else whole
-    for name in snapshot.tables:
-        for path in logged.get(name, ()):
+    for name, paths in logged.items():  # the ledger's too: it is asked through the snapshot
+        for path in paths:
             if part_name(TABLES[name], path) not in whole:
                 verify_part(store.place, TABLES[name], path)
                 whole.add(part_name(TABLES[name], path))
