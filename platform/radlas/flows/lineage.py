@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 
 from radlas.digests import digest_of
 from radlas.errors import ConfigError, StoreError
-from radlas.features.base import identity
 from radlas.flows.study.blocks import as_fitted
 from radlas.flows.study.card import training_key
 from radlas.flows.study.dataset import load_dataset
@@ -34,7 +33,7 @@ from radlas.store.models import (
     resolve,
 )
 from radlas.store.parts import part_name, read_part, verify_part
-from radlas.store.recipes import load_recipe
+from radlas.store.recipes import load_recipe, name_digests
 from radlas.store.travel import merged_cases
 from radlas.tables import ROW_DIGEST, TABLES
 from radlas.version import __version__
@@ -167,10 +166,9 @@ def _made_of(card: Row, name: str, number: int, study: StudyConfig) -> Link:
 
 def _recipe(store: Store, feature_set: str) -> Link:
     def compare() -> str:
-        recipe, told = load_recipe(store, feature_set), feature_set.rpartition("-")[2]
-        if digest_of(recipe)[:8] == told:  # an older radlas named it by the weights' file too
-            return ""
-        return _same(digest_of(identity(recipe))[:8], told, "its name says")
+        told = feature_set.rpartition("-")[2]
+        found, older = name_digests(load_recipe(store, feature_set))
+        return "" if told == older else _same(found, told, "its name says")
 
     return _tried("recipe", f"feature_sets/{feature_set}.json", "settings and versions", compare)
 

@@ -28,7 +28,7 @@ from radlas.store.layout import FORMAT, HEAD, Store, open_store
 from radlas.store.parts import verify_part
 from radlas.store.pretraining import check_notes
 from radlas.store.query import connect
-from radlas.store.recipes import list_recipes, load_recipe
+from radlas.store.recipes import check_recipe, list_recipes
 from radlas.tables import ROW_DIGEST, TABLES, Table
 
 _BATCH = 100_000  # rows held at once
@@ -122,7 +122,7 @@ def refuse_damage(other: Store, source: Path) -> None:
         rows = {name: _count(other, table) for name, table in TABLES.items()}
         for recipe in list_recipes(other):
             refuse_name(recipe)
-            load_recipe(other, recipe)
+            check_recipe(other, recipe)
         check_notes(other)
         _refuse_fewer(other, rows)
     except (pa.ArrowException, duckdb.Error) as nonsense:

@@ -21,7 +21,7 @@ from radlas.store.layout import Store
 from radlas.store.ledger import case_counts
 from radlas.store.log import check_log
 from radlas.store.parts import part_name, verify_part
-from radlas.store.recipes import list_recipes, load_recipe
+from radlas.store.recipes import check_recipe, list_recipes
 from radlas.store.snapshots import verify_snapshot
 from radlas.store.travel import merged_cases, unfinished_merges
 from radlas.tables import TABLES
@@ -105,7 +105,7 @@ def verify(store: Store) -> list[str]:
     with _noted(damage):
         for feature_set in list_recipes(store):
             with _noted(damage):
-                load_recipe(store, feature_set)
+                check_recipe(store, feature_set)
     return list(dict.fromkeys(damage))  # a part is damaged once, whatever stands on it
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
-from radlas.digests import canonical_json
+from radlas.digests import canonical_json, digest_of
 from radlas.errors import ConfigError, StoreError
 from radlas.features.base import identity
 from radlas.places.documents import document, documents
@@ -16,6 +17,7 @@ from radlas.store.forms import RECIPE
 from radlas.store.layout import Store
 
 _FOLDER = "feature_sets"
+_NAMED = re.compile("-([0-9a-f]{8})$")  # what of a name is the recipe's digest
 
 
 def save_recipe(store: Store, feature_set: str, recipe: Mapping[str, Any]) -> None:
@@ -54,6 +56,25 @@ def load_recipe(store: Store, feature_set: str) -> dict[str, Any]:
         where = str(store.place)
         raise ConfigError(f"no feature set {feature_set!r}", where, f"there are: {known}") from None
     return recipe
+
+
+def check_recipe(store: Store, feature_set: str) -> None:
+    """Hold a recipe to the digest that its name carries.
+
+    Raises:
+        StoreError: It is damaged, or other settings stand in it than the rows were made with.
+    """
+    told = _NAMED.search(feature_set)
+    recipe = load_recipe(store, feature_set)
+    if told and told[1] not in name_digests(recipe):
+        where = f"{store.place}/{_name(feature_set)}"
+        what = "it holds another recipe than its name says"
+        raise StoreError(what, where, "restore it from a backup; was the file edited?", "damage")
+
+
+def name_digests(recipe: Mapping[str, Any]) -> tuple[str, str]:
+    """What the name of its feature set ends in, and ended in when an older radlas gave it."""
+    return digest_of(identity(recipe))[:8], digest_of(recipe)[:8]  # by the weights' file too
 
 
 def list_recipes(store: Store) -> list[str]:

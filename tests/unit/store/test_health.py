@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from radlas.store import delta
 from radlas.store.compact import compact
 from radlas.store.health import status, verify
 from radlas.store.known import known_cases
-from radlas.store.recipes import save_recipe
+from radlas.store.recipes import list_recipes, name_digests, save_recipe
 from radlas.store.snapshots import create_snapshot
 from radlas.volumes.record import KnownCase
 from radlas.volumes.zarr import write_case
@@ -93,6 +95,21 @@ def test_a_damaged_snapshot_or_recipe_is_told_and_hides_no_other_damage(filled):
     damage = "\n".join(verify(filled))
     assert all(one in damage for one in ("x@1.json", "y@1.json", "p-1.json"))
     assert status(filled)["snapshots"] == ["x@1", "y@1"]
+
+
+@here
+def test_a_recipe_that_was_edited_is_told_and_one_that_an_older_radlas_named_is_not(store):
+    """Its name carries its digest; what rows were made with would be told wrong for good."""
+    recipe = {"extractor": "deep", "settings": {"seed": 0}, "provenance": {"source": "a.pth"}}
+    for digest in name_digests(recipe):
+        save_recipe(store, f"net-{digest}", recipe)
+    assert len(list_recipes(store)) == 2
+    assert verify(store) == []
+    edited = f"feature_sets/net-{name_digests(recipe)[0]}.json"
+    store.place.replace(edited, json.dumps(recipe | {"settings": {"seed": 1}}).encode())
+    (told,) = verify(store)
+    assert "it holds another recipe than its name says" in told
+    assert edited in told
 
 
 def test_a_damaged_log_is_told(lake):

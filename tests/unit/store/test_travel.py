@@ -25,7 +25,7 @@ from radlas.store.frozen import load_snapshot
 from radlas.store.layout import init_store, open_store
 from radlas.store.ledger import Recorder, case_standings
 from radlas.store.pretraining import note_pretraining, pretraining_of
-from radlas.store.recipes import list_recipes, load_recipe, save_recipe
+from radlas.store.recipes import list_recipes, load_recipe, name_digests, save_recipe
 from radlas.store.snapshots import create_snapshot, verify_snapshot
 from radlas.store.travel import export, merge, merged_cases
 from radlas.tables import TABLES
@@ -547,6 +547,18 @@ def test_a_recipe_whose_name_no_feature_set_has_is_refused(hospital, centre):
     save_recipe(hospital, "p-$(reboot)", {"extractor": "radiomics"})
     with pytest.raises(StoreError, match="a recipe has a name that no feature set has"):
         merge(centre, hospital.place.root)
+
+
+@here
+def test_a_recipe_that_was_edited_on_its_way_is_not_merged(hospital, centre):
+    """Under that name this store would tell other settings than the rows were made with."""
+    recipe = {"extractor": "radiomics", "settings": {"bin_width": 25.0}}
+    save_recipe(
+        hospital, f"p-{name_digests(recipe)[0]}", recipe | {"settings": {"bin_width": 26.0}}
+    )
+    with pytest.raises(StoreError, match="it holds another recipe than its name says"):
+        merge(centre, hospital.place.root)
+    assert list_recipes(centre) == []
 
 
 @here
