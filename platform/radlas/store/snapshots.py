@@ -141,6 +141,9 @@ def verify_snapshot(store: Store, snapshot: Snapshot, whole: set[str] | None = N
             if _content(connection, table) != recorded:
                 what = f"table {table} no longer holds what was frozen"
                 raise StoreError(what, where, restore)
+        if _counts(connection) != snapshot.counts:
+            what = "it counts other cases and subjects per centre than it holds"
+            raise StoreError(what, where, "restore its file from a backup")
 
 
 def _identity(cases: Sequence[str], feature_sets: Sequence[str], tables: Mapping[str, Any]) -> str:

@@ -147,6 +147,17 @@ def test_verify_holds_the_snapshots_own_file_to_its_id(filled, changed):
         verify_snapshot(filled, load_snapshot(filled, "x"))
 
 
+@here
+def test_verify_counts_the_cases_of_every_centre_again(filled):
+    """They stand beside the id, and people read them before anything else."""
+    create_snapshot(filled, "x")
+    text = filled.place.read(SNAPSHOT)
+    assert text.count(b'"cases": 3') == 1
+    filled.place.replace(SNAPSHOT, text.replace(b'"cases": 3', b'"cases": 7'))
+    with pytest.raises(StoreError, match="it counts other cases and subjects per centre"):
+        verify_snapshot(filled, load_snapshot(filled, "x"))
+
+
 def test_verify_finds_rows_that_were_taken_out_of_a_version(filled):
     """The files are whole; the log was made to name fewer of them."""
     delta.append(filled, "radiomics", [feature_row("a", "edema")], run_id="r")
