@@ -25,6 +25,8 @@ _SQL_TYPES = {
 }
 
 _KINDS = {kind: str(duckdb.sqltype(kind)) for kind in _SQL_TYPES.values()}  # as they are told
+# DuckDB takes what is below nothing, and a word for it, for as much as there is.
+_NO_BOUND = re.compile(r"\s*(-|none)", re.IGNORECASE)
 
 
 def bind_tables(
@@ -146,10 +148,13 @@ def limit_memory(connection: duckdb.DuckDBPyConnection, memory: str) -> None:
     Raises:
         ConfigError: ``memory`` is no amount of memory.
     """
+    wrong = ConfigError(f"no amount of memory: {memory!r}", hint="as 2GB or 512MB")
+    if _NO_BOUND.match(memory):
+        raise wrong
     try:
         connection.execute(f"set memory_limit = {quoted(memory)}")
     except duckdb.Error:
-        raise ConfigError(f"no amount of memory: {memory!r}", hint="as 2GB or 512MB") from None
+        raise wrong from None
 
 
 def confine(connection: duckdb.DuckDBPyConnection, bound: Sequence[str]) -> None:

@@ -204,6 +204,14 @@ def test_too_little_memory_is_said_with_the_remedy(filled):
         assert "--memory" in caught.value.hint
 
 
+@here
+@pytest.mark.parametrize("memory", ["-1GB", "-1", " -2 MB", "none", "NONE"])
+def test_what_duckdb_takes_for_no_bound_at_all_is_no_amount_of_memory(filled, memory):
+    """Whoever shares a machine would have bounded nothing, and not been told."""
+    with pytest.raises(ConfigError, match="no amount of memory"), connect(filled, memory=memory):
+        pass
+
+
 @pytest.mark.parametrize(("name", "sibling"), [("s[12]", "s1"), ("a*b", "axb"), ("a?b", "axb")])
 def test_a_folders_name_is_no_pattern(tmp_path, name, sibling):
     store = fill(init_store(tmp_path / name / "store"))
