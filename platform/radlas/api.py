@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from radlas.errors import ConfigError
 from radlas.model import Volume
-from radlas.store.answer import as_table
+from radlas.store.answer import as_pandas, as_table
 from radlas.store.frozen import Snapshot, load_snapshot, snapshot_labels
 from radlas.store.layout import Store, open_store
 from radlas.store.matrix import check_asked, feature_matrix
@@ -71,7 +71,8 @@ class OpenStore:
         Args:
             sql: In DuckDB's SQL.
             params: Values for its question marks; by name for ``$name``.
-            to: ``pandas``, ``polars`` or ``arrow``.
+            to: ``pandas``, ``polars`` or ``arrow``. Whole numbers beside NULL are floats to pandas,
+                and ``Int64`` where these would lose digits.
             memory: Most memory that it may take, as ``2GB``; beyond, it goes to disk.
 
         Raises:
@@ -82,7 +83,8 @@ class OpenStore:
         if isinstance(params, str):  # a text is a sequence, of its letters
             params = (params,)
         with self._connect(memory) as connection:
-            return _given(as_table(run_sql(connection, sql, _of_python(params))), to)
+            relation = run_sql(connection, sql, _of_python(params))
+            return as_pandas(relation) if to == "pandas" else _given(as_table(relation), to)
 
     def matrix(
         self,
@@ -234,11 +236,9 @@ def _of_python(params: Sequence[Any] | Mapping[str, Any]) -> Any:
 
 
 def _given(table: Any, to: str) -> Any:
-    """An Arrow table in the form that was asked for."""
+    """An Arrow table in the form that was asked for: itself, or of polars."""
     if to == "arrow":
         return table
-    if to == "pandas":
-        return table.to_pandas()
     try:
         import polars  # noqa: PLC0415 - not everybody has it
     except ImportError:

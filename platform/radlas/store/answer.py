@@ -50,6 +50,25 @@ def as_table(relation: duckdb.DuckDBPyRelation, *, within: Set[str] = frozenset(
     return table
 
 
+def as_pandas(relation: duckdb.DuckDBPyRelation) -> pd.DataFrame:
+    """A frame of the table of ``as_table``.
+
+    Beside NULL, pandas has whole numbers as floats: where those would lose digits they are of its
+    own ``Int64``. Where a date lies beyond Python's years, or a time is its day's end, all moments
+    are as DuckDB writes them.
+    """
+    table = as_table(relation)
+    try:
+        frame = table.to_pandas()
+    except (OverflowError, ValueError):
+        table = as_table(relation, within=_MOMENTS | {"time"})
+        frame = table.to_pandas()
+    for place, column in enumerate(table.columns):
+        if column.null_count and pa.types.is_integer(column.type) and not _exact(column):
+            frame.isetitem(place, column.to_pandas(types_mapper=_nullable))
+    return frame
+
+
 def as_rows(relation: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:
     """All rows in what JSON has: lists and structures, and texts of bytes and of times of day.
 
@@ -151,6 +170,21 @@ def _beyond(column: pd.Series) -> bool:
         return False
     years = column.dt.year
     return bool(((years < 1) | (years > 9999)).any())
+
+
+def _exact(column: Any) -> bool:
+    """Whether floats keep all digits of whole numbers."""
+    try:
+        column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _nullable(kind: Any) -> Any:
+    import pandas as pd  # noqa: PLC0415 - other forms need not wait
+
+    return pd.UInt64Dtype() if kind == pa.uint64() else pd.Int64Dtype()
 
 
 def _narrow(column: Any) -> Any:

@@ -13,7 +13,7 @@ import pytest
 
 from radlas.cli.lake import _csv as as_csv
 from radlas.entry import plain
-from radlas.store.answer import as_rows, as_table
+from radlas.store.answer import as_pandas, as_rows, as_table
 
 ODD = (
     "interval 1 month",
@@ -54,6 +54,28 @@ def test_a_count_is_a_number_to_pandas(connection):
 def test_a_sum_beyond_64_bits_keeps_its_digits(connection):
     sql = "select sum(x) s from (values (9223372036854775807), (9223372036854775807)) t(x)"
     assert as_table(connection.sql(sql)).to_pylist() == [{"s": 2 * 9223372036854775807}]
+
+
+@pytest.mark.parametrize("kind", ["bigint", "hugeint", "ubigint"])
+def test_a_whole_number_beside_null_keeps_its_digits_in_pandas(connection, kind):
+    """Digests of rows that a join leaves out on one side: two of them became one float."""
+    sql = f"select unnest([9007199254740993, null, 9007199254740992])::{kind} x, null::int y, 1 z"
+    frame = as_pandas(connection.sql(sql))
+    assert frame["x"].dropna().tolist() == [9007199254740993, 9007199254740992]
+    assert frame["x"].isna().tolist() == [False, True, False]
+    assert frame["y"].dtype == "float64"  # as pandas has them, where no digit is lost
+    assert frame["z"].dtype == "int32"
+
+
+@pytest.mark.parametrize("value", ["date '12000-01-01'", "date 'infinity'", "time '24:00:00'"])
+def test_a_moment_that_python_does_not_have_is_told_in_text_by_pandas(connection, value):
+    frame = as_pandas(
+        connection.sql(f"select {value} as it, 9007199254740993 n union all by name select 1 n")
+    )
+    assert (
+        frame["it"].dropna().item() == connection.sql(f"select ({value})::varchar").fetchall()[0][0]
+    )
+    assert sorted(frame["n"]) == [1, 9007199254740993]
 
 
 def test_no_two_columns_have_one_name(connection):
