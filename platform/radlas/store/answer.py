@@ -16,7 +16,7 @@ from radlas.store.binding import quoted
 if TYPE_CHECKING:
     import pandas as pd
 
-_AS_TEXT = {"interval", "time with time zone", "bit", "bignum", "union", "uhugeint"}
+_AS_TEXT = {"interval", "time with time zone", "bit", "bignum", "union", "uhugeint", "variant"}
 NESTED = {"list", "array", "struct", "map"}
 _MOMENTS = {
     "date",

@@ -22,6 +22,7 @@ ODD = (
     "union_value(number := 2)",
     "340282366920938463463374607431768211455::uhugeint",
     "123456789012345678901234567890::bignum",
+    "42::variant",
     "[interval 3 days]",
     "{'took': interval '5.3' seconds}",
 )
