@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,13 +11,12 @@ import pyarrow.compute as pc
 from pydantic import Field, NonNegativeInt
 
 from radlas.digests import pseudonym
-from radlas.errors import ConfigError, DataError, StoreError, StudyError
+from radlas.errors import ConfigError, DataError, StoreError
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.batch import commit_batches
 from radlas.flows.cases.contradicted import COLUMNS, contradicted, contradicted_lines
 from radlas.flows.cases.earlier import earlier_ingests
 from radlas.flows.cases.exams import IngestTask, case_row, clinical_row, make_task, refused
-from radlas.flows.cases.grades import check_grades, tell_grades
 from radlas.flows.cases.listing import (
     estimate,
     left_out_lines,
@@ -27,6 +26,7 @@ from radlas.flows.cases.listing import (
     twins,
 )
 from radlas.flows.cases.reading import IngestDone, as_planned, read_exam
+from radlas.flows.cases.records import plan_records, tell_records
 from radlas.flows.cases.undone import undone
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import Exam, IngestRules, Scan
@@ -37,7 +37,7 @@ from radlas.ingest.sequences import sequence_class
 from radlas.learn.settings import OutcomeMapping
 from radlas.model import Outcome, Row
 from radlas.store import delta
-from radlas.store.clinical import kept, newest_records, revisions
+from radlas.store.clinical import newest_records, revisions
 from radlas.store.known import known_cases, known_centres, known_patients
 from radlas.store.layout import Store, open_store
 from radlas.store.ledger import Recorder
@@ -129,22 +129,13 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     _check_spelling(config.centre, known_centres(store))
     scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
     records = tuple(clinical_row(config.centre, key, record) for record in scan.clinical)
-    told = newest_records(store)
-    new = revisions(told, records)
-    if outcome is not None and records:
-        try:
-            check_grades(told, new, outcome)
-        except StudyError as error:
-            raise error.at(str(config.grades)) from error
+    stays, new = plan_records(store, records, outcome, mapping=str(config.grades))
     refusals = [(one, refused(config.centre, key, one)) for one in scan.refusals]
     earlier = earlier_ingests(store, config.centre, config.source)
     left = undone(store, _tasks(store, config.centre, scan.exams, rules), refusals, earlier)
     subject, case = (partial(pseudonym, key, kind, config.centre) for kind in ("subject", "case"))
     size = sum(task.exam.size for task in left.tasks)
-    cost = [estimate(size, _history(store))] if left.tasks else []
-    if records:
-        number = counted(len(records), "clinical record")
-        cost += [f"{number} to store, {len(new)} of them new or changed"]
+    cost = estimate(size, _history(store)) if left.tasks else ""
     return Plan(
         tasks=left.tasks,
         refused=left.refusals,
@@ -153,15 +144,10 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
             *scan.notes,
             *left_out_lines(scan),
             *namesake_lines(scan, subject),
-            *_kept_lines(kept(told, records)),
+            *stays,
         ),
-        extra=_Scanned(
-            records,
-            outcome,
-            scan.unreached,
-            earlier.mended(scan, case),
-        ),
-        listing=list_scan(scan, left.settled, subject, cost="; ".join(cost)),
+        extra=_Scanned(records, outcome, scan.unreached, earlier.mended(scan, case)),
+        listing=list_scan(scan, left.settled, subject, cost="; ".join(filter(None, (cost, new)))),
     )
 
 
@@ -211,57 +197,37 @@ def commit(
     store = open_store(config.store)
     store.place.sweep("volumes")
     noted = _note_source(store, config)
-    clinical: _Scanned = plan.extra
-    new = revisions(newest_records(store), clinical.records)
+    found: _Scanned = plan.extra
+    new = revisions(newest_records(store), found.records)
     Recorder(store).append("clinical", new)
     held = map(as_planned, done)
     report = commit_batches(store, "ingest", plan, held, tolerated=config.tolerated)
-    Recorder(store).record(clinical.mended)  # now that the exams stand in their place
+    Recorder(store).record(found.mended)  # now that the exams stand in their place
     shared = twins(delta.read(store, "cases", _IMAGE_OF).to_pylist(), config.centre)
     strange = contradicted(
         delta.read(store, "cases", COLUMNS).to_pylist(), newest_records(store), config.centre
     )
-    troubled = sum(report.data[name] for name in ("quarantined", "failed")) + clinical.unreached
-    report = Report(
+    told, counts = tell_records(store, config.centre, found.records, found.outcome, len(new))
+    troubled = sum(report.data[name] for name in ("quarantined", "failed")) + found.unreached
+    return Report(
         (
             *report.lines,
-            *_over(clinical.mended),
+            *_over(found.mended),
             *twin_lines(shared),
             *contradicted_lines(strange),
             *noted,
+            *told,
         ),
         {
             **report.data,
-            "unreached": clinical.unreached,
-            "mended": len(clinical.mended),
+            "unreached": found.unreached,
+            "mended": len(found.mended),
             "shared_images": shared,
             "contradicted": strange,
+            **counts,
         },
         exit_code=int(troubled > config.tolerated),
     )
-    return _with_clinical(store, config.centre, clinical, len(new), report)
-
-
-def _with_clinical(store: Store, centre: str, found: _Scanned, new: int, report: Report) -> Report:
-    """What the clinical records of a source add to the report."""
-    if not found.records:
-        return report
-    known = set(delta.read(store, "cases", ["subject_id"]).column("subject_id").to_pylist())
-    told, facts = tell_grades(store, found.outcome, known)
-    met = sum(record["subject_id"] in known for record in found.records)
-    records = counted(len(found.records), "clinical record")
-    line = f"  {records} of centre {centre}, {new} new or changed; {met} of patients with an exam"
-    if not met:
-        line += ": if those are stored, see that --centre and the identifiers are theirs"
-    counts = {"clinical": len(found.records), "clinical_new": new, "clinical_met": met}
-    data = {**report.data, **counts, **facts}
-    return Report((*report.lines, line, *told), data, report.exit_code)
-
-
-def _kept_lines(stays: Mapping[str, int]) -> list[str]:
-    told = ", ".join(f"{number} of {field}" for field, number in stays.items())
-    what = "stored values stay, where these records have none"
-    return [f"  {what}: {told}; no cell takes back what an earlier table told"] if told else []
 
 
 def _over(refusals: tuple[Outcome, ...]) -> list[str]:
