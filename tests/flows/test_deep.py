@@ -493,7 +493,7 @@ def moved_weights():
     network = random_network("medicalnet", 0)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm3d):
-            module.weight.data.fill_(0.9)
+            module.weight.data.copy_(torch.linspace(0.5, 1.5, len(module.weight)))
             module.running_mean.fill_(0.1)
     return network.state_dict()
 
