@@ -22,6 +22,7 @@ from radlas.digests import file_digest, from_json
 from radlas.errors import ConfigError
 from radlas.features.notes import NOTE
 from radlas.features.resnet.form import FORMS
+from radlas.features.resnet.untrained import refuse_untrained
 from radlas.forms import misfit
 from radlas.places.stages import whole
 
@@ -82,7 +83,7 @@ def read_weights(path: Path) -> Weights:
     state = _from_video(numbers) if any(name.startswith("stem.") for name in numbers) else numbers
     digest, of = weights_digest(state), note.pop(_OF, None)
     told = of == digest and "untrained" in note
-    _refuse_untrained(state, path, within=0.0 if told else _FRESH)
+    refuse_untrained(state, path, within=0.0 if told else _FRESH)
     if of not in (None, digest):
         raise ConfigError(
             "the note in this file is of other weights",
@@ -240,44 +241,6 @@ def _impossible(name: str, values: Array) -> str:
     if name.endswith("running_var") and (values < 0).any():
         return f"{name} holds variances below 0"  # their roots are NaN, which a rectifier may hide
     return ""
-
-
-def _refuse_untrained(state: State, path: Path, *, within: float) -> None:
-    """Normalisations as they are made: statistics of no image, or scales that nothing moved.
-
-    Either alone tells: a pass in training mode moves the statistics of random weights, but only
-    training moves the scales, and one step of it by a thousandth. Whatever number they were made
-    with, and whatever scaled them since, all channels have it.
-    """
-    norms = [name.removesuffix("running_mean") for name in state if name.endswith("running_mean")]
-    fresh = {"running_mean": 0.0, "running_var": 1.0}
-    unseen = [
-        _near(state[norm + part], value, within)
-        for norm in norms
-        for part, value in fresh.items()
-        if norm + part in state
-    ]
-    unmoved = [
-        _alike(state[norm + part], within)
-        for norm in norms
-        for part in ("weight", "bias")
-        if norm + part in state
-    ]
-    if any(known and all(known) for known in (unseen, unmoved)):
-        raise ConfigError(
-            "these weights were never trained, or hardly: every normalisation stands as it was"
-            " made" + (f", or within {within:g} of it" if within else ""),
-            str(path),
-            "for a control with random weights say `weights: null` and a `seed`",
-        )
-
-
-def _near(values: Array, value: float, within: float) -> bool:
-    return bool((np.abs(values - np.float32(value)) <= within).all())
-
-
-def _alike(values: Array, within: float) -> bool:
-    return not values.size or bool(np.ptp(values) <= 2 * within)
 
 
 def weights_digest(state: State) -> str:
