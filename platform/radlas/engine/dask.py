@@ -7,11 +7,12 @@ in a child of each worker, so a crash kills no worker at all.
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from itertools import islice
@@ -21,6 +22,7 @@ from uuid import uuid4
 from distributed import Client, Future, LocalCluster, WorkerPlugin, as_completed, get_worker
 from distributed.client import ClosedClientError
 from distributed.comm.addressing import get_address_host_port
+from distributed.comm.core import connect
 from distributed.security import Security
 
 from radlas.engine.base import GPU_BATCH, LARGEST_BUNDLE, Done
@@ -171,6 +173,7 @@ def _connect(target: LocalCluster | str | None, name: str) -> Client:
     try:
         if isinstance(target, str):
             _check_address(target)
+            _greet(target)
         client = Client(target, timeout=_CONNECT_TIMEOUT)
     except OSError as error:
         raise ConfigError(
@@ -213,6 +216,34 @@ def _check_address(address: str) -> None:
     if lack:
         hint = "tcp://host:8786; or tls://host:8786, with certificates in Dask's configuration"
         raise ConfigError(f"no Dask scheduler can be reached there: {lack}", address, hint)
+
+
+def _greet(address: str) -> None:
+    """Exchange a first word with a scheduler: a client waits for it for ever.
+
+    Raises:
+        ConfigError: Whoever listens there says nothing, or what no scheduler says.
+        OSError: Nobody listens there, or hangs up.
+    """
+
+    async def exchange() -> None:
+        encryption = Security().get_connection_args("client")
+        async with asyncio.timeout(2 * _CONNECT_TIMEOUT):  # half of it for who listens to nobody
+            comm = await connect(address, timeout=_CONNECT_TIMEOUT, **encryption)
+        await comm.close()
+
+    try:
+        with ThreadPoolExecutor(1) as apart:  # a notebook has a loop in its own thread
+            apart.submit(asyncio.run, exchange()).result()
+    except Exception as error:
+        if isinstance(error, OSError) and not isinstance(error, TimeoutError):
+            raise
+        # Of other bytes it fails in many ways: it takes some for the length of what follows.
+        raise ConfigError(
+            "what listens there does not answer as a Dask scheduler does",
+            address,
+            "look at host and port: a scheduler says its own when it starts, as tcp://host:8786",
+        ) from error
 
 
 class _ChildPlugin(WorkerPlugin):

@@ -225,6 +225,31 @@ def test_torch_is_asked_in_a_process_of_its_own():
     assert _seen_by_torch() == torch.cuda.device_count()
 
 
+@pytest.mark.parametrize(
+    "words", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n"]
+)
+def test_a_port_where_something_else_listens_is_told_and_not_waited_for(words, monkeypatch):
+    """Of one that says nothing Dask hears for ever; of another's words it takes the memory."""
+    monkeypatch.setattr("radlas.engine.dask._CONNECT_TIMEOUT", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as beside:
+        port = server.getsockname()[1]
+
+        def answer():
+            line, _ = server.accept()
+            with line:
+                line.sendall(words)
+                line.settimeout(60)
+                while line.recv(4096):  # until who asks hangs up
+                    pass
+
+        beside.submit(answer)
+        engine = DaskEngine(f"tcp://127.0.0.1:{port}")
+        with pytest.raises(ConfigError, match="does not answer as a Dask scheduler") as caught:
+            list(engine.map(poison.work, [1]))
+        engine.close()
+    assert "look at host and port" in caught.value.hint
+
+
 def test_workers_that_may_not_have_a_child_are_refused_with_the_remedy():
     with cluster(daemon=True) as (address, _):
         engine = DaskEngine(address)
