@@ -49,7 +49,7 @@ def make_engine(spec: str) -> Engine:
         return SerialEngine()
     from radlas.engine.dask import DaskEngine  # noqa: PLC0415 - a second that most verbs never need
 
-    if kind == "local" and (not number or number.isdecimal()):
+    if kind == "local" and (not number or (number.isdecimal() and int(number))):
         return DaskEngine(workers=int(number) if number else None)
     if spec.startswith(("tcp://", "tls://", "ws://")):
         return DaskEngine(spec)

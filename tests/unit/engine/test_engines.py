@@ -30,6 +30,7 @@ from radlas.engine.dask import DaskEngine, _collect, _lookout
 from radlas.engine.isolate import Child, seal, unseal
 from radlas.engine.local import local_cluster, workers_there
 from radlas.engine.memory import memory
+from radlas.entry import make_engine
 from radlas.errors import ConfigError, WorkerError
 
 
@@ -611,3 +612,9 @@ except WorkerError as error:
     assert what == "16 workers could not start: Too many open files"
     assert "ulimit -n" in hint
     assert "local:2" in hint
+
+
+def test_a_local_engine_of_no_workers_is_wrong_use():
+    """A default was made of it in silence."""
+    with pytest.raises(ConfigError, match="no engine 'local:0'"):
+        make_engine("local:0")
