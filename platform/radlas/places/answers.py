@@ -49,8 +49,18 @@ _UNMET = {
     "ConnectionReset|reset by peer": ("it ended the connection", ""),
     "ConnectionRefused|Connection refused": ("nobody listens there", ""),
     "failed to lookup address": ("no such host is known", ""),
+    # Where clouds give credentials to their machines; asked if no variable holds any.
+    r"169\.254\.169\.254": (
+        "no credentials are set",
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    ),
+    "Missing (AccessKeyId|SecretAccessKey)": (
+        "half of the credentials is not set",
+        "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    ),
 }
 _REFUSED = re.compile(r"\b40[13] (Unauthorized|Forbidden)")  # where an answer has no body
+_BUSY = re.compile(r"\b(429|50[0234]) [A-Z]")  # it has heard who asks, and for what
 _PAUSES = (0.2, 1.0, 5.0)  # before an answer that broke off is asked for again [s]
 
 
@@ -86,8 +96,10 @@ def unusable(answer: str, where: str, hint: str = AWAY) -> StoreError:
     said = re.split(r"<|\n", answer)[0].strip(" :")
     code, message = (_word(answer, name) for name in ("Code", "Message"))
     unmet, remedy = ("", "") if code else _unmet(answer)
-    if _REFUSED.search(said):
+    if _REFUSED.search(said) and not remedy:
         remedy = _RIGHTS
+    if _BUSY.search(said) and not remedy:
+        remedy = AWAY
     words = ": ".join(filter(None, (said, code, message.rstrip("."), unmet)))
     hint = _OURS.get(code) or remedy or hint
     return StoreError(f"the bucket cannot be used: {words}", where, hint, "bucket")

@@ -115,9 +115,10 @@ def test_a_server_that_answered_once_is_waited_for(throttled, worker):
 def test_a_server_that_never_answered_is_not_waited_for(throttled):
     Throttled.until = time.monotonic() + 100
     began = time.monotonic()
-    with pytest.raises(StoreError, match="503"):
+    with pytest.raises(StoreError, match="503") as caught:
         throttled.read("a")
     assert time.monotonic() - began < 10
+    assert "look at the server" in caught.value.hint, "its address and the key are right"
 
 
 def test_a_server_that_stays_away_in_the_middle_is_told_as_that(throttled, monkeypatch):
@@ -216,6 +217,8 @@ Debug source:
         ("error: InvalidCertificate(NotValidForNameContext", "is of another host", "ENDPOINT"),
         ("tcp connect error: Connection refused (os error 111)", "nobody listens there", "given"),
         ("Error performing HEAD http://x in 1ms - 403 Forbidden", "403", "renew the credentials"),
+        ("GET http://x in 1ms - status code: 429 Too Many Requests", "429", "look at the server"),
+        ("error performing PUT http://169.254.169.254/latest", "no credentials are set", "ACCESS"),
         ("400: <Error><Code>InvalidURI</Code><Message>UnknownIssuer.", "InvalidURI", "given"),
     ],
 )
@@ -225,6 +228,14 @@ def test_why_there_is_no_answer_is_told_and_what_to_try(answer, told, hint):
     assert told in error.what
     assert hint in error.hint
     assert "\n" not in error.what
+
+
+@pytest.mark.parametrize("lacking", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_a_half_of_the_credentials_that_is_lacking_is_told(bucket, monkeypatch, lacking):
+    monkeypatch.delenv(lacking)
+    with pytest.raises(StoreError, match="half of the credentials is not set") as caught:
+        Bucket(bucket).read("a")
+    assert lacking in caught.value.hint
 
 
 def test_a_server_without_tls_that_is_asked_by_it_is_told_as_that(bucket, monkeypatch):
