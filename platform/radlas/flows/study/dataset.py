@@ -168,7 +168,8 @@ def _check_independent(header: Any, where: str) -> None:
         raise StudyError(
             f"several cases of {counted(header['subject_id'][repeated].nunique(), 'subject')}",
             where,
-            "choose one case per subject: radlas snapshot create --cohort 'select case_id …'",
+            "choose one case per subject: radlas snapshot create NAME --cohort 'select …';"
+            " of retrain by `cohort` in its file",
         )
     images = header[header["voxel_digest"].notna()]
     shared = images[images["voxel_digest"].duplicated(keep=False)]
