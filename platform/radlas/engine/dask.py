@@ -7,12 +7,10 @@ in a child of each worker, so a crash kills no worker at all.
 
 from __future__ import annotations
 
-import asyncio
-import multiprocessing
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from itertools import islice
@@ -21,20 +19,17 @@ from uuid import uuid4
 
 from distributed import Client, Future, LocalCluster, WorkerPlugin, as_completed, get_worker
 from distributed.client import ClosedClientError
-from distributed.comm.addressing import get_address_host_port
-from distributed.comm.core import connect
-from distributed.security import Security
 
 from radlas.engine.base import GPU_BATCH, LARGEST_BUNDLE, Done
 from radlas.engine.isolate import Child, seal, unseal
 from radlas.engine.local import Environments, local_cluster
+from radlas.engine.scheduler import connected
 from radlas.engine.spawn import importable, undisturbed
 from radlas.errors import ConfigError, WorkerError
 
 T = TypeVar("T")
 R = TypeVar("R")
 _AGAIN = {"crashed", "memory", "device", "no_workers"}  # reasons that a fresh process may not meet
-_CONNECT_TIMEOUT = 10  # [s]
 _TASKS_PER_WORKER = 3  # that the scheduler knows of
 _WATCH_INTERVAL = 20.0  # between looks whether a worker is there [s]
 
@@ -147,7 +142,7 @@ class DaskEngine:
         if self._address is None:
             here = self._local.enter_context(local_cluster(self._workers))
             self._cluster, environments = here
-        client = _connect(self._cluster or self._address, self.name)
+        client = connected(self._cluster or self._address, self.name)
         plugin = _ChildPlugin(self._timeout, environments)
         client.register_plugin(plugin, name=self._plugin)
         return client
@@ -163,89 +158,6 @@ class DaskEngine:
         return max(1, len(workers))  # one that is lost for a moment comes back
 
 
-def _connect(target: LocalCluster | str | None, name: str) -> Client:
-    """A client of a scheduler whose workers are fit for work.
-
-    Raises:
-        ConfigError: Nobody answers or can be asked, there is no worker, or workers may not have a
-            child.
-    """
-    try:
-        if isinstance(target, str):
-            _check_address(target)
-            _greet(target)
-        client = Client(target, timeout=_CONNECT_TIMEOUT)
-    except OSError as error:
-        raise ConfigError(
-            f"no Dask scheduler answers: {error}", name, "start one: dask scheduler"
-        ) from None
-    try:
-        client.wait_for_workers(1, timeout=30)
-        if any(client.run(_is_daemon).values()):
-            raise ConfigError(
-                "the workers are daemons, which may have no child process",
-                name,
-                "start them with DASK_DISTRIBUTED__WORKER__DAEMON=False",
-            )
-    except TimeoutError:
-        client.close()
-        raise ConfigError("no worker came within 30 s", name, "start some: dask worker") from None
-    except ConfigError:
-        client.close()
-        raise
-    return client
-
-
-def _check_address(address: str) -> None:
-    """A client that fails to ask is left half made by Dask, with a thread that nobody ends.
-
-    Raises:
-        ConfigError: There is no port, or no certificate where traffic is to be encrypted.
-        OSError: The certificate cannot be read.
-    """
-    encryption, by_tls = Security().get_connection_args("client"), address.startswith("tls://")
-    lack = ""
-    try:
-        get_address_host_port(address, strict=True)
-    except ValueError as error:
-        lack = str(error)
-    if by_tls and not encryption["ssl_context"]:
-        lack = "no certificate for TLS in Dask's configuration"
-    if encryption["require_encryption"] and not by_tls:
-        lack = "encryption required by Dask's configuration"
-    if lack:
-        hint = "tcp://host:8786; or tls://host:8786, with certificates in Dask's configuration"
-        raise ConfigError(f"no Dask scheduler can be reached there: {lack}", address, hint)
-
-
-def _greet(address: str) -> None:
-    """Exchange a first word with a scheduler: a client waits for it for ever.
-
-    Raises:
-        ConfigError: Whoever listens there says nothing, or what no scheduler says.
-        OSError: Nobody listens there, or hangs up.
-    """
-
-    async def exchange() -> None:
-        encryption = Security().get_connection_args("client")
-        async with asyncio.timeout(2 * _CONNECT_TIMEOUT):  # half of it for who listens to nobody
-            comm = await connect(address, timeout=_CONNECT_TIMEOUT, **encryption)
-        await comm.close()
-
-    try:
-        with ThreadPoolExecutor(1) as apart:  # a notebook has a loop in its own thread
-            apart.submit(asyncio.run, exchange()).result()
-    except Exception as error:
-        if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-            raise
-        # Of other bytes it fails in many ways: it takes some for the length of what follows.
-        raise ConfigError(
-            "what listens there does not answer as a Dask scheduler does",
-            address,
-            "look at host and port: a scheduler says its own when it starts, as tcp://host:8786",
-        ) from error
-
-
 class _ChildPlugin(WorkerPlugin):
     """Gives every worker its child process; one with several threads still has one."""
 
@@ -259,10 +171,6 @@ class _ChildPlugin(WorkerPlugin):
 
     def teardown(self, worker: Any) -> None:
         self.child.close()
-
-
-def _is_daemon() -> bool:
-    return multiprocessing.current_process().daemon
 
 
 def _isolated(name: str, sealed: bytes) -> bytes | WorkerError:

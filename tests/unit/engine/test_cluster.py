@@ -230,7 +230,7 @@ def test_torch_is_asked_in_a_process_of_its_own():
 )
 def test_a_port_where_something_else_listens_is_told_and_not_waited_for(words, monkeypatch):
     """Of one that says nothing Dask hears for ever; of another's words it takes the memory."""
-    monkeypatch.setattr("radlas.engine.dask._CONNECT_TIMEOUT", 1)
+    monkeypatch.setattr("radlas.engine.scheduler._CONNECT_TIMEOUT", 1)
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as beside:
         port = server.getsockname()[1]
 

@@ -456,7 +456,7 @@ def test_nothing_is_started_for_no_tasks():
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
-    monkeypatch.setattr("radlas.engine.dask._CONNECT_TIMEOUT", 1)
+    monkeypatch.setattr("radlas.engine.scheduler._CONNECT_TIMEOUT", 1)
     engine = DaskEngine("tcp://127.0.0.1:1")
     with pytest.raises(ConfigError, match="no Dask scheduler answers"):
         list(engine.map(poison.work, [1]))
