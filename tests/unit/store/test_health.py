@@ -36,10 +36,14 @@ def test_a_changed_byte_is_told_once_whether_a_snapshot_stands_on_it_or_not(lake
         for name in ("x", "y"):
             create_snapshot(lake, name)
     (name,) = part_names(lake, "radiomics")
-    data = bytearray(lake.place.read(name))
+    a_changed_byte_is_told_once(lake, name)
+
+
+def a_changed_byte_is_told_once(store, name):
+    data = bytearray(store.place.read(name))
     data[60] ^= 1
-    overwrite(lake, name, bytes(data))
-    damage = [one for one in verify(lake) if "no volume of this case" not in one]
+    overwrite(store, name, bytes(data))
+    damage = [one for one in verify(store) if "no volume of this case" not in one]
     assert [one.splitlines()[0] for one in damage] == ["a part holds other bytes than were written"]
     assert name in damage[0]
 
@@ -55,12 +59,7 @@ def test_a_lost_or_changed_part_of_the_ledger_that_a_snapshot_alone_stands_on_is
     delta.append(filled, "outcomes", [outcome | {"attempt": 2}], run_id="r")
     compact(filled, "outcomes", many=1)
     assert name not in part_names(filled, "outcomes")
-    data = bytearray(filled.place.read(name))
-    data[60] ^= 1
-    overwrite(filled, name, bytes(data))
-    damage = [one for one in verify(filled) if "no volume of this case" not in one]
-    assert [one.splitlines()[0] for one in damage] == ["a part holds other bytes than were written"]
-    assert name in damage[0]
+    a_changed_byte_is_told_once(filled, name)
     filled.place.remove(name)
     assert any("a part cannot be read" in one and name in one for one in verify(filled))
 
