@@ -56,7 +56,7 @@ def gallery(
         for case, person in people.iterrows()
     ]
     shown, pictures = chosen(rows, MOST), {}
-    elsewhere = merged_cases(store)
+    elsewhere, flags = merged_cases(store), people["flags"].fillna("")
     for row in shown:
         row |= {"number": None, "slices": None}
         if row["case"] in elsewhere:
@@ -67,7 +67,7 @@ def gallery(
                 store.place,
                 row["case"],
                 PIXELS,
-                sided=sided(people.loc[row["case"]]),
+                sided=sided({"flags": flags[row["case"]]}),
                 quality=QUALITY,
             )
         except RadlasError as error:  # one damaged volume takes no report away
