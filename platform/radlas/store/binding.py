@@ -165,6 +165,8 @@ def confine(connection: duckdb.DuckDBPyConnection, bound: Sequence[str]) -> None
     """
     allowed = sorted({*bound, *map(_as_it_is, bound)})
     connection.execute(f"set allowed_paths = [{', '.join(map(quoted, allowed))}]")
+    for asked_for in ("autoinstall_known_extensions", "autoload_known_extensions"):
+        connection.execute(f"set {asked_for} = false")
     connection.execute("set enable_external_access = false")
     connection.execute("set lock_configuration = true")
 

@@ -24,6 +24,8 @@ _VALUES = (
 _PIVOT = "name them: PIVOT ... ON image_type IN ('original', 'wavelet-LLH') USING ..."
 _UNFILLED = ["Unexpected prepared parameter", "statement parameters", "Parameter argument/count"]
 _PART = ".parquet"
+_ELSEWHERE = re.compile(r"Error: (.+) is not in the catalog, but it exists in (the \w+ extension)")
+_EXPORT = "no extension is loaded here: query --format parquet, and go on in a DuckDB of your own"
 _HALF = re.compile("[\ud800-\udfff]")  # of a sign: what Python makes of bytes that are no UTF-8
 _WRITES = re.compile(r"\benable_(logging|profil\w*)\b", re.IGNORECASE)  # from within a SELECT
 # These run a text as SQL, which may be put together so that no word above is seen in it; and what
@@ -137,7 +139,7 @@ def _damaged(store: Store, told: str) -> StoreError:
 def _blames_a_part(error: duckdb.Error) -> bool:
     """By its text; bytes that make no sense inside a part have neither a name nor a kind."""
     if type(error) is duckdb.Error:
-        return "extension" not in str(error)  # that one would be for what a query may not do
+        return True
     return _PART in str(error) and not isinstance(error, _OF_THE_QUERY)
 
 
@@ -178,6 +180,8 @@ def run_sql(
     except duckdb.Error as error:
         if _blames_a_part(error):
             raise
+        if told := _ELSEWHERE.search(str(error)):
+            raise ConfigError(f"{told[1]} is of {told[2]} of DuckDB", "query", _EXPORT) from None
         if places := [one for one in _UNFILLED if one in str(error)]:
             none = "a place for a value, ? or $name, and no value was given"
             what = none if places == _UNFILLED[:1] else str(error)

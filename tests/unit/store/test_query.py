@@ -140,6 +140,22 @@ def test_a_query_can_only_read_the_store(guarded, sql):
     assert run_sql(connection, "select count(*) from cases").fetchall() == [(3,)]
 
 
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("from read_xlsx('a.xlsx')", '"read_xlsx" is of the excel extension of DuckDB'),
+        ("select st_point(1, 2)", '"st_point" is of the spatial extension of DuckDB'),
+    ],
+)
+def test_a_function_of_an_extension_is_told_as_such_and_not_tried_to_be_installed(
+    guarded, sql, told
+):
+    with pytest.raises(ConfigError, match=told) as caught:
+        run_sql(guarded[2], sql)
+    assert "INSTALL" not in str(caught.value)
+    assert "no extension is loaded here" in caught.value.hint
+
+
 def test_no_select_writes_to_the_lake(filled):
     """DuckDB has functions that do; where one is not seen in the text, it finds no place."""
     lake = filled.place.near / "lake"
