@@ -1,4 +1,4 @@
-"""Clinical tables: the TCIA workbook, or any sheet or CSV whose headers are known."""
+"""Clinical tables: the TCIA workbook, or any sheet, CSV or TSV whose headers are known."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class TableImporter:
 
 
 def is_table(name: str) -> bool:
-    """True for the names of workbooks and CSV files."""
-    return name.lower().endswith((".xlsx", ".csv")) and not name.startswith("~$")
+    """True for the names of workbooks, CSV files and tables of BIDS, as ``participants.tsv``."""
+    return name.lower().endswith((".xlsx", ".csv", ".tsv")) and not name.startswith("~$")
 
 
 class Records(NamedTuple):
@@ -147,7 +147,9 @@ def _listing(source: Path) -> Listing:
 
 
 def _no_table(source: Path) -> ConfigError:
-    hint = "name a .xlsx or .csv file, or a folder; save a table of another kind as one of them"
+    hint = (
+        "name a .xlsx, .csv or .tsv file, or a folder; save a table of another kind as one of them"
+    )
     return ConfigError("no table here", str(source), hint)
 
 

@@ -23,7 +23,16 @@ from radlas.model import Row
 from radlas.words import counted
 
 _ALIASES: dict[str, tuple[str, ...]] = {
-    "subject": ("patient id", "patientid", "subject id", "subject", "case id", "patient"),
+    "subject": (
+        "patient id",
+        "patientid",
+        "subject id",
+        "subject",
+        "case id",
+        "patient",
+        "participant id",
+        "participant",
+    ),
     "sex": ("sex", "gender", "patient sex"),
     "age": ("age", "age years", "age at diagnosis", "patient age"),
     "grade": (

@@ -526,6 +526,22 @@ def test_the_separator_is_the_one_that_makes_known_headers(tmp_path, lines):
     assert (record["subject"], record["age_years"], record["grade"]) == ("007", 61.5, "2")
 
 
+def test_the_participants_of_bids_are_a_table_and_other_files_of_its_ending_are_counted(tmp_path):
+    (tmp_path / "participants.tsv").write_text(
+        "participant_id\tage\tsex\tgrade\tremark\n"
+        'sub-01\t61\tF\thigh\t5" wide\n'
+        "sub-02\tn/a\tn/a\t1\tn/a\n"
+    )
+    (tmp_path / "sub-01").mkdir()
+    (tmp_path / "sub-01" / "sub-01_sessions.tsv").write_text("session_id\tage\nses-1\t61\n")
+    (first, second), notes, _ = find_records(list_files(tmp_path).files)
+    assert (first["subject"], first["age_years"], first["sex"], first["grade"]) == (
+        *("sub-01", 61, "F", "high"),
+    )
+    assert (second["subject"], second["age_years"], second["sex"]) == ("sub-02", None, None)
+    assert notes == ("1 table: without a known patient column, ignored",)
+
+
 def test_a_number_is_an_identifier_as_a_spreadsheet_shows_it(tmp_path):
     """Some tools write 7.0 for 7, and 007 may be 7 and a format."""
     book = openpyxl.Workbook()
