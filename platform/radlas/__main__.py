@@ -5,6 +5,7 @@ Little is imported before it runs: every process that a run starts imports this 
 
 import os
 import signal
+import sys
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -23,8 +24,23 @@ def _unbegun(number: int, frame: FrameType | None) -> NoReturn:
     os._exit(128 + number)  # as shells say it
 
 
+def _in_place_of_closed() -> None:
+    """Nothing to read, and nowhere to write, where a stream was closed, as by ``>&-``.
+
+    Python has no object for such a one, and the next file that is opened, perhaps one of the
+    store, gets its number: what a library in C or a child prints would go into that.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(number, True)
+            # It takes every sign, as it keeps none.
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors="replace"))
+
+
 def main() -> None:
     """Run the command line."""
+    _in_place_of_closed()
     then: dict[int, Any] = {signal.SIGTERM: _terminated}
     then[signal.SIGINT] = signal.getsignal(signal.SIGINT)
     then[signal.SIGHUP] = signal.getsignal(signal.SIGHUP)

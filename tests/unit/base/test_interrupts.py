@@ -215,6 +215,45 @@ def test_who_stops_reading_ends_a_verb_without_a_word(words, tmp_path):
     assert (run.returncode, said) == (1, "")
 
 
+@pytest.mark.parametrize(
+    ("words", "closed", "code", "said"),
+    [
+        (("query", "select 1"), ">&-", 0, ""),
+        (("query", "select 1"), "<&- >&- 2>&-", 0, ""),
+        (("query", "-"), "<&-", 2, "error: not one query"),
+        (("sql",), "<&-", 0, ""),
+    ],
+)
+def test_a_stream_that_was_closed_is_one_of_nothing(words, closed, code, said, tmp_path):
+    """As from a daemon: it was a defect, as Python has no object for such a stream."""
+    store = str(init_store(tmp_path / "store").place)
+    command = [sys.executable, "-m", "radlas", *words, "--store", store]
+    closing = ["sh", "-c", f'exec "$@" {closed}', "sh", *command]
+    ended = subprocess.run(closing, check=False, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr.partition("\n")[0]) == (code, said)
+
+
+OPEN_FILES = """
+import os, subprocess, sys
+from radlas import __main__, cli
+look = "import os, sys; os.write(int(sys.argv[1]), os.readlink('/proc/self/fd/2').encode())"
+pipe = int(sys.argv[1])
+cli.app = lambda: subprocess.run([sys.executable, "-c", look, sys.argv[1]], pass_fds=[pipe])
+__main__.main()
+"""
+
+
+def test_no_file_takes_the_place_of_a_stream_that_was_closed():
+    """What a library in C prints would go into it; and so it is in a child."""
+    read, write = os.pipe()
+    command = [sys.executable, "-c", OPEN_FILES, str(write)]
+    closing = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command]
+    subprocess.run(closing, check=True, pass_fds=[write], timeout=60)
+    os.close(write)
+    with os.fdopen(read) as told:
+        assert told.read() == os.devnull
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_an_output_that_finds_no_room_is_told_on_stderr(tmp_path, as_json):
     """As data it was a traceback, and the exit code that of cases in trouble."""
