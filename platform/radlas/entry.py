@@ -165,6 +165,12 @@ def guarded(action: Callable[[], int], *, as_json: bool = False, again: str = _A
         return _tell(told, as_json=as_json, code=DEFECT)
 
 
+def error_data(error: RadlasError) -> dict[str, Any]:
+    """What ``--json`` prints of a failure."""
+    fields = {"what": error.what, "where": error.where, "try": error.hint}
+    return {"error": {"kind": error.kind, "reason": error.reason, **fields}}
+
+
 def _tell_of_system(error: OSError, *, as_json: bool) -> int:
     if isinstance(error, BrokenPipeError) and _unread():
         return 1  # as Typer and Rich end it
@@ -186,9 +192,7 @@ def _unread() -> bool:
 
 
 def _tell(error: RadlasError, *, as_json: bool, code: int) -> int:
-    fields = {"what": error.what, "where": error.where, "try": error.hint}
-    told = {"error": {"kind": error.kind, "reason": error.reason, **fields}}
-    if as_json and _printed(json.dumps(told)):
+    if as_json and _printed(json.dumps(error_data(error))):
         return code
     with suppress(OSError):  # the terminal was closed: nobody can be told, and the code is left
         text = Text(f"error: {harmless(str(error))}")

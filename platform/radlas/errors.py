@@ -13,12 +13,14 @@ _MORE_FILES = "let more files be open, as by ulimit -n 4096"
 # What to try, by the number of what the system refused.
 _REMEDIES: Mapping[int, str] = {
     errno.EACCES: "check the rights of the folders on the way, too",
+    errno.EAGAIN: "end what else runs, or let more processes run, as by ulimit -u",
     errno.EDQUOT: "make room there, or ask for a larger quota",
     errno.EIO: "look at the disk or its server, and restore from a backup what it has lost",
     errno.EMFILE: _MORE_FILES,
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENFILE: _MORE_FILES,
     errno.ENOLCK: _LACKS,
+    errno.ENOMEM: "fewer runs at once, or more memory for this one",
     errno.ENOSPC: "make room there",
     errno.ENOSYS: _LACKS,
     errno.EOPNOTSUPP: _LACKS,

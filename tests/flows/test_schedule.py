@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -80,6 +81,36 @@ def test_a_log_without_room_ends_no_rounds_and_is_told_with_the_next(tmp_path, c
     rounds = [line.split()[2] for line in (tmp_path / "log").read_text().splitlines()]
     assert rounds == ["1", "2", "3"]
     assert capsys.readouterr().err.splitlines() == ["schedule: stdout: File too large"] * 2
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_round_that_the_system_does_not_let_begin_is_told_and_the_next_one_comes(
+    monkeypatch, capsys, as_json
+):
+    """It was the last: at night somebody else's job had all of the memory, or every process."""
+    refusals = [OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))]
+    child = SimpleNamespace(returncode=0, communicate=lambda: ("{}", None), wait=lambda: 0)
+
+    def begin(*_, **__):
+        if refusals:
+            raise refusals.pop()
+        return child
+
+    monkeypatch.setattr(schedule.subprocess, "Popen", begin)
+    plan = parse_schedule("30m", "")
+    monkeypatch.setattr(schedule, "_wait", lambda *_, **__: None)
+    assert schedule._repeat(plan, [], 2, schedule._Stop(), as_json=as_json) == 2
+    said = capsys.readouterr()
+    if as_json:
+        first, second = (json.loads(line) for line in said.out.splitlines())
+        assert (first["exit_code"], second["exit_code"]) == (2, 0)
+        assert first["report"]["error"]["what"] == "Cannot allocate memory"
+    else:
+        assert [line.split()[2] for line in said.out.splitlines()] == ["1", "2"]
+        assert said.err.splitlines() == [
+            "error: Cannot allocate memory",
+            "  try: fewer runs at once, or more memory for this one; running again is safe",
+        ]
 
 
 @pytest.fixture

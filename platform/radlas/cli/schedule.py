@@ -17,8 +17,8 @@ from typing import Annotated, Any
 import typer
 
 from radlas.cli.app import EngineOption, InsteadOption, JsonOption
-from radlas.entry import guarded, make_engine
-from radlas.errors import ConfigError
+from radlas.entry import USAGE, error_data, guarded, make_engine
+from radlas.errors import ConfigError, RadlasError, refused
 from radlas.flows.schedule import Schedule, parse_schedule
 
 _NAP = 30.0  # longest sleep [s]: a machine that was suspended looks at its clock soon after
@@ -141,19 +141,39 @@ def _round(words: list[str], stop: _Stop, *, as_json: bool) -> dict[str, Any]:
     begun, since = datetime.now(UTC), time.monotonic()
     # -P: not a module of the folder we stand in that is called like one of Python's.
     command = [sys.executable, "-P", "-m", "radlas", *words, *(["--json"] if as_json else [])]
+    code, out = _ended(command, stop, as_json=as_json)
+    told = {"at": begun.isoformat(timespec="seconds"), "exit_code": code}
+    told["seconds"] = round(time.monotonic() - since, 1)
+    return told | ({"report": _parsed(out)} if as_json else {})
+
+
+def _ended(command: list[str], stop: _Stop, *, as_json: bool) -> tuple[int, str]:
+    """The exit code of a round, and with ``as_json`` what it printed."""
     stdout = subprocess.PIPE if as_json else None
     try:
         child = stop.child = subprocess.Popen(command, stdout=stdout, text=True)  # noqa: S603 - ours
         stop.pass_on()
         out, _ = child.communicate()
+    except OSError as error:
+        if stop.child is not None:
+            raise
+        # No memory for it, or too many processes: perhaps not so at the next.
+        return USAGE, _unbegun(refused(error), as_json=as_json)
     finally:
         if stop.child is not None:
             stop.child.wait()  # after Ctrl-C, which it got too: it is storing what is finished
         stop.child = None
-    code = child.returncode if child.returncode >= 0 else 128 - child.returncode  # as shells say it
-    told = {"at": begun.isoformat(timespec="seconds"), "exit_code": code}
-    told["seconds"] = round(time.monotonic() - since, 1)
-    return told | ({"report": _parsed(out)} if as_json else {})
+    # A signal's number as shells say it.
+    return child.returncode if child.returncode >= 0 else 128 - child.returncode, out
+
+
+def _unbegun(error: RadlasError, *, as_json: bool) -> str:
+    """What a round that could not begin would have printed of it on stdout; without data stderr."""
+    if as_json:
+        return json.dumps(error_data(error))
+    with suppress(OSError):
+        print(f"error: {error}", file=sys.stderr, flush=True)
+    return ""
 
 
 def _parsed(text: str) -> Any:
