@@ -42,7 +42,9 @@ class Schedule:
         if last is not None and last - now > DAY:  # in autumn it lies an hour ahead
             today = datetime.combine(now.date(), self.at)
             last = today if today <= now else today - DAY
-        next_ = datetime.combine(now.date(), self.at) if last is None else last + self.every
+        # In autumn an hour comes twice: at its second time what is ahead lies in that one.
+        first = datetime.combine(now.date(), self.at).replace(fold=now.fold)
+        next_ = first if last is None else last + self.every
         while next_ < now:
             next_ += DAY if last is None else self.every
         return next_
