@@ -227,6 +227,13 @@ def test_steps_of_a_patient_lead_from_the_mean_score_to_its_own(axes_of):
         assert title.endswith(f"risk {1 / (1 + np.exp(-logits[case])):.3f}, truly {OUTCOME[label]}")
 
 
+def test_one_feature_beyond_the_steps_of_a_waterfall_is_told_in_the_singular():
+    """As in a signature of ten features, where nine have a step of their own."""
+    names = [(f"tumour__original__glcm_{i}", 1.0 + i) for i in range(patients.STEPS + 2)]
+    last = [patients.one(0.0, names[-some:]).rows[-1] for some in (patients.STEPS + 1, len(names))]
+    assert last == [("1 other feature", "+2.000"), ("2 other features", "+3.000")]
+
+
 def test_enrichment_of_each_region_in_the_colour_of_its_class(axes_of):
     found = make_evidence()["cam"]
     (axes,) = axes_of(cam.enrichment, found, OUTCOME)

@@ -15,6 +15,7 @@ from radlas.report.evidence.explanation import Shap
 from radlas.report.figures import ground as base
 from radlas.report.figures.explain import matrices
 from radlas.report.figures.ground import Panel
+from radlas.words import counted
 
 STEPS = 9  # features in a waterfall; the rest is one step
 
@@ -111,7 +112,7 @@ def _steps(phi: NDArray[np.float64], names: list[str]) -> list[tuple[str, float]
     steps = [(names[column], float(phi[column])) for column in order[:STEPS]]
     rest = order[STEPS:]
     if rest:
-        steps.append((f"{len(rest)} other features", float(phi[rest].sum())))
+        steps.append((counted(len(rest), "other feature"), float(phi[rest].sum())))
     return steps
 
 
