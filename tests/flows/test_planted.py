@@ -18,7 +18,7 @@ from radlas.engine.base import Done, measure
 from radlas.errors import StudyError, WorkerError
 from radlas.flows.maps.montage import NO_PART
 from radlas.flows.pages.evidence_origin import limits
-from radlas.flows.pages.intervals import of_pair
+from radlas.flows.pages.intervals import of_gap, of_pair
 from radlas.flows.study.sensitivity import changes
 from radlas.flows.train import TrainConfig, TrainTask, _gathered, plan, work
 from radlas.learn.parts import Part
@@ -167,6 +167,8 @@ def test_the_table_of_patients_is_that_of_the_records(brought, store):
 def test_no_difference_of_two_areas_is_beyond_one(interval, low, high):
     row = {"first": "a", "second": "b", "difference": 0.15, "interval": interval}
     assert of_pair(row) == {"a": "a", "b": "b", "delta": 0.15, "low": low, "high": high}
+    told = of_gap({"difference": 0.15, "interval": interval, "note": ""})
+    assert told == {"estimate": 0.15, "low": low, "high": high}, "nor of a control or variant"
 
 
 def test_what_one_variant_lacks_outside_takes_no_validation_away(brought, store):

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from radlas.flows.pages.intervals import interval, of_area, of_bootstrap, of_pair, of_rate
+from radlas.flows.pages.intervals import (
+    interval,
+    of_area,
+    of_bootstrap,
+    of_gap,
+    of_pair,
+    of_rate,
+)
 from radlas.flows.study.controls import MEANING, UNHARMONISED
 from radlas.flows.study.sensitivity import changes
 from radlas.learn.fitted import FittedModel
@@ -41,7 +48,7 @@ def honesty(
             "meaning": MEANING.get(name.removeprefix(CONTROL), "a control of another radlas"),
             "training": of_area(card["controls"][name]["auc"]),
             "external": of_area(outside[name]["auc"]) if name in outside else None,
-            "difference": _gap(outside.get(name, {}).get("difference")),
+            "difference": of_gap(outside.get(name, {}).get("difference")),
             "folds_mean": card["controls"][name]["folds"]["mean"],
             "features": len(model.signature) - 1,
             **why.get(name, {}),
@@ -113,13 +120,9 @@ def _variant(found: Json | None) -> Json:
         "n": found["n"],
         "positives": found["positives"],
         "auc": of_area(found["auc"]),
-        "difference": _gap(found["difference"]),
+        "difference": of_gap(found["difference"]),
         **{name: found["decision"][name]["value"] for name in ("sensitivity", "specificity")},
     }
-
-
-def _gap(found: Json | None) -> Json | None:
-    return interval(found["difference"], found["interval"], note=found["note"]) if found else None
 
 
 def left_out(card: Mapping[str, Any]) -> list[Json]:

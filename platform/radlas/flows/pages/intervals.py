@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Json = dict[str, Any]
@@ -45,7 +45,17 @@ def auc_interval(area: Mapping[str, Any]) -> tuple[tuple[float, float] | None, s
 
 def of_pair(row: Mapping[str, Any]) -> Json:
     """Two AUCs compared: first minus second, with its bounds; no difference is beyond 1."""
-    bounds = [max(-1.0, min(1.0, end)) for end in row["interval"] or ()]
-    low, high = bounds or (None, None)
+    low, high = _reachable(row["interval"]) or (None, None)
     names = {"a": row["first"], "b": row["second"]}
     return {**names, "delta": row["difference"], "low": low, "high": high}
+
+
+def of_gap(found: Mapping[str, Any] | None) -> Json | None:
+    """What ``paired`` says of two AUCs, with its bounds; ``None`` if nothing was compared."""
+    if found is None:
+        return None
+    return interval(found["difference"], _reachable(found["interval"]), note=found["note"])
+
+
+def _reachable(bounds: Sequence[float] | None) -> list[float]:
+    return [max(-1.0, min(1.0, end)) for end in bounds or ()]
