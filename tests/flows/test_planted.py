@@ -217,7 +217,8 @@ def test_a_control_that_one_patient_takes_away_outside_is_told_with_the_reason(s
     rows = {row["control"]: row for row in results["honesty"]["rows"]}
     assert (rows["volume"]["external"], rows["volume"]["note"]) == (None, why)
     assert results["scored"] == 3, "two models, and the one without harmonising"
-    assert f"not judged<small>{why}</small>" in (made / "report.html").read_text()
+    told = f'not judged<small class="why">{why}</small>'
+    assert told in (made / "report.html").read_text()
     drawn = (made / "figures" / "controls.csv").read_text().splitlines()
     outside = {row.partition(",")[0]: row.rpartition(",")[2] for row in drawn}
     assert (outside["centre"], outside["volume"]) == ("no meaning there", "not judged")

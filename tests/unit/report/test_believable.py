@@ -12,6 +12,7 @@ import pytest
 from radlas.errors import StudyError
 from radlas.report import checklists, verdict
 from radlas.report.figures import validation as figures_validation
+from radlas.report.pages import style_sheet
 from radlas.report.patient import render_patient
 from radlas.report.render import compose, render
 from radlas.report.thumbnail import make_thumbnail
@@ -414,6 +415,26 @@ def test_a_difference_that_cannot_be_estimated_is_not_said_to_be_of_others(belie
     section = by_id(parse(render(believable)), "honesty").words()
     assert why in section
     assert "not paired" not in section
+
+
+def test_a_difference_of_a_few_says_that_its_interval_is_too_narrow(believable):
+    """Else a control of four patients of a class looks beaten by as much as one of forty."""
+    why = "4 in a class: the interval is too narrow"
+    for row in believable["honesty"]["rows"]:
+        row["difference"] = {"estimate": 0.386, "low": 0.01, "high": 0.763, "note": why}
+    section = by_id(parse(render(believable)), "honesty").words()
+    assert "+0.386 0.010 to 0.763 4 in a class: the interval is too narrow" in section
+
+
+def test_a_note_in_a_cell_of_numbers_wraps(believable):
+    """Numbers do not, and a reason of their length would push the last columns off the page."""
+    why = "not estimable: fewer than two rows in a class"
+    for row in believable["honesty"]["rows"]:
+        row["difference"] = {"estimate": None, "low": None, "high": None, "note": why}
+    believable["honesty"]["rows"][0] |= {"external": None, "note": "one of three was not extracted"}
+    told = re.findall(r"<small([^>]*)>(?:not estimable: fewer|one of three)", render(believable))
+    assert told == [' class="why"'] * 2, "of what was not judged, and of what was not estimated"
+    assert re.search(r"\.why \{ white-space: normal; \}", style_sheet())
 
 
 def test_resamples_that_chose_nothing_have_no_shares(believable):
