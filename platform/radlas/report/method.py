@@ -46,6 +46,16 @@ def pipeline_words(study: Mapping[str, Any]) -> str:
     )
 
 
+def threshold_words(study: Mapping[str, Any]) -> str:
+    """The rule of ``learn.metrics.choose_threshold``; empty if the protocol does not hold it."""
+    rule = study.get("threshold", {})
+    if rule.get("rule") == "sensitivity":
+        return f"the highest that reaches a sensitivity of {rule['value']:g}"
+    if rule.get("rule") == "youden":
+        return "the lowest with the largest sensitivity plus specificity (Youden)"
+    return ""
+
+
 def _harmonised(policy: Mapping[str, Any]) -> list[str]:
     method = policy.get("method", "none")
     return [] if method == "none" else [f"centres harmonised by {method}, without labels"]

@@ -25,7 +25,7 @@ from radlas.report.figures import model as figures_model
 from radlas.report.figures import patients as figures_patients
 from radlas.report.figures import validation as figures_validation
 from radlas.report.figures.ground import Panel
-from radlas.report.method import pipeline_words
+from radlas.report.method import pipeline_words, threshold_words
 from radlas.report.pages import environment, style_sheet
 from radlas.report.thumbnail import Thumbnail, outline_colours
 
@@ -169,6 +169,7 @@ def _context(evidence: Evidence, drawn: Mapping[str, Panel]) -> dict[str, Any]:
             for name, recipe in evidence["provenance"].get("recipes", {}).items()
         },
         "method": pipeline_words(evidence["study"]),
+        "threshold_rule": threshold_words(evidence["study"]),
         "css": Markup(style_sheet()),  # noqa: S704
     }
 

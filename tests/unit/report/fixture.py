@@ -40,7 +40,7 @@ def make_evidence(seed: int = 0) -> dict[str, Any]:
             "models": {name: {"blocks": model["blocks"]} for name, model in models.items()},
             "selection": {"rfe": [10, 20, 30], "lasso": "logistic", "rule": "one_standard_error"},
             "splits": {"folds": 5, "repeats": 10, "unit": "subject"},
-            "threshold": "youden_out_of_fold",
+            "threshold": {"rule": "youden", "value": None},
             "seed": seed,
         },
         "snapshot": {

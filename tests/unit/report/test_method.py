@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from radlas.learn.pipeline import build_pipeline
-from radlas.learn.settings import Harmonise, Selection
+from radlas.learn.settings import Harmonise, Selection, Threshold
 from radlas.report import checklists
 from radlas.report.check import name_random_blocks
 from radlas.report.figures.explain import _swarm_row
 from radlas.report.method import pipeline_words
 from radlas.report.render import render
+
+from .reader import by_id, parse
 
 STEPS = {
     "vary": "fills 90 %",
@@ -66,6 +68,23 @@ def test_the_method_tells_the_settings_that_change_the_last_step():
     assert "a least-squares LASSO, and an L2 logistic model (C = 2) of what it chose" in words
     assert "the best" in words.split("inner folds:")[1]
     assert pipeline_words({"selection": {}}) == ""
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        (Threshold(), ": the lowest with the largest sensitivity plus specificity (Youden); then"),
+        (
+            Threshold(rule="sensitivity", value=0.95),
+            ": the highest that reaches a sensitivity of 0.95; then",
+        ),
+    ],
+)
+def test_the_rule_of_the_locked_threshold_stands_beside_what_it_does(brief, rule, told):
+    """Sensitivity and specificity of another rule are others; a checklist points to here."""
+    brief["study"]["threshold"] = rule.model_dump(mode="json")
+    section = by_id(parse(render(brief)), "confusion").words()
+    assert f"chosen on training predictions{told} locked." in section
 
 
 def test_settings_of_the_extraction_are_evidence_only_if_the_page_holds_them(brief):
