@@ -165,6 +165,18 @@ def test_every_head_of_a_table_has_words_and_says_what_it_heads(believable):
     assert {one.attributes["scope"] for one in heads} <= {"col", "row", "rowgroup"}
 
 
+def test_what_stands_in_a_table_names_its_test_and_whether_it_is_adjusted(believable):
+    """Likeness is tested pair by pair, and features by the dozen."""
+    gap = {"model": believable["primary"], "variable": "sex", "a": "F", "b": "M", "alike": True}
+    gap |= dict.fromkeys(("p", "p_holm", "p_fdr"), 0.9) | {"detectable": 0.1, "note": ""}
+    believable["subgroups"] = make_subgroups()
+    believable["differences"] = [gap | {"delta": 0.01, "low": -0.02, "high": 0.04}]
+    page = parse(render(believable))
+    told = by_id(page, "subgroups").words()
+    assert "two one-sided tests against a margin of 0.1, each at 5 %, not adjusted" in told
+    assert "(Kruskal-Wallis), with 5 % false discoveries" in by_id(page, "centres").words()
+
+
 def test_what_was_not_made_is_said(brief):
     page = render({**brief, "missing": {"honesty": "a model of an older version"}})
     assert "a model of an older version" in page
