@@ -420,7 +420,9 @@ def test_two_exams_of_a_patient_are_not_rated_as_two_subjects(store, study, tmp_
 )
 def test_the_limits_of_a_study_are_those_that_it_has(study, card, looks, others, told):
     cohort = {"classes": [{"role": "external", "positive": 4, "negative": 3}]}
-    found = limits(StudyConfig.read(study), card, cohort, looks, others)
+    shown = {"shap": {"model": "m"}, "cam": {"model": "m"}}
+    made = {"feature_sets": ["pyradiomics-1a2b"], **card}
+    found = limits(StudyConfig.read(study), made, cohort, looks, others, explained=shown)
     assert "One external centre with 7 labelled subjects" in found[0]
     assert len(found) == 3 + bool(told)
     assert told is None or told in found[-1]

@@ -88,14 +88,43 @@ def test_every_scanner_of_a_centre_is_told_with_its_cases(cohort):
 
 def test_limits_speak_of_no_centre_that_is_not_there():
     alone = STUDY.model_copy(update={"external_centre": None})
-    card, part = {}, {"classes": []}
-    assert evidence_origin.limits(alone, card, part, 0, [])[0].startswith("No external centre")
+    card, part = {"feature_sets": []}, {"classes": []}
+    assert evidence_origin.limits(alone, card, part, 0, [], explained={})[0].startswith(
+        "No external centre"
+    )
     rows = {"classes": [{"positive": 900, "negative": 800, "role": "external"}]}
-    first = evidence_origin.limits(STUDY, card, rows, 1, [])[0]
+    first = evidence_origin.limits(STUDY, card, rows, 1, [], explained={})[0]
     assert "1700 labelled subjects" in first
     one = {"classes": [{"positive": 1, "negative": 0, "role": "external"}]}
-    assert "with 1 labelled subject:" in evidence_origin.limits(STUDY, card, one, 1, [])[0]
+    assert (
+        "with 1 labelled subject:"
+        in evidence_origin.limits(STUDY, card, one, 1, [], explained={})[0]
+    )
     assert "wide" not in first
+
+
+def test_limits_speak_of_no_images_and_no_maps_where_there_are_none():
+    """A model of records alone has no ring, and one without a network no map."""
+    rows = {"classes": [{"positive": 9, "negative": 8, "role": "external"}]}
+    sets = {"feature_sets": ["pyradiomics-1a2b"]}
+    for card, explained, told in (
+        ({"feature_sets": []}, {}, ["rule of the threshold is"]),
+        (sets, {"shap": {"model": "m"}, "cam": None}, ["Rings", "SHAP says"]),
+        (sets, {"shap": {"model": "m"}, "cam": {"cases": 3}}, ["Rings", "SHAP and Grad-CAM say"]),
+    ):
+        found = evidence_origin.limits(STUDY, card, rows, 1, [], explained=explained)[1:]
+        assert len(found) == len(told)
+        assert all(words in said for words, said in zip(told, found, strict=True))
+
+
+def test_who_has_no_external_centre_is_not_sent_to_explain():
+    """It would refuse: the cases of the external centre are those that are explained."""
+    found = {"comparisons": [], "subgroups": [], "sensitivity": {}, "honesty": {}, "cam": None}
+    found["models"] = {"m": {"external": None}}
+    alone = STUDY.model_copy(update={"external_centre": None})
+    for key in ("shap", "cam"):
+        assert _missing(STUDY, None, {}, found)[key] == "radlas explain was not run"
+        assert _missing(alone, None, {}, found)[key].startswith("The study names no external")
 
 
 def test_why_a_section_is_empty_is_the_study_s_own_reason():

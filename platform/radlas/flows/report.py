@@ -143,7 +143,7 @@ def gather(task: ModelTask) -> tuple[dict[str, Any], dict[str, Thumbnail]]:
         "cam": explained.get("cam"),
         "looks": looks,
         **_believable(load, card, study, validated),
-        "limits": origin.limits(study, card, cohort, looks, trained_on),
+        "limits": origin.limits(study, card, cohort, looks, trained_on, explained=explained),
     }
     found["missing"] = _missing(study, validated, explained, found) | explained.get("missing", {})
     return {**found, "checklists": checklists.fill(found)}, pictures
@@ -246,7 +246,7 @@ def _missing(
     """Why a section is empty; nothing of one that is not."""
     missing: dict[str, str] = {}
     if not explained:
-        missing |= {"shap": "radlas explain was not run", "cam": "radlas explain was not run"}
+        missing |= dict.fromkeys(("shap", "cam"), _unexplained(study))
     if validated is None:
         why = "radlas validate was not run"
         if study.external_centre is None:
@@ -269,6 +269,12 @@ def _missing(
     if found["cam"] and all(one["enrichment"] is None for one in mass):
         missing["cam_mass"] = "Each map is zero everywhere, or its regions are finer than a cell."
     return missing
+
+
+def _unexplained(study: StudyConfig) -> str:
+    if study.external_centre is None:
+        return "The study names no external centre, and its cases are those that are explained."
+    return "radlas explain was not run"
 
 
 report = Flow("report", ReportConfig, plan, work, commit)

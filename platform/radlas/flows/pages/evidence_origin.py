@@ -99,8 +99,10 @@ def limits(
     cohort_part: Json,
     looks: int,
     trained_on: Sequence[str],
+    *,
+    explained: Mapping[str, Any],
 ) -> list[str]:
-    """What this study cannot say."""
+    """What this study cannot say; of images and maps nothing where there are none."""
     external = sum(
         row["positive"] + row["negative"]
         for row in cohort_part["classes"]
@@ -113,12 +115,7 @@ def limits(
             f"One external centre with {counted(external, 'labelled subject')}: another centre may"
             " differ."
         )
-    said = [
-        outside,
-        "Rings, bin widths, resampling and thresholds are settings of this study, recorded in its"
-        " feature sets; other settings give other numbers.",
-        "SHAP and Grad-CAM say what the model used, not what causes the grade.",
-    ]
+    said = [outside, _settings(card), *_used(explained)]
     told = [line.strip() for line in card.get("pretraining", ())]
     said += [f"{line[0].upper()}{line[1:]}." for line in told]
     if study.stability.mask:
@@ -136,3 +133,25 @@ def limits(
             " looks does not count that."
         )
     return said
+
+
+def _settings(card: Mapping[str, Any]) -> str:
+    """Where choices stand that the numbers hang on; a model of records alone has no feature set."""
+    if card["feature_sets"]:
+        return (
+            "Rings, bin widths and resampling are settings of this study's feature sets, the rule"
+            " of the threshold one of its protocol; other settings give other numbers."
+        )
+    return (
+        "The rule of the threshold is a setting of this study's protocol; another gives other"
+        " numbers."
+    )
+
+
+def _used(explained: Mapping[str, Any]) -> list[str]:
+    """What explanations do not say, of those that were made."""
+    made = [name for key, name in (("shap", "SHAP"), ("cam", "Grad-CAM")) if explained.get(key)]
+    if not made:
+        return []
+    verb = "say" if len(made) > 1 else "says"
+    return [f"{' and '.join(made)} {verb} what the model used, not what causes the outcome."]
