@@ -12,7 +12,6 @@ import shutil
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -44,6 +43,7 @@ from radlas.flows.maps.slices import of_slice
 from radlas.flows.pretrain import pretrain
 from radlas.learn.explain import deep_head
 from radlas.learn.persist import load
+from radlas.store import delta
 from radlas.store.layout import open_store
 from radlas.store.models import model_folder, read_card
 from radlas.store.pretraining import note_pretraining
@@ -221,28 +221,43 @@ def test_a_second_map_of_a_case_is_the_same(study_store):
     model = load(model_folder(store, "tiny", 1) / "dlr")
     case = json.loads((model_folder(store, "tiny", 1) / "explanation.json").read_text())
     case_id = case["cam"]["cases"][0]["case_id"]
-    arguments = {"region": "whole", "layer": "layer4", "sanity": False}
+    arguments = {"region": "whole", "layer": "layer4", "sided": True, "sanity": False}
     head = deep_head(model, region="whole")
     made = case_map(store, case_id, head, model_extractor(store, card, None, "whole"), **arguments)
     kept = model_folder(store, "tiny", 1) / "cam" / f"{case_id}.nii.gz"
     assert made["nifti"] == kept.read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("flags", "sides"), [("padded", ("R", "A")), ("no_orientation,padded", ())]
-)
+@pytest.mark.parametrize(("sided", "sides"), [(True, ("R", "A")), (False, ())])
 def test_the_slice_of_a_map_names_sides_where_the_file_said_how_the_patient_lay(
-    flags, sides, study_store, monkeypatch
+    sided, sides, study_store
 ):
     store = open_store(str(study_store))
     case_id = plan(extraction(study_store)).gpu_tasks[0].case_id
-    others = [{"case_id": "f" * 32, "centre": "a", "flags": "no_orientation"}]
-    rows = pa.Table.from_pylist([{**others[0], "case_id": case_id, "flags": flags}, *others])
-    monkeypatch.setattr(activation, "delta", SimpleNamespace(read=lambda *asked: rows))
     made = DeepExtractor(DeepExtractor.Settings.parse({"size": (16, 32, 32)}))
-    options = {"region": "whole", "layer": "layer4", "sanity": False}
+    options = {"region": "whole", "layer": "layer4", "sided": sided, "sanity": False}
     found = case_map(store, case_id, (np.ones(512), 0.0), made, **options)
     assert of_slice(io.BytesIO(found["slice"]))["sides"] == sides
+
+
+def test_how_patients_lay_is_read_once_for_all_maps(study_store, monkeypatch):
+    """A map that reads the list of all cases takes the longer, the more a store holds."""
+    words = {"store": str(study_store), "model": "tiny", "layer": "layer3", "maps": 2}
+    config = explaining.ExplainConfig.parse(words)
+    turned, other = sorted(task.case_id for task in explaining.plan(config).gpu_tasks)
+    flags = {turned: "no_orientation,padded", other: "padded"}
+    rows = pa.Table.from_pylist(
+        [{"case_id": c, "centre": "c", "flags": f} for c, f in flags.items()]
+    )
+    asked = []
+    monkeypatch.setattr(delta, "read", lambda store, name, *_: asked.append(name) or rows)
+    tasks = explaining.plan(config).gpu_tasks
+    made = {task.case_id: io.BytesIO(explaining.work(task)["slice"]) for task in tasks}
+    assert {case: of_slice(file)["sides"] for case, file in made.items()} == {
+        turned: (),
+        other: ("R", "A"),
+    }
+    assert asked == ["cases"]
 
 
 def test_a_map_is_held_against_the_outline_of_the_recipes_reader(study_store, monkeypatch):
@@ -256,7 +271,7 @@ def test_a_map_is_held_against_the_outline_of_the_recipes_reader(study_store, mo
         monkeypatch.setattr(activation, "read_rois", lambda place, case: rois)
         settings = {"size": (16, 32, 32), "reader": reader}
         made = DeepExtractor(DeepExtractor.Settings.parse(settings))
-        options = {"region": "whole", "layer": "layer4", "sanity": False}
+        options = {"region": "whole", "layer": "layer4", "sided": True, "sanity": False}
         return case_map(store, case_id, (np.ones(512), 0.0), made, **options)["mass"]
 
     first = replace(drawn, reader="r1")
@@ -564,7 +579,7 @@ def test_a_map_of_such_a_network_says_so_in_its_file(own_store, nameless):
         DeepExtractor.Settings.parse({"size": (16, 32, 32), "weights": str(nameless)})
     )
     head = (np.ones(512), 0.0)
-    options = {"region": "whole", "layer": "layer4", "sanity": False}
+    options = {"region": "whole", "layer": "layer4", "sided": True, "sanity": False}
     nifti = case_map(store, case_id, head, made, **options)["nifti"]
     header = nibabel.Nifti1Image.from_bytes(gzip.decompress(nifti)).header
     assert header["descrip"].item().startswith(b"Null model: a network whose pre-training taught")

@@ -23,6 +23,8 @@ from radlas.flows.validate import ModelConfig, ModelTask, model_task
 from radlas.learn.explain import deep_head, scored_parts
 from radlas.learn.fitted import FittedModel
 from radlas.learn.study import StudyConfig
+from radlas.report.qc_concerns import sided
+from radlas.store import delta
 from radlas.store.layout import Store, open_store
 from radlas.store.models import (
     EXPLANATION,
@@ -146,10 +148,17 @@ def _maps(
             f"name one of: {', '.join(scored)}",
         )
     task = replace(_task(config, target), region=region, layer=config.layer, head=head)
+    unsided = _unsided(store)
     return region, tuple(
-        replace(task, case_id=row["case"], sanity=not number)
+        replace(task, case_id=row["case"], sided=row["case"] not in unsided, sanity=not number)
         for number, row in enumerate(reversed(chosen))  # the highest risk is mapped first
     )
+
+
+def _unsided(store: Store) -> set[str]:
+    """Cases whose files did not say how the patient lay: asked once, not for every map."""
+    cases = delta.read(store, "cases", ("case_id", "flags")).to_pylist()
+    return {case["case_id"] for case in cases if not sided(case)}
 
 
 def _files(config: ExplainConfig, known: Mapping[str, Any] | None) -> tuple[str, str]:

@@ -128,5 +128,6 @@ def _pages(
     from radlas.flows.pages.patient_page import Asked, write_page  # noqa: PLC0415 - of figures and maps
 
     transforms = known.model.centre_transforms(chosen.X, chosen.people["centre"])
-    asked = Asked(store, known.card, known.model, known.label, transforms, config.weights)
+    flags = chosen.people["flags"].fillna("").to_dict()
+    asked = Asked(store, known.card, known.model, known.label, transforms, config.weights, flags)
     return [f"  page: {write_page(asked, row, config.out)}" for row in rows]

@@ -10,7 +10,6 @@ from typing import Any
 
 import nibabel
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from radlas.errors import ConfigError, StudyError
@@ -27,9 +26,7 @@ from radlas.learn.metrics import holm, rank_difference
 from radlas.model import TUMOUR
 from radlas.places.documents import Document
 from radlas.report.format import p_equals
-from radlas.report.qc_concerns import sided
 from radlas.roi.mass import SHIFTS, cam_mass
-from radlas.store import delta
 from radlas.store.layout import Store
 from radlas.store.recipes import load_recipe
 from radlas.volumes.zarr import read_rois, read_volume
@@ -47,6 +44,7 @@ def case_map(
     *,
     region: str,
     layer: str,
+    sided: bool,
     sanity: bool,
 ) -> dict[str, Any]:
     """One case's map and what can be said of it.
@@ -58,6 +56,7 @@ def case_map(
         extractor: The one that made the model's deep features.
         region: Which of its inputs is looked at.
         layer: Whose cells the map is made of.
+        sided: Whether the case's file said how the patient lay.
         sanity: Whether to compare with maps of randomised networks too.
 
     Returns:
@@ -95,16 +94,9 @@ def case_map(
         "cell_mm": list(cam.cell_mm),
         "layer": cam.layer,
         "sanity": [{"stage": stage, "correlation": value} for stage, value in checked],
-        "slice": as_slice(seen, cam.map, regions.masks, sided=_sided(store, case_id)),
+        "slice": as_slice(seen, cam.map, regions.masks, sided=sided),
         "nifti": as_nifti(cam.map, seen.geometry, _warning(store, extractor)),
     }
-
-
-def _sided(store: Store, case_id: str) -> bool:
-    """Whether the case's file said how the patient lay."""
-    cases = delta.read(store, "cases", ("case_id", "centre", "flags"))
-    found = cases.filter(pc.equal(cases.column("case_id"), case_id)).to_pylist()
-    return all(map(sided, found))
 
 
 def _warning(store: Store, extractor: Any) -> str:

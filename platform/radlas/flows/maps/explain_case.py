@@ -31,6 +31,7 @@ class ExplainTask:
     region: str = ""
     layer: str = "layer4"
     head: tuple[tuple[float, ...], float] = ((), 0.0)  # of the model's deep part
+    sided: bool = True  # whether the case's file said how the patient lay
     sanity: bool = False  # a map of every randomised network costs as much as the map
 
 
@@ -69,6 +70,7 @@ def _cam(store: Store, task: ExplainTask) -> dict[str, Any]:
         _extractor(task.store, task.name, task.number, task.weights, task.region),
         region=task.region,
         layer=task.layer,
+        sided=task.sided,
         sanity=task.sanity,
     )
 

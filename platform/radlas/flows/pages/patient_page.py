@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from radlas.places.documents import Document
 from radlas.places.stages import whole
 from radlas.places.within import within
 from radlas.report.patient import render_patient
+from radlas.report.qc_concerns import sided
 from radlas.store.layout import Store
 
 _CENTRE = {
@@ -34,7 +36,12 @@ _CENTRE = {
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What pages are made of, beside their rows; ``transforms`` as ``model.centre_transforms``."""
+    """What pages are made of, beside their rows.
+
+    Attributes:
+        transforms: As ``model.centre_transforms`` returns them.
+        flags: Of the table ``cases``, by case.
+    """
 
     store: Store
     card: Document
@@ -42,6 +49,7 @@ class Asked:
     label: str
     transforms: dict[str, pd.DataFrame]
     weights: Path | None
+    flags: Mapping[str, str]
 
 
 def write_page(asked: Asked, row: dict[str, Any], out: Path) -> Path:
@@ -105,7 +113,14 @@ def _map(asked: Asked, row: dict[str, Any]) -> tuple[dict[str, Any] | None, Any,
         extractor = model_extractor(store, asked.card, asked.weights, region)
         head = deep_head(asked.model, region=region, transform=transform)
         found = case_map(
-            store, row["case_id"], head, extractor, region=region, layer=layer, sanity=False
+            store,
+            row["case_id"],
+            head,
+            extractor,
+            region=region,
+            layer=layer,
+            sided=sided({"flags": asked.flags[row["case_id"]]}),
+            sanity=False,
         )
     except RadlasError as error:  # the risk stands without a map
         why = f"{error.what}; to try: {error.hint}" if error.hint else error.what
