@@ -22,7 +22,8 @@ from tests.unit.ingest.nifti.odd_images import write
 from tests.unit.ingest.odd import save
 
 from radlas.digests import digest_of
-from radlas.flows.ingest import IngestConfig
+from radlas.flows.cases import undone
+from radlas.flows.ingest import IngestConfig, plan
 from radlas.ingest import memory
 from radlas.ingest.nifti.importer import NiftiImporter
 from radlas.ingest.nifti.scan import scan_files
@@ -430,6 +431,25 @@ def test_an_image_that_another_centre_brought_is_told_when_it_comes(one_pair, tm
     assert re.search(r"2 cases share .*: [0-9a-f]{8} of [cd], [0-9a-f]{8} of [cd]: one pat", line)
     data = radlas("ingest", folder, *words, "--json").data
     assert {told.rpartition(" ")[2] for told in data["shared_images"]} == {"c", "d"}
+
+
+def test_a_rerun_asks_the_ledger_for_its_tasks_once_and_for_each_volume_once(one_pair, monkeypatch):
+    """A ledger of a million rows takes a second to read, and a volume in a bucket a question."""
+    folder, store, _ = one_pair
+    read, look, tables, volumes = delta.read, undone.is_committed, [], []
+
+    def counted(store, name, *rest):
+        tables.append(name)
+        return read(store, name, *rest)
+
+    monkeypatch.setattr(delta, "read", counted)
+    monkeypatch.setattr(
+        undone, "is_committed", lambda place, case: volumes.append(case) or look(place, case)
+    )
+    words = {"store": str(store), "source": folder, "centre": "c", "importer": "nifti"}
+    assert not plan(IngestConfig.parse(words)).tasks
+    assert tables.count("outcomes") == 2  # how its tasks stand, and what earlier runs refused
+    assert len(volumes) == 1
 
 
 def test_a_changed_exam_under_the_same_name_is_a_conflict(one_pair):

@@ -17,7 +17,7 @@ from radlas.flows.cases.storable import unstorable
 from radlas.model import Outcome, Row
 from radlas.reasons import REASONS
 from radlas.store.layout import Store
-from radlas.store.ledger import Recorder, standings
+from radlas.store.ledger import Recorder, Standing
 from radlas.words import counted
 
 BATCH = 32  # outcomes per commit at least: files of a useful size, little lost by a kill
@@ -50,8 +50,7 @@ T = TypeVar("T", bound=CaseTask)
 
 
 def unsettled(
-    store: Store,
-    stage: str,
+    known: Mapping[str, Standing],
     tasks: Sequence[T],
     is_there: Callable[[T], bool] = lambda _: True,
 ) -> tuple[tuple[T, ...], dict[str, int]]:
@@ -60,22 +59,21 @@ def unsettled(
     ``ok`` and ``quarantined`` are settled: the same input would end the same way.
 
     Args:
-        store: The store.
-        stage: ``ingest`` or ``extract``.
+        known: How they stand in the ledger, by their keys.
         tasks: All that were asked for.
         is_there: False if what an ``ok`` task made was lost since, or its case ended otherwise by
             another task: it is done again.
     """
-    known = standings(store, stage, {task.key for task in tasks})
 
-    def settled(task: T) -> bool:
-        standing = known.get(task.key)
-        if standing is None or standing.state not in {"ok", "quarantined"}:
-            return False
-        return standing.state == "quarantined" or is_there(task)
+    def settled(task: T) -> str:
+        state = known[task.key].state if task.key in known else ""
+        if state not in {"ok", "quarantined"}:
+            return ""
+        return state if state == "quarantined" or is_there(task) else ""
 
-    counts = Counter(known[task.key].state for task in tasks if settled(task))
-    return tuple(task for task in tasks if not settled(task)), dict(counts)
+    states = [settled(task) for task in tasks]  # to look for what is there may ask a server
+    still_open = tuple(task for task, state in zip(tasks, states, strict=True) if not state)
+    return still_open, dict(Counter(filter(None, states)))
 
 
 def commit_batches(

@@ -30,6 +30,7 @@ from radlas.model import TUMOUR, Row
 from radlas.places.place import Place
 from radlas.store import delta
 from radlas.store.layout import Store, open_store
+from radlas.store.ledger import standings
 from radlas.store.recipes import save_recipe, twins
 from radlas.store.travel import merged_cases
 from radlas.words import counted
@@ -97,7 +98,8 @@ def plan(config: ExtractConfig) -> Plan[ExtractTask]:
             for twin in twins(store, feature_set, recipes[feature_set])
         ]
         gpu |= {feature_set} if extractor.gpu else set()
-    open_tasks, known = unsettled(store, "extract", tasks)
+    ended = standings(store, "extract", {task.key for task in tasks})
+    open_tasks, known = unsettled(ended, tasks)
     return Plan(
         tasks=tuple(task for task in open_tasks if task.feature_set not in gpu),
         gpu_tasks=tuple(task for task in open_tasks if task.feature_set in gpu),

@@ -154,13 +154,16 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
 def _tasks(
     store: Store, centre: str, exams: Sequence[Exam], rules: IngestRules
 ) -> list[IngestTask]:
+    key = store.key()
+    cases = {pseudonym(key, "case", centre, one.subject, one.series) for one in exams}
+    subjects = {pseudonym(key, "subject", centre, one.subject) for one in exams}
     new_task = partial(
         make_task,
         place=store.place,
         centre=centre,
-        key=store.key(),
-        told=known_cases(store),
-        patients=known_patients(store),
+        key=key,
+        told=known_cases(store, cases),
+        patients=known_patients(store, subjects),
     )
     return [new_task(exam, rules) for exam in exams]
 

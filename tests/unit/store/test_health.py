@@ -9,10 +9,10 @@ import pytest
 
 from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
-from radlas.store import delta
+from radlas.store import delta, known
 from radlas.store.compact import compact
 from radlas.store.health import status, verify
-from radlas.store.known import known_cases
+from radlas.store.known import KnownPatient, known_cases, known_patients
 from radlas.store.recipes import list_recipes, name_digests, save_recipe
 from radlas.store.snapshots import create_snapshot
 from radlas.volumes.record import KnownCase
@@ -149,6 +149,16 @@ def test_what_tables_tell_of_a_case_is_its_voxels_drawn_masks_and_spacing(store)
         "a": KnownCase("v", {"tumour@r1": "1", "tumour": "2"}, (0.5, 0.6, 3.0)),
         "b": KnownCase("v", {}),
     }
+
+
+@here
+def test_of_all_that_is_stored_only_what_is_asked_for_becomes_rows(filled, monkeypatch):
+    """A night brings a few exams to a store of a hundred thousand."""
+    made = []
+    monkeypatch.setattr(known, "KnownCase", lambda *told: made.append(told) or KnownCase(*told))
+    assert known_cases(filled, {"b", "new"}) == {"b": KnownCase("v", {})}
+    assert len(made) == 1
+    assert known_patients(filled, {"sc", "new"}) == {"sc": KnownPatient()}
 
 
 @here

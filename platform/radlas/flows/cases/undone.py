@@ -54,9 +54,9 @@ def undone(
         # case would stand as it was on that day for good.
         return task.case_id not in earlier.ill and is_committed(store.place, task.case_id)
 
-    todo, known = unsettled(store, "ingest", tasks, is_there=stands)
     keys = {*(task.key for task in tasks), *(outcome.key for _, outcome in refused)}
     seen = standings(store, "ingest", keys)
+    todo, known = unsettled(seen, tasks, is_there=stands)
     new = tuple(outcome for _, outcome in refused if earlier.is_new(outcome, seen))
     held = len(refused) - len(new)
     return Undone(
