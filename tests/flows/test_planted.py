@@ -298,6 +298,8 @@ def test_who_scores_by_no_network_gets_no_map_and_is_told_why(brought, store, tm
     kept.unlink()
     assert f"  no map: {NO_PART}\n" in radlas("explain", "brought", "--store", store.place).out
     assert json.loads(kept.read_text())["missing"]["cam"] == NO_PART
+    again = radlas("explain", "brought", "--layer", "layer3", "--store", store.place)
+    assert f"  no map: {NO_PART}\n" in again.out, "it said `explained already`, and no more"
     kept.write_bytes(before)
     validated = json.loads((brought / "validation.json").read_text())
     case = validated["models"]["mixed"]["predictions"][0]["case"]

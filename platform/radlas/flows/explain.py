@@ -273,8 +273,11 @@ def _nothing_new(store: Store, asked: Asked, note: str, warnings: Sequence[str])
         raise StoreError(note, _label(asked), "radlas ingest the images again, or --maps 0")
     version = (asked.target.name, asked.target.number)
     where = f"{asked.file} in {store.place}/{model_name(*version)}"
-    line = f"explain: {_label(asked)} is explained already, see {where}"
-    return Report((line, *warnings), read_beside(store, *version, asked.file))
+    lines = [f"explain: {_label(asked)} is explained already, see {where}", *warnings]
+    stored = read_beside(store, *version, asked.file)
+    if stored.get("missing", {}).get("cam") == NO_PART:  # --layer asks for maps
+        lines.insert(1, f"  no map: {NO_PART}")
+    return Report(tuple(lines), stored)
 
 
 explain = Flow("explain", ExplainConfig, plan, work, commit)
