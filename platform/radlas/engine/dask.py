@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from itertools import islice
@@ -18,12 +17,11 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from distributed import Client, Future, LocalCluster, WorkerPlugin, as_completed, get_worker
-from distributed.client import ClosedClientError
 
 from radlas.engine.base import GPU_BATCH, LARGEST_BUNDLE, Done
 from radlas.engine.isolate import Child, seal, unseal
 from radlas.engine.local import Environments, local_cluster
-from radlas.engine.scheduler import connected
+from radlas.engine.scheduler import connected, scheduler_lost, scheduler_there
 from radlas.engine.spawn import importable, undisturbed
 from radlas.errors import ConfigError, WorkerError
 
@@ -78,7 +76,7 @@ class DaskEngine:
 
         def submit(task: T) -> Future:
             sealed = seal(work, task)
-            with _scheduler_there():
+            with scheduler_there():
                 future = self._client.submit(
                     _isolated, self._plugin, sealed, pure=False, resources=resources
                 )
@@ -143,15 +141,19 @@ class DaskEngine:
             here = self._local.enter_context(local_cluster(self._workers))
             self._cluster, environments = here
         client = connected(self._cluster or self._address, self.name)
-        plugin = _ChildPlugin(self._timeout, environments)
-        client.register_plugin(plugin, name=self._plugin)
+        with ExitStack() as if_refused:
+            if_refused.callback(client.close)
+            with scheduler_there():
+                plugin = _ChildPlugin(self._timeout, environments)
+                client.register_plugin(plugin, name=self._plugin)
+            if_refused.pop_all()
         return client
 
     def _workers_there(self, *, gpu: bool = False) -> int:
         """How many workers there are; or those that are labelled for a GPU's work."""
         told = self._client.scheduler_info(n_workers=-1)
         if "workers" not in told:  # by a client that has given up
-            raise _scheduler_lost()
+            raise scheduler_lost()
         workers = told["workers"].values()
         if gpu:
             return sum(bool(worker["resources"].get("GPU")) for worker in workers)
@@ -211,7 +213,7 @@ def _collect(future: Future, task: T, attempt: int = 1) -> Done[T, Any]:
     Raises:
         WorkerError: The scheduler is gone, and with it everything that was not finished.
     """
-    with _scheduler_there():
+    with scheduler_there():
         error = future.exception()
         answer: bytes | WorkerError = b"" if error is not None else future.result()
     if error is not None:
@@ -222,21 +224,3 @@ def _collect(future: Future, task: T, attempt: int = 1) -> Done[T, Any]:
     if isinstance(answer, WorkerError):
         return Done(task, error=answer, attempt=attempt)
     return replace(unseal(answer), task=task, attempt=attempt)
-
-
-@contextmanager
-def _scheduler_there() -> Iterator[None]:
-    """What Dask raises of a scheduler that it has lost, told as that.
-
-    Raises:
-        WorkerError: The scheduler is gone, and with it everything that was not finished.
-    """
-    try:
-        yield
-    except (CancelledError, ClosedClientError, OSError):  # their texts name sockets and keys
-        raise _scheduler_lost() from None
-
-
-def _scheduler_lost() -> WorkerError:
-    hint = "run the same command again: what was finished is stored"
-    return WorkerError("the scheduler was lost", hint=hint, reason="scheduler_lost")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 
 from distributed import Client, LocalCluster
+from distributed.client import ClosedClientError
 from distributed.comm.addressing import get_address_host_port
 from distributed.comm.core import connect
 from distributed.security import Security
 
-from radlas.errors import ConfigError
+from radlas.errors import ConfigError, WorkerError
 
 _CONNECT_TIMEOUT = 10  # [s]
 
@@ -22,6 +25,7 @@ def connected(target: LocalCluster | str | None, name: str) -> Client:
     Raises:
         ConfigError: Nobody answers or can be asked, there is no worker, or workers may not have a
             child.
+        WorkerError: The scheduler was lost meanwhile.
     """
     try:
         if isinstance(target, str):
@@ -32,20 +36,11 @@ def connected(target: LocalCluster | str | None, name: str) -> Client:
         raise ConfigError(
             f"no Dask scheduler answers: {error}", name, "start one: dask scheduler"
         ) from None
-    try:
-        client.wait_for_workers(1, timeout=30)
-        if any(client.run(_is_daemon).values()):
-            raise ConfigError(
-                "the workers are daemons, which may have no child process",
-                name,
-                "start them with DASK_DISTRIBUTED__WORKER__DAEMON=False",
-            )
-    except TimeoutError:
-        client.close()
-        raise ConfigError("no worker came within 30 s", name, "start some: dask worker") from None
-    except ConfigError:
-        client.close()
-        raise
+    with ExitStack() as if_refused:
+        if_refused.callback(client.close)
+        with scheduler_there():
+            _check_workers(client, name)
+        if_refused.pop_all()
     return client
 
 
@@ -99,5 +94,42 @@ def _greet(address: str) -> None:
         ) from error
 
 
+def _check_workers(client: Client, name: str) -> None:
+    """Wait for workers, and ask them.
+
+    Raises:
+        ConfigError: None came, or some may not have a child.
+    """
+    try:
+        client.wait_for_workers(1, timeout=30)
+    except TimeoutError:
+        raise ConfigError("no worker came within 30 s", name, "start some: dask worker") from None
+    if any(client.run(_is_daemon).values()):
+        raise ConfigError(
+            "the workers are daemons, which may have no child process",
+            name,
+            "start them with DASK_DISTRIBUTED__WORKER__DAEMON=False",
+        )
+
+
 def _is_daemon() -> bool:
     return multiprocessing.current_process().daemon
+
+
+@contextmanager
+def scheduler_there() -> Iterator[None]:
+    """What Dask raises of a scheduler that it has lost, told as that.
+
+    Raises:
+        WorkerError: The scheduler is gone, and with it everything that was not finished.
+    """
+    try:
+        yield
+    except (CancelledError, ClosedClientError, OSError):  # their texts name sockets and keys
+        raise scheduler_lost() from None
+
+
+def scheduler_lost() -> WorkerError:
+    """The error of a run whose scheduler is gone."""
+    hint = "run the same command again: what was finished is stored"
+    return WorkerError("the scheduler was lost", hint=hint, reason="scheduler_lost")

@@ -14,6 +14,7 @@ from pathlib import Path
 import poison
 import pytest
 import torch
+from distributed import Client
 
 from radlas.engine.dask import DaskEngine
 from radlas.engine.gpus import (
@@ -86,6 +87,27 @@ def test_a_scheduler_that_is_lost_is_told_as_that_whenever_it_goes(when, caplog)
         assert caught.value.reason == "scheduler_lost"
         engine.close()
     assert "CancelledError" not in caplog.text  # of a search that was broken off
+
+
+@pytest.mark.parametrize("step", ["wait_for_workers", "run", "register_plugin"])
+def test_a_scheduler_that_is_lost_while_a_run_begins_is_told_as_that(step, monkeypatch):
+    """Dask tells it as an error of the system, which would read as a full disk."""
+    ask, worker_came = getattr(Client, step), Client.wait_for_workers
+    with cluster(daemon=False) as (address, (scheduler, _)):
+
+        def too_late(client, *args, **kwargs):
+            worker_came(client, 1)
+            scheduler.kill()
+            scheduler.wait()
+            client._timeout = 1  # for so long it is looked for [s]
+            return ask(client, *args, **kwargs)
+
+        engine = DaskEngine(address)
+        monkeypatch.setattr(Client, step, too_late)
+        with pytest.raises(WorkerError, match="the scheduler was lost") as caught:
+            list(engine.map(poison.work, [1]))
+        engine.close()
+    assert "run the same command again" in caught.value.hint
 
 
 def test_a_scheduler_that_was_started_anew_in_the_place_of_one_is_left_in_peace():
