@@ -23,8 +23,8 @@ def connected(target: LocalCluster | str | None, name: str) -> Client:
     """A client of a scheduler whose workers are fit for work.
 
     Raises:
-        ConfigError: Nobody answers or can be asked, there is no worker, or workers may not have a
-            child.
+        ConfigError: Nobody answers or can be asked, there is no worker, or workers lack this radlas
+            or may not have a child.
         WorkerError: The scheduler was lost meanwhile.
     """
     try:
@@ -98,13 +98,22 @@ def _check_workers(client: Client, name: str) -> None:
     """Wait for workers, and ask them.
 
     Raises:
-        ConfigError: None came, or some may not have a child.
+        ConfigError: None came, or some lack this radlas or may not have a child.
     """
     try:
         client.wait_for_workers(1, timeout=30)
     except TimeoutError:
         raise ConfigError("no worker came within 30 s", name, "start some: dask worker") from None
-    if any(client.run(_is_daemon).values()):
+    told = client.run(_is_daemon, on_error="return")
+    errors = {where: one for where, one in told.items() if isinstance(one, Exception)}
+    for where, error in errors.items():
+        if not isinstance(error, OSError):  # one that is lost for a moment comes back
+            raise ConfigError(
+                f"the worker at {where} cannot open what it is sent: {error}",
+                name,
+                "give all workers the same radlas as the machine that asks; then run again",
+            )
+    if any(answer is True for answer in told.values()):
         raise ConfigError(
             "the workers are daemons, which may have no child process",
             name,

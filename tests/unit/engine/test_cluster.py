@@ -29,8 +29,11 @@ from radlas.errors import ConfigError, WorkerError
 
 
 @contextmanager
-def cluster(*, daemon: bool):
-    """A scheduler with one worker, started as a person would: its address, and their processes."""
+def cluster(*, daemon: bool, without: str = ""):
+    """A scheduler with one worker, started as a person would: its address, and their processes.
+
+    The worker's Python may be without a package.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
@@ -38,9 +41,14 @@ def cluster(*, daemon: bool):
     environment = os.environ | {"DASK_DISTRIBUTED__WORKER__DAEMON": str(daemon)}
     quiet = {"env": environment, "stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
     port = address.rpartition(":")[2]
+    worker = [*dask, "worker"]
+    if without:
+        start = "from distributed.cli.dask_worker import main; main()"
+        lacking = f"import sys; sys.modules['{without}'] = None; {start}"
+        worker = [sys.executable, "-c", lacking, "--no-nanny"]
     commands = (
         [*dask, "scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"],
-        [*dask, "worker", address, "--nthreads", "1", "--no-dashboard"],
+        [*worker, address, "--nthreads", "1", "--no-dashboard"],
     )
     processes = [subprocess.Popen(command, **quiet) for command in commands]
     try:
@@ -278,3 +286,13 @@ def test_workers_that_may_not_have_a_child_are_refused_with_the_remedy():
         with pytest.raises(ConfigError, match="DASK_DISTRIBUTED__WORKER__DAEMON=False"):
             list(engine.map(poison.work, [1]))
         engine.close()
+
+
+def test_a_worker_without_this_radlas_is_named_with_the_remedy():
+    with cluster(daemon=False, without="radlas") as (address, _):
+        engine = DaskEngine(address)
+        with pytest.raises(ConfigError, match=r"the worker at tcp://.* cannot open") as caught:
+            list(engine.map(poison.work, [1]))
+        engine.close()
+    assert "No module named 'radlas" in caught.value.what
+    assert "the same radlas" in caught.value.hint
