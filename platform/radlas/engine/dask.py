@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -29,6 +30,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 _AGAIN = {"crashed", "memory", "device", "no_workers"}  # reasons that a fresh process may not meet
 _TASKS_PER_WORKER = 3  # that the scheduler knows of
+_SEARCH = 20.0  # a scheduler that is lost is not looked for so long [s]
 _WATCH_INTERVAL = 20.0  # between looks whether a worker is there [s]
 
 
@@ -117,9 +119,11 @@ class DaskEngine:
             self._local.close()
 
     def _leave(self, client: Client) -> None:
-        if self._cluster is None and client.status in {"running", "connecting"}:
-            # If it is being looked for, that ends first. One that is gone has no workers; one that
-            # was started anew in its place knows no plugin of ours.
+        until = time.monotonic() + _SEARCH
+        while client.status == "connecting" and time.monotonic() < until:
+            time.sleep(0.05)  # a search that is broken off tells its traceback
+        if self._cluster is None and client.status == "running":
+            # One that is gone has no workers; one that was started anew knows no plugin of ours.
             with suppress(OSError, TimeoutError, RuntimeError, ValueError):
                 client.unregister_worker_plugin(self._plugin)
         client.close()

@@ -141,6 +141,29 @@ def test_a_scheduler_that_was_started_anew_in_the_place_of_one_is_left_in_peace(
     assert client.status == "closed"
 
 
+def test_who_leaves_while_a_scheduler_is_looked_for_tells_nothing_of_the_search(
+    monkeypatch, caplog
+):
+    """One that was started anew may answer before the client that looks for it has found it."""
+
+    def unknown(_):
+        raise ValueError("no such plugin")
+
+    with cluster(daemon=False) as (address, (scheduler, _)):
+        engine = DaskEngine(address)
+        list(engine.map(poison.work, [1]))
+        client = engine._client
+        client._timeout = 1  # for so long it is looked for [s]
+        monkeypatch.setattr(client, "unregister_worker_plugin", unknown)
+        scheduler.kill()
+        scheduler.wait()
+        while client.status != "connecting":
+            time.sleep(0.02)
+        engine.close()
+    assert client.status == "closed"
+    assert "CancelledError" not in caplog.text
+
+
 def test_a_gpus_work_goes_to_the_workers_that_have_it_and_see_it_alone(monkeypatch):
     """Named here, not there: what a worker is labelled for needs no GPU to be seen."""
     monkeypatch.setattr("radlas.engine.local.gpus", lambda: ["0", "1"])
