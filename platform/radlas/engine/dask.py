@@ -181,7 +181,9 @@ class _ChildPlugin(WorkerPlugin):
 
 def _isolated(name: str, sealed: bytes) -> bytes | WorkerError:
     """The worker never opens what it passes on: it would import all that its child does."""
-    plugin: Any = get_worker().plugins[name]
+    plugin: Any = get_worker().plugins.get(name)
+    if plugin is None:  # its scheduler was started anew, and was never told of it
+        return scheduler_lost()
     answer: bytes | WorkerError = plugin.child.call(sealed)
     return answer
 
@@ -226,5 +228,7 @@ def _collect(future: Future, task: T, attempt: int = 1) -> Done[T, Any]:
         lost = WorkerError(what, hint="its log on that machine says more", reason="crashed")
         return Done(task, error=lost, attempt=attempt)
     if isinstance(answer, WorkerError):
+        if answer.reason == scheduler_lost().reason:
+            raise answer
         return Done(task, error=answer, attempt=attempt)
     return replace(unseal(answer), task=task, attempt=attempt)

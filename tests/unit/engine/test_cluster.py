@@ -164,6 +164,36 @@ def test_who_leaves_while_a_scheduler_is_looked_for_tells_nothing_of_the_search(
     assert "CancelledError" not in caplog.text
 
 
+def test_a_cluster_that_was_started_anew_between_two_steps_of_a_run_is_told_as_that():
+    """Its workers know nothing of the run; none of them was lost with a task."""
+    with cluster(daemon=False) as (address, processes):
+        engine = DaskEngine(address)
+        list(engine.map(poison.work, [1]))
+        client = engine._client
+        client._timeout = 60  # for so long it is looked for [s]
+        for process in reversed(processes):
+            process.kill()
+            process.wait()
+        quiet = {
+            "env": os.environ | {"DASK_DISTRIBUTED__WORKER__DAEMON": "False"},
+            "stderr": subprocess.DEVNULL,
+            "stdout": subprocess.DEVNULL,
+        }
+        anew = [subprocess.Popen(process.args, **quiet) for process in processes]
+        try:
+            while client.status != "running":
+                time.sleep(0.02)
+            client.wait_for_workers(1)
+            with pytest.raises(WorkerError, match="the scheduler was lost") as caught:
+                list(engine.map(poison.work, [1]))
+            assert "run the same command again" in caught.value.hint
+            engine.close()
+        finally:
+            for process in reversed(anew):
+                process.terminate()
+                process.wait(10)
+
+
 def test_a_gpus_work_goes_to_the_workers_that_have_it_and_see_it_alone(monkeypatch):
     """Named here, not there: what a worker is labelled for needs no GPU to be seen."""
     monkeypatch.setattr("radlas.engine.local.gpus", lambda: ["0", "1"])
