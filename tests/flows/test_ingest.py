@@ -22,13 +22,14 @@ from tests.unit.ingest.nifti.odd_images import write
 from tests.unit.ingest.odd import save
 
 from radlas.digests import digest_of
+from radlas.engine.base import SerialEngine
 from radlas.flows.cases import undone
-from radlas.flows.ingest import IngestConfig, plan
+from radlas.flows.ingest import IngestConfig, ingest, plan
 from radlas.ingest import memory
 from radlas.ingest.nifti.importer import NiftiImporter
 from radlas.ingest.nifti.scan import scan_files
 from radlas.store import delta
-from radlas.store.layout import open_store
+from radlas.store.layout import init_store, open_store
 from radlas.store.sources import read_sources
 
 from .conftest import SOURCES, radlas
@@ -1016,3 +1017,38 @@ def test_status_tells_centres_reasons_and_what_took_long(hospital, tmp_path):
     told = radlas("status", "--store", store).out
     assert "ingest of c: 1 ok, 4 quarantined" in told
     assert f"radlas retry --store {store} --reason empty_mask" in told
+
+
+@pytest.mark.parametrize("there", ["no", "another"])
+def test_a_worker_that_finds_no_store_at_its_address_keeps_nothing_and_says_so(
+    cohort, tmp_path, there
+):
+    """As where it is not mounted: the volumes would lie on that machine, and be told as stored."""
+    store, moved = tmp_path / "store", tmp_path / "moved"
+    init_store(store)
+    other = init_store(tmp_path / "other") if there == "another" else None
+
+    class Unmounted(SerialEngine):
+        def map(self, work, tasks, *, gpu=False):
+            store.rename(moved)
+            if other:
+                Path(str(other.place)).rename(store)
+            done = list(super().map(work, tasks, gpu=gpu))
+            kept.extend(path for path in store.rglob("*") if path.suffix == ".zarr")
+            if other:
+                store.rename(tmp_path / "other")
+            moved.rename(store)
+            return iter(done)
+
+    kept = []
+    config = IngestConfig(
+        store=str(store), source=cohort / "centre-c", centre="centre-c", importer="nifti"
+    )
+    report = ingest(config, engine=Unmounted())
+    assert kept == []
+    assert report.data["ok"] == 0
+    assert report.data["failed"] == report.data["inputs"] > 0
+    assert report.data["reasons"] == {"other_store": report.data["inputs"]}
+    assert f"{there} store" in report.data["cases"][0]["message"]
+    assert "mount the store" in report.data["cases"][0]["message"]
+    assert ingest(config).data["ok"] == report.data["inputs"]

@@ -39,7 +39,7 @@ from radlas.model import Outcome, Row
 from radlas.store import delta
 from radlas.store.clinical import newest_records, revisions
 from radlas.store.known import known_cases, known_centres, known_patients
-from radlas.store.layout import Store, open_store
+from radlas.store.layout import Store, check_here, open_store
 from radlas.store.ledger import Recorder
 from radlas.store.sources import note_source
 from radlas.volumes.zarr import write_case
@@ -159,7 +159,7 @@ def _tasks(
     subjects = {pseudonym(key, "subject", centre, one.subject) for one in exams}
     new_task = partial(
         make_task,
-        place=store.place,
+        store=store,
         centre=centre,
         key=key,
         told=known_cases(store, cases),
@@ -173,8 +173,9 @@ def work(task: IngestTask) -> dict[str, tuple[Row, ...]]:
 
     Raises:
         DataError: The exam is not exactly right.
-        WorkerError: A file cannot be reached, or the importer breaks its promises.
+        WorkerError: A file or the store cannot be reached, or the importer breaks its promises.
     """
+    check_here(task.place, task.store_id)
     try:
         data = read_exam(task)
         commit_record = write_case(

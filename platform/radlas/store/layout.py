@@ -14,7 +14,7 @@ from shlex import quote
 from typing import IO
 
 from radlas.digests import pseudonym
-from radlas.errors import StoreError
+from radlas.errors import StoreError, WorkerError
 from radlas.forms import FLAG, TEXT
 from radlas.places.documents import damaged, document
 from radlas.places.place import Place, open_place
@@ -174,6 +174,24 @@ def open_store(address: str | Path) -> Store:
     if not re.fullmatch("[0-9a-f]{32}", head["store_id"]):
         raise damaged(head.where, "its store id is not 32 hexadecimal digits")
     return Store(place, head["store_id"], head["key_check"], head.get("features_only", False))
+
+
+def check_here(place: Place, store_id: str) -> None:
+    """Check that a store lies where a task says, as this machine sees it.
+
+    Where it is not mounted a worker would make the folders, and keep what it stores to itself.
+
+    Raises:
+        WorkerError: ``other_store``: there is none, or another.
+    """
+    try:
+        found = document(place, HEAD, _HEAD)["store_id"]
+    except FileNotFoundError:
+        found = ""
+    if found != store_id:
+        what = f"this worker finds {'another' if found else 'no'} store at the store's address"
+        hint = "mount the store under the same path on every worker's machine; then run again"
+        raise WorkerError(what, hint=hint, reason="other_store")
 
 
 def _key_path(place: Place) -> Path:

@@ -13,6 +13,7 @@ from radlas.ingest.issuers import is_number
 from radlas.model import Outcome, Row
 from radlas.places.place import Place
 from radlas.store.known import KnownPatient
+from radlas.store.layout import Store
 from radlas.volumes.record import KnownCase
 
 # A subject's secret clock starts on any of so many days. Of a mere century of them, days near its
@@ -30,6 +31,7 @@ class IngestTask:
     case_id: str
     subject_id: str
     place: Place
+    store_id: str
     exam: Exam
     rules: IngestRules
     study_day: int | None = None
@@ -44,7 +46,7 @@ def make_task(
     exam: Exam,
     rules: IngestRules,
     *,
-    place: Place,
+    store: Store,
     centre: str,
     key: bytes,
     told: Mapping[str, KnownCase],
@@ -55,7 +57,7 @@ def make_task(
     Args:
         exam: As the scan found it.
         rules: How it is read.
-        place: The store's.
+        store: Where its volume will lie.
         centre: Whose exam it is.
         key: The site's.
         told: Of which cases tables speak already, and what they say.
@@ -70,7 +72,8 @@ def make_task(
         centre=centre,
         case_id=case_id,
         subject_id=subject_id,
-        place=place,
+        place=store.place,
+        store_id=store.store_id,
         exam=exam,
         rules=rules,
         study_day=study_day(exam.study_date, clock),
