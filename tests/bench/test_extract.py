@@ -356,7 +356,7 @@ def test_two_cores(tmp_path, tell):
         write_case(Folder(tmp_path), case, volume, [Roi("tumour", tumour, "made")])
         digest = digest_of(input_digests(read_record(Folder(tmp_path), case)))
         text = canonical_json(settings.model_dump(mode="json"))
-        of = (case, Folder(tmp_path), "radiomics", text, versions, "radiomics-made", digest)
+        of = (case, Folder(tmp_path), "radiomics", text, versions, "radiomics-made", digest, "s")
         tasks.append(extract_case.ExtractTask(case, "made", case, *of))
     seconds = {}
     for workers in (1, 2):

@@ -26,10 +26,8 @@ from radlas.store.layout import init_store
 
 
 def outcomes(store, number):
-    tasks = (
-        ExtractTask(f"k{n}", "a", f"c{n}", f"s{n}", store.place, "toy", *["{}"] * 2, "toy-1", "d")
-        for n in range(number)
-    )
+    of = (store.place, "toy", "{}", "{}", "toy-1", "d", store.store_id)
+    tasks = (ExtractTask(f"k{n}", "a", f"c{n}", f"s{n}", *of) for n in range(number))
     return [Done(task, result={}) for task in tasks]
 
 
@@ -125,7 +123,7 @@ def test_a_vector_of_anything_else_is_not(bad):
     ],
 )
 def test_an_outcome_says_whose_task_it_was_how_it_ended_and_what_it_took(error, state, reason):
-    of = ("k", "a", "c1", "s1", Path(), "toy", "{}", "{}", "toy-1", "d")
+    of = ("k", "a", "c1", "s1", Path(), "toy", "{}", "{}", "toy-1", "d", "s")
     done = Done(ExtractTask(*of), result=None if error else {"radiomics": ({"roi": "x"},)})
     done = replace(done, error=error, seconds=1.5, peak_rss_mib=7.0, worker="w:1", attempt=2)
     found = batch.outcome("extract", done)

@@ -24,7 +24,7 @@ from radlas import open as open_store_for_reading
 from radlas.cli.weights import _Watch
 from radlas.digests import canonical_json
 from radlas.engine.base import Bundle, Done, SerialEngine, measure
-from radlas.errors import ConfigError, DataError, StudyError, WorkerError
+from radlas.errors import ConfigError, DataError, StoreError, StudyError, WorkerError
 from radlas.features.resnet import checkpoint as files
 from radlas.features.resnet import contrast, extractor
 from radlas.features.resnet.checkpoint import read_weights
@@ -43,6 +43,7 @@ from radlas.flows.maps.slices import of_slice
 from radlas.flows.pretrain import pretrain
 from radlas.learn.explain import deep_head
 from radlas.learn.persist import load
+from radlas.places.folder import Folder
 from radlas.store import delta
 from radlas.store.layout import open_store
 from radlas.store.models import model_folder, read_card
@@ -76,6 +77,18 @@ def test_a_case_that_cannot_be_read_costs_its_bundle_nothing(study_store):
     found = work_many(Bundle((good[0], lost, *good[2:])))
     assert [done.error is None for done in found] == [True, False, True, True]
     assert "no volume of this case" in str(found[1].error)
+
+
+def test_a_worker_that_finds_no_store_says_so_and_not_that_the_volume_is_lost(
+    study_store, tmp_path
+):
+    """As where it is not mounted: the remedy was to restore the case from a backup."""
+    (task, *_) = plan(extraction(study_store)).gpu_tasks
+    with pytest.raises(WorkerError, match="finds no store") as caught:
+        work(replace(task, place=Folder(tmp_path / "nothing")))
+    assert (caught.value.reason, "mount the store" in caught.value.hint) == ("other_store", True)
+    with pytest.raises(StoreError, match="no volume of this case is here"):
+        work(replace(task, case_id="0" * 32))
 
 
 def test_a_case_the_device_fails_on_costs_its_neighbours_nothing(study_store, monkeypatch):

@@ -110,7 +110,8 @@ def test_masks_that_nothing_looks_at_are_not_read(tmp_path):
         digest = digest_of(input_digests(read_record(place, "c1")))
         names = {"key": "", "centre": "a", "case_id": "c1", "subject_id": "s", "feature_set": "f"}
         names |= {"settings": text, "versions": canonical_json(dict(extractor.versions))}
-        task = extract_case.ExtractTask(**names, place=place, extractor="deep", input_digest=digest)
+        names |= {"extractor": "deep", "input_digest": digest, "store_id": "s"}
+        task = extract_case.ExtractTask(**names, place=place)
         return extract_case._read(task)
 
     volume, rois = read()

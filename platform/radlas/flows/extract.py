@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -27,8 +27,8 @@ from radlas.flows.cases.extract_case import ExtractTask, work, work_many
 from radlas.flows.cases.row_warnings import RowWarnings
 from radlas.flows.study.networks import unsaid
 from radlas.model import TUMOUR, Row
-from radlas.places.place import Place
 from radlas.store import delta
+from radlas.store.known import drawn_masks
 from radlas.store.layout import Store, open_store
 from radlas.store.ledger import standings
 from radlas.store.recipes import save_recipe, twins
@@ -72,7 +72,7 @@ def plan(config: ExtractConfig) -> Plan[ExtractTask]:
         ConfigError: An extractor is unknown, its settings are wrong, or there are no cases.
     """
     store = open_store(config.store)
-    cases = _cases(store)
+    cases, drawn = _cases(store)
     if not cases:
         what = "the store holds no case whose images are here"
         raise ConfigError(what, str(config.store), "radlas ingest first")
@@ -89,9 +89,9 @@ def plan(config: ExtractConfig) -> Plan[ExtractTask]:
             canonical_json(extractor.settings.model_dump(mode="json")),
             canonical_json(dict(extractor.versions)),
         )
-        tasks += [_task(store.place, made_by, feature_set, case) for case in cases]
-        notes += [*_announce(name, feature_set, extractor), *_not_drawn(store, extractor)]
-        notes += _drawn_by_others(store, extractor, {case["case_id"] for case in cases})
+        tasks += [_task(store, made_by, feature_set, case) for case in cases]
+        notes += [*_announce(name, feature_set, extractor), *_not_drawn(drawn, extractor)]
+        notes += _drawn_by_others(drawn, extractor, {case["case_id"] for case in cases})
         notes += unsaid(store, recipes[feature_set])
         notes += [
             f"  {twin} is of the same recipe, named by an older radlas: its rows stay as they are"
@@ -129,43 +129,44 @@ def commit(
     )
 
 
-def _cases(store: Store) -> list[Row]:
+def _cases(store: Store) -> tuple[list[Row], list[Row]]:
     """Every case of this site with the digest of its voxels and drawn masks, biggest first.
 
-    Cases are read before masks, since an ingest beside this stores them after theirs.
+    And all drawn masks. Cases are read before these, since an ingest beside this stores them after
+    theirs.
     """
     columns = ["case_id", "centre", "subject_id", "voxel_digest"]
     found = delta.read(store, "cases", columns).to_pylist()
-    columns = ["case_id", "roi", "reader", "feature_set", "voxels", "mask_digest"]
+    drawn = drawn_masks(store, ["case_id", "roi", "reader", "voxels", "mask_digest"]).to_pylist()
     masks: dict[str, list[Any]] = {}
     size: dict[str, int] = {}
-    for row in delta.read(store, "rois", columns).to_pylist():
-        if not row["feature_set"]:
-            drawn = [row["roi"], row["reader"], row["mask_digest"]]
-            masks.setdefault(row["case_id"], []).append(drawn)
-            if row["roi"] == TUMOUR:
-                size[row["case_id"]] = row["voxels"] or 0
+    for row in drawn:
+        masks.setdefault(row["case_id"], []).append([row["roi"], row["reader"], row["mask_digest"]])
+        if row["roi"] == TUMOUR:
+            size[row["case_id"]] = row["voxels"] or 0
     elsewhere = merged_cases(store)
     cases = [case for case in found if case["case_id"] not in elsewhere]
     for case in cases:
-        drawn = sorted(masks.get(case["case_id"], []))
-        case["input_digest"] = digest_of([case["voxel_digest"], drawn])
-    return sorted(cases, key=lambda case: (-size.get(case["case_id"], 0), case["case_id"]))
+        of_case = sorted(masks.get(case["case_id"], []))
+        case["input_digest"] = digest_of([case["voxel_digest"], of_case])
+    cases.sort(key=lambda case: (-size.get(case["case_id"], 0), case["case_id"]))
+    return cases, drawn
 
 
-def _task(place: Place, made_by: tuple[str, str, str], feature_set: str, case: Row) -> ExtractTask:
+def _task(store: Store, made_by: tuple[str, str, str], feature_set: str, case: Row) -> ExtractTask:
     extractor, settings, versions = made_by
     return ExtractTask(
         key=digest_of([case["case_id"], case["input_digest"], feature_set]),
         centre=case["centre"],
         case_id=case["case_id"],
         subject_id=case["subject_id"],
-        place=place,
+        place=store.place,
         extractor=extractor,
         settings=settings,
         versions=versions,
         feature_set=feature_set,
         input_digest=case["input_digest"],
+        store_id=store.store_id,
     )
 
 
@@ -175,14 +176,13 @@ def _announce(name: str, feature_set: str, extractor: Extractor) -> list[str]:
     return [*lines, f"  !! {banner}"] if banner else lines
 
 
-def _not_drawn(store: Store, extractor: Any) -> list[str]:
+def _not_drawn(drawn: Sequence[Row], extractor: Any) -> list[str]:
     """What a recipe names and nobody drew: a slip of the pen would only leave rows out.
 
     Raises:
         ConfigError: None of the ROIs that it is to describe was drawn in any case.
     """
-    rows = delta.read(store, "rois", ["roi", "feature_set"]).to_pylist()
-    there = {row["roi"] for row in rows if not row["feature_set"]}
+    there = {row["roi"] for row in drawn}
     told = f"there are: {', '.join(sorted(there)) or 'none'}"
     described = set(getattr(extractor.settings, "rois", ()))
     if described and not described & there:
@@ -192,7 +192,7 @@ def _not_drawn(store: Store, extractor: Any) -> list[str]:
     return [f"  !! no case has a ROI {name}; {told}" for name in absent]
 
 
-def _drawn_by_others(store: Store, extractor: Any, cases: Collection[str]) -> list[str]:
+def _drawn_by_others(drawn: Sequence[Row], extractor: Any, cases: Collection[str]) -> list[str]:
     """ROIs that are there, but not of the reader whom a recipe names: nothing else tells of them.
 
     A case of which that reader drew no tumour is told by its own outcome.
@@ -200,11 +200,10 @@ def _drawn_by_others(store: Store, extractor: Any, cases: Collection[str]) -> li
     reader, wanted = getattr(extractor.settings, "reader", ""), getattr(extractor, "drawn", None)
     if not reader:
         return []
-    rows = delta.read(store, "rois", ["case_id", "roi", "reader", "feature_set"]).to_pylist()
-    rows = [row for row in rows if not row["feature_set"] and row["case_id"] in cases]
-    drawn = {(row["roi"], row["case_id"]) for row in rows}
+    rows = [row for row in drawn if row["case_id"] in cases]
+    there = {(row["roi"], row["case_id"]) for row in rows}
     own = {(row["roi"], row["case_id"]) for row in rows if row["reader"] == reader}
-    passed = Counter(roi for roi, _ in drawn - own if wanted is None or roi in wanted)
+    passed = Counter(roi for roi, _ in there - own if wanted is None or roi in wanted)
     return [
         f"  !! {name} of {counted(number, 'case')} is passed over: not drawn by reader {reader}"
         for name, number in sorted(passed.items())

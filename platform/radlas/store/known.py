@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,15 +30,19 @@ def known_cases(store: Store, only: Collection[str] | None = None) -> dict[str, 
     columns = ["case_id", "voxel_digest", *_SPACING]
     rows = _only(delta.read(store, "cases", columns), "case_id", only).to_pylist()
     masks: dict[str, dict[str, str]] = defaultdict(dict)
-    columns = ["case_id", "roi", "reader", "feature_set", "mask_digest"]
-    rois = _only(delta.read(store, "rois", columns), "case_id", only)
-    for row in rois.to_pylist():
-        if not row["feature_set"]:
-            masks[row["case_id"]][array_name(row["roi"], row["reader"])] = row["mask_digest"]
+    rois = drawn_masks(store, ["case_id", "roi", "reader", "mask_digest"])
+    for row in _only(rois, "case_id", only).to_pylist():
+        masks[row["case_id"]][array_name(row["roi"], row["reader"])] = row["mask_digest"]
     return {
         row["case_id"]: KnownCase(row["voxel_digest"], masks[row["case_id"]], _spacing(row))
         for row in rows
     }
+
+
+def drawn_masks(store: Store, columns: Sequence[str]) -> Any:
+    """Rows of ``rois`` that people drew, as Arrow: no extractor made their masks."""
+    rows = delta.read(store, "rois", [*columns, "feature_set"])
+    return rows.filter(pc.equal(rows.column("feature_set"), "")).select(columns)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from radlas.flows.alike import ALIKE, OTHER, check_alike
 from radlas.flows.cases.drawn import drawn_rois
 from radlas.model import Description, FeatureRow, Roi, Row, Volume
 from radlas.places.place import Place
+from radlas.store.layout import check_here
 from radlas.volumes.zarr import input_digests, read_record, read_rois, read_volume
 
 
@@ -40,6 +41,7 @@ class ExtractTask:
     versions: str  # the same, of all that can move a value; a worker of others is refused
     feature_set: str
     input_digest: str
+    store_id: str
 
 
 def work(task: ExtractTask) -> dict[str, tuple[Row, ...]]:
@@ -48,7 +50,7 @@ def work(task: ExtractTask) -> dict[str, tuple[Row, ...]]:
     Raises:
         DataError: The case cannot be described.
         StoreError: Its volume is missing or damaged.
-        WorkerError: ``other_software``; see ``_extractor``.
+        WorkerError: ``other_software``, see ``_extractor``; ``other_store``, see ``check_here``.
     """
     extractor = _extractor(task.extractor, task.settings, task.versions)
     try:
@@ -59,7 +61,12 @@ def work(task: ExtractTask) -> dict[str, tuple[Row, ...]]:
 
 
 def _read(task: ExtractTask) -> tuple[Volume, dict[str, Roi]]:
-    stored = digest_of(input_digests(read_record(task.place, task.case_id)))
+    try:
+        record = read_record(task.place, task.case_id)
+    except StoreError:
+        check_here(task.place, task.store_id)  # where it is not mounted nothing is damaged
+        raise
+    stored = digest_of(input_digests(record))
     if stored != task.input_digest:
         raise StoreError(
             "the volume is not the one the tables speak of", f"case {task.case_id}", "radlas verify"
