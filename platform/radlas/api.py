@@ -82,7 +82,7 @@ class OpenStore:
         _check_form(to, get_args(TableType))
         if isinstance(params, str):  # a text is a sequence, of its letters
             params = (params,)
-        with self._connect(memory) as connection:
+        with self._connect(memory, sql) as connection:
             relation = run_sql(connection, sql, _of_python(params))
             return as_pandas(relation) if to == "pandas" else _given(as_table(relation), to)
 
@@ -216,10 +216,10 @@ class OpenStore:
 
         return as_described(self.store, case_id, feature_set)
 
-    def _connect(self, memory: str = "") -> Any:
+    def _connect(self, memory: str = "", asked: str | None = None) -> Any:
         if self.pinned:
-            return open_snapshot(self.store, self.pinned, memory=memory)
-        return connect(self.store, memory=memory)
+            return open_snapshot(self.store, self.pinned, memory=memory, asked=asked)
+        return connect(self.store, memory=memory, asked=asked)
 
 
 def _check_form(to: str, forms: Sequence[str]) -> None:

@@ -101,7 +101,7 @@ def query(
         if as_json and format_ not in {Format.TABLE, Format.JSON}:
             raise ConfigError(f"--json and --format {format_} contradict", hint="give one of them")
         text = piped() if sql == "-" else sql
-        with _connected(store, snapshot, memory) as connection:
+        with _connected(store, snapshot, memory, text) as connection:
             _give(run_sql(connection, text), Format.JSON if as_json else format_, out)
         return 0
 
@@ -216,13 +216,16 @@ def merge_(
 
 
 @contextmanager
-def _connected(store: str, snapshot: str | None, memory: str) -> Iterator[Any]:
+def _connected(
+    store: str, snapshot: str | None, memory: str, asked: str | None = None
+) -> Iterator[Any]:
     opened = open_store(store)
     if snapshot is not None:  # an empty name, of a variable that is not set, is none
-        with open_snapshot(opened, load_snapshot(opened, snapshot), memory=memory) as connection:
+        pinned = load_snapshot(opened, snapshot)
+        with open_snapshot(opened, pinned, memory=memory, asked=asked) as connection:
             yield connection
     else:
-        with connect(opened, memory=memory) as connection:
+        with connect(opened, memory=memory, asked=asked) as connection:
             yield connection
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -14,6 +14,7 @@ from radlas.store import delta
 from radlas.store.layout import Store
 from radlas.tables import TABLES, Table
 
+_SET = re.compile("feature_set=([^/]+)/")
 _FROM = "from part"  # no extractor's column can be called so
 _SQL_TYPES = {
     "string": "varchar",
@@ -35,9 +36,14 @@ def bind_tables(
     *,
     versions: Mapping[str, int] | None,
     parts: Mapping[str, Sequence[str]] | None,
+    only: Collection[str],
     spill: Path,
 ) -> list[str]:
-    """Every table's rows, in a session whose settings suit a lake; the files that they lie in."""
+    """Rows of some tables, in a session whose settings suit a lake; the files that they lie in.
+
+    And in ``pinned.described`` the feature sets that there are rows of, whether these are bound or
+    not: parts' paths tell them.
+    """
     connection.execute("set TimeZone = 'UTC'")
     # Parts are never rewritten, and every view that is made reads their footers again without it.
     connection.execute("set parquet_metadata_cache = true")
@@ -46,17 +52,25 @@ def bind_tables(
     # What a query cannot hold goes there; else to the folder that somebody happens to stand in.
     connection.execute(f"set temp_directory = {quoted(str(spill))}")
     bound: list[str] = []
+    sets: set[str] = set()
     # The ledger is looked at first: what it tells of, while others write, is then in the tables.
     for table in sorted(TABLES.values(), key=lambda table: table.name != "outcomes"):
-        pinned = None if versions is None else versions.get(table.name, -1)
+        by_set = "feature_set" in table.partitions
+        if table.name not in only and not by_set:
+            continue
         if parts and table.name in parts:
-            uris = delta.local(store, table.name, parts[table.name])
+            paths = parts[table.name]
         else:
-            uris = delta.files(store, table.name, pinned)
-        _bind(connection, table, uris)
-        if uris:
-            _refuse_other_types(connection, table, str(store.place))
-        bound += uris
+            pinned = None if versions is None else versions.get(table.name, -1)
+            paths = [part.path for part in delta.parts(store, table.name, pinned)]
+        sets |= {told[1] for path in paths if by_set and (told := _SET.match(path))}
+        if table.name in only:
+            uris = delta.local(store, table.name, paths)
+            _bind(connection, table, uris)
+            if uris:
+                _refuse_other_types(connection, table, str(store.place))
+            bound += uris
+    _list(connection, "described", "feature_set", sorted(sets))
     return bound
 
 
@@ -126,10 +140,7 @@ def restrict(
     else:
         _list(connection, "cohort", "case_id", cohort)
     if feature_sets is None:
-        connection.execute(
-            "create table pinned.recipes as select feature_set from pinned.radiomics"
-            " union select feature_set from pinned.deep"
-        )
+        connection.execute("create view pinned.recipes as from pinned.described")
     else:
         _list(connection, "recipes", "feature_set", feature_sets)
 

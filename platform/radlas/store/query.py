@@ -14,7 +14,8 @@ import duckdb
 from radlas.errors import ConfigError, StoreError, WorkerError, remedy_told
 from radlas.store.binding import bind_tables, confine, limit_memory, restrict
 from radlas.store.layout import Store
-from radlas.store.views import VIEWS, make_late, make_views
+from radlas.store.views import VIEWS, make_late, make_views, tables_of, views_named
+from radlas.tables import TABLES
 
 _MEMORY = "allow more by --memory, a larger disk by TMPDIR, or ask for fewer columns or groups"
 _READS = "a query reads the store and nothing else"
@@ -50,6 +51,7 @@ def connect(
     cohort: Sequence[str] | None = None,
     feature_sets: Sequence[str] | None = None,
     memory: str = "",
+    asked: str | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the views of ``store/sql`` over the given versions, to be closed.
 
@@ -60,6 +62,8 @@ def connect(
         cohort: Case ids that are visible; None for all.
         feature_sets: Feature sets that are visible; None for all.
         memory: Most memory that queries may take, as ``2GB``; empty for DuckDB's own bound.
+        asked: The one query that will be run: files of tables that it does not look at are not
+            opened, nor fetched from a bucket. None for any.
 
     Raises:
         ConfigError: ``memory`` is no amount of memory.
@@ -73,9 +77,12 @@ def connect(
         ended_with(connection),
     ):
         spill = Path(private) / "spill"
-        bound = bind_tables(connection, store, versions=versions, parts=parts, spill=spill)
+        tables = set(TABLES) if asked is None else tables_of(views_named(asked))
+        bound = bind_tables(
+            connection, store, versions=versions, parts=parts, only=tables, spill=spill
+        )
         restrict(connection, cohort, feature_sets)
-        make_views(connection)
+        make_views(connection, tables)
         if memory:
             limit_memory(connection, memory)
         confine(connection, bound)

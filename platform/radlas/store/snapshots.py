@@ -92,7 +92,7 @@ def create_snapshot(
 
 
 def open_snapshot(
-    store: Store, snapshot: Snapshot, *, memory: str = ""
+    store: Store, snapshot: Snapshot, *, memory: str = "", asked: str | None = None
 ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
     """A connection that sees the snapshot's rows and nothing else; see ``connect``."""
     return connect(
@@ -103,6 +103,7 @@ def open_snapshot(
         cohort=snapshot.cases if snapshot.cohort_sql else None,
         feature_sets=snapshot.feature_sets,
         memory=memory,
+        asked=asked,
     )
 
 

@@ -220,6 +220,35 @@ def test_too_little_memory_is_said_with_the_remedy(filled):
         assert "--memory" in caught.value.hint
 
 
+@pytest.mark.parametrize("sql", [*(f"select * from {view}" for view in VIEWS), "show tables"])
+def test_who_asks_one_question_is_answered_as_who_may_ask_any(filled, sql):
+    with connect(filled) as any_, connect(filled, asked=sql.upper()) as one:
+        expected, found = (
+            run_sql(connection, text).to_arrow_table()
+            for connection, text in ((any_, sql), (one, sql.upper()))
+        )
+    assert found.schema == expected.schema
+    assert sorted(map(repr, found.to_pylist())) == sorted(map(repr, expected.to_pylist()))
+
+
+def test_no_file_is_fetched_of_a_table_that_a_query_does_not_look_at(filled, monkeypatch):
+    """The radiomics of a large store are most of it: thousands of files, or all of a bucket."""
+    fetched, local = [], delta.local
+
+    def watched(store, name, paths):
+        fetched.append(name)
+        return local(store, name, paths)
+
+    monkeypatch.setattr(delta, "local", watched)
+    sql = "select case_id, feature_set from cases, pinned.recipes"
+    with connect(filled, asked=sql) as connection:
+        found = run_sql(connection, sql).fetchall()
+    assert fetched == ["cases"]
+    with connect(filled) as connection:
+        assert sorted(run_sql(connection, sql).fetchall()) == sorted(found) != []
+    assert sorted(fetched[1:]) == sorted(TABLES)
+
+
 @here
 @pytest.mark.parametrize("memory", ["-1GB", "-1", " -2 MB", "none", "NONE"])
 def test_what_duckdb_takes_for_no_bound_at_all_is_no_amount_of_memory(filled, memory):
