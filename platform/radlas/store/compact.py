@@ -7,7 +7,7 @@ Files that a snapshot's version names are never removed.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 
@@ -59,12 +59,13 @@ def compact(store: Store, name: str, *, many: int = MANY) -> Compaction:
     """Merge the small parts of every partition that has more than ``many`` of them.
 
     Each commit replaces exactly the parts that were read: if another process committed meanwhile,
-    it looks again, so no row is lost and none is there twice.
+    it looks again, so no row is lost and none is there twice. Small partitions share one, since
+    each reads the log anew, and what it merges anew if others came first is bounded.
     """
     table = TABLES[name]
     before = delta.parts(store, name)
-    for bundle in _bundles(before, many):
-        delta.commit(store, table, partial(_merge, store, table, bundle))
+    for bundles in _shared(_bundles(before, many)):
+        delta.commit(store, table, partial(_merge, store, table, bundles))
     after = delta.parts(store, name)
     return Compaction(name, len(before), len(after), _bytes(before), _bytes(after))
 
@@ -118,18 +119,25 @@ def _refuse_others(store: Store, table: Table, paths: Sequence[str], own: Set[st
         raise StoreError(what, str(store.place), "nothing was removed there; remove that link")
 
 
-def _merge(store: Store, table: Table, bundle: Sequence[Part], log: DeltaTable) -> None:
+def _merge(store: Store, table: Table, bundles: Sequence[list[Part]], log: DeltaTable) -> None:
     here = {part.path for part in parts_of(log, table)}
-    if not here.issuperset(part.path for part in bundle):
-        return  # another compaction came first
+    actions: list[AddAction | RemoveAction] = []
+    for bundle in bundles:
+        if here.issuperset(part.path for part in bundle):  # else another compaction came first
+            actions += _merged(store, table, bundle)
+    if actions:
+        schema = delta.schema_of(log, table)
+        write_log(store, log, table, schema, actions, metadata={"compaction": table.name})
+
+
+def _merged(
+    store: Store, table: Table, bundle: Sequence[Part]
+) -> Iterator[AddAction | RemoveAction]:
     rows = pa.concat_tables(
         (read_part(store.place, table, part.path) for part in bundle), promote_options="default"
     )
-    merged = [added(part) for part in write_parts(store.place, table, rows)]
-    replaced = [removed(part) for part in bundle]
-    schema = delta.schema_of(log, table)
-    actions: list[AddAction | RemoveAction] = [*replaced, *merged]
-    write_log(store, log, table, schema, actions, metadata={"compaction": table.name})
+    yield from map(removed, bundle)
+    yield from map(added, write_parts(store.place, table, rows))
 
 
 def _bundles(parts: Sequence[Part], many: int) -> Iterator[list[Part]]:
@@ -150,6 +158,18 @@ def _bundles(parts: Sequence[Part], many: int) -> Iterator[list[Part]]:
                 bundle = []
         if len(bundle) > 1:
             yield bundle
+
+
+def _shared(bundles: Iterable[list[Part]]) -> Iterator[list[list[Part]]]:
+    """Bundles that are merged in one commit."""
+    together: list[list[Part]] = []
+    for bundle in bundles:
+        together.append(bundle)
+        if sum(map(_bytes, together)) >= LARGE:
+            yield together
+            together = []
+    if together:
+        yield together
 
 
 def _bytes(parts: Sequence[Part]) -> int:

@@ -151,6 +151,27 @@ def test_large_parts_are_left_and_bundles_are_bounded(crowded, monkeypatch):
     assert len(rows(crowded)) == 10
 
 
+def test_small_partitions_share_a_commit_and_large_ones_have_one_each(crowded, monkeypatch):
+    """Each reads the log anew: of partitions times parts, that took as long as the rest."""
+    commit, commits = delta.commit, []
+
+    def counted(*arguments):
+        commits.append(arguments)
+        commit(*arguments)
+
+    monkeypatch.setattr(delta, "commit", counted)
+    compact(crowded, "radiomics", many=2)
+    assert len(commits) == 1
+    for centre in ("a", "b"):
+        for name in ("x", "y"):
+            row = feature_row(f"{centre}{name}") | {"centre": centre}
+            delta.append(crowded, "radiomics", [row], run_id="r")
+    largest = max(part.size for part in delta.parts(crowded, "radiomics"))
+    monkeypatch.setattr(compaction, "LARGE", largest + 1)
+    commits.clear()
+    assert compact(crowded, "radiomics", many=2).parts_after == len(commits) + 2 == 4
+
+
 def test_columns_of_different_parts_are_all_kept(crowded):
     delta.append(crowded, "radiomics", [feature_row("a9", toy_shell=2.0)], run_id="r")
     delta.append(crowded, "radiomics", [feature_row("a8")], run_id="r")
