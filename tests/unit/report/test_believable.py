@@ -438,6 +438,36 @@ def test_a_difference_of_a_few_says_that_its_interval_is_too_narrow(believable):
     assert "+0.386 0.010 to 0.763 4 in a class: the interval is too narrow" in section
 
 
+def test_an_area_of_a_few_says_that_its_interval_is_too_narrow_wherever_it_stands(believable):
+    """That of a control or a variant was told as one of forty, beside a difference that was not."""
+    why = "3 in a class: the interval is too narrow"
+    few = {"estimate": 0.712, "low": 0.301, "high": 0.953, "note": why}
+    believable["models"]["DLR"]["external"]["auc"] = few
+    believable["models"]["DLR"]["training"]["auc_pooled"] = few
+    for row in believable["honesty"]["rows"]:
+        row |= {"training": few, "external": few}
+    for row in believable["sensitivity"]["variants"]:
+        row |= {"training": few, "auc": few}
+    believable["harmonising"][0]["auc"] = few
+    root, told = parse(render(believable)), f"0.712 0.301 to 0.953 {why}"
+    controls = len(believable["honesty"]["rows"])
+    variants = len(believable["sensitivity"]["variants"])
+    expected = {"models": 2, "honesty": 2 * controls, "sensitivity": 2 * variants, "centres": 1}
+    found = {section: by_id(root, section).words().count(told) for section in expected}
+    assert found == expected
+
+
+def test_of_an_area_without_an_interval_the_reason_stands_below_it(believable):
+    tied = {"estimate": 0.5, "low": None, "high": None, "note": "variance not estimable: tied"}
+    none = {"estimate": None, "low": None, "high": None, "note": "not estimable: 0 negatives"}
+    first, second, *_ = believable["honesty"]["rows"]
+    first["external"], second["external"] = tied, none
+    section = by_id(parse(render(believable)), "honesty").words()
+    assert "0.500 no interval variance not estimable: tied" in section
+    assert section.count("not estimable: 0 negatives") == 1
+    assert "not estimable not estimable" not in section
+
+
 def test_a_note_in_a_cell_of_numbers_wraps(believable):
     """Numbers do not, and a reason of their length would push the last columns off the page."""
     why = "not estimable: fewer than two rows in a class"
