@@ -257,8 +257,11 @@ def _missing(
     if validated is not None and not found["subgroups"]:
         missing["subgroups"] = "The study declares none."
     outside = [one["external"] for one in found["models"].values() if one["external"]]
+    one_class = "All external patients are of one class."
+    if outside and not any(one["roc"] for one in outside):
+        missing["roc"] = one_class
     if outside and not any("decision" in one for one in outside):
-        missing["decisions"] = "All external patients are of one class."
+        missing["decisions"] = one_class
     if not any(found["honesty"].values()):
         missing["honesty"] = "The study declares none."
     if not study.stability.bootstraps:

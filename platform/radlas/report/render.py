@@ -112,8 +112,9 @@ def _model_panels(evidence: Evidence, outcome: Outcome) -> list[Panel]:
         drawn.append(figures_validation.controls(models, honesty, primary))
     if not results:
         return drawn
-    drawn += [figures_model.roc(models, primary), figures_model.risks(models, outcome)]
     more = (
+        figures_model.roc(models, primary),
+        figures_model.risks(models, outcome),
         figures_validation.precision(models, primary),
         figures_validation.calibration(models, primary),
         figures_validation.decisions(models, primary),

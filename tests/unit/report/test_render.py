@@ -280,6 +280,25 @@ def test_captions_say_how_intervals_were_made(brief: dict[str, Any]):
     assert "95 % CI: of AUC DeLong. F1" in parse(render(brief)).words()
 
 
+def test_where_no_model_has_an_roc_curve_the_page_says_why_and_draws_no_empty_plot(
+    brief: dict[str, Any],
+):
+    """Of patients of one class there is none, and the caption told of curves."""
+    brief["missing"] = {"roc": "All external patients are of one class."}
+    models = [model for model in brief["models"].values() if model["external"]]
+    for model in models[1:]:
+        model["external"]["roc"] = []
+    assert "Left: ROC curves" in by_id(parse(render(brief)), "models").words()
+    models[0]["external"]["roc"] = []
+    page = parse(render(brief))
+    assert by_id(page, "absent-roc").words().split() == (
+        "All external patients are of one class. There are no ROC curves.".split()
+    )
+    said = by_id(page, "models").words()
+    assert "Left: ROC curves" not in said
+    assert "Predicted risk by true class" in by_id(page, "risks").words()
+
+
 def test_a_caption_says_how_intervals_were_made_though_nobody_is_positive(brief: dict[str, Any]):
     """Of an external centre of one class sensitivity has no interval, and others have."""
     for model in brief["models"].values():

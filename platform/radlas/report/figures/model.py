@@ -23,9 +23,14 @@ def validated(models: Mapping[str, Model]) -> dict[str, External]:
     return {name: model["external"] for name, model in models.items() if model["external"]}
 
 
-def roc(models: Mapping[str, Model], primary: str) -> Panel:
-    """Curves in the external centre, and each AUC with its interval beside its training value."""
+def roc(models: Mapping[str, Model], primary: str) -> Panel | None:
+    """Curves in the external centre, and each AUC with its interval beside its training value.
+
+    None where patients are of one class: there is no curve of any model.
+    """
     results = validated(models)
+    if not any(one["roc"] for one in results.values()):
+        return None
 
     def paint(figure: Figure) -> None:
         left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
