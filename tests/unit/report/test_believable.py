@@ -468,6 +468,16 @@ def test_of_an_area_without_an_interval_the_reason_stands_below_it(believable):
     assert "not estimable not estimable" not in section
 
 
+def test_folds_that_chose_nothing_are_not_said_to_put_the_pooled_area_below_the_mean(believable):
+    """They pull it down; other folds, and repeats that are averaged, may lift it above."""
+    row = believable["honesty"]["rows"][0]
+    row["training"], row["folds_mean"] = {"estimate": 0.557, "low": 0.38, "high": 0.721}, 0.526
+    section = by_id(parse(render(believable)), "honesty").words()
+    assert "0.557 0.380 to 0.721 0.526" in section
+    assert "lies below the mean" not in section
+    assert "that pulls down the pooled AUC, not the mean over folds" in section
+
+
 def test_a_note_in_a_cell_of_numbers_wraps(believable):
     """Numbers do not, and a reason of their length would push the last columns off the page."""
     why = "not estimable: fewer than two rows in a class"
