@@ -15,6 +15,27 @@ _LINES = "write lines as `key: value`, like the files in jobs/, and check the in
 _TEXT = "save it as text in UTF-8, or check the path"
 
 
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """A loader that says where a value stands that is none: Python alone would end in a defect."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        try:
+            return super().get_single_node()
+        except ValueError:  # "\U00110000"
+            what = "an escape that stands for no character"
+            raise yaml.MarkedYAMLError(problem=what, problem_mark=self.get_mark()) from None
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            value = super().construct_object(node, deep=deep)
+            if isinstance(value, int | str):
+                str(value).encode()  # neither a half of a character nor thousands of digits
+        except (ValueError, KeyError, AttributeError, OverflowError):
+            what = "no such number, date or text; quotes make a text of a word"
+            raise yaml.MarkedYAMLError(problem=what, problem_mark=node.start_mark) from None
+        return value
+
+
 class _Twice(yaml.MarkedYAMLError):  # type: ignore[misc]
     """A key that stands twice in one mapping."""
 
@@ -47,7 +68,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def _loaded(text: str) -> Any:
     """What a YAML text says; aliases may repeat parts of it, and not blow it up."""
-    loader = yaml.SafeLoader(text)
+    loader = _Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:

@@ -165,6 +165,29 @@ def test_a_yaml_that_grows_as_it_is_read_is_refused(tmp_path, text, told):
         Sample.read(path)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2024-13-45",
+        "2024-01-31 25:00:00",
+        "0x_",
+        "0x" + "f" * 8_000,
+        "1" * 5_000,
+        "!!float high",
+        "!!bool perhaps",
+        "!!timestamp never",
+        r'"\uD800"',
+        r'"\U00110000"',
+    ],
+)
+def test_a_value_that_is_none_is_told_by_its_place(tmp_path, value):
+    """YAML takes it for a date or a number, and Python knows no such one: a defect, at best."""
+    path = tmp_path / "job.yaml"
+    path.write_text(f"depth: 1\nname: [{value}]\n")
+    with pytest.raises(ConfigError, match=r"line 2, column \d+: (no such number|an escape)"):
+        read_yaml(path)
+
+
 def test_aliases_repeat_what_is_named(tmp_path):
     path = tmp_path / "job.yaml"
     path.write_text("a: &a {depth: 2}\nb:\n  <<: *a\n  c: [*a, *a]\n")
