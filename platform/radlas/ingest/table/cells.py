@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 from xml.etree.ElementTree import ParseError
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 from radlas.errors import ConfigError
 from radlas.ingest.base import FileRef
@@ -20,6 +20,7 @@ from radlas.ingest.files import name_of, open_file
 _BEGINNING = 10  # lines that tell the separator
 _WIDEST = 1_000  # columns of a sheet that keep their place: a format may reach to the 16,384th
 _LONGEST = 1 << 20  # rows that a sheet can have
+_LARGEST = 64 << 20  # of a table, unpacked: its cells take fifty times as much memory [B]
 UNCOMPUTED = "="  # stands for a formula whose value the file does not hold
 Cells = Sequence[Sequence[Any]]
 # What openpyxl and csv answer to damaged files; a list, so that bugs of ours are not hidden.
@@ -37,6 +38,10 @@ _TABLE_ERRORS = (
 )
 
 
+class TooLargeError(ConfigError):
+    """A file that may be a table, and is larger than those of patients are."""
+
+
 def read_tables(ref: FileRef, where: str = "") -> list[Cells]:
     """The sheets of a workbook, hidden ones last; or a CSV file by each separator, likeliest first.
 
@@ -45,13 +50,16 @@ def read_tables(ref: FileRef, where: str = "") -> list[Cells]:
         where: What errors call it: its name may be a patient's.
 
     Raises:
+        TooLargeError: It would take hours and all memory: kilobytes of workbook may hold a billion
+            cells, and any program's CSV may lie among exams.
         ConfigError: The file is not what its ending says.
         DataError: ``unreadable_file``: its archive is damaged.
         OSError: It cannot be reached; names no path.
     """
     with open_file(ref) as stream:
-        data = stream.read()
+        data = stream.read(_LARGEST + 1)
     try:
+        _check_size(_unpacked(data) if is_workbook(ref) else len(data), where)
         return _sheets(data) if is_workbook(ref) else _dialects(_text(data))
     except _TABLE_ERRORS as error:
         raise ConfigError(
@@ -59,6 +67,20 @@ def read_tables(ref: FileRef, where: str = "") -> list[Cells]:
             where,
             "save it again as .xlsx or UTF-8 .csv",
         ) from error
+
+
+def _check_size(size: int, where: str) -> None:
+    if size > _LARGEST:
+        what = f"a table of more than {_LARGEST >> 20} MB of cells"
+        raise TooLargeError(what, where, "save the columns of patients alone, as .csv")
+
+
+def _unpacked(data: bytes) -> int:
+    """Bytes of a workbook's parts; what a part holds beyond them is not read."""
+    if len(data) > _LARGEST:
+        return len(data)
+    with ZipFile(io.BytesIO(data)) as parts:
+        return sum(part.file_size for part in parts.infolist())
 
 
 def is_workbook(ref: FileRef) -> bool:

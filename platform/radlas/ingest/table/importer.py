@@ -16,7 +16,7 @@ from radlas.ingest.clinical_words import (
     tidy,
 )
 from radlas.ingest.files import Listing, list_files, name_of
-from radlas.ingest.table.cells import Cells, is_workbook, read_tables
+from radlas.ingest.table.cells import Cells, TooLargeError, is_workbook, read_tables
 from radlas.ingest.table.rows import (
     header_row,
     merge,
@@ -104,6 +104,9 @@ def find_records(refs: Iterable[FileRef]) -> Records:
             table = _table(ref)
         except OSError:
             lost += 1
+            continue
+        except TooLargeError as error:
+            unclear.append(f"{error.what} was not used: {error.hint}")
             continue
         except (ConfigError, DataError):  # no workbook of ours: a source may hold any file
             table = _Table(())

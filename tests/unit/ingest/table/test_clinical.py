@@ -291,6 +291,25 @@ def test_a_format_far_out_in_a_sheet_makes_no_cells_on_the_way(tmp_path):
     assert len(cells[6]) < 1_002
 
 
+@pytest.mark.parametrize("name", ["bomb.xlsx", "log.csv"])
+def test_a_table_beyond_all_patients_is_told_and_not_read(tmp_path, name):
+    """Kilobytes of workbook that hold a billion cells kept the scan of a whole source for hours."""
+    (tmp_path / "clinical.csv").write_text("subject,grade\nA1,High\n")
+    path = tmp_path / name
+    if name == "log.csv":
+        path.write_bytes(b"patient id,grade\n" + b"A" * (65 << 20))
+    else:
+        openpyxl.Workbook().save(path)
+        with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("xl/worksheets/sheet2.xml", bytes(65 << 20))
+    records, notes, _ = find_records(list_files(tmp_path).files)
+    assert [row["subject"] for row in records] == ["A1"]
+    hint = "save the columns of patients alone, as .csv"
+    assert notes == (f"a table of more than 64 MB of cells was not used: {hint}",)
+    with pytest.raises(ConfigError, match="a table of more than 64 MB of cells"):
+        TABLE.find(path, IngestRules())
+
+
 def test_other_tables_in_a_source_are_counted_and_do_no_harm(tmp_path):
     (tmp_path / "clinical.csv").write_text("subject,grade\nA1,High\n")
     (tmp_path / "features.csv").write_text("a,b\n1,2\n")
