@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -23,6 +24,7 @@ from radlas.words import counted
 _UNPACK = "unpack the archive yourself, if so much is meant to be in it; files may have any size"
 Opened = BinaryIO | DataError | OSError
 _ENCRYPTED = 0x1  # flag of a member
+_HEADER = 30  # of a member, at least [B]
 _LARGEST = (
     2 << 30
 )  # of a member, which is unpacked to memory, in the process that scans as well [B]
@@ -273,6 +275,7 @@ def _parts(ref: FileRef, source: Path) -> tuple[str, ...]:
 def _members(path: Path) -> list[FileRef]:
     changed = _changed(path.stat())
     with zipfile.ZipFile(path) as archive:
+        _check_apart(archive.infolist())
         members = [one for one in archive.infolist() if not one.filename.endswith(("/", "\\"))]
     if any(one.flag_bits & _ENCRYPTED for one in members):
         what = "a zip archive is encrypted"
@@ -284,6 +287,14 @@ def _members(path: Path) -> list[FileRef]:
         raise data_error("unreadable_file", what, hint=hint)
     sizes = {one.filename: one.file_size for one in members}
     return [FileRef(path, name, sizes[name], changed) for name in sorted(sizes)]
+
+
+def _check_apart(members: Iterable[zipfile.ZipInfo]) -> None:
+    """Refuse members that share their bytes: each of thousands may unpack to the same gigabyte."""
+    placed = sorted((one.header_offset, one.compress_size) for one in members)
+    if any(start + _HEADER + size > after for (start, size), (after, _) in pairwise(placed)):
+        what = "a zip archive is damaged: its members overlap"
+        raise data_error("unreadable_file", what, hint="pack it again; else ask who made it")
 
 
 def _open_one(ref: FileRef, archive: zipfile.ZipFile | None) -> BinaryIO:

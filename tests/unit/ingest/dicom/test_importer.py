@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import unicodedata
 import zipfile
+import zlib
 from collections import Counter
 from copy import deepcopy
 from pathlib import Path
@@ -585,6 +586,27 @@ def test_a_member_that_unpacks_to_more_than_memory_costs_itself_alone(tmp_path, 
     assert refusal.error.reason == "unreadable_file"
     assert "a file in a zip archive takes 0.0 GB" in refusal.error.what
     assert "unpack the archive yourself" in refusal.error.hint
+
+
+def test_an_archive_whose_members_share_their_bytes_is_damaged_and_the_scan_goes_on(tmp_path):
+    """Members that lie in one another made terabytes of twenty kilobytes, and a scan without end.
+
+    As in "A better zip bomb" (Fifield, 2019): a member begins with the header of the next one,
+    which it holds as plain data. To Python before 3.11.8 both are sound.
+    """
+    add_exam(tmp_path / "source")
+    within = zipfile.ZipInfo("within")
+    within.file_size = within.compress_size = 5000
+    within.CRC = zlib.crc32(b"A" * 5000)
+    with zipfile.ZipFile(tmp_path / "source" / "bomb.zip", "w") as archive:
+        archive.writestr("outer", within.FileHeader() + b"A" * 5000)
+        within.header_offset = len(archive.filelist[0].FileHeader())
+        archive.filelist.append(within)
+    scan = DICOM.find(tmp_path / "source", IngestRules())
+    assert len(scan.exams) == 1
+    (refusal,) = scan.refusals
+    assert refusal.error.reason == "unreadable_file"
+    assert refusal.error.what == "a zip archive is damaged: its members overlap"
 
 
 def test_linking_asks_each_series_for_its_images_a_few_times_only(tmp_path, monkeypatch):
