@@ -32,7 +32,10 @@ def cluster(outlines: Sequence[Points], filled: Sequence[Voxels]) -> list[list[i
     for index in range(len(outlines)):
         near = (low[:index] <= high[index]) & (low[index] <= high[:index])
         rivals = np.flatnonzero(near.all(axis=1)).tolist()
-        meeting = {home[one] for one in rivals if _entangled(outlines, filled, index, one)}
+        meeting: set[int] = set()
+        for one in rivals:  # of a group that it meets already no other outline is asked
+            if home[one] not in meeting and _entangled(outlines, filled, index, one):
+                meeting.add(home[one])
         home = [index if one in meeting else one for one in home] if meeting else home
         home.append(index)
     groups: dict[int, list[int]] = defaultdict(list)

@@ -104,6 +104,22 @@ def test_partly_overlapping_contours_are_united_and_flagged():
     assert flags == ("ambiguous_contours",)
 
 
+def test_an_outline_is_held_against_one_of_a_group_that_it_meets(monkeypatch):
+    """Of a thousand that overlap on one slice each was held against each, for six minutes."""
+    asked, entangled = [], nesting._entangled
+
+    def counted(*words):
+        asked.append(words[2:])
+        return entangled(*words)
+
+    monkeypatch.setattr(nesting, "_entangled", counted)
+    geometry = grid()
+    mask, flags = rasterise(draw(geometry, *[BIG] * 20), geometry)
+    assert len(asked) == 19 * len(SLICES)
+    assert dice(mask, truth(geometry, inside_ellipse(geometry, **BIG))) >= 0.999
+    assert flags == ("ambiguous_contours",)
+
+
 def test_a_contour_drawn_twice_is_not_its_own_hole():
     geometry = grid()
     mask, flags = rasterise(draw(geometry, BIG, BIG), geometry)
