@@ -68,7 +68,7 @@ class Registry(Mapping[str, Any]):
             )
         try:
             found = _load(self._places[name])
-        except Exception as error:  # to import theirs can go wrong in any way
+        except (Exception, SystemExit) as error:  # to import theirs can go wrong in any way
             raise ConfigError(
                 f"the {self._kind} {name!r} cannot be imported: {type(error).__name__}: {error}",
                 where,

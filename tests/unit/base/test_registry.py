@@ -59,6 +59,16 @@ def test_what_is_wrong_with_a_plug_in_is_told_and_is_no_defect_of_ours(registere
     assert caught.value.where == f"entry point theirs = {places[0]}, group radlas.things"
 
 
+def test_a_plug_in_that_ends_the_process_while_it_is_imported_is_told_and_ends_nothing(
+    registered, tmp_path, monkeypatch
+):
+    """As one without a licence does: the doctor said nothing more, of it or of any other."""
+    (tmp_path / "unlicensed.py").write_text("import sys\nsys.exit('no licence')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match="cannot be imported: SystemExit: no licence"):
+        registered("unlicensed:Turtle")["theirs"]
+
+
 def test_a_plug_in_that_takes_a_name_of_ours_is_told_to_whoever_looks(monkeypatch):
     entry = EntryPoint("ours", "colorsys:rgb_to_hsv", "radlas.things")
     monkeypatch.setattr("radlas.registry.entry_points", lambda **_: [entry])
