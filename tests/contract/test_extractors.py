@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from radlas.config import Config
@@ -220,6 +221,35 @@ def test_an_extractor_that_would_name_no_feature_set_is_refused(said, told):
         (
             Description((FeatureRow("tumour", "original", {"toy_Mean": None}),)),
             "toy_Mean is None, and no `reason` of the row says why",
+        ),
+        # A whole run ended in a defect of ours, and what it had of other cases was not stored.
+        (
+            Description((FeatureRow("tumour", "original", {7: 1.0}),)),
+            "7 is no text, and so names no value",
+        ),
+        (
+            Description(
+                (FeatureRow("shell", "original"),),
+                ({"roi": "shell", "reader": "", "origin": "generated", 3: 1},),
+            ),
+            "3 is no text, and so no column of `rois`",
+        ),
+        # These cost their own task, and were told as a defect of ours.
+        (
+            Description((FeatureRow("tumour", "original", None),)),
+            "the values of a row are NoneType, not names with values",
+        ),
+        (
+            Description((FeatureRow("tumour", "original", [("toy_Mean", 1.0)]),)),
+            "the values of a row are list, not names with values",
+        ),
+        (
+            Description((FeatureRow("tumour", "original", vector=None),)),
+            "the vector of a row is NoneType, not tuple; without one, it is empty",
+        ),
+        (
+            Description((FeatureRow("tumour", "original", vector=np.ones(3)),)),
+            "a row holds a vector, and the table radiomics has no place for that",
         ),
     ],
 )

@@ -25,10 +25,10 @@ def check_description(description: Any, table: str) -> Description:
 
     Raises:
         WorkerError: It is no ``Description``, its rows are no tuple or no ``FeatureRow``, or what
-            it tells of ROIs is no mapping; a text is not there that every row of the table has; a
-            row holds what the table has no place for, or None without a reason; a value is called
-            like a column that says whose row it is; or a name could not be told from its neighbours
-            in ``roi__image_type__feature``.
+            it tells of ROIs is no mapping; values have no names, or a vector is none; a text is not
+            there that every row of the table has; a row holds what the table has no place for, or
+            None without a reason; a value is called like a column that says whose row it is; or a
+            name could not be told from its neighbours in ``roi__image_type__feature``.
     """
     for fault in _faults(description, table):
         raise WorkerError(fault, hint=DEFECT, reason="bug")
@@ -74,7 +74,14 @@ def _faults(description: Any, table: str) -> Iterator[str]:
 def _of_row(row: Any, table: str) -> Iterator[str]:
     if not isinstance(row, FeatureRow):
         yield f"a row of `describe` is {type(row).__name__}, not FeatureRow"
-    held, what = (row.values, "values") if table == DEEP.name else (row.vector, "a vector")
+    if not isinstance(row.values, Mapping):
+        yield f"the values of a row are {type(row.values).__name__}, not names with values"
+    vector = row.vector.tolist() if hasattr(row.vector, "tolist") else row.vector  # of numpy, torch
+    if not isinstance(vector, tuple | list):
+        yield f"the vector of a row is {type(vector).__name__}, not tuple; without one, it is empty"
+    if unnamed := [name for name in row.values if not isinstance(name, str)]:
+        yield f"{unnamed[0]!r} is no text, and so names no value"
+    held, what = (row.values, "values") if table == DEEP.name else (vector, "a vector")
     if held:  # it would be lost without a word
         yield f"a row holds {what}, and the table {table} has no place for that"
     if taken := sorted(RADIOMICS_FACTS.intersection(row.values)):
@@ -91,5 +98,7 @@ def _of_row(row: Any, table: str) -> Iterator[str]:
 def _of_roi(facts: Any) -> Iterator[str]:
     if not isinstance(facts, Mapping):
         yield f"what is told of a ROI is {type(facts).__name__}, not columns of `rois`"
+    if unnamed := [name for name in facts if not isinstance(name, str)]:
+        yield f"{unnamed[0]!r} is no text, and so no column of `rois`"
     if absent := [name for name in _ROI_TEXTS if not isinstance(facts.get(name), str)]:
         yield f"what is told of a ROI has no {absent[0]}, a text; a reader may be empty"
