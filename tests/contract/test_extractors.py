@@ -222,6 +222,11 @@ def test_an_extractor_that_would_name_no_feature_set_is_refused(said, told):
             Description((FeatureRow("tumour", "original", {"toy_Mean": None}),)),
             "toy_Mean is None, and no `reason` of the row says why",
         ),
+        # It stood in `missing`, and in what travels to other sites, whatever it said.
+        (
+            Description((FeatureRow("tumour", "original", {"toy_Mean": None}, reason="toy:odd"),)),
+            "no reason of radlas.reasons: toy:odd",
+        ),
         # A whole run ended in a defect of ours, and what it had of other cases was not stored.
         (
             Description((FeatureRow("tumour", "original", {7: 1.0}),)),

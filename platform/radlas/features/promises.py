@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from radlas.errors import WorkerError
 from radlas.features.base import DEFECT
 from radlas.model import Description, FeatureRow
+from radlas.reasons import REASONS
 from radlas.tables import DEEP, RADIOMICS_FACTS
 from radlas.words import counted
 
@@ -26,9 +28,10 @@ def check_description(description: Any, table: str) -> Description:
     Raises:
         WorkerError: It is no ``Description``, its rows are no tuple or no ``FeatureRow``, or what
             it tells of ROIs is no mapping; values have no names, or a vector is none; a text is not
-            there that every row of the table has; a row holds what the table has no place for, or
-            None without a reason; a value is called like a column that says whose row it is; or a
-            name could not be told from its neighbours in ``roi__image_type__feature``.
+            there that every row of the table has; a row holds what the table has no place for, None
+            without a reason, or a reason that is none of ``radlas.reasons``; a value is called like
+            a column that says whose row it is; or a name could not be told from its neighbours in
+            ``roi__image_type__feature``.
     """
     for fault in _faults(description, table):
         raise WorkerError(fault, hint=DEFECT, reason="bug")
@@ -93,6 +96,14 @@ def _of_row(row: Any, table: str) -> Iterator[str]:
         yield f"the {absent[0]} of a row is no text; where there is none, it is empty"
     if not row.reason and (undefined := [n for n, value in row.values.items() if value is None]):
         yield f"{undefined[0]} is None, and no `reason` of the row says why"
+    if strange := _strange(row.reason):
+        yield f"no reason of radlas.reasons: {', '.join(strange)}"
+
+
+@lru_cache
+def _strange(reason: str) -> tuple[str, ...]:
+    """What of a reason is no code, alone or after the name of what it is of: nobody looks it up."""
+    return tuple(one for one in reason.split() if one.rpartition(":")[2] not in REASONS)
 
 
 def _of_roi(facts: Any) -> Iterator[str]:
