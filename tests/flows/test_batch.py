@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from radlas.engine.base import Done, measure
-from radlas.errors import DataError, StoreError
+from radlas.errors import DataError, StoreError, WorkerError
 from radlas.flows import batch
 from radlas.flows.base import Plan, _checked
 from radlas.flows.cases.extract_case import ExtractTask
@@ -199,11 +199,29 @@ def test_whatever_ends_a_task_its_case_is_named(tmp_path):
     told = [case["message"].splitlines() for case in report.data["cases"]]
     assert told[0] == [
         "No space left on device",
-        "  in: case c0",
+        "  in: case c0, feature set toy-1",
         "  try: make room there; then run again",
     ]
     assert told[1] == ["it is away", "  in: s3://x/y"]
-    assert told[2] == ["there is no store", "  in: case c2", "  try: radlas init"]
+    where = "  in: case c2, feature set toy-1"
+    assert told[2] == ["there is no store", where, "  try: radlas init"]
+
+
+def test_of_several_extractors_each_that_fails_is_told(tmp_path):
+    """Where one made every process die, and another gave no numbers, neither could be told."""
+    store = init_store(tmp_path / "store")
+    died = WorkerError("the process died", reason="bug")
+    done = [
+        replace(one, task=replace(one.task, feature_set=feature_set), result=None, error=died)
+        for feature_set in ("toy-1", "toy-2")
+        for one in outcomes(store, 4)
+    ]
+    report = batch.commit_batches(store, "extract", Plan(), iter(done), tolerated=0)
+    assert [line.strip() for line in report.lines if "in:" in line] == [
+        "in: case c0, feature set toy-1",
+        "in: case c0, feature set toy-2",
+        "in: case c1, feature set toy-1",
+    ]
 
 
 def test_a_server_that_stays_away_is_not_waited_for_by_every_case(tmp_path):

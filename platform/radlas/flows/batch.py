@@ -127,6 +127,8 @@ def outcome(stage: str, done: Done[T, Mapping[str, tuple[Row, ...]]]) -> Outcome
     if error and (not error.where or Path(error.where).is_absolute()):
         # A path may hold a person's name, and the ledger travels to other sites.
         of = f"case {done.task.case_id[:8]}"
+        if done.task.feature_set:  # of several extractors one is at fault, or makes the process die
+            of += f", feature set {done.task.feature_set}"
         error = type(error)(error.what, of, error.hint, error.reason)
     state = "ok" if error is None else "quarantined" if isinstance(error, DataError) else "failed"
     return Outcome(
@@ -188,7 +190,12 @@ def _explain(ended: Sequence[Outcome]) -> list[str]:
     for (state, reason), number in sorted(Counter((o.state, o.reason) for o in troubled).items()):
         meaning = REASONS[reason].meaning if reason in REASONS else "see the message"
         lines.append(f"  {number} {state}, {reason}: {meaning}")
-        shown = [one for one in troubled if one.reason == reason][:3]
-        for one in shown:
+        for one in _examples([one for one in troubled if one.reason == reason]):
             lines += [f"    {line}" for line in one.message.splitlines()]
     return lines
+
+
+def _examples(troubled: Sequence[Outcome]) -> list[Outcome]:
+    """Three at most, of as many feature sets as can be: the first fault may not be the only one."""
+    of_each = {id(one) for one in {one.feature_set: one for one in reversed(troubled)}.values()}
+    return sorted(troubled, key=lambda one: id(one) not in of_each)[:3]
