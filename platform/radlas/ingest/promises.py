@@ -7,18 +7,22 @@ of a header, would come to light years later, or never.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from radlas.errors import WorkerError
+from radlas.geometry import Geometry
 from radlas.ingest.base import ExamData
 from radlas.ingest.clinical_words import OLDEST
 from radlas.ingest.deidentify import image_facts, safe_number, safe_sex, safe_text
 from radlas.ingest.grids import checked_volume
 from radlas.model import ROI_NAME, Roi, Volume
 
+_LIST = (tuple, list)
+_CODE = re.compile(r"[a-z][a-z0-9_]*")
+_COUNTED = re.compile(r"(?:(?:[-+.e\d]+|nan|-?inf)=\d+ ?)*(?:and \d+ more values)?")
 _READER = re.compile(r"[A-Za-z0-9]{0,8}")
 _FACTS = tuple(sorted(image_facts({}, beside_phantom=False)))
 _SAFE: Mapping[str, Callable[[Any], Any]] = {
@@ -41,7 +45,8 @@ def hold_to_promises(data: ExamData, importer: str) -> None:
         DataError: ``not_finite`` or ``flat_image``: those faults are the image's.
         WorkerError: The rest are the importer's: voxels that are no real numbers in three
             dimensions or do not lie on their grid, a mask of another shape or of other values than
-            true and false, a name that is no ROI's, or a fact that may not leave its source.
+            true and false, a name that is no ROI's, a flag that is no code, a fact that may not
+            leave its source, or anything of another type than ``ExamData`` says.
     """
     fault = _fault(data)
     if fault:
@@ -52,10 +57,35 @@ def hold_to_promises(data: ExamData, importer: str) -> None:
 
 def _fault(data: Any) -> str:
     """The first broken promise, or nothing. Values are not quoted: they may name a patient."""
+    return next(filter(None, _faults(data)), "")
+
+
+def _faults(data: Any) -> Iterator[str]:
+    """Of the first that is one nothing that comes after could be asked."""
     if not isinstance(data, ExamData):
-        return f"`read` returned {type(data).__name__}, not ExamData"
-    faults = [_fault_of_image(data.volume), *(_fault_of(roi, data.volume) for roi in data.rois)]
-    return next(filter(None, [*faults, _fault_of_facts(data.facts)]), "")
+        yield f"`read` returned {type(data).__name__}, not ExamData"
+    # A generator of ROIs would be used up here: the exam would be stored without them.
+    yield _mistyped(data, {"volume": Volume, "rois": _LIST, "facts": Mapping, "flags": _LIST})
+    yield _mistyped(data.volume, {"voxels": np.ndarray, "geometry": Geometry})
+    yield _fault_of_image(data.volume)
+    yield _fault_of_flags(data.flags)
+    for roi in data.rois:
+        if not isinstance(roi, Roi):
+            yield f"one of the rois is {type(roi).__name__}, not Roi"
+        yield _mistyped(roi, dict.fromkeys(("name", "reader", "origin", "values"), str))
+        yield _mistyped(roi, {"mask": np.ndarray, "flags": _LIST})
+        yield _fault_of(roi, data.volume)
+    yield _fault_of_facts(data.facts)
+
+
+def _mistyped(thing: Any, kinds: Mapping[str, type | tuple[type, ...]]) -> str:
+    for name, kind in kinds.items():
+        value = getattr(thing, name)
+        if not isinstance(value, kind):
+            wanted = kind[0] if isinstance(kind, tuple) else kind
+            told = f"the {name} of {type(thing).__name__}"
+            return f"{told}: {type(value).__name__}, not {wanted.__name__}"
+    return ""
 
 
 def _fault_of_image(volume: Volume) -> str:
@@ -77,7 +107,15 @@ def _fault_of(roi: Roi, volume: Volume) -> str:
         return f"the mask of {roi.name} has shape {roi.mask.shape}, its image {volume.voxels.shape}"
     if roi.mask.dtype != bool:
         return f"the mask of {roi.name} is {roi.mask.dtype}, not bool"
-    return ""
+    if not (_CODE.fullmatch(roi.origin) and _COUNTED.fullmatch(roi.values)):
+        return f"the origin of {roi.name} is no code, or its values are not as `0=9000 1=120`"
+    return _fault_of_flags(roi.flags)
+
+
+def _fault_of_flags(flags: Sequence[Any]) -> str:
+    """A flag is stored as it is: a text of a header would be, too."""
+    coded = all(isinstance(flag, str) and _CODE.fullmatch(flag) for flag in flags)
+    return "" if coded else "a flag is no code of small letters, digits and `_`"
 
 
 def _fault_of_facts(facts: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ def exam(*, voxels=VOXELS, grid=GRID, facts=None, **roi):
     [
         exam(),
         exam(voxels=VOXELS.astype(np.float32), reader="r2"),
+        exam(flags=("thin_ring",), values="-1.5=20 0=80 1=9 2=8 3=1 4=1 and 2 more values"),
         exam(facts=image_facts({}, beside_phantom=True)),
         exam(facts={"manufacturer": "SIEMENS", "sex": "F", "age_years": 90.0}),
     ],
@@ -49,6 +50,15 @@ def test_what_is_as_promised_is_taken(fine):
         (exam(grid=FLAT), "the affine does not lead from voxels to millimetres"),
         (exam(mask=MASK[1:]), "the mask of tumour has shape (3, 6, 5), its image (4, 6, 5)"),
         (exam(mask=MASK.astype(np.uint8)), "the mask of tumour is uint8, not bool"),
+        (exam(voxels=VOXELS.tolist()), "the voxels of Volume: list, not ndarray"),
+        (exam(grid=None), "the geometry of Volume: NoneType, not Geometry"),
+        (ExamData(None, ()), "the volume of ExamData: NoneType, not Volume"),
+        (ExamData(Volume(VOXELS, GRID), (MASK,)), "one of the rois is ndarray, not Roi"),
+        (ExamData(Volume(VOXELS, GRID), (), None), "the facts of ExamData: NoneType, not Mapping"),
+        # Looking at them used them up: the exam was stored as one without a mask.
+        (ExamData(Volume(VOXELS, GRID), iter(())), "the rois of ExamData: tuple_iterator, not"),
+        (exam(reader=None), "the reader of Roi: NoneType, not str"),
+        (exam(mask=MASK.tolist()), "the mask of Roi: list, not ndarray"),
         (exam(name="my roi/x"), "a ROI's name is not small letters"),
         (exam(reader="Dr. Eisenbarth"), "or its reader is not at most 8 letters and digits"),
     ],
@@ -75,6 +85,22 @@ def test_no_fact_leaves_its_source_that_ours_would_not_let_through(facts):
     with pytest.raises(WorkerError) as caught:
         hold_to_promises(exam(facts=facts), "theirs")
     assert not any(str(value) in str(caught.value) for value in facts.values())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        replace(exam(), flags=("DOE^JOHN",)),
+        exam(flags=("seen by Dr. Doe",)),
+        exam(origin="DOE^JOHN"),
+        exam(values="DOE^JOHN 1=120"),
+    ],
+)
+def test_no_text_beside_the_facts_leaves_its_source_but_codes_and_counts(wrong):
+    """Flags, origins and inventories were stored as they came."""
+    with pytest.raises(WorkerError) as caught:
+        hold_to_promises(wrong, "theirs")
+    assert "doe" not in caught.value.what.lower()
 
 
 @pytest.mark.parametrize(("value", "reason"), [(np.nan, "not_finite"), (0, "flat_image")])
