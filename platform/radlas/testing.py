@@ -25,7 +25,7 @@ from radlas.flows.cases.extract_case import stored_rows
 from radlas.flows.cases.storable import unstorable
 from radlas.geometry import make_geometry
 from radlas.ingest.base import ExamData, Importer, IngestRules
-from radlas.ingest.promises import hold_to_promises
+from radlas.ingest.promises import hold_scan_to_promises, hold_to_promises
 from radlas.model import Description, FeatureRow, Roi, Volume
 from radlas.tables import ROIS
 
@@ -138,7 +138,11 @@ def _faults(row: FeatureRow, table: str, columns: set[str]) -> Iterator[str]:
 
 def _importer(importer: Any, source: Path, rules: IngestRules) -> Iterator[str]:
     before = _print_of_files(source)
-    scan = importer.find(source, rules)
+    try:
+        scan = hold_scan_to_promises(importer.find(source, rules), type(importer).__name__)
+    except RadlasError as error:
+        yield error.what
+        return
     if importer.find(source, rules) != scan:
         yield "a second scan of the same source finds other exams, or in another order"
     if _twice((exam.subject, exam.series) for exam in scan.exams):

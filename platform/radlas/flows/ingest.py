@@ -29,9 +29,10 @@ from radlas.flows.cases.reading import IngestDone, as_planned, read_exam
 from radlas.flows.cases.records import plan_records, tell_records
 from radlas.flows.cases.undone import undone
 from radlas.ingest import IMPORTERS
-from radlas.ingest.base import Exam, IngestRules, Scan
+from radlas.ingest.base import Exam, IngestRules
 from radlas.ingest.checks import roi_facts
 from radlas.ingest.labels import declared_labels
+from radlas.ingest.promises import hold_scan_to_promises
 from radlas.ingest.roi_names import RoiMap, read_roi_map
 from radlas.ingest.sequences import sequence_class
 from radlas.learn.settings import OutcomeMapping
@@ -127,7 +128,8 @@ def plan(config: IngestConfig) -> Plan[IngestTask]:
     store, rules, outcome = open_store(config.store), config.rules(), config.outcome()
     key = store.key()
     _check_spelling(config.centre, known_centres(store))
-    scan: Scan = IMPORTERS[config.importer]().find(config.source, rules)
+    found = IMPORTERS[config.importer]().find(config.source, rules)
+    scan = hold_scan_to_promises(found, config.importer)
     records = tuple(clinical_row(config.centre, key, record) for record in scan.clinical)
     stays, new = plan_records(store, records, outcome, mapping=str(config.grades))
     refusals = [(one, refused(config.centre, key, one)) for one in scan.refusals]

@@ -12,15 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from radlas.errors import WorkerError
+from radlas.errors import ConfigError, DataError, WorkerError
 from radlas.geometry import Geometry
-from radlas.ingest.base import ExamData
+from radlas.ingest.base import Exam, ExamData, FileRef, LeftOut, Refusal, Scan
 from radlas.ingest.clinical_words import OLDEST
 from radlas.ingest.deidentify import image_facts, safe_number, safe_sex, safe_text
 from radlas.ingest.grids import checked_volume
+from radlas.ingest.sequences import OTHER, STIR, T1, T2FS
 from radlas.model import ROI_NAME, Roi, Volume
 
 _LIST = (tuple, list)
+_SEQUENCES = {T2FS, STIR, T1, OTHER, ""}
+_CLINICAL = ("sex", "age_years", "grade", "histology", "laterality", "region", "site_group")
 _CODE = re.compile(r"[a-z][a-z0-9_]*")
 _COUNTED = re.compile(r"(?:(?:[-+.e\d]+|nan|-?inf)=\d+ ?)*(?:and \d+ more values)?")
 _READER = re.compile(r"[A-Za-z0-9]{0,8}")
@@ -53,6 +56,69 @@ def hold_to_promises(data: ExamData, importer: str) -> None:
         hint = f"a defect of the importer {importer!r}, not of the exam; see radlas.ingest.base"
         raise WorkerError(fault, hint=hint, reason="bug")
     checked_volume(data.volume.voxels, data.volume.geometry)
+
+
+def hold_scan_to_promises(scan: Any, importer: str) -> Scan:
+    """Refuse what an importer should not have found, before anything of it is planned.
+
+    Args:
+        scan: What ``Importer.find`` returned.
+        importer: Its name, for the message.
+
+    Raises:
+        ConfigError: Something is of another type than ``Scan`` says, a sequence is none of the
+            vocabulary, a flag is no code, or a clinical record has what the table has no place for.
+    """
+    for fault in filter(None, _faults_of_scan(scan)):
+        hint = "a defect of the importer, not of the source; see radlas.ingest.base"
+        raise ConfigError(fault, f"importer {importer}", hint)
+    kept: Scan = scan
+    return kept
+
+
+def _faults_of_scan(scan: Any) -> Iterator[str]:
+    if not isinstance(scan, Scan):
+        yield f"`find` returned {type(scan).__name__}, not Scan"
+    lists = ("exams", "refusals", "left_out", "clinical", "notes", "called_alike", "read")
+    yield _mistyped(scan, dict.fromkeys(lists, _LIST) | {"unreached": int})
+    yield from (_fault_of_exam(exam) for exam in scan.exams)
+    for one, kind in [
+        *((one, Refusal) for one in scan.refusals),
+        *((one, LeftOut) for one in scan.left_out),
+    ]:
+        if not isinstance(one, kind):
+            yield f"one of what is not read is {type(one).__name__}, not {kind.__name__}"
+        yield _mistyped(one, dict.fromkeys(("subject", "series", "sequence"), str))
+        if isinstance(one, Refusal):
+            yield _mistyped(one, {"error": DataError, "fingerprint": str})
+    yield from (_fault_of_record(record) for record in scan.clinical)
+
+
+def _fault_of_exam(exam: Any) -> str:
+    if not isinstance(exam, Exam):
+        return f"one of the exams is {type(exam).__name__}, not Exam"
+    texts = ("importer", "subject", "series", "sequence", "rule", "fingerprint", "study_date")
+    lists = ("images", "masks", "flags", "issuer", "parts")
+    if fault := _mistyped(exam, dict.fromkeys(texts, str) | dict.fromkeys(lists, _LIST)):
+        return fault
+    if odd := [one for one in (*exam.images, *exam.masks) if not isinstance(one, FileRef)]:
+        return f"one of an exam's files is {type(odd[0]).__name__}, not FileRef"
+    if exam.sequence not in _SEQUENCES:
+        return f"the sequence of an exam is none of {', '.join(sorted(filter(None, _SEQUENCES)))}"
+    return _fault_of_flags(exam.flags)
+
+
+def _fault_of_record(record: Any) -> str:
+    if not (isinstance(record, Mapping) and record.get("subject")):
+        return "a clinical record is no mapping, or has no subject"
+    if unknown := len(set(record) - {"subject", *_CLINICAL}):
+        return f"{unknown} columns of a clinical record are none of {', '.join(_CLINICAL)}"
+    for name in _CLINICAL:
+        value = record.get(name)
+        fits = safe_number(value) == value if name == "age_years" else isinstance(value, str)
+        if value is not None and not fits:
+            return f"{name} of a clinical record is {type(value).__name__}"
+    return ""
 
 
 def _fault(data: Any) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from radlas.errors import DataError, WorkerError
+from radlas.errors import ConfigError, DataError, WorkerError
 from radlas.geometry import Geometry, make_geometry
-from radlas.ingest.base import ExamData
+from radlas.ingest.base import Exam, ExamData, FileRef, Refusal, Scan
 from radlas.ingest.deidentify import image_facts
-from radlas.ingest.promises import hold_to_promises
+from radlas.ingest.promises import hold_scan_to_promises, hold_to_promises
 from radlas.model import Roi, Volume
 
 SHAPE = (4, 6, 5)
@@ -110,3 +111,48 @@ def test_an_image_that_no_feature_can_be_of_is_the_datas_fault(value, reason):
     with pytest.raises(DataError) as caught:
         hold_to_promises(exam(voxels=voxels), "theirs")
     assert caught.value.reason == reason
+
+
+FOUND = Exam("theirs", "P1", "1.2.3", (FileRef(Path("a")),), (), "T2FS", "the only one", "f")
+RECORD = {"subject": "P1", "grade": "high", "age_years": 61, "sex": None}
+
+
+def test_a_scan_that_is_as_promised_is_taken():
+    scan = Scan(
+        (FOUND, replace(FOUND, sequence="", flags=("fewer_than_stated",))), (), (), (RECORD,)
+    )
+    assert hold_scan_to_promises(scan, "theirs") is scan
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (None, "`find` returned NoneType, not Scan"),
+        ([FOUND], "`find` returned list, not Scan"),
+        (Scan(exams=None), "the exams of Scan: NoneType, not tuple"),
+        (Scan(exams=({"subject": "P1"},)), "one of the exams is dict, not Exam"),
+        (Scan((replace(FOUND, subject=None),)), "the subject of Exam: NoneType, not str"),
+        (Scan((replace(FOUND, images=("a.npz",)),)), "one of an exam's files is str, not FileRef"),
+        (
+            Scan((replace(FOUND, sequence="T2 DOE^JOHN"),)),
+            "the sequence of an exam is none of STIR",
+        ),
+        (Scan((replace(FOUND, flags=("DOE^JOHN",)),)), "a flag is no code"),
+        (Scan(refusals=("a.npz",)), "one of what is not read is str, not Refusal"),
+        (Scan(refusals=(Refusal("P1", "1", None, "f"),)), "the error of Refusal: NoneType, not"),
+        (Scan(clinical=({"grade": "high"},)), "a clinical record is no mapping, or has no subject"),
+        (
+            Scan(clinical=(RECORD | {"birth_year": 1950},)),
+            "1 columns of a clinical record are none",
+        ),
+        (Scan(clinical=(RECORD | {"grade": 3},)), "grade of a clinical record is int"),
+        (Scan(clinical=(RECORD | {"age_years": "old"},)), "age_years of a clinical record is str"),
+    ],
+)
+def test_what_is_no_scan_is_the_importers_fault(wrong, told):
+    """It ended the run in a defect of ours, or stood in the store as the importer wrote it."""
+    with pytest.raises(ConfigError) as caught:
+        hold_scan_to_promises(wrong, "theirs")
+    assert told in caught.value.what
+    assert caught.value.where == "importer theirs"
+    assert not any(name in str(caught.value) for name in ("DOE", "1950"))
