@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -45,6 +46,20 @@ def test_ome_zarr_models_accepts_it(dtype, tmp_path):
 def test_yaozarrs_accepts_it(tmp_path):
     path, _, _ = stored(tmp_path)
     yaozarrs.validate_zarr_store(str(path))
+
+
+def test_zarr_warns_of_the_seal_alone_and_only_where_a_case_is_listed(tmp_path):
+    """As docs/store.md says: an image is opened without a word."""
+    path, voxels, _ = stored(tmp_path)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        image = zarr.open_group(path, mode="r")["image"]
+        assert image[:].shape == voxels.shape
+        assert not told
+        assert sorted(zarr.open_group(path, mode="r")) == ["image", "masks"]
+    assert {str(one.message) for one in told} == {
+        "Object at commit.json is not recognized as a component of a Zarr hierarchy."
+    }
 
 
 def test_the_validators_would_refuse_another_layout(tmp_path):
