@@ -94,9 +94,13 @@ def told_endings(listing: Listing) -> str:
     """How many files of which kind there are, in words: ``3 x .nii.gz, 1 x another ending``."""
     counts = Counter(_ending_of(name_of(ref)) for ref in listing.files)
     shown = ", ".join(f"{count} x {ending}" for ending, count in counts.most_common(5)) or "nothing"
-    lost = len(listing.unreachable)
-    told = counted(lost, "file or folder", "files or folders")
-    return shown + (f", and {told} that cannot be reached" if lost else "")
+    broken, lost = len(listing.broken), len(listing.unreachable)
+    if broken:
+        shown += f", and {counted(broken, 'archive')} that cannot be opened"
+    if lost:
+        what = counted(lost, "file or folder", "files or folders")
+        shown += f", and {what} that cannot be reached"
+    return shown
 
 
 def _ending_of(name: str) -> str:

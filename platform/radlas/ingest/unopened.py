@@ -11,7 +11,7 @@ from radlas.ingest.files import Listing, name_of, place_of
 from radlas.ingest.fingerprints import fingerprint, joint_fingerprint
 from radlas.reasons import data_error
 
-UNPACK = "unpack the archives in it first; of zips, only those that lie in no other are opened"
+_UNPACK = "unpack the archives in it first; of zips, only those that lie in no other are opened"
 _ARCHIVE = re.compile(r"\.(tar|tgz|tbz2|txz|7z|rar|bz2|xz|zip|gz)$", re.IGNORECASE)
 _IMAGE = re.compile(r"\.nii\.gz$", re.IGNORECASE)
 _PAIR = re.compile(r"\.(hdr|mhd|nhdr)$", re.IGNORECASE)
@@ -33,6 +33,14 @@ def refuse_unopened(listing: Listing, *, pairs: bool = False) -> tuple[Refusal, 
 def unopened(listing: Listing) -> list[FileRef]:
     """Archives that cannot be opened, or that nobody opens here."""
     return [ref for ref, _ in (*listing.broken, *_unopened(listing.files, pairs=False))]
+
+
+def what_to_open(listing: Listing) -> str:
+    """What to try where nothing is found but archives that are not opened; empty without any."""
+    if listing.broken:
+        _, error = listing.broken[0]
+        return f"{error.what}: {error.hint}"
+    return _UNPACK if unopened(listing) else ""
 
 
 def _unopened(files: Iterable[FileRef], *, pairs: bool) -> Iterable[tuple[FileRef, DataError]]:

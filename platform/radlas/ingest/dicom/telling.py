@@ -14,7 +14,7 @@ from radlas.ingest.dicom.strangers import MaskImages
 from radlas.ingest.files import Listing, name_of, told_endings
 from radlas.ingest.roi_names import RoiMap, is_known, safe_name
 from radlas.ingest.table.importer import is_table
-from radlas.ingest.unopened import UNPACK, refuse_unopened
+from radlas.ingest.unopened import what_to_open
 from radlas.words import tallied
 
 _IMAGES = (".nii", ".nii.gz", ".nrrd", ".mha")
@@ -53,8 +53,7 @@ def nothing_found(source: Path, listing: Listing, headers: Crawl) -> ConfigError
     found = told_endings(listing)
     images = any(ending in found for ending in _IMAGES)
     hint = "`--importer nifti`" if images else "name the folder above the DICOM files"
-    if refuse_unopened(listing):
-        hint = UNPACK
+    hint = what_to_open(listing) or hint
     if headers.unreachable:
         hint = "check the mount and the permissions"
     return ConfigError(f"no DICOM file here; found {found}", str(source), hint)

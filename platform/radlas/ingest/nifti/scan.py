@@ -34,7 +34,7 @@ from radlas.ingest.nifti.patients import folder_of_subject, home_of, masks_of, o
 from radlas.ingest.roi_names import RoiMap, match_name, resolve_roi_map, safe_name
 from radlas.ingest.sequences import classify, sequence_class
 from radlas.ingest.table.importer import find_records, is_table
-from radlas.ingest.unopened import UNPACK, refuse_unopened
+from radlas.ingest.unopened import refuse_unopened, what_to_open
 from radlas.reasons import data_error
 from radlas.words import tallied
 
@@ -287,9 +287,6 @@ def _unknown_names(masks: Iterable[NamedMask], roi_map: RoiMap) -> tuple[str, ..
 
 def _nothing_found(source: Path, listing: Listing) -> ConfigError:
     found = told_endings(listing)
-    hint = "name images <subject>_image.nii.gz and masks <subject>_mask.nii.gz"
-    if ".dcm" in found:
-        hint = "`--importer dicom`"
-    elif refuse_unopened(listing):
-        hint = UNPACK
+    named = "name images <subject>_image.nii.gz and masks <subject>_mask.nii.gz"
+    hint = "`--importer dicom`" if ".dcm" in found else what_to_open(listing) or named
     return ConfigError(f"no image by the naming rule here; found {found}", str(source), hint)

@@ -25,6 +25,7 @@ from radlas.ingest.table.rows import (
     rival_columns,
     unread_columns,
 )
+from radlas.ingest.unopened import what_to_open
 from radlas.model import Row
 from radlas.words import tallied
 
@@ -47,7 +48,7 @@ class TableImporter:
         listing = _listing(source)
         refs = [ref for ref in listing.files if is_table(name_of(ref))]
         if not refs or not source.exists():
-            raise _no_table(source)
+            raise _no_table(source, what_to_open(listing))
         places = [f"table {at} of {len(refs)}, by name" for at in range(1, len(refs) + 1)]
         tables, lost = [], len(listing.unreachable)
         for ref, where in zip(refs, places, strict=True):
@@ -149,11 +150,11 @@ def _listing(source: Path) -> Listing:
     return list_files(source)
 
 
-def _no_table(source: Path) -> ConfigError:
+def _no_table(source: Path, remedy: str = "") -> ConfigError:
     hint = (
         "name a .xlsx, .csv or .tsv file, or a folder; save a table of another kind as one of them"
     )
-    return ConfigError("no table here", str(source), hint)
+    return ConfigError("no table here", str(source), remedy or hint)
 
 
 def _lost_notes(lost: int, broken: int = 0) -> tuple[str, ...]:

@@ -281,6 +281,17 @@ def test_numbered_patients_of_one_cohort_are_patients(name, tmp_path):
     assert len({exam.subject for exam, _ in read_all(tmp_path)}) == 3
 
 
+@pytest.mark.parametrize("importer", ["dicom", "nifti", "table", "dicom-masks"])
+def test_a_source_of_a_damaged_archive_alone_says_so(importer, tmp_path):
+    """It was told to unpack the archives in it, as if they were sound."""
+    (tmp_path / "half.zip").write_bytes(b"PK" + bytes(1000))
+    with pytest.raises(ConfigError) as caught:
+        IMPORTERS[importer]().find(tmp_path, RULES)
+    assert caught.value.hint.startswith("a zip archive cannot be opened: copy the file again")
+    if importer != "table":
+        assert "found nothing, and 1 archive that cannot be opened" in caught.value.what
+
+
 @pytest.mark.parametrize("importer", ["dicom", "nifti"])
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_a_source_of_packed_archives_alone_is_to_be_unpacked(importer, kind, tmp_path):
