@@ -140,10 +140,12 @@ def test_why_a_section_is_empty_is_the_study_s_own_reason():
     once = STUDY.model_copy(update={"stability": Stability(bootstraps=0)})
     assert "asks for no resamples" in _missing(once, None, {}, found)["stability"]
     assert "decisions" not in _missing(STUDY, None, {}, found)
-    judged = found | {"models": {"m": {"external": {"n": 8}}}}
-    assert _missing(STUDY, {}, {}, judged)["decisions"] == "All external patients are of one class."
-    judged["models"]["m"]["external"] |= {"decision": "curve"}
-    assert "decisions" not in _missing(STUDY, {}, {}, judged)
+    judged = found | {"models": {"m": {"external": {"n": 8, "roc": []}}}}
+    for section in ("roc", "decisions"):
+        why = "All external patients are of one class."
+        assert _missing(STUDY, {}, {}, judged)[section] == why
+    judged["models"]["m"]["external"] |= {"decision": "curve", "roc": [{"threshold": 0.5}]}
+    assert not {"roc", "decisions"} & set(_missing(STUDY, {}, {}, judged))
     fitted = {"rows": ["volume"], "missing": {}}
     assert "honesty" not in _missing(STUDY, None, {}, found | {"honesty": fitted})
 
