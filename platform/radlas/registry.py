@@ -26,18 +26,21 @@ class Registry(Mapping[str, Any]):
         self.group, self._builtin, self._needs = group, frozenset(builtin), tuple(needs)
         self._kind = group.rpartition(".")[2].rstrip("s")
         self._places: dict[str, str] = {}
-        self._doubled: set[str] = set()
+        self._claims: dict[str, list[str]] = {}  # where each name of other packages leads
         for entry in entry_points(group=group):
-            if self._places.setdefault(entry.name, entry.value) != entry.value:
-                self._doubled.add(entry.name)
+            self._places.setdefault(entry.name, entry.value)
+            claims = self._claims.setdefault(entry.name, [])
+            if entry.value not in claims:
+                claims.append(entry.value)
         self.plug_ins = tuple(sorted(self._places))
         self._places.update(builtin)  # ours win: a plug-in cannot replace them in silence
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._places:
+            here = ", ".join(sorted(self._places))
             raise ConfigError(
                 f"no {self._kind} is named {name!r}",
-                hint=f"choose one of: {', '.join(sorted(self._places))}",
+                hint=f"choose one of: {here}; or install the package that registers it",
             )
         if name in self._builtin:  # what goes wrong there is a bug of ours
             return _load(self._places[name])
@@ -62,10 +65,10 @@ class Registry(Mapping[str, Any]):
     def _of_theirs(self, name: str) -> Any:
         """A class of another package, or what that package has to mend."""
         where = f"entry point {name} = {self._places[name]}, group {self.group}"
-        if name in self._doubled:
-            raise ConfigError(
-                f"two packages register the {self._kind} {name!r}", where, "uninstall one of them"
-            )
+        claims = self._claims[name]
+        if len(claims) > 1:
+            what = f"two packages register the {self._kind} {name!r}"
+            raise ConfigError(what, where, f"uninstall one of them: {', '.join(claims)}")
         try:
             found = _load(self._places[name])
         except (Exception, SystemExit) as error:  # to import theirs can go wrong in any way

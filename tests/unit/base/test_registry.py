@@ -59,6 +59,14 @@ def test_what_is_wrong_with_a_plug_in_is_told_and_is_no_defect_of_ours(registere
     assert caught.value.where == f"entry point theirs = {places[0]}, group radlas.things"
 
 
+def test_packages_that_register_one_name_are_all_named(registered):
+    """Whoever has to uninstall one could not tell which the other was."""
+    registry = registered("pathlib:Path", "pathlib:PosixPath", "pathlib:Path")
+    with pytest.raises(ConfigError) as caught:
+        registry.plug_in("theirs")
+    assert caught.value.hint == "uninstall one of them: pathlib:Path, pathlib:PosixPath"
+
+
 def test_a_plug_in_that_ends_the_process_while_it_is_imported_is_told_and_ends_nothing(
     registered, tmp_path, monkeypatch
 ):
@@ -117,7 +125,8 @@ def test_an_unknown_name_lists_the_known_ones():
     registry = Registry("radlas.extractors", {"b": "x:y", "a": "x:y"})
     with pytest.raises(ConfigError) as caught:
         registry["c"]
-    assert str(caught.value) == "no extractor is named 'c'\n  try: choose one of: a, b"
+    hint = "choose one of: a, b; or install the package that registers it"
+    assert str(caught.value) == f"no extractor is named 'c'\n  try: {hint}"
 
 
 def test_importing_the_package_imports_neither_torch_nor_radiomics_nor_dask():
