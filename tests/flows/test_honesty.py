@@ -105,6 +105,7 @@ def test_a_case_without_a_block_takes_no_prediction_from_others(study_store, wit
     said = radlas("predict", "tiny", lost, other, "--store", study_store)
     assert f"case {lost[:8]} (centre-c): not predicted, no value of block ring" in said.out
     assert f"run radlas extract by the recipe of {recipe}, which" in said.out
+    assert "with the versions it names" in said.out  # a newer extractor makes another recipe's rows
 
 
 def test_first_digits_mean_the_one_case_that_has_them():

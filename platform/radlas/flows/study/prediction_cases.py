@@ -167,9 +167,10 @@ def _refuse(chosen: PredictionCases, model: FittedModel) -> None:
 
 
 def _extract(recipes: Sequence[str]) -> str:
-    """What to try: rows of another recipe, extracted since, are none that the model knows."""
+    """What to try: rows of another recipe, or extractor's version, are none the model knows."""
     names = " and of ".join(sorted(set(recipes)))
-    return f"run radlas extract by the recipe of {names}, which radlas features show tells"
+    told = "which radlas features show tells, with the versions it names"
+    return f"run radlas extract by the recipe of {names}, {told}"
 
 
 def _unharmonised(model: FittedModel, X: pd.DataFrame, centres: pd.Series) -> dict[str, str]:
