@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -56,6 +57,7 @@ class OpenStore:
         Raises:
             ConfigError: There is no such snapshot.
         """
+        _check_text(label, "label of a snapshot", "as 'first' or 'first@2'")
         return OpenStore(self.store, load_snapshot(self.store, label))
 
     def query(
@@ -80,6 +82,7 @@ class OpenStore:
                 installed.
         """
         _check_form(to, get_args(TableType))
+        _check_text(sql, "query", "one SELECT in DuckDB's SQL")
         if isinstance(params, str):  # a text is a sequence, of its letters
             params = (params,)
         with self._connect(memory, sql) as connection:
@@ -178,16 +181,19 @@ class OpenStore:
         """The image of a case on its own grid, checked against its digest.
 
         Raises:
+            ConfigError: That is no case id.
             StoreError: There is no such case, or it is damaged.
         """
+        _check_case(case_id)
         return read_volume(self.store.place, case_id)
 
     def masks(self, case_id: str) -> dict[str, NDArray[np.bool_]]:
         """The drawn masks of a case, shape ``(z, y, x)``, by ROI, or ``roi@reader``.
 
         Raises:
-            StoreError: As for ``volume``.
+            ConfigError, StoreError: As for ``volume``.
         """
+        _check_case(case_id)
         return {roi_key(roi): roi.mask for roi in read_rois(self.store.place, case_id)}
 
     def as_described(
@@ -208,10 +214,12 @@ class OpenStore:
             of PyRadiomics) comes after that.
 
         Raises:
-            ConfigError: There is no such feature set, it shows no arrays, or this radlas makes
-                other masks than those that were described.
+            ConfigError: That is no case id, there is no such feature set, it shows no arrays, or
+                this radlas makes other masks than those that were described.
             StoreError: As for ``volume``.
         """
+        _check_case(case_id)
+        _check_text(feature_set, "feature set", "as radlas features list prints them")
         from radlas.flows.cases.described import as_described  # noqa: PLC0415 - of ITK, a second
 
         return as_described(self.store, case_id, feature_set)
@@ -226,6 +234,19 @@ def _check_form(to: str, forms: Sequence[str]) -> None:
     """Before the work, which may take minutes."""
     if to not in forms:
         raise ConfigError(f"no form {to!r}", hint=", ".join(forms))
+
+
+def _check_text(given: Any, what: str, hint: str) -> None:
+    """Before it is taken apart, which would end in an error of Python's own."""
+    if not isinstance(given, str):
+        raise ConfigError(f"no {what}: {given!r}", hint=hint)
+
+
+def _check_case(case_id: Any) -> None:
+    """An id names a folder: a mistyped one would be told as a fault of the store."""
+    if not isinstance(case_id, str) or not re.fullmatch("[0-9a-f]{32}", case_id):
+        hint = "all 32 digits of one, as `query('select case_id from cases')` lists them"
+        raise ConfigError(f"no case id: {case_id!r}", hint=hint)
 
 
 def _of_python(params: Sequence[Any] | Mapping[str, Any]) -> Any:

@@ -223,3 +223,24 @@ def test_values_that_do_not_fit_their_places_are_told_as_that(frozen, sql, param
     with pytest.raises(ConfigError, match=re.escape(told)) as caught:
         frozen.query(sql, params)
     assert "a value for every ?" in caught.value.hint
+
+
+@pytest.mark.parametrize("given", [None, 3, "", "../..", "3be6621a", "3BE6" * 8, "3be6" * 8 + "\n"])
+def test_what_is_no_case_id_is_told_as_that_and_not_as_a_fault_of_the_store(frozen, given):
+    for asked in (frozen.volume, frozen.masks, lambda case: frozen.as_described(case, "p-1")):
+        with pytest.raises(ConfigError) as caught:
+            asked(given)
+        assert caught.value.what == f"no case id: {given!r}"
+        assert "all 32 digits" in caught.value.hint
+
+
+@pytest.mark.parametrize("given", [None, 3, ["x"]])
+def test_what_is_no_text_is_told_where_one_is_asked_for(frozen, given):
+    for what, asked in (
+        ("label of a snapshot", frozen.snapshot),
+        ("query", frozen.query),
+        ("feature set", lambda name: frozen.as_described("3be6" * 8, name)),
+    ):
+        with pytest.raises(ConfigError, match=f"no {what}: ") as caught:
+            asked(given)
+        assert caught.value.hint
