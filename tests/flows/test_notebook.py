@@ -93,6 +93,15 @@ def test_a_notebook_says_that_patients_are_invented_and_weights_random(shown, nu
     assert "!! Random network weights" in shown(number).text
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
+def test_a_notebook_takes_no_recipe_of_another_package_for_one_of_ours(path):
+    """A plug-in's set may come first by its name; it has neither our columns nor rings to show."""
+    (chosen,) = re.findall(r"next\(name for name in card.+?\)\)\)?", path.read_text("utf-8"))
+    sets = ["contrast-0a559880", "pyradiomics-5eac8c42", "resnet18-medicalnet-rand0-e565c290"]
+    found = eval(chosen.replace("\\", ""), {"card": {"feature_sets": sets}})  # noqa: S307 - our own
+    assert found == sets[1]
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_kept_without_outputs(path):
     notebook = nbformat.read(path, as_version=4)
