@@ -24,6 +24,9 @@ CHUNK = "c/0/0/0"  # where zarr looks for the only chunk, or shard, of an array
 _BYTES = [{"name": "bytes", "configuration": {"endian": "little"}}]
 _DECODERS: Mapping[str, Any] = {"blosc": Blosc(), "zstd": Zstd()}  # what is encoded tells the rest
 _CRC = {"name": "crc32c"}
+_OF_BLOSC = struct.Struct("<4xI4xI")  # bytes when decoded, and as they are
+_OF_ZSTD = struct.Struct("<IB")  # magic number, and which fields follow
+_ZSTD = 0xFD2FB528
 blosc.use_threads = False  # a worker is one process on one core
 
 
@@ -80,20 +83,41 @@ def read_array(metadata: bytes, content: bytes) -> NDArray[Any]:
     """
     told = from_json(metadata)
     shape, dtype = tuple(told["shape"]), np.dtype(told["data_type"]).newbyteorder("<")
-    codecs = told["codecs"]
-    if codecs[0]["name"] != "sharding_indexed":
-        return _decoded(content, codecs, dtype, shape)
-    shard = codecs[0]["configuration"]
-    if shard["index_codecs"] != [*_BYTES, _CRC] or shard["index_location"] != "end":
-        raise ValueError("the shard's index is of another form")
+    compressor, shard = _form(told)
+    if shard is None:
+        return _decoded(content, compressor, dtype, shape)
     chunks = tuple(shard["chunk_shape"])
     voxels = np.empty(shape, dtype)
     for place, start, length in _index(content, shape, chunks):
         box = tuple(slice(n * edge, (n + 1) * edge) for n, edge in zip(place, chunks, strict=True))
         encoded = memoryview(content)[start : start + length]
         part = voxels[box]
-        part[:] = _decoded(encoded, shard["codecs"], dtype, chunks)[tuple(map(slice, part.shape))]
+        part[:] = _decoded(encoded, compressor, dtype, chunks)[tuple(map(slice, part.shape))]
     return voxels
+
+
+def refuse_other_form(metadata: bytes) -> None:
+    """Hold an array's ``zarr.json`` to the codecs that are written here, before zarr reads it.
+
+    Raises:
+        ValueError, KeyError: It names others.
+    """
+    _form(from_json(metadata))
+
+
+def _form(told: Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:
+    """What compresses an array's chunks, and how they lie in a shard; None if there is none."""
+    codecs, shard = told["codecs"], None
+    if codecs[0]["name"] == "sharding_indexed":
+        shard = codecs[0]["configuration"]
+        if shard["index_codecs"] != [*_BYTES, _CRC] or shard["index_location"] != "end":
+            raise ValueError("the shard's index is of another form")
+        codecs = shard["codecs"]
+    plain, compressor, check = codecs
+    known = plain in (*_BYTES, {"name": "bytes"}) and compressor["name"] in _DECODERS
+    if not known or check != _CRC:
+        raise ValueError(f"encoded by {[codec['name'] for codec in codecs]}")
+    return compressor["name"], shard
 
 
 def _index(content: bytes, shape: tuple[int, ...], chunks: tuple[int, ...]) -> list[Any]:
@@ -105,13 +129,56 @@ def _index(content: bytes, shape: tuple[int, ...], chunks: tuple[int, ...]) -> l
 
 
 def _decoded(
-    encoded: Any, codecs: list[Any], dtype: np.dtype[Any], shape: tuple[int, ...]
+    encoded: Any, compressor: str, dtype: np.dtype[Any], shape: tuple[int, ...]
 ) -> NDArray[Any]:
-    plain, compressor, check = codecs
-    if plain not in (*_BYTES, {"name": "bytes"}) or check != _CRC:
-        raise ValueError(f"encoded by {[codec['name'] for codec in codecs]}")
-    decoded = _DECODERS[compressor["name"]].decode(_checked(encoded))
+    body = _checked(encoded)
+    refuse_other_size(compressor, body, int(np.prod(shape)) * dtype.itemsize)
+    decoded = _DECODERS[compressor].decode(body)
     return np.frombuffer(decoded, dtype).reshape(shape)
+
+
+def refuse_other_size(codec: str, encoded: Any, size: int) -> None:
+    """Hold what an encoded chunk says of its lengths to what they are.
+
+    Its decoder takes the chunk's word: it would read what lies in memory behind it, or ask for as
+    much as a chunk of a few bytes says that it unpacks to.
+
+    Args:
+        codec: ``blosc`` or ``zstd``.
+        encoded: The chunk, without its checksum.
+        size: Of what it decodes to [bytes].
+
+    Raises:
+        ValueError: One of them is another.
+    """
+    told = _told_of_blosc(encoded) if codec == "blosc" else (_told_of_zstd(encoded), len(encoded))
+    if told != (size, len(encoded)):
+        raise ValueError("a chunk is not as long as it says")
+
+
+def _told_of_blosc(encoded: Any) -> tuple[int, int]:
+    if len(encoded) < _OF_BLOSC.size:
+        return -1, -1
+    decoded, there = _OF_BLOSC.unpack_from(encoded)
+    return decoded, there
+
+
+def _told_of_zstd(encoded: Any) -> int:
+    """Bytes of the content by the frame's header; -1 if it does not tell.
+
+    Source:
+        RFC 8878, "Frame_Header".
+    """
+    if len(encoded) < _OF_ZSTD.size:
+        return -1
+    magic, fields = _OF_ZSTD.unpack_from(encoded)
+    single, kind = fields >> 5 & 1, fields >> 6
+    width = 1 << kind if kind or single else 0
+    start = _OF_ZSTD.size + 1 - single + (0, 1, 2, 4)[fields & 3]
+    told = bytes(encoded[start : start + width])
+    if magic != _ZSTD or not width or len(told) < width:
+        return -1
+    return int.from_bytes(told, "little") + (256 if width == 2 else 0)
 
 
 def _checked(data: Any) -> Any:

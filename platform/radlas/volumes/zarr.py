@@ -32,7 +32,7 @@ from radlas.volumes.record import (
     load_record,
     unreadable,
 )
-from radlas.volumes.shard import CHUNK, read_array
+from radlas.volumes.shard import CHUNK, read_array, refuse_other_form
 
 Box = tuple[slice, slice, slice]
 
@@ -249,6 +249,7 @@ def _part(
     check_size(place, folder, case_id, record, f"{name}/{CHUNK}")
     check_bytes(place, folder, case_id, record, f"{name}/zarr.json")
     try:
+        refuse_other_form(place.read(f"{folder}/{name}/zarr.json"))
         return record, *read_part(place.zarr(folder), name, box)
     except Exception as error:  # as above
         raise unreadable(name, case_id, error) from error

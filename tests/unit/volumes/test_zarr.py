@@ -2,8 +2,10 @@
 
 import errno
 import itertools
+import json
 import os
 import queue
+import struct
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -11,11 +13,13 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+import google_crc32c
 import numpy as np
 import obstore
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numcodecs import Zstd
 from scipy.spatial.transform import Rotation
 
 from radlas.errors import DataError, StoreError
@@ -25,11 +29,12 @@ from radlas.places.folder import Folder
 from radlas.places.objects import Objects
 from radlas.places.place import open_place
 from radlas.volumes.chunks import image_chunks, image_shard
-from radlas.volumes.record import KnownCase
+from radlas.volumes.record import KnownCase, Record, file_table
 from radlas.volumes.zarr import (
     is_committed,
     read_box,
     read_mask,
+    read_record,
     read_rois,
     read_volume,
     verify_case,
@@ -222,6 +227,52 @@ def test_a_damaged_part_is_never_read_as_zeros(damage, place):
         with pytest.raises(StoreError) as caught:
             read()
         assert caught.value.reason == "damaged"
+
+
+def forged(place, name, codec, long):
+    """Another's array under a record of its own: one chunk, that says it is longer than it is."""
+    told = json.loads(place.read(f"{NAME}/{name}/zarr.json"))
+    told["codecs"] = [{"name": "bytes"}, {"name": codec, "configuration": {}}, {"name": "crc32c"}]
+    told["chunk_grid"]["configuration"]["chunk_shape"] = told["shape"]
+    size = int(np.prod(told["shape"])) * np.dtype(told["data_type"]).itemsize
+    if codec == "blosc":  # of uncompressed bytes, and some are missing; no word of them is wrong
+        told["codecs"][1]["configuration"] = {"cname": "lz4", "clevel": 5, "shuffle": "noshuffle"}
+        encoded = struct.pack("<BBBBIII", 2, 1, 2, 1, size, size, size + 16) + bytes(size - long)
+    else:
+        encoded = Zstd().encode(bytes(size + long))
+    place.replace(f"{NAME}/{name}/zarr.json", json.dumps(told).encode())
+    crc = struct.pack("<I", google_crc32c.value(encoded))
+    place.replace(f"{NAME}/{name}/c/0/0/0", encoded + crc)
+    record = Record(read_record(place, CASE), file_table(place, NAME))
+    place.replace(f"{NAME}/commit.json", record.text().encode())
+
+
+@pytest.mark.parametrize("codec", ["blosc", "zstd"])
+@pytest.mark.parametrize("name", ["image", "masks/tumour"])
+def test_a_chunk_that_is_not_as_long_as_it_says_is_never_decoded(name, codec, place):
+    """Its checksums fit, of whoever made it: what lay in memory behind it was shown as voxels."""
+    write_case(place, CASE, *sample())
+    forged(place, name, codec, long=64)
+    part = (slice(0, 7), slice(0, 20), slice(0, 20))
+    ways = (
+        {"image": read_volume, "masks/tumour": read_rois}[name],
+        lambda *case: (
+            read_box(*case, part) if name == "image" else read_mask(*case, "tumour", part)
+        ),
+    )
+    for read in ways:
+        with pytest.raises(StoreError, match="a chunk is not as long as it says") as caught:
+            read(place, CASE)
+        assert caught.value.reason == "damaged"
+
+
+def test_a_part_that_is_encoded_by_other_codecs_is_not_read(place):
+    """Numcodecs' own blosc knows nothing of how long a chunk is."""
+    write_case(place, CASE, *sample())
+    forged(place, "image", "numcodecs.blosc", long=0)
+    with pytest.raises(StoreError, match="encoded by") as caught:
+        read_box(place, CASE, (slice(0, 7), slice(0, 20), slice(0, 20)))
+    assert caught.value.reason == "damaged"
 
 
 @pytest.mark.parametrize("damage", ["gone", "a folder", b"", b"{}", b"[1, 2]", b"\xff"])
