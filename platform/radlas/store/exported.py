@@ -11,9 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import Field
 
 from radlas.config import Config
@@ -33,6 +35,7 @@ from radlas.tables import ROW_DIGEST, TABLES, Table
 
 _BATCH = 100_000  # rows held at once
 _SHOWN = 5
+_WITHIN = {"add": "stats", "metaData": "schemaString"}  # texts in actions of a log that are JSON
 _FOLDERS = ("feature_sets", "pretraining", "snapshots")  # of documents that travel
 
 
@@ -142,13 +145,30 @@ def refuse_damage(other: Store, source: Path) -> None:
 def _check_logs(other: Store) -> None:
     """What opens a log ends this process, where an entry of it is nested deep enough."""
     for name in other.place.names("lake"):
-        if "/_delta_log/" in name and name.endswith(".json"):
+        if "/_delta_log/" in name:
             try:
-                for line in other.place.read(name).splitlines():
-                    from_json(line)
+                for action in _actions(name, other.place.read(name)):
+                    _check_action(action)
             except ValueError as error:
                 what = f"an entry of a log cannot be read: {error}"
                 raise StoreError(what, f"{other.place}/{name}", reason="damaged_log") from None
+
+
+def _actions(name: str, data: bytes) -> Iterator[Any]:
+    """What a file of a log says; of a checkpoint only its texts that are JSON by themselves."""
+    if name.endswith(".parquet"):
+        texts = [f"{action}.{key}" for action, key in _WITHIN.items()]
+        yield from pq.ParquetFile(pa.BufferReader(data)).read(columns=texts).to_pylist()
+    elif name.endswith((".json", ".crc", "/_last_checkpoint")):
+        yield from map(from_json, data.splitlines())
+
+
+def _check_action(action: Any) -> None:
+    for name, key in _WITHIN.items():
+        told = action.get(name) if isinstance(action, Mapping) else None
+        text = told.get(key) if isinstance(told, Mapping) else None
+        if isinstance(text, str):
+            from_json(text)
 
 
 def _count(other: Store, table: Table) -> int:

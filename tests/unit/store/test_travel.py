@@ -16,6 +16,7 @@ from unittest.mock import Mock
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
 from radlas.digests import file_digest
 from radlas.errors import StoreError
@@ -487,6 +488,7 @@ DEEP = "[" * 200_000 + "]" * 200_000
         ("pretraining/abc.json", DEEP, "nested too deep"),
         ("radlas.json", DEEP, "nested too deep"),
         (f"lake/cases/_delta_log/{0:020}.json", DEEP, "an entry of a log cannot be read"),
+        ("lake/cases/_delta_log/_last_checkpoint", DEEP, "an entry of a log cannot be read"),
     ],
 )
 def test_documents_that_make_no_sense_are_told_as_that_and_kept_out(
@@ -503,6 +505,41 @@ def test_documents_that_make_no_sense_are_told_as_that_and_kept_out(
     assert caught.value.hint.startswith("nothing was merged; export it again")
     assert sorted(centre.place.names()) == before
     assert delta.read(centre, "cases").num_rows == 1
+
+
+@here
+@pytest.mark.parametrize("text", [("add", "stats"), ("metaData", "schemaString")])
+@pytest.mark.parametrize("kind", ["json", "checkpoint.parquet"])
+def test_a_text_of_a_log_that_is_nested_without_end_is_told_and_kept_out(
+    hospital, centre, tmp_path, kind, text
+):
+    """What opens a log reads the JSON in texts of it, too, and the process died of it."""
+    action, key = text
+    export(hospital, tmp_path / "out")
+    DeltaTable(str(tmp_path / "out/lake/cases")).create_checkpoint()
+    for file in (tmp_path / "out/lake/cases/_delta_log").glob(f"*.{kind}"):
+        if kind == "json":
+            actions = [json.loads(line) for line in file.read_text().splitlines()]
+        else:
+            table = pq.read_table(file)
+            actions = table.to_pylist()
+        for one in actions:
+            if one.get(action):
+                one[action][key] = DEEP
+        if kind == "json":
+            file.write_text("".join(f"{json.dumps(one)}\n" for one in actions))
+        else:
+            pq.write_table(pa.Table.from_pylist(actions, schema=table.schema), file)
+    with pytest.raises(StoreError, match="an entry of a log cannot be read: nested too deep"):
+        merge(centre, tmp_path / "out")
+    assert delta.read(centre, "cases").num_rows == 1
+
+
+@here
+def test_an_export_whose_log_has_a_checkpoint_is_merged(hospital, centre, tmp_path):
+    export(hospital, tmp_path / "out")
+    DeltaTable(str(tmp_path / "out/lake/cases")).create_checkpoint()
+    assert merge(centre, tmp_path / "out")["cases"]["new"] == 3
 
 
 @here
