@@ -30,6 +30,8 @@ from radlas.report.pages import environment, style_sheet
 from radlas.report.thumbnail import Thumbnail, outline_colours
 
 _TRAINED_CLAIM = re.compile(r"pre-?\s?trained", re.IGNORECASE)
+_FORMULA = frozenset("=+-@\t\r")  # what a formula begins with
+_SIGNED = re.compile(r"[+-][0-9.]+")
 _DEFAULT_OUTCOME = Outcome(name="outcome", positive="positive", negative="negative")
 
 
@@ -89,8 +91,15 @@ def compose(
 def _csv(panel: Panel) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([panel.columns, *panel.rows])
+    rows = ([_no_formula(cell) for cell in row] for row in (panel.columns, *panel.rows))
+    writer.writerows(rows)
     return text.getvalue()
+
+
+def _no_formula(cell: str) -> str:
+    """A cell as a spreadsheet is to show it: a formula, as models may be called, would be run."""
+    begins = cell[:1] in _FORMULA and not _SIGNED.fullmatch(cell)
+    return f"'{cell}" if begins else cell
 
 
 def panels(evidence: Evidence, images: Mapping[str, CamImage]) -> dict[str, Panel]:

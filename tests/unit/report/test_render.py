@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -17,7 +19,7 @@ import pytest
 
 from radlas.digests import digest_of
 from radlas.errors import StudyError
-from radlas.report.render import render
+from radlas.report.render import compose, render
 
 from .fixture import make_evidence, make_images
 from .reader import by_id, everything, parse
@@ -161,6 +163,26 @@ def test_hostile_names_are_shown_and_never_obeyed():
     assert not [one for one in root.all("b") if one.words().strip() == "&"]
     assert evil in root.all("h1")[0].words()
     assert any(evil[:12] in text.words() for text in root.all("text"))
+
+
+@pytest.mark.parametrize(
+    "evil", ["=HYPERLINK(1)", "@SUM(1)", "+ring", "-deep", "+1+cmd|' /C calc'!A0"]
+)
+def test_no_cell_beside_a_figure_is_a_formula(evil: str):
+    """A model may be called like one, and a spreadsheet would run it; numbers keep their signs."""
+    evidence = make_evidence()
+    models = evidence["models"]
+    evidence["models"] = {evil if name == "DLR" else name: one for name, one in models.items()}
+    evidence["primary"] = evidence["shap"]["model"] = evidence["cam"]["model"] = evil
+    for row in evidence["subgroups"]:
+        row["model"] = evil
+    tables = compose(evidence, make_images(evidence)).tables
+    cells = [
+        cell for table in tables.values() for row in csv.reader(io.StringIO(table)) for cell in row
+    ]
+    assert f"'{evil}" in cells
+    assert evil not in cells
+    assert any(re.fullmatch(r"[+][0-9.]+", cell) for cell in cells)
 
 
 def test_a_validation_on_one_class_is_not_told_as_none(brief: dict[str, Any]):
