@@ -31,7 +31,7 @@ from radlas.report.thumbnail import Thumbnail, outline_colours
 
 _TRAINED_CLAIM = re.compile(r"pre-?\s?trained", re.IGNORECASE)
 _FORMULA = frozenset("=+-@\t\r")  # what a formula begins with
-_SIGNED = re.compile(r"[+-][0-9.]+")
+_SIGNED = re.compile(r"[+-](\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-](inf|nan)", re.IGNORECASE)
 _DEFAULT_OUTCOME = Outcome(name="outcome", positive="positive", negative="negative")
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from radlas.digests import digest_of
 from radlas.errors import StudyError
-from radlas.report.render import compose, render
+from radlas.report.render import _no_formula, compose, render
 
 from .fixture import make_evidence, make_images
 from .reader import by_id, everything, parse
@@ -183,6 +183,11 @@ def test_no_cell_beside_a_figure_is_a_formula(evil: str):
     assert f"'{evil}" in cells
     assert evil not in cells
     assert any(re.fullmatch(r"[+][0-9.]+", cell) for cell in cells)
+
+
+@pytest.mark.parametrize("number", ["-0.5", "+1", "-.5", "-1.2e-05", "+3E+7", "-inf", "+nan"])
+def test_a_signed_number_is_no_formula(number: str):
+    assert _no_formula(number) == number
 
 
 def test_a_validation_on_one_class_is_not_told_as_none(brief: dict[str, Any]):
