@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import traceback
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any
@@ -26,12 +27,11 @@ class Registry(Mapping[str, Any]):
         self.group, self._builtin, self._needs = group, frozenset(builtin), tuple(needs)
         self._kind = group.rpartition(".")[2].rstrip("s")
         self._places: dict[str, str] = {}
-        self._claims: dict[str, list[str]] = {}  # where each name of other packages leads
+        self._claims = defaultdict[str, list[str]](list)  # where names of other packages lead
         for entry in entry_points(group=group):
             self._places.setdefault(entry.name, entry.value)
-            claims = self._claims.setdefault(entry.name, [])
-            if entry.value not in claims:
-                claims.append(entry.value)
+            if entry.value not in self._claims[entry.name]:
+                self._claims[entry.name].append(entry.value)
         self.plug_ins = tuple(sorted(self._places))
         self._places.update(builtin)  # ours win: a plug-in cannot replace them in silence
 
