@@ -84,10 +84,12 @@ def kind_of(ref: FileRef) -> str:
     """The kind of images that folders sort out, wherever a source begins; empty if none does.
 
     They lie right above the file, or above the one folder over it: ``P1/T2FS/x`` or ``T2FS/P1/x``.
+    Folders of exams between them say nothing of that: ``T2FS/before/P1/x``.
     """
     upwards = folders_of(ref)[::-1]
-    above = list(dropwhile(sorts_by_kind, upwards))[1:]
-    return _kind(upwards) or _kind(above)
+    over = list(dropwhile(is_exam, dropwhile(sorts_by_kind, upwards)))
+    above = list(dropwhile(is_exam, over[1:]))
+    return _kind(upwards) or _kind(over) or _kind(above)
 
 
 def subject_folder(ref: FileRef, source: Path | None = None) -> str:

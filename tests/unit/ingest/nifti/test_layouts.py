@@ -196,7 +196,15 @@ def test_a_key_that_bids_does_not_know_makes_no_one_patient_and_no_two(key, tmp_
 
 
 @pytest.mark.parametrize(
-    "places", ["{p}/T1/image {p}/T2FS/mask", "{p}_T1 T2FS/{p}_mask", "T1/{p}_image T2FS/{p}_mask"]
+    "places",
+    [
+        "{p}/T1/image {p}/T2FS/mask",
+        "{p}_T1 T2FS/{p}_mask",
+        "T1/{p}_image T2FS/{p}_mask",
+        "T1/before/{p}/image T2FS/before/{p}/mask",
+        "T1/before/{p}_image T2FS/before/{p}_mask",
+        "T1/{p}/2020-01-31/{p}_image T2FS/{p}/2020-01-31/{p}_mask",
+    ],
 )
 def test_a_mask_in_a_folder_of_one_kind_is_none_of_another_kinds_image(places, tmp_path):
     lay_out(tmp_path, places)
