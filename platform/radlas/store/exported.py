@@ -122,7 +122,8 @@ def refuse_damage(other: Store, source: Path) -> None:
         for name, parts in delta.newest(other)[1].items():
             for part in parts:
                 verify_part(other.place, TABLES[name], part)
-        rows = {name: _count(other, table) for name, table in TABLES.items()}
+        with connect(other) as connection:
+            rows = {name: _count(connection, table) for name, table in TABLES.items()}
         for recipe in list_recipes(other):
             refuse_name(recipe)
             check_recipe(other, recipe)
@@ -171,13 +172,12 @@ def _check_action(action: Any) -> None:
             from_json(text)
 
 
-def _count(other: Store, table: Table) -> int:
+def _count(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
     count = 0
-    with connect(other) as connection:
-        for rows in stored_rows(connection, table, "true"):
-            refuse_foreign(table, rows)
-            delta.refuse_infinite(rows)
-            count += rows.num_rows
+    for rows in stored_rows(connection, table, "true"):
+        refuse_foreign(table, rows)
+        delta.refuse_infinite(rows)
+        count += rows.num_rows
     return count
 
 

@@ -117,14 +117,13 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
             save_recipe(store, name, recipe)
         appender = delta.Appender(store, f"merge-{other.store_id}")
         done: dict[str, dict[str, int]] = {}
-        for name, table in TABLES.items():
-            counts = {"new": 0, "known": 0}
-            with connect(other) as connection:
+        with connect(other) as connection:
+            for name, table in TABLES.items():
+                done[name] = {"new": 0, "known": 0}
                 for rows in stored_rows(connection, table, _ALL):
                     new = appender.append(name, rows)
-                    counts["new"] += new
-                    counts["known"] += rows.num_rows - new
-            done[name] = counts
+                    done[name]["new"] += new
+                    done[name]["known"] += rows.num_rows - new
         _note(store, other, done)
     return done
 
