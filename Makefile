@@ -43,15 +43,19 @@ setup: .venv/.ready
 demo: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SUBJECTS=$(SUBJECTS) bash jobs/demo.sh
 
-# Two halves beside each other, a core for each: threads of one would wait for those of the other.
-BESIDE := $(addprefix tests/,unit/features unit/ingest unit/learn unit/report unit/roi unit/store unit/volumes)
-PYTEST := OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python -m pytest
+# Three parts beside each other, a thread for each: many tests wait for other processes or servers,
+# and threads of one part would wait for those of the others.
+LAKE    := $(addprefix tests/,unit/report unit/roi unit/store unit/volumes)
+NUMBERS := $(addprefix tests/,flows/test_deep.py unit/features unit/ingest unit/learn)
+PYTEST  := OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python -m pytest
 
 test:
 	@$(MAKE) --no-print-directory -j2 lint setup
-	@$(PYTEST) $(BESIDE) > .tests-beside.log 2>&1 & beside=$$!; \
-	$(PYTEST) $(addprefix --ignore=,$(BESIDE)); rest=$$?; \
-	wait $$beside; other=$$?; cat .tests-beside.log; exit $$((rest || other))
+	@$(PYTEST) $(LAKE) > .tests-lake.log 2>&1 & lake=$$!; \
+	$(PYTEST) $(NUMBERS) > .tests-numbers.log 2>&1 & numbers=$$!; \
+	$(PYTEST) $(addprefix --ignore=,$(LAKE) $(NUMBERS)); failed=$$?; \
+	wait $$lake || failed=1; wait $$numbers || failed=1; \
+	cat .tests-lake.log .tests-numbers.log; exit $$failed
 
 lint: .venv/.installed
 	@$(BIN)/ruff check platform tests jobs infra
@@ -67,4 +71,4 @@ constraints: setup
 	@mv .venv/constraints.txt constraints.txt
 
 clean:
-	rm -rf .venv demo .tests-beside.log .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv demo .tests-*.log .pytest_cache .mypy_cache .ruff_cache
