@@ -176,6 +176,21 @@ def open_store(address: str | Path) -> Store:
     return Store(place, head["store_id"], head["key_check"], head.get("features_only", False))
 
 
+def check_still_there(store: Store) -> None:
+    """Check that what was opened has not gone since: its tables would read as empty ones.
+
+    Raises:
+        StoreError: It was moved or removed, or its disk is not there for now.
+    """
+    if store.place.size(HEAD) is None:
+        raise StoreError(
+            "the store that was opened here is gone",
+            str(store.place),
+            "it was moved or removed, or its disk is not mounted: see to that, then run again",
+            "os_error",
+        )
+
+
 def check_here(place: Place, store_id: str) -> None:
     """Check that a store lies where a task says, as this machine sees it.
 

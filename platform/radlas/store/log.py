@@ -25,7 +25,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from radlas.errors import StoreError, remedy
 from radlas.places.answers import again_if_cut, is_cut, unusable
 from radlas.places.place import SCHEME
-from radlas.store.layout import Store
+from radlas.store.layout import Store, check_still_there
 from radlas.store.parts import Part, part_name
 from radlas.store.schema import arrow_schema
 from radlas.tables import TABLES, Table
@@ -44,7 +44,7 @@ def open_log(store: Store, name: str, at: int | None = None) -> DeltaTable | Non
     """A table's log at a version, by default the newest; None if nothing was ever written.
 
     Raises:
-        StoreError: It is damaged, or holds no such version.
+        StoreError: It is damaged, or holds no such version; or the store itself is gone.
     """
     if os.getpid() != _OWNER:
         raise StoreError("the lake was opened after a fork", name, "start processes by spawn")
@@ -53,6 +53,7 @@ def open_log(store: Store, name: str, at: int | None = None) -> DeltaTable | Non
         with in_plain_words(log_place(store, TABLES[name])):
             return again_if_cut(lambda: DeltaTable(uri, version=at, storage_options=options))
     except TableNotFoundError:
+        check_still_there(store)
         return None
     except DeltaError as error:
         why = str(error).splitlines()[0]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import radlas
 from radlas.errors import ConfigError, StoreError
-from radlas.store import layout
+from radlas.store import delta, layout
 from radlas.store.frozen import load_snapshot, read_snapshots
 from radlas.store.layout import init_store, open_store
 from radlas.store.models import read_alias, versions
@@ -20,7 +21,7 @@ from radlas.store.snapshots import create_snapshot
 from radlas.store.stable_features import load_stable_features
 from radlas.store.travel import merged_cases
 
-from .conftest import here
+from .conftest import case_row, fill, here
 
 DIGEST = "0123456789abcdef"
 
@@ -46,6 +47,24 @@ def test_a_key_in_the_store_is_refused_before_and_after(tmp_path, monkeypatch):
     monkeypatch.setenv("RADLAS_KEY", str(tmp_path / "store" / "site.key"))
     with pytest.raises(StoreError, match="may not lie in the store"):
         made.key()
+
+
+def test_a_store_that_is_gone_is_not_read_as_empty_and_not_begun_anew(tmp_path):
+    """A disk that is unmounted leaves an empty folder, and what comes back would hide its rows."""
+    place = tmp_path / "mount" / "store"
+    opened = radlas.open(str(fill(init_store(place)).place))
+    assert len(opened.query("from cases")) == 3
+    (tmp_path / "mount").rename(tmp_path / "away")
+    (tmp_path / "mount").mkdir()
+    for act in (
+        lambda: opened.query("from cases"),
+        lambda: delta.append(opened.store, "cases", [case_row("d")], run_id="r"),
+        lambda: create_snapshot(opened.store, "first"),
+    ):
+        with pytest.raises(StoreError, match="the store that was opened here is gone") as caught:
+            act()
+        assert "not mounted" in caught.value.hint
+        assert not list((tmp_path / "mount").iterdir())
 
 
 def test_a_second_init_refuses_and_changes_nothing(address):
