@@ -53,12 +53,23 @@ def open_log(store: Store, name: str, at: int | None = None) -> DeltaTable | Non
         with in_plain_words(log_place(store, TABLES[name])):
             return again_if_cut(lambda: DeltaTable(uri, version=at, storage_options=options))
     except TableNotFoundError:
-        check_still_there(store)
+        _check_never_written(store, name)
         return None
     except DeltaError as error:
         why = str(error).splitlines()[0]
         why = why if at is None else f"at version {at}: {why}"
         raise unreadable_log(name, log_place(store, TABLES[name]), why) from error
+
+
+def _check_never_written(store: Store, name: str) -> None:
+    """Refuse a table that has no log and was written to: it would read as an empty one.
+
+    Raises:
+        StoreError: Its parts are there, or the store itself is gone.
+    """
+    check_still_there(store)
+    if any(one.endswith(".parquet") for one in store.place.names(part_name(TABLES[name]))):
+        raise unreadable_log(name, log_place(store, TABLES[name]), "it is gone, its parts are not")
 
 
 def unreadable_log(name: str, where: str, why: str) -> StoreError:

@@ -217,6 +217,20 @@ def test_a_damaged_log_is_named_and_is_no_defect(filled, kept):
     assert caught.value.where == f"{filled.place}/lake/radiomics/_delta_log"
 
 
+def test_a_table_whose_whole_log_is_gone_is_damaged_and_not_empty(filled):
+    for name in filled.place.names("lake/radiomics/_delta_log"):
+        filled.place.remove(name)
+    rows = [feature_row("d")]
+    for act in (
+        lambda: delta.read(filled, "radiomics"),
+        lambda: delta.append(filled, "radiomics", rows, run_id="r"),
+    ):
+        with pytest.raises(StoreError, match="it is gone, its parts are not") as caught:
+            act()
+        assert caught.value.reason == "damaged_log"
+    assert not filled.place.names("lake/radiomics/_delta_log")
+
+
 def test_a_damaged_part_is_named(filled):
     (name,) = part_names(filled, "radiomics")
     overwrite(filled, name, filled.place.read(name)[:100])
