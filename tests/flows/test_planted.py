@@ -363,6 +363,32 @@ def test_a_mask_that_says_nothing_of_a_feature_is_refused(store, study, tmp_path
     assert radlas("train", masked, *words, "--dry-run").code == 0
 
 
+def test_a_mask_of_one_recipe_says_nothing_of_another_with_other_settings(store, study, tmp_path):
+    """Of a name alone it would be told: by other bins the same feature is another number."""
+    shutil.copytree(str(store.place), tmp_path / "store")
+    own, masked = open_store(str(tmp_path / "store")), tmp_path / "masked.yaml"
+    recipe = {"table": "radiomics", "versions": {}}
+    save_recipe(own, "bins", {**recipe, "settings": {"bin_width": 5.0}})
+    save_recipe(own, "drawn", {**recipe, "settings": {"reader": "r2", "rings": [[0, 10]]}})
+    rows = delta.read(own, "radiomics").to_pylist()
+    for name in ("bins", "drawn"):
+        again = [{**row, "feature_set": name} for row in rows if row["feature_set"] == "p-1"]
+        delta.append(own, "radiomics", again, run_id="r")
+    create_snapshot(own, "bins")
+    words = ("--store", own.place, "--snapshot", "bins")
+    digest = radlas("stability", study, *words, "--readers", "r-1,r-2", "--json").data["mask"]
+    text = study.read_text().replace("bootstraps: 5", f"bootstraps: 5, mask: {digest}")
+    masked.write_text(text.replace("p-1", "bins"))
+    said = radlas("train", masked, *words, "--dry-run")
+    assert said.code == 2
+    assert "says nothing of 3 features, as tumour__original__firstorder_Entropy of bins" in said.err
+    masked.write_text(text.replace("p-1", "drawn"))
+    assert radlas("train", masked, *words, "--dry-run").code == 0, "another reader, the same bins"
+    said = radlas("stability", study, *words, "--readers", "r-1,bins")
+    assert said.code == 2
+    assert "r-1 and bins differ in more than who drew" in said.err
+
+
 def test_readers_are_compared_by_as_many_subjects_as_all_of_them_drew(store, study):
     words = ("stability", study, "--store", store.place, "--snapshot", "first")
     said = radlas(*words, "--readers", "r-1,r-3")

@@ -24,8 +24,9 @@ from radlas.flows.train import fitted_or_raise
 from radlas.learn.statistics.icc import Form, icc
 from radlas.learn.study import StudyConfig
 from radlas.store.frozen import Snapshot, load_snapshot
-from radlas.store.layout import open_store
+from radlas.store.layout import Store, open_store
 from radlas.store.matrix import feature_matrix
+from radlas.store.recipes import alike
 from radlas.store.snapshots import open_snapshot
 from radlas.store.stable_features import save_stable_features
 
@@ -72,7 +73,7 @@ def plan(config: StabilityConfig) -> Plan[StabilityTask]:
     centres = study.training_centres
     check_centres(load_people(store, snapshot), centres, snapshot)
     if config.readers:
-        _check_readers(config.readers, snapshot)
+        _check_readers(store, config.readers, snapshot)
         task = StabilityTask(
             config.store, snapshot.label, centres, config.readers, config.readers, config.form
         )
@@ -168,7 +169,7 @@ def _told(part: dict[str, Any]) -> str:
     )
 
 
-def _check_readers(readers: Sequence[str], snapshot: Snapshot) -> None:
+def _check_readers(store: Store, readers: Sequence[str], snapshot: Snapshot) -> None:
     if len(set(readers)) < 2:
         raise StudyError("one reader cannot be compared", hint="name the feature sets of two")
     if len(set(readers)) < len(readers):  # would agree with himself
@@ -180,6 +181,14 @@ def _check_readers(readers: Sequence[str], snapshot: Snapshot) -> None:
             f"snapshot {snapshot.label}",
             f"there are: {', '.join(snapshot.feature_sets)}",
         )
+    for other in readers[1:]:
+        if not alike(store, readers[0], other):  # the ICC would be the settings', not the readers'
+            raise StudyError(
+                f"{readers[0]} and {other} differ in more than who drew",
+                f"snapshot {snapshot.label}",
+                "extract both with the same settings but for `reader`; radlas features show tells"
+                " them",
+            )
 
 
 stability = Flow("stability", StabilityConfig, plan, work, commit)

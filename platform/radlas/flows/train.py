@@ -86,7 +86,7 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     if number is not None:
         return Plan(known={"ok": len(study.models)}, notes=tuple(notes), extra=(card, number, {}))
     rows = load_dataset(store, snapshot, study, study.training_centres)  # refuses what cannot work
-    check_rated(store, study, rows.X.columns)
+    check_rated(store, study, snapshot, rows.X.columns)
     candidates = {name: _candidates(rows, study, name) for name in study.models}
     card["support"] = support = study_support(study, card["classes"], candidates)
     lone = {name: only(controls.study, name) for name in controls.models}
@@ -134,7 +134,7 @@ def work(task: TrainTask) -> PartFit:
     store = open_store(task.store)
     snapshot = load_snapshot(store, task.snapshot)
     data = load_dataset(store, snapshot, task.study, task.study.training_centres)
-    check_rated(store, task.study, data.X.columns)
+    check_rated(store, task.study, snapshot, data.X.columns)
     rows = _training(data, task.study, task.model)
     if is_permuted(task.model):
         rows = permuted(rows, task.study.seed)

@@ -18,6 +18,8 @@ from radlas.store.layout import Store
 
 _FOLDER = "feature_sets"
 _NAMED = re.compile("-([0-9a-f]{8})$")  # what of a name is the recipe's digest
+# Settings that say whose drawing is described and which features of it, not how one comes about.
+_CHOOSING = frozenset("reader perturbations rois rings feature_classes features".split())
 
 
 def save_recipe(store: Store, feature_set: str, recipe: Mapping[str, Any]) -> None:
@@ -86,6 +88,21 @@ def twins(store: Store, feature_set: str, recipe: Mapping[str, Any]) -> list[str
     """Feature sets of the same recipe under other names, as an older radlas gave them."""
     wanted, others = _same_as(recipe), (name for name in list_recipes(store) if name != feature_set)
     return [name for name in others if _same_as(load_recipe(store, name)) == wanted]
+
+
+def alike(store: Store, one: str, other: str) -> bool:
+    """Whether a feature is made alike in two feature sets, whoever drew and whatever else is there.
+
+    Raises:
+        ConfigError: One of them is not there.
+    """
+    return one == other or _measuring(store, one) == _measuring(store, other)
+
+
+def _measuring(store: Store, feature_set: str) -> str:
+    recipe = load_recipe(store, feature_set)
+    settings = {key: value for key, value in recipe["settings"].items() if key not in _CHOOSING}
+    return canonical_json({"extractor": recipe.get("extractor"), "settings": settings})
 
 
 def _refuse_another(store: Store, feature_set: str, recipe: Mapping[str, Any]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from radlas.errors import StudyError
-from radlas.flows.study.blocks import study_matrix
+from radlas.flows.study.blocks import block_sets, study_matrix
 from radlas.learn.design import block_columns, labels, parse_column
 from radlas.learn.study import StudyConfig
 from radlas.store.frozen import Snapshot
 from radlas.store.layout import Store
+from radlas.store.recipes import alike
 from radlas.store.snapshots import open_snapshot
 from radlas.store.stable_features import load_stable_features
 from radlas.words import counted
@@ -140,10 +141,11 @@ def _unstable(store: Store, study: StudyConfig, columns: Any) -> list[str]:
     return [name for name in columns if name in refused]
 
 
-def check_rated(store: Store, study: StudyConfig, columns: Any) -> None:
+def check_rated(store: Store, study: StudyConfig, snapshot: Snapshot, columns: Any) -> None:
     """Hold a mask of stable features to the radiomics that a study trains on.
 
-    What it did not rate, as of a ROI that the study took up since, is not known to be stable.
+    What it did not rate, as of a ROI that the study took up since, or a feature of the same name by
+    other settings, is not known to be stable.
 
     Raises:
         StudyError: Some was not rated.
@@ -151,12 +153,23 @@ def check_rated(store: Store, study: StudyConfig, columns: Any) -> None:
     if study.stability.mask is None:
         return
     parts = load_stable_features(store, study.stability.mask)["parts"]
-    rated = {name for part in parts for name in part["features"]}
-    unrated = [name for name in columns if parse_column(name).family and name not in rated]
+    unrated: dict[str, str] = {}
+    for block, feature_set in block_sets(store, snapshot.feature_sets, study).items():
+        rated = {
+            name
+            for part in parts
+            if any(alike(store, feature_set, one) for one in part["feature_sets"])
+            for name in part["features"]
+        }
+        own = block_columns(columns, study.blocks[block])
+        unrated |= {
+            name: feature_set for name in own if parse_column(name).family and name not in rated
+        }
     if unrated:
+        first = min(unrated)
         raise StudyError(
             f"the mask of stable features says nothing of {counted(len(unrated), 'feature')},"
-            f" as {unrated[0]}",
+            f" as {first} of {unrated[first]}",
             f"study {study.name}, mask {study.stability.mask}",
             "make a mask of all that the study takes: radlas stability",
         )
