@@ -54,6 +54,10 @@ sensitivity:
   as_it_comes: {harmonise: {on_unseen: raw}}
   too_few: {harmonise: {minimum: 99}}
 """
+BLOCKS = """
+  tumour: {roi: tumour, feature_set: x-1}
+  edema: {roi: edema, feature_set: x-2}
+"""
 FEATURES = ("firstorder_Mean", "firstorder_Entropy", "shape_MeshVolume", "glcm_Contrast")
 SCANNERS = {"a": (0.0, 1.0), "b": (4.0, 2.0), "c": (-7.0, 3.0)}  # what each adds, and multiplies by
 READERS = np.array([0.1, 0.1, 0.1, 3.0])  # how much two of them differ [SD of a scanner's patients]
@@ -387,6 +391,39 @@ def test_a_mask_of_one_recipe_says_nothing_of_another_with_other_settings(store,
     said = radlas("stability", study, *words, "--readers", "r-1,bins")
     assert said.code == 2
     assert "r-1 and bins differ in more than who drew" in said.err
+
+
+def test_of_two_recipes_each_is_rated_in_what_the_study_takes_from_it(store, study, tmp_path):
+    """Both describe the tumour and the edema; a feature's name tells not whose number it is."""
+    shutil.copytree(str(store.place), tmp_path / "store")
+    own, both, rng = (
+        open_store(str(tmp_path / "store")),
+        tmp_path / "both.yaml",
+        np.random.default_rng(1),
+    )
+    rows = [row for row in delta.read(own, "radiomics").to_pylist() if row["feature_set"] == "p-1"]
+    rough = {("x-1", "edema"), ("x-2", "tumour")}  # of a copy nothing is left there
+    for name in ("x-1", "x-2"):
+        save_recipe(
+            own, name, {"table": "radiomics", "versions": {}, "settings": {"bin_width": name}}
+        )
+        copies = [
+            {**row, "feature_set": name, "roi": roi, "perturbation": change}
+            | {one: rng.normal() for one in FEATURES if change and (name, roi) in rough}
+            for row in rows
+            for roi in ("tumour", "edema")
+            for change in ("", "noise")
+        ]
+        delta.append(own, "radiomics", copies, run_id="r")
+    create_snapshot(own, "two")
+    text = study.read_text().replace("  tumour: {roi: tumour, feature_set: p-1}\n", BLOCKS)
+    both.write_text(text.replace("[tumour]", "[tumour, edema]"))
+    said = radlas("stability", both, "--store", own.place, "--snapshot", "two", "--json")
+    assert said.code == 0, said.err
+    assert (said.data["stable"], said.data["rated"]) == (8, 8), "each where it is not rough"
+    first, second = load_stable_features(own, said.data["mask"])["parts"]
+    assert {name.split("__")[0] for name in first["features"]} == {"tumour"}
+    assert {name.split("__")[0] for name in second["features"]} == {"edema"}
 
 
 def test_readers_are_compared_by_as_many_subjects_as_all_of_them_drew(store, study):

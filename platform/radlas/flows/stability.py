@@ -6,7 +6,7 @@ and looks at no outcome.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.study.blocks import block_sets
 from radlas.flows.study.dataset import check_centres, load_people
 from radlas.flows.train import fitted_or_raise
+from radlas.learn.design import block_columns
 from radlas.learn.statistics.icc import Form, icc
 from radlas.learn.study import StudyConfig
 from radlas.store.frozen import Snapshot, load_snapshot
@@ -141,6 +142,9 @@ def commit(
     """Freeze the mask under its digest."""
     study, snapshot = plan.extra
     parts = sorted((fitted_or_raise(one) for one in done), key=lambda part: part["feature_sets"])
+    if len(parts) > 1:  # recipes that both describe a ROI name its features alike
+        sets = block_sets(open_store(config.store), snapshot.feature_sets, study)
+        parts = [_taken(part, study, sets) for part in parts]
     rated = {name: found for part in parts for name, found in part["features"].items()}
     stable = {name for name, found in rated.items() if found and found[1] >= config.threshold}
     mask = {
@@ -159,6 +163,18 @@ def commit(
         f"  mask {digest}; in the study: stability: {{mask: {digest}}}",
     ]
     return Report(tuple(lines), {"mask": digest, "stable": len(stable), "rated": len(rated)})
+
+
+def _taken(part: dict[str, Any], study: StudyConfig, sets: Mapping[str, str]) -> dict[str, Any]:
+    """Of what a recipe rated, what the study takes from it."""
+    rated = part["features"]
+    taken = {
+        name
+        for block, feature_set in sets.items()
+        if feature_set in part["feature_sets"]
+        for name in block_columns(rated, study.blocks[block])
+    }
+    return {**part, "features": {name: rated[name] for name in rated if name in taken}}
 
 
 def _told(part: dict[str, Any]) -> str:
