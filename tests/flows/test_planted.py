@@ -18,6 +18,7 @@ from radlas.engine.base import Done, measure
 from radlas.errors import StudyError, WorkerError
 from radlas.flows.maps.montage import NO_PART
 from radlas.flows.pages.evidence_origin import limits
+from radlas.flows.pages.gallery import remarks
 from radlas.flows.pages.intervals import of_gap, of_pair
 from radlas.flows.study.sensitivity import changes
 from radlas.flows.train import TrainConfig, TrainTask, _gathered, plan, work
@@ -25,6 +26,7 @@ from radlas.learn.parts import Part
 from radlas.learn.persist import load
 from radlas.learn.study import StudyConfig
 from radlas.store import delta
+from radlas.store.frozen import load_snapshot
 from radlas.store.layout import init_store, open_store
 from radlas.store.recipes import save_recipe
 from radlas.store.snapshots import create_snapshot
@@ -424,6 +426,35 @@ def test_of_two_recipes_each_is_rated_in_what_the_study_takes_from_it(store, stu
     first, second = load_stable_features(own, said.data["mask"])["parts"]
     assert {name.split("__")[0] for name in first["features"]} == {"tumour"}
     assert {name.split("__")[0] for name in second["features"]} == {"edema"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"reader": "r1"}, ()),
+        ({"reader": "r2"}, ("tumour of reader r2 touches the border of the image",)),
+        ({"reader": None}, ("tumour of reader r2 touches the border of the image",)),
+    ],
+)
+def test_a_study_is_remarked_on_by_the_masks_that_its_recipe_takes(
+    store, study, tmp_path, settings, told
+):
+    """A patient whom another reader drew oddly is none about whom this study has a doubt."""
+    shutil.copytree(str(store.place), tmp_path / "store")
+    own = open_store(str(tmp_path / "store"))
+    save_recipe(own, "named", {"table": "radiomics", "versions": {}, "settings": settings})
+    rows = [row for row in delta.read(own, "radiomics").to_pylist() if row["feature_set"] == "p-1"]
+    delta.append(own, "radiomics", [{**row, "feature_set": "named"} for row in rows], run_id="r")
+    case = next(row for row in rows if row["centre"] == "c")
+    drawn = {name: case[name] for name in ("case_id", "centre", "subject_id", "recorded_at")}
+    drawn |= {"roi": "tumour", "feature_set": "", "components": 1, "slices": 5, "voxels": 900}
+    masks = [{**drawn, "reader": name, "touches_border": name == "r2"} for name in ("r1", "r2")]
+    delta.append(own, "rois", masks, run_id="r")
+    create_snapshot(own, "drawn")
+    protocol = study.with_name("named.yaml")
+    protocol.write_text(study.read_text().replace("p-1", "named"))
+    found = remarks(own, load_snapshot(own, "drawn"), StudyConfig.read(protocol))
+    assert tuple(one.text for one in found[case["case_id"]]) == told
 
 
 def test_readers_are_compared_by_as_many_subjects_as_all_of_them_drew(store, study):

@@ -74,7 +74,8 @@ def sided(case: Row) -> bool:
 
 
 def _of_roi(roi: Row) -> list[Concern]:
-    name = roi["roi"]
+    reader = roi.get("reader")
+    name = f"{roi['roi']} of reader {reader}" if reader else roi["roi"]
     found = [_flag(flag, f"{name}: ") for flag in _split(roi.get("flags"))]
     if roi["touches_border"]:
         found.append(Concern(f"{name} touches the border of the image", 3))
@@ -82,7 +83,7 @@ def _of_roi(roi: Row) -> list[Concern]:
     if off > _SNAPPED:
         told = f"{name} lay {off:.2f} voxels ({roi['misalignment_mm']:.2f} mm) off the image"
         found.append(Concern(told, 2))
-    if name != TUMOUR:
+    if roi["roi"] != TUMOUR:
         return found
     if roi["components"] > 1:
         found.append(Concern(f"{name} in {roi['components']} pieces", 2))

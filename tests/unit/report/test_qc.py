@@ -136,6 +136,14 @@ def test_what_is_odd_is_told_with_its_numbers(change, said):
     assert not concerns_of(CASE, [ROI])
 
 
+def test_of_several_readers_each_remark_says_whose_mask_it_is_about():
+    first, second = (ROI | {"reader": name, "touches_border": True} for name in ("r1", "r2"))
+    assert [one.text for one in concerns_of(CASE, [first, second])] == [
+        "tumour of reader r1 touches the border of the image",
+        "tumour of reader r2 touches the border of the image",
+    ]
+
+
 @pytest.mark.parametrize(("apart", "told"), [(5.0, False), (5.1, True)])
 def test_slices_ten_pixels_apart_are_thick(apart, told):
     row = CASE | {"spacing_x_mm": 0.5, "spacing_y_mm": 0.6, "spacing_z_mm": apart}

@@ -9,6 +9,7 @@ import numpy as np
 
 from radlas.errors import RadlasError
 from radlas.flows.pages.thumbnails import case_thumbnail
+from radlas.flows.study.blocks import block_sets
 from radlas.flows.study.dataset import load_people
 from radlas.learn.design import labels
 from radlas.learn.study import StudyConfig
@@ -17,6 +18,7 @@ from radlas.report.qc_concerns import Concern, concerns_of, sided
 from radlas.report.thumbnail import Thumbnail
 from radlas.store.frozen import Snapshot
 from radlas.store.layout import Store
+from radlas.store.recipes import load_recipe
 from radlas.store.snapshots import open_snapshot
 from radlas.store.travel import merged_cases
 
@@ -44,7 +46,7 @@ def gallery(
     known = labels(people.reset_index(), study.outcome)
     words = {1: study.outcome.positive_name, 0: study.outcome.negative_name}
     people = people[people["subject_id"].isin(known.index)]
-    found = remarks(store, snapshot)
+    found = remarks(store, snapshot, study)
     rows = [
         {
             "case": str(case),
@@ -78,15 +80,30 @@ def gallery(
     return {"cases": shown, "total": len(rows)}, pictures
 
 
-def remarks(store: Store, snapshot: Snapshot) -> dict[str, tuple[Concern, ...]]:
-    """What a careful reader would look at first, of every case of the snapshot."""
+def remarks(store: Store, snapshot: Snapshot, study: StudyConfig) -> dict[str, tuple[Concern, ...]]:
+    """What a careful reader would look at first, of every case of the snapshot.
+
+    Of masks those that the study's recipes describe: another reader's say nothing of its numbers.
+    """
+    readers = _readers(store, snapshot, study)
     drawn: dict[str, list[Row]] = defaultdict(list)
     with open_snapshot(store, snapshot) as connection:
         sql = "select * from rois where feature_set = '' order by roi <> 'tumour', roi, reader"
         for row in connection.sql(sql).to_arrow_table().to_pylist():
-            drawn[row["case_id"]].append(row)
+            if not readers or row["reader"] in readers:
+                drawn[row["case_id"]].append(row)
         cases = connection.sql("select * from cases").to_arrow_table().to_pylist()
     return {case["case_id"]: concerns_of(case, drawn[case["case_id"]]) for case in cases}
+
+
+def _readers(store: Store, snapshot: Snapshot, study: StudyConfig) -> set[str]:
+    """Whose masks a study takes; of none by name, whatever was drawn."""
+    sets = set(block_sets(store, snapshot.feature_sets, study).values())
+    recipes = [load_recipe(store, name) for name in sorted(sets)]
+    named = {(one["table"], one["settings"].get("reader") or "") for one in recipes}
+    if ("radiomics", "") in named:  # what a network shows of the whole image wants no name
+        return set()
+    return {reader for _, reader in named if reader}
 
 
 def chosen(rows: list[Json], most: int) -> list[Json]:

@@ -185,7 +185,9 @@ def fewer_patients(
     seen = model.harmonised_rows(X, external.people["centre"])
     pool = model.harmonised_rows(background, training.people["centre"])
     kept = {
-        "no remark on image or mask": ~_remarked(store, snapshot, external.people),
+        "no remark on image or mask": ~_remarked(
+            store, snapshot, only(study, study.primary), external.people
+        ),
         NOT_IMPUTED: X[names].notna().all(axis=1),
         WITHIN: ~beyond(seen, pool, names).any(axis=1),
     }
@@ -209,8 +211,10 @@ def _area(y: pd.Series, risk: pd.Series, whole: int, study: StudyConfig) -> Json
     }
 
 
-def _remarked(store: Store, snapshot: Snapshot, people: pd.DataFrame) -> pd.Series:
-    found = remarks(store, snapshot)
+def _remarked(
+    store: Store, snapshot: Snapshot, study: StudyConfig, people: pd.DataFrame
+) -> pd.Series:
+    found = remarks(store, snapshot, study)
     heavy = [any(one.weight >= SERIOUS for one in found[str(case)]) for case in people.index]
     return pd.Series(heavy, people.index, dtype=bool)
 
