@@ -20,6 +20,7 @@ from radlas.flows.maps.montage import NO_PART
 from radlas.flows.pages.evidence_origin import limits
 from radlas.flows.pages.gallery import remarks
 from radlas.flows.pages.intervals import of_gap, of_pair
+from radlas.flows.study.looks import trained_on
 from radlas.flows.study.sensitivity import changes
 from radlas.flows.train import TrainConfig, TrainTask, _gathered, plan, work
 from radlas.learn.parts import Part
@@ -503,6 +504,29 @@ def test_two_exams_of_a_patient_are_not_rated_as_two_subjects(store, study, tmp_
     said = radlas("stability", study, *words)
     assert said.code == 2
     assert "several cases of 1 subject" in said.err
+
+
+def test_one_patient_under_two_names_is_known_by_an_exam_that_the_snapshot_left_out(
+    store, study, brought, tmp_path
+):
+    """Of each another exam was chosen; the one that both have is in the store."""
+    shutil.copytree(str(store.place), tmp_path / "store")
+    own = open_store(str(tmp_path / "store"))
+    now = {"run_id": "r", "recorded_at": datetime.now(UTC), "synthetic": False}
+    assert trained_on(own, "c", "brought@1") == []
+    once = {**now, "case_id": "e" * 32, "centre": "a", "subject_id": "s-a0", "voxel_digest": "v"}
+    between = {**once, "case_id": "d" * 32, "centre": "d", "subject_id": "s-d0"}
+    second = {**between, "case_id": "b" * 32, "voxel_digest": "w"}
+    again = {**second, "case_id": "f" * 32, "centre": "c", "subject_id": "s-c0"}
+    delta.append(own, "cases", [once, between], run_id="r")
+    words = ("train", study, "--store", own.place, "--snapshot", "first", "--dry-run")
+    assert radlas(*words).code == 0, "a third name, of whom the snapshot has nothing"
+    delta.append(own, "cases", [second, again], run_id="r")
+    said = radlas(*words)
+    assert said.code == 2
+    assert "2 cases are of subjects who share an image in other exams: " in said.err
+    delta.append(own, "cases", [{**once, "case_id": "9" * 32, "voxel_digest": "w"}], run_id="r")
+    assert "brought@1" in trained_on(own, "c", "brought@1")
 
 
 @pytest.mark.parametrize(

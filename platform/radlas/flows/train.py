@@ -15,7 +15,13 @@ from radlas.flows.alike import check_alike
 from radlas.flows.base import Flow, Plan, Report, StoreConfig
 from radlas.flows.study.card import fitted_by, made_from, told_beside, told_of_models
 from radlas.flows.study.controls import Controls, find_controls, is_permuted, only, permuted
-from radlas.flows.study.dataset import Dataset, check_rated, load_dataset, load_people
+from radlas.flows.study.dataset import (
+    Dataset,
+    check_rated,
+    check_strangers,
+    load_dataset,
+    load_people,
+)
 from radlas.flows.study.networks import check_pretraining, network_warnings, without_marks
 from radlas.flows.study.protocol import (
     class_lines,
@@ -72,6 +78,7 @@ def plan(config: TrainConfig) -> Plan[TrainTask]:
     store, study = open_store(config.store), StudyConfig.read(config.study)
     snapshot = load_snapshot(store, config.snapshot)
     cases = load_people(store, snapshot)
+    check_strangers(store, snapshot, cases)
     people = cases.reset_index()
     used = people[people["centre"].isin([*study.training_centres, study.external_centre])]
     card = made_from(store, snapshot, study, used)

@@ -103,7 +103,7 @@ def twin_lines(told: Sequence[str]) -> list[str]:
     shown = f"{', '.join(told[:_NAMED])}{more}"
     return [
         f"  !! {len(told)} cases share their image with another subject's: {shown}: one patient"
-        " under two names would be trained on and tested on; leave one out by"
+        " under two names would be trained on and tested on; leave all exams of one name out by"
         " radlas snapshot create --cohort"
     ]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from radlas.errors import StudyError
 from radlas.flows.study.blocks import block_sets, study_matrix
 from radlas.learn.design import block_columns, labels, parse_column
 from radlas.learn.study import StudyConfig
+from radlas.store import delta
 from radlas.store.frozen import Snapshot
 from radlas.store.layout import Store
 from radlas.store.recipes import alike
@@ -43,6 +45,45 @@ def load_people(store: Store, snapshot: Snapshot) -> Any:
         people = read_people(connection)
     _check_independent(people, f"snapshot {snapshot.label}")
     return people
+
+
+def check_strangers(store: Store, snapshot: Snapshot, people: Any) -> None:
+    """Hold subjects to every exam that the store has of them, be it in the snapshot or not.
+
+    Two of them with one image are one patient, though another exam of one was chosen here.
+
+    Args:
+        store: The store.
+        snapshot: Where the cases are from.
+        people: As ``load_people`` returns them.
+
+    Raises:
+        StudyError: Two subjects are one patient.
+    """
+    rows = delta.read(store, "cases", ["subject_id", "voxel_digest"]).to_pylist()
+    owner, same = dict[str, str](), dict[str, str]()
+
+    def first_name(subject: str) -> str:
+        while subject in same:
+            subject = same[subject]
+        return subject
+
+    for row in rows:
+        if row["voxel_digest"]:
+            name = first_name(row["subject_id"])
+            other = first_name(owner.setdefault(row["voxel_digest"], name))
+            if name != other:
+                same[name] = other
+    patients = people["subject_id"].map(first_name)
+    shared = people[patients.duplicated(keep=False)]
+    if len(shared):
+        told = _listed(f"{case[:8]} of {centre}" for case, centre in shared["centre"].items())
+        raise StudyError(
+            f"{len(shared)} cases are of subjects who share an image in other exams: {told}",
+            f"snapshot {snapshot.label}",
+            "the same patient under two names would be trained on and tested on: leave all exams of"
+            " one name out by radlas snapshot create --cohort",
+        )
 
 
 def read_people(connection: Any) -> Any:
@@ -187,12 +228,16 @@ def _check_independent(header: Any, where: str) -> None:
     images = header[header["voxel_digest"].notna()]
     shared = images[images["voxel_digest"].duplicated(keep=False)]
     if len(shared):
-        named = sorted(f"{case[:8]} of {centre}" for case, centre in shared["centre"].items())
-        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
-        told = ", ".join(named[:_NAMED]) + more
+        told = _listed(f"{case[:8]} of {centre}" for case, centre in shared["centre"].items())
         raise StudyError(
             f"{len(shared)} cases share their image with another subject's: {told}",
             where,
-            "the same patient under two names would be trained on and tested on: leave one out by"
-            " radlas snapshot create --cohort",
+            "the same patient under two names would be trained on and tested on: leave all exams of"
+            " one name out by radlas snapshot create --cohort",
         )
+
+
+def _listed(cases: Iterable[str]) -> str:
+    named = sorted(cases)
+    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    return ", ".join(named[:_NAMED]) + more

@@ -7,6 +7,7 @@ these patients is told, because a model that leaves their centre out is judged t
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -27,7 +28,7 @@ Json = dict[str, Any]
 
 
 class Patients(NamedTuple):
-    """Whose labels were seen: a centre by name, and its images, which keep their digests."""
+    """Whose labels were seen: a centre by name, and all images that there are of its patients."""
 
     centres: frozenset[str]
     images: frozenset[str]
@@ -112,8 +113,14 @@ class _Known:
 
     def __init__(self, store: Store) -> None:
         self._store, self._versions = store, model_versions(store)
-        rows = delta.read(store, "cases", ["case_id", "centre", "voxel_digest"]).to_pylist()
-        self._rows = {row["case_id"]: (row["centre"], row["voxel_digest"]) for row in rows}
+        columns = ["case_id", "centre", "subject_id", "voxel_digest"]
+        self._rows = {
+            row["case_id"]: row for row in delta.read(store, "cases", columns).to_pylist()
+        }
+        self._images = defaultdict[str, set[str]](set)
+        for row in self._rows.values():
+            if row["voxel_digest"]:
+                self._images[row["subject_id"]].add(row["voxel_digest"])
 
     def of(self, label: str, *centres: str) -> Patients:
         """A version's patients of some centres; by their names alone if the version is gone."""
@@ -123,5 +130,6 @@ class _Known:
             card = read_card(self._store, name, int(number))
             cases = load_snapshot(self._store, card["snapshot"]).cases
             found = [self._rows[case] for case in cases if case in self._rows]
-            images = {image for centre, image in found if image and centre in centres}
+            subjects = {row["subject_id"] for row in found if row["centre"] in centres}
+            images = {image for subject in subjects for image in self._images[subject]}
         return Patients(frozenset(centres), frozenset(images))
