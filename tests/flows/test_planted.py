@@ -394,6 +394,11 @@ def test_a_mask_of_one_recipe_says_nothing_of_another_with_other_settings(store,
     said = radlas("stability", study, *words, "--readers", "r-1,bins")
     assert said.code == 2
     assert "r-1 and bins differ in more than who drew" in said.err
+    changed = "sensitivity:\n  bins: {blocks: {tumour: {feature_set: bins}}}"
+    masked.write_text(text.replace("sensitivity:", changed))
+    said = radlas("train", masked, *words, "--json")
+    assert said.code == 0, said.err
+    assert "variant-bins" in said.data["sensitivity"], "its one change is just that"
 
 
 def test_of_two_recipes_each_is_rated_in_what_the_study_takes_from_it(store, study, tmp_path):

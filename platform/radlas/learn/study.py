@@ -156,6 +156,11 @@ class StudyConfig(Config):
         )
 
 
+def is_variant(study: StudyConfig) -> bool:
+    """Whether it is the protocol of a sensitivity analysis, as ``StudyConfig.variant`` makes it."""
+    return all(name.startswith(VARIANT) for name in study.models)
+
+
 def _merged(values: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     """Values with some of them changed; of a mapping only the keys that are named."""
     both = dict(values)

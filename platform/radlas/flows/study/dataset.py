@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from radlas.errors import StudyError
 from radlas.flows.study.blocks import block_sets, study_matrix
 from radlas.learn.design import block_columns, labels, parse_column
-from radlas.learn.study import StudyConfig
+from radlas.learn.study import StudyConfig, is_variant
 from radlas.store import delta
 from radlas.store.frozen import Snapshot
 from radlas.store.layout import Store
@@ -186,20 +186,21 @@ def check_rated(store: Store, study: StudyConfig, snapshot: Snapshot, columns: A
     """Hold a mask of stable features to the radiomics that a study trains on.
 
     What it did not rate, as of a ROI that the study took up since, or a feature of the same name by
-    other settings, is not known to be stable.
+    other settings, is not known to be stable. A variant may change those, and nothing beside: what
+    its primary model leaves out by name it leaves out, too.
 
     Raises:
         StudyError: Some was not rated.
     """
     if study.stability.mask is None:
         return
-    parts = load_stable_features(store, study.stability.mask)["parts"]
+    parts, varied = load_stable_features(store, study.stability.mask)["parts"], is_variant(study)
     unrated: dict[str, str] = {}
     for block, feature_set in block_sets(store, snapshot.feature_sets, study).items():
         rated = {
             name
             for part in parts
-            if any(alike(store, feature_set, one) for one in part["feature_sets"])
+            if varied or any(alike(store, feature_set, one) for one in part["feature_sets"])
             for name in part["features"]
         }
         own = block_columns(columns, study.blocks[block])
