@@ -45,8 +45,9 @@ demo: setup
 
 # Three parts beside each other, a thread for each: many tests wait for other processes or servers,
 # and threads of one part would wait for those of the others.
-LAKE    := $(addprefix tests/,unit/report unit/roi unit/store unit/volumes)
-NUMBERS := $(addprefix tests/,flows/test_deep.py unit/features unit/ingest unit/learn)
+LAKE    := $(addprefix tests/,flows/test_deep.py unit/report unit/roi unit/store unit/volumes)
+NUMBERS := $(addprefix tests/,flows/test_ingest.py unit/base unit/engine unit/features unit/ingest \
+                              unit/learn unit/phantom)
 PYTEST  := OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python -m pytest
 
 test:
