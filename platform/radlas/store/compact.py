@@ -17,6 +17,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from radlas.errors import StoreError
+from radlas.places.folder import Folder
 from radlas.store import delta
 from radlas.store.layout import Store
 from radlas.store.log import (
@@ -82,7 +83,7 @@ def vacuum(
         hours: Younger files stay: a writer may be about to commit them.
 
     Returns:
-        Paths that were removed.
+        Paths that were removed: the log also names parts that an earlier one removed.
 
     Raises:
         StoreError: A link leads out of the table's folder to a file that would be removed.
@@ -107,15 +108,20 @@ def vacuum(
         with in_plain_words(where):
             own = set(store.place.names(part_name(TABLES[name])))
             _refuse_others(store, TABLES[name], removed_if(dry_run=True), own)
-            return removed_if(dry_run=False)
+            gone = removed_if(dry_run=False)
+            return [path for path in gone if part_name(TABLES[name], path) in own]
     except DeltaError as error:  # a version that a snapshot stands on is lost
         raise unreadable_log(name, where, str(error).splitlines()[0]) from error
 
 
 def _refuse_others(store: Store, table: Table, paths: Sequence[str], own: Set[str]) -> None:
     """Nobody's files are removed because a link to them lies in a store: Delta goes through it."""
-    if others := [name for path in paths if (name := part_name(table, path)) not in own]:
-        what = f"a link leads out of the store to files that are not its own: {others[0]}"
+    if not isinstance(store.place, Folder):
+        return  # a bucket has no links
+    names = (part_name(table, path) for path in paths)
+    others = (name for name in names if name not in own and store.place.size(name) is not None)
+    if other := next(others, ""):
+        what = f"a link leads out of the store to files that are not its own: {other}"
         raise StoreError(what, str(store.place), "nothing was removed there; remove that link")
 
 

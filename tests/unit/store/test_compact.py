@@ -77,6 +77,18 @@ def test_vacuum_removes_replaced_parts_and_orphans_but_not_young_ones(crowded):
     assert delta.version(crowded, "radiomics") > first, "the log is kept"
 
 
+def test_what_a_vacuum_removed_is_no_matter_of_the_next_one(crowded):
+    """The log names it for weeks: it was taken for files behind a link, and nothing removed."""
+    compact(crowded, "radiomics", many=2)
+    assert len(vacuum(crowded, "radiomics", [], hours=0)) == 10
+    assert vacuum(crowded, "radiomics", [], hours=0) == []
+    delta.append(crowded, "radiomics", [feature_row("late") | {"centre": "St. Anna"}], run_id="r")
+    delta.append(crowded, "radiomics", [feature_row("later") | {"centre": "St. Anna"}], run_id="r")
+    compact(crowded, "radiomics", many=1)
+    assert len(vacuum(crowded, "radiomics", [], hours=0)) == 2
+    assert len(rows(crowded)) == 12
+
+
 def test_an_orphan_goes_when_it_is_old(tmp_path):
     store = init_store(tmp_path / "s")
     delta.append(store, "cases", [case_row("a")], run_id="r")
