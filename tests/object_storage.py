@@ -3,7 +3,8 @@
 ``careless`` takes a file twice, and ``forgetful`` one that was changed since.
 
 Prints its address, and ends when its standard input does. After a request of ``/cut/3`` the third
-answer from then breaks off in the middle.
+answer from then breaks off in the middle; after one of ``/busy/3`` the next three writes are in
+conflict with another one, as S3 has it.
 """
 
 from __future__ import annotations
@@ -31,13 +32,20 @@ class Server:
 
     def __init__(self) -> None:
         self._moto = create_backend_app("s3")  # moto's dispatcher seeks the service every time
-        self._left = 0
+        self._left = self._busy = 0
 
     def __call__(self, request: dict[str, Any], answer: Callable[..., Any]) -> Iterable[bytes]:
         if request["PATH_INFO"].startswith("/cut/"):
             self._left = int(request["PATH_INFO"].removeprefix("/cut/"))
             answer("204 No Content", [])
             return []
+        if request["PATH_INFO"].startswith("/busy/"):
+            self._busy = int(request["PATH_INFO"].removeprefix("/busy/"))
+            answer("204 No Content", [])
+            return []
+        if request["REQUEST_METHOD"] == "PUT" and self._busy:
+            self._busy -= 1
+            return self._conflict(request, answer)
         self._left -= 1
         if self._left == 0:
             return self._half(request)
@@ -47,6 +55,14 @@ class Server:
             request.pop("HTTP_IF_MATCH", None)
         found: Iterable[bytes] = self._moto(request, answer)
         return found
+
+    def _conflict(self, request: dict[str, Any], answer: Callable[..., Any]) -> Iterable[bytes]:
+        """Do nothing, and say that somebody is at it."""
+        request["wsgi.input"].read(int(request.get("CONTENT_LENGTH") or 0))
+        told = b"<Code>ConditionalRequestConflict</Code><Message>Try again.</Message>"
+        body = b"<Error>" + told + b"</Error>"
+        answer("409 Conflict", [("Content-Length", str(len(body)))])
+        return [body]
 
     def _half(self, request: dict[str, Any]) -> Iterable[bytes]:
         """Do it, and end the connection while it is told."""

@@ -1,4 +1,4 @@
-"""Answers of an object storage that break off in the middle, or never come."""
+"""Answers of an object storage that break off in the middle, never come, or settle nothing."""
 
 from __future__ import annotations
 
@@ -61,19 +61,22 @@ _UNMET = {
 }
 _REFUSED = re.compile(r"\b40[13] (Unauthorized|Forbidden)")  # where an answer has no body
 _BUSY = re.compile(r"\b(429|50[0234]) [A-Z]")  # it has heard who asks, and for what
+# What S3 calls a conflict that says nothing of who wins, and is to be asked again.
+_UNSETTLED = ("ConditionalRequestConflict", "OperationAborted")
 _PAUSES = (0.2, 1.0, 5.0)  # before an answer that broke off is asked for again [s]
 
 
 def again_if_cut(question: Callable[[], T]) -> T:
     """The answer to a question that is asked again if its connection breaks in the middle.
 
-    Libraries ask again for what was not answered, and give up a list of which half arrived.
+    Libraries ask again for what was not answered, and give up a list of which half arrived. And
+    they take for refused what a server could not settle just now.
     """
     for pause in _PAUSES:
         try:
             return question()
         except Exception as error:  # each library has its own
-            if not is_cut(error):
+            if not (is_cut(error) or is_unsettled(error)):
                 raise
         time.sleep(pause)
     return question()
@@ -82,6 +85,11 @@ def again_if_cut(question: Callable[[], T]) -> T:
 def is_cut(error: Exception) -> bool:
     """Whether a server's answer broke off in the middle."""
     return "response body" in str(error)
+
+
+def is_unsettled(error: Exception) -> bool:
+    """Whether a server was at another write of the same file: it may be a first try of ours."""
+    return any(code in str(error) for code in _UNSETTLED)
 
 
 def unusable(answer: str, where: str, hint: str = AWAY) -> StoreError:

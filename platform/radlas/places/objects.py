@@ -20,9 +20,10 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import S3Store
 
 from radlas.errors import ConfigError, StoreError
-from radlas.places.answers import AWAY, again_if_cut, unusable
+from radlas.places.answers import AWAY, again_if_cut, is_unsettled, unusable
 
 T = TypeVar("T")
+_REFUSED = (AlreadyExistsError, PreconditionError)
 _LONGEST = 30  # that one answer is waited for [s]
 _LARGE = 4 << 20  # bytes that may take longer than that to be sent
 _SENDING = timedelta(minutes=10)  # that they are waited for
@@ -122,7 +123,7 @@ class Objects:
         """
         try:
             self._ask(lambda: obstore.put(self._taking(len(data)), name, data, mode=mode))
-        except (AlreadyExistsError, PreconditionError) as error:
+        except _REFUSED as error:
             if not self._holds(name, data):
                 raise FileExistsError(name) from error
         except FileNotFoundError as error:
@@ -163,9 +164,9 @@ class Objects:
                 self.known = True
                 self.__dict__.pop("_objects", None)  # the next is made for patience
             return answer
-        except (AlreadyExistsError, PreconditionError):
-            raise
         except (FileNotFoundError, BaseError) as error:
+            if isinstance(error, _REFUSED) and not is_unsettled(error):
+                raise
             if "NoSuchBucket" in str(error):
                 raise self._without_bucket() from error
             if isinstance(error, FileNotFoundError):  # it tells the server's whole answer

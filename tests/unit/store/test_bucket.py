@@ -428,6 +428,34 @@ def test_an_answer_that_is_lost_on_its_way_locks_nobody_out(kept, monkeypatch):
         kept.place.create("once", b"another's")
 
 
+def test_a_write_that_met_another_is_asked_again_and_blames_nobody(
+    kept, object_storage, monkeypatch
+):
+    """S3 says so while a first try of ours is still at work. It read: another run is writing."""
+    monkeypatch.setattr(answers, "_PAUSES", (0.01,) * 3)
+    place = kept.place
+
+    def lock():
+        with writing(kept, "extract"):
+            pass
+
+    for write in (
+        lock,
+        lambda: place.create("once", b"mine"),
+        lambda: place.replace("file", b"first"),
+        lambda: place.exchange("file", b"second", place.read_tagged("file")[1]),
+        lambda: delta.append(kept, "cases", [case_row("b")], run_id="r"),
+    ):
+        urllib.request.urlopen(f"{object_storage}/busy/1").close()  # noqa: S310 - ours
+        write()
+    assert (place.read("once"), place.read("file"), count(kept)) == (b"mine", b"second", 2)
+    urllib.request.urlopen(f"{object_storage}/busy/99").close()  # noqa: S310 - ours
+    with pytest.raises(StoreError, match="409 Conflict: ConditionalRequestConflict: Try again"):
+        place.create("never", b"mine")
+    urllib.request.urlopen(f"{object_storage}/busy/0").close()  # noqa: S310 - ours
+    assert place.size("never") is None
+
+
 def test_a_lock_that_cannot_be_given_back_makes_no_failure_of_what_was_done(kept, monkeypatch):
     def away(*_):
         raise StoreError("the bucket cannot be used")
