@@ -17,6 +17,7 @@ from deltalake.exceptions import DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from radlas.errors import StoreError
+from radlas.places.answers import again_if_cut
 from radlas.places.folder import Folder
 from radlas.store import delta
 from radlas.store.layout import Store
@@ -95,21 +96,24 @@ def vacuum(
     keep = sorted({version for version in pinned if version >= 0} | {log.version()})
 
     def removed_if(dry_run: bool) -> list[str]:
-        return log.vacuum(
-            retention_hours=hours,
-            dry_run=dry_run,
-            enforce_retention_duration=False,
-            full=True,
-            keep_versions=keep,
+        return again_if_cut(
+            lambda: log.vacuum(
+                retention_hours=hours,
+                dry_run=dry_run,
+                enforce_retention_duration=False,
+                full=True,
+                keep_versions=keep,
+            )
         )
 
     where = log_place(store, TABLES[name])
     try:
         with in_plain_words(where):
             own = set(store.place.names(part_name(TABLES[name])))
-            _refuse_others(store, TABLES[name], removed_if(dry_run=True), own)
-            gone = removed_if(dry_run=False)
-            return [path for path in gone if part_name(TABLES[name], path) in own]
+            told = removed_if(dry_run=True)  # the other may break off in the middle
+            _refuse_others(store, TABLES[name], told, own)
+            removed_if(dry_run=False)
+            return [path for path in told if part_name(TABLES[name], path) in own]
     except DeltaError as error:  # a version that a snapshot stands on is lost
         raise unreadable_log(name, where, str(error).splitlines()[0]) from error
 

@@ -23,6 +23,7 @@ from radlas.places import answers, objects
 from radlas.places.bucket import Bucket
 from radlas.places.objects import Objects
 from radlas.store import delta, leases
+from radlas.store.compact import compact, vacuum
 from radlas.store.frozen import read_snapshots
 from radlas.store.layout import Store, init_store, open_store
 from radlas.store.locks import writing
@@ -136,6 +137,21 @@ def test_whichever_answer_breaks_off_each_row_is_stored_once(kept, object_storag
         urllib.request.urlopen(f"{object_storage}/cut/{number}").close()  # noqa: S310 - ours
         delta.append(kept, "cases", [case_row(f"b{number}")], run_id="r")
         assert count(kept) == 1 + number
+
+
+@pytest.mark.parametrize("number", [12, 13, 26, 27, 28])
+def test_whichever_answer_breaks_off_old_files_are_removed(
+    kept, object_storage, monkeypatch, number
+):
+    """Of the log or of a list, by the first look at them or the second: it ended `compact`."""
+    monkeypatch.setattr(answers, "_PAUSES", (0.01,) * 3)
+    delta.append(kept, "cases", [case_row("b")], run_id="r")
+    compact(kept, "cases", many=1)
+    urllib.request.urlopen(f"{object_storage}/cut/{number}").close()  # noqa: S310 - ours
+    told = vacuum(kept, "cases", [], hours=0)
+    urllib.request.urlopen(f"{object_storage}/cut/0").close()  # noqa: S310 - ours
+    assert len(told) == 2
+    assert len(kept.place.names("lake/cases")) - len(kept.place.names("lake/cases/_delta_log")) == 1
 
 
 def test_a_server_that_stays_away_from_the_log_is_told_in_words(kept, monkeypatch):
