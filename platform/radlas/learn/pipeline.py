@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
@@ -198,24 +198,16 @@ def centre_table(fitted: Pipeline, signature: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
 
 
-def rad_score(
-    signature: pd.DataFrame,
-    X: pd.DataFrame,
-    *,
-    centres: ArrayLike | None = None,
-    table: pd.DataFrame | None = None,
-) -> pd.Series:
-    """Linear predictor (logit of the risk) of every row, from the published tables alone.
+def rad_score(signature: pd.DataFrame, X: pd.DataFrame) -> pd.Series:
+    """Linear predictor (logit of the risk) of every row, from the published table alone.
 
     Args:
         signature: As ``signature_table`` returns it.
-        X: Raw features, one column per feature of the signature at least; NaN where missing.
-        centres: Centre of every row, for a model that harmonises.
-        table: As ``centre_table`` returns it, for the same.
+        X: Raw features, one column per feature of the signature at least; NaN where missing. For
+            a model that harmonises, moved by its centres' factors and offsets.
 
     Raises:
-        StudyError: A feature of the signature is not among the columns, or a centre not in the
-            table.
+        StudyError: A feature of the signature is not among the columns.
     """
     features = signature.iloc[:-1]
     absent = sorted(set(features["feature"]) - set(X.columns))
@@ -224,30 +216,10 @@ def rad_score(
             f"not there of the signature: {counted(len(absent), 'feature')}, as {absent[0]}"
         )
     raw = X[list(features["feature"])].to_numpy(dtype=np.float64)
-    if table is not None and len(table):
-        raw = _moved(raw, list(features["feature"]), np.asarray(centres).astype(str), table)
     filled = np.where(np.isnan(raw), features["median"].to_numpy(), raw)
     scores = (filled - features["mean"].to_numpy()) / features["scale"].to_numpy()
     logit = scores @ features["coefficient"].to_numpy() + signature["coefficient"].iloc[-1]
     return pd.Series(logit, index=X.index, name="rad_score")
-
-
-def _moved(
-    raw: NDArray[np.float64], names: list[str], where: NDArray[np.str_], table: pd.DataFrame
-) -> NDArray[np.float64]:
-    lines = table.set_index(["centre", "feature"])
-    unknown = sorted(set(where) - set(table["centre"]))
-    if unknown:
-        raise StudyError(
-            f"the table knows no centre {unknown[0]}",
-            hint="only rows of the training centres follow from a table",
-        )
-    moved = np.empty_like(raw)
-    for name in sorted(set(where)):
-        line = lines.loc[name].loc[names]
-        rows = where == name
-        moved[rows] = raw[rows] * line["factor"].to_numpy() + line["offset"].to_numpy()
-    return moved
 
 
 def _names(names: Any) -> list[str]:
