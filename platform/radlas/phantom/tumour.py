@@ -87,12 +87,9 @@ def draw_tumour(subject: Subject, body: Body) -> Tumour:
     )
 
 
-def relative_distance(
-    tumour: Tumour, u: Field, v: Field, w: Field, *, in_plane: bool = False
-) -> Field:
-    """Distance from the middle in half axes: 1 on the ellipsoid. With ``in_plane``, ignores w."""
-    offsets = [u - np.float32(tumour.centre[0]), v - np.float32(tumour.centre[1])]
-    offsets.append(np.zeros_like(u) if in_plane else w - np.float32(tumour.centre[2]))
+def relative_distance(tumour: Tumour, u: Field, v: Field, w: Field) -> Field:
+    """Distance from the middle in half axes: 1 on the ellipsoid."""
+    offsets = [side - np.float32(at) for side, at in zip((u, v, w), tumour.centre, strict=True)]
     total = np.full(u.shape, 1e-6, np.float32)
     for axis, length in zip(tumour.frame.astype(np.float32), tumour.axes, strict=True):
         along = sum(part * share for part, share in zip(offsets, axis, strict=True) if share)
