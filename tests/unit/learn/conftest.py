@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.datasets import load_breast_cancer
 from threadpoolctl import threadpool_limits
 
@@ -133,3 +134,9 @@ def breast() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The reference data: 203 rows, 106 positive; columns 0 radius, 1 texture, 4 smoothness."""
     data = load_breast_cancer()
     return data.data[:203], 1 - data.target[:203]
+
+
+@pytest.fixture
+def risk(breast) -> NDArray[np.float64]:
+    """Of the reference data, by texture alone."""
+    return expit((breast[0][:, 1] - 19) / 2)

@@ -21,11 +21,6 @@ from radlas.learn.statistics.calibration import (
 from radlas.learn.statistics.lowess import smooth
 
 
-@pytest.fixture
-def risk(breast):
-    return expit((breast[0][:, 1] - 19) / 2)
-
-
 def test_distances_from_the_smooth_curve_equal_r(breast, risk):
     found = calibration_errors(breast[1], risk)
     assert found["ici"] == pytest.approx(0.04122866957731, abs=1e-8)

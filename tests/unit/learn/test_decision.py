@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import expit
 from scipy.stats import norm
 
 from radlas.errors import StudyError
@@ -16,11 +15,6 @@ from radlas.learn.statistics.decision import (
 )
 
 AT = [0.2, 0.5, 0.8]
-
-
-@pytest.fixture
-def risk(breast):
-    return expit((breast[0][:, 1] - 19) / 2)
 
 
 def test_net_benefit_equals_r(breast, risk):

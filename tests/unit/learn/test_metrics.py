@@ -32,11 +32,6 @@ from radlas.learn.statistics.calibration import calibration
 from radlas.learn.statistics.intervals import wilson
 
 
-@pytest.fixture
-def risk(breast):
-    return expit((breast[0][:, 1] - 19) / 2)
-
-
 def test_youdens_threshold_equals_r(breast):
     X, y = breast
     assert choose_threshold(y, X[:, 1], Threshold()) == pytest.approx(18.555, abs=1e-12)
