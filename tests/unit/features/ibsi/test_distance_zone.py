@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from tests.unit.features.ibsi.ellipsoid import ellipsoid
 
 from radlas.errors import DataError
 from radlas.features.ibsi.distance_zone import distance_zone_features, distance_zones
@@ -41,11 +42,8 @@ MIRP = {
 
 
 def case():
-    """An ellipsoid with a hole, cut by the edges of the image, and levels 1 to 6."""
-    z, y, x = np.ogrid[:8, :12, :14]
-    mask = ((z - 3) / 4) ** 2 + ((y - 4) / 6) ** 2 + ((x - 7) / 5) ** 2 < 1
-    mask &= ~((z == 3) & (y == 4) & (x > 5) & (x < 8))
-    levels = (7 * z + y * y + 3 * (x // 2) + (z + x) // 3 * (y // 2)) % 6 + 1
+    """The ellipsoid's levels, 0 outside."""
+    mask, levels = ellipsoid()
     return np.where(mask, levels, 0)
 
 

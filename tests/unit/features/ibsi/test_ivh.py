@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.features.ibsi.ellipsoid import ellipsoid
 
 from radlas.errors import DataError
 from radlas.features.ibsi.ivh import ivh
@@ -42,10 +43,7 @@ def test_an_independent_tool_has_the_same_curve_of_levels():
 
 def test_an_independent_tool_has_the_same_curve_of_arbitrary_intensities():
     """MIRP 2.7.0 with 1000 bins, on its own part of an image."""
-    z, y, x = np.ogrid[:8, :12, :14]
-    mask = ((z - 3) / 4) ** 2 + ((y - 4) / 6) ** 2 + ((x - 7) / 5) ** 2 < 1
-    mask &= ~((z == 3) & (y == 4) & (x > 5) & (x < 8))
-    levels = (7 * z + y * y + 3 * (x // 2) + (z + x) // 3 * (y // 2)) % 6 + 1
+    mask, levels = ellipsoid()
     image = levels * 0.37 - 1.5 + np.cos(np.arange(mask.size).reshape(mask.shape)) / 5
     found = describe(image[mask].astype(np.float32), kind="arbitrary")
     assert found == pytest.approx((0.9134199, 0.1190476, 0.7943723, 940, 122, 818), rel=2e-6)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from tests.unit.features.ibsi.ellipsoid import ellipsoid
 
 from radlas.errors import DataError
 from radlas.features.ibsi.local_intensity import RADIUS_MM, local_intensity
@@ -44,10 +45,8 @@ def test_sums_of_rows_give_the_means_of_balls(spacing):
 
 def test_an_independent_tool_has_the_same_peaks():
     """MIRP 2.7.0, which averages over the image's own voxels in ROIs of up to 300 voxels."""
-    z, y, x = np.ogrid[:8, :12, :14]
-    mask = ((z - 3) / 4) ** 2 + ((y - 4) / 6) ** 2 + ((x - 7) / 5) ** 2 < 1
-    mask &= ~((z == 3) & (y == 4) & (x > 5) & (x < 8)) & (x < 7)
-    image = (7 * z + y * y + 3 * (x // 2) + (z + x) // 3 * (y // 2)) % 6 + 1
+    mask, image = ellipsoid()
+    mask[:, :, 7:] = False
     assert peaks(mask, image) == pytest.approx((3.790476, 3.905406), rel=2e-6)
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import elliprg, eval_legendre
+from tests.unit.features.ibsi.ellipsoid import ellipsoid
 
 from radlas.errors import DataError
 from radlas.features.ibsi import morphology as module
@@ -47,14 +48,6 @@ MIRP = {
 }
 
 
-def case():
-    """An ellipsoid with a hole, cut by the edges of the image, and levels 1 to 6."""
-    z, y, x = np.ogrid[:8, :12, :14]
-    mask = ((z - 3) / 4) ** 2 + ((y - 4) / 6) ** 2 + ((x - 7) / 5) ** 2 < 1
-    mask &= ~((z == 3) & (y == 4) & (x > 5) & (x < 8))
-    return mask, (7 * z + y * y + 3 * (x // 2) + (z + x) // 3 * (y // 2)) % 6 + 1
-
-
 def describe(mask, intensities=None, spacing=SPACING, **more):
     image = np.ones(mask.shape) if intensities is None else intensities
     found = morphology(mask, image, spacing_zyx=spacing, **more)
@@ -71,15 +64,15 @@ def assert_same(one, other):
 
 
 def test_an_independent_tool_has_the_same_values():
-    found = describe(*case())
+    found = describe(*ellipsoid())
     assert set(found) == set(MIRP)
     for name, expected in MIRP.items():
         assert found[name] == pytest.approx(expected, rel=2e-6), name
 
 
 def test_twice_the_spacing_doubles_lengths_and_leaves_ratios():
-    here = describe(*case())
-    there = describe(*case(), spacing=tuple(2 * edge for edge in SPACING))
+    here = describe(*ellipsoid())
+    there = describe(*ellipsoid(), spacing=tuple(2 * edge for edge in SPACING))
     powers = dict.fromkeys(["MeshVolume", "VoxelVolume", "IntegratedIntensity"], 3)
     powers |= {"SurfaceArea": 2, "SurfaceVolumeRatio": -1}
     lengths = ["CentreOfMassShift", "Maximum3DDiameter"]
@@ -88,7 +81,7 @@ def test_twice_the_spacing_doubles_lengths_and_leaves_ratios():
 
 
 def test_turning_the_axes_of_the_image_turns_nothing_of_the_roi():
-    mask, image = case()
+    mask, image = ellipsoid()
     turned = describe(
         mask.transpose(2, 0, 1), image.transpose(2, 0, 1), (SPACING[2], SPACING[0], SPACING[1])
     )
@@ -96,13 +89,13 @@ def test_turning_the_axes_of_the_image_turns_nothing_of_the_roi():
 
 
 def test_the_place_in_the_image_leaves_no_trace():
-    mask, image = case()
+    mask, image = ellipsoid()
     around = ((3, 1), (0, 4), (2, 2))
     assert_same(describe(mask, image), describe(np.pad(mask, around), np.pad(image, around)))
 
 
 def test_intensities_outside_the_roi_leave_no_trace():
-    mask, image = case()
+    mask, image = ellipsoid()
     assert_same(describe(mask, image), describe(mask, np.where(mask, image, np.nan)))
 
 
@@ -174,7 +167,7 @@ def test_a_slanted_slice_is_flat_too():
 
 
 def test_resegmentation_moves_intensities_and_not_the_form():
-    mask, image = case()
+    mask, image = ellipsoid()
     found, whole = describe(mask, image, intensity_mask=mask & (image > 2)), describe(mask, image)
     moved = {name for name in found if found[name] != whole[name]}
     assert moved == {"CentreOfMassShift", "IntegratedIntensity", "MoranI", "GearyC"}
