@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK
+from tests.files_of_itk import read_pair
 
 from radlas.digests import canonical_json, digest_of
 from radlas.engine.dask import DaskEngine
@@ -66,18 +67,6 @@ class Pair:
     ours: float
     peak: float
     bad: tuple[str, ...]
-
-
-def read_pair(image: Path, mask: Path) -> tuple[Volume, np.ndarray]:
-    read, label = (SimpleITK.ReadImage(str(path)) for path in (image, mask))
-    voxels = SimpleITK.GetArrayFromImage(read)
-    geometry = make_geometry(
-        voxels.shape,
-        spacing=read.GetSpacing(),
-        origin=read.GetOrigin(),
-        direction=np.reshape(read.GetDirection(), (3, 3)),
-    )
-    return Volume(voxels, geometry), SimpleITK.GetArrayFromImage(label) == 1
 
 
 def read_raw(real_data: Path, folder: Path) -> tuple[Volume, np.ndarray]:

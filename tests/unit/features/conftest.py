@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import csv
 
-import numpy as np
 import pytest
-import SimpleITK
+from tests.files_of_itk import read_pair
 
-from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
 
 
@@ -34,14 +32,5 @@ def reference(reference_table) -> dict[str, tuple[float, float]]:
 def phantom(real_data) -> tuple[Volume, dict[str, Roi]]:
     """The phantom as a case; its ROI is the tumour."""
     folder = real_data / "ibsi" / "digital_phantom"
-    image = SimpleITK.ReadImage(str(folder / "image" / "phantom.nii.gz"))
-    mask = SimpleITK.ReadImage(str(folder / "mask" / "mask.nii.gz"))
-    voxels = SimpleITK.GetArrayFromImage(image)
-    geometry = make_geometry(
-        voxels.shape,
-        spacing=image.GetSpacing(),
-        origin=image.GetOrigin(),
-        direction=np.reshape(image.GetDirection(), (3, 3)),
-    )
-    inside = SimpleITK.GetArrayFromImage(mask) == 1
-    return Volume(voxels, geometry), {"tumour": Roi("tumour", inside, "image")}
+    volume, inside = read_pair(folder / "image" / "phantom.nii.gz", folder / "mask" / "mask.nii.gz")
+    return volume, {"tumour": Roi("tumour", inside, "image")}

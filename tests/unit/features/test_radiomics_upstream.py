@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import SimpleITK
 from radiomics.featureextractor import RadiomicsFeatureExtractor
+from tests.files_of_itk import read_pair
 
 from radlas.features.preprocess import to_itk
 from radlas.features.radiomics import RadiomicsExtractor
-from radlas.geometry import make_geometry
 from radlas.model import Roi, Volume
 
 # These four of the plain case of brain1 were written by PyRadiomics 1.3.0.post61, whose mesh was
@@ -35,17 +34,8 @@ CASES = ("brain1", "brain2", "breast1")
 
 
 def read_case(folder: Path, case: str) -> tuple[Volume, Roi]:
-    image = SimpleITK.ReadImage(str(folder / f"{case}_image.nrrd"))
-    label = SimpleITK.ReadImage(str(folder / f"{case}_label.nrrd"))
-    voxels = SimpleITK.GetArrayFromImage(image)
-    geometry = make_geometry(
-        voxels.shape,
-        spacing=image.GetSpacing(),
-        origin=image.GetOrigin(),
-        direction=np.reshape(image.GetDirection(), (3, 3)),
-    )
-    mask = SimpleITK.GetArrayFromImage(label) == 1
-    return Volume(voxels, geometry), Roi("tumour", mask, "image")
+    volume, mask = read_pair(folder / f"{case}_image.nrrd", folder / f"{case}_label.nrrd")
+    return volume, Roi("tumour", mask, "image")
 
 
 def extractor(**settings: Any) -> RadiomicsExtractor:
