@@ -8,6 +8,7 @@ import pywt
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from tests.masks import dice
 
 from radlas.errors import ConfigError, DataError
 from radlas.features.chains import Perturbation, PerturbationGrid, expand
@@ -69,10 +70,6 @@ def case(seed=0, dtype=np.float32):
     noise = np.random.default_rng(seed).normal(0, 6, shape.shape)
     voxels = np.rint(200 + 100 * shape + noise).astype(dtype)
     return volume_of(voxels), {"tumour": shape >= 0.5, "edema": shape >= 0.35}
-
-
-def dice(one, other):
-    return 2 * np.count_nonzero(one & other) / (one.sum() + other.sum())
 
 
 def everywhere(volume):

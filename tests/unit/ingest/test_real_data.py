@@ -11,11 +11,10 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
+from tests.masks import dice
 
 from radlas.ingest import IMPORTERS
 from radlas.ingest.base import IngestRules
-
-from .dicom.corpus import dice
 
 pytestmark = pytest.mark.real_data
 PATIENTS = ["001", "002", "003", "006", "008", "012", "015", "017", "018", "019"]

@@ -8,6 +8,7 @@ import SimpleITK
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
+from tests.masks import dice
 from tests.storing import WAYS, stored_otherwise
 
 from radlas.geometry import Geometry
@@ -38,10 +39,6 @@ def limb(size=90, radius=32):
     signal[1:3, middle - 15 : middle + 5, middle - 12 : middle + 10] = 900.0
     signal[:, middle + 12 : middle + 20, middle : middle + 8] = 0.0
     return np.hypot(signal + noise(shape, 1), noise(shape, 2)).astype(np.float32), body
-
-
-def dice(one, other):
-    return 2 * (one & other).sum() / (one.sum() + other.sum())
 
 
 def test_muscle_beside_a_bright_tumour_is_body_and_so_is_dark_bone():

@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from scipy.spatial import KDTree
+from tests.masks import dice
 
 from radlas.errors import ConfigError, DataError
 from radlas.roi import supervoxels as module
@@ -30,10 +31,6 @@ def ellipsoid(shape, spacing, radii):
     axes = [(np.arange(n) - (n - 1) / 2) * edge for n, edge in zip(shape, spacing, strict=True)]
     z, y, x = np.meshgrid(*axes, indexing="ij")
     return (z / radii[0]) ** 2 + (y / radii[1]) ** 2 + (x / radii[2]) ** 2 <= 1
-
-
-def dice(one, other):
-    return 2 * np.count_nonzero(one & other) / (one.sum() + other.sum())
 
 
 def turn(mask, degrees, spacing, shift=STILL):

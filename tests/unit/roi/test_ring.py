@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
+from tests.masks import dice
 
 from radlas.errors import ConfigError, DataError
 from radlas.roi.contour import contour_distance
@@ -72,10 +73,6 @@ def make(tumour, spacing, inner, outer, **more):
 
 def volume_of(made, spacing):
     return made.mask.sum() * np.prod(spacing)
-
-
-def dice(one, other):
-    return 2 * (one & other).sum() / (one.sum() + other.sum())
 
 
 # Volume

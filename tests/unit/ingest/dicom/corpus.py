@@ -184,11 +184,6 @@ def tumour_on(series: Series, name: str = "GTV_Mass", **kwargs: Any) -> FileData
     return make_rtstruct(series, {name: drawn}, **kwargs)
 
 
-def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Overlap of two masks [1]."""
-    return float(2 * (one & other).sum() / (one.sum() + other.sum()))
-
-
 def _item(**values: Any) -> Dataset:
     dataset = Dataset()
     for keyword, value in values.items():

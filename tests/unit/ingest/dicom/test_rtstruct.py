@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.masks import dice
 
 from radlas.errors import DataError
 from radlas.geometry import make_geometry
@@ -20,7 +21,6 @@ from .corpus import (
     CENTRE,
     PLANES,
     RADII,
-    dice,
     ellipse,
     grid,
     inside_ellipse,
