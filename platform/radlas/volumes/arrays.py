@@ -19,9 +19,9 @@ from zarr.registry import register_codec
 
 from radlas.model import Volume
 from radlas.volumes.attributes import group_attributes
-from radlas.volumes.chunks import image_chunks, image_shard
 from radlas.volumes.shard import CHUNK, refuse_other_size, write_chunk, write_shard
 
+CHUNK_ZYX = (64, 128, 128)  # about 1.3 MB compressed: few enough for Python, small enough for ROIs
 # Integers of a scanner hold noise that nothing compresses: lz4 takes a quarter of zstd's time for
 # 4 % more bytes. Floats gain 15 to 30 % by zstd; its level 1 takes half the time of level 5.
 _INTEGERS: dict[str, Any] = {"cname": "lz4", "clevel": 5}
@@ -52,6 +52,19 @@ _SET = {
 }
 for _name, _codec in _HELD.items():
     register_codec(_name, _codec)
+
+
+def image_chunks(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Inner chunks: a whole slab of slices, tiles of 128 x 128 in plane [voxels]."""
+    z, y, x = (min(size, limit) for size, limit in zip(shape, CHUNK_ZYX, strict=True))
+    return z, y, x
+
+
+def image_shard(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """One shard over the whole volume, rounded up to whole chunks [voxels]."""
+    chunks = image_chunks(shape)
+    z, y, x = (-(-size // chunk) * chunk for size, chunk in zip(shape, chunks, strict=True))
+    return z, y, x
 
 
 def write_arrays(

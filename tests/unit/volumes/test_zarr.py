@@ -28,7 +28,7 @@ from radlas.model import Roi, Volume
 from radlas.places.folder import Folder
 from radlas.places.objects import Objects
 from radlas.places.place import open_place
-from radlas.volumes.chunks import image_chunks, image_shard
+from radlas.volumes.arrays import image_chunks, image_shard
 from radlas.volumes.record import KnownCase, Record, file_table
 from radlas.volumes.zarr import (
     is_committed,
