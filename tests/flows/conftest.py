@@ -131,3 +131,11 @@ def own_store(study_store, tmp_path) -> Path:
     shutil.copytree(study_store, copy)
     shutil.copy(f"{study_store}.key", f"{copy}.key")
     return copy
+
+
+@pytest.fixture
+def config(own_store, study_file, tmp_path) -> Path:
+    """What `retrain` and `schedule` are told of a round."""
+    path = tmp_path / "retrain.yaml"
+    path.write_text(f"store: {own_store}\nstudy: {study_file}\nsnapshot: first\n")
+    return path

@@ -37,13 +37,6 @@ from .conftest import radlas
 module = importlib.import_module("radlas.flows.retrain")  # the package gives its function
 
 
-@pytest.fixture
-def config(own_store, study_file, tmp_path):
-    path = tmp_path / "retrain.yaml"
-    path.write_text(f"store: {own_store}\nstudy: {study_file}\nsnapshot: first\n")
-    return path
-
-
 def one_round(config):
     return radlas("retrain", config, "--once", "--engine", "serial", "--json")
 

@@ -23,13 +23,6 @@ from radlas.flows.schedule import parse_schedule
 from .conftest import radlas
 
 
-@pytest.fixture
-def config(own_store, study_file, tmp_path):
-    path = tmp_path / "retrain.yaml"
-    path.write_text(f"store: {own_store}\nstudy: {study_file}\nsnapshot: first\n")
-    return path
-
-
 def started(*words: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "radlas", "schedule", *map(str, words)]
     return subprocess.Popen(
