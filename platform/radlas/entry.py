@@ -26,8 +26,8 @@ from radlas.errors import ConfigError, RadlasError, Terminated, WorkerError, ref
 from radlas.flows.base import Flow, Listing, Plan, Report, StoreConfig
 from radlas.progress import WatchedEngine
 from radlas.registry import makers
-from radlas.terminal import Harmless, harmless
-from radlas.words import counted
+from radlas.terminal import Harmless
+from radlas.words import counted, harmless
 
 C = TypeVar("C", bound=StoreConfig)
 USAGE = 2  # exit code for wrong use or configuration

@@ -1,8 +1,13 @@
-"""Counts with their noun: ``1 case``, ``2 cases``."""
+"""Words as people read them: counts with their noun, and text without signs that nobody sees."""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
+
+_OF_NOTE = re.compile(r"[^\n\t\x20-\x7e]")
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, marks of direction, halves, separators
 
 
 def counted(number: int, one: str, many: str = "") -> str:
@@ -24,3 +29,20 @@ def tallied(counts: Mapping[str, int], one: str) -> tuple[str, ...]:
         one: The noun in the singular.
     """
     return tuple(f"{counted(number, one)}: {what}" for what, number in counts.items() if number)
+
+
+def harmless(text: str) -> str:
+    r"""A text to show: what acts on a terminal or turns a line around stands as Python writes it.
+
+    Examples:
+        >>> harmless("grade \x1b[31mhigh")
+        'grade \\x1b[31mhigh'
+    """
+    return _OF_NOTE.sub(_shown, text)
+
+
+def _shown(found: re.Match[str]) -> str:
+    sign = found[0]
+    if unicodedata.category(sign) not in _UNSEEN:
+        return sign
+    return sign.encode("unicode_escape").decode("ascii")

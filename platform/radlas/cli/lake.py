@@ -41,8 +41,7 @@ from radlas.store.query import connect, run_sql
 from radlas.store.snapshots import open_snapshot
 from radlas.store.travel import export, merge
 from radlas.tables import TABLES
-from radlas.terminal import harmless
-from radlas.words import counted
+from radlas.words import counted, harmless
 
 
 class Format(StrEnum):

@@ -17,7 +17,7 @@ from radlas.errors import ConfigError, Terminated
 from radlas.store.query import ended_with, run_sql
 from radlas.store.views import VIEWS, make_late, view_sql
 from radlas.tables import TABLES, feature_column
-from radlas.terminal import harmless
+from radlas.words import harmless
 
 KEYWORDS = (
     "select from where group by order limit distinct count avg stddev min max median quantile_cont"

@@ -1,19 +1,31 @@
-"""What every page is made with: one environment of templates and the style sheet."""
+"""What every page is made with: its template, filled, and the style sheet."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from radlas.report import format as fmt
-from radlas.words import counted
+from radlas.words import counted, harmless
+
+
+def fill(template: str, values: Mapping[str, Any]) -> str:
+    """A page: a mark of direction in a hospital's name or grade turns no sentence around.
+
+    Args:
+        template: Its file in this folder.
+        values: What it shows; a text that is no ``Markup`` is escaped.
+    """
+    return harmless(_environment().get_template(template).render(values))
 
 
 @cache
-def environment() -> Environment:
+def _environment() -> Environment:
     """Templates of this folder, everything escaped, with the filters of ``format``."""
     made = Environment(
         loader=PackageLoader("radlas.report", "."),

@@ -17,7 +17,7 @@ from radlas.report.figures import cam as figures_cam
 from radlas.report.figures import ground as base
 from radlas.report.figures import patients as figures_patients
 from radlas.report.figures.ground import Panel
-from radlas.report.pages import environment, style_sheet
+from radlas.report.pages import fill, style_sheet
 
 
 class Unusual(TypedDict):
@@ -85,19 +85,19 @@ def render_patient(patient: Mapping[str, Any], image: CamImage | None = None) ->
     if cam and image is not None:
         panels.append(figures_cam.montage(cam, {found["case_id"]: image}, found["outcome"]))
     css = Markup(style_sheet())  # noqa: S704 - our own file
-    page = environment().get_template("patient.html.j2")
-    return page.render(
-        p=found,
-        panels=panels,
-        css=css,
-        missing=found.get("missing", {}),
-        stamps=verdict.stamps(found["banners"]),
-        unseen_share=_moved(found, {row["feature"] for row in found["out_of_range"]}),
-        imputed_share=max(
+    values = {
+        "p": found,
+        "panels": panels,
+        "css": css,
+        "missing": found.get("missing", {}),
+        "stamps": verdict.stamps(found["banners"]),
+        "unseen_share": _moved(found, {row["feature"] for row in found["out_of_range"]}),
+        "imputed_share": max(
             _moved(found, set(found["imputed"])),
             len(found["imputed"]) / max(1, found["signature"]),
         ),
-    )
+    }
+    return fill("patient.html.j2", values)
 
 
 def _moved(patient: Patient, names: set[str]) -> float:

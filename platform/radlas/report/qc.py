@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from radlas.reasons import REASONS
-from radlas.report.pages import environment
+from radlas.report.pages import fill
 from radlas.report.qc_concerns import Concern
 from radlas.report.thumbnail import Thumbnail, outline_colours
 
@@ -59,22 +59,19 @@ def render_qc(cards: Sequence[Card], trouble: Sequence[Trouble], *, synthetic: b
     ordered = sorted(cards, key=urgency)
     colours = outline_colours(str(roi["roi"]) for card in cards for roi in card.rois)
     centres = Counter(str(card.case["centre"]) for card in cards)
-    return (
-        environment()
-        .get_template("qc.html.j2")
-        .render(
-            cards=[card for card in ordered if card.thumbnail or card.damage],
-            listed=[card for card in ordered if not (card.thumbnail or card.damage)],
-            colours=colours,
-            centres=dict(sorted(centres.items())),
-            clean=sum(not card.weight for card in cards),
-            trouble=_grouped(trouble),
-            troubled=len(trouble),
-            reasons=REASONS,
-            synthetic=synthetic,
-            styles=files("radlas.report").joinpath("qc.css").read_text(encoding="utf-8"),
-        )
-    )
+    values = {
+        "cards": [card for card in ordered if card.thumbnail or card.damage],
+        "listed": [card for card in ordered if not (card.thumbnail or card.damage)],
+        "colours": colours,
+        "centres": dict(sorted(centres.items())),
+        "clean": sum(not card.weight for card in cards),
+        "trouble": _grouped(trouble),
+        "troubled": len(trouble),
+        "reasons": REASONS,
+        "synthetic": synthetic,
+        "styles": files("radlas.report").joinpath("qc.css").read_text(encoding="utf-8"),
+    }
+    return fill("qc.html.j2", values)
 
 
 def _grouped(trouble: Sequence[Trouble]) -> list[tuple[str, list[Trouble]]]:

@@ -26,7 +26,7 @@ from radlas.report.figures import patients as figures_patients
 from radlas.report.figures import validation as figures_validation
 from radlas.report.figures.ground import Panel
 from radlas.report.method import pipeline_words, threshold_words
-from radlas.report.pages import environment, style_sheet
+from radlas.report.pages import fill, style_sheet
 from radlas.report.thumbnail import Thumbnail, outline_colours
 
 _TRAINED_CLAIM = re.compile(r"pre-?\s?trained", re.IGNORECASE)
@@ -83,7 +83,7 @@ def compose(
     shown = dict(pictures or {})
     outlines = outline_colours(roi for view in shown.values() for roi in view.outlines)
     context = _context(named, drawn) | {"digest": digest, "pictures": shown, "outlines": outlines}
-    page = environment().get_template("template.html.j2").render(context)
+    page = fill("template.html.j2", context)
     _refuse_trained_claim(checked, page)
     return Page(page, {key: _csv(panel) for key, panel in drawn.items()})
 

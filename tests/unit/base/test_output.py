@@ -23,7 +23,7 @@ from radlas.flows import versions
 from radlas.flows.base import Listing, Report
 from radlas.flows.pages import prediction_words
 from radlas.progress import WatchedEngine
-from radlas.terminal import harmless
+from radlas.words import harmless
 
 
 def as_json(sql):

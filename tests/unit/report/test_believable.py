@@ -338,6 +338,13 @@ def test_a_patient_s_page_shows_risk_map_and_what_is_unusual(patient):
     assert not re.findall(r"""(?:src|href)=["']?https?:""", page)
 
 
+def test_no_class_turns_a_sentence_of_a_patient_s_page_around(patient):
+    patient["outcome"]["positive"] = "high\u202egrade"
+    page = render_patient(patient)
+    assert "\u202e" not in page
+    assert "<h1>Risk of high\\u202egrade</h1>" in page
+
+
 def test_a_patient_stands_among_those_of_the_training(patient, painted):
     """With the interval of its risk, and all of them in the row of their class."""
     render_patient(patient)

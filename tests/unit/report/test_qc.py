@@ -214,6 +214,15 @@ def test_who_has_no_picture_has_a_row_with_his_remarks_and_nothing_else():
     assert "<b>3</b> cases stored" in render_qc([a_card(3), *listed], [], synthetic=False)
 
 
+def test_no_scanner_or_message_turns_its_line_around():
+    """Both come from a hospital's files."""
+    trouble = Trouble("b", "cd" * 16, "quarantined", "no_tumour", "found GTV\u202ederf")
+    page = render_qc([a_card(1, scanner_model="Avanto\u202efit")], [trouble], synthetic=False)
+    assert "\u202e" not in page
+    assert "Avanto\\u202efit" in page
+    assert "found GTV\\u202ederf" in page
+
+
 def test_one_case_is_not_cases():
     assert "<b>1</b> case stored" in render_qc([a_card(1)], [], synthetic=False)
     assert "<b>2</b> cases stored" in render_qc([a_card(1), a_card(2)], [], synthetic=False)

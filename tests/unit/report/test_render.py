@@ -165,6 +165,22 @@ def test_hostile_names_are_shown_and_never_obeyed():
     assert any(evil[:12] in text.words() for text in root.all("text"))
 
 
+def test_no_name_turns_a_sentence_around_or_hides_what_it_holds(brief):
+    """A mark of direction in a class would say the rest of its sentence backwards."""
+    brief["outcome"]["positive"] = "high\u202egrade"
+    brief["table1"][0]["sites"]["trunk\u200b"] = 1
+    models = brief["models"]
+    brief["models"] = {f"{name}\x1b": one for name, one in models.items()}
+    brief["primary"] = "DLR\x1b"
+    brief["comparisons"] = []
+    page = render(brief)
+    assert not re.search("[\u202e\u200b\x1b]", page)
+    texts = [text.words() for text in parse(page).all("text")]
+    assert "high\\u202egrade" in parse(page).all("main")[0].words()
+    assert "Site: trunk\\u200b" in page
+    assert "DLR\\x1b" in texts
+
+
 @pytest.mark.parametrize(
     "evil", ["=HYPERLINK(1)", "@SUM(1)", "+ring", "-deep", "+1+cmd|' /C calc'!A0"]
 )
