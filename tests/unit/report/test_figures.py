@@ -56,6 +56,17 @@ def models() -> dict[str, Any]:
     return models
 
 
+def test_names_of_many_models_do_not_lie_on_their_curves(axes_of, models):
+    """Of twenty they hid most of what is drawn; of few they find a place beside it."""
+    for many in (3, 20):
+        shown = {f"{number}": models[PRIMARY] for number in range(many)}
+        curves = axes_of(model.roc, shown, "0")[0]
+        names = curves.get_legend()
+        assert len(names.get_texts()) == many
+        inside = names.get_window_extent().y1 > curves.get_window_extent().y0
+        assert inside == (many == 3)
+
+
 def drawn_as(axes: Any, points: Any) -> list[Any]:
     """Lines through just these points."""
     wanted = np.asarray(points, dtype=float)

@@ -16,6 +16,7 @@ from radlas.report.figures import ground as base
 from radlas.report.figures.ground import Panel
 
 Validated = Mapping[str, External]
+_INSIDE = 6  # names that find a place below the curves of models that are worth something
 
 
 def validated(models: Mapping[str, Model]) -> dict[str, External]:
@@ -209,7 +210,10 @@ def _curves(axes: Any, models: Mapping[str, Model], primary: str) -> None:
             axes.plot(*point, base.MARKERS[i % 6], color=colour, mec="white", ms=8, zorder=5)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     axes.set(xlabel="1 − specificity [1]", ylabel="sensitivity [1]")
-    axes.legend(loc="lower right")
+    axes.set_anchor("N")
+    below = {"loc": "upper left", "bbox_to_anchor": (0, -0.15)}  # many names would lie on curves
+    few = len(validated(models)) <= _INSIDE
+    axes.legend(**({"loc": "lower right"} if few else below)).set_in_layout(few)
 
 
 def _operating_point(one: External) -> tuple[float, float] | None:
