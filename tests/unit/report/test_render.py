@@ -129,6 +129,14 @@ def test_nothing_moves_for_who_wants_no_motion(page: str):
     assert not re.search(r"scroll-behavior|transition|animation", css.partition("</style>")[0])
 
 
+def test_on_paper_no_caption_is_torn_from_its_table_or_figure(page: str):
+    """Half of one at the foot of a page leaves a table without what it shows."""
+    printed = page.partition("@media print {")[2].partition("</style>")[0]
+    whole = re.search(r"([^{}]*)\{ break-inside: avoid; \}", printed)
+    assert whole
+    assert {"caption", "figcaption", "tr"} <= set(whole[1].strip().split(", "))
+
+
 def test_figures_and_tables_are_numbered_in_order(page: str):
     root = parse(page)
     for tag, word in (("figcaption", "Figure"), ("caption", "Table")):
