@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -150,3 +151,18 @@ def test_a_figure_wider_than_the_screen_is_shaded_where_it_goes_on(tmp_path):
     page.write_text(styled)
     seen = np.asarray(Image.open(visit(page, tmp_path, width=500, height=500).picture).convert("L"))
     assert seen[100, 250] == 255 > seen[100, 497] + 10
+
+
+@pytest.mark.parametrize("style", ["style.css", "qc.css"])
+def test_a_name_without_a_space_stays_on_the_page(style, tmp_path):
+    """In sentences and in tables: the numbers beside it are not pushed out of sight."""
+    css = files("radlas.report").joinpath(style).read_text()
+    name, page = "W" * 120, tmp_path / "page.html"
+    numbers = '<td style="background: #000">7</td>'
+    page.write_text(
+        f"<!doctype html><style>{css}</style><div class=page><main><p>{name}</p><div class=scroll>"
+        f"<table style='min-width: 0'><tr><th>{name}</th>{numbers}</tr></table></div></main></div>"
+    )
+    seen = np.asarray(Image.open(visit(page, tmp_path, width=700, height=700).picture).convert("L"))
+    assert seen[:, 695:].min() == 255
+    assert (seen[:, :695] == 0).sum(axis=1).max() > 15
