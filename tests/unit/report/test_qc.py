@@ -223,6 +223,13 @@ def test_no_scanner_or_message_turns_its_line_around():
     assert "found GTV\\u202ederf" in page
 
 
+def test_on_paper_cards_are_set_no_larger_than_sentences_and_keep_their_colours():
+    """What stands in cards is a share of the page's own size, not of the sentences'."""
+    printed = render_qc([a_card(1)], [], synthetic=False).partition("@media print {")[2]
+    assert re.search(r"html \{ font-size: 11px; \}", printed)
+    assert re.search(r"body \{ font-size: 1rem;.* print-color-adjust: exact; \}", printed)
+
+
 def test_one_case_is_not_cases():
     assert "<b>1</b> case stored" in render_qc([a_card(1)], [], synthetic=False)
     assert "<b>2</b> cases stored" in render_qc([a_card(1), a_card(2)], [], synthetic=False)
