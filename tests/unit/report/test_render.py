@@ -252,6 +252,25 @@ def test_names_of_classes_and_of_sites_keep_their_capitals(brief: dict[str, Any]
     assert "Site: L5 or S1" in by_id(root, "patients").words()
 
 
+def test_blocks_and_centres_that_differ_by_a_capital_alone_are_not_taken_together(brief):
+    """``T`` may be the tumour and ``t`` the thigh; sites that merged may both be called a or A."""
+    model = brief["models"][brief["primary"]]
+    model["blocks"] = ["T", "t"]
+    for row in model["signature"]:
+        row["block"] = "T" if row["block"] == "deep" else "t"
+    case = {"label": "high grade", "number": None, "slices": None, "remarks": []}
+    centres = ("site", "Site", "Site")
+    cases = [case | {"case": f"{i}", "centre": name} for i, name in enumerate(centres)]
+    root = parse(render({**brief, "gallery": {"cases": cases, "total": 3}}))
+    groups = [row.words().strip() for row in by_id(root, "signature").all("tr")]
+    assert [group for group in groups if group[:2] in {"T,", "t,"}] == [
+        "T, 7 features",
+        "t, 7 features",
+    ]
+    told = [one.words() for one in by_id(root, "gallery").all("summary")]
+    assert told == ["Site: 2 without a remark", "site: 1 without a remark"]
+
+
 @pytest.mark.parametrize(
     ("key", "empty", "words"),
     [
