@@ -91,6 +91,18 @@ def told(area: dict[str, Any]) -> tuple[float | None, ...]:
     return area["estimate"], area["low"], area["high"]
 
 
+def test_the_legend_of_blocks_lies_on_no_bar(axes_of):
+    """A long name hid the shortest bars, which end where the corner was free."""
+    shap = copy.deepcopy(make_evidence()["shap"])
+    for one in (*shap["features"], *shap["blocks"]):
+        one["block"] = f"{one['block']} of all that was drawn, and of what lies around"
+    (axes,) = axes_of(explain.features, shap)
+    legend = axes.get_legend()
+    axes.figure.draw_without_rendering()
+    assert legend.get_window_extent().y0 >= axes.get_window_extent().y1
+    assert all(len(text.get_text()) <= 30 for text in legend.get_texts())
+
+
 def test_roc_curves_thresholds_and_both_areas_of_each_model(axes_of, models):
     curves, areas = axes_of(model.roc, models, PRIMARY)
     found = intervals(areas)

@@ -73,7 +73,7 @@ def features(shap: Shap) -> Panel:
     return Panel(
         "shap-features",
         "Strongest features",
-        base.svg("shap-features", (7.4, 0.9 + 0.31 * len(top)), paint, f"Strongest: {words}."),
+        base.svg("shap-features", (7.4, 1.2 + 0.31 * len(top)), paint, f"Strongest: {words}."),
         f"Mean absolute SHAP value of the {len(top)} strongest of"
         f" {counted(len(ranked), 'feature')}, coloured by block.",
         ("Feature", "Block", "Mean |SHAP| [logit]"),
@@ -136,8 +136,9 @@ def _by_strength(phi: NDArray[np.float64], names: list[str]) -> list[int]:
 
 
 def _block_legend(axes: Any, colour: dict[str, str]) -> None:
-    handles = [axes.barh(0, 0, color=one, label=block) for block, one in colour.items()]
-    axes.legend(handles=handles, loc="lower right")
+    for block, one in colour.items():
+        axes.barh(0, 0, color=one, label=fmt.shorten(block, 30))
+    base.legend_above(axes)
 
 
 def _swarm_row(name: str, phi: NDArray[np.float64], x: NDArray[np.float64]) -> tuple[str, ...]:

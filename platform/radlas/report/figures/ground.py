@@ -149,6 +149,14 @@ def colours(names: Sequence[str]) -> dict[str, str]:
     return {name: SERIES[min(i, len(SERIES) - 1)] for i, name in enumerate(dict.fromkeys(names))}
 
 
+def legend_above(axes: Any, columns: int = 3) -> None:
+    """Off the drawing, since inside the axes it would lie on some; none where nothing is drawn."""
+    handles, _ = axes.get_legend_handles_labels()
+    if handles:
+        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+        axes.legend(**place, ncols=min(len(handles), columns))
+
+
 @contextmanager
 def _style(key: str) -> Iterator[None]:
     with mpl.rc_context(), warnings.catch_warnings():

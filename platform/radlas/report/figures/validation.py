@@ -81,7 +81,7 @@ def calibration(models: Mapping[str, Model], primary: str) -> Panel | None:
         axes.plot([0, 1], [0, 1], color=base.QUIET, lw=0.8, ls=":")
         _curves(axes, {name: curve for name, (_, curve) in curves.items()}, primary)
         axes.set(ylim=(-0.02, 1.02), ylabel="share of events [1]")
-        _legend_above(axes)
+        base.legend_above(axes)
         if told := models[primary]["external"]:
             _spikes(below, told)
         below.set(xlim=(-0.02, 1.02), xlabel="predicted risk [1]")
@@ -124,7 +124,7 @@ def decisions(models: Mapping[str, Model], primary: str) -> Panel | None:
         _curves(axes, {name: one["model"] for name, one in found.items()}, primary)
         axes.set(ylim=(-0.12, max(0.1, 1.05 * _top(found.values()))), xlabel="threshold [risk]")
         axes.set_ylabel("net benefit [1 per patient]")
-        _legend_above(axes)
+        base.legend_above(axes)
 
     words = "; ".join(f"{name} {_worth(one)}" for name, one in found.items())
     return Panel(
@@ -171,7 +171,7 @@ def precision(models: Mapping[str, Model], primary: str) -> Panel | None:
                 **_line(i, name == primary),
             )
         axes.set(xlim=(-0.02, 1.02), ylim=(0, 1.02), xlabel="recall [1]", ylabel="precision [1]")
-        _legend_above(axes)
+        base.legend_above(axes)
 
     areas = tuple(
         (name, fmt.estimate(external["average_precision"])) for name, external in found.items()
@@ -209,14 +209,6 @@ def _worth(one: Decision) -> str:
         f"is above both at {len(better)} of {len(one['all'])} thresholds, first at"
         f" {fmt.fixed(better[0], 2)}, last at {fmt.fixed(better[-1], 2)}"
     )
-
-
-def _legend_above(axes: Any) -> None:
-    """Off the curves, since inside the axes it would lie on some; none where nothing is drawn."""
-    handles, _ = axes.get_legend_handles_labels()
-    if handles:
-        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
-        axes.legend(**place, ncols=min(len(handles), 3))
 
 
 def _bar(axes: Any, y: float, area: Interval | None, colour: str, *, hollow: bool) -> None:
