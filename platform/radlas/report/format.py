@@ -145,19 +145,25 @@ def share(part: int | None, whole: int) -> str:
     return f"{count(part)} ({percent(part, whole)}{_NARROW}%)"
 
 
-def percent(part: int, whole: int) -> str:
+def percent(part: float, whole: float) -> str:
     """A share in whole percent; some are never called none, nor most called all.
 
     Examples:
         >>> percent(12, 48), percent(1, 300), percent(299, 300), percent(0, 0)
         ('25', '< 1', '> 99', '–')
+
+    What differs from none or all by rounding is called so.
+
+        >>> percent(1 - 2e-16, 1), percent(1e-17, 1)
+        ('100', '0')
     """
     if not whole:
         return "–"
-    text = f"{100 * part / whole:.0f}"
-    if text == "0" and part:
+    share = round(part / whole, 12)
+    text = f"{100 * share:.0f}"
+    if text == "0" and share:
         return "< 1"
-    return "> 99" if text == "100" and part < whole else text
+    return "> 99" if text == "100" and share < 1 else text
 
 
 def bounds(interval: Mapping[str, Any] | None, decimals: int = 3) -> str:

@@ -575,6 +575,12 @@ def test_a_patient_beyond_training_is_called_an_extrapolation(patient):
     assert "30 of 200 resampled models put it into the other class" in page
 
 
+def test_most_of_what_moves_a_score_is_not_told_as_all_of_it(patient):
+    """The one feature that lies beyond training, and a little of another."""
+    patient["drivers"].append({"feature": "whole__layer4__1", "logit": 0.002, "z": 0.1})
+    assert "&gt; 99 % of what moves this score" in render_patient(patient)
+
+
 def test_few_resampled_models_are_no_95_percent(patient):
     assert "95 % of 200 resampled models" in render_patient(patient)
     assert "the span of 6 resampled models" in render_patient(patient | {"resampled": 6})

@@ -213,6 +213,15 @@ def test_precisions_at_each_recall_and_the_prevalence(axes_of, models):
     assert drawn_as(axes, [[0, share], [1, share]])
 
 
+def test_a_block_that_moves_the_score_a_little_is_not_told_as_none(axes_of):
+    """Nor the other as all: 0.996 and 0.004 stood as 100 % and 0 %."""
+    shap = copy.deepcopy(make_evidence()["shap"])
+    for one, share in zip(shap["blocks"], (0.996, 0.004, 0.0), strict=True):
+        one["share"] = share
+    (axes,) = axes_of(explain.blocks, shap)
+    assert [text.get_text() for text in axes.texts] == ["> 99 %", "< 1 %", "0 %"]
+
+
 def test_what_moves_the_score_and_every_patients_share_of_it(axes_of):
     shap = make_evidence()["shap"]
     strength = {one["feature"]: one["mean_abs"] for one in shap["features"]}

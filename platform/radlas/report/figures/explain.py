@@ -32,7 +32,7 @@ def blocks(shap: Shap) -> Panel:
         axes = figure.subplots()
         for y, one in enumerate(shares):
             axes.barh(y, one["share"], height=0.62, color=colour[one["block"]])
-            axes.text(one["share"] + 0.01, y, f"{100 * one['share']:.0f} %", va="center")
+            axes.text(one["share"] + 0.01, y, f"{fmt.percent(one['share'], 1)} %", va="center")
         axes.set_yticks(range(len(shares)), [fmt.shorten(one["block"], 30) for one in shares])
         axes.set(xlim=(0, 1.08), ylim=(len(shares) - 0.5, -0.5))
         axes.set(xlabel="share of the sum of mean |SHAP| of the blocks [1]")
