@@ -499,6 +499,18 @@ def test_reasons_that_do_not_add_up_are_said(brief: dict[str, Any]):
     assert "add up to 4 cases, but 6 were quarantined or failed" in render(brief)
 
 
+def test_no_table_of_patients_is_wider_than_paper_however_many_centres_there_are(brief):
+    """Of fifteen the last six were cut off in print."""
+    centres = [f"hospital-{number}" for number in range(15)]
+    brief["table1"] = [{**brief["table1"][0], "centre": name} for name in centres]
+    tables = by_id(parse(render(brief)), "patients").all("table")
+    heads = [[head.words().strip() for head in one.all("thead")[0].all("th")] for one in tables]
+    assert [name for one in heads for name in one[1:]] == centres
+    assert max(map(len, heads)) <= 7
+    assert [len(one.all("tr")) for one in tables] == [7] * 3
+    assert [", continued" in one.all("caption")[0].words() for one in tables] == [False, True, True]
+
+
 def test_every_exclusion_is_on_the_page_with_its_remedy(page: str):
     text = by_id(parse(page), "figure-flow").words()
     for row in make_evidence()["flow"]["reasons"]:
