@@ -38,6 +38,13 @@ class OutcomeMapping(Config):
             raise ValueError(f"outcome values declared more than once: {', '.join(twice)}")
         return self
 
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        names = {" ".join(name.split()) for name in (self.positive_name, self.negative_name)}
+        if len(names - {""}) < 2:
+            raise ValueError("`positive_name` and `negative_name` are words, and differ")
+        return self
+
 
 class Block(Config):
     """A group of columns: one ROI's radiomics, the network's features, or clinical records."""

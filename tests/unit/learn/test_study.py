@@ -9,6 +9,8 @@ import yaml
 from radlas.errors import ConfigError
 from radlas.learn.study import StudyConfig
 
+VALUES = {"positive": ["high"], "negative": ["low"]}
+
 
 def test_a_study_reads_from_yaml_and_digests_the_same(protocol: dict[str, Any], tmp_path: Path):
     path = tmp_path / "study.yaml"
@@ -33,6 +35,8 @@ def test_declared_values_are_compared_without_case(protocol: dict[str, Any]):
         ({"blocks": {"tumour": {}}}, "names its `roi`"),
         ({"blocks": {"deep": {"deep": True, "families": ["glcm"]}}}, "no `families`"),
         ({"outcome": {"positive": ["a"], "negative": ["A "]}}, "declared more than once: a"),
+        ({"outcome": VALUES | {"positive_name": " "}}, "are words, and differ"),
+        ({"outcome": VALUES | {"negative_name": "positive "}}, "are words, and differ"),
         ({"selection": {"c": [1.0, 0.1]}}, "increasing order"),
         ({"subgroups": {"age_years": [60, 40]}}, "cut points of age_years must increase"),
         ({"threshold": "sensitivity"}, "`value` belongs to the rule `sensitivity`"),
