@@ -23,7 +23,7 @@ from radlas.places.documents import document, documents, parsed
 from radlas.places.place import open_place
 from radlas.places.stages import located, staged, sync
 from radlas.store import delta
-from radlas.store.compact import compact
+from radlas.store.compact import compact, vacuum
 from radlas.store.content import key_digests
 from radlas.store.exported import opened, refuse_bucket, refuse_damage, stored_rows, tell_contents
 from radlas.store.forms import MERGE
@@ -159,6 +159,7 @@ def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int
             rows = stored_rows(connection, table, _seen(name, snapshot))
             counts[name] = sum(appender.append(name, batch) for batch in rows)
             compact(made, name, many=1)
+            vacuum(made, name, (), hours=0)  # else every row travels twice
         sets = [name for (name,) in connection.sql("from pinned.recipes").fetchall()]
     for feature_set in sorted(set(sets) & set(list_recipes(store))):
         recipe = load_recipe(store, feature_set)

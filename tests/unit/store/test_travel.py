@@ -228,6 +228,27 @@ def test_no_folder_is_made_that_is_called_like_a_bucket(hospital, tmp_path, monk
 
 
 @here
+def test_of_rows_that_left_in_many_batches_no_file_travels_twice(hospital, tmp_path, monkeypatch):
+    """A lake of a hundred thousand cases was twice as large in its export as at home."""
+    read = travel.stored_rows
+
+    def one_by_one(*asked):
+        for rows in read(*asked):
+            yield from (rows.slice(place, 1) for place in range(rows.num_rows))
+
+    monkeypatch.setattr(travel, "stored_rows", one_by_one)
+    rows = export(hospital, tmp_path / "out")
+    assert rows["radiomics"] > 1
+    made = open_store(tmp_path / "out")
+    named = {
+        f"lake/{name}/{part}" for name, parts in delta.newest(made)[1].items() for part in parts
+    }
+    lying = {name for name in made.place.names("lake") if "/_delta_log/" not in name}
+    assert lying == named
+    assert not health.verify(made)
+
+
+@here
 def test_no_image_and_no_key_leaves(hospital, tmp_path):
     create_snapshot(hospital, "x")
     export(hospital, tmp_path / "out", load_snapshot(hospital, "x"))
