@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from radlas.errors import StudyError
+from radlas.flows.study import blocks as module
 from radlas.flows.study.blocks import block_sets, study_matrix
 from radlas.flows.study.dataset import read_people
 from radlas.learn.study import StudyConfig
@@ -86,6 +87,33 @@ def test_cases_without_a_block_are_counted_by_centre(store):
     blocks = {"around": {"roi": "ring_0_10", "feature_set": "p-2"}}
     with pytest.raises(StudyError, match="1 of 3 cases have no value of block around: 1 of centre"):
         matrix(store, study(blocks))
+
+
+def test_of_all_that_is_stored_a_study_reads_its_own_cases_and_columns_alone(store, monkeypatch):
+    """A registry holds a hundred thousand cases, and a study of it two centres and one ROI."""
+    whole, read = module.feature_matrix, []
+
+    def seen(*words, **asked):
+        read.append(whole(*words, **asked))
+        return read[-1]
+
+    monkeypatch.setattr(module, "feature_matrix", seen)
+    protocol = study({"inside": {"roi": "tumour", "feature_set": "p-1"}})
+    with connect(store) as live:
+        people = read_people(live)
+        people = people[people["centre"] == "centre-b"]
+        found = study_matrix(live, store, ("p-1", "p-2"), protocol, people)
+    (one,) = read
+    assert (list(one.index), list(one.columns)) == (["b1", "b2"], [TUMOUR])
+    assert found[TUMOUR].tolist() == [1.0, 1.0]
+
+
+def test_cases_that_lack_a_block_that_others_have_are_counted_though_no_other_is_read(store):
+    protocol = study({"around": {"roi": "ring_0_10", "feature_set": "p-2"}})
+    with connect(store) as live:
+        people = read_people(live).loc[["b2"]]
+        with pytest.raises(StudyError, match="1 of 1 cases have no value of block around"):
+            study_matrix(live, store, ("p-1", "p-2"), protocol, people)
 
 
 def test_a_block_that_names_no_feature_set_takes_the_only_one(store):

@@ -6,6 +6,7 @@ takes minutes and gigabytes for a thousand columns.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from radlas.tables import RADIOMICS_FACTS
 Values = NDArray[np.float64]
 Block = tuple[list[str], Values]  # names of columns; their values, shape (column, case)
 _Reader = Callable[..., Block | None]
+_Wanted = Callable[[str], bool] | None
 _BATCH = 20_000  # rows of the stream held at once
 _PREFIX = '"prefix of columns"'  # no extractor's column can be called so
 
@@ -37,6 +39,7 @@ def feature_matrix(
     deep: bool | None = None,
     perturbation: str = "",
     only: Sequence[str] | None = None,
+    wanted: Callable[[str], bool] | None = None,
 ) -> Any:
     """All features of the given sets.
 
@@ -50,6 +53,8 @@ def feature_matrix(
             ``image_type`` let through.
         perturbation: The rows of copies that were changed so; empty for the cases themselves.
         only: Case ids, of which alone rows are read; None for every case of the cohort.
+        wanted: Whether a column is asked for, by its name; of a layer all are, or none. What is
+            not asked for is not decoded, and of it no memory is taken. None for all columns.
 
     Returns:
         Frame of float64, index ``case_id`` sorted, every such case a row; NaN where the
@@ -63,18 +68,18 @@ def feature_matrix(
     """
     import pandas as pd  # noqa: PLC0415 - other readers of the lake need not wait
 
-    among = "" if only is None else f" and case_id in ({', '.join(map(_text, only)) or 'null'})"
+    among = "" if only is None else f" and case_id in ({_listed(only)})"
     listed = f"select case_id from cases where true{among} order by 1"
     cases = connection.sql(listed).to_arrow_table().column(0)
-    radiomics = partial(_radiomics, among=among, perturbation=perturbation)
-    embeddings = partial(_deep, among=among)
-    wanted: list[tuple[_Reader, str | None, str | None]] = [(radiomics, roi, image_type)]
+    radiomics = partial(_radiomics, among=among, wanted=wanted, perturbation=perturbation)
+    embeddings = partial(_deep, among=among, wanted=wanted)
+    readers: list[tuple[_Reader, str | None, str | None]] = [(radiomics, roi, image_type)]
     if deep is not False:
-        wanted.append((embeddings, None, None) if deep else (embeddings, roi, image_type))
+        readers.append((embeddings, None, None) if deep else (embeddings, roi, image_type))
     blocks = [
         found
         for feature_set in sorted(feature_sets)
-        for read, *filters in wanted
+        for read, *filters in readers
         if (found := read(connection, cases, feature_set, *filters)) is not None
     ]
     index = pd.Index(cases.to_pylist(), name="case_id")
@@ -153,16 +158,18 @@ def _radiomics(
     image_type: str | None,
     *,
     among: str,
+    wanted: _Wanted,
     perturbation: str,
 ) -> Block | None:
     """The features of one set: every row is a stretch of columns of one case."""
     rows = _chosen("radiomics", "image_type", feature_set, roi, image_type)
     rows += f"{among} and perturbation = {_text(perturbation)}"
-    prefixes = _prefixes(connection, rows)
+    every = connection.sql("select * from radiomics limit 0").columns
+    prefixes, features = _of_wanted(
+        _prefixes(connection, rows), sorted(set(every) - RADIOMICS_FACTS), wanted
+    )
     if not prefixes:
         return None
-    every = connection.sql("select * from radiomics limit 0").columns
-    features = sorted(set(every) - RADIOMICS_FACTS)
     names = [prefix + name for prefix in prefixes for name in features]
     # Not filled with NaN beforehand: to touch fresh memory costs as much as to decode its rows,
     # and so it is touched while the next ones are decoded.
@@ -170,7 +177,8 @@ def _radiomics(
     flat = values.reshape(-1)
     there = np.zeros((len(prefixes), len(cases)), dtype=bool)
     columns = ", ".join(f'"{name}"' for name in features)
-    stream = connection.sql(f"select case_id, {_PREFIX}, {columns} from ({rows})")
+    kept = f"{_PREFIX} in ({', '.join(map(_text, prefixes))})"
+    stream = connection.sql(f"select case_id, {_PREFIX}, {columns} from ({rows}) where {kept}")
     for batch in _ahead(stream.to_arrow_reader(_BATCH)):
         case, block = _places(batch, cases, prefixes)
         there[block, case] = True
@@ -180,7 +188,7 @@ def _radiomics(
             places += len(cases)
     for rows_of, absent in zip(values, ~there, strict=True):
         rows_of[:, absent] = np.nan
-    return _without_empty(names, values.reshape(len(names), len(cases)))
+    return _without_empty(names, values.reshape(len(names), len(cases)), wanted)
 
 
 def _deep(
@@ -191,13 +199,14 @@ def _deep(
     layer: str | None,
     *,
     among: str,
+    wanted: _Wanted,
 ) -> Block | None:
     """The embeddings of one set, of every layer as many numbers as its vectors hold."""
     rows = _chosen("deep", "layer", feature_set, roi, layer)
     rows += f"{among} and vector is not null"
     names: list[str] = []
     values = []
-    for prefix in _prefixes(connection, rows):
+    for prefix in _of_wanted(_prefixes(connection, rows), ["000"], wanted)[0]:
         part = connection.sql(
             f"select case_id, {_PREFIX}, vector from ({rows}) where {_PREFIX} = {_text(prefix)}"
         ).to_arrow_table()
@@ -220,6 +229,11 @@ def _chosen(view: str, kind: str, feature_set: str, roi: str | None, wanted: str
     return sql
 
 
+def _listed(values: Sequence[str]) -> str:
+    """SQL of a column of texts: of a hundred thousand written one by one DuckDB thinks seconds."""
+    return f"select unnest(from_json({_text(json.dumps(list(values)))}, '[\"varchar\"]'))"
+
+
 def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
@@ -227,6 +241,16 @@ def _text(value: str) -> str:
 def _prefixes(connection: duckdb.DuckDBPyConnection, rows: str) -> list[str]:
     found = connection.sql(f"select distinct {_PREFIX} from ({rows})").fetchall()
     return sorted(prefix for (prefix,) in found)
+
+
+def _of_wanted(
+    prefixes: list[str], features: list[str], wanted: _Wanted
+) -> tuple[list[str], list[str]]:
+    """Those of which some column is asked for."""
+    if wanted is None:
+        return prefixes, features
+    pairs = [(one, name) for one in prefixes for name in features if wanted(one + name)]
+    return sorted({one for one, _ in pairs}), sorted({name for _, name in pairs})
 
 
 def _ahead(reader: Any) -> Iterator[Any]:
@@ -245,9 +269,10 @@ def _places(rows: Any, cases: Any, prefixes: Sequence[str]) -> tuple[NDArray[np.
     return tuple(one.to_numpy(zero_copy_only=False).astype(np.int64) for one in (case, block))
 
 
-def _without_empty(names: list[str], values: Values) -> Block:
-    """Columns without a single value left out, in place: the matrix is there once."""
-    kept = [place for place, row in enumerate(values) if not np.isnan(row).all()]
+def _without_empty(names: list[str], values: Values, wanted: _Wanted) -> Block:
+    """Columns that are asked for and hold a value, moved in place: the matrix is there once."""
+    asked = [place for place, name in enumerate(names) if wanted is None or wanted(name)]
+    kept = [place for place in asked if not np.isnan(values[place]).all()]
     for target, source in enumerate(kept):
         if target != source:
             values[target] = values[source]

@@ -308,6 +308,27 @@ def test_the_matrix_of_some_cases_is_their_rows_of_all_of_it(filled, only):
 
 
 @here
+@pytest.mark.parametrize(
+    "wanted", [[], ["ring_0_10__original__firstorder_Mean"], ["whole__layer4__"], ["tumour__"]]
+)
+def test_the_matrix_of_some_columns_is_those_of_all_of_it(filled, wanted):
+    row = feature_row("a", "whole", feature_set="d-1") | {"layer": "layer4", "vector": [1.0, 2.0]}
+    row.pop("image_type")
+    delta.append(filled, "deep", [row], run_id="r")
+    ring = feature_row("b", "ring_0_10", firstorder_Mean=9.0, firstorder_Range=2.0)
+    delta.append(filled, "radiomics", [ring], run_id="r")
+    snapshot, _ = create_snapshot(filled, "x")
+    with open_snapshot(filled, snapshot) as connection:
+        X = feature_matrix(connection, snapshot.feature_sets)
+        some = feature_matrix(
+            connection, snapshot.feature_sets, wanted=lambda name: name.startswith(tuple(wanted))
+        )
+    expected = X[[name for name in X if name.startswith(tuple(wanted))]]
+    assert len(X.columns) == 5
+    pd.testing.assert_frame_equal(some, expected, check_column_type=False)
+
+
+@here
 @pytest.mark.parametrize("shorter", [[3.0], [3.0, 4.0]])
 def test_vectors_of_different_lengths_lend_no_case_anothers_numbers(filled, shorter):
     vectors = {"a": [0.0, 1.0, 2.0], "b": shorter}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -13,6 +14,7 @@ from radlas.flows.study.networks import null_sets
 from radlas.learn.clinical import clinical_columns, clinical_features
 from radlas.learn.design import block_columns, parse_column
 from radlas.learn.fitted import FittedModel
+from radlas.learn.settings import Block
 from radlas.learn.study import StudyConfig
 from radlas.store.layout import Store
 from radlas.store.matrix import feature_matrix
@@ -50,18 +52,28 @@ def study_matrix(
             same column from different ones, or cases lack a whole block: they were not extracted.
     """
     sets = block_sets(store, available, study)
-    sources = {(name, study.blocks[block].perturbation) for block, name in sets.items()}
-    only = list(people.index) if alone else None
+    sources: dict[tuple[str, str], list[Block]] = {}
+    for block, name in sets.items():
+        sources.setdefault((name, study.blocks[block].perturbation), []).append(study.blocks[block])
     frames = {
         (name, changed): feature_matrix(
-            connection, (name,), perturbation=changed, only=only
+            connection,
+            (name,),
+            perturbation=changed,
+            only=list(people.index),
+            wanted=partial(_is_wanted, wanted),
         ).reindex(people.index)
-        for name, changed in sorted(sources)
+        for (name, changed), wanted in sorted(sources.items(), key=lambda source: source[0])
     }
     parts, owner = [], dict[str, str]()
     for block, feature_set in sets.items():
-        frame = frames[feature_set, study.blocks[block].perturbation]
+        changed = study.blocks[block].perturbation
+        frame = frames[feature_set, changed]
         columns = block_columns(frame.columns, study.blocks[block])
+        if not columns and not alone:  # do these cases lack it, or is there no such column?
+            every = feature_matrix(connection, (feature_set,), perturbation=changed)
+            frame = every.reindex(people.index)
+            columns = block_columns(frame.columns, study.blocks[block])
         if not columns and not alone:
             raise _no_column(frame.columns, study, block, feature_set)
         part = frame[list(columns)]
@@ -73,6 +85,10 @@ def study_matrix(
         for variables in _clinical(study)
     ]
     return pd.concat(parts, axis=1).dropna(axis=1, how="all")
+
+
+def _is_wanted(blocks: Sequence[Block], column: str) -> bool:
+    return any(block_columns([column], block) for block in blocks)
 
 
 def as_fitted(X: Any, model: FittedModel, people: Any) -> Any:
