@@ -459,7 +459,9 @@ def test_a_study_is_remarked_on_by_the_masks_that_its_recipe_takes(
     create_snapshot(own, "drawn")
     protocol = study.with_name("named.yaml")
     protocol.write_text(study.read_text().replace("p-1", "named"))
-    found = remarks(own, load_snapshot(own, "drawn"), StudyConfig.read(protocol))
+    asked = [case["case_id"]]
+    found = remarks(own, load_snapshot(own, "drawn"), StudyConfig.read(protocol), asked)
+    assert list(found) == asked, "of a hundred thousand cases a study asks of a few"
     assert tuple(one.text for one in found[case["case_id"]]) == told
 
 

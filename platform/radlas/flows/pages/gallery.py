@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from radlas.errors import RadlasError
 from radlas.flows.pages.thumbnails import case_thumbnail
@@ -46,7 +49,7 @@ def gallery(
     known = labels(people.reset_index(), study.outcome)
     words = {1: study.outcome.positive_name, 0: study.outcome.negative_name}
     people = people[people["subject_id"].isin(known.index)]
-    found = remarks(store, snapshot, study)
+    found = remarks(store, snapshot, study, people.index)
     rows = [
         {
             "case": str(case),
@@ -80,19 +83,26 @@ def gallery(
     return {"cases": shown, "total": len(rows)}, pictures
 
 
-def remarks(store: Store, snapshot: Snapshot, study: StudyConfig) -> dict[str, tuple[Concern, ...]]:
-    """What a careful reader would look at first, of every case of the snapshot.
+def remarks(
+    store: Store, snapshot: Snapshot, study: StudyConfig, asked: Iterable[str]
+) -> dict[str, tuple[Concern, ...]]:
+    """What a careful reader would look at first, of some cases of the snapshot.
 
-    Of masks those that the study's recipes describe: another reader's say nothing of its numbers.
+    In Arrow until they are chosen: a study asks of a few of a hundred thousand. Of masks those that
+    the study's recipes describe: another reader's say nothing of its numbers.
     """
     readers = _readers(store, snapshot, study)
     drawn: dict[str, list[Row]] = defaultdict(list)
+    wanted = pa.array([str(case) for case in asked], pa.string())
     with open_snapshot(store, snapshot) as connection:
         sql = "select * from rois where feature_set = '' order by roi <> 'tumour', roi, reader"
-        for row in connection.sql(sql).to_arrow_table().to_pylist():
-            if not readers or row["reader"] in readers:
-                drawn[row["case_id"]].append(row)
-        cases = connection.sql("select * from cases").to_arrow_table().to_pylist()
+        tables = [connection.sql(one).to_arrow_table() for one in (sql, "select * from cases")]
+    rois, cases = (
+        one.filter(pc.is_in(one.column("case_id"), value_set=wanted)).to_pylist() for one in tables
+    )
+    for row in rois:
+        if not readers or row["reader"] in readers:
+            drawn[row["case_id"]].append(row)
     return {case["case_id"]: concerns_of(case, drawn[case["case_id"]]) for case in cases}
 
 

@@ -214,7 +214,7 @@ def _area(y: pd.Series, risk: pd.Series, whole: int, study: StudyConfig) -> Json
 def _remarked(
     store: Store, snapshot: Snapshot, study: StudyConfig, people: pd.DataFrame
 ) -> pd.Series:
-    found = remarks(store, snapshot, study)
+    found = remarks(store, snapshot, study, people.index)
     heavy = [any(one.weight >= SERIOUS for one in found[str(case)]) for case in people.index]
     return pd.Series(heavy, people.index, dtype=bool)
 
