@@ -6,15 +6,24 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from radlas.engine.base import Bundle, Done, Engine
 
 T = TypeVar("T")
 R = TypeVar("R")
+_SPEAK = 10.0  # between two lines of a log [s]
 _SILENCE = 15.0  # without a first result before the log says that it is waited for [s]
 _TOO_SHORT = 0.01  # to tell a pace from [s]
 
@@ -44,6 +53,53 @@ class WatchedEngine:
         self._engine.close()
 
 
+class Rows:
+    """How many rows of a lake are done, of work that is one task.
+
+    Attributes:
+        total: How many there are.
+        number: How many are done.
+    """
+
+    def __init__(self, tell: Callable[[Rows], None]) -> None:
+        self.total, self.number, self._tell = 0, 0, tell
+
+    def expect(self, rows: int) -> None:
+        """So many are to come."""
+        self.total += rows
+
+    def done(self, rows: int) -> None:
+        """So many more are done."""
+        self.number += rows
+        self._tell(self)
+
+
+@contextmanager
+def watched_rows(label: str) -> Iterator[Rows]:
+    """A tally of rows that tells on stderr how far it is; of what is done in a moment nothing."""
+    if not sys.stderr.isatty():
+        yield Rows(_row_lines(label))
+        return
+    with Progress(*_columns(), console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(label, total=None, trouble="")
+        yield Rows(lambda rows: progress.update(bar, completed=rows.number, total=rows.total))
+
+
+def _row_lines(label: str) -> Callable[[Rows], None]:
+    began = spoken = time.monotonic()
+
+    def tell(rows: Rows) -> None:
+        nonlocal spoken
+        now = time.monotonic()
+        if now - spoken >= _SPEAK:
+            spoken = now
+            pace = _pace(rows.number, now - began, rows.total - rows.number)
+            said = f"{label} {rows.number}/{rows.total} rows{pace}"
+            print(said, file=sys.stderr, flush=True)
+
+    return tell
+
+
 def _weight(task: Any) -> int:
     return len(task) if isinstance(task, Bundle) else 1
 
@@ -55,16 +111,19 @@ def _troubled(done: Done[Any, Any]) -> int:
     return int(done.error is not None)
 
 
-def _bar(done: Iterator[Done[T, R]], total: int, label: str) -> Iterator[Done[T, R]]:
-    columns = (
+def _columns() -> tuple[ProgressColumn, ...]:
+    return (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[trouble]}"),
         TimeRemainingColumn(),
     )
+
+
+def _bar(done: Iterator[Done[T, R]], total: int, label: str) -> Iterator[Done[T, R]]:
     trouble = 0
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with Progress(*_columns(), console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task(label, total=total, trouble="")
         for one in done:
             trouble += _troubled(one)
@@ -81,7 +140,7 @@ def _lines(done: Iterator[Done[T, R]], total: int, label: str) -> Iterator[Done[
         trouble += _troubled(one)
         passed = time.monotonic() - start
         first = first or (number, passed)
-        if passed - spoken >= 10 or number == total:
+        if passed - spoken >= _SPEAK or number == total:
             spoken = passed
             pace = _pace(number - first[0], passed - first[1], total - number)
             said = f"{label} {number}/{total}, {trouble} in trouble{pace}"

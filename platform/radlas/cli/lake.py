@@ -23,6 +23,7 @@ from radlas.entry import guarded, plain, printing, show
 from radlas.errors import ConfigError
 from radlas.flows.base import Report
 from radlas.places.stages import whole
+from radlas.progress import watched_rows
 from radlas.store.answer import (
     IN_WORDS,
     NESTED,
@@ -182,7 +183,8 @@ def export_(
             )
         opened = open_store(store)
         frozen = None if snapshot is None else load_snapshot(opened, snapshot)
-        rows = export(opened, out, frozen)
+        with watched_rows("export") as tally:
+            rows = export(opened, out, frozen, tally)
         lines = [
             f"exported {out}",
             *(f"  {counted(number, 'row')} of {name}" for name, number in rows.items()),
@@ -202,8 +204,8 @@ def merge_(
 
     def action() -> int:
         opened = open_store(store)
-        with writing(opened, "merge", alone=True):
-            done = merge(opened, source)
+        with writing(opened, "merge", alone=True), watched_rows("merge") as tally:
+            done = merge(opened, source, tally)
         lines = [
             f"  {name}: {counted(one['new'], 'new row')}, {one['known']} known before"
             for name, one in done.items()

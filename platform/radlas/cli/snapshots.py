@@ -13,6 +13,7 @@ from radlas.cli.app import JsonOption, StoreOption
 from radlas.entry import guarded, show
 from radlas.errors import ConfigError, StoreError
 from radlas.flows.base import Report
+from radlas.progress import watched_rows
 from radlas.store.diff import diff_snapshots
 from radlas.store.frozen import Snapshot, load_snapshot, read_snapshots
 from radlas.store.gates import Gates, said
@@ -178,7 +179,8 @@ def export_(
     def action() -> int:
         opened = open_store(store)
         snapshot = load_snapshot(opened, label)
-        rows = export(opened, out, snapshot)
+        with watched_rows("export") as tally:
+            rows = export(opened, out, snapshot, tally)
         lines = [
             f"exported snapshot {snapshot.label}, id {snapshot.id[:16]}, to {out}",
             *(f"  {counted(number, 'row')} of {name}" for name, number in rows.items()),

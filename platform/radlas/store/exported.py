@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 import pyarrow as pa
@@ -37,6 +37,26 @@ _BATCH = 100_000  # rows held at once
 _SHOWN = 5
 _WITHIN = {"add": "stats", "metaData": "schemaString"}  # texts in actions of a log that are JSON
 _FOLDERS = ("feature_sets", "pretraining", "snapshots")  # of documents that travel
+
+
+class Tally(Protocol):
+    """Whoever wants to know how far it is."""
+
+    def expect(self, rows: int) -> None:
+        """So many rows are to come."""
+
+    def done(self, rows: int) -> None:
+        """So many more are done."""
+
+
+class Unwatched:
+    """A tally that nobody looks at."""
+
+    def expect(self, rows: int) -> None:
+        """See ``Tally``."""
+
+    def done(self, rows: int) -> None:
+        """See ``Tally``."""
 
 
 class _Contents(Config):
@@ -111,8 +131,21 @@ def stored_rows(
         yield rows
 
 
-def refuse_damage(other: Store, source: Path) -> None:
+def count_rows(connection: duckdb.DuckDBPyConnection, conditions: Mapping[str, str]) -> int:
+    """How many rows of tables, by name, are under their conditions."""
+    asked = (
+        f"select count(*) from pinned.{one} where {those}" for one, those in conditions.items()
+    )
+    return sum(count for sql in asked for (count,) in connection.sql(sql).fetchall())
+
+
+def refuse_damage(other: Store, source: Path, tally: Tally) -> None:
     """Look at every byte and row before the first is written.
+
+    Args:
+        other: The exported store.
+        source: Where it came from, as people know it.
+        tally: Is told of every row twice to come, since whoever looks wants to write them next.
 
     Raises:
         StoreError: Something is not as it was exported, or is not there.
@@ -123,7 +156,8 @@ def refuse_damage(other: Store, source: Path) -> None:
             for part in parts:
                 verify_part(other.place, TABLES[name], part)
         with connect(other) as connection:
-            rows = {name: _count(connection, table) for name, table in TABLES.items()}
+            tally.expect(2 * count_rows(connection, dict.fromkeys(TABLES, "true")))
+            rows = {name: _count(connection, table, tally) for name, table in TABLES.items()}
         for recipe in list_recipes(other):
             refuse_name(recipe)
             check_recipe(other, recipe)
@@ -172,12 +206,13 @@ def _check_action(action: Any) -> None:
             from_json(text)
 
 
-def _count(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
+def _count(connection: duckdb.DuckDBPyConnection, table: Table, tally: Tally) -> int:
     count = 0
     for rows in stored_rows(connection, table, "true"):
         refuse_foreign(table, rows)
         delta.refuse_infinite(rows)
         count += rows.num_rows
+        tally.done(rows.num_rows)
     return count
 
 

@@ -25,7 +25,16 @@ from radlas.places.stages import located, staged, sync
 from radlas.store import delta
 from radlas.store.compact import compact, vacuum
 from radlas.store.content import key_digests
-from radlas.store.exported import opened, refuse_bucket, refuse_damage, stored_rows, tell_contents
+from radlas.store.exported import (
+    Tally,
+    Unwatched,
+    count_rows,
+    opened,
+    refuse_bucket,
+    refuse_damage,
+    stored_rows,
+    tell_contents,
+)
 from radlas.store.forms import MERGE
 from radlas.store.frozen import Snapshot, save_snapshot
 from radlas.store.layout import Store, open_store, write_head
@@ -52,7 +61,9 @@ _AT_ONCE = 16  # questions to a bucket beside each other
 _SHOWN = 5
 
 
-def export(store: Store, out: Path, snapshot: Snapshot | None = None) -> dict[str, int]:
+def export(
+    store: Store, out: Path, snapshot: Snapshot | None = None, tally: Tally | None = None
+) -> dict[str, int]:
     """Write what is seen of a store as a store of its own, whole or not at all.
 
     The ledger goes along with what became of cases that are not stored, since none may vanish;
@@ -62,6 +73,7 @@ def export(store: Store, out: Path, snapshot: Snapshot | None = None) -> dict[st
         store: The store.
         out: Folder to make, or a file that ends in ``.zip``.
         snapshot: Only its rows, and itself, with the same identity; None for all rows.
+        tally: Is told how far it is.
 
     Returns:
         Rows per table.
@@ -74,7 +86,7 @@ def export(store: Store, out: Path, snapshot: Snapshot | None = None) -> dict[st
     out.parent.mkdir(parents=True, exist_ok=True)
     with located(out), staged(out.parent) as stage:
         made = stage / "store"
-        rows = _fill(store, made, snapshot)
+        rows = _fill(store, made, snapshot, tally or Unwatched())
         if out.suffix == ".zip":
             _pack(made, stage / "packed")
             made = stage / "packed"
@@ -90,12 +102,13 @@ def _refuse_taken(out: Path) -> None:
         raise StoreError("there is something already", str(out), "choose another name")
 
 
-def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
+def merge(store: Store, source: Path, tally: Tally | None = None) -> dict[str, dict[str, int]]:
     """Append another store's rows; a second time it adds nothing.
 
     Args:
         store: The store that grows; the caller holds its lock.
         source: An exported store, as a folder or a zip file.
+        tally: Is told how far it is: every row is looked at, and then appended.
 
     Returns:
         Per table, how many rows were ``new`` and how many ``known``.
@@ -105,8 +118,9 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
             nothing is written then, and the rows are named. Notes of what a network has seen
             never contradict each other: they are joined.
     """
+    tally = tally or Unwatched()
     with opened(source) as other:
-        refuse_damage(other, source)
+        refuse_damage(other, source, tally)
         recipes = {name: load_recipe(other, name) for name in list_recipes(other)}
         _refuse_contradictions(store, other, source)
         refuse_others(store, recipes)
@@ -124,6 +138,7 @@ def merge(store: Store, source: Path) -> dict[str, dict[str, int]]:
                     new = appender.append(name, rows)
                     done[name]["new"] += new
                     done[name]["known"] += rows.num_rows - new
+                    tally.done(rows.num_rows)
         _note(store, other, done)
     return done
 
@@ -147,17 +162,20 @@ def unfinished_merges(store: Store) -> list[str]:
     return [PurePosixPath(name).stem for name, note in notes.items() if note.get("rows") == {}]
 
 
-def _fill(store: Store, stage: Path, snapshot: Snapshot | None) -> dict[str, int]:
+def _fill(store: Store, stage: Path, snapshot: Snapshot | None, tally: Tally) -> dict[str, int]:
     stage.mkdir()
     # These are that store's rows: they keep its name.
     write_head(open_place(stage), store.store_id, store.key_check, features_only=True)
     made = open_store(stage)
     counts = {}
     with open_snapshot(store, snapshot) if snapshot else connect(store) as connection:
+        seen = {name: _seen(name, snapshot) for name in TABLES}
+        tally.expect(count_rows(connection, seen))
         for name, table in TABLES.items():
-            appender = delta.Appender(made, f"export-{store.store_id}")
-            rows = stored_rows(connection, table, _seen(name, snapshot))
-            counts[name] = sum(appender.append(name, batch) for batch in rows)
+            appender, counts[name] = delta.Appender(made, f"export-{store.store_id}"), 0
+            for rows in stored_rows(connection, table, seen[name]):
+                counts[name] += appender.append(name, rows)
+                tally.done(rows.num_rows)
             compact(made, name, many=1)
             vacuum(made, name, (), hours=0)  # else every row travels twice
         sets = [name for (name,) in connection.sql("from pinned.recipes").fetchall()]

@@ -155,6 +155,37 @@ def test_the_pace_is_that_of_the_work_and_not_of_the_start(start, monkeypatch, c
     assert "extract 5/9, 0 in trouble, 0.20 per s, 20 s left" in lines
 
 
+def test_of_rows_a_log_tells_now_and_then_how_many_are_done_and_how_long_it_takes(
+    monkeypatch, capsys
+):
+    clock = [900.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False)
+    with progress.watched_rows("merge") as tally:
+        tally.expect(1_000)
+        for _ in range(10):
+            clock[0] += 4
+            tally.done(100)
+    assert capsys.readouterr().err.splitlines() == [
+        "merge 300/1000 rows, 25.00 per s, 28 s left",
+        "merge 600/1000 rows, 25.00 per s, 16 s left",
+        "merge 900/1000 rows, 25.00 per s, 4 s left",
+    ]
+
+
+def test_of_rows_a_terminal_shows_a_bar(monkeypatch):
+    screen = io.StringIO()
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    shown = partial(Console, file=screen, force_terminal=True, width=120)
+    monkeypatch.setattr(progress, "Console", lambda stderr: shown())
+    with progress.watched_rows("merge") as tally:
+        tally.expect(1_000)
+        tally.done(300)
+        tally.done(200)
+    assert "merge" in screen.getvalue()
+    assert "500/1000" in screen.getvalue()
+
+
 class Ended(SerialEngine):
     """As an engine whose calls have ended: of three cases two are bad, one was lost, one is ok."""
 

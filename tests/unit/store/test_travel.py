@@ -21,6 +21,7 @@ from deltalake import DeltaTable
 from radlas.digests import file_digest
 from radlas.errors import StoreError
 from radlas.model import Outcome
+from radlas.progress import Rows
 from radlas.store import delta, health, travel
 from radlas.store.frozen import load_snapshot
 from radlas.store.layout import init_store, open_store
@@ -53,6 +54,18 @@ def centre(new_store):
 
 def digests(store, name):
     return sorted(delta.read(store, name, ["row_digest"]).column("row_digest").to_pylist())
+
+
+@pytest.mark.parametrize("chosen", [None, "x"])
+def test_how_far_it_is_comes_out_even_at_the_end(hospital, centre, tmp_path, chosen):
+    """Of a merge twice as many rows as of an export: all are looked at before one is written."""
+    create_snapshot(hospital, "x", cohort_sql="select case_id from cases where case_id <> 'a'")
+    snapshot = load_snapshot(hospital, chosen) if chosen else None
+    leaves, arrives = Rows(lambda _: None), Rows(lambda _: None)
+    rows = export(hospital, tmp_path / "out", snapshot, leaves)
+    merge(centre, tmp_path / "out", arrives)
+    assert leaves.number == leaves.total == sum(rows.values())
+    assert arrives.number == arrives.total == 2 * leaves.total
 
 
 @pytest.mark.parametrize("name", ["out", "out.zip"])
@@ -387,9 +400,9 @@ def test_what_is_there_is_not_replaced_and_what_is_no_export_is_said(
         export(hospital, tmp_path / "taken")
     fill = travel._fill
 
-    def beside_another(store, made, snapshot):
+    def beside_another(*given):
         (tmp_path / "late.zip").write_bytes(b"of somebody else")
-        return fill(store, made, snapshot)
+        return fill(*given)
 
     monkeypatch.setattr(travel, "_fill", beside_another)
     with pytest.raises(StoreError, match="there is something already"):
