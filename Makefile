@@ -43,20 +43,16 @@ setup: .venv/.ready
 demo: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" SUBJECTS=$(SUBJECTS) bash jobs/demo.sh
 
-# Three parts beside each other, a thread for each: many tests wait for other processes or servers,
-# and threads of one part would wait for those of the others.
-LAKE    := $(addprefix tests/,flows/test_deep.py unit/report unit/roi unit/store unit/volumes)
-NUMBERS := $(addprefix tests/,flows/test_ingest.py unit/base unit/engine unit/features unit/ingest \
-                              unit/learn unit/phantom)
-PYTEST  := OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python -m pytest
+# Two halves that take as long, a core for each: threads of one would wait for those of the other, and
+# so do three parts, though a core is idle now and then: 760 s for 670.
+BESIDE := $(addprefix tests/unit/,engine features ingest learn report roi store volumes)
+PYTEST := OMP_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 $(BIN)/python -m pytest
 
 test:
 	@$(MAKE) --no-print-directory -j2 lint setup
-	@$(PYTEST) $(LAKE) > .tests-lake.log 2>&1 & lake=$$!; \
-	$(PYTEST) $(NUMBERS) > .tests-numbers.log 2>&1 & numbers=$$!; \
-	$(PYTEST) $(addprefix --ignore=,$(LAKE) $(NUMBERS)); failed=$$?; \
-	wait $$lake || failed=1; wait $$numbers || failed=1; \
-	cat .tests-lake.log .tests-numbers.log; exit $$failed
+	@$(PYTEST) $(BESIDE) > .tests-beside.log 2>&1 & beside=$$!; \
+	$(PYTEST) $(addprefix --ignore=,$(BESIDE)); rest=$$?; \
+	wait $$beside; other=$$?; cat .tests-beside.log; exit $$((rest || other))
 
 lint: .venv/.installed
 	@$(BIN)/ruff check platform tests jobs infra
@@ -72,4 +68,4 @@ constraints: setup
 	@mv .venv/constraints.txt constraints.txt
 
 clean:
-	rm -rf .venv demo .tests-*.log .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv demo .tests-beside.log .pytest_cache .mypy_cache .ruff_cache
